@@ -1,0 +1,307 @@
+package schema
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/hamba/avro/v2"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Event is one event about an object, as it is to be written.
+type Event struct {
+	Op     byte // c, u, d, r
+	ID     hubspot.ID
+	Record *hubspot.Record // the state after the change; nil on a delete
+
+	// BeforeKey fills before on an update with the object's id, for readers
+	// that want one there (EVENT_BEFORE=key).
+	BeforeKey bool
+
+	Source Source
+	TsMs   hubspot.Millis // when this event is made
+
+	// Omit are slots that are written as null and are not in unparsed either,
+	// because the event would be too large with them. Source.Omitted is to
+	// name them.
+	Omit []int
+}
+
+// Source is where an event came from. Its fields have the names of those in
+// the schema; an empty Reason, MergedInto or Omitted is written as null.
+type Source struct {
+	Version    string
+	Name       string // the topic prefix
+	TsMs       hubspot.Millis
+	Snapshot   string
+	DB         string
+	Table      string
+	Stream     string
+	Seq        int64
+	Reason     string
+	MergedInto string
+	Omitted    []string
+}
+
+// connectorName stands in source.connector of every event.
+const connectorName = "hubspot"
+
+// Encoder writes events in one version of a topic's schema. It is for one
+// goroutine at a time.
+//
+// It drives the Avro library's writer by hand: its own encoder is many times
+// slower, and takes two versions of a schema for the same one (KAFKA.md F and
+// H).
+type Encoder struct {
+	schema []byte
+	fields []fieldEncoder
+	w      *avro.Writer
+
+	unparsed []int  // slots of the event in hand whose raw text is to travel
+	raw      []byte // the JSON of unparsed
+	text     []byte // a cleaned string
+}
+
+// fieldEncoder is what is needed of a field, record for record.
+type fieldEncoder struct {
+	typ  Type
+	key  []byte // the property's name in unparsed, with quotes and colon
+	rank int    // its place there, by name
+}
+
+// Compile makes the encoder for a topic's schema. It reads the schema with the
+// Avro library and compares it, field for field, with what the encoder is
+// going to write, so that no set can make events that cannot be read back.
+func Compile(topic string, s *Set) (*Encoder, error) {
+	text := EnvelopeSchema(topic, s)
+	parsed, err := parseSchema(text)
+	if err != nil {
+		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
+	}
+	if err := checkLayout(parsed, topic, s); err != nil {
+		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
+	}
+
+	byName := make([]int, len(s.Fields))
+	fields := make([]fieldEncoder, len(s.Fields))
+	for i, f := range s.Fields {
+		byName[i] = i
+		fields[i] = fieldEncoder{typ: f.Type, key: append(appendJSON(nil, []byte(f.Property)), ':')}
+	}
+	slices.SortStableFunc(byName, func(a, b int) int {
+		return cmp.Compare(s.Fields[a].Property, s.Fields[b].Property)
+	})
+	for rank, i := range byName {
+		fields[i].rank = rank
+	}
+	api := avro.Config{}.Freeze() // of its own: see Encoder
+	return &Encoder{
+		schema: text,
+		fields: fields,
+		w:      avro.NewWriter(nil, 4096, avro.WithWriterConfig(api)),
+	}, nil
+}
+
+// Schema gives the schema that e writes, as it is to be registered.
+func (e *Encoder) Schema() []byte { return e.schema }
+
+// Append appends the Avro body of ev to dst, without the registry's header,
+// and says of how many values the raw text travels in unparsed.
+//
+// A record may have fewer values than the set has fields: it was read when
+// there were fewer, and fields are only ever added at the end. One with more
+// was read with another set, and is a mistake of the caller that would put
+// values into wrong fields: Append panics.
+func (e *Encoder) Append(dst []byte, ev *Event) (out []byte, unparsed int) {
+	e.w.Reset(nil)
+	switch {
+	case ev.Op == 'd':
+		e.key(ev.ID)
+		e.null()
+	case ev.Record == nil:
+		panic(fmt.Sprintf("schema: event %q about %s has no record", ev.Op, ev.ID))
+	case len(ev.Record.Values) > len(e.fields):
+		panic(fmt.Sprintf("schema: record %s has %d values for %d fields", ev.ID, len(ev.Record.Values), len(e.fields)))
+	default:
+		if ev.Op == 'u' && ev.BeforeKey {
+			e.key(ev.ID)
+		} else {
+			e.null()
+		}
+		unparsed = e.value(ev)
+	}
+	e.source(&ev.Source)
+	e.w.WriteBytes([]byte{ev.Op})
+	e.millis(ev.TsMs)
+	return append(dst, e.w.Buffer()...), unparsed
+}
+
+// null and present choose the branch of a union, which is always ["null", T].
+func (e *Encoder) null()    { e.w.WriteLong(0) }
+func (e *Encoder) present() { e.w.WriteLong(1) }
+
+// key writes a Value that holds the key and nothing else.
+func (e *Encoder) key(id hubspot.ID) {
+	e.present()
+	e.id(id)
+	e.null() // properties
+	e.null() // createdAt
+	e.null() // updatedAt
+	e.null() // archived
+	e.null() // unparsed
+}
+
+// value writes the whole Value of ev's record.
+func (e *Encoder) value(ev *Event) (unparsed int) {
+	r := ev.Record
+	e.present()
+	e.id(ev.ID)
+	e.present()
+	e.properties(r.Values, ev.Omit)
+	e.millis(r.Created)
+	e.millis(r.Updated)
+	e.present()
+	e.w.WriteBool(r.Archived)
+	e.rawTexts(r.Values)
+	return len(e.unparsed)
+}
+
+func (e *Encoder) id(id hubspot.ID) {
+	var buf [20]byte
+	e.present()
+	e.w.WriteBytes(strconv.AppendUint(buf[:0], uint64(id), 10))
+}
+
+// millis writes a point in time that may be unknown. One outside the years
+// that readers know is as good as unknown.
+func (e *Encoder) millis(m hubspot.Millis) {
+	if m == 0 || !inYears(int64(m)) {
+		e.null()
+		return
+	}
+	e.present()
+	e.w.WriteLong(int64(m))
+}
+
+// properties writes the record Properties and collects in e.unparsed the
+// slots whose raw text is to travel.
+func (e *Encoder) properties(values [][]byte, omit []int) {
+	e.unparsed = e.unparsed[:0]
+	for i := range e.fields {
+		if i >= len(values) || values[i] == nil || len(omit) > 0 && slices.Contains(omit, i) {
+			e.null()
+			continue
+		}
+		if e.property(e.fields[i].typ, values[i]) != whole {
+			e.unparsed = append(e.unparsed, i)
+		}
+	}
+}
+
+// property writes one value.
+func (e *Encoder) property(typ Type, text []byte) outcome {
+	switch typ {
+	case Double:
+		v, o := parseDouble(text)
+		if e.branch(o) {
+			e.w.WriteDouble(v)
+		}
+		return o
+	case Boolean:
+		v, o := parseBoolean(text)
+		if e.branch(o) {
+			e.w.WriteBool(v)
+		}
+		return o
+	case Date:
+		v, o := parseDate(text)
+		if e.branch(o) {
+			e.w.WriteInt(v)
+		}
+		return o
+	case Timestamp:
+		v, o := parseTimestamp(text)
+		if e.branch(o) {
+			e.w.WriteLong(v)
+		}
+		return o
+	default:
+		e.present()
+		if cleanString(text) {
+			e.w.WriteBytes(text)
+			return whole
+		}
+		e.text = appendCleaned(e.text[:0], text)
+		e.w.WriteBytes(e.text)
+		return part
+	}
+}
+
+// branch chooses the union's branch for an outcome, and says whether a value
+// is to follow.
+func (e *Encoder) branch(o outcome) bool {
+	if o == none {
+		e.null()
+		return false
+	}
+	e.present()
+	return true
+}
+
+// rawTexts writes the field unparsed: a JSON object of property to raw text,
+// sorted by property, or null when there is nothing in it.
+func (e *Encoder) rawTexts(values [][]byte) {
+	if len(e.unparsed) == 0 {
+		e.null()
+		return
+	}
+	slices.SortFunc(e.unparsed, func(a, b int) int { return cmp.Compare(e.fields[a].rank, e.fields[b].rank) })
+	e.raw = append(e.raw[:0], '{')
+	for i, slot := range e.unparsed {
+		if i > 0 {
+			e.raw = append(e.raw, ',')
+		}
+		e.raw = append(e.raw, e.fields[slot].key...)
+		e.raw = appendJSON(e.raw, values[slot])
+	}
+	e.raw = append(e.raw, '}')
+	e.present()
+	e.w.WriteBytes(e.raw)
+}
+
+// source writes the record Source, in the order of schemas/source.avsc.
+func (e *Encoder) source(s *Source) {
+	e.w.WriteString(s.Version)
+	e.w.WriteString(connectorName)
+	e.w.WriteString(s.Name)
+	e.w.WriteLong(int64(s.TsMs))
+	e.w.WriteString(s.Snapshot)
+	e.w.WriteString(s.DB)
+	e.w.WriteString(s.Table)
+	e.w.WriteString(s.Stream)
+	e.w.WriteLong(s.Seq)
+	e.optional(s.Reason)
+	e.optional(s.MergedInto)
+	if len(s.Omitted) == 0 {
+		e.null()
+		return
+	}
+	e.present()
+	e.w.WriteLong(int64(len(s.Omitted))) // one block of items, then the end
+	for _, name := range s.Omitted {
+		e.w.WriteString(name)
+	}
+	e.w.WriteLong(0)
+}
+
+func (e *Encoder) optional(text string) {
+	if text == "" {
+		e.null()
+		return
+	}
+	e.present()
+	e.w.WriteString(text)
+}

@@ -1,0 +1,134 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hamba/avro/v2"
+)
+
+// parseSchema reads an Avro schema with a cache of its own: the library's
+// default one is shared by the whole process, and would let a schema refer to
+// the records of another (KAFKA.md F).
+func parseSchema(text []byte) (avro.Schema, error) {
+	return avro.ParseBytesWithCache(text, "", &avro.SchemaCache{})
+}
+
+// layouts tells the structure of a schema: for each record, by full name, its
+// fields in order as "name type" or "name type = default". A type with a
+// question mark is ["null", type].
+func layouts(schema avro.Schema) map[string][]string {
+	found := make(map[string][]string)
+	addLayout(found, schema)
+	return found
+}
+
+func addLayout(found map[string][]string, schema avro.Schema) {
+	switch s := schema.(type) {
+	case *avro.RecordSchema:
+		lines := make([]string, len(s.Fields()))
+		found[s.FullName()] = lines
+		for i, f := range s.Fields() {
+			lines[i] = f.Name() + " " + typeWord(f.Type())
+			if f.HasDefault() {
+				def := "null"
+				if f.Default() != nil {
+					def = fmt.Sprintf("%#v", f.Default())
+				}
+				lines[i] += " = " + def
+			}
+			addLayout(found, f.Type())
+		}
+	case *avro.UnionSchema:
+		for _, branch := range s.Types() {
+			addLayout(found, branch)
+		}
+	case *avro.ArraySchema:
+		addLayout(found, s.Items())
+	case *avro.MapSchema:
+		addLayout(found, s.Values())
+	}
+}
+
+// typeWord says a type in a word or two.
+func typeWord(schema avro.Schema) string {
+	switch s := schema.(type) {
+	case *avro.UnionSchema:
+		words := make([]string, len(s.Types()))
+		for i, branch := range s.Types() {
+			words[i] = typeWord(branch)
+		}
+		if len(words) == 2 && words[0] == "null" {
+			return "?" + words[1]
+		}
+		return "union of (" + strings.Join(words, ", ") + ")"
+	case *avro.ArraySchema:
+		return "array of " + typeWord(s.Items())
+	case *avro.MapSchema:
+		return "map of " + typeWord(s.Values())
+	case *avro.RecordSchema:
+		return s.FullName()
+	case *avro.RefSchema:
+		return s.Schema().FullName()
+	case *avro.PrimitiveSchema:
+		if s.Logical() == nil {
+			return string(s.Type())
+		}
+		if s.Logical().Type() == avro.Decimal {
+			return string(s.Type()) + "." + s.Logical().String()
+		}
+		return string(s.Type()) + "." + string(s.Logical().Type())
+	default: // enums and fixed ones: all of them, in the canonical form
+		return s.String()
+	}
+}
+
+// What the encoder writes. Its methods must agree with these lists.
+var (
+	envelopeLayout = []string{
+		"before ?Value = null", "after ?Value = null", "source Source", "op string", "ts_ms ?long = null",
+	}
+	valueLayout = []string{
+		"id ?string = null", "properties ?Properties = null",
+		"createdAt ?long.timestamp-millis = null", "updatedAt ?long.timestamp-millis = null",
+		"archived ?boolean = null", "unparsed ?string = null",
+	}
+	sourceLayout = []string{
+		"version string", "connector string", "name string", "ts_ms long", "snapshot string", "db string",
+		"table string", "stream string", "seq long", "reason ?string = null", "mergedInto ?string = null",
+		"omitted ?array of string = null",
+	}
+	typeLayout = [...]string{
+		String: "string", Double: "double", Boolean: "boolean", Date: "int.date", Timestamp: "long.timestamp-millis",
+	}
+)
+
+// checkLayout makes sure that a schema has every field in the place where the
+// encoder writes it.
+func checkLayout(schema avro.Schema, topic string, s *Set) error {
+	properties := make([]string, len(s.Fields))
+	for i, f := range s.Fields {
+		properties[i] = f.Name + " ?" + typeLayout[f.Type] + " = null"
+	}
+	namespace := Namespace(topic) + "."
+	got := layouts(schema)
+	for _, record := range []struct {
+		name string
+		want []string
+	}{
+		{"Envelope", envelopeLayout},
+		{"Value", valueLayout},
+		{"Source", sourceLayout},
+		{"Properties", properties},
+	} {
+		lines := slices.Clone(got[namespace+record.name])
+		for i := range lines {
+			lines[i] = strings.ReplaceAll(lines[i], namespace, "")
+		}
+		if !slices.Equal(lines, record.want) {
+			return fmt.Errorf("record %s has the fields %q, the encoder writes %q", record.name, lines, record.want)
+		}
+	}
+	return nil
+}

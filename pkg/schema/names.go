@@ -1,0 +1,131 @@
+package schema
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// emptyName stands for the empty name, which Avro does not allow. A high
+// surrogate without its low one is what Mangle writes for no other name.
+const emptyName = "_ud800"
+
+// Mangle gives the Avro name of a HubSpot name. Avro allows [A-Za-z0-9_] and
+// no digit in front; whatever else stands in a name becomes _uXXXX with the
+// hexadecimal code of the character, in two parts (a surrogate pair) above
+// U+FFFF. Where a name itself holds what looks like such an escape, that
+// underscore is written _u005f. Names without any of this stay as they are,
+// other than with Debezium's avro_unicode, which escapes every underscore
+// (KAFKA.md A2).
+//
+// No two names have the same Avro name, also when one is not valid UTF-8: a
+// stray byte becomes a low surrogate, U+DC00 plus the byte.
+func Mangle(name string) string {
+	if name == "" {
+		return emptyName
+	}
+	out := make([]byte, 0, len(name)+16)
+	for i := 0; i < len(name); {
+		c := name[i]
+		r, size := utf8.DecodeRuneInString(name[i:])
+		switch {
+		case c == '_' && startsWithEscape(name[i:]):
+			out = appendEscape(out, '_')
+		case c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' && i > 0:
+			out = append(out, c)
+		case r == utf8.RuneError && size == 1:
+			out = appendEscape(out, 0xDC00+rune(c))
+		case r > 0xFFFF:
+			r -= 0x10000
+			out = appendEscape(out, 0xD800+r>>10)
+			out = appendEscape(out, 0xDC00+r&0x3FF)
+		default:
+			out = appendEscape(out, r)
+		}
+		i += size
+	}
+	return string(out)
+}
+
+// Unmangle gives the name that Mangle made avroName of; false if it made it
+// of none.
+func Unmangle(avroName string) (string, bool) {
+	if avroName == emptyName {
+		return "", true
+	}
+	var out []byte
+	for i := 0; i < len(avroName); {
+		if !startsWithEscape(avroName[i:]) {
+			out = append(out, avroName[i])
+			i++
+			continue
+		}
+		r := escaped(avroName[i:])
+		i += escapeLen
+		switch {
+		case 0xD800 <= r && r < 0xDC00 && startsWithEscape(avroName[i:]):
+			out = utf8.AppendRune(out, 0x10000+(r-0xD800)<<10+(escaped(avroName[i:])-0xDC00))
+			i += escapeLen
+		case 0xDC80 <= r && r <= 0xDCFF:
+			out = append(out, byte(r-0xDC00))
+		default:
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	// Whatever was not written by Mangle (an escape that it would not use, a
+	// character that Avro does not allow) comes out as another name.
+	name := string(out)
+	return name, Mangle(name) == avroName
+}
+
+const escapeLen = len("_uXXXX")
+
+// startsWithEscape says whether s begins with _u and four hexadecimal digits.
+// Capital digits count, although Mangle writes small ones: readers that undo
+// the escapes may take both.
+func startsWithEscape(s string) bool {
+	if len(s) < escapeLen || s[0] != '_' || s[1] != 'u' {
+		return false
+	}
+	for i := 2; i < escapeLen; i++ {
+		c := s[i]
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// escaped reads the code of the escape that s starts with.
+func escaped(s string) rune {
+	code, _ := strconv.ParseUint(s[2:escapeLen], 16, 16) // startsWithEscape has seen the digits
+	return rune(code)
+}
+
+func appendEscape(dst []byte, code rune) []byte { return fmt.Appendf(dst, "_u%04x", code) }
+
+// Namespace gives the Avro namespace of a topic: each dotted part mangled
+// like the name of a property.
+func Namespace(topic string) string {
+	parts := strings.Split(topic, ".")
+	for i, part := range parts {
+		parts[i] = Mangle(part)
+	}
+	return strings.Join(parts, ".")
+}
+
+// retypedName gives the field of a property whose first field has another
+// type: <name>__<type>, with the type in HubSpot's word, as in
+// amount__string.
+func retypedName(property, hubspotType string, taken func(name string) bool) string {
+	return untaken(Mangle(property+"__"+hubspotType), taken)
+}
+
+// untaken puts underscores behind a name until nothing else has it.
+func untaken(name string, taken func(name string) bool) string {
+	for taken(name) {
+		name += "_"
+	}
+	return name
+}

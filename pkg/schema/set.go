@@ -1,0 +1,129 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Field is one field of the record Properties. Name, Property and Type never
+// change once they were written to a topic.
+type Field struct {
+	Name     string // in Avro
+	Property string // in HubSpot
+	Type     Type
+
+	// What HubSpot last said of the property. It travels in the field's doc
+	// and props and changes nothing of the structure.
+	HubSpotType string
+	FieldType   string
+	Label       string
+
+	// InForce says that values go here. A property that was removed has no
+	// field in force; of a retyped one only the field of its present type is.
+	InForce bool
+}
+
+// Set is the fields of an object type. Their order is the order of a record's
+// slots and of the Avro fields; new ones come last and none ever leaves, so
+// that a slot keeps its meaning and every version of the schema can read
+// every other.
+type Set struct {
+	Object string
+	Fields []Field
+}
+
+// Slots says with which properties records are to be read, and into which
+// slots. A field that is not in force is a slot that stays null.
+func (s *Set) Slots() *hubspot.Slots {
+	names := make([]string, len(s.Fields))
+	for i, f := range s.Fields {
+		if f.InForce {
+			names[i] = f.Property
+		}
+	}
+	return hubspot.NewSlots(names)
+}
+
+// Same says whether a record is read and written in the same way with o:
+// labels aside, and HubSpot's types as long as the field's type is the same.
+func (s *Set) Same(o *Set) bool {
+	if s.Object != o.Object || len(s.Fields) != len(o.Fields) {
+		return false
+	}
+	for i, f := range s.Fields {
+		g := o.Fields[i]
+		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.InForce != g.InForce {
+			return false
+		}
+	}
+	return true
+}
+
+// setJSON is a Set as it stands in the state topic.
+type setJSON struct {
+	Version int         `json:"v"`
+	Object  string      `json:"object"`
+	Fields  []fieldJSON `json:"fields"`
+}
+
+type fieldJSON struct {
+	Name        string `json:"name"`
+	Property    string `json:"property"`
+	Type        Type   `json:"type"`
+	HubSpotType string `json:"hubspotType"`
+	FieldType   string `json:"fieldType,omitempty"`
+	Label       string `json:"label,omitempty"`
+	InForce     bool   `json:"inForce"`
+}
+
+const setVersion = 1
+
+// MarshalJSON writes the set for the state topic, always with the same bytes
+// for the same set.
+func (s *Set) MarshalJSON() ([]byte, error) {
+	out := setJSON{Version: setVersion, Object: s.Object, Fields: make([]fieldJSON, len(s.Fields))}
+	for i, f := range s.Fields {
+		out.Fields[i] = fieldJSON(f)
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads a set back. It refuses what would make records be
+// written into the wrong fields.
+func (s *Set) UnmarshalJSON(data []byte) error {
+	var in setJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return fmt.Errorf("property set: %w", err)
+	}
+	if in.Version != setVersion {
+		return fmt.Errorf("property set of %q has version %d, this program writes %d: it was written by another release",
+			in.Object, in.Version, setVersion)
+	}
+	fields := make([]Field, len(in.Fields))
+	names := make(map[string]bool, len(in.Fields))
+	inForce := make(map[string]bool, len(in.Fields))
+	for i, f := range in.Fields {
+		switch {
+		case !isAvroName(f.Name):
+			return fmt.Errorf("property set of %q: field %d: %q is not an Avro name", in.Object, i, f.Name)
+		case names[f.Name]:
+			return fmt.Errorf("property set of %q: field %q stands there twice", in.Object, f.Name)
+		case f.InForce && inForce[f.Property]:
+			return fmt.Errorf("property set of %q: property %q has two fields in force", in.Object, f.Property)
+		}
+		names[f.Name] = true
+		inForce[f.Property] = inForce[f.Property] || f.InForce
+		fields[i] = Field(f)
+	}
+	*s = Set{Object: in.Object, Fields: fields}
+	return nil
+}
+
+func isAvroName(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	return name != "" && strings.Trim(name, letters+"0123456789") == "" &&
+		strings.Contains(letters, name[:1])
+}
