@@ -414,7 +414,17 @@ func (s *scanner) fraction() (milli int, finer bool) {
 
 // trim takes white space away, which never changes the meaning of a number, a
 // boolean or a time.
-func trim(text []byte) []byte { return bytes.Trim(text, " \t\r\n") }
+func trim(text []byte) []byte {
+	for len(text) > 0 && isSpace(text[0]) {
+		text = text[1:]
+	}
+	for len(text) > 0 && isSpace(text[len(text)-1]) {
+		text = text[:len(text)-1]
+	}
+	return text
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // equalFold compares with small, which is in small ASCII letters. The letters
 // of other scripts that Unicode folds to them (K for Kelvin) are others.

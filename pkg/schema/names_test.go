@@ -1,0 +1,136 @@
+package schema
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var avroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func TestMangle(t *testing.T) {
+	for _, tt := range []struct{ name, want string }{
+		{"email", "email"},
+		{"hs_object_id", "hs_object_id"},
+		{"Email", "Email"},
+		{"a-b", "a_u002db"},
+		{"a.b", "a_u002eb"},
+		{"a b", "a_u0020b"},
+		{"1st_call", "_u0031st_call"},
+		{"call1", "call1"},
+		{"größe", "gr_u00f6_u00dfe"},
+		{"日本", "_u65e5_u672c"},
+		{"🙂", "_ud83d_ude42"},
+		{"a🙂b", "a_ud83d_ude42b"},
+		{"_u0041", "_u005fu0041"},
+		{"x_u00AB", "x_u005fu00AB"},
+		{"_u004", "_u004"},
+		{"_u00g1", "_u00g1"},
+		{"_u_u0041", "_u_u005fu0041"},
+		{"_U0041", "_U0041"},
+		{"hs_user_id", "hs_user_id"},
+		{"hs_ud83d_x", "hs_u005fud83d_x"},
+		{"_uface", "_u005fuface"},
+		{"\x00", "_u0000"},
+		{"\uffff", "_uffff"},
+		{"", "_ud800"},
+		{"a\xffb", "a_udcffb"},
+		{"\ufffd", "_ufffd"},
+	} {
+		got := Mangle(tt.name)
+		if got != tt.want {
+			t.Errorf("Mangle(%q) = %q, want %q", tt.name, got, tt.want)
+		}
+		if back, ok := Unmangle(got); !ok || back != tt.name {
+			t.Errorf("Unmangle(%q) = %q, %v, want %q", got, back, ok, tt.name)
+		}
+	}
+}
+
+// What Mangle never writes is the mangled form of nothing: otherwise two Avro
+// names would stand for one property.
+func TestUnmangleRefusesOtherSpellings(t *testing.T) {
+	for _, name := range []string{
+		"_u0061",             // a needs no escape
+		"a_u0031",            // nor does a digit that is not in front
+		"_u002D",             // capital digits
+		"_ud83d",             // half a pair
+		"_ud83d_u0041",       // half a pair and a letter
+		"_ud83dx",            //
+		"_udc41",             // a low surrogate that stands for no byte
+		"_udce2_udc82_udcac", // bytes that are UTF-8
+		"a-b",
+		"1a",
+		"é",
+	} {
+		if back, ok := Unmangle(name); ok {
+			t.Errorf("Unmangle(%q) = %q, want a refusal", name, back)
+		}
+	}
+}
+
+func TestNamespace(t *testing.T) {
+	for _, tt := range []struct{ topic, want string }{
+		{"hubspot.contacts", "hubspot.contacts"},
+		{"hubspot.p82918_car", "hubspot.p82918_car"},
+		{"my-crm.eu.contacts", "my_u002dcrm.eu.contacts"},
+		{"hubspot.0-410", "hubspot._u0030_u002d410"},
+		{"hubspot.associations.contacts.companies", "hubspot.associations.contacts.companies"},
+		{"contacts", "contacts"},
+		{"a..b", "a._ud800.b"},
+	} {
+		if got := Namespace(tt.topic); got != tt.want {
+			t.Errorf("Namespace(%q) = %q, want %q", tt.topic, got, tt.want)
+		}
+	}
+}
+
+func TestRetypedName(t *testing.T) {
+	taken := map[string]bool{"amount__string": true, "amount__string_": true}
+	isTaken := func(name string) bool { return taken[name] }
+	for _, tt := range []struct{ property, hubspotType, want string }{
+		{"size", "number", "size__number"},
+		{"amount", "string", "amount__string__"},
+		{"amount", "number", "amount__number"},
+		{"1st", "date", "_u0031st__date"},
+		{"x", "new-type", "x__new_u002dtype"},
+	} {
+		if got := retypedName(tt.property, tt.hubspotType, isTaken); got != tt.want {
+			t.Errorf("retypedName(%q, %q) = %q, want %q", tt.property, tt.hubspotType, got, tt.want)
+		}
+	}
+}
+
+// DESIGN.md section 5: names that Avro does not allow are mangled reversibly
+// and never collide.
+func FuzzMangle(f *testing.F) {
+	for _, name := range []string{
+		"email", "1st", "a-b", "_u0041", "_u005fu0041", "_u_u005f", "🙂", "\xed\xa0\x80", "\xff_u12", "_ud83d_ude42", "",
+		"__uABCD", "u0041", "_\u0075", "\x80\x81",
+	} {
+		f.Add(name, name+"_")
+		f.Add(Mangle(name), name)
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		ma, mb := Mangle(a), Mangle(b)
+		if !avroName.MatchString(ma) {
+			t.Fatalf("Mangle(%q) = %q, which is no Avro name", a, ma)
+		}
+		if back, ok := Unmangle(ma); !ok || back != a {
+			t.Fatalf("Unmangle(Mangle(%q) = %q) = %q, %v", a, ma, back, ok)
+		}
+		if (ma == mb) != (a == b) {
+			t.Fatalf("Mangle(%q) = %q and Mangle(%q) = %q", a, ma, b, mb)
+		}
+		if avroName.MatchString(a) && !strings.Contains(a, "_u") && ma != a {
+			t.Fatalf("Mangle(%q) = %q, but the name needs no escape", a, ma)
+		}
+		if back, ok := Unmangle(a); ok && Mangle(back) != a {
+			t.Fatalf("Unmangle(%q) = %q, which is mangled as %q", a, back, Mangle(back))
+		}
+		na, nb := Namespace(a), Namespace(b)
+		if (na == nb) != (a == b) {
+			t.Fatalf("Namespace(%q) = %q and Namespace(%q) = %q", a, na, b, nb)
+		}
+	})
+}
