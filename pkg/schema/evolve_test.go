@@ -252,7 +252,7 @@ func TestEvolutionsAreAppendOnly(t *testing.T) {
 	hubspotTypes := []string{"string", "number", "bool", "date", "datetime", "enumeration", "new type"}
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, seed))
-	for range 300 {
+	for range 60 {
 		var set *Set
 		for range 8 {
 			var props []hubspot.Property

@@ -69,6 +69,8 @@ func typeWord(schema avro.Schema) string {
 		return "map of " + typeWord(s.Values())
 	case *avro.RecordSchema:
 		return s.FullName()
+	case *avro.NullSchema:
+		return "null"
 	case *avro.RefSchema:
 		return s.Schema().FullName()
 	case *avro.PrimitiveSchema:
