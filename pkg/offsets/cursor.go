@@ -1,0 +1,312 @@
+package offsets
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Tier is the cursor of a search tier, leading or trailing (R2, R3).
+type Tier struct {
+	At      hubspot.Millis // the walk's start: modified ≥ At
+	Walking bool           // inside a walk: T0 and ID hold
+	T0      hubspot.Millis // HubSpot's Date of the walk's first answer; 0 = none
+	ID      hubspot.ID     // the last id that is done
+}
+
+// Bytes writes the cursor: t0 and id only inside a walk.
+func (t Tier) Bytes() []byte {
+	l := newLine().text("at", t.At.String())
+	if t.Walking {
+		l.millis("t0", t.T0).text("id", t.ID.String())
+	}
+	return l.end()
+}
+
+// ParseTier reads what Bytes wrote, or an operator typed.
+func ParseTier(text []byte) (t Tier, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Tier{}, err
+	}
+	if t.At, err = m.millis("at"); err != nil {
+		return Tier{}, err
+	}
+	if !m.has("t0") {
+		if m.has("id") {
+			return Tier{}, errors.New(`"id" is a place inside a walk and needs "t0"`)
+		}
+		return t, nil
+	}
+	t.Walking = true
+	if t.T0, err = m.millis("t0"); err != nil {
+		return Tier{}, err
+	}
+	if t.ID, err = m.id("id"); err != nil {
+		return Tier{}, err
+	}
+	return t, nil
+}
+
+// Range is a part of a sweep: ids above From, up to and with To ("" = no end).
+type Range struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	After string `json:"after"` // what HubSpot's paging gave for the next page
+	ID    string `json:"id"`    // the last id read (R11's a)
+}
+
+// Sweep is the cursor of backfill and reconcile.
+type Sweep struct {
+	Ranges    []Range
+	Started   hubspot.Millis // 0 = null
+	Completed hubspot.Millis // 0 = null
+	Done      bool
+}
+
+// Bytes writes the cursor.
+func (s Sweep) Bytes() []byte {
+	ranges := s.Ranges
+	if ranges == nil {
+		ranges = []Range{}
+	}
+	return newLine().json("ranges", ranges).
+		millis("started", s.Started).millis("completed", s.Completed).json("done", s.Done).end()
+}
+
+// ParseSweep reads what Bytes wrote, or an operator typed.
+func ParseSweep(text []byte) (s Sweep, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Sweep{}, err
+	}
+	if s.Done, err = m.flag("done"); err != nil {
+		return Sweep{}, err
+	}
+	if !s.Done || m.has("ranges") {
+		var list []json.RawMessage
+		if err := m.read("ranges", "a list", &list); err != nil {
+			return Sweep{}, err
+		}
+		for _, raw := range list {
+			r, err := parseRange(raw)
+			if err != nil {
+				return Sweep{}, fmt.Errorf(`"ranges": %w`, err)
+			}
+			s.Ranges = append(s.Ranges, r)
+		}
+	}
+	if s.Started, err = m.optionalMillis("started"); err != nil {
+		return Sweep{}, err
+	}
+	if s.Completed, err = m.optionalMillis("completed"); err != nil {
+		return Sweep{}, err
+	}
+	return s, nil
+}
+
+func parseRange(text []byte) (Range, error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Range{}, err
+	}
+	var r Range
+	for name, into := range map[string]*string{"from": &r.From, "to": &r.To, "after": &r.After, "id": &r.ID} {
+		if *into, err = m.optionalText(name); err != nil {
+			return Range{}, err
+		}
+		if name == "after" { // HubSpot's own token: any text
+			continue
+		}
+		if _, err := m.id(name); err != nil {
+			return Range{}, err
+		}
+	}
+	return r, nil
+}
+
+// Archive is the cursor of the sweep over the archived list.
+type Archive struct {
+	After     string // what HubSpot's paging gave; "" = at the first page
+	Started   hubspot.Millis
+	Completed hubspot.Millis
+}
+
+// Bytes writes the cursor.
+func (a Archive) Bytes() []byte {
+	return newLine().text("after", a.After).millis("started", a.Started).millis("completed", a.Completed).end()
+}
+
+// ParseArchive reads what Bytes wrote, or an operator typed.
+func ParseArchive(text []byte) (a Archive, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Archive{}, err
+	}
+	if a.After, err = m.text("after"); err != nil {
+		return Archive{}, err
+	}
+	if a.Started, err = m.optionalMillis("started"); err != nil {
+		return Archive{}, err
+	}
+	if a.Completed, err = m.optionalMillis("completed"); err != nil {
+		return Archive{}, err
+	}
+	return a, nil
+}
+
+// Associations is the cursor of a pair's association sweep.
+type Associations struct {
+	ID        hubspot.ID // the last from-id that is done
+	Started   hubspot.Millis
+	Completed hubspot.Millis
+}
+
+// Bytes writes the cursor.
+func (a Associations) Bytes() []byte {
+	return newLine().text("id", a.ID.String()).millis("started", a.Started).millis("completed", a.Completed).end()
+}
+
+// ParseAssociations reads what Bytes wrote, or an operator typed.
+func ParseAssociations(text []byte) (a Associations, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Associations{}, err
+	}
+	if !m.has("id") {
+		return Associations{}, errors.New(`"id" is missing`)
+	}
+	if a.ID, err = m.id("id"); err != nil {
+		return Associations{}, err
+	}
+	if a.Started, err = m.optionalMillis("started"); err != nil {
+		return Associations{}, err
+	}
+	if a.Completed, err = m.optionalMillis("completed"); err != nil {
+		return Associations{}, err
+	}
+	return a, nil
+}
+
+// Refill is the cursor of the re-reading of a new property's holders (R13).
+type Refill struct {
+	Properties []string
+	After      hubspot.ID // the last id that is done
+	Round      int        // 1: at once, 2: after the longest lag
+}
+
+// Bytes writes the cursor.
+func (r Refill) Bytes() []byte {
+	return newLine().json("properties", r.Properties).text("after", r.After.String()).json("round", r.Round).end()
+}
+
+// ParseRefill reads what Bytes wrote, or an operator typed.
+func ParseRefill(text []byte) (r Refill, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Refill{}, err
+	}
+	if err = m.read("properties", "a list of names", &r.Properties); err != nil {
+		return Refill{}, err
+	}
+	if len(r.Properties) == 0 {
+		return Refill{}, errors.New(`"properties" is empty`)
+	}
+	if r.After, err = m.id("after"); err != nil {
+		return Refill{}, err
+	}
+	round, err := m.integer("round")
+	if err != nil {
+		return Refill{}, err
+	}
+	if round < 1 || round > 2 {
+		return Refill{}, fmt.Errorf(`"round" is %d, not 1 or 2`, round)
+	}
+	r.Round = int(round)
+	return r, nil
+}
+
+// Signals is the place in the signals topic.
+type Signals struct {
+	Offset int64 // of the next signal to be read
+}
+
+// Bytes writes the cursor.
+func (s Signals) Bytes() []byte { return newLine().json("offset", s.Offset).end() }
+
+// ParseSignals reads what Bytes wrote, or an operator typed.
+func ParseSignals(text []byte) (s Signals, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Signals{}, err
+	}
+	if s.Offset, err = m.integer("offset"); err != nil {
+		return Signals{}, err
+	}
+	if s.Offset < 0 {
+		return Signals{}, fmt.Errorf(`"offset" is %d`, s.Offset)
+	}
+	return s, nil
+}
+
+// Birth ties the two topics together: both were born in one transaction.
+type Birth struct {
+	ID string
+}
+
+// Bytes writes the cursor.
+func (b Birth) Bytes() []byte { return newLine().text("id", b.ID).end() }
+
+// ParseBirth reads what Bytes wrote.
+func ParseBirth(text []byte) (b Birth, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Birth{}, err
+	}
+	if b.ID, err = m.text("id"); err != nil {
+		return Birth{}, err
+	}
+	if b.ID == "" {
+		return Birth{}, errors.New(`"id" is empty`)
+	}
+	return b, nil
+}
+
+// checkValue says whether a stream will understand its cursor. What an
+// unknown stream keeps (another version's, or one that is not configured any
+// more) only has to be JSON.
+func checkValue(stream string, value []byte, now time.Time) error {
+	switch {
+	case IsTier(stream):
+		t, err := ParseTier(value)
+		if err == nil && t.At.Time().After(now.Add(24*time.Hour)) {
+			// Searched from there, nothing would be found for as long.
+			err = errors.New(`"at" lies in the future`)
+		}
+		return err
+	case stream == Backfill || stream == Reconcile:
+		_, err := ParseSweep(value)
+		return err
+	case stream == ArchiveStream:
+		_, err := ParseArchive(value)
+		return err
+	case stream == Association:
+		_, err := ParseAssociations(value)
+		return err
+	case stream == RefillStream:
+		_, err := ParseRefill(value)
+		return err
+	case stream == SignalsStream:
+		_, err := ParseSignals(value)
+		return err
+	case stream == BirthStream:
+		_, err := ParseBirth(value)
+		return err
+	case !json.Valid(value):
+		return errors.New("not JSON")
+	}
+	return nil
+}

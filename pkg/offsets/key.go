@@ -1,0 +1,90 @@
+package offsets
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Key says whose place a cursor is.
+type Key struct {
+	Portal int64  `json:"portal"`
+	Object string `json:"object,omitempty"` // "" for a cursor of the whole portal
+	Stream string `json:"stream"`
+}
+
+// Names of the streams that keep a cursor. The trailing tiers are named after
+// their lag as it is written in the configuration: trailing-5m.
+const (
+	Leading        = "leading"
+	TrailingPrefix = "trailing-"
+	Backfill       = "backfill"
+	Reconcile      = "reconcile"
+	ArchiveStream  = "archive"
+	Association    = "associations"
+	RefillStream   = "refill"
+	SignalsStream  = "signals"
+	BirthStream    = "birth"
+)
+
+// IsTier reports whether a stream is one of the tiers.
+func IsTier(stream string) bool {
+	return stream == Leading || len(stream) > len(TrailingPrefix) && strings.HasPrefix(stream, TrailingPrefix)
+}
+
+// Bytes is the one spelling that the connector itself writes.
+func (k Key) Bytes() []byte {
+	b, err := json.Marshal(k)
+	if err != nil {
+		panic(err) // a number and two strings
+	}
+	return b
+}
+
+func (k Key) String() string { return string(k.Bytes()) }
+
+// ParseKey reads a key in any spelling that means the same JSON. It refuses
+// what it does not know rather than guess: a cursor under a misspelt key would
+// silently be nobody's.
+func ParseKey(text []byte) (Key, error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Key{}, err
+	}
+	for name := range m {
+		switch name {
+		case "portal", "object", "stream":
+		default:
+			return Key{}, fmt.Errorf("a cursor's key has no member %q", name)
+		}
+	}
+	var k Key
+	if k.Portal, err = m.integer("portal"); err != nil {
+		return Key{}, err
+	}
+	if k.Object, err = m.optionalText("object"); err != nil {
+		return Key{}, err
+	}
+	if k.Stream, err = m.text("stream"); err != nil {
+		return Key{}, err
+	}
+	return k, k.check()
+}
+
+// check finds keys that are well-formed and yet nobody's.
+func (k Key) check() error {
+	switch s := k.Stream; {
+	case s == "":
+		return errors.New(`"stream" is empty`)
+	case s == BirthStream || s == SignalsStream:
+		if k.Object != "" {
+			return fmt.Errorf("stream %q is the whole portal's and has no object", s)
+		}
+	case IsTier(s), s == Backfill, s == Reconcile, s == ArchiveStream, s == Association, s == RefillStream:
+		if k.Object == "" {
+			return fmt.Errorf("stream %q needs an object", s)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package offsets
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Rows of deleted objects are kept so that an object that comes back is
+// published as restored, and that a link of it knows its delete. After
+// KeepDeleted nobody asks any more, and the table would only grow.
+const KeepDeleted = 90 * 24 * time.Hour
+
+// Source says where to read.
+type Source struct {
+	Opts   []kgo.Opt // how to reach the brokers; nothing about producing or consuming
+	Prefix string
+	Portal int64
+	Logger *slog.Logger // nil = slog.Default()
+}
+
+// Loaded is everything that the two topics say.
+type Loaded struct {
+	Birth   string // "" when Fresh
+	Fresh   bool   // both topics are empty: the first start
+	Cursors map[Key][]byte
+	Odd     []OddKey                          // in the order of their offsets
+	Rows    map[string]map[hubspot.ID]cdc.Row // by object; without Expired
+	Sets    map[string][]byte                 // property sets by object, as they were stored
+	Topics  map[string]TopicMeta              // by topic
+	Seq     int64                             // no later event may have a seq that is not above it
+	Expired []ExpiredRow                      // to be dropped from the topic
+}
+
+// OddKey is a key that is not spelt as the connector spells it. It is to be
+// tombstoned, and what stands under Key (null when Cursors has nothing)
+// written in the usual spelling. Otherwise the older of the two would come
+// back to life once the newer is moved in its own spelling.
+type OddKey struct {
+	Raw []byte
+	Key Key
+}
+
+// ExpiredRow is the row of an object that was deleted more than KeepDeleted ago.
+type ExpiredRow struct {
+	Object string
+	ID     hubspot.ID
+}
+
+// Load reads both topics up to their ends and checks that they belong
+// together. A *Refusal says that only an operator can go on; any other error
+// ends the run and may be tried again.
+func Load(ctx context.Context, src Source) (*Loaded, error) {
+	if src.Logger == nil {
+		src.Logger = slog.Default()
+	}
+	began := time.Now()
+	cursors := &cursorLog{topic: CursorTopic(src.Prefix), latest: map[string]cursorRecord{}}
+	state := newStateLog(StateTopic(src.Prefix), began.Add(-KeepDeleted))
+	err := readToEnd(ctx, src, map[string]func(*kgo.Record) error{
+		cursors.topic: cursors.add,
+		state.topic:   state.add,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load %s and %s: %w", cursors.topic, state.topic, err)
+	}
+	l, err := assemble(src.Portal, cursors, state, began)
+	if err != nil {
+		return nil, err
+	}
+	rows := 0
+	for _, table := range l.Rows {
+		rows += len(table)
+	}
+	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "cursors", len(l.Cursors),
+		"expired", len(l.Expired), "seq", l.Seq, "took", time.Since(began).Round(time.Millisecond))
+	return l, nil
+}
+
+// assemble joins what the two topics say.
+func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) (*Loaded, error) {
+	if state.birth != "" && state.portal != portal {
+		return nil, otherPortal(state.topic, state.portal, portal)
+	}
+	l := &Loaded{
+		Rows: state.rows, Sets: state.sets, Topics: state.topics,
+		Seq: state.seq, Expired: state.dropExpired(),
+	}
+	var err error
+	if l.Cursors, l.Odd, err = cursors.resolve(portal, now); err != nil {
+		return nil, err
+	}
+	birthKey := Key{Portal: portal, Stream: BirthStream}
+	if value, ok := l.Cursors[birthKey]; ok {
+		b, err := ParseBirth(value)
+		if err != nil {
+			return nil, err // resolve has checked it
+		}
+		l.Birth = b.ID
+		delete(l.Cursors, birthKey)
+	}
+	l.Fresh = l.Birth == "" && state.birth == "" && len(l.Cursors) == 0 && state.empty()
+	if !l.Fresh {
+		if err := checkBirth(cursors.topic, l.Birth, state.topic, state.birth); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// checkBirth makes sure that the cursors are those of this state: a cursor
+// ahead of the state would lose changes for ever, without a sign.
+func checkBirth(cursorTopic, cursorBirth, stateTopic, stateBirth string) error {
+	anew := fmt.Sprintf("bring back the topic that is missing or was replaced, "+
+		"or delete both %s and %s to start anew (everything is published again)", cursorTopic, stateTopic)
+	switch {
+	case cursorBirth == "" && stateBirth == "":
+		return &Refusal{fmt.Sprintf("%s and %s have records but no birth id, so the connector did not begin them",
+			cursorTopic, stateTopic), anew}
+	case cursorBirth == "":
+		return &Refusal{fmt.Sprintf("%s has a birth id and %s has none", stateTopic, cursorTopic), anew}
+	case stateBirth == "":
+		return &Refusal{fmt.Sprintf("%s has a birth id and %s has none", cursorTopic, stateTopic), anew}
+	case cursorBirth != stateBirth:
+		return &Refusal{fmt.Sprintf("the birth ids differ (%s: %s, %s: %s), so one of the topics is another installation's",
+			cursorTopic, cursorBirth, stateTopic, stateBirth), anew}
+	}
+	return nil
+}
+
+func otherPortal(topic string, theirs, ours int64) error {
+	return &Refusal{
+		fmt.Sprintf("%s belongs to portal %d and the token to portal %d", topic, theirs, ours),
+		"use that portal's token, or another KAFKA_TOPIC_PREFIX for this portal",
+	}
+}

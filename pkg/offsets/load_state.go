@@ -1,0 +1,140 @@
+package offsets
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// stateLog is the state topic as it is read. There may be tens of millions of
+// rows, so a row goes straight into its table.
+type stateLog struct {
+	topic       string
+	dropDeleted time.Time // rows of deletes before it have expired
+
+	birth  string
+	portal int64
+	rows   map[string]map[hubspot.ID]cdc.Row
+	sets   map[string][]byte
+	topics map[string]TopicMeta
+	floor  int64
+	seq    int64
+	old    map[ExpiredRow]int64 // deleted rows that have expired → their seq
+	last   struct {             // rows come in runs of one object
+		object string
+		table  map[hubspot.ID]cdc.Row
+	}
+}
+
+func newStateLog(topic string, dropDeleted time.Time) *stateLog {
+	return &stateLog{
+		topic: topic, dropDeleted: dropDeleted,
+		rows: map[string]map[hubspot.ID]cdc.Row{}, sets: map[string][]byte{},
+		topics: map[string]TopicMeta{}, old: map[ExpiredRow]int64{},
+	}
+}
+
+func (s *stateLog) add(r *kgo.Record) error {
+	if len(r.Key) == 0 {
+		return s.refuse(r, fmt.Errorf("a record without a key"))
+	}
+	name := r.Key[1:]
+	var err error
+	switch r.Key[0] {
+	case kindRow:
+		err = s.addRow(r)
+	case kindBirth:
+		s.birth, s.portal = "", 0
+		if r.Value != nil {
+			s.birth, s.portal, err = parseStateBirth(r.Value)
+		}
+	case kindSet:
+		s.sets[string(name)] = r.Value
+		if r.Value == nil {
+			delete(s.sets, string(name))
+		}
+	case kindTopic:
+		delete(s.topics, string(name))
+		if r.Value != nil {
+			s.topics[string(name)], err = parseTopicMeta(r.Value)
+		}
+	case kindSeq:
+		if r.Value != nil {
+			s.floor, err = parseSeq(r.Value)
+			s.seq = max(s.seq, s.floor)
+		}
+	default:
+		err = fmt.Errorf("a kind of record that is not known (%q)", r.Key[0])
+	}
+	if err != nil {
+		return s.refuse(r, err)
+	}
+	return nil
+}
+
+func (s *stateLog) addRow(r *kgo.Record) error {
+	object, id, err := parseRowKey(r.Key)
+	if err != nil {
+		return err
+	}
+	if s.last.table == nil || s.last.object != string(object) {
+		s.last.object = string(object)
+		s.last.table = s.rows[s.last.object]
+		if s.last.table == nil {
+			s.last.table = map[hubspot.ID]cdc.Row{}
+			s.rows[s.last.object] = s.last.table
+		}
+	}
+	if len(s.old) > 0 {
+		delete(s.old, ExpiredRow{s.last.object, id})
+	}
+	if r.Value == nil {
+		delete(s.last.table, id)
+		return nil
+	}
+	row, err := ParseRow(r.Value)
+	if err != nil {
+		return err
+	}
+	s.last.table[id] = row
+	s.seq = max(s.seq, row.Seq)
+	if !row.Live && r.Timestamp.Before(s.dropDeleted) {
+		s.old[ExpiredRow{s.last.object, id}] = row.Seq
+	}
+	return nil
+}
+
+// dropExpired takes the rows that have expired out of the tables. The one that
+// had the last seq stays: a sequence number is never given out twice.
+func (s *stateLog) dropExpired() []ExpiredRow {
+	var gone []ExpiredRow
+	for row, seq := range s.old {
+		if seq == s.seq {
+			continue
+		}
+		delete(s.rows[row.Object], row.ID)
+		gone = append(gone, row)
+	}
+	return gone
+}
+
+// empty reports whether nothing is left to be known.
+func (s *stateLog) empty() bool {
+	for _, table := range s.rows {
+		if len(table) > 0 {
+			return false
+		}
+	}
+	return s.seq == 0 && len(s.sets) == 0 && len(s.topics) == 0
+}
+
+func (s *stateLog) refuse(r *kgo.Record, err error) error {
+	return &Refusal{
+		fmt.Sprintf("topic %s, partition %d, offset %d: the record under key %q cannot be understood: %v",
+			s.topic, r.Partition, r.Offset, r.Key, err),
+		"run the version of the connector that wrote it, or a newer one",
+	}
+}

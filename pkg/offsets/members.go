@@ -1,0 +1,172 @@
+package offsets
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// members is a JSON object, member by member. Cursors are typed by hand too,
+// so reading is strict about what a member means and lenient about everything
+// else: order, spaces, members that are not known. encoding/json alone would
+// take "AT" for "at" and a missing member for a zero.
+type members map[string]json.RawMessage
+
+// parseMembers reads one JSON object and checks its "v", which may be missing.
+func parseMembers(text []byte) (members, error) {
+	var m members
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("not a JSON object: %w", err)
+	}
+	if m == nil {
+		return nil, errors.New("not a JSON object: null")
+	}
+	if m.has("v") {
+		v, err := m.integer("v")
+		if err != nil {
+			return nil, err
+		}
+		if v != 1 {
+			return nil, fmt.Errorf("\"v\" is %d, this version of the connector knows 1 only", v)
+		}
+	}
+	return m, nil
+}
+
+// has reports whether a member is there and not null.
+func (m members) has(name string) bool {
+	raw, ok := m[name]
+	return ok && !bytes.Equal(raw, []byte("null"))
+}
+
+// read decodes a member that must be there.
+func (m members) read(name, kind string, into any) error {
+	if !m.has(name) {
+		return fmt.Errorf("%q is missing", name)
+	}
+	if err := json.Unmarshal(m[name], into); err != nil {
+		return fmt.Errorf("%q is not %s", name, kind)
+	}
+	return nil
+}
+
+// text is a member that must be a string.
+func (m members) text(name string) (s string, err error) {
+	return s, m.read(name, "a string", &s)
+}
+
+// optionalText is "" for a member that is missing or null.
+func (m members) optionalText(name string) (string, error) {
+	if !m.has(name) {
+		return "", nil
+	}
+	return m.text(name)
+}
+
+// integer is a member that must be a whole number; 4242.0 is one in JSON.
+func (m members) integer(name string) (int64, error) {
+	var n json.Number
+	if err := m.read(name, "a number", &n); err != nil {
+		return 0, err
+	}
+	if m[name][0] == '"' { // json.Number takes strings too
+		return 0, fmt.Errorf("%q is not a number", name)
+	}
+	if i, err := strconv.ParseInt(n.String(), 10, 64); err == nil {
+		return i, nil
+	}
+	f, err := strconv.ParseFloat(n.String(), 64)
+	if err != nil || f != float64(int64(f)) || f > 1<<53 || f < -1<<53 {
+		return 0, fmt.Errorf("%q is not a whole number", name)
+	}
+	return int64(f), nil
+}
+
+// flag is false for a member that is missing or null.
+func (m members) flag(name string) (b bool, err error) {
+	if !m.has(name) {
+		return false, nil
+	}
+	return b, m.read(name, "true or false", &b)
+}
+
+// id is an object id in HubSpot's spelling; 0 when empty.
+func (m members) id(name string) (hubspot.ID, error) {
+	s, err := m.optionalText(name)
+	if err != nil || s == "" {
+		return 0, err
+	}
+	id, err := hubspot.ParseID(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q: %w", name, err)
+	}
+	return id, nil
+}
+
+// millis is a point in time that must be there. A fraction is optional, what
+// is finer than a millisecond is dropped, any zone is taken.
+func (m members) millis(name string) (hubspot.Millis, error) {
+	s, err := m.text(name)
+	if err != nil {
+		return 0, err
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a time like 2026-11-24T13:00:00.123Z", name)
+	}
+	if t.Before(time.Unix(0, 0)) {
+		return 0, fmt.Errorf("%q lies before 1970", name)
+	}
+	return hubspot.MillisOf(t), nil
+}
+
+// optionalMillis is 0 for a member that is missing or null.
+func (m members) optionalMillis(name string) (hubspot.Millis, error) {
+	if !m.has(name) {
+		return 0, nil
+	}
+	return m.millis(name)
+}
+
+// line builds one line of JSON, members in the order of the calls.
+type line struct{ b []byte }
+
+func newLine() *line { return &line{b: append(make([]byte, 0, 96), '{')} }
+
+func (l *line) name(name string) {
+	if len(l.b) > 1 {
+		l.b = append(l.b, ',')
+	}
+	l.b = append(l.b, '"')
+	l.b = append(l.b, name...)
+	l.b = append(l.b, '"', ':')
+}
+
+func (l *line) json(name string, v any) *line {
+	l.name(name)
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // only strings, numbers, flags and lists of them come here
+	}
+	l.b = append(l.b, bytes.TrimSpace(out.Bytes())...)
+	return l
+}
+
+func (l *line) text(name, s string) *line { return l.json(name, s) }
+
+// millis writes null for a time that is not known.
+func (l *line) millis(name string, m hubspot.Millis) *line {
+	if m == 0 {
+		return l.json(name, nil)
+	}
+	return l.json(name, m.String())
+}
+
+func (l *line) end() []byte { return append(l.json("v", 1).b, '}') }

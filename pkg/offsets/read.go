@@ -1,0 +1,169 @@
+package offsets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	// Longer than any transaction may stay open: transaction.max.timeout.ms
+	// is 15 minutes unless the brokers allow more.
+	readDeadline = 15 * time.Minute
+	// So often a read that has not ended says what it waits for.
+	readReport = 10 * time.Second
+)
+
+// place is how far a partition is read.
+type place struct {
+	next, target int64
+}
+
+type partition struct {
+	topic string
+	id    int32
+}
+
+// readToEnd gives each committed record of the topics, from the start to the
+// high watermark at the time of the call, to the topic's function.
+//
+// The high watermark and not the last stable offset: below the latter
+// committed records can be hidden by anybody's open transaction, and a read
+// that ends there misses them silently. Reading to the high watermark waits
+// for that transaction to end. Control records are kept because the last
+// record of a transactional log is a marker, often behind aborted records:
+// without them the end would never be seen (KAFKA.md C3).
+func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+	)...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	limited, cancel := context.WithTimeout(ctx, readDeadline)
+	defer cancel()
+
+	places, err := ends(limited, cl, topics)
+	if err != nil {
+		return err
+	}
+	began, read := time.Now(), 0
+	for len(places) > 0 {
+		tick, stop := context.WithTimeout(limited, readReport)
+		fetches := cl.PollFetches(tick)
+		ticked := tick.Err() != nil
+		stop()
+		for _, e := range fetches.Errors() {
+			if ticked && (errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled)) {
+				continue
+			}
+			return fmt.Errorf("read %s partition %d: %w", e.Topic, e.Partition, e.Err)
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			if !r.Attrs.IsControl() {
+				if err := topics[r.Topic](r); err != nil {
+					return err
+				}
+				read++
+			}
+			p := partition{r.Topic, r.Partition}
+			if at := places[p]; at != nil {
+				if at.next = r.Offset + 1; at.next >= at.target {
+					delete(places, p)
+				}
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !ticked || len(places) == 0 {
+			continue
+		}
+		waits := waitingFor(limited, cl, places)
+		if limited.Err() != nil {
+			return fmt.Errorf("not at the end after %v: %s; look with kafka-transactions find-hanging, "+
+				"and end what hangs with kafka-transactions abort --topic … --partition … --start-offset …", readDeadline, waits)
+		}
+		src.Logger.Warn("reading the state takes long", "portal", src.Portal, "records", read,
+			"seconds", int(time.Since(began).Seconds()), "waiting", waits)
+	}
+	return nil
+}
+
+// ends asks for the offsets at which each partition starts and ends, and has
+// those that hold anything consumed.
+func ends(ctx context.Context, cl *kgo.Client, topics map[string]func(*kgo.Record) error) (map[partition]*place, error) {
+	names := make([]string, 0, len(topics))
+	for topic := range topics {
+		names = append(names, topic)
+	}
+	adm := kadm.NewClient(cl)
+	start, err := adm.ListStartOffsets(ctx, names...)
+	if err == nil {
+		err = start.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list start offsets: %w", err)
+	}
+	end, err := adm.ListEndOffsets(ctx, names...)
+	if err == nil {
+		err = end.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list end offsets: %w", err)
+	}
+	places := map[partition]*place{}
+	consume := map[string]map[int32]kgo.Offset{}
+	for _, topic := range names {
+		if len(end[topic]) == 0 {
+			return nil, fmt.Errorf("list end offsets: no partition of %s in the answer", topic)
+		}
+		for id, target := range end[topic] {
+			from, ok := start.Lookup(topic, id)
+			if !ok {
+				return nil, fmt.Errorf("list start offsets: no partition %d of %s in the answer", id, topic)
+			}
+			if from.Offset >= target.Offset {
+				continue
+			}
+			places[partition{topic, id}] = &place{from.Offset, target.Offset}
+			if consume[topic] == nil {
+				consume[topic] = map[int32]kgo.Offset{}
+			}
+			consume[topic][id] = kgo.NewOffset().At(from.Offset)
+		}
+	}
+	cl.AddConsumePartitions(consume)
+	return places, nil
+}
+
+// waitingFor says how far each partition is and whose open transaction holds
+// it back, as far as the brokers tell.
+func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var set kadm.TopicsSet
+	for p := range places {
+		set.Add(p.topic, p.id)
+	}
+	producers, _ := kadm.NewClient(cl).DescribeProducers(ctx, set) // an old broker does not know; then without
+	var all []string
+	for p, at := range places {
+		text := fmt.Sprintf("%s partition %d is read up to offset %d of %d", p.topic, p.id, at.next, at.target)
+		for _, d := range producers[p.topic].Partitions[p.id].ActiveProducers {
+			if d.CurrentTxnStartOffset >= 0 {
+				text += fmt.Sprintf(", producer id %d has a transaction open since offset %d", d.ProducerID, d.CurrentTxnStartOffset)
+			}
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,137 @@
+package sink
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// transaction is the records of one transaction, and what they mean for the
+// metrics once they are committed.
+type transaction struct {
+	records []*kgo.Record
+	events  map[eventKind]int
+	values  map[string]*valueCounts // by object
+}
+
+type eventKind struct {
+	object string
+	op     cdc.Op
+}
+
+type valueCounts struct {
+	unparsed, omitted int
+}
+
+func (t *transaction) count(m *metrics) {
+	for kind, n := range t.events {
+		m.events.WithLabelValues(kind.object, string(rune(kind.op))).Add(float64(n))
+	}
+	for object, n := range t.values {
+		m.unparsed.WithLabelValues(object).Add(float64(n.unparsed))
+		m.omitted.WithLabelValues(object).Add(float64(n.omitted))
+	}
+}
+
+// compose makes the records of a transaction and gives out the sequence
+// numbers: one counter for the portal, rising in the order in which the events
+// are committed.
+func (s *Sink) compose(w *work) (*transaction, error) {
+	tx := &transaction{records: w.attached, events: map[eventKind]int{}, values: map[string]*valueCounts{}}
+	for _, waits := range w.batches {
+		if err := s.composeBatch(tx, waits.batch); err != nil {
+			return nil, err
+		}
+	}
+	for key, value := range w.notes {
+		tx.records = append(tx.records, s.cursorRecord(key, value))
+	}
+	return tx, nil
+}
+
+func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
+	var t *topic
+	if len(b.Changes) > 0 {
+		s.mu.Lock()
+		t = s.topics[b.Object]
+		s.mu.Unlock()
+		if t == nil {
+			return fmt.Errorf("object %s has no topic yet", b.Object)
+		}
+	}
+	now := hubspot.MillisOf(time.Now())
+	var states []*kgo.Record
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		if c.Event != nil {
+			s.seq++
+			c.Row.Seq = s.seq
+			tx.records = append(tx.records, s.eventRecords(tx, t, c, now)...)
+		}
+		states = append(states, s.stateRecord(offsets.RowKey(b.Object, c.ID), offsets.AppendRow(nil, c.Row)))
+	}
+	tx.records = append(tx.records, states...)
+	for _, cur := range b.Cursors {
+		key := offsets.Key{Portal: s.cfg.Portal, Object: cur.Object, Stream: cur.Stream}
+		tx.records = append(tx.records, s.cursorRecord(key, cur.Value))
+	}
+	return nil
+}
+
+// eventRecords are an event's record and, behind a delete, its tombstone.
+func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspot.Millis) []*kgo.Record {
+	e := c.Event
+	snapshot := "false"
+	if e.Op == cdc.Read {
+		snapshot = "true"
+	}
+	id := strconv.AppendUint(nil, uint64(c.ID), 10)
+	key, partition := t.key(id), partitionOf(id, t.partitions)
+	value, unparsed, omitted := t.encode(key, &schema.Event{
+		Op: byte(e.Op), ID: c.ID, Record: e.Record, BeforeKey: s.cfg.BeforeKey, TsMs: now,
+		Source: schema.Source{
+			Version: s.cfg.Version, Name: s.cfg.Prefix, DB: s.db, Table: t.object,
+			TsMs: e.SourceMs, Snapshot: snapshot, Stream: e.Stream, Seq: c.Row.Seq, Reason: e.Reason.String(),
+		},
+	})
+	if omitted > 0 {
+		s.log.Warn("an event is larger than its topic allows; its largest values are left out",
+			"object", t.object, "topic", t.name, "id", c.ID, "values", omitted, "limit", t.limit)
+	}
+	tx.events[eventKind{t.object, e.Op}]++
+	counts := tx.values[t.object]
+	if counts == nil {
+		counts = &valueCounts{}
+		tx.values[t.object] = counts
+	}
+	counts.unparsed += unparsed
+	counts.omitted += omitted
+
+	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
+	if e.Op == cdc.Delete && s.cfg.Tombstones {
+		records = append(records, &kgo.Record{Topic: t.name, Partition: partition, Key: key})
+	}
+	return records
+}
+
+// The internal topics have one partition, which is a record's default.
+
+func (s *Sink) cursorRecord(key offsets.Key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: s.cursorTopic, Key: key.Bytes(), Value: value}
+}
+
+func (s *Sink) stateRecord(key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: s.stateTopic, Key: key, Value: value}
+}
+
+// wireHeader is what the Confluent wire format puts before the Avro body.
+func wireHeader(schemaID int) []byte {
+	return binary.BigEndian.AppendUint32([]byte{0}, uint32(schemaID))
+}

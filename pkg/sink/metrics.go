@@ -1,0 +1,53 @@
+package sink
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	events   *prometheus.CounterVec
+	commits  *prometheus.CounterVec
+	seconds  prometheus.Histogram
+	unparsed *prometheus.CounterVec
+	omitted  *prometheus.CounterVec
+}
+
+// newMetrics registers the package's metrics. A process opens a Sink for each
+// of its runs: the later ones go on counting where the earlier ones stopped.
+func newMetrics(reg prometheus.Registerer) *metrics {
+	return &metrics{
+		events: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_events_total", Help: "Events committed, by object and op (c, u, d, r).",
+		}, []string{"object", "op"})),
+		commits: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_commits_total", Help: "Kafka transactions, by result: ok or failed. A failed one ends the run.",
+		}, []string{"result"})),
+		seconds: register(reg, prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "hubspot_cdc_commit_seconds", Help: "How long a Kafka transaction took that was committed.",
+			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		})),
+		unparsed: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_unparsed_values_total", Help: "Values whose raw text travels in unparsed.",
+		}, []string{"object"})),
+		omitted: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_omitted_values_total", Help: "Values left out because the event was larger than its topic allows.",
+		}, []string{"object"})),
+	}
+}
+
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	if reg == nil {
+		return c
+	}
+	err := reg.Register(c)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		return already.ExistingCollector.(C)
+	}
+	if err != nil {
+		panic(err) // two different metrics of one name: a mistake in the program
+	}
+	return c
+}

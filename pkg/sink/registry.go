@@ -1,0 +1,91 @@
+package sink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// registerSchema gives the registry's id for an Avro schema. The registry is
+// asked whether the schema may follow the latest one before anything is
+// written with it. A schema that differs from the latest only in docs and
+// props is not registered again: a changed label is not a new version.
+//
+// A registry that is away is an error like any other of the run's; one that
+// says no is a *offsets.Refusal.
+func registerSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
+	ours := sr.Schema{Schema: string(text), Type: sr.TypeAvro}
+	latest, err := registry.SchemaByVersion(ctx, subject, -1)
+	switch {
+	case statusOf(err) == http.StatusNotFound: // the first version
+	case err != nil:
+		return 0, fmt.Errorf("ask registry for %s: %w", subject, err)
+	default:
+		if same, err := schema.SameFields([]byte(latest.Schema.Schema), text); err == nil && same {
+			return latest.ID, nil
+		}
+		answer, err := registry.CheckCompatibility(ctx, subject, -1, ours)
+		if err != nil {
+			return 0, fmt.Errorf("ask registry about compatibility of %s: %w", subject, err)
+		}
+		if !answer.Is {
+			return 0, incompatible(subject, strings.Join(answer.Messages, "; "))
+		}
+	}
+	id, err := registry.RegisterSchema(ctx, subject, ours, -1, -1)
+	switch statusOf(err) {
+	case 0:
+	case http.StatusConflict, http.StatusUnprocessableEntity:
+		return 0, incompatible(subject, err.Error())
+	}
+	if err != nil {
+		return 0, fmt.Errorf("register schema of %s: %w", subject, err)
+	}
+	return id, nil
+}
+
+func incompatible(subject, reason string) error {
+	if reason == "" {
+		reason = "it gave no reason"
+	}
+	return &offsets.Refusal{
+		What: fmt.Sprintf("the schema registry does not accept the next schema of subject %s: %s", subject, reason),
+		Cure: "look at what else was registered there; if the subject is the connector's alone, " +
+			"set its compatibility to BACKWARD or FULL, or use another KAFKA_TOPIC_PREFIX",
+	}
+}
+
+// statusOf is the HTTP status of an answer that is an error, else 0.
+func statusOf(err error) int {
+	var answer *sr.ResponseError
+	if errors.As(err, &answer) {
+		return answer.StatusCode
+	}
+	return 0
+}
+
+// keySchema is the schema of Avro keys. It is frozen: no doc, no props,
+// nothing that could ever give the same id another spelling (KAFKA.md A6).
+func keySchema(topic string) []byte {
+	type field struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	text, err := json.Marshal(struct {
+		Type      string  `json:"type"`
+		Name      string  `json:"name"`
+		Namespace string  `json:"namespace"`
+		Fields    []field `json:"fields"`
+	}{"record", "Key", schema.Namespace(topic), []field{{"id", "string"}}})
+	if err != nil {
+		panic(err) // strings
+	}
+	return text
+}

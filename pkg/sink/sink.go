@@ -1,0 +1,251 @@
+package sink
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// Formats of a data topic's keys (KAFKA_KEY_FORMAT).
+const (
+	KeyString = "string"
+	KeyAvro   = "avro"
+)
+
+const (
+	// DefaultMaxMessageBytes is max.message.bytes of the topics we create.
+	DefaultMaxMessageBytes = 8 << 20
+
+	// The brokers abort a transaction that is open for longer; a page's takes
+	// milliseconds.
+	transactionTimeout = time.Minute
+	// After it the brokers have surely aborted the transaction, so waiting for
+	// brokers that are away makes no sense any more.
+	transactionLimit = transactionTimeout + 30*time.Second
+	// A transaction under way for so long means that the committer hangs.
+	hangingAfter = 2 * time.Minute
+	// What a run that is told to end may still spend on its last transaction.
+	// Closing the client takes up to two seconds more, and all of it has to
+	// end within ten.
+	lastChance = 5 * time.Second
+)
+
+// Config is what a Sink needs to know.
+type Config struct {
+	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, hooks
+	Prefix string    // of the topics
+	Portal int64
+
+	Partitions      int32  // of new data topics; 0 = the brokers' default
+	Replication     int16  // of new topics; 0 = the brokers' default
+	MaxMessageBytes int    // 0 = DefaultMaxMessageBytes; a topic's own limit counts where it is lower
+	KeyFormat       string // "" = KeyString
+
+	Registry   *sr.Client
+	Version    string // source.version
+	Tombstones bool   // a tombstone follows a delete
+	BeforeKey  bool   // EVENT_BEFORE=key
+
+	Logger     *slog.Logger          // nil = slog.Default()
+	Registerer prometheus.Registerer // nil = metrics are kept by nobody
+}
+
+// Sink writes one run's transactions.
+type Sink struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	cl      *kgo.Client
+	close   func()
+
+	cursorTopic, stateTopic string
+	db                      string // source.db
+
+	mu     sync.Mutex
+	topics map[string]*topic            // by object
+	metas  map[string]offsets.TopicMeta // by topic, as the state has them
+	sets   map[string][]byte            // property sets by object, as the state has them
+	limits map[string]int               // by topic: the largest record batch
+	loaded bool
+
+	committer
+	seq       int64        // the last one given out; the committer's alone, once Run is under way
+	busySince atomic.Int64 // when the transaction under way began, in Unix milliseconds; 0 = idle
+}
+
+// Open connects, makes sure of the internal topics and fences the
+// predecessor: when it returns, no transaction of an earlier run can be
+// committed any more, and what it committed is there to be read.
+func Open(ctx context.Context, cfg Config) (*Sink, error) {
+	if cfg.Partitions == 0 {
+		cfg.Partitions = -1
+	}
+	if cfg.Replication == 0 {
+		cfg.Replication = -1
+	}
+	if cfg.MaxMessageBytes == 0 {
+		cfg.MaxMessageBytes = DefaultMaxMessageBytes
+	}
+	if cfg.KeyFormat == "" {
+		cfg.KeyFormat = KeyString
+	}
+	if cfg.KeyFormat != KeyString && cfg.KeyFormat != KeyAvro {
+		return nil, fmt.Errorf("key format %q is neither %s nor %s", cfg.KeyFormat, KeyString, KeyAvro)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	s := &Sink{
+		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
+		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
+		db:     strconv.FormatInt(cfg.Portal, 10),
+		topics: map[string]*topic{}, limits: map[string]int{},
+		committer: newCommitter(),
+	}
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...),
+		// One fixed id per portal: a new run fences the old one, and frees
+		// what it left open at once (KAFKA.md C1).
+		kgo.TransactionalID(TransactionalID(cfg.Prefix, cfg.Portal)),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
+	}
+	s.cl, s.close = cl, sync.OnceFunc(cl.Close)
+	if err := s.prepare(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// TransactionalID is the id by which the runs of a portal fence each other.
+func TransactionalID(prefix string, portal int64) string {
+	return prefix + "." + strconv.FormatInt(portal, 10)
+}
+
+// prepare is Open's part that talks to the brokers.
+func (s *Sink) prepare(ctx context.Context) error {
+	adm := kadm.NewClient(s.cl)
+	for _, name := range []string{s.cursorTopic, s.stateTopic} {
+		if err := s.internalTopic(ctx, adm, name); err != nil {
+			return err
+		}
+	}
+	s.warnOfOldTransactions(ctx)
+	if _, _, err := s.cl.ProducerID(ctx); err != nil {
+		return fmt.Errorf("fence the predecessor (transactional id %s): %w", TransactionalID(s.cfg.Prefix, s.cfg.Portal), err)
+	}
+	return nil
+}
+
+// Load reads back what was committed. What has to be put right in the topics
+// goes with the first transaction.
+func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
+	l, err := offsets.Load(ctx, offsets.Source{Opts: s.cfg.Opts, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: s.cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.seq, s.loaded = l.Seq, true
+	s.metas, s.sets = map[string]offsets.TopicMeta{}, map[string][]byte{}
+	for name, meta := range l.Topics {
+		s.metas[name] = meta
+	}
+	for object, set := range l.Sets {
+		s.sets[object] = set
+	}
+	s.mu.Unlock()
+	s.attach(s.repairs(l)...)
+	return l, nil
+}
+
+// repairs are the records that the first transaction carries besides.
+func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
+	var records []*kgo.Record
+	if l.Fresh {
+		birth := rand.Text()
+		records = append(records,
+			s.cursorRecord(offsets.Key{Portal: s.cfg.Portal, Stream: offsets.BirthStream}, offsets.Birth{ID: birth}.Bytes()),
+			s.stateRecord(offsets.BirthKey(), offsets.BirthBytes(birth, s.cfg.Portal)))
+	}
+	for _, odd := range l.Odd {
+		s.log.Info("cursor was set under another spelling of its key; it is written anew", "cursor", odd.Key.String())
+		value := l.Cursors[odd.Key]
+		if odd.Key.Stream == offsets.BirthStream && odd.Key.Object == "" {
+			value = offsets.Birth{ID: l.Birth}.Bytes()
+		}
+		records = append(records,
+			s.cursorRecord(odd.Key, value),
+			&kgo.Record{Topic: s.cursorTopic, Key: odd.Raw})
+	}
+	if len(l.Expired) > 0 {
+		records = append(records, s.stateRecord(offsets.SeqKey(), offsets.SeqBytes(l.Seq)))
+	}
+	for _, row := range l.Expired {
+		records = append(records, s.stateRecord(offsets.RowKey(row.Object, row.ID), nil))
+	}
+	return records
+}
+
+// Commit makes a batch durable: see [cdc.Committer], which it implements.
+func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
+	if len(b.Changes) == 0 && !b.Sync {
+		return s.note(b.Cursors, s.cfg.Portal)
+	}
+	w, err := s.enqueue(b, s.cfg.Portal)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-w.done:
+		return nil
+	case <-s.ended:
+	case <-ctx.Done():
+	}
+	select {
+	case <-w.done: // it was committed, whatever else happened meanwhile
+		return nil
+	default:
+	}
+	if err := s.overErr(); err != nil {
+		return err
+	}
+	return fmt.Errorf("commit: %w", ctx.Err())
+}
+
+// Hanging reports whether a transaction has been under way for so long that
+// the committer must be stuck.
+func (s *Sink) Hanging() bool {
+	since := s.busySince.Load()
+	return since != 0 && time.Since(time.UnixMilli(since)) > hangingAfter
+}
+
+// Ping says whether Kafka can be reached.
+func (s *Sink) Ping(ctx context.Context) error { return s.cl.Ping(ctx) }
+
+// Close ends the client. An open transaction is left to the next run, which
+// aborts it.
+func (s *Sink) Close() {
+	s.end(errors.New("the sink is closed"))
+	s.close()
+}
+
+var _ cdc.Committer = (*Sink)(nil)

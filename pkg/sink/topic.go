@@ -1,0 +1,177 @@
+package sink
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// topic is an object's topic and how it is written: one version of its schema.
+type topic struct {
+	object, name string
+	partitions   int32
+	limit        int // bytes of the largest record batch
+	set          *schema.Set
+	encoder      *schema.Encoder
+	header       []byte // before each value
+	keyHeader    []byte // before each key, when keys are Avro
+}
+
+// Topic makes an object's topic ready to be written with a property set: at
+// the start, and again whenever the set has changed. It creates the topic,
+// checks that nothing has changed that consumers rely on, and has the schema
+// accepted by the registry. The set itself is stored by the next transaction,
+// ahead of the first event that is written with it. The caller sees to it that
+// no batch of the object is under way (the lane's turn).
+func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
+	name := s.cfg.Prefix + "." + object
+	s.mu.Lock()
+	meta, known := s.metas[name]
+	stored, loaded := s.sets[object], s.loaded
+	s.mu.Unlock()
+	if !loaded {
+		return fmt.Errorf("topic %s: nothing was loaded yet", name)
+	}
+	found, err := s.dataTopic(ctx, kadm.NewClient(s.cl), name, meta)
+	if err != nil {
+		return err
+	}
+	t := &topic{object: object, name: name, partitions: found.partitions, limit: found.limit, set: set}
+	if least := len(set.Fields) + smallestEvent; t.limit < least {
+		return &offsets.Refusal{
+			What: fmt.Sprintf("topic %s takes at most %d bytes, too few for an event with nothing but nulls (%d)", name, t.limit, least),
+			Cure: fmt.Sprintf("raise max.message.bytes of the topic (the connector creates topics with %d) and KAFKA_MAX_MESSAGE_BYTES", DefaultMaxMessageBytes),
+		}
+	}
+	now := offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
+	if s.cfg.KeyFormat == KeyAvro {
+		if now.KeySchema, err = registerSchema(ctx, s.cfg.Registry, name+"-key", keySchema(name)); err != nil {
+			return err
+		}
+		t.keyHeader = wireHeader(now.KeySchema)
+	}
+	if known {
+		if err := checkMeta(name, meta, now); err != nil {
+			return err
+		}
+	}
+	if t.encoder, err = schema.Compile(name, set); err != nil {
+		return err
+	}
+	id, err := registerSchema(ctx, s.cfg.Registry, name+"-value", schema.EnvelopeSchema(name, set))
+	if err != nil {
+		return err
+	}
+	t.header = wireHeader(id)
+	bytes, err := json.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("store the property set of %s: %w", object, err)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.topics[object] = t
+	if !known {
+		s.metas[name] = now
+		s.attach(s.stateRecord(offsets.TopicKey(name), now.Bytes()))
+	}
+	if string(stored) != string(bytes) {
+		s.sets[object] = bytes
+		s.attach(s.stateRecord(offsets.SetKey(object), bytes))
+	}
+	return nil
+}
+
+// checkMeta refuses what would break the order per key, or give one object
+// two keys.
+func checkMeta(name string, was, now offsets.TopicMeta) error {
+	const anew = "or start anew under another KAFKA_TOPIC_PREFIX"
+	switch {
+	case was.Partitions != now.Partitions:
+		return &offsets.Refusal{
+			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", name, now.Partitions, was.Partitions),
+			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", was.Partitions, anew),
+		}
+	case was.KeyFormat != now.KeyFormat:
+		return &offsets.Refusal{
+			What: fmt.Sprintf("topic %s was written with keys of format %q, and KAFKA_KEY_FORMAT is %q", name, was.KeyFormat, now.KeyFormat),
+			Cure: fmt.Sprintf("set KAFKA_KEY_FORMAT=%s, %s", was.KeyFormat, anew),
+		}
+	case was.KeySchema != now.KeySchema:
+		return &offsets.Refusal{
+			What: fmt.Sprintf("the schema registry gives id %d for subject %s-key and the keys in the topic have id %d, so every object would get a second key", now.KeySchema, name, was.KeySchema),
+			Cure: "bring back the registry's content, " + anew,
+		}
+	}
+	return nil
+}
+
+// key is the record's key for an id in decimal digits.
+func (t *topic) key(id []byte) []byte {
+	if t.keyHeader == nil {
+		return id
+	}
+	key := append(make([]byte, 0, len(t.keyHeader)+1+len(id)), t.keyHeader...)
+	key = binary.AppendVarint(key, int64(len(id)))
+	return append(key, id...)
+}
+
+const (
+	// What Kafka adds to a record that is alone in its batch: 61 bytes of the
+	// batch's head, and the record's own lengths and deltas.
+	batchOverhead = 128
+	// An event with all properties null, without its one byte per property.
+	smallestEvent = 4 << 10
+	// allOmitted stands in source.omitted when the names alone are too large.
+	allOmitted = "*"
+)
+
+// encode writes an event's value. One that is larger than the topic allows
+// leaves out its largest values, as few as will do, and names them in
+// source.omitted: what is too large for Kafka must neither stop nor repeat
+// the run.
+func (t *topic) encode(key []byte, e *schema.Event) (value []byte, unparsed, omitted int) {
+	value, unparsed = t.append(e)
+	room := t.limit - batchOverhead - len(key)
+	if len(value) <= room || e.Record == nil {
+		return value, unparsed, 0
+	}
+	bySize := slotsBySize(e.Record.Values)
+	for len(value) > room && len(e.Omit) < len(bySize) {
+		for excess := len(value) - room; excess > 0 && len(e.Omit) < len(bySize); {
+			slot := bySize[len(e.Omit)]
+			e.Omit = append(e.Omit, slot)
+			e.Source.Omitted = append(e.Source.Omitted, t.set.Fields[slot].Property)
+			excess -= len(e.Record.Values[slot])
+		}
+		value, unparsed = t.append(e)
+	}
+	if len(value) > room {
+		e.Source.Omitted = []string{allOmitted}
+		value, unparsed = t.append(e)
+	}
+	return value, unparsed, len(e.Omit)
+}
+
+func (t *topic) append(e *schema.Event) ([]byte, int) {
+	return t.encoder.Append(slices.Clone(t.header), e)
+}
+
+// slotsBySize lists the slots that have a value, the largest first.
+func slotsBySize(values [][]byte) []int {
+	var slots []int
+	for i, v := range values {
+		if v != nil {
+			slots = append(slots, i)
+		}
+	}
+	slices.SortStableFunc(slots, func(a, b int) int { return cmp.Compare(len(values[b]), len(values[a])) })
+	return slots
+}
