@@ -1,0 +1,50 @@
+# `make` lists the targets. Nothing but Go is needed; the integration tests
+# also need Java 17 and Maven, for a real Kafka and schema registry.
+
+# Pinned, so that the same tree gives the same findings everywhere. `go run`
+# builds it once (some minutes) and keeps the binary in Go's build cache.
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+FUZZTIME  ?= 10s
+BENCHTIME ?= 1s
+KILLS     ?= 50
+
+.DEFAULT_GOAL := help
+.PHONY: help check fmt vet lint test fuzz bench build integration kills
+
+help: ## list the targets
+	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: fmt vet lint ## format, vet, lint, and all tests under the race detector
+	go test -race ./...
+
+fmt: ## fail if gofmt would change something
+	@out=$$(gofmt -l .); test -z "$$out" || { printf 'gofmt would change:\n%s\n' "$$out"; exit 1; }
+
+vet: ## go vet, with the integration tests
+	go vet -tags integration ./...
+
+lint: ## golangci-lint as .golangci.yml says
+	$(GOLANGCI_LINT) run
+
+test: ## all tests that need nothing but Go
+	go test ./...
+
+fuzz: ## every fuzz test for FUZZTIME
+	@go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$dir/*_test.go 2>/dev/null); do \
+	    echo "$$pkg $$name" && go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
+	  done; \
+	done
+
+bench: ## every benchmark
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+build: ## the program, as bin/connector
+	go build -o bin/connector ./cmd/connector
+
+integration: ## the tests on a real Kafka and schema registry, one package after another
+	.ci/integration
+
+kills: ## the crash test alone, with KILLS kills
+	go test -tags integration -count 1 -timeout 20m -v -run TestFiftyKills ./test/crash -kills $(KILLS)
