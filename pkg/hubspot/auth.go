@@ -1,0 +1,189 @@
+package hubspot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Auth gives the token that each request carries. There are two: AccessToken
+// and OAuth.
+type Auth interface {
+	// bearer returns the token to send. A token that HubSpot has just refused
+	// is given as stale: bearer then finds a newer one, or returns it again.
+	bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, error)
+}
+
+// AccessToken is the token of a service key or a private app. read returns it;
+// it is asked at the first request and after a 401, so that a token that was
+// changed in its file is taken up without a restart.
+func AccessToken(read func() (Secret, error)) Auth { return &accessToken{read: read} }
+
+type accessToken struct {
+	read  func() (Secret, error)
+	token atomic.Pointer[Secret]
+}
+
+func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secret, error) {
+	token := a.token.Load()
+	if token != nil && token != stale {
+		return token, nil
+	}
+	fresh, err := readSecret(a.read)
+	switch {
+	case err != nil && stale != nil:
+		// HubSpot's refusal says more than a file that cannot be read now.
+		return stale, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the access token: %w", err)
+	case stale != nil && fresh == *stale:
+		return stale, nil
+	}
+	a.token.Store(&fresh)
+	return &fresh, nil
+}
+
+// readSecret drops the line end that files have, and refuses what could not
+// stand in a header: net/http would fail on it for ever.
+func readSecret(read func() (Secret, error)) (Secret, error) {
+	s, err := read()
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(s.Reveal())
+	if text == "" {
+		return "", errors.New("it is empty")
+	}
+	for _, r := range text {
+		if r <= ' ' || r > '~' {
+			return "", errors.New("it holds characters that no token has; is it the right file?")
+		}
+	}
+	return Secret(text), nil
+}
+
+// OAuth is an installed app: access tokens of half an hour, renewed with a
+// refresh token. HubSpot may answer with another refresh token; the latest is
+// kept in memory.
+func OAuth(clientID string, clientSecret, refreshToken func() (Secret, error)) Auth {
+	return &oauth{clientID: clientID, clientSecret: clientSecret, refreshToken: refreshToken, turn: make(chan struct{}, 1)}
+}
+
+type oauth struct {
+	clientID     string
+	clientSecret func() (Secret, error)
+	refreshToken func() (Secret, error)
+	turn         chan struct{} // one slot: who holds it refreshes
+	state        atomic.Pointer[oauthState]
+}
+
+type oauthState struct {
+	token            *Secret
+	rotated          *Secret // the refresh token that HubSpot gave last; nil: the configured one
+	refresh, expires time.Time
+}
+
+// bearer refreshes when four fifths of the token's time are over, or when
+// HubSpot refused it. One caller refreshes; the others go on with the old
+// token while it lasts, else they wait for the new one.
+func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, error) {
+	valid := func() *Secret {
+		s := a.state.Load()
+		if s == nil || s.token == stale || !time.Now().Before(s.expires) {
+			return nil
+		}
+		return s.token
+	}
+	if token := valid(); token != nil {
+		if time.Now().Before(a.state.Load().refresh) {
+			return token, nil
+		}
+		select {
+		case a.turn <- struct{}{}:
+		default:
+			return token, nil
+		}
+	} else {
+		select {
+		case a.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer func() { <-a.turn }()
+	if token := valid(); token != nil && time.Now().Before(a.state.Load().refresh) {
+		return token, nil // renewed while this one waited for its turn
+	}
+	state, err := a.renew(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	a.state.Store(state)
+	return state.token, nil
+}
+
+// renew asks for a new token: the form of RFC 6749, section 6, in the body.
+func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
+	secret, err := readSecret(a.clientSecret)
+	if err != nil {
+		return nil, fmt.Errorf("read the client secret: %w", err)
+	}
+	next := &oauthState{}
+	if old := a.state.Load(); old != nil {
+		next.rotated = old.rotated
+	}
+	refresh := next.rotated
+	if refresh == nil {
+		configured, err := readSecret(a.refreshToken)
+		if err != nil {
+			return nil, fmt.Errorf("read the refresh token: %w", err)
+		}
+		refresh = &configured
+	}
+	form := url.Values{
+		"grant_type":    {"refresh_token"},
+		"client_id":     {a.clientID},
+		"client_secret": {secret.Reveal()},
+		"refresh_token": {refresh.Reveal()},
+	}
+	began := time.Now()
+	_, err = c.do(ctx, Call{}, &request{
+		api: "oauth", ungoverned: true, anonymous: true, method: http.MethodPost,
+		path: "/oauth/" + c.version(oauthVersion) + "/token",
+		body: []byte(form.Encode()), contentType: "application/x-www-form-urlencoded",
+		read: func(body []byte) error {
+			var answer struct {
+				AccessToken  Secret `json:"access_token"`
+				RefreshToken Secret `json:"refresh_token"`
+				ExpiresIn    int64  `json:"expires_in"`
+			}
+			if json.Unmarshal(body, &answer) != nil {
+				return errNotTheJSON
+			}
+			token, err := readSecret(func() (Secret, error) { return answer.AccessToken, nil })
+			if err != nil || answer.ExpiresIn <= 0 {
+				return errors.New("a token answer without access_token or expires_in")
+			}
+			next.token = &token
+			if answer.RefreshToken != "" {
+				next.rotated = &answer.RefreshToken
+			}
+			lasts := time.Duration(answer.ExpiresIn) * time.Second
+			next.refresh, next.expires = began.Add(lasts*4/5), began.Add(lasts)
+			return nil
+		},
+	})
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.refusedToken = true
+	}
+	if err != nil {
+		return nil, fmt.Errorf("renew the access token: %w", err)
+	}
+	return next, nil
+}

@@ -1,0 +1,145 @@
+package hubspot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The versions of HubSpot's dated APIs that this client speaks. Each is
+// supported for 18 months (HUBSPOT.md section 8).
+const (
+	objectsVersion    = "2026-09"
+	propertiesVersion = "2026-09"
+	schemasVersion    = "2026-09"
+	accountVersion    = "2026-09"
+	oauthVersion      = "2026-03"
+)
+
+const (
+	defaultBaseURL = "https://api.hubapi.com"
+	userAgent      = "hubspot-cdc-connector (+https://github.com/hubspot-cdc/connector)"
+
+	// attemptTimeout bounds one attempt from the first byte sent to the last
+	// one read. The slowest answers (100 records with every property) take
+	// some seconds.
+	attemptTimeout = 90 * time.Second
+	// maxAnswer bounds an answer after decompression.
+	maxAnswer = 64 << 20
+)
+
+// Config is what a Client needs. BaseURL, APIVersion, Transport, Governor,
+// Logger and Registerer may be left out.
+type Config struct {
+	BaseURL    string
+	APIVersion string // instead of every API's own version
+	Auth       Auth
+	Transport  http.RoundTripper
+	Governor   *Governor
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Client speaks to one portal. It may be used by any number of goroutines.
+type Client struct {
+	base       *url.URL
+	apiVersion string
+	auth       Auth
+	http       *http.Client
+	governor   *Governor
+	log        *slog.Logger
+	metrics    *metrics
+	clock      clock
+	outages    *outages
+	oddIDs     oddIDs
+	// sortObjects: this portal wants sort objects in a search (DESIGN R2).
+	sortObjects atomic.Bool
+}
+
+// Call says how urgent a request is. OnSend, which may be nil, is called right
+// before each attempt is written, with the lower bound of HubSpot's time: what
+// the caller notes there is older than what the answer shows.
+type Call struct {
+	Priority Priority
+	OnSend   func(hubspotNow Millis)
+}
+
+// Answer is what every answer has: HubSpot's time when it was written, cut to
+// the second; our clock less five minutes where HubSpot did not say.
+type Answer struct{ Date Millis }
+
+// New returns a client. It makes no request.
+func New(cfg Config) (*Client, error) {
+	base, err := url.Parse(cmp.Or(cfg.BaseURL, defaultBaseURL))
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return nil, errors.New("the base URL must be like " + defaultBaseURL)
+	}
+	if cfg.Auth == nil {
+		return nil, errors.New("no access token and no OAuth app given")
+	}
+	c := &Client{
+		base: base, apiVersion: cfg.APIVersion, auth: cfg.Auth,
+		governor: cfg.Governor, log: cfg.Logger,
+	}
+	c.base.Path = strings.TrimRight(base.Path, "/")
+	if c.governor == nil {
+		c.governor = NewGovernor(Limits{DailyReserve: 0.2})
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	transport := cfg.Transport
+	if transport == nil {
+		transport = defaultTransport()
+	}
+	c.http = &http.Client{Transport: transport, CheckRedirect: sameOrigin}
+	c.outages = newOutages(c.log)
+	if c.metrics, err = newMetrics(cfg.Registerer, c.governor); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return c, nil
+}
+
+// Now returns a lower bound of HubSpot's time.
+func (c *Client) Now() Millis { return c.clock.now() }
+
+// version returns the version to speak of an API whose own is given.
+func (c *Client) version(own string) string { return cmp.Or(c.apiVersion, own) }
+
+// defaultTransport keeps enough connections for all streams of a portal and
+// notices dead ones. Answers are decompressed by the client, so that their
+// limit holds for what comes out.
+func defaultTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second,
+		MaxIdleConns:          64,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       90 * time.Second,
+		DisableCompression:    true,
+	}
+}
+
+// sameOrigin follows a redirect only within the origin, where the token may
+// go, and only where the request stays the same: a POST that became a GET
+// would ask for something else.
+func sameOrigin(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > 5 || req.URL.Scheme != first.URL.Scheme || req.URL.Host != first.URL.Host || req.Method != first.Method {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package hubspot
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// clockMargin is how far our clock is trusted where HubSpot sent no time
+// (DESIGN R3).
+const clockMargin = 5 * time.Minute
+
+// clock gives a lower bound of HubSpot's time: what HubSpot wrote into its
+// latest answer plus the time since that came in, by our monotonic clock. It
+// is never ahead of HubSpot, because Date is cut to the second and the answer
+// took some time to come.
+type clock struct {
+	mu       sync.Mutex
+	date     Millis
+	received time.Time
+}
+
+// note takes the Date of an answer of HubSpot and returns it. An answer
+// without one gives our clock less the margin, and moves nothing.
+func (c *clock) note(header http.Header, received time.Time) Millis {
+	t, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return MillisOf(received.Add(-clockMargin))
+	}
+	date := MillisOf(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if received.After(c.received) {
+		c.date, c.received = date, received
+	}
+	return date
+}
+
+func (c *clock) now() Millis {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.received.IsZero() {
+		return MillisOf(time.Now().Add(-clockMargin))
+	}
+	return c.date.Add(time.Since(c.received))
+}

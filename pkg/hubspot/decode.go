@@ -1,0 +1,352 @@
+package hubspot
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-faster/jx"
+)
+
+// page is a decoded page of records: of a search, a list or a batch read.
+type page struct {
+	records []Record
+	total   int
+	after   string
+	more    bool // there is a paging.next
+	missing []string
+	odd     int // records left out because their id is no number
+}
+
+// decoder reads a page of records straight into slots: one pass over the
+// bytes, all values in one slab, no map per record.
+//
+// What it cannot take for the answer that is due, it refuses, and the request
+// is made again: anything that is not one whole JSON object, no results, a
+// record without id, updatedAt or properties. Two things it takes although
+// HubSpot does not say so: a value that is not a string (its JSON text is the
+// value) and times as epoch milliseconds. A record whose id is not a number
+// (campaigns have such) cannot be a key; it is left out and counted.
+type decoder struct {
+	slots   *Slots // nil: ids and times only
+	slab    []byte
+	values  [][]byte // not yet given to a record
+	expect  int      // records
+	page    page
+	scratch jx.Decoder
+}
+
+func decodePage(body []byte, slots *Slots, expect int) (page, error) {
+	d := &decoder{slots: slots, expect: max(1, expect)}
+	if slots != nil {
+		// Values are about half of the text of a page.
+		d.slab = make([]byte, 0, len(body)/2)
+	}
+	if err := d.decode(body); err != nil {
+		return page{}, err
+	}
+	return d.page, nil
+}
+
+func (d *decoder) decode(body []byte) error {
+	dec := jx.DecodeBytes(body)
+	results := false
+	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+		switch string(key) {
+		case "results":
+			results = true
+			d.page.records, d.page.odd = make([]Record, 0, d.expect), 0
+			return dec.Arr(d.record)
+		case "total":
+			return d.number(dec)
+		case "paging":
+			return d.paging(dec)
+		case "errors":
+			return d.errors(dec)
+		}
+		return dec.Skip()
+	})
+	switch {
+	case err != nil:
+		if e, ok := errors.AsType[*contentError](err); ok {
+			return e
+		}
+		// jx quotes bytes of the answer.
+		return errNotTheJSON
+	case dec.Skip() != io.EOF:
+		return errNotTheJSON
+	case !results:
+		return errNoResults
+	}
+	return nil
+}
+
+// contentError is a page that is JSON but not HubSpot's.
+type contentError struct{ text string }
+
+func (e *contentError) Error() string { return e.text }
+
+func (d *decoder) record(dec *jx.Decoder) error {
+	var (
+		r                       Record
+		id, updated, properties bool
+		odd                     bool
+		err                     error
+	)
+	if d.slots != nil {
+		n := len(d.slots.Names)
+		if len(d.values) < n {
+			d.values = make([][]byte, n*max(1, d.expect-len(d.page.records)))
+		}
+		r.Values, d.values = d.values[:n:n], d.values[n:]
+	}
+	err = dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+		switch string(key) {
+		case "id":
+			id = true
+			text, err := d.text(dec)
+			if err != nil {
+				return err
+			}
+			r.ID, err = ParseID(string(text))
+			odd = err != nil
+			return nil
+		case "createdAt":
+			r.Created, err = d.time(dec)
+			return err
+		case "updatedAt":
+			r.Updated, err = d.time(dec)
+			updated = err == nil && r.Updated != 0
+			return err
+		case "archivedAt":
+			r.ArchivedAt, err = d.time(dec)
+			return err
+		case "archived":
+			if dec.Next() == jx.Null {
+				return dec.Null()
+			}
+			r.Archived, err = dec.Bool()
+			return err
+		case "properties":
+			properties = true
+			if d.slots == nil {
+				return dec.Skip()
+			}
+			return d.properties(dec, r.Values)
+		}
+		return dec.Skip()
+	})
+	switch {
+	case err != nil:
+		return err
+	case !id:
+		return &contentError{"a record without id"}
+	case !updated:
+		return &contentError{"a record without updatedAt"}
+	case !properties:
+		return &contentError{"a record without properties"}
+	case odd:
+		d.page.odd++
+		return nil
+	}
+	if !r.Archived {
+		r.ArchivedAt = 0
+	}
+	d.page.records = append(d.page.records, r)
+	return nil
+}
+
+// properties reads the values that have a slot. null and "" are nil.
+func (d *decoder) properties(dec *jx.Decoder, values [][]byte) error {
+	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+		slot := d.slots.Slot(key)
+		if slot < 0 {
+			return dec.Skip()
+		}
+		value, err := d.value(dec)
+		values[slot] = value
+		return err
+	})
+}
+
+// value reads one value into the slab.
+func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
+	raw, err := dec.Raw()
+	if err != nil {
+		return nil, err
+	}
+	if raw[0] == 'n' {
+		return nil, nil
+	}
+	if len(d.slab)+len(raw) > cap(d.slab) {
+		// Values that are out keep the old slab.
+		d.slab = make([]byte, 0, max(2*len(raw), 64<<10))
+	}
+	start := len(d.slab)
+	if raw[0] == '"' {
+		d.slab, err = d.unquote(d.slab, raw)
+	} else {
+		d.slab = append(d.slab, raw...)
+	}
+	if err != nil || len(d.slab) == start {
+		return nil, err
+	}
+	return d.slab[start:len(d.slab):len(d.slab)], nil
+}
+
+// unquote appends the text of a JSON string. What is not UTF-8 becomes U+FFFD,
+// byte by byte, as encoding/json has it: Avro and JSON know nothing else.
+func (d *decoder) unquote(dst []byte, raw []byte) ([]byte, error) {
+	text := raw[1 : len(raw)-1]
+	if bytes.IndexByte(text, '\\') >= 0 {
+		if bytes.Contains(text, []byte(`\u`)) {
+			// jx pairs surrogates in its own way; this is rare enough for the
+			// slow and exact one.
+			var s string
+			if err := json.Unmarshal(raw, &s); err != nil {
+				return dst, err
+			}
+			return append(dst, s...), nil
+		}
+		start := len(dst)
+		d.scratch.ResetBytes(raw)
+		dst, err := d.scratch.StrAppend(dst)
+		if err != nil || utf8.Valid(dst[start:]) {
+			return dst, err
+		}
+		text = append([]byte(nil), dst[start:]...)
+		return appendValid(dst[:start], text), nil
+	}
+	return appendValid(dst, text), nil
+}
+
+func appendValid(dst, text []byte) []byte {
+	if utf8.Valid(text) {
+		return append(dst, text...)
+	}
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		dst = utf8.AppendRune(dst, r)
+		text = text[n:]
+	}
+	return dst
+}
+
+// text reads a string or number as text; null is "". It is valid until the
+// next one.
+func (d *decoder) text(dec *jx.Decoder) ([]byte, error) {
+	switch dec.Next() {
+	case jx.String:
+		return dec.StrBytes()
+	case jx.Number:
+		return dec.Raw()
+	case jx.Null:
+		return nil, dec.Null()
+	}
+	return nil, errNotTheJSON
+}
+
+// time reads ISO 8601 with or without fraction, or epoch milliseconds; null is
+// no time.
+func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
+	text, err := d.text(dec)
+	if err != nil || len(text) == 0 {
+		return 0, err
+	}
+	if t, err := time.Parse(time.RFC3339, string(text)); err == nil {
+		return MillisOf(t), nil
+	}
+	ms, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return 0, &contentError{"a record with a time that is none"}
+	}
+	return Millis(ms), nil
+}
+
+func (d *decoder) number(dec *jx.Decoder) error {
+	text, err := d.text(dec)
+	if err != nil {
+		return err
+	}
+	d.page.total, err = strconv.Atoi(string(text))
+	return err
+}
+
+// paging reads {"next":{"after":"…"}}.
+func (d *decoder) paging(dec *jx.Decoder) error {
+	d.page.after, d.page.more = "", false
+	if dec.Next() == jx.Null {
+		return dec.Null()
+	}
+	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+		if string(key) != "next" {
+			return dec.Skip()
+		}
+		if dec.Next() == jx.Null {
+			return dec.Null()
+		}
+		d.page.more = true
+		return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+			if string(key) != "after" {
+				return dec.Skip()
+			}
+			text, err := d.text(dec)
+			d.page.after = string(text)
+			return err
+		})
+	})
+}
+
+// errors reads the errors of a batch: of those with category OBJECT_NOT_FOUND
+// the ids that they name. Any other error names nothing that is known.
+func (d *decoder) errors(dec *jx.Decoder) error {
+	raw, err := dec.Raw()
+	if err != nil {
+		return err
+	}
+	var list []struct {
+		Category string `json:"category"`
+		Context  struct {
+			IDs []string `json:"ids"`
+		} `json:"context"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return errNotTheJSON
+	}
+	d.page.missing = nil
+	for _, e := range list {
+		if e.Category == "OBJECT_NOT_FOUND" {
+			d.page.missing = append(d.page.missing, e.Context.IDs...)
+		}
+	}
+	return nil
+}
+
+// oddIDs says once per object type that records with ids that are no numbers
+// were left out.
+type oddIDs struct {
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+func (o *oddIDs) note(log *slog.Logger, object string, n int) {
+	if n == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.said[object] {
+		return
+	}
+	if o.said == nil {
+		o.said = map[string]bool{}
+	}
+	o.said[object] = true
+	log.Warn("records left out: their ids are not numbers, so they cannot be keys; take the type out of HUBSPOT_OBJECTS", "object", object, "records", n)
+}

@@ -1,0 +1,486 @@
+package hubspot
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Priority says how urgent a request is; the smaller, the more urgent. The
+// order is that of DESIGN section 3.
+type Priority uint8
+
+// The priorities, most urgent first.
+const (
+	Leading Priority = iota
+	Confirm          // re-reads and confirms
+	Trailing
+	ChangedAssociations
+	Census
+	Schema
+	Reference
+	Archive
+	AssociationSweep
+	Reconcile
+	Backfill
+)
+
+// paced says which priorities spend the day as a rate; the others may spend
+// ahead, down to the reserve (DESIGN R15).
+func (p Priority) paced() bool {
+	switch p {
+	case Census, Reference, Archive, AssociationSweep, Reconcile:
+		return true
+	}
+	return false
+}
+
+// aging is how long a request has to wait to be as urgent as a new one of the
+// next higher priority. So nobody starves: at the latest after ten agings a
+// backfill goes before every leading read that came later.
+const aging = 5 * time.Second
+
+// class is a set of calls that HubSpot counts together.
+type class uint8
+
+const (
+	searches    class = iota // the searches of a second, and the day
+	objectCalls              // the calls of ten seconds, and the day
+	exemptCalls              // batch reads and labels of associations: the day only
+	classes
+)
+
+// What HubSpot documents where it has not told us yet: the search limit is the
+// same for every account and is never told, the smallest limit of ten seconds
+// is that of a Free account's private app. Exempt calls have limits that
+// nobody has written down; each may carry 1,000 ids, so a modest rate does.
+const (
+	defaultSearches   = 5.0
+	defaultTenSeconds = 100
+	exemptPerSecond   = 20
+)
+
+// Limits are the settings of a Governor. A limit of zero is HubSpot's own:
+// learnt from its answers, and until then what HubSpot documents.
+type Limits struct {
+	Share           float64 // of the searches and of the ten seconds; zero: 0.8
+	DailyReserve    float64 // of the day: what is left to others
+	SearchPerSecond float64
+	TenSeconds      int
+	Daily           int64
+}
+
+// Governor lets requests pass so that HubSpot's three limits are kept: searches
+// per second, calls per ten seconds, calls per day. There is one per portal,
+// shared by every client of it. Requests that cannot pass at once wait in the
+// order of their priority.
+//
+// In every window of ten seconds it lets at most the share of the limit pass;
+// searches follow each other in even steps. So the network may delay requests
+// by a quarter of a second in any way and HubSpot still sees less than its
+// limit, at a share of 0.8.
+type Governor struct {
+	limits Limits
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	lines   [classes]line
+	day     day
+	reading struct { // the latest headers of a ten seconds answer
+		max       float64
+		interval  time.Duration
+		others    float64 // calls of others in the interval
+		othersAt  time.Time
+		sent      []time.Time // our calls of the last interval, oldest first
+		remaining float64
+		known     bool
+	}
+}
+
+// line is the queue of one class.
+type line struct {
+	waiting []*waiter
+	limiter *rate.Limiter
+	paused  time.Time // nothing passes before
+	pausedAt,
+	slowed time.Time // when slow was last changed
+	strikes int     // throttled answers in a row
+	slow    float64 // of the rate, after throttled answers; 1 = full
+}
+
+type waiter struct {
+	passed   chan struct{}
+	since    time.Time
+	priority Priority
+	account  bool // asks how the day stands: passes however it stands
+}
+
+// urgency orders waiters: the earlier, the more urgent.
+func (w *waiter) urgency() time.Time { return w.since.Add(time.Duration(w.priority) * aging) }
+
+// NewGovernor returns a governor that knows nothing but its settings.
+func NewGovernor(limits Limits) *Governor {
+	if limits.Share <= 0 {
+		limits.Share = 0.8
+	}
+	g := &Governor{limits: limits, day: newDay(limits)}
+	g.reading.max, g.reading.interval = defaultTenSeconds, 10*time.Second
+	if limits.TenSeconds > 0 {
+		g.reading.max = float64(limits.TenSeconds)
+	}
+	for c := range g.lines {
+		g.lines[c].slow = 1
+		g.lines[c].limiter = rate.NewLimiter(1, 1)
+	}
+	g.tune(time.Now())
+	return g
+}
+
+// Rates are the calls per second that may be spent lastingly.
+type Rates struct {
+	Search  float64
+	Objects float64
+	Day     float64 // what the day allows of all calls together; +Inf without a limit
+}
+
+// Rates tells what there is to spend, for intervals that follow from it.
+func (g *Governor) Rates() Rates {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	g.day.roll(now)
+	g.tune(now)
+	return Rates{
+		Search:  float64(g.lines[searches].limiter.Limit()),
+		Objects: float64(g.lines[objectCalls].limiter.Limit()),
+		Day:     g.day.rate(now),
+	}
+}
+
+// acquire waits until a call may be sent. since is when its request was made:
+// a request that is tried again keeps its age.
+func (g *Governor) acquire(ctx context.Context, c class, p Priority, account bool, since time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := &waiter{passed: make(chan struct{}), since: since, priority: p, account: account}
+	g.mu.Lock()
+	g.lines[c].waiting = append(g.lines[c].waiting, w)
+	g.pump()
+	g.mu.Unlock()
+	select {
+	case <-w.passed:
+		return nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// One that passed in this very moment has spent a call for nothing.
+	g.lines[c].remove(w)
+	g.pump()
+	return ctx.Err()
+}
+
+func (l *line) remove(w *waiter) {
+	for i, other := range l.waiting {
+		if other == w {
+			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// pump lets pass whoever may, and sets the timer for the next. g.mu is held.
+func (g *Governor) pump() {
+	now := time.Now()
+	g.day.roll(now)
+	g.tune(now)
+	var next time.Time
+	earlier := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	for c := range g.lines {
+		l := &g.lines[c]
+		for len(l.waiting) > 0 {
+			if at := l.ready(now); at.After(now) {
+				earlier(at)
+				break
+			}
+			w, at := g.best(l, now)
+			if w == nil {
+				earlier(at)
+				break
+			}
+			l.limiter.AllowN(now, 1)
+			g.day.spend(now, w)
+			if class(c) == objectCalls {
+				g.sent(now)
+			}
+			l.remove(w)
+			close(w.passed)
+		}
+	}
+	switch {
+	case next.IsZero():
+		if g.timer != nil {
+			g.timer.Stop()
+		}
+	case g.timer == nil:
+		g.timer = time.AfterFunc(next.Sub(now), g.fire)
+	default:
+		g.timer.Reset(next.Sub(now))
+	}
+}
+
+func (g *Governor) fire() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pump()
+}
+
+// best returns the most urgent waiter that the day lets pass; without one, when
+// the day lets the first pass.
+func (g *Governor) best(l *line, now time.Time) (best *waiter, at time.Time) {
+	for _, w := range l.waiting {
+		free := g.day.ready(now, w)
+		switch {
+		case free.After(now):
+			if at.IsZero() || free.Before(at) {
+				at = free
+			}
+		case best == nil || w.urgency().Before(best.urgency()):
+			best = w
+		}
+	}
+	return best, at
+}
+
+// ready returns when the limit of the class lets a call pass.
+func (l *line) ready(now time.Time) time.Time {
+	at := tokenAt(l.limiter, now)
+	if l.paused.After(at) {
+		return l.paused
+	}
+	return at
+}
+
+// tokenAt returns when the limiter has a whole token: now, or later by a
+// little more than the arithmetic says, so that a timer set for it finds one.
+func tokenAt(limiter *rate.Limiter, now time.Time) time.Time {
+	missing := 1 - limiter.TokensAt(now)
+	if missing <= 1e-9 {
+		return now
+	}
+	if limiter.Limit() <= 0 {
+		return now.Add(time.Hour)
+	}
+	return now.Add(time.Duration(missing/float64(limiter.Limit())*float64(time.Second)) + time.Microsecond)
+}
+
+// tune sets the limiters to what is known now. g.mu is held.
+func (g *Governor) tune(now time.Time) {
+	for c := range g.lines {
+		l := &g.lines[c]
+		// After throttled answers, back to full speed by a twentieth of it
+		// every ten seconds.
+		if steps := now.Sub(l.slowed) / (10 * time.Second); l.slow < 1 && steps > 0 {
+			l.slow = min(1, l.slow+0.05*float64(steps))
+			l.slowed = now
+		}
+	}
+
+	// Searches: even steps, no burst. A tenth stays free also at a share of 1,
+	// because a window may catch one more than its length holds.
+	perSecond := defaultSearches
+	if g.limits.SearchPerSecond > 0 {
+		perSecond = g.limits.SearchPerSecond
+	}
+	set(g.lines[searches].limiter, now, min(g.limits.Share, 0.9)*perSecond*g.lines[searches].slow, 1)
+
+	// Ten seconds: the burst is part of what a window may hold. What others
+	// use of the same limit beyond the share that is theirs anyway is theirs
+	// too (DESIGN promise 6), but a tenth of ours stays ours.
+	r := &g.reading
+	if now.Sub(r.othersAt) > 2*r.interval {
+		r.others = 0
+	}
+	ours := min(g.limits.Share, 0.98) * r.max
+	ours = max(ours/10, min(ours, r.max-r.others-r.max/20))
+	burst := max(1, math.Floor(ours/50))
+	set(g.lines[objectCalls].limiter, now, max(0.1, ours-burst)/r.interval.Seconds()*g.lines[objectCalls].slow, int(burst))
+
+	set(g.lines[exemptCalls].limiter, now, exemptPerSecond*g.lines[exemptCalls].slow, 2)
+}
+
+// set changes a limiter where the difference is worth it.
+func set(limiter *rate.Limiter, now time.Time, perSecond float64, burst int) {
+	if old := float64(limiter.Limit()); math.Abs(old-perSecond) > old/1000 {
+		limiter.SetLimitAt(now, rate.Limit(perSecond))
+	}
+	if limiter.Burst() != burst {
+		limiter.SetBurstAt(now, burst)
+	}
+}
+
+// sent notes a call of ours that counts in ten seconds.
+func (g *Governor) sent(now time.Time) {
+	r := &g.reading
+	// A second more than the interval: what was late on its way counts later
+	// at HubSpot than here.
+	old := 0
+	for old < len(r.sent) && now.Sub(r.sent[old]) > r.interval+time.Second {
+		old++
+	}
+	r.sent = append(r.sent[old:], now)
+}
+
+// observe learns from the headers of an answer that was not throttled, sent at
+// the given time.
+func (g *Governor) observe(c class, header http.Header, sent time.Time) {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l := &g.lines[c]; sent.After(l.pausedAt) {
+		l.strikes = 0
+	}
+	if limit, ok := headerNumber(header, "X-HubSpot-RateLimit-Daily"); ok {
+		if left, ok := headerNumber(header, "X-HubSpot-RateLimit-Daily-Remaining"); ok && limit > 0 {
+			g.day.learn(int64(limit-left), int64(limit))
+		}
+	}
+	if c == objectCalls {
+		g.observeTenSeconds(header, now)
+	}
+	g.pump()
+}
+
+func (g *Governor) observeTenSeconds(header http.Header, now time.Time) {
+	r := &g.reading
+	limit, ok := headerNumber(header, "X-HubSpot-RateLimit-Max")
+	interval, ok2 := headerNumber(header, "X-HubSpot-RateLimit-Interval-Milliseconds")
+	if !ok || !ok2 || limit < 1 || interval < 1 {
+		return
+	}
+	if g.limits.TenSeconds == 0 {
+		r.max, r.interval = limit, time.Duration(interval)*time.Millisecond
+	}
+	remaining, ok := headerNumber(header, "X-HubSpot-RateLimit-Remaining")
+	if !ok {
+		return
+	}
+	r.remaining, r.known = remaining, true
+	// What is used and not ours is others'. The highest of an interval counts:
+	// where HubSpot counts in fixed windows, it is low at their beginning.
+	others := max(0, limit-remaining-float64(len(r.sent)))
+	if others >= r.others || now.Sub(r.othersAt) > r.interval {
+		r.others, r.othersAt = others, now
+	}
+}
+
+func headerNumber(header http.Header, name string) (float64, bool) {
+	n, err := strconv.ParseFloat(header.Get(name), 64)
+	return n, err == nil && n >= 0 && n < 1e12
+}
+
+// The policies of a throttled answer.
+const (
+	policySecond     = "SECONDLY"
+	policyTenSeconds = "TEN_SECONDLY_ROLLING"
+	policyDay        = "DAILY"
+)
+
+// throttled notes a 429 for a call sent at the given time. It stops the whole
+// class, or with the day everything: no other request would fare better. Only
+// a call that was sent after the latest stop makes the next one longer.
+func (g *Governor) throttled(c class, policy string, retryAfter time.Duration, sent time.Time) {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.pump()
+	l := &g.lines[c]
+	again := sent.After(l.pausedAt)
+	if again {
+		l.strikes++
+		l.pausedAt = now
+	}
+	n := max(1, l.strikes)
+	if policy == policyDay {
+		until := g.day.exhausted(now, n)
+		if t := now.Add(retryAfter); t.After(until) {
+			until = t
+		}
+		for c := range g.lines {
+			g.lines[c].pause(until)
+		}
+		return
+	}
+	var wait time.Duration
+	switch policy {
+	case policySecond:
+		wait = min(time.Duration(n)*time.Second, 10*time.Second)
+	default:
+		wait = min(2500*time.Millisecond<<min(n-1, 2), 10*time.Second)
+	}
+	wait += time.Duration(rand.Int64N(int64(wait)/10 + 1))
+	l.pause(now.Add(max(wait, retryAfter)))
+	if again {
+		// Somebody else uses the same limit and no header tells how much
+		// (searches have none): a quarter slower, for a while.
+		l.slow, l.slowed = max(0.25, l.slow*0.75), now
+	}
+}
+
+func (l *line) pause(until time.Time) {
+	if until.After(l.paused) {
+		l.paused = until
+	}
+}
+
+// setLocation tells in which time zone the account's day ends.
+func (g *Governor) setLocation(loc *time.Location) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.day.location = loc
+	if g.day.resets.IsZero() {
+		g.day.resets = nextMidnight(time.Now(), loc)
+	}
+	g.pump()
+}
+
+// learnDay takes HubSpot's own account of the day.
+func (g *Governor) learnDay(u DailyUsage) {
+	if u.Limit <= 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.day.learn(u.Used, u.Limit)
+	if u.ResetsAt.Time().After(time.Now()) {
+		g.day.resets = u.ResetsAt.Time()
+	}
+	g.pump()
+}
+
+// remaining returns what is left of each limit that is known, for the metric.
+func (g *Governor) remaining() map[string]float64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	g.day.roll(now)
+	left := map[string]float64{"search": math.Max(0, g.lines[searches].limiter.TokensAt(now))}
+	if g.reading.known {
+		left["ten_seconds"] = g.reading.remaining
+	}
+	if g.day.limit > 0 {
+		left["day"] = float64(g.day.left())
+	}
+	return left
+}

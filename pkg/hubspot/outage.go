@@ -1,0 +1,222 @@
+package hubspot
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// freeFailures is how many attempts may fail in a row before the rest waits;
+// probeInterval is the least time between two attempts after that.
+const (
+	freeFailures  = 3
+	probeInterval = time.Second
+)
+
+// anyAPI is the gate that every request goes through.
+const anyAPI = ""
+
+// outages keeps a process with hundreds of streams from knocking all at once
+// on a HubSpot that is away. There is a gate for everything and one per API:
+// a gate closes after three attempts in a row failed, then lets one attempt a
+// second through, and opens for all at the first that succeeds. A request
+// that alone keeps failing does not close a gate, since others succeed in
+// between; it waits by itself, longer each time.
+//
+// It also says each cause once: when it begins and when it has ended.
+type outages struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	gates  map[string]*gate
+	causes map[string]*cause
+}
+
+// gate is what is known of one API. closed is nil while it is open, else a
+// channel that ends when it opens again.
+type gate struct {
+	failures int
+	next     time.Time
+	closed   chan struct{}
+}
+
+// cause is a kind of failure that some requests wait for.
+type cause struct {
+	requests int // whose latest attempt failed by it
+	attempts int
+	since    time.Time
+	ended    time.Time
+	said     bool
+}
+
+func newOutages(log *slog.Logger) *outages {
+	return &outages{log: log, gates: map[string]*gate{}, causes: map[string]*cause{}}
+}
+
+// gate returns the gate of an API. o.mu is held.
+func (o *outages) gate(api string) *gate {
+	g := o.gates[api]
+	if g == nil {
+		g = &gate{}
+		o.gates[api] = g
+	}
+	return g
+}
+
+// slot is the leave to make an attempt now. It lasts for a probeInterval, so
+// that one who then waited for the governor asks again.
+type slot struct{ taken time.Time }
+
+// enter waits until the gates let an attempt through.
+func (o *outages) enter(ctx context.Context, api string) (slot, error) {
+	for {
+		o.mu.Lock()
+		now := time.Now()
+		all, one := o.gate(anyAPI), o.gate(api)
+		var wait time.Duration
+		for _, g := range []*gate{all, one} {
+			if g.closed != nil {
+				wait = max(wait, g.next.Sub(now))
+			}
+		}
+		if wait <= 0 {
+			// Both at once: a slot of one that waits for the other is lost.
+			all.next, one.next = now.Add(probeInterval), now.Add(probeInterval)
+			o.mu.Unlock()
+			return slot{taken: now}, nil
+		}
+		allOpens, oneOpens := all.closed, one.closed
+		o.mu.Unlock()
+		if err := pause(ctx, wait, allOpens, oneOpens); err != nil {
+			return slot{}, err
+		}
+	}
+}
+
+// holds says whether the slot still lets an attempt through.
+func (o *outages) holds(s slot, api string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.gate(anyAPI).closed == nil && o.gate(api).closed == nil {
+		return true
+	}
+	return time.Since(s.taken) < probeInterval
+}
+
+// succeeded opens the gates: HubSpot answered.
+func (o *outages) succeeded(api string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, g := range []*gate{o.gate(anyAPI), o.gate(api)} {
+		g.failures = 0
+		if g.closed != nil {
+			close(g.closed)
+			g.closed = nil
+		}
+	}
+}
+
+// failed counts a failed attempt, and returns what ends when the gates that
+// are closed now open again; nil stands for a gate that is open.
+func (o *outages) failed(api string) (allOpens, oneOpens <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all, one := o.gate(anyAPI), o.gate(api)
+	for _, g := range []*gate{all, one} {
+		g.failures++
+		if g.closed == nil && g.failures >= freeFailures {
+			g.closed = make(chan struct{})
+			g.next = time.Now().Add(probeInterval)
+		}
+	}
+	return all.closed, one.closed
+}
+
+// pause waits for the time, or less if one of the channels ends.
+func pause(ctx context.Context, d time.Duration, a, b <-chan struct{}) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-a:
+	case <-b:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// backoff is how long a request waits by itself after so many failures in a
+// row: 1 s, doubled each time up to about a minute, up to a fifth more at
+// random.
+func backoff(failures int) time.Duration {
+	d := min(time.Second<<min(failures-1, 6), 50*time.Second)
+	return d + time.Duration(rand.Int64N(int64(d)/5+1))
+}
+
+// trouble is one request's share in the causes.
+type trouble struct {
+	o        *outages
+	cause    string
+	failures int // in a row
+}
+
+// quiet is how long a cause must have been away to be said again at its first
+// failure; before that at a request's third. A HubSpot that stumbles now and
+// then is no news each time.
+const quiet = time.Minute
+
+// failed notes that the latest attempt failed by the cause.
+func (t *trouble) failed(kind string, attrs ...any) {
+	t.failures++
+	if t.cause != kind {
+		t.leave(true)
+	}
+	o := t.o
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := o.causes[kind]
+	if c == nil {
+		c = &cause{}
+		o.causes[kind] = c
+	}
+	if c.requests == 0 {
+		c.since, c.attempts, c.said = time.Now(), 0, false
+	}
+	if t.cause == "" {
+		t.cause = kind
+		c.requests++
+	}
+	c.attempts++
+	if !c.said && (c.ended.IsZero() || time.Since(c.ended) > quiet || t.failures >= freeFailures) {
+		c.said = true
+		o.log.Warn("HubSpot cannot be read for now; waiting and trying again", append([]any{"cause", kind, "attempt", t.failures}, attrs...)...)
+	}
+}
+
+// leave notes that the request is no longer held up by its cause: because
+// HubSpot answered, or because its caller gave up.
+func (t *trouble) leave(answered bool) {
+	if t.cause == "" {
+		return
+	}
+	o := t.o
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	kind := t.cause
+	c := o.causes[kind]
+	t.cause = ""
+	c.requests--
+	if c.requests > 0 {
+		return
+	}
+	c.ended = time.Now()
+	if c.said && answered {
+		o.log.Info("HubSpot can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond))
+	}
+}

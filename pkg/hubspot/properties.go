@@ -1,0 +1,65 @@
+package hubspot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// Property is the definition of one property of an object type.
+type Property struct {
+	Name                 string `json:"name"`
+	Label                string `json:"label"`
+	Description          string `json:"description"`
+	Type                 string `json:"type"`
+	FieldType            string `json:"fieldType"`
+	Calculated           bool   `json:"calculated"` // says little: see FieldType calculation_… (HUBSPOT.md section 13)
+	Hidden               bool   `json:"hidden"`
+	HubSpotDefined       bool   `json:"hubspotDefined"`
+	Archived             bool   `json:"archived"`
+	DataSensitivity      string `json:"dataSensitivity"`
+	ReferencedObjectType string `json:"referencedObjectType"`
+}
+
+// Properties returns the definitions of an object's properties. HubSpot shows
+// the ordinary ones unless asked: sensitivity is "", "sensitive" or
+// "highly_sensitive", and each shows only its own.
+func (c *Client) Properties(ctx context.Context, call Call, object, sensitivity string) ([]Property, error) {
+	q := url.Values{}
+	if sensitivity != "" {
+		q.Set("dataSensitivity", sensitivity)
+	}
+	var properties []Property
+	_, err := c.do(ctx, call, &request{
+		api: "properties", class: objectCalls, method: http.MethodGet,
+		path:  "/crm/properties/" + c.version(propertiesVersion) + "/" + url.PathEscape(object),
+		query: q.Encode(),
+		read: func(body []byte) (err error) {
+			properties, err = readResults[Property](body)
+			for _, p := range properties {
+				if p.Name == "" || p.Type == "" {
+					return errors.New("a property without name or type")
+				}
+			}
+			return err
+		},
+	})
+	return properties, err
+}
+
+// readResults reads {"results":[…]}. An answer without results is not an empty
+// list: it would be evidence that everything is gone.
+func readResults[T any](body []byte) ([]T, error) {
+	var page struct {
+		Results *[]T `json:"results"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return nil, errNotTheJSON
+	}
+	if page.Results == nil {
+		return nil, errNoResults
+	}
+	return *page.Results, nil
+}

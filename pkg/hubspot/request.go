@@ -1,0 +1,357 @@
+package hubspot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// request is one call of an API, whatever attempts it takes.
+type request struct {
+	api         string // label of metrics
+	class       class
+	account     bool // asks how the day stands
+	ungoverned  bool // counts in no limit
+	anonymous   bool // carries no token
+	method      string
+	path        string // escaped
+	query       string // encoded
+	body        []byte
+	contentType string // application/json unless set
+	// read takes the body of a 2xx answer. Its error says that the body is not
+	// what is due (cut, another's): the request is made again, and read called
+	// again. It must not hold content of the answer.
+	read func(body []byte) error
+}
+
+// Why an answer is not what is due.
+var (
+	errNotTheJSON = errors.New("not the JSON that is due")
+	errNoResults  = errors.New("no results in the answer")
+	errTooLarge   = errors.New("the answer is larger than the client takes")
+)
+
+// attempt is what came of one attempt.
+type attempt struct {
+	sent     time.Time
+	received time.Time // of the header
+	status   int       // 0: no answer
+	header   http.Header
+	body     []byte
+	err      error // of the transport, or while the body was read
+}
+
+// do makes a request, as often as it takes, until HubSpot answers it or refuses
+// it for good, or ctx ends.
+func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) {
+	made := time.Now()
+	t := &trouble{o: c.outages}
+	answered := false
+	defer func() { t.leave(answered) }()
+	var (
+		token, stale *Secret
+		last         string // the latest failure, for an error that says more than "canceled"
+	)
+	gaveUp := func() (Answer, error) {
+		if last != "" {
+			return Answer{}, fmt.Errorf("%s %s (latest: %s): %w", r.method, r.path, last, ctx.Err())
+		}
+		return Answer{}, fmt.Errorf("%s %s: %w", r.method, r.path, ctx.Err())
+	}
+	for {
+		if !r.anonymous {
+			var err error
+			if token, err = c.auth.bearer(ctx, c, nil); err != nil {
+				return Answer{}, err
+			}
+		}
+		if err := c.admit(ctx, call, r, made); err != nil {
+			return gaveUp()
+		}
+		if call.OnSend != nil {
+			call.OnSend(c.Now())
+		}
+		a := c.send(ctx, r, token)
+		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
+		if ctx.Err() != nil {
+			return gaveUp()
+		}
+
+		v := judge(r, a)
+		if v.hubspot {
+			// It is HubSpot that answers, whatever it says.
+			c.outages.succeeded(r.api)
+		}
+		switch {
+		case v.done:
+			answered = true
+			if !r.ungoverned {
+				c.governor.observe(r.class, a.header, a.sent)
+			}
+			return Answer{Date: c.clock.note(a.header, a.received)}, nil
+
+		case v.policy != "":
+			c.metrics.throttled.WithLabelValues(v.policy).Inc()
+			last = "429 " + v.policy
+			t.failed(last, "path", r.path, "correlation_id", v.correlation)
+			if r.ungoverned {
+				if err := pause(ctx, max(backoff(t.failures), v.wait), nil, nil); err != nil {
+					return gaveUp()
+				}
+				continue
+			}
+			c.governor.throttled(r.class, v.policy, v.wait, a.sent)
+
+		case v.lasting != nil:
+			if v.lasting.Status == http.StatusUnauthorized && !r.anonymous && stale == nil {
+				stale = token
+				fresh, err := c.auth.bearer(ctx, c, stale)
+				if err != nil {
+					return Answer{}, err
+				}
+				if fresh != stale {
+					continue
+				}
+			}
+			if !r.ungoverned {
+				c.governor.observe(r.class, a.header, a.sent)
+			}
+			c.clock.note(a.header, a.received)
+			answered = true
+			return Answer{}, v.lasting
+
+		default:
+			last = c.redact(v.transient, token)
+			allOpens, oneOpens := (<-chan struct{})(nil), (<-chan struct{})(nil)
+			if !v.hubspot {
+				allOpens, oneOpens = c.outages.failed(r.api)
+			}
+			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last)
+			wait := backoff(t.failures)
+			if v.wait > 0 {
+				// HubSpot said how long: nobody else's luck makes it shorter.
+				wait, allOpens, oneOpens = max(wait, v.wait), nil, nil
+			}
+			if err := pause(ctx, wait, allOpens, oneOpens); err != nil {
+				return gaveUp()
+			}
+		}
+	}
+}
+
+// admit waits until an attempt may be made: HubSpot is not known to be away,
+// and the limits let it pass.
+func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) error {
+	for {
+		s, err := c.outages.enter(ctx, r.api)
+		if err != nil {
+			return err
+		}
+		if !r.ungoverned {
+			if err := c.governor.acquire(ctx, r.class, call.Priority, r.account, made); err != nil {
+				return err
+			}
+		}
+		if c.outages.holds(s, r.api) {
+			return nil
+		}
+	}
+}
+
+// send makes one attempt.
+func (c *Client) send(ctx context.Context, r *request, token *Secret) attempt {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	a := attempt{sent: time.Now()}
+	u := *c.base
+	address := u.String() + r.path
+	if r.query != "" {
+		address += "?" + r.query
+	}
+	var body io.Reader
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, address, body)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", "gzip")
+	req.Header.Set("User-Agent", userAgent)
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+		if r.contentType != "" {
+			req.Header.Set("Content-Type", r.contentType)
+		}
+	}
+	if !r.anonymous {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		// Without the address: it is long, and the path is said elsewhere.
+		if inner, ok := errors.AsType[*url.Error](err); ok {
+			err = inner.Err
+		}
+		a.err = err
+		return a
+	}
+	defer func() { _ = res.Body.Close() }()
+	a.received, a.status, a.header = time.Now(), res.StatusCode, res.Header
+	a.body, a.err = readBody(res)
+	return a
+}
+
+var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+// readBody reads the whole body, decompressed, up to maxAnswer.
+func readBody(res *http.Response) ([]byte, error) {
+	var body io.Reader = res.Body
+	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		gz := gzipReaders.Get().(*gzip.Reader)
+		defer gzipReaders.Put(gz)
+		if err := gz.Reset(res.Body); err != nil {
+			return nil, err
+		}
+		body = gz
+	}
+	var b bytes.Buffer
+	if res.ContentLength > 0 {
+		b.Grow(int(min(res.ContentLength+bytes.MinRead, 1<<20)))
+	}
+	n, err := b.ReadFrom(io.LimitReader(body, maxAnswer+1))
+	if err == nil && n > maxAnswer {
+		err = errTooLarge
+	}
+	return b.Bytes(), err
+}
+
+func (a attempt) label() string {
+	if a.status == 0 {
+		return "error"
+	}
+	return strconv.Itoa(a.status)
+}
+
+// verdict is what an attempt means. Exactly one of done, policy, lasting and
+// transient is set.
+type verdict struct {
+	done        bool
+	policy      string // of a throttled answer
+	lasting     *Error
+	transient   string // what happened, for people
+	kind        string // of the transient cause
+	hubspot     bool   // HubSpot itself answered
+	wait        time.Duration
+	correlation string
+}
+
+// judge decides what an attempt means. The rule that matters most: only
+// HubSpot's own JSON is an answer. Whatever else comes, also with a 404, tells
+// nothing of any record (DESIGN R8), and is asked again.
+func judge(r *request, a attempt) verdict {
+	v := verdict{wait: retryAfter(a.header), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
+	switch {
+	case errors.Is(a.err, errTooLarge):
+		e := newError(r, a.status, a.header, errorBody{})
+		e.tooLarge, e.Message = true, errTooLarge.Error()
+		return verdict{lasting: e, hubspot: true}
+	case a.err != nil && a.status == 0:
+		v.kind, v.transient = "unreachable", a.err.Error()
+		return v
+	case a.err != nil:
+		v.kind, v.transient = "answer cut off", fmt.Sprintf("%d: %v", a.status, a.err)
+		return v
+	case a.status >= 200 && a.status < 300:
+		if err := r.read(a.body); err != nil {
+			v.kind, v.transient = "unexpected content", fmt.Sprintf("%d: %v", a.status, err)
+			return v
+		}
+		return verdict{done: true, hubspot: true}
+	}
+
+	b, known := readErrorBody(a.body)
+	if known {
+		if id := kept(b.CorrelationID, correlationShape); id != "" {
+			v.correlation = id
+		}
+	}
+	switch {
+	case a.status == http.StatusTooManyRequests:
+		v.policy, v.hubspot = policyOf(r.class, b), true
+		return v
+	case a.status == http.StatusLocked:
+		v.kind, v.wait = "423 locked", max(v.wait, 2*time.Second)
+	case a.status == 477:
+		v.kind = "477 migration in progress"
+	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly, a.status >= 500:
+		v.kind = strconv.Itoa(a.status)
+	case a.status < 400:
+		v.kind = "redirected elsewhere"
+	case a.status == http.StatusRequestURITooLong, a.status == http.StatusUnauthorized && len(a.body) == 0, known:
+		// 414 is an edge's answer as often as HubSpot's, and the same address
+		// will not become shorter.
+		return verdict{lasting: newError(r, a.status, a.header, b), hubspot: true}
+	default:
+		v.kind = strconv.Itoa(a.status) + " without HubSpot's JSON"
+	}
+	v.transient = v.kind
+	if a.status != 477 {
+		// A migration may last a day; a server that is down does not know.
+		v.wait = min(v.wait, 10*time.Minute)
+	}
+	return v
+}
+
+// policyOf says which limit a throttled answer speaks of. All members of the
+// answer are optional; a search that is throttled often has nothing but the
+// message "… secondly limit".
+func policyOf(c class, b errorBody) string {
+	text := strings.ToUpper(b.PolicyName)
+	if text == "" {
+		text = strings.ToUpper(b.Message)
+	}
+	switch {
+	case strings.Contains(text, "TEN_SECONDLY"):
+		return policyTenSeconds
+	case strings.Contains(text, "DAILY"):
+		return policyDay
+	case strings.Contains(text, "SECONDLY"), c == searches:
+		return policySecond
+	}
+	return policyTenSeconds
+}
+
+// retryAfter reads a Retry-After in seconds. HubSpot documents up to a day.
+func retryAfter(header http.Header) time.Duration {
+	s, err := strconv.ParseFloat(strings.TrimSpace(header.Get("Retry-After")), 64)
+	if err != nil || math.IsNaN(s) || s <= 0 {
+		return 0
+	}
+	return time.Duration(min(s, 24*3600) * float64(time.Second))
+}
+
+// redact takes the token out of a text that a transport wrote. None that we
+// know writes it.
+func (c *Client) redact(text string, token *Secret) string {
+	if token != nil {
+		text = strings.ReplaceAll(text, token.Reveal(), redacted)
+	}
+	if len(text) > 300 {
+		text = text[:300] + "…"
+	}
+	return text
+}
