@@ -79,6 +79,9 @@ type Batch struct {
 	Object  string
 	Changes []Change
 	Cursors []Cursor
+	// Set is the object's property set, as it is to stand in the state topic
+	// from this transaction on; nil leaves it as it is (R13).
+	Set []byte
 	// Sync commits a batch without changes at once. Otherwise such a batch
 	// only moves cursors of idle passes, which wait (at most ten seconds) for
 	// the next transaction.

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// demoObjects are what the simulated portal holds.
+var demoObjects = []string{"contacts", "companies", "deals"}
+
+const (
+	demoRecords = 200 // of each type, before the connector starts
+	demoRate    = 5   // changes a second
+)
+
+// demoCommand shows the whole connector on one machine: a simulated portal, an
+// embedded Kafka and schema registry, and the connector as it runs in
+// production. Only the addresses are different.
+func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	for_ := flags.Duration("for", 0, "end after this long (default: on Ctrl-C)")
+	dir := flags.String("data", "", "directory to keep the embedded Kafka's data in (default: a temporary one)")
+	verbose := flags.Bool("log", false, "show the connector's log, on standard error")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil || flags.NArg() > 0 {
+		return &configError{[]string{"usage: connector demo [--for 20s] [--data DIR] [--log]"}}
+	}
+	if *dir == "" {
+		temporary, err := os.MkdirTemp("", "hubspot-cdc-demo-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temporary)
+		*dir = temporary
+	}
+	log := slog.New(slog.DiscardHandler)
+	if *verbose {
+		log = slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *for_ > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *for_)
+		defer cancel()
+	}
+	d := &demo{log: log, tail: newTail(stdout, colours(stdout))}
+	return d.run(ctx, *dir, stdout)
+}
+
+func colours(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
+}
+
+type demo struct {
+	log  *slog.Logger
+	tail *tail
+}
+
+func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
+	portal := hubspottest.New(hubspottest.Options{Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true})
+	for _, object := range demoObjects {
+		portal.Seed(object, demoRecords)
+	}
+	hubspotURL, stopPortal, err := serveDemo(portal)
+	if err != nil {
+		return err
+	}
+	defer stopPortal()
+	registry := srfake.New()
+	defer registry.Close()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(3), kfake.DataDir(dir))
+	if err != nil {
+		return fmt.Errorf("start the embedded Kafka in %s: %w", dir, err)
+	}
+	defer cluster.Close()
+	brokers := cluster.ListenAddrs()[0]
+
+	cfg, files, err := loadConfig([]string{
+		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL,
+		"KAFKA_BROKERS=" + brokers, "SCHEMA_REGISTRY_URL=" + registry.URL(),
+		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=30s", "SYNC_ARCHIVE_INTERVAL=3s",
+		"HTTP_ADDR=127.0.0.1:0",
+	})
+	if err != nil {
+		return err
+	}
+	c, err := newConnector(cfg, files, d.log, network{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, `A simulated HubSpot portal (%s), an embedded Kafka (%s), a schema registry (%s).
+Look at the topics from another terminal:
+  kcat -b %[2]s -L
+  kcat -b %[2]s -t hubspot.offsets -C -o beginning -e -q -f '%%k\t%%s\n'
+  kcat -b %[2]s -t hubspot.contacts -C -o beginning -q -f '%%k %%S bytes\n'
+Events as they come (op, topic, key, what is in after, source.stream):
+
+`, hubspotURL, brokers, registry.URL())
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.run(gctx) })
+	g.Go(func() error { return portal.Live(gctx, demoRate) })
+	g.Go(func() error { return d.tail.follow(gctx, cfg, demoTopics(cfg)) })
+	err = g.Wait()
+	if ctx.Err() != nil { // the end was asked for
+		err = nil
+	}
+	d.tail.summary()
+	return err
+}
+
+func demoTopics(cfg *config) []string {
+	topics := make([]string, len(demoObjects))
+	for i, object := range demoObjects {
+		topics[i] = cfg.Kafka.TopicPrefix + "." + object
+	}
+	return topics
+}
+
+// serveDemo puts the portal on a port of this machine.
+func serveDemo(h http.Handler) (url string, stop func(), err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() { // ends with Close, below
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	return "http://" + listener.Addr().String(), func() {
+		_ = server.Close()
+		<-done
+	}, nil
+}

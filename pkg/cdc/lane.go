@@ -1,0 +1,200 @@
+package cdc
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Page is the unit of work (R6): what one request of a stream named, as the
+// object store gave it, with the cursors that stand after it.
+type Page struct {
+	// Stream is the finder that named the ids: source.stream of the events.
+	Stream   string
+	Readings []Reading
+	// Cursors move in the publish that leaves no id to be read again.
+	Cursors []Cursor
+	// Sync and Set: see Batch.
+	Sync bool
+	Set  []byte
+}
+
+// LaneConfig says what a lane is for.
+type LaneConfig struct {
+	Object string
+	// Rows are what previous runs published.
+	Rows map[hubspot.ID]Row
+	// Slots is the property set in force, Content the part of it that counts.
+	Slots   *hubspot.Slots
+	Content *Content
+	// Started is HubSpot's time of the type's first start (R10).
+	Started hubspot.Millis
+	// SkipUnchanged leaves out events whose only change is the modified time.
+	SkipUnchanged bool
+	Committer     Committer
+}
+
+// Lane is the one writer of a topic. Its table is touched only by whoever
+// holds its turn, so that a page is decided against what is committed.
+type Lane struct {
+	object    string
+	committer Committer
+	rules     rules
+	turn      chan struct{}
+	table     *Table
+	recent    []hubspot.ID // live in one of the last readings, newest last
+	counter   atomic.Uint64
+	live      atomic.Int64
+	older     atomic.Int64
+}
+
+// NewLane starts a lane with what is published.
+func NewLane(cfg LaneConfig) *Lane {
+	l := &Lane{
+		object:    cfg.Object,
+		committer: cfg.Committer,
+		rules: rules{
+			content: cfg.Content, slots: cfg.Slots,
+			started: cfg.Started, skipUnchanged: cfg.SkipUnchanged,
+		},
+		turn:  make(chan struct{}, 1),
+		table: NewTable(cfg.Rows),
+	}
+	l.live.Store(int64(l.table.live))
+	return l
+}
+
+// Now is the stamp of a reading whose request is sent now (R1).
+func (l *Lane) Now() uint64 { return l.counter.Load() }
+
+// Slots is the property set to read records with.
+func (l *Lane) Slots() *hubspot.Slots { return l.rules.slots }
+
+// Live is the number of live records published.
+func (l *Lane) Live() int { return int(l.live.Load()) }
+
+// WentBack counts the records that were published with an older version than
+// before, after a second read said the same (R1). It is the evidence for, or
+// against, trusting the object store.
+func (l *Lane) WentBack() int { return int(l.older.Load()) }
+
+// Publish decides a page, has it committed and then takes it over; it returns
+// the ids that must be read again. The page's cursors move only when there are
+// none (R6): the caller reads those ids and publishes them with the same
+// cursors. An error ends the run: what was committed is then known only to
+// Kafka.
+func (l *Lane) Publish(ctx context.Context, p Page) ([]Again, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+
+	d := l.table.Diff(&p, &l.rules)
+	b := Batch{Object: l.object, Changes: d.changes, Sync: p.Sync, Set: p.Set}
+	if len(d.again) == 0 {
+		b.Cursors = p.Cursors
+	}
+	if len(b.Changes) > 0 || len(b.Cursors) > 0 || b.Set != nil {
+		if err := l.committer.Commit(ctx, &b); err != nil {
+			return nil, err
+		}
+	}
+	l.apply(b.Changes, p.Readings)
+	l.older.Add(int64(d.older))
+	return d.again, nil
+}
+
+// apply raises the counter in the same turn in which the rows change: whatever
+// was sent before can from now on not overrule them.
+func (l *Lane) apply(changes []Change, readings []Reading) {
+	if len(changes) > 0 {
+		l.table.apply(changes, l.counter.Add(1))
+		l.live.Store(int64(l.table.live))
+	}
+	for i := range readings {
+		if readings[i].Outcome == IsLive {
+			l.recent = append(l.recent, readings[i].ID)
+		}
+	}
+	if n := len(l.recent); n > recentKept {
+		l.recent = slices.Delete(l.recent, 0, n-recentKept)
+	}
+}
+
+// recentKept is how many ids a lane remembers as seen live: enough that some
+// are left when those that a confirm asks about are taken out.
+const recentKept = 8
+
+// Controls gives up to three ids that HubSpot answered live lately, none of
+// them in except: a confirm reads them along, and an answer that misses all of
+// them is evidence of nothing (R7).
+func (l *Lane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	var out []hubspot.ID
+	add := func(id hubspot.ID) bool {
+		if l.table.rows[id].Live && !slices.Contains(except, id) && !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+		return len(out) < 3
+	}
+	for _, id := range slices.Backward(l.recent) {
+		if !add(id) {
+			return out, nil
+		}
+	}
+	for id := range l.table.rows { // nothing read since the start: any live row
+		if !add(id) {
+			break
+		}
+	}
+	return out, nil
+}
+
+// LiveAmong keeps the ids that are published as live.
+func (l *Lane) LiveAmong(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	var out []hubspot.ID
+	for _, id := range ids {
+		if l.table.rows[id].Live {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// Unskipped gives the ids of search rows that have to be read; start is where
+// the walk's window begins (R4).
+func (l *Lane) Unskipped(ctx context.Context, rows []hubspot.SearchRow, start hubspot.Millis) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	var out []hubspot.ID
+	for _, row := range rows {
+		if !skip(l.table.rows[row.ID].Row, row.Updated, start) {
+			out = append(out, row.ID)
+		}
+	}
+	return out, nil
+}
+
+// take waits for the lane's turn. A channel and not a mutex: a caller can give
+// up, and a test's clock does not stop.
+func (l *Lane) take(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *Lane) release() { <-l.turn }

@@ -1,0 +1,72 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Object is one synced object type: what its streams share.
+type Object struct {
+	Type    hubspot.ObjectType
+	Client  *hubspot.Client
+	Lane    *cdc.Lane
+	Log     *slog.Logger
+	Status  *Status
+	Metrics *Metrics
+}
+
+// publish has a page committed: what the lane wants to see again is read again,
+// until nothing is left and the page's cursors have moved (R1, R6).
+func (o *Object) publish(ctx context.Context, page cdc.Page) error {
+	second := map[hubspot.ID]bool{}
+	for {
+		again, err := o.Lane.Publish(ctx, page)
+		if err != nil {
+			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
+		}
+		if len(again) == 0 {
+			o.Status.Started(o.Type.Name, page.Stream)
+			return nil
+		}
+		var wait time.Duration
+		ids := make([]hubspot.ID, len(again))
+		for i, a := range again {
+			ids[i] = a.ID
+			o.Metrics.rereads.WithLabelValues(o.Type.Name, a.Cause.String()).Inc()
+			if a.Cause == cdc.Older {
+				second[a.ID] = true
+				wait = cdc.OlderWait
+			}
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		page.Readings, err = o.read(ctx, hubspot.Confirm, ids)
+		if err != nil {
+			return err
+		}
+		for i := range page.Readings {
+			page.Readings[i].Second = second[page.Readings[i].ID]
+		}
+	}
+}
+
+// sleep waits for d or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,136 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// batchSize is HubSpot's limit for the inputs of one batch read.
+const batchSize = 100
+
+// read asks the object store for ids, however many, and returns what can be
+// decided. An id that HubSpot does not have is confirmed before it becomes a
+// delete, and only if it is published as live (R7); an id that HubSpot answers
+// under another one was merged, which this version leaves as it is and counts.
+func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.Reading, error) {
+	answers := make([]lookup, (len(ids)+batchSize-1)/batchSize)
+	g, gctx := errgroup.WithContext(ctx)
+	i := 0
+	for chunk := range slices.Chunk(ids, batchSize) {
+		g.Go(func() (err error) {
+			answers[i], err = o.lookUp(gctx, prio, chunk)
+			return err
+		})
+		i++
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var readings []cdc.Reading
+	var missing []hubspot.ID
+	for _, a := range answers {
+		readings = append(readings, a.live...)
+		missing = append(missing, a.missing...)
+	}
+	gone, err := o.Lane.LiveAmong(ctx, missing)
+	if err != nil || len(gone) == 0 {
+		return readings, err
+	}
+	confirmed, err := o.confirm(ctx, gone)
+	return append(readings, confirmed...), err
+}
+
+// lookup is what a live batch read says of the ids it was asked for (R8).
+type lookup struct {
+	stamp   uint64         // Lane.Now when the last attempt of the first read was sent
+	sentAt  hubspot.Millis // HubSpot's time then, at least
+	live    []cdc.Reading
+	missing []hubspot.ID // HubSpot said, naming the id, that it is not there
+}
+
+// lookUp reads at most batchSize ids. An id that HubSpot neither answers nor
+// reports is read alone: answered by another id, it was merged.
+func (o *Object) lookUp(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) (lookup, error) {
+	a, unanswered, err := o.lookUpOnce(ctx, prio, ids)
+	if err != nil {
+		return a, err
+	}
+	for _, id := range unanswered {
+		alone, err := o.lookUpAlone(ctx, prio, id)
+		if err != nil {
+			return a, err
+		}
+		a.live = append(a.live, alone.live...)
+		a.missing = append(a.missing, alone.missing...)
+	}
+	return a, nil
+}
+
+func (o *Object) lookUpOnce(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) (a lookup, unanswered []hubspot.ID, err error) {
+	page, err := o.batchRead(ctx, prio, &a, ids, false)
+	if err != nil {
+		return a, nil, err
+	}
+	for i := range page.Records {
+		if r := &page.Records[i]; !r.Archived {
+			a.live = append(a.live, o.reading(&a, cdc.IsLive, r, page.Date))
+		}
+	}
+	a.missing = page.Missing
+	if len(ids) == 1 && len(page.Foreign) > 0 {
+		o.Metrics.merged.WithLabelValues(o.Type.Name).Inc()
+		o.Log.Debug("record was merged; its key stays as it is", "stream", "confirm")
+		return a, nil, nil
+	}
+	return a, page.Unanswered, nil
+}
+
+// aloneTries bounds how often an id is read alone while HubSpot neither
+// answers nor reports it. That is no reading: the id stays as it is, and the
+// next finder that names it asks again.
+const aloneTries = 4
+
+func (o *Object) lookUpAlone(ctx context.Context, prio hubspot.Priority, id hubspot.ID) (lookup, error) {
+	for try := range aloneTries {
+		if err := sleep(ctx, time.Duration(try)*time.Second); err != nil {
+			return lookup{}, err
+		}
+		a, unanswered, err := o.lookUpOnce(ctx, prio, []hubspot.ID{id})
+		if err != nil || len(unanswered) == 0 {
+			return a, err
+		}
+	}
+	o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
+	o.Log.Warn("HubSpot neither answers a record nor reports it missing; its key stays as it is")
+	return lookup{}, nil
+}
+
+// batchRead makes one request and notes in a when it was sent.
+func (o *Object) batchRead(ctx context.Context, prio hubspot.Priority, a *lookup, ids []hubspot.ID, archived bool) (hubspot.BatchPage, error) {
+	page, err := o.Client.BatchRead(ctx, o.call(prio, a), o.Type.Path, o.Lane.Slots(), ids, archived)
+	if err != nil {
+		return page, fmt.Errorf("read %d records: %w", len(ids), err)
+	}
+	return page, nil
+}
+
+// call notes the moment of sending: a reading is as old as its last attempt.
+func (o *Object) call(prio hubspot.Priority, a *lookup) hubspot.Call {
+	return hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
+		a.stamp, a.sentAt = o.Lane.Now(), now
+	}}
+}
+
+func (o *Object) reading(a *lookup, outcome cdc.Outcome, r *hubspot.Record, date hubspot.Millis) cdc.Reading {
+	return cdc.Reading{
+		ID: r.ID, Outcome: outcome, Record: r, Slots: o.Lane.Slots(),
+		Stamp: a.stamp, SentAt: a.sentAt, Date: date,
+	}
+}

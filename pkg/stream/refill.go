@@ -1,0 +1,80 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Refill reads the holders of new properties again: their records did not
+// change, but what is published of them does (R13). It does so twice, at once
+// and after the longest lag, for holders that the index shows late.
+type Refill struct {
+	Object *Object
+	Place  offsets.Refill
+	// Lag is the longest lag of the tiers.
+	Lag time.Duration
+}
+
+const (
+	refillStream = "refill"
+	refillRounds = 2
+	// refillMost is how many properties one refill asks for: a search takes
+	// five groups of filters (HUBSPOT.md section 1). With more of them the
+	// type's sweep runs again instead.
+	refillMost = 5
+)
+
+// Run ends when both rounds are done.
+func (r *Refill) Run(ctx context.Context) error {
+	return supervise(ctx, r.Object, refillStream, func() time.Duration { return 0 }, r.pass)
+}
+
+// pass is one round, or the rest of one.
+func (r *Refill) pass(ctx context.Context) error {
+	o := r.Object
+	if r.Place.Round > 1 && r.Place.After == 0 {
+		if err := sleep(ctx, r.Lag); err != nil {
+			return err
+		}
+	}
+	w := walk{object: o, prio: hubspot.Trailing, query: hubspot.SearchQuery{
+		Object: o.Type.Path, ModifiedProperty: o.Type.ModifiedProperty, HasAny: r.Place.Properties,
+	}}
+	for {
+		page, end, err := w.next(ctx, r.Place.After, r.Place.After != 0)
+		if err != nil {
+			return err
+		}
+		ids := make([]hubspot.ID, len(page.Rows))
+		for i, row := range page.Rows {
+			ids[i] = row.ID
+		}
+		readings, err := o.read(ctx, hubspot.Trailing, ids)
+		if err != nil {
+			return err
+		}
+		next := r.Place
+		next.After = end
+		if !page.More {
+			next.Round, next.After = next.Round+1, 0
+		}
+		cursor := cdc.Cursor{Object: o.Type.Name, Stream: refillStream}
+		if next.Round <= refillRounds {
+			cursor.Value = next.Bytes()
+		}
+		if err := o.publish(ctx, cdc.Page{Stream: refillStream, Readings: readings, Cursors: []cdc.Cursor{cursor}}); err != nil {
+			return err
+		}
+		r.Place = next
+		if next.Round > refillRounds {
+			return errFinished
+		}
+		if !page.More {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Found is an object type of the portal that the token may read.
+type Found struct {
+	Type       hubspot.ObjectType
+	Properties []hubspot.Property
+}
+
+// UnknownObjectError says that HUBSPOT_OBJECTS names a type that the portal
+// does not have: a mistake in the configuration.
+type UnknownObjectError struct{ Name string }
+
+func (e *UnknownObjectError) Error() string {
+	return fmt.Sprintf("HUBSPOT_OBJECTS names %q, which this portal does not have; use a path name (contacts), a type id (0-1, 2-123) or a fully qualified name (p4242_car)", e.Name)
+}
+
+// introspectAtOnce bounds the requests that Introspect has under way.
+const introspectAtOnce = 8
+
+// Introspect learns which object types there are, and the properties of each.
+// wanted limits them, by path name, type id or fully qualified name; empty
+// means all that the token may read. A wanted type that HubSpot refuses is an
+// error, an unwanted one is left out and said.
+func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, wanted []string, sensitivities []string) ([]Found, error) {
+	call := hubspot.Call{Priority: hubspot.Schema}
+	types := hubspot.StandardTypes()
+	schemas, err := client.Schemas(ctx, call)
+	switch {
+	case hubspot.MissingScopes(err):
+		log.Info("the token may not read the schemas of custom objects; they are left out", "err", err)
+	case err != nil:
+		return nil, fmt.Errorf("read the schemas of custom objects: %w", err)
+	}
+	for _, s := range schemas {
+		if !s.Archived {
+			types = append(types, s.ObjectType())
+		}
+	}
+	if len(wanted) > 0 {
+		if types, err = choose(types, wanted); err != nil {
+			return nil, err
+		}
+	}
+
+	found := make([]*Found, len(types))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(introspectAtOnce)
+	for i, t := range types {
+		g.Go(func() error {
+			f, err := introspect(ctx, client, t, sensitivities)
+			if refused(err) && len(wanted) == 0 {
+				log.Info("an object type is left out: HubSpot does not let this token read it", "object", t.Name, "err", err)
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("introspect %s: %w", t.Name, err)
+			}
+			found[i] = f
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var out []Found
+	for _, f := range found {
+		if f != nil {
+			out = append(out, *f)
+		}
+	}
+	return out, nil
+}
+
+func choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, error) {
+	var out []hubspot.ObjectType
+	for _, name := range wanted {
+		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool {
+			return t.Name == name || t.TypeID == name || strings.EqualFold(t.Name, name)
+		})
+		if i < 0 {
+			return nil, &UnknownObjectError{name}
+		}
+		if !slices.Contains(out, types[i]) {
+			out = append(out, types[i])
+		}
+	}
+	return out, nil
+}
+
+// introspect reads a type's properties, and one page of one record: a token can
+// have the scope for the definitions and not the one for the records.
+func introspect(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
+	call := hubspot.Call{Priority: hubspot.Schema}
+	f := &Found{Type: t}
+	for _, sensitivity := range sensitivities {
+		props, err := client.Properties(ctx, call, t.Path, sensitivity)
+		if err != nil {
+			return nil, err
+		}
+		f.Properties = append(f.Properties, props...)
+	}
+	_, err := client.List(ctx, call, t.Path, nil, "", false, 1)
+	return f, err
+}

@@ -1,0 +1,111 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Lag is a tier: how far behind now it asks, and its stream's name.
+type Lag struct {
+	Stream string
+	By     time.Duration
+}
+
+const leadingStream = "leading"
+
+// Backfill is the stream of a type's first sweep.
+const Backfill = "backfill"
+
+// Lags names the tiers: the leading one, then one per trailing lag as the
+// operator wrote it.
+func Lags(written []string) ([]Lag, error) {
+	lags := []Lag{{Stream: leadingStream}}
+	for _, text := range written {
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 {
+			return nil, fmt.Errorf("SYNC_TRAILING_LAG: %q is not a duration above zero such as 5m", text)
+		}
+		lags = append(lags, Lag{"trailing-" + text, d})
+	}
+	return lags, nil
+}
+
+// Places are where an object type's streams go on.
+type Places struct {
+	Windows []cdc.Window // one per tier
+	Sweep   offsets.Sweep
+	Archive offsets.Archive
+	Refill  *offsets.Refill // nil: nothing to refill
+	// First is what has to be committed before any stream starts (R5): a type's
+	// first cursors, or those that a change of the configuration asks for.
+	First []cdc.Cursor
+}
+
+// Resume works out where the streams of an object go on. saved gives the value
+// of the object's cursor of a stream, nil if there is none; now is a time that
+// HubSpot's clock has passed, read before the first page of any stream; added
+// are properties that the type did not have when it was last read.
+//
+// A type without a sweep's cursor is new. A tier without one starts now, and
+// the sweep runs again for what the tier did not see (DESIGN section 4).
+func Resume(object string, lags []Lag, saved func(stream string) []byte, now hubspot.Millis, added []string) (Places, error) {
+	var p Places
+	var err error
+	again := false
+	if v := saved(Backfill); v == nil {
+		p.Sweep, again = offsets.Sweep{Started: now}, true
+	} else if p.Sweep, err = offsets.ParseSweep(v); err != nil {
+		return p, fmt.Errorf("cursor of %s backfill: %w", object, err)
+	}
+	for _, lag := range lags {
+		w := cdc.Window{Start: now}
+		if v := saved(lag.Stream); v == nil {
+			again = true
+			p.First = append(p.First, tierCursor(object, lag.Stream, w))
+		} else {
+			t, err := offsets.ParseTier(v)
+			if err != nil {
+				return p, fmt.Errorf("cursor of %s %s: %w", object, lag.Stream, err)
+			}
+			w = cdc.Window{Start: t.At, T0: t.T0, Last: t.ID}
+		}
+		p.Windows = append(p.Windows, w)
+	}
+	if v := saved(archiveStream); v != nil {
+		if p.Archive, err = offsets.ParseArchive(v); err != nil {
+			return p, fmt.Errorf("cursor of %s archive: %w", object, err)
+		}
+	}
+	if v := saved(refillStream); v != nil {
+		r, err := offsets.ParseRefill(v)
+		if err != nil {
+			return p, fmt.Errorf("cursor of %s refill: %w", object, err)
+		}
+		p.Refill = &r
+		if len(added) > 0 { // start anew, with the older ones too
+			added = append(added, r.Properties...)
+		}
+	}
+	switch {
+	case len(added) == 0 || again:
+	case len(added) > refillMost:
+		again = true
+		if p.Refill != nil {
+			p.Refill = nil
+			p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream})
+		}
+	default:
+		p.Refill = &offsets.Refill{Properties: added, Round: 1}
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream, Value: p.Refill.Bytes()})
+	}
+	if again {
+		p.Sweep.Ranges = []offsets.Range{{From: "0"}}
+		p.Sweep.Done, p.Sweep.Completed = false, 0
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: Backfill, Value: p.Sweep.Bytes()})
+	}
+	return p, nil
+}

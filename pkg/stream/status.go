@@ -1,0 +1,170 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Status is what an operator sees of the streams: which run, how far they are
+// and what is in their way. It is a prometheus.Collector for the two figures
+// that depend on the moment they are asked for.
+type Status struct {
+	// Now is HubSpot's time.
+	now func() hubspot.Millis
+
+	mu      sync.Mutex
+	streams map[streamKey]*streamState
+	live    map[string]func() int
+	done    map[string]bool // object types whose backfill has ended
+}
+
+type streamKey struct{ object, stream string }
+
+type streamState struct {
+	started bool
+	reached hubspot.Millis // complete up to here; zero while not known
+	problem error
+}
+
+// Problem is one thing that is wrong, in words for an operator.
+type Problem struct {
+	Object  string `json:"object"`
+	Stream  string `json:"stream"`
+	Problem string `json:"problem"`
+	Action  string `json:"action"`
+}
+
+// NewStatus makes an empty status of streams that follow HubSpot's time.
+func NewStatus(now func() hubspot.Millis) *Status {
+	return &Status{now: now, streams: map[streamKey]*streamState{}, live: map[string]func() int{}, done: map[string]bool{}}
+}
+
+// Expect announces a stream; until it has started the connector is not ready.
+func (s *Status) Expect(object, stream string) { s.change(object, stream, func(*streamState) {}) }
+
+// Started says that a pass of the stream succeeded, and clears its problem.
+func (s *Status) Started(object, stream string) {
+	s.change(object, stream, func(st *streamState) { st.started, st.problem = true, nil })
+}
+
+// Reached says up to which moment of HubSpot's the stream has seen everything.
+func (s *Status) Reached(object, stream string, at hubspot.Millis) {
+	s.change(object, stream, func(st *streamState) { st.reached = at })
+}
+
+// Problem says why a stream does not get on.
+func (s *Status) Problem(object, stream string, err error) {
+	s.change(object, stream, func(st *streamState) { st.problem = err })
+}
+
+// Watch reports the number of live records of an object type.
+func (s *Status) Watch(object string, live func() int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live[object] = live
+}
+
+func (s *Status) change(object, stream string, f func(*streamState)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := streamKey{object, stream}
+	if s.streams[k] == nil {
+		s.streams[k] = &streamState{}
+	}
+	f(s.streams[k])
+}
+
+// Running says whether every announced stream has started.
+func (s *Status) Running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		if !st.started {
+			return false
+		}
+	}
+	return len(s.streams) > 0
+}
+
+// BackfillDone says that an object type's backfill has ended.
+func (s *Status) BackfillDone(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[object] = true
+}
+
+// Backfills says of every object type whether its backfill runs or is done.
+func (s *Status) Backfills() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]string{}
+	for object := range s.live {
+		out[object] = "running"
+		if s.done[object] {
+			out[object] = "done"
+		}
+	}
+	return out
+}
+
+// Problems lists what is wrong, by object and stream.
+func (s *Status) Problems() []Problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []Problem{}
+	for k, st := range s.streams {
+		if st.problem != nil {
+			out = append(out, Problem{k.object, k.stream, st.problem.Error(), action(st.problem)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Stream, b.Stream))
+	})
+	return out
+}
+
+func action(err error) string {
+	switch {
+	case hubspot.MissingScopes(err):
+		return "give the token the read scope of this object type, or leave the type out of HUBSPOT_OBJECTS"
+	case hubspot.NotFound(err):
+		return "check that the object type still exists in the portal"
+	default:
+		return "see HubSpot's status page and the log; the stream is tried again every minute"
+	}
+}
+
+var (
+	behindDesc = prometheus.NewDesc("hubspot_cdc_milliseconds_behind_source",
+		"How long ago the stream's last finished pass began: changes before that have been looked for.",
+		[]string{"object", "stream"}, nil)
+	liveDesc = prometheus.NewDesc("hubspot_cdc_live_records",
+		"Records that are published as live.", []string{"object"}, nil)
+)
+
+// Describe is part of prometheus.Collector.
+func (s *Status) Describe(ch chan<- *prometheus.Desc) {
+	ch <- behindDesc
+	ch <- liveDesc
+}
+
+// Collect is part of prometheus.Collector.
+func (s *Status) Collect(ch chan<- prometheus.Metric) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, st := range s.streams {
+		if st.reached != 0 {
+			behind := float64(max(0, now-st.reached))
+			ch <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, behind, k.object, k.stream)
+		}
+	}
+	for object, live := range s.live {
+		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(live()), object)
+	}
+}

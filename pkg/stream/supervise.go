@@ -1,0 +1,55 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// errFinished is returned by a pass after which the stream has nothing to do.
+var errFinished = errors.New("stream finished")
+
+// supervise repeats a pass. What HubSpot lastingly refuses (a scope, a type
+// that is gone) concerns this stream alone: it is reported, and tried again
+// after one second, growing to a minute. A refused token concerns the run, as
+// does every other error.
+func supervise(ctx context.Context, o *Object, stream string, interval func() time.Duration, pass func(context.Context) error) error {
+	wait := time.Second
+	for {
+		err := pass(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errFinished):
+			o.Status.Started(o.Type.Name, stream)
+			return nil
+		case refused(err):
+			if wait == time.Second {
+				o.Log.Warn("HubSpot refuses a stream; the others go on, and it is tried again", "stream", stream, "err", err)
+			}
+			o.Status.Problem(o.Type.Name, stream, err)
+			if err := sleep(ctx, wait); err != nil {
+				return err
+			}
+			wait = min(2*wait, time.Minute)
+			continue
+		case err != nil:
+			return err
+		}
+		if wait > time.Second {
+			o.Log.Info("HubSpot answers a stream again", "stream", stream)
+			wait = time.Second
+		}
+		if err := sleep(ctx, interval()); err != nil {
+			return err
+		}
+	}
+}
+
+// refused says that HubSpot answered a stream with a lasting error.
+func refused(err error) bool {
+	var e *hubspot.Error
+	return errors.Is(err, errUnordered) || errors.As(err, &e) && !hubspot.Unauthorized(err)
+}

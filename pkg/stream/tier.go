@@ -1,0 +1,84 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Tier follows created, updated and restored records through the search index
+// (R3). The leading tier has lag 0; the trailing ones ask again for what is
+// older than their lag, because the index shows some changes late.
+type Tier struct {
+	Object *Object
+	// Stream is "leading" or "trailing-<lag>", with the lag as it was written.
+	Stream string
+	Lag    time.Duration
+	Window cdc.Window
+	// Interval says how long to wait between two walks.
+	Interval func() time.Duration
+	// Seen is told how many records a walk had to read; may be nil.
+	Seen func(records int)
+}
+
+// Run walks until ctx ends.
+func (t *Tier) Run(ctx context.Context) error {
+	return supervise(ctx, t.Object, t.Stream, t.Interval, t.pass)
+}
+
+// pass is one walk, or the rest of one that a restart interrupted. Every page
+// is committed with the place after it.
+func (t *Tier) pass(ctx context.Context) error {
+	prio := hubspot.Trailing
+	if t.Lag == 0 {
+		prio = hubspot.Leading
+	}
+	o := t.Object
+	w := walk{object: o, prio: prio, query: hubspot.SearchQuery{
+		Object: o.Type.Path, ModifiedProperty: o.Type.ModifiedProperty, Since: t.Window.Start,
+	}}
+	read := 0
+	for {
+		page, end, err := w.next(ctx, t.Window.Last, t.Window.Walking() && t.Window.Last != 0)
+		if err != nil {
+			return err
+		}
+		place := t.Window.Begin(page.Date)
+		t0 := place.T0
+		ids, err := o.Lane.Unskipped(ctx, page.Rows, place.Start)
+		if err != nil {
+			return err
+		}
+		readings, err := o.read(ctx, prio, ids)
+		if err != nil {
+			return err
+		}
+		place.Last = end
+		if !page.More {
+			place = place.Finish(t.Lag)
+		}
+		if err := o.publish(ctx, cdc.Page{
+			Stream: t.Stream, Readings: readings,
+			Cursors: []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, place)},
+		}); err != nil {
+			return err
+		}
+		t.Window = place
+		read += len(ids)
+		if !page.More {
+			o.Status.Reached(o.Type.Name, t.Stream, t0)
+			if t.Seen != nil {
+				t.Seen(read)
+			}
+			return nil
+		}
+	}
+}
+
+func tierCursor(object, stream string, w cdc.Window) cdc.Cursor {
+	c := offsets.Tier{At: w.Start, T0: w.T0, ID: w.Last, Walking: w.Walking()}
+	return cdc.Cursor{Object: object, Stream: stream, Value: c.Bytes()}
+}
