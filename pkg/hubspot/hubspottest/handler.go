@@ -1,0 +1,350 @@
+package hubspottest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Endpoint names a HubSpot API as the portal serves it.
+type Endpoint string
+
+// The endpoints. EndpointUnknown is everything else: 404.
+const (
+	EndpointList       Endpoint = "list"
+	EndpointGet        Endpoint = "get"
+	EndpointSearch     Endpoint = "search"
+	EndpointBatchRead  Endpoint = "batch_read"
+	EndpointProperties Endpoint = "properties"
+	EndpointProperty   Endpoint = "property"
+	EndpointSchemas    Endpoint = "schemas"
+	EndpointSchema     Endpoint = "schema"
+	EndpointAccount    Endpoint = "account"
+	EndpointDailyUsage Endpoint = "daily_usage"
+	EndpointToken      Endpoint = "token"
+	EndpointUnknown    Endpoint = "unknown"
+)
+
+// Request is a request as hooks see it.
+type Request struct {
+	Endpoint Endpoint
+	Object   string // as the path names it; "" where there is none
+	Path     string
+	Query    url.Values
+	Body     []byte
+}
+
+// maxAddress is the length from which HubSpot refuses an address; the real
+// limit is not documented (HUBSPOT.md section 2).
+const maxAddress = 16 << 10
+
+// call is a request on its way through the portal.
+type call struct {
+	endpoint      Endpoint
+	object, id    string
+	path          string
+	query         url.Values
+	authorization string
+	contentType   string
+	body          []byte
+	oauth         bool
+	forget        bool    // FaultForget
+	omit          float64 // FaultOmit
+}
+
+// answer is what goes back; faults of the connection are played by whoever
+// sends it.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	reset  bool
+	cut    bool
+}
+
+// respond is the one way through the portal, for sockets and in process: it
+// waits, looks, waits, and says what is to be sent. Half of the wait, more or
+// less, comes before the portal looks at its records and half after, so that
+// an answer can be older than the moment it arrives; Date is that of sending.
+func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*answer, error) {
+	c := route(r, body)
+	seen := Request{Endpoint: c.endpoint, Object: c.object, Path: c.path, Query: c.query, Body: body}
+
+	p.mu.Lock()
+	p.stats.Calls[c.endpoint]++
+	fault := p.pickFaults(c)
+	latency := p.opt.Latency.draw(p.chaos)
+	before := time.Duration(p.chaos.Float64() * float64(latency))
+	p.mu.Unlock()
+
+	if err := wait(ctx, before); err != nil {
+		return nil, err
+	}
+	if p.opt.OnRequest != nil {
+		p.opt.OnRequest(seen)
+	}
+	p.mu.Lock()
+	a := p.look(c, r, fault)
+	p.stats.Status[a.status]++
+	p.mu.Unlock()
+	if p.opt.OnAnswer != nil {
+		p.opt.OnAnswer(seen)
+	}
+	if err := wait(ctx, latency-before+fault.slow); err != nil {
+		return nil, err
+	}
+
+	if !fault.noDate {
+		a.header.Set("Date", p.Now().UTC().Format(http.TimeFormat))
+	}
+	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	return a, nil
+}
+
+// look makes the answer from what the portal is now. Faults of the edge come
+// first and cost no budget; cut and reset answers were made, counted and lost.
+func (p *Portal) look(c *call, r *http.Request, fault appliedFault) *answer {
+	a := &answer{status: 200, header: make(http.Header), reset: fault.reset, cut: fault.cut}
+	switch {
+	case len(r.URL.RequestURI()) > maxAddress:
+		return a.page(http.StatusRequestURITooLong)
+	case fault.page != 0:
+		return a.page(fault.page)
+	}
+	correlationID := p.correlationID()
+	a.header.Set("X-HubSpot-Correlation-Id", correlationID)
+	a.header.Set("Content-Type", "application/json;charset=utf-8")
+
+	fail := fault.fail
+	if fail == nil {
+		fail = p.authorize(c)
+	}
+	if fail == nil {
+		if fail = p.admit(c, a.header); fail != nil {
+			p.stats.Throttled[fail.policy]++
+		}
+	}
+	if fail == nil {
+		c.forget, c.omit = fault.forget, fault.omit
+		a.status, a.body, fail = p.handle(c)
+	}
+	if fail != nil {
+		a.status, a.body = fail.status, fail.body(correlationID)
+		if fail.retryAfter > 0 {
+			a.header.Set("Retry-After", strconv.Itoa(fail.retryAfterSeconds()))
+		}
+	}
+	return a
+}
+
+// page turns the answer into one of a server in front of HubSpot: no JSON,
+// no correlation id.
+func (a *answer) page(status int) *answer {
+	a.status = status
+	a.header.Set("Content-Type", "text/html")
+	a.body = fmt.Appendf(nil, "<html><head><title>%d %s</title></head><body><center><h1>%[1]d %[2]s</h1></center></body></html>", status, http.StatusText(status))
+	return a
+}
+
+func (p *Portal) handle(c *call) (int, []byte, *failure) {
+	switch c.endpoint {
+	case EndpointList:
+		return p.serveList(c)
+	case EndpointGet:
+		return p.serveGet(c)
+	case EndpointSearch, EndpointBatchRead:
+		if !strings.HasPrefix(c.contentType, "application/json") {
+			return 0, nil, &failure{status: 415, message: "HTTP 415 Unsupported Media Type"}
+		}
+		if c.endpoint == EndpointSearch {
+			return p.serveSearch(c)
+		}
+		return p.serveBatchRead(c)
+	case EndpointProperties:
+		return p.serveProperties(c)
+	case EndpointProperty:
+		return p.serveProperty(c)
+	case EndpointSchemas:
+		return p.serveSchemas(c)
+	case EndpointSchema:
+		return p.serveSchema(c)
+	case EndpointAccount:
+		return p.serveAccount(c)
+	case EndpointDailyUsage:
+		return p.serveDailyUsage(c)
+	case EndpointToken:
+		return p.serveToken(c)
+	}
+	return 0, nil, notFound("resource not found")
+}
+
+var dated = regexp.MustCompile(`^(\d{4}-\d{2}(-beta)?|v[134])$`)
+
+// route reads method and path. The older paths (/crm/v3/objects/…) lead to
+// the same places.
+func route(r *http.Request, body []byte) *call {
+	c := &call{
+		endpoint:      EndpointUnknown,
+		path:          r.URL.Path,
+		query:         r.URL.Query(),
+		authorization: r.Header.Get("Authorization"),
+		contentType:   r.Header.Get("Content-Type"),
+		body:          body,
+	}
+	part := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if len(part) >= 3 && part[0] == "crm" && part[1] == "v3" {
+		part[1], part[2] = part[2], part[1]
+	}
+	if len(part) >= 3 && part[0] == "crm" && part[1] == "schemas" {
+		part = append([]string{"crm-object-schemas", part[2], "schemas"}, part[3:]...)
+	}
+	// A pattern's words stand for themselves; {v}, {o} and {id} take anything.
+	match := func(method, pattern string) bool {
+		want := strings.Split(pattern, "/")
+		if r.Method != method || len(want) != len(part) {
+			return false
+		}
+		object, id := "", ""
+		for i, w := range want {
+			switch {
+			case w == "{o}":
+				object = part[i]
+			case w == "{id}":
+				id = part[i]
+			case w == "{v}":
+				if !dated.MatchString(part[i]) {
+					return false
+				}
+			case w != part[i]:
+				return false
+			}
+		}
+		c.object, c.id = object, id
+		return true
+	}
+	switch {
+	case match("POST", "crm/objects/{v}/{o}/search"):
+		c.endpoint = EndpointSearch
+	case match("POST", "crm/objects/{v}/{o}/batch/read"):
+		c.endpoint = EndpointBatchRead
+	case match("GET", "crm/objects/{v}/{o}"):
+		c.endpoint = EndpointList
+	case match("GET", "crm/objects/{v}/{o}/{id}"):
+		c.endpoint = EndpointGet
+	case match("GET", "crm/properties/{v}/{o}"):
+		c.endpoint = EndpointProperties
+	case match("GET", "crm/properties/{v}/{o}/{id}"):
+		c.endpoint = EndpointProperty
+	case match("GET", "crm-object-schemas/{v}/schemas"):
+		c.endpoint = EndpointSchemas
+	case match("GET", "crm-object-schemas/{v}/schemas/{o}"):
+		c.endpoint = EndpointSchema
+	case match("GET", "account-info/{v}/details"):
+		c.endpoint = EndpointAccount
+	case match("GET", "account-info/{v}/api-usage/daily/private-apps"):
+		c.endpoint = EndpointDailyUsage
+	case match("POST", "oauth/{v}/token"):
+		c.endpoint = EndpointToken
+	}
+	return c
+}
+
+// names reads a parameter that may be repeated and may hold commas.
+func (c *call) names(parameter string) []string {
+	var names []string
+	for _, text := range c.query[parameter] {
+		for name := range strings.SplitSeq(text, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (c *call) flag(parameter string) (bool, *failure) { return c.flagOr(parameter, false) }
+
+func (c *call) flagOr(parameter string, absent bool) (bool, *failure) {
+	switch text := c.query.Get(parameter); text {
+	case "":
+		return absent, nil
+	case "true", "false":
+		return text == "true", nil
+	default:
+		return false, invalid("%s must be true or false, not %q", parameter, text)
+	}
+}
+
+func (p *Portal) correlationID() string {
+	var b [16]byte
+	for i := range b {
+		b[i] = byte(p.chaos.UintN(256))
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// wait sleeps unless the context ends first.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// maxBody is more than a batch of 100 ids and a thousand properties needs.
+const maxBody = 4 << 20
+
+// ServeHTTP serves the portal on a real connection. A reset closes the
+// connection the hard way; a cut answer announces its whole length and ends
+// in the middle.
+func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		panic(http.ErrAbortHandler) // the request itself broke off; nobody waits for an answer
+	}
+	a, err := p.respond(r.Context(), r, body)
+	if err != nil || a.reset {
+		hangUp(w)
+	}
+	header := w.Header()
+	for name, values := range a.header {
+		header[name] = values
+	}
+	if a.header.Get("Date") == "" {
+		header["Date"] = nil // net/http would write its own
+	}
+	w.WriteHeader(a.status)
+	if a.cut {
+		_, _ = w.Write(a.body[:len(a.body)/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = io.Copy(w, bytes.NewReader(a.body))
+}
+
+// hangUp ends the connection without an answer, with RST where the server
+// lets us have the connection (HTTP/1).
+func hangUp(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,136 @@
+package hubspottest
+
+import "slices"
+
+// Op says what was done to a record.
+type Op string
+
+// What can happen to a record.
+const (
+	OpCreate          Op = "create"
+	OpUpdate          Op = "update"
+	OpCalculated      Op = "calculated" // values changed, updatedAt did not
+	OpTouch           Op = "touch"      // updatedAt moved, values did not
+	OpArchive         Op = "archive"
+	OpRestore         Op = "restore"
+	OpPurge           Op = "purge"
+	OpMerge           Op = "merge"       // the survivor's new state
+	OpMergedAway      Op = "merged_away" // the loser is no more
+	OpPropertyRemoved Op = "property_removed"
+)
+
+// State is a record as it was at some time. Times are milliseconds since 1970
+// on the portal's clock.
+type State struct {
+	ID         uint64
+	Properties map[string]string // as answers carry them; "" was cleared, missing is null
+	CreatedAt  int64
+	UpdatedAt  int64
+	Archived   bool
+	ArchivedAt int64
+	Gone       bool   // no endpoint knows the record: purged or merged
+	MergedInto uint64 // the survivor, for the loser of a merge
+}
+
+// Live says whether the record could be read as a live one.
+func (s State) Live() bool { return !s.Gone && !s.Archived }
+
+// Change is one step of a record's life.
+type Change struct {
+	At    int64 // when it could be read: the portal's clock, not an updatedAt
+	Op    Op
+	State State // after the change
+}
+
+type change struct {
+	at    int64
+	op    Op
+	state *state
+}
+
+// Records returns the live records of a type by id: the truth that a
+// consumer should end up with.
+func (p *Portal) Records(object string) []State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	return t.public(t.live)
+}
+
+// Archived returns the records of a type in the recycle bin by id.
+func (p *Portal) Archived(object string) []State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	return t.public(t.archived)
+}
+
+// IDs returns the ids of the live records of a type, ascending.
+func (p *Portal) IDs(object string) []uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.must(object).live)
+}
+
+// Record returns a live or archived record.
+func (p *Portal) Record(object string, id uint64) (State, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	st := t.records[id]
+	if st == nil {
+		return State{}, false
+	}
+	return t.publicState(st), true
+}
+
+// History returns every change of a type's records in the order in which
+// they happened.
+func (p *Portal) History(object string) []Change {
+	return p.historyOf(object, func(uint64) bool { return true })
+}
+
+// RecordHistory returns the changes of one record.
+func (p *Portal) RecordHistory(object string, id uint64) []Change {
+	return p.historyOf(object, func(other uint64) bool { return other == id })
+}
+
+func (p *Portal) historyOf(object string, want func(uint64) bool) []Change {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	var changes []Change
+	for _, c := range t.history {
+		if want(c.state.id) {
+			changes = append(changes, Change{At: c.at, Op: c.op, State: t.publicState(c.state)})
+		}
+	}
+	return changes
+}
+
+func (t *objectType) public(ids []uint64) []State {
+	states := make([]State, 0, len(ids))
+	for _, id := range ids {
+		states = append(states, t.publicState(t.records[id]))
+	}
+	return states
+}
+
+// publicState shows every value that the record has, with those that HubSpot
+// derives, whether or not its definition is still there: a state of the past
+// may hold properties that were removed since.
+func (t *objectType) publicState(st *state) State {
+	properties := make(map[string]string, len(st.values)+4)
+	for _, e := range st.values {
+		properties[e.name] = e.text
+	}
+	for name := range t.defs {
+		if t.derived(name) {
+			properties[name], _ = st.value(&t.standard, name)
+		}
+	}
+	return State{
+		ID: st.id, Properties: properties, CreatedAt: st.created, UpdatedAt: st.updated,
+		Archived: st.archived, ArchivedAt: st.archivedAt, Gone: st.gone, MergedInto: st.mergedInto,
+	}
+}

@@ -1,0 +1,120 @@
+package hubspottest
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Limits are those of HUBSPOT.md section 7; zero fields take HubSpot's
+// numbers for a private app of a professional account.
+type Limits struct {
+	Off             bool
+	SearchPerSecond int  // of the whole account, all types: 5
+	TenSecondly     int  // 190; under an OAuth token 110
+	Daily           int  // of all private apps: 625,000
+	RetryAfter      bool // a 429 carries Retry-After, which HubSpot's usually do not
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.SearchPerSecond == 0 {
+		l.SearchPerSecond = 5
+	}
+	if l.TenSecondly == 0 {
+		l.TenSecondly = 190
+	}
+	if l.Daily == 0 {
+		l.Daily = 625_000
+	}
+	return l
+}
+
+const oauthTenSecondly = 110
+
+// limitState counts calls. Refused calls count for nothing.
+type limitState struct {
+	searches window
+	calls    window
+	today    int
+	dayEnds  time.Time
+}
+
+func (l *limitState) startDay(now time.Time, zone *time.Location) {
+	if !now.Before(l.dayEnds) {
+		l.today, l.dayEnds = 0, midnightAfter(now, zone)
+	}
+}
+
+// admit counts a call, or refuses it by the limit that is used up. Searches
+// are exempt from the ten-second limit, but not from the day's; OAuth apps
+// have no day. The rate headers stand on everything but searches.
+func (p *Portal) admit(c *call, header http.Header) *failure {
+	now := p.Now()
+	l := &p.limits
+	l.startDay(now, p.zone)
+	if p.opt.Limits.Off || c.endpoint == EndpointToken {
+		return nil
+	}
+	search := c.endpoint == EndpointSearch
+	perTen, daily := p.opt.Limits.TenSecondly, p.opt.Limits.Daily
+	if c.oauth {
+		perTen = oauthTenSecondly
+	}
+	var policy string
+	var wait time.Duration
+	switch {
+	case !c.oauth && l.today >= daily:
+		policy, wait = "DAILY", l.dayEnds.Sub(now)
+	case search && l.searches.count(now, time.Second) >= p.opt.Limits.SearchPerSecond:
+		policy, wait = "SECONDLY", time.Second
+	case !search && l.calls.count(now, 10*time.Second) >= perTen:
+		policy, wait = "TEN_SECONDLY_ROLLING", l.calls.frees(now, 10*time.Second)
+	case search:
+		l.searches.add(now)
+	default:
+		l.calls.add(now)
+	}
+	if policy == "" && !c.oauth {
+		l.today++
+	}
+	if !search {
+		header.Set("X-HubSpot-RateLimit-Max", strconv.Itoa(perTen))
+		header.Set("X-HubSpot-RateLimit-Remaining", strconv.Itoa(max(0, perTen-l.calls.count(now, 10*time.Second))))
+		header.Set("X-HubSpot-RateLimit-Interval-Milliseconds", "10000")
+		header.Set("X-HubSpot-RateLimit-Secondly", strconv.Itoa(perTen/10)) // legacy, not enforced
+		header.Set("X-HubSpot-RateLimit-Secondly-Remaining", strconv.Itoa(perTen/10-1))
+		if !c.oauth {
+			header.Set("X-HubSpot-RateLimit-Daily", strconv.Itoa(daily))
+			header.Set("X-HubSpot-RateLimit-Daily-Remaining", strconv.Itoa(max(0, daily-l.today)))
+		}
+	}
+	if policy == "" {
+		return nil
+	}
+	if !p.opt.Limits.RetryAfter {
+		wait = 0
+	}
+	return throttled(policy, wait)
+}
+
+// window is a rolling count of calls.
+type window struct{ times []time.Time }
+
+func (w *window) count(now time.Time, span time.Duration) int {
+	old := 0
+	for old < len(w.times) && now.Sub(w.times[old]) >= span {
+		old++
+	}
+	w.times = append(w.times[:0], w.times[old:]...)
+	return len(w.times)
+}
+
+func (w *window) add(now time.Time) { w.times = append(w.times, now) }
+
+// frees says how long it takes until the oldest call leaves the window.
+func (w *window) frees(now time.Time, span time.Duration) time.Duration {
+	if len(w.times) == 0 {
+		return 0
+	}
+	return w.times[0].Add(span).Sub(now)
+}

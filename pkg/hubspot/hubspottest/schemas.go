@@ -1,0 +1,136 @@
+package hubspottest
+
+import (
+	"strings"
+	"unicode"
+)
+
+// serveSchemas answers GET /crm-object-schemas/{ver}/schemas: custom objects
+// only, all at once.
+func (p *Portal) serveSchemas(c *call) (int, []byte, *failure) {
+	if fail := p.mayReadSchemas(); fail != nil {
+		return 0, nil, fail
+	}
+	archived, fail := c.flag("archived")
+	if fail != nil {
+		return 0, nil, fail
+	}
+	results := []schemaJSON{}
+	for _, t := range p.types {
+		if t.custom && t.archivedSchema == archived && (!t.removed || t.archivedSchema) {
+			schema, fail := p.schema(c, t)
+			if fail != nil {
+				return 0, nil, fail
+			}
+			results = append(results, schema)
+		}
+	}
+	return 200, encode(map[string]any{"results": results}), nil
+}
+
+// serveSchema answers GET /crm-object-schemas/{ver}/schemas/{type}, for
+// standard types too.
+func (p *Portal) serveSchema(c *call) (int, []byte, *failure) {
+	var t *objectType
+	for _, other := range p.types {
+		if other.names(c.object) && (!other.removed || other.archivedSchema) {
+			t = other
+		}
+	}
+	if t == nil {
+		return 0, nil, notFound("Unable to find object type with name or id: " + c.object)
+	}
+	var fail *failure
+	if t.custom {
+		fail = p.mayReadSchemas()
+	} else if need := definitionScopes(&t.standard); !p.allowed(need...) {
+		fail = missingScopes(need)
+	}
+	if fail != nil {
+		return 0, nil, fail
+	}
+	schema, fail := p.schema(c, t)
+	if fail != nil {
+		return 0, nil, fail
+	}
+	return 200, encode(schema), nil
+}
+
+func (p *Portal) mayReadSchemas() *failure {
+	if p.allowed("crm.schemas.custom.read", "crm.objects.custom.read") {
+		return nil
+	}
+	return missingScopes([]string{"custom-object-read"})
+}
+
+type schemaJSON struct {
+	Labels                     labelsJSON     `json:"labels"`
+	RequiredProperties         []string       `json:"requiredProperties"`
+	SearchableProperties       []string       `json:"searchableProperties"`
+	PrimaryDisplayProperty     string         `json:"primaryDisplayProperty"`
+	SecondaryDisplayProperties []string       `json:"secondaryDisplayProperties"`
+	Description                string         `json:"description"`
+	AllowsSensitiveProperties  bool           `json:"allowsSensitiveProperties"`
+	Archived                   bool           `json:"archived"`
+	Restorable                 bool           `json:"restorable"`
+	MetaType                   string         `json:"metaType"`
+	ID                         string         `json:"id"`
+	FullyQualifiedName         string         `json:"fullyQualifiedName"`
+	CreatedAt                  string         `json:"createdAt,omitempty"`
+	UpdatedAt                  string         `json:"updatedAt,omitempty"`
+	CreatedByUserID            *int           `json:"createdByUserId"`
+	UpdatedByUserID            *int           `json:"updatedByUserId"`
+	ObjectTypeID               string         `json:"objectTypeId"`
+	Properties                 []propertyJSON `json:"properties"`
+	Associations               []struct{}     `json:"associations"`
+	Name                       string         `json:"name"`
+}
+
+type labelsJSON struct {
+	Singular string `json:"singular"`
+	Plural   string `json:"plural"`
+}
+
+// schema writes an ObjectSchema; standard types call themselves in capitals
+// (CONTACT), custom ones by their bare name.
+func (p *Portal) schema(c *call, t *objectType) (schemaJSON, *failure) {
+	include := map[string]bool{}
+	for _, name := range []string{"includePropertyDefinitions", "includeAssociationDefinitions", "includeAuditMetadata"} {
+		yes, fail := c.flagOr(name, true)
+		if fail != nil {
+			return schemaJSON{}, fail
+		}
+		include[name] = yes
+	}
+	_, id, _ := strings.Cut(t.typeID, "-")
+	s := schemaJSON{
+		RequiredProperties: []string{}, SearchableProperties: []string{}, SecondaryDisplayProperties: []string{},
+		PrimaryDisplayProperty: "hs_object_id", Archived: t.archivedSchema, Restorable: true,
+		AllowsSensitiveProperties: true, MetaType: "HUBSPOT",
+		ID: id, ObjectTypeID: t.typeID,
+		Name: strings.ToUpper(t.singular), FullyQualifiedName: strings.ToUpper(t.singular),
+		Labels:     labelsJSON{title(t.singular), title(t.name)},
+		Properties: []propertyJSON{}, Associations: []struct{}{},
+	}
+	if t.custom {
+		s.MetaType, s.Name, s.FullyQualifiedName = "PORTAL_SPECIFIC", t.bare, t.name
+		s.Labels = labelsJSON{title(t.bare), title(t.bare) + "s"}
+	}
+	if include["includeAuditMetadata"] {
+		s.CreatedAt, s.UpdatedAt = isoTime(t.since), isoTime(t.since)
+	}
+	if include["includePropertyDefinitions"] {
+		for _, def := range t.definitions(false) {
+			if def.Sensitivity == "non_sensitive" {
+				s.Properties = append(s.Properties, def.json())
+			}
+		}
+	}
+	return s, nil
+}
+
+func title(name string) string {
+	letters := []rune(strings.ReplaceAll(name, "_", " "))
+	letters[0] = unicode.ToUpper(letters[0])
+	return string(letters)
+}

@@ -1,0 +1,346 @@
+package hubspottest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Create makes a record and returns its id.
+func (p *Portal) Create(object string, properties map[string]string) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.writeTime()
+	return p.create(p.must(object), now, now, properties)
+}
+
+// CreateAt makes a record that says it was created and last changed at a time
+// in the past, as an import can.
+func (p *Portal) CreateAt(object string, at time.Time, properties map[string]string) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.create(p.must(object), at.UnixMilli(), at.UnixMilli(), properties)
+}
+
+func (p *Portal) create(t *objectType, created, updated int64, properties map[string]string) uint64 {
+	t.check(properties)
+	st := &state{id: p.newID(t), created: created, updated: updated, values: values(nil).merge(properties)}
+	p.put(t, OpCreate, st)
+	return st.id
+}
+
+// Update sets properties and moves updatedAt; "" clears a property as
+// HubSpot's users do. It says false when there is no such live record.
+func (p *Portal) Update(object string, id uint64, properties map[string]string) bool {
+	return p.change(object, id, OpUpdate, properties, true)
+}
+
+// UpdateCalculated sets properties without moving updatedAt, as roll-ups and
+// calculations do (HUBSPOT.md section 10).
+func (p *Portal) UpdateCalculated(object string, id uint64, properties map[string]string) bool {
+	return p.change(object, id, OpCalculated, properties, false)
+}
+
+// Touch moves updatedAt and nothing else: HubSpot changed something hidden.
+func (p *Portal) Touch(object string, id uint64) bool {
+	return p.change(object, id, OpTouch, nil, true)
+}
+
+func (p *Portal) change(object string, id uint64, op Op, properties map[string]string, move bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	t.check(properties)
+	st := t.liveState(id)
+	if st == nil {
+		return false
+	}
+	p.edit(t, st, op, properties, move, p.writeTime())
+	return true
+}
+
+func (p *Portal) edit(t *objectType, st *state, op Op, properties map[string]string, move bool, now int64) {
+	next := st.copy()
+	next.values = st.values.merge(properties)
+	if move {
+		next.updated = max(now, st.updated)
+	}
+	p.put(t, op, next)
+}
+
+// BulkUpdate sets properties of many records within one millisecond, as
+// HubSpot's own jobs do. It says how many of them were there.
+func (p *Portal) BulkUpdate(object string, ids []uint64, properties map[string]string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	t.check(properties)
+	now, n := p.now(), 0
+	for _, id := range ids {
+		if st := t.liveState(id); st != nil {
+			p.edit(t, st, OpUpdate, properties, true, now)
+			n++
+		}
+	}
+	return n
+}
+
+// Archive moves a record to the recycle bin. updatedAt stays as it is.
+func (p *Portal) Archive(object string, id uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	st := t.liveState(id)
+	if st == nil {
+		return false
+	}
+	p.archive(t, st)
+	return true
+}
+
+func (p *Portal) archive(t *objectType, st *state) {
+	next := st.copy()
+	next.archived, next.archivedAt = true, p.now()
+	p.put(t, OpArchive, next)
+}
+
+// Restore brings an archived record back under its id. Whether HubSpot then
+// moves updatedAt is not documented, so the caller chooses.
+func (p *Portal) Restore(object string, id uint64, moveTime bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	return p.restore(t, id, moveTime)
+}
+
+func (p *Portal) restore(t *objectType, id uint64, moveTime bool) bool {
+	st := t.archivedState(id)
+	if st == nil || st.mergedInto != 0 {
+		return false
+	}
+	next := st.copy()
+	next.archived, next.archivedAt = false, 0
+	if moveTime {
+		next.updated = max(p.writeTime(), st.updated)
+	}
+	p.put(t, OpRestore, next)
+	return true
+}
+
+// Purge removes a record, live or archived, without a trace.
+func (p *Portal) Purge(object string, id uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	st := t.records[id]
+	if st == nil {
+		return false
+	}
+	p.purge(t, st)
+	return true
+}
+
+func (p *Portal) purge(t *objectType, st *state) {
+	next := st.copy()
+	next.gone = true
+	p.put(t, OpPurge, next)
+}
+
+// Merge makes a new record out of two: HubSpot's way since its merge change.
+// Both old ids resolve to the new one from now on. It returns 0 when one of
+// them is not a live record.
+func (p *Portal) Merge(object string, primary, secondary uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	a, b := t.liveState(primary), t.liveState(secondary)
+	if a == nil || b == nil || a == b {
+		return 0
+	}
+	return p.merge(t, a, b)
+}
+
+func (p *Portal) merge(t *objectType, a, b *state) uint64 {
+	next := combine(a, b, a.id, b.id)
+	next.id = p.newID(t)
+	next.created = min(a.created, b.created)
+	next.updated = p.writeTime()
+	p.lose(t, a, next.id)
+	p.lose(t, b, next.id)
+	p.put(t, OpMerge, next)
+	return next.id
+}
+
+// MergeInto merges the loser into a record that keeps its id (HubSpot's older
+// way, and its "primary ID preservation").
+func (p *Portal) MergeInto(object string, kept, loser uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	a, b := t.liveState(kept), t.liveState(loser)
+	if a == nil || b == nil || a == b {
+		return false
+	}
+	next := combine(a, b, b.id)
+	next.updated = max(p.writeTime(), a.updated)
+	p.lose(t, b, a.id)
+	p.put(t, OpMerge, next)
+	return true
+}
+
+// combine gives a's values where it has one, else b's, and notes the losers.
+func combine(a, b *state, losers ...uint64) *state {
+	next := a.copy()
+	missing := make(map[string]string)
+	for _, e := range b.values {
+		if own, _ := a.values.get(e.name); own == "" {
+			missing[e.name] = e.text
+		}
+	}
+	var ids []string
+	for _, st := range []*state{a, b} {
+		if earlier, _ := st.values.get("hs_merged_object_ids"); earlier != "" {
+			ids = append(ids, earlier)
+		}
+	}
+	for _, id := range losers {
+		ids = append(ids, strconv.FormatUint(id, 10))
+	}
+	missing["hs_merged_object_ids"] = strings.Join(ids, ";")
+	next.values = a.values.merge(missing)
+	return next
+}
+
+// lose takes the loser of a merge away and leaves its id behind as another
+// name of the survivor.
+func (p *Portal) lose(t *objectType, st *state, survivor uint64) {
+	t.aliases[st.id] = survivor
+	next := st.copy()
+	next.mergedInto = survivor
+	if p.opt.MergedInArchive {
+		next.archived, next.archivedAt = true, p.now()
+	} else {
+		next.gone = true
+	}
+	p.put(t, OpMergedAway, next)
+}
+
+// put makes a state the current one: store, history, index. It is the only
+// way in which a record changes.
+func (p *Portal) put(t *objectType, op Op, next *state) {
+	p.seq++
+	next.seq = p.seq
+	t.born[next.id] = true
+	old := t.records[next.id]
+	if old != nil && (next.gone || old.archived != next.archived) {
+		if old.archived {
+			t.archived = remove(t.archived, old.id)
+		} else {
+			t.live = remove(t.live, old.id)
+		}
+	}
+	switch {
+	case next.gone:
+		delete(t.records, next.id)
+	default:
+		if old == nil || old.archived != next.archived {
+			if next.archived {
+				t.archived = insert(t.archived, next.id)
+			} else {
+				t.live = insert(t.live, next.id)
+			}
+		}
+		t.records[next.id] = next
+	}
+	if !p.opt.NoHistory {
+		t.history = append(t.history, change{at: p.now(), op: op, state: next})
+	}
+	t.index.enqueue(next, p.now()+p.indexDelay())
+}
+
+func (t *objectType) liveState(id uint64) *state {
+	if st := t.records[id]; st != nil && !st.archived {
+		return st
+	}
+	return nil
+}
+
+func (t *objectType) archivedState(id uint64) *state {
+	if st := t.records[id]; st != nil && st.archived {
+		return st
+	}
+	return nil
+}
+
+// resolve reads an id as get and batch read do: the id of a merged record
+// leads to the survivor.
+func (t *objectType) resolve(id uint64, archived bool) *state {
+	if archived {
+		return t.archivedState(id)
+	}
+	for {
+		survivor, merged := t.aliases[id]
+		if !merged {
+			return t.liveState(id)
+		}
+		id = survivor
+	}
+}
+
+// check refuses what HubSpot refuses: unknown properties and its own ones.
+func (t *objectType) check(properties map[string]string) {
+	for name := range properties {
+		t.def(name)
+		if t.derived(name) {
+			panic(fmt.Sprintf("hubspottest: %s.%s is kept by HubSpot and cannot be set", t.name, name))
+		}
+	}
+}
+
+// newID hands out ids with gaps, and now and then one below earlier ones
+// (HUBSPOT.md section 2: nothing promises that new ids are the largest).
+func (p *Portal) newID(t *objectType) uint64 {
+	if chance(p.rng, p.opt.LowIDs) {
+		for range 50 {
+			id := 1 + p.rng.Uint64N(p.nextID)
+			if !t.used(id) {
+				return id
+			}
+		}
+	}
+	p.nextID += 1 + p.rng.Uint64N(50)
+	return p.nextID
+}
+
+// used says whether an id belongs, or ever belonged, to a record: HubSpot does
+// not give an id twice.
+func (t *objectType) used(id uint64) bool {
+	return t.born[id]
+}
+
+// writeTime is the updatedAt of a change made now: HubSpot takes the time
+// first, and the change can be read a little later.
+func (p *Portal) writeTime() int64 {
+	now := p.now()
+	if d := p.opt.WriteDelay.Milliseconds(); d > 0 {
+		now -= p.rng.Int64N(d + 1)
+	}
+	return now
+}
+
+func insert(ids []uint64, id uint64) []uint64 {
+	if n := len(ids); n == 0 || ids[n-1] < id {
+		return append(ids, id)
+	}
+	i, _ := slices.BinarySearch(ids, id)
+	return slices.Insert(ids, i, id)
+}
+
+func remove(ids []uint64, id uint64) []uint64 {
+	if i, ok := slices.BinarySearch(ids, id); ok {
+		return slices.Delete(ids, i, i+1)
+	}
+	return ids
+}
