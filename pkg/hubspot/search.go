@@ -16,11 +16,13 @@ type SearchQuery struct {
 	ModifiedProperty string
 	// Since keeps records modified at or after it. Zero sends no such filter:
 	// HubSpot answers 500 to a time of exactly 0.
-	Since       Millis
-	HasProperty string // keeps records with a value of this property
-	After       ID
-	Started     bool // After counts; without it the walk begins
-	Limit       int  // 0: 200, the most that HubSpot gives
+	Since Millis
+	// HasAny keeps records with a value of at least one of these properties, of
+	// which a search takes five: each is a group of filters.
+	HasAny  []string
+	After   ID
+	Started bool // After counts; without it the walk begins
+	Limit   int  // 0: 200, the most that HubSpot gives
 }
 
 // SearchRow is one found record. The index may show another version than the
@@ -98,13 +100,14 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 		// Milliseconds: HubSpot compares no finer, and some properties take no ISO time.
 		filters = append(filters, searchFilter{q.ModifiedProperty, "GTE", strconv.FormatInt(int64(q.Since), 10)})
 	}
-	if q.HasProperty != "" {
-		filters = append(filters, searchFilter{q.HasProperty, "HAS_PROPERTY", ""})
-	}
 	if q.Started {
 		filters = append(filters, searchFilter{"hs_object_id", "GT", q.After.String()})
 	}
-	if len(filters) > 0 {
+	for _, name := range q.HasAny {
+		has := append([]searchFilter{{name, "HAS_PROPERTY", ""}}, filters...)
+		body.FilterGroups = append(body.FilterGroups, searchGroup{has})
+	}
+	if len(q.HasAny) == 0 && len(filters) > 0 {
 		body.FilterGroups = append(body.FilterGroups, searchGroup{filters})
 	}
 	text, err := json.Marshal(body)
@@ -126,9 +129,6 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 	c.oddIDs.note(c.log, q.Object, found.odd)
 	p := SearchPage{Answer: answer, Total: found.total, More: found.more, Rows: make([]SearchRow, 0, len(found.records))}
 	for _, r := range found.records {
-		if r.Archived {
-			continue // the index is behind; deletes are not decided here
-		}
 		p.Rows = append(p.Rows, SearchRow{ID: r.ID, Updated: r.Updated})
 	}
 	return p, nil
