@@ -30,9 +30,10 @@ const (
 // The text says more than the double when it is an integer that the double
 // does not hold, and when it has more than 17 significant digits (zeros at
 // either end do not count: they change nothing) unless those are the double's
-// own expansion, as HubSpot writes results of its own calculations. With 17
-// digits or fewer a double is written back as it was, except close to zero,
-// where doubles have fewer digits: there only the expansion counts.
+// own expansion, as HubSpot writes results of its own calculations. A fraction
+// of up to 17 digits is no finer than doubles are written, and the nearest
+// double is taken for it (DESIGN.md section 5), except close to zero, where
+// doubles have fewer digits or none.
 func parseDouble(text []byte) (float64, outcome) {
 	text = trim(text)
 	d, ok := scanDecimal(text)
@@ -46,7 +47,7 @@ func parseDouble(text []byte) (float64, outcome) {
 	const (
 		maxExact       = 1 << 53 // up to here, a double holds every integer
 		smallestNormal = 0x1p-1022
-		fullPrecision  = 17
+		doubleDigits   = 17
 	)
 	switch abs := math.Abs(v); {
 	case d.digits == 0: // zero
@@ -56,7 +57,7 @@ func parseDouble(text []byte) (float64, outcome) {
 		if abs < maxExact || d.equals(v) {
 			return v, whole
 		}
-	case !d.isInteger() && d.digits <= fullPrecision && abs >= smallestNormal:
+	case !d.isInteger() && d.digits <= doubleDigits && abs >= smallestNormal:
 		return v, whole
 	case d.equals(v):
 		return v, whole
