@@ -15,8 +15,9 @@ const (
 	// Longer than any transaction may stay open: transaction.max.timeout.ms
 	// is 15 minutes unless the brokers allow more.
 	readDeadline = 15 * time.Minute
-	// So often a read that has not ended says what it waits for.
-	readReport = 10 * time.Second
+	// A read that takes so long says what it waits for, and again each minute.
+	readPatience = 10 * time.Second
+	readReport   = time.Minute
 )
 
 // place is how far a partition is read.
@@ -55,8 +56,9 @@ func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 		return err
 	}
 	began, read := time.Now(), 0
+	report := began.Add(readPatience)
 	for len(places) > 0 {
-		tick, stop := context.WithTimeout(limited, readReport)
+		tick, stop := context.WithTimeout(limited, readPatience)
 		fetches := cl.PollFetches(tick)
 		ticked := tick.Err() != nil
 		stop()
@@ -84,14 +86,16 @@ func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !ticked || len(places) == 0 {
+		overdue := limited.Err() != nil
+		if len(places) == 0 || !overdue && time.Now().Before(report) {
 			continue
 		}
 		waits := waitingFor(limited, cl, places)
-		if limited.Err() != nil {
+		if overdue {
 			return fmt.Errorf("not at the end after %v: %s; look with kafka-transactions find-hanging, "+
 				"and end what hangs with kafka-transactions abort --topic … --partition … --start-offset …", readDeadline, waits)
 		}
+		report = time.Now().Add(readReport)
 		src.Logger.Warn("reading the state takes long", "portal", src.Portal, "records", read,
 			"seconds", int(time.Since(began).Seconds()), "waiting", waits)
 	}

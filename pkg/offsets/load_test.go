@@ -1,0 +1,439 @@
+package offsets
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const portal = 4242
+
+// kafka is a broker in this bubble, with the two topics.
+type kafka struct {
+	testing.TB
+	cluster *kfake.Cluster
+	opts    []kgo.Opt
+	log     lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newKafka(t testing.TB) *kafka {
+	t.Helper()
+	net := new(kfake.VirtualNetwork)
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(net.Listen),
+		kfake.BrokerConfigs(map[string]string{"transaction.max.timeout.ms": "3600000"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	k := &kafka{TB: t, cluster: cluster, opts: []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(net.DialContext)}}
+	compact := "compact"
+	adm := kadm.NewClient(k.client())
+	if _, err := adm.CreateTopics(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &compact},
+		CursorTopic("hubspot"), StateTopic("hubspot")); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (k *kafka) client(opts ...kgo.Opt) *kgo.Client {
+	k.Helper()
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, k.opts...), opts...)...)
+	if err != nil {
+		k.Fatal(err)
+	}
+	k.Cleanup(cl.Close)
+	return cl
+}
+
+func (k *kafka) load() (*Loaded, error) {
+	return Load(k.Context(), Source{Opts: k.opts, Prefix: "hubspot", Portal: portal,
+		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, k.Output()), nil))})
+}
+
+func (k *kafka) mustLoad() *Loaded {
+	k.Helper()
+	l, err := k.load()
+	if err != nil {
+		k.Fatal(err)
+	}
+	return l
+}
+
+// begin writes records in one transaction of a producer of its own, which it
+// returns with the transaction still open.
+func (k *kafka) begin(id string, records ...*kgo.Record) *kgo.Client {
+	k.Helper()
+	cl := k.client(kgo.TransactionalID(id), kgo.TransactionTimeout(time.Hour))
+	if err := cl.BeginTransaction(); err != nil {
+		k.Fatal(err)
+	}
+	for _, r := range records {
+		// A copy: the client keeps its bubble's context in a record.
+		if err := cl.ProduceSync(k.Context(), &kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}).FirstErr(); err != nil {
+			k.Fatal(err)
+		}
+	}
+	return cl
+}
+
+func (k *kafka) end(cl *kgo.Client, how kgo.TransactionEndTry) {
+	k.Helper()
+	if err := cl.EndTransaction(k.Context(), how); err != nil {
+		k.Fatal(err)
+	}
+}
+
+func (k *kafka) write(records ...*kgo.Record) {
+	k.Helper()
+	k.end(k.begin("writer", records...), kgo.TryCommit)
+}
+
+func cursor(key, value string) *kgo.Record {
+	r := &kgo.Record{Topic: CursorTopic("hubspot"), Key: []byte(key)}
+	if value != "" {
+		r.Value = []byte(value)
+	}
+	return r
+}
+
+func state(key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: StateTopic("hubspot"), Key: key, Value: value}
+}
+
+func row(id hubspot.ID, r cdc.Row) *kgo.Record {
+	return state(RowKey("contacts", id), AppendRow(nil, r))
+}
+
+func birth(id string) []*kgo.Record {
+	return []*kgo.Record{
+		cursor(Key{Portal: portal, Stream: BirthStream}.String(), string(Birth{id}.Bytes())),
+		state(BirthKey(), BirthBytes(id, portal)),
+	}
+}
+
+var (
+	leading = Key{Portal: portal, Object: "contacts", Stream: Leading}
+	place1  = `{"at":"1999-11-24T13:00:00.000Z","v":1}`
+	place2  = `{"at":"1999-11-24T14:00:00.000Z","v":1}`
+)
+
+func TestLoad_EmptyTopicsAreAFirstStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newKafka(t).mustLoad()
+		if !l.Fresh || l.Birth != "" || l.Seq != 0 || len(l.Cursors) != 0 || len(l.Rows) != 0 {
+			t.Errorf("loaded %+v, want a fresh start", l)
+		}
+	})
+}
+
+func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		live := cdc.Row{Version: 7, Hash: 8, Seq: 3, Live: true}
+		k.write(append(birth("A"), cursor(leading.String(), place1), row(1, cdc.Row{Version: 1, Seq: 1, Live: true}), row(2, live))...)
+		k.write(cursor(leading.String(), place2), row(1, cdc.Row{Version: 2, Seq: 9, Reason: cdc.Archived}),
+			state(SetKey("contacts"), []byte(`{"v":1}`)),
+			state(TopicKey("hubspot.contacts"), TopicMeta{Partitions: 3, KeyFormat: "string"}.Bytes()))
+		k.write(row(3, live), cursor(`{"portal":4242,"stream":"later"}`, `true`))
+		k.write(state(RowKey("contacts", 3), nil))
+		l := k.mustLoad()
+		if l.Fresh || l.Birth != "A" || l.Seq != 9 {
+			t.Errorf("fresh %v, birth %q, seq %d", l.Fresh, l.Birth, l.Seq)
+		}
+		if got := string(l.Cursors[leading]); got != place2 || len(l.Cursors) != 2 || len(l.Odd) != 0 {
+			t.Errorf("cursors %v, odd %v", l.Cursors, l.Odd)
+		}
+		rows := l.Rows["contacts"]
+		if len(rows) != 2 || rows[2] != live || rows[1] != (cdc.Row{Version: 2, Seq: 9, Reason: cdc.Archived}) {
+			t.Errorf("rows %v", rows)
+		}
+		if string(l.Sets["contacts"]) != `{"v":1}` || l.Topics["hubspot.contacts"] != (TopicMeta{3, "string", 0, 1}) {
+			t.Errorf("sets %v, topics %v", l.Sets, l.Topics)
+		}
+	})
+}
+
+// KAFKA.md C3: the tail is a marker, often behind aborted records, and
+// compaction leaves gaps. Waiting for the last data record would never end.
+func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		k.write(append(birth("A"), cursor(leading.String(), place1))...)
+		for i := range 50 {
+			k.write(row(hubspot.ID(i%5), cdc.Row{Version: 1, Seq: int64(i), Live: true}))
+		}
+		var lost []*kgo.Record
+		for i := range 200 {
+			lost = append(lost, row(hubspot.ID(i), cdc.Row{Version: 2, Seq: 1000, Live: true}))
+		}
+		k.end(k.begin("writer", append(lost, cursor(leading.String(), place2))...), kgo.TryAbort)
+		for range 2 {
+			began := time.Now()
+			l := k.mustLoad()
+			if len(l.Rows["contacts"]) != 5 || l.Seq != 49 || string(l.Cursors[leading]) != place1 {
+				t.Errorf("%d rows, seq %d, cursor %s: aborted records were read", len(l.Rows["contacts"]), l.Seq, l.Cursors[leading])
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("the end was only seen after %v", took)
+			}
+			k.cluster.Compact()
+		}
+	})
+}
+
+// The last stable offset would end below committed records as long as anybody
+// has a transaction open there.
+func TestLoad_WaitsForAForeignTransactionAndSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		k.write(birth("A")...)
+		other := k.begin("someone-else", cursor(leading.String(), place1))
+		k.write(cursor(leading.String(), place2))
+		time.AfterFunc(time.Minute, func() { k.end(other, kgo.TryAbort) })
+		began := time.Now()
+		l := k.mustLoad()
+		if string(l.Cursors[leading]) != place2 {
+			t.Errorf("cursor %s, want %s", l.Cursors[leading], place2)
+		}
+		if took := time.Since(began); took < time.Minute || took > 2*time.Minute {
+			t.Errorf("took %v", took)
+		}
+		if log := k.log.String(); !strings.Contains(log, "has a transaction open since offset") {
+			t.Errorf("the log does not say who holds the read back:\n%s", log)
+		}
+	})
+}
+
+func TestLoad_GivesUpAfterFifteenMinutesAndNamesTheTool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		k.write(birth("A")...)
+		k.begin("someone-else", cursor(leading.String(), place1))
+		began := time.Now()
+		_, err := k.load()
+		if err == nil || !strings.Contains(err.Error(), "kafka-transactions") || !strings.Contains(err.Error(), "hubspot.offsets partition 0") {
+			t.Errorf("err = %v", err)
+		}
+		var refusal *Refusal
+		if errors.As(err, &refusal) {
+			t.Error("an open transaction is no reason to end for good")
+		}
+		if took := time.Since(began); took < 15*time.Minute || took > 16*time.Minute {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestLoad_EndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		k.begin("someone-else", cursor(leading.String(), place1))
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := Load(ctx, Source{Opts: k.opts, Prefix: "hubspot", Portal: portal})
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 6*time.Second {
+			t.Errorf("err = %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// DESIGN section 4: one topic without the other, or another portal, refuses
+// to start and names the cure; so does what cannot be understood, naming
+// offset and key.
+func TestLoad_Refuses(t *testing.T) {
+	offsetsBirth, stateBirth := birth("A")[0], birth("A")[1]
+	for name, c := range map[string]struct {
+		records []*kgo.Record
+		says    []string
+	}{
+		"offsets lost":     {[]*kgo.Record{stateBirth, row(1, cdc.Row{Seq: 1, Live: true})}, []string{"hubspot.state has a birth id and hubspot.offsets has none", "start anew"}},
+		"state lost":       {[]*kgo.Record{offsetsBirth, cursor(leading.String(), place1)}, []string{"hubspot.offsets has a birth id and hubspot.state has none"}},
+		"births differ":    {[]*kgo.Record{offsetsBirth, birth("B")[1]}, []string{"birth ids differ", "A", "B"}},
+		"cursors only":     {[]*kgo.Record{cursor(leading.String(), place1)}, []string{"no birth id"}},
+		"rows only":        {[]*kgo.Record{row(1, cdc.Row{Seq: 1, Live: true})}, []string{"no birth id"}},
+		"state's portal":   {append(birth("A"), state(BirthKey(), BirthBytes("A", 99))), []string{"portal 99", "portal 4242", "KAFKA_TOPIC_PREFIX"}},
+		"cursor's portal":  {append(birth("A"), cursor(`{"portal":99,"object":"contacts","stream":"leading"}`, place1)), []string{"portal 99", "offset 1"}},
+		"key not JSON":     {append(birth("A"), cursor(`contacts`, place1)), []string{"hubspot.offsets", "offset 1", "key contacts"}},
+		"key misspelt":     {append(birth("A"), cursor(`{"portal":4242,"object":"contacts","straem":"leading"}`, place1)), []string{"offset 1", `"straem"`}},
+		"value misspelt":   {append(birth("A"), cursor(leading.String(), `{"at":"yesterday"}`)), []string{"hubspot.offsets", "offset 1", leading.String(), "2026-11-24T13:00:00.123Z"}},
+		"value in future":  {append(birth("A"), cursor(leading.String(), `{"at":"2001-11-24T13:00:00Z"}`)), []string{"future"}},
+		"row not known":    {append(birth("A"), state(RowKey("contacts", 1), []byte{9, 9, 9, 9})), []string{"hubspot.state", "offset 1", "newer"}},
+		"kind not known":   {append(birth("A"), state([]byte("Zebra"), []byte{1})), []string{"hubspot.state", "offset 1", "newer"}},
+		"topic meta wrong": {append(birth("A"), state(TopicKey("hubspot.contacts"), []byte(`{"v":1}`))), []string{"hubspot.state"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newKafka(t)
+				k.write(c.records...)
+				_, err := k.load()
+				var refusal *Refusal
+				if !errors.As(err, &refusal) {
+					t.Fatalf("err = %v, want a refusal", err)
+				}
+				if refusal.Cure == "" {
+					t.Error("no cure")
+				}
+				for _, word := range c.says {
+					if !strings.Contains(err.Error(), word) {
+						t.Errorf("%q does not say %q", err, word)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestLoad_WhatIsTombstonedDoesNoHarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		k.write(append(birth("A"), cursor(`nonsense`, `nonsense`), cursor(leading.String(), `nonsense`),
+			cursor(`{"portal":99,"stream":"x"}`, `1`))...)
+		k.write(cursor(`nonsense`, ""), cursor(leading.String(), ""), cursor(`{"portal":99,"stream":"x"}`, ""))
+		l := k.mustLoad()
+		if len(l.Cursors) != 0 || len(l.Odd) != 0 {
+			t.Errorf("cursors %v, odd %v", l.Cursors, l.Odd)
+		}
+	})
+}
+
+func TestLoad_LatestOffsetWinsAcrossSpellings(t *testing.T) {
+	const spaced, turned = `{"portal": 4242, "object": "contacts", "stream": "leading"}`, `{"stream":"leading","object":"contacts","portal":4242}`
+	for name, c := range map[string]struct {
+		records []*kgo.Record
+		want    string
+		odd     []string
+	}{
+		"odd is newer":            {[]*kgo.Record{cursor(leading.String(), place1), cursor(spaced, place2)}, place2, []string{spaced}},
+		"odd is older":            {[]*kgo.Record{cursor(spaced, place2), cursor(leading.String(), place1)}, place1, []string{spaced}},
+		"odd is alone":            {[]*kgo.Record{cursor(turned, place1)}, place1, []string{turned}},
+		"two odd ones":            {[]*kgo.Record{cursor(turned, place1), cursor(spaced, place2)}, place2, []string{spaced, turned}},
+		"broken one is older":     {[]*kgo.Record{cursor(spaced, `nonsense`), cursor(leading.String(), place1)}, place1, []string{spaced}},
+		"forgotten by odd key":    {[]*kgo.Record{cursor(leading.String(), place1), cursor(spaced, "")}, "", []string{spaced}},
+		"forgotten by usual key":  {[]*kgo.Record{cursor(spaced, place1), cursor(leading.String(), "")}, "", []string{spaced}},
+		"odd was forgotten first": {[]*kgo.Record{cursor(spaced, ""), cursor(leading.String(), place1)}, place1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newKafka(t)
+				k.write(birth("A")...)
+				k.write(c.records...)
+				l := k.mustLoad()
+				if got := string(l.Cursors[leading]); got != c.want {
+					t.Errorf("cursor %q, want %q", got, c.want)
+				}
+				var odd []string
+				for _, o := range l.Odd {
+					odd = append(odd, string(o.Raw))
+					if o.Key != leading {
+						t.Errorf("odd key %v", o.Key)
+					}
+				}
+				if fmt.Sprint(odd) != fmt.Sprint(c.odd) {
+					t.Errorf("odd %v, want %v", odd, c.odd)
+				}
+			})
+		})
+	}
+}
+
+func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKafka(t)
+		k.write(birth("A")...)
+		old := time.Now().Add(-KeepDeleted - time.Hour)
+		aged := func(r *kgo.Record, when time.Time) *kgo.Record { r.Timestamp = when; return r }
+		dead := func(seq int64) cdc.Row { return cdc.Row{Version: 1, Seq: seq, Reason: cdc.Archived} }
+		k.write(
+			aged(row(1, dead(1)), old),
+			aged(row(2, dead(2)), old), row(2, cdc.Row{Version: 2, Seq: 5, Live: true}), // came back
+			aged(row(3, cdc.Row{Version: 1, Seq: 3, Live: true}), old), // lives
+			aged(row(4, dead(4)), time.Now().Add(-KeepDeleted+time.Hour)),
+			aged(row(6, dead(6)), old), // the last event of all
+		)
+		l := k.mustLoad()
+		if len(l.Expired) != 1 || l.Expired[0] != (ExpiredRow{"contacts", 1}) {
+			t.Errorf("expired %v, want contacts 1", l.Expired)
+		}
+		if _, there := l.Rows["contacts"][1]; there || len(l.Rows["contacts"]) != 4 || l.Seq != 6 {
+			t.Errorf("rows %v, seq %d", l.Rows, l.Seq)
+		}
+		// The floor keeps the number when the row is gone.
+		k.write(state(SeqKey(), SeqBytes(77)))
+		l = k.mustLoad()
+		if len(l.Expired) != 2 || l.Seq != 77 {
+			t.Errorf("expired %v, seq %d, want two and 77", l.Expired, l.Seq)
+		}
+	})
+}
+
+// A million rows are to be back in about a second: rebuilding is the only
+// recovery there is, used at every start (KAFKA.md C3: no local store).
+func BenchmarkLoad_MillionRows(b *testing.B) {
+	const rows = 1_000_000
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, CursorTopic("hubspot"), StateTopic("hubspot")))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cluster.Close()
+	opts := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
+	cl, err := kgo.NewClient(append(opts, kgo.TransactionalID("writer"))...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cl.Close()
+	for written := 0; written < rows; {
+		if err := cl.BeginTransaction(); err != nil {
+			b.Fatal(err)
+		}
+		records := birth("A")
+		for range 10_000 {
+			written++
+			records = append(records, row(hubspot.ID(1e10+written), cdc.Row{Version: 1764000000000, Hash: uint64(written) * 0x9e3779b97f4a7c15, Seq: int64(written), Live: true}))
+		}
+		if err := cl.ProduceSync(b.Context(), records...).FirstErr(); err != nil {
+			b.Fatal(err)
+		}
+		if err := cl.EndTransaction(b.Context(), kgo.TryCommit); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		l, err := Load(b.Context(), Source{Opts: opts, Prefix: "hubspot", Portal: portal, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil || len(l.Rows["contacts"]) != rows {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/load")
+}
