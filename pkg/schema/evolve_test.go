@@ -15,7 +15,8 @@ import (
 func listed(pairs ...string) []hubspot.Property {
 	var props []hubspot.Property
 	for _, pair := range pairs {
-		name, typ, _ := strings.Cut(pair, " ")
+		i := strings.LastIndex(pair, " ")
+		name, typ := pair[:i], pair[i+1:]
 		props = append(props, hubspot.Property{Name: name, Type: typ, Label: "The " + name, FieldType: "text"})
 	}
 	return props
