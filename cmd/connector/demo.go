@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,6 +25,9 @@ import (
 
 // demoObjects are what the simulated portal holds.
 var demoObjects = []string{"contacts", "companies", "deals"}
+
+// demoLife is what its users do.
+var demoLife = hubspottest.Life{Create: 25, Update: 60, Touch: 3, Archive: 12}
 
 const (
 	demoRecords = 200 // of each type, before the connector starts
@@ -97,7 +101,7 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 	brokers := cluster.ListenAddrs()[0]
 
 	cfg, files, err := loadConfig([]string{
-		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL,
+		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL, "HUBSPOT_OBJECTS=" + strings.Join(demoObjects, ","),
 		"KAFKA_BROKERS=" + brokers, "SCHEMA_REGISTRY_URL=" + registry.URL(),
 		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=30s", "SYNC_ARCHIVE_INTERVAL=3s",
 		"HTTP_ADDR=127.0.0.1:0",
@@ -120,7 +124,10 @@ Events as they come (op, topic, key, what is in after, source.stream):
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.run(gctx) })
-	g.Go(func() error { return portal.Live(gctx, demoRate) })
+	g.Go(func() error {
+		portal.Live(gctx, demoRate, demoLife)
+		return nil
+	})
 	g.Go(func() error { return d.tail.follow(gctx, cfg, demoTopics(cfg)) })
 	err = g.Wait()
 	if ctx.Err() != nil { // the end was asked for

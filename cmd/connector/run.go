@@ -201,7 +201,7 @@ func (c *connector) once(ctx context.Context) error {
 		Partitions: c.cfg.Kafka.Partitions, Replication: c.cfg.Kafka.Replication,
 		MaxMessageBytes: c.cfg.Kafka.MaxMessageBytes, KeyFormat: c.cfg.Kafka.KeyFormat,
 		Registry: c.registry, Version: version(), Tombstones: c.cfg.Event.Tombstones,
-		BeforeKey: c.cfg.Event.Before == "key", Logger: log, Registerer: metrics,
+		BeforeKey: c.cfg.Event.Before == "key", Logger: c.log, Registerer: metrics,
 	})
 	if err != nil {
 		return err

@@ -22,13 +22,14 @@ const batchSize = 100
 func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.Reading, error) {
 	answers := make([]lookup, (len(ids)+batchSize-1)/batchSize)
 	g, gctx := errgroup.WithContext(ctx)
-	i := 0
+	next := answers
 	for chunk := range slices.Chunk(ids, batchSize) {
+		answer := &next[0]
+		next = next[1:]
 		g.Go(func() (err error) {
-			answers[i], err = o.lookUp(gctx, prio, chunk)
+			*answer, err = o.lookUp(gctx, prio, chunk)
 			return err
 		})
-		i++
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err

@@ -55,13 +55,14 @@ func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, w
 	}
 
 	found := make([]*Found, len(types))
+	refusals := make([]error, len(types))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(introspectAtOnce)
 	for i, t := range types {
 		g.Go(func() error {
 			f, err := introspect(ctx, client, t, sensitivities)
 			if refused(err) && len(wanted) == 0 {
-				log.Info("an object type is left out: HubSpot does not let this token read it", "object", t.Name, "err", err)
+				refusals[i] = err
 				return nil
 			}
 			if err != nil {
@@ -75,10 +76,17 @@ func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, w
 		return nil, err
 	}
 	var out []Found
-	for _, f := range found {
+	var refused []string
+	for i, f := range found {
 		if f != nil {
 			out = append(out, *f)
+			continue
 		}
+		refused = append(refused, types[i].Name)
+		log.Debug("object type left out", "object", types[i].Name, "err", refusals[i])
+	}
+	if len(refused) > 0 {
+		log.Info("HubSpot does not let this token read some object types; they are left out", "objects", strings.Join(refused, ","))
 	}
 	return out, nil
 }
