@@ -1,0 +1,306 @@
+// Package cdctest checks from outside what DESIGN section 1 promises. It is
+// fed with what HubSpot really had (History) and with what a read_committed
+// consumer saw (Events), and says what was lost, what came twice, what came in
+// the wrong order, and what no consumer could make sense of.
+//
+// The checks are pure: they know nothing of how the connector works, and none
+// of its code takes part in them but the words for ids and times.
+package cdctest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Finding is one broken promise.
+type Finding struct {
+	Key  Key
+	What string
+}
+
+func (f Finding) String() string { return f.Key.String() + ": " + f.What }
+
+// Report is what Check found. Every list is to be empty.
+type Report struct {
+	Events int // without tombstones
+
+	Lost      []Finding // promise 1: the key's last event is not HubSpot's state
+	Doubled   []Finding // promise 2: an event repeats the one before it
+	Reordered []Finding // promises 3 and 4: not a state of HubSpot's, or not in its order
+	Malformed []Finding // ops, source, tombstones or partitions that make no sense
+
+	history History
+	byKey   map[Key][]Event
+}
+
+// Check holds events against history. The events of a partition come in the
+// order of their offsets. It may be called once HubSpot has been quiet and
+// everything had time to arrive.
+func Check(history History, events []Event) *Report {
+	r := &Report{history: history, byKey: byKey(events)}
+	r.Lost = lost(history, r.byKey)
+	r.Malformed = sequence(events)
+	for _, key := range sortedKeys(r.byKey) {
+		r.check(key, r.byKey[key])
+	}
+	return r
+}
+
+// Lost names the keys whose last event is not HubSpot's state at present: what
+// has not arrived yet, while there is still time.
+func Lost(history History, events []Event) []Finding { return lost(history, byKey(events)) }
+
+// Clean says that nothing was found.
+func (r *Report) Clean() bool {
+	return len(r.Lost)+len(r.Doubled)+len(r.Reordered)+len(r.Malformed) == 0
+}
+
+// Findings lists everything that was found, with the first few keys' whole
+// story: what HubSpot had, and what was published.
+func (r *Report) Findings() string {
+	const tellKeys, tellFindings = 3, 20
+	var b strings.Builder
+	told := make(map[Key]bool)
+	for _, list := range []struct {
+		name     string
+		findings []Finding
+	}{{"lost", r.Lost}, {"doubled", r.Doubled}, {"reordered", r.Reordered}, {"malformed", r.Malformed}} {
+		for i, f := range list.findings {
+			if i == tellFindings {
+				fmt.Fprintf(&b, "%s: … and %d more\n", list.name, len(list.findings)-i)
+				break
+			}
+			fmt.Fprintf(&b, "%s: %s\n", list.name, f)
+			if !told[f.Key] && len(told) < tellKeys {
+				told[f.Key] = true
+				b.WriteString(r.story(f.Key))
+			}
+		}
+	}
+	return b.String()
+}
+
+func (r *Report) story(key Key) string {
+	var b strings.Builder
+	for i, s := range r.history[key] {
+		state := "live"
+		if !s.Live {
+			state = fmt.Sprintf("not live, archivedAt %s", s.ArchivedAt)
+		}
+		fmt.Fprintf(&b, "    HubSpot   %3d: %s, updatedAt %s\n", i, state, s.Version)
+	}
+	for i := range r.byKey[key] {
+		e := &r.byKey[key][i]
+		if e.Tombstone {
+			fmt.Fprintf(&b, "    published %d/%d: tombstone\n", e.Partition, e.Offset)
+			continue
+		}
+		fmt.Fprintf(&b, "    published %d/%d: seq %d %s", e.Partition, e.Offset, e.Seq, e.Op)
+		if e.isDelete() {
+			fmt.Fprintf(&b, " (%s), ts_ms %s", e.Reason, e.SourceMs)
+		} else {
+			fmt.Fprintf(&b, ", updatedAt %s", e.Version)
+		}
+		fmt.Fprintf(&b, ", by %s%s\n", e.Stream, r.fits(key, e))
+	}
+	return b.String()
+}
+
+// fits says which states of HubSpot's an event shows, or what keeps it from
+// showing the nearest.
+func (r *Report) fits(key Key, e *Event) string {
+	var fits, differ []string
+	for i := range r.history[key] {
+		s := &r.history[key][i]
+		switch {
+		case e.shows(s):
+			fits = append(fits, fmt.Sprint(i))
+		case !e.isDelete() && s.Live && s.Version == e.Version:
+			differ = append(differ, fmt.Sprintf("%d but for %s", i, strings.Join(e.differences(s), ", ")))
+		}
+	}
+	switch {
+	case len(fits) > 0:
+		return ", is " + strings.Join(fits, " or ")
+	case len(differ) > 0:
+		return ", is " + strings.Join(differ, " or ")
+	}
+	return ", is none of them"
+}
+
+func lost(history History, seen map[Key][]Event) []Finding {
+	var out []Finding
+	for _, key := range sortedKeys(history) {
+		states := history[key]
+		truth := &states[len(states)-1]
+		last := lastEvent(seen[key])
+		switch {
+		case last == nil && truth.Live:
+			out = append(out, Finding{key, "was never published"})
+		case last == nil || last.isDelete() && !truth.Live || last.shows(truth):
+			// A record that was restored and archived again unseen is as gone
+			// as the delete before said.
+		case truth.Live && last.isDelete():
+			out = append(out, Finding{key, "is live, and its last event is a delete"})
+		case !truth.Live:
+			out = append(out, Finding{key, "is no more, and its last event is no delete"})
+		case last.Version != truth.Version:
+			out = append(out, Finding{key, fmt.Sprintf("was updated at %s, its last event shows %s", truth.Version, last.Version)})
+		default:
+			out = append(out, Finding{key, "its last event differs in " + strings.Join(last.differences(truth), ", ")})
+		}
+	}
+	return out
+}
+
+// check walks through one key's events. next is the earliest of HubSpot's
+// states that the event in hand may show; taking the earliest that fits leaves
+// the most room for what follows.
+func (r *Report) check(key Key, events []Event) {
+	states := r.history[key]
+	next := 0
+	var before *Event // the last one that is no tombstone
+	for i := range events {
+		e := &events[i]
+		if e.Partition != events[0].Partition {
+			r.malformed(key, "partition %d at offset %d, and earlier %d", e.Partition, e.Offset, events[0].Partition)
+		}
+		afterDelete := i > 0 && events[i-1].isDelete()
+		switch {
+		case e.Tombstone && !afterDelete:
+			r.malformed(key, "a tombstone at offset %d that follows no delete", e.Offset)
+		case !e.Tombstone && afterDelete:
+			r.malformed(key, "the delete with seq %d is not followed by a tombstone", events[i-1].Seq)
+		case i == len(events)-1 && e.isDelete():
+			r.malformed(key, "the delete with seq %d is not followed by a tombstone", e.Seq)
+		}
+		if e.Tombstone {
+			continue
+		}
+		r.Events++
+		asked := e.Snapshot == "incremental"
+		if before != nil && !asked && e.repeats(before) {
+			r.Doubled = append(r.Doubled, Finding{key, fmt.Sprintf("seq %d repeats seq %d", e.Seq, before.Seq)})
+		}
+		r.checkOp(key, before, e)
+		r.checkTime(key, before, e)
+
+		fit := slices.IndexFunc(states[next:], func(s State) bool { return e.shows(&s) })
+		switch {
+		case fit >= 0:
+			next += fit
+		case slices.ContainsFunc(states[:next], func(s State) bool { return e.shows(&s) }):
+			r.reordered(key, "seq %d shows an earlier state than what was published before it", e.Seq)
+		default:
+			r.reordered(key, "seq %d shows a state that HubSpot never had", e.Seq)
+		}
+		before = e
+	}
+}
+
+// checkOp holds an event's op and reason against the one before (DESIGN
+// sections 2, R10, and 5).
+func (r *Report) checkOp(key Key, before, e *Event) {
+	asked := e.Snapshot == "incremental"
+	alive := before != nil && !before.isDelete()
+	ok := false
+	switch e.Op {
+	case "r":
+		ok = before == nil && e.Snapshot == "true" || alive && asked
+	case "c":
+		ok = !alive && (e.Reason == "restored") == (before != nil)
+	case "u":
+		ok = alive && e.Reason == ""
+	case "d":
+		ok = alive && e.Reason != ""
+	}
+	if e.Op != "r" && e.Snapshot != "false" {
+		ok = false
+	}
+	if !ok {
+		was := "nothing"
+		if before != nil {
+			was = before.Op
+		}
+		r.malformed(key, "seq %d: op %q, snapshot %q, reason %q after %s", e.Seq, e.Op, e.Snapshot, e.Reason, was)
+	}
+}
+
+// checkTime: source.ts_ms is updatedAt where the version is a new one.
+func (r *Report) checkTime(key Key, before, e *Event) {
+	if e.isDelete() || e.Snapshot == "incremental" || before != nil && (before.isDelete() || before.Version == e.Version) {
+		return
+	}
+	if e.SourceMs != e.Version {
+		r.malformed(key, "seq %d: source.ts_ms %s is not updatedAt %s", e.Seq, e.SourceMs, e.Version)
+	}
+}
+
+func (r *Report) malformed(key Key, format string, args ...any) {
+	r.Malformed = append(r.Malformed, Finding{key, fmt.Sprintf(format, args...)})
+}
+
+func (r *Report) reordered(key Key, format string, args ...any) {
+	r.Reordered = append(r.Reordered, Finding{key, fmt.Sprintf(format, args...)})
+}
+
+// sequence checks source.seq: one counter for the portal, no number twice, and
+// along each partition always rising (DESIGN section 5).
+func sequence(events []Event) []Finding {
+	type partition struct {
+		object string
+		number int32
+	}
+	var out []Finding
+	last := make(map[partition]*Event)
+	taken := make(map[int64]*Event)
+	for i := range events {
+		e := &events[i]
+		if e.Tombstone {
+			continue
+		}
+		p := partition{e.Key.Object, e.Partition}
+		if other := taken[e.Seq]; other != nil {
+			out = append(out, Finding{e.Key, fmt.Sprintf("seq %d is also that of %s", e.Seq, other.Key)})
+		} else if before := last[p]; before != nil && e.Seq < before.Seq {
+			out = append(out, Finding{e.Key, fmt.Sprintf("seq %d at offset %d comes behind seq %d of %s", e.Seq, e.Offset, before.Seq, before.Key)})
+		}
+		taken[e.Seq], last[p] = e, e
+	}
+	return out
+}
+
+func byKey(events []Event) map[Key][]Event {
+	m := make(map[Key][]Event)
+	for _, e := range events {
+		m[e.Key] = append(m[e.Key], e)
+	}
+	return m
+}
+
+func lastEvent(events []Event) *Event {
+	for i := range slices.Backward(events) {
+		if !events[i].Tombstone {
+			return &events[i]
+		}
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[Key]V) []Key {
+	keys := make([]Key, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b Key) int {
+		if c := strings.Compare(a.Object, b.Object); c != 0 {
+			return c
+		}
+		if c := len(a.ID) - len(b.ID); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return keys
+}

@@ -1,0 +1,188 @@
+package cdctest
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/avro"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Decoder reads records of data topics as a consumer does: by the schema that
+// the registry has under the id in front of the value, and with another Avro
+// library than the one that wrote it.
+type Decoder struct {
+	// Fetch asks the registry for a schema.
+	Fetch func(id int) (schema string, err error)
+
+	writers map[uint32]*writer
+}
+
+// writer is a schema that events were written with.
+type writer struct {
+	schema     *avro.Schema
+	properties map[string]string // HubSpot's name by field
+}
+
+// headerLen is that of the registry's wire format: a zero, then the id.
+const headerLen = 5
+
+// Decode reads one record of object's topic.
+func (d *Decoder) Decode(object string, key, value []byte) (Event, error) {
+	e := Event{Key: Key{object, string(key)}, Tombstone: value == nil}
+	if e.Tombstone {
+		return e, nil
+	}
+	envelope, properties, err := d.envelope(value)
+	if err == nil {
+		err = e.take(envelope, properties)
+	}
+	if err != nil {
+		return e, fmt.Errorf("decode an event of %s: %w", e.Key, err)
+	}
+	return e, nil
+}
+
+func (d *Decoder) envelope(value []byte) (map[string]any, map[string]string, error) {
+	if len(value) < headerLen || value[0] != 0 {
+		return nil, nil, errors.New("the value has no schema id")
+	}
+	w, err := d.writer(binary.BigEndian.Uint32(value[1:headerLen]))
+	if err != nil {
+		return nil, nil, err
+	}
+	var envelope map[string]any
+	rest, err := w.schema.Decode(value[headerLen:], &envelope)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes are left over", len(rest))
+	}
+	return envelope, w.properties, err
+}
+
+func (d *Decoder) writer(id uint32) (*writer, error) {
+	if w := d.writers[id]; w != nil {
+		return w, nil
+	}
+	text, err := d.Fetch(int(id))
+	if err != nil {
+		return nil, fmt.Errorf("fetch schema %d: %w", id, err)
+	}
+	w := &writer{properties: make(map[string]string)}
+	if w.schema, err = avro.Parse(text); err != nil {
+		return nil, fmt.Errorf("parse schema %d: %w", id, err)
+	}
+	if err := propertyNames(json.RawMessage(text), w.properties); err != nil {
+		return nil, fmt.Errorf("look for properties in schema %d: %w", id, err)
+	}
+	if d.writers == nil {
+		d.writers = make(map[uint32]*writer)
+	}
+	d.writers[id] = w
+	return w, nil
+}
+
+// propertyNames collects the prop hubspot.name of every field in a schema.
+func propertyNames(schema json.RawMessage, names map[string]string) error {
+	switch schema[0] {
+	case '[':
+		var branches []json.RawMessage
+		if err := json.Unmarshal(schema, &branches); err != nil {
+			return err
+		}
+		for _, branch := range branches {
+			if err := propertyNames(branch, names); err != nil {
+				return err
+			}
+		}
+	case '{':
+		var record struct {
+			Fields []struct {
+				Name     string          `json:"name"`
+				Type     json.RawMessage `json:"type"`
+				Property string          `json:"hubspot.name"`
+			} `json:"fields"`
+		}
+		if err := json.Unmarshal(schema, &record); err != nil {
+			return err
+		}
+		for _, f := range record.Fields {
+			if f.Property != "" {
+				names[f.Name] = f.Property
+			} else if err := propertyNames(f.Type, names); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// take reads what is needed out of a decoded envelope.
+func (e *Event) take(envelope map[string]any, properties map[string]string) error {
+	f := fields{from: envelope, at: "envelope"}
+	e.Op = get[string](&f, "op")
+	source := fields{from: get[map[string]any](&f, "source"), at: "source"}
+	e.SourceMs = hubspot.Millis(get[int64](&source, "ts_ms"))
+	e.Snapshot = get[string](&source, "snapshot")
+	e.Stream = get[string](&source, "stream")
+	e.Seq = get[int64](&source, "seq")
+	e.Reason = getNullable[string](&source, "reason")
+	if table := get[string](&source, "table"); f.err == nil && source.err == nil && table != e.Key.Object {
+		return fmt.Errorf("source.table is %q", table)
+	}
+	side := "after"
+	if e.isDelete() {
+		side = "before"
+	}
+	image := fields{from: get[map[string]any](&f, side), at: side}
+	if id := get[string](&image, "id"); image.err == nil && id != e.Key.ID {
+		return fmt.Errorf("%s.id is %q", side, id)
+	}
+	if !e.isDelete() {
+		e.Created = hubspot.MillisOf(get[time.Time](&image, "createdAt"))
+		e.Version = hubspot.MillisOf(get[time.Time](&image, "updatedAt"))
+		e.Values = make(map[string]any)
+		for field, v := range get[map[string]any](&image, "properties") {
+			if v == nil {
+				continue
+			}
+			name, known := properties[field]
+			if !known {
+				return fmt.Errorf("the field %s does not say which property it is", field)
+			}
+			e.Values[name] = v
+		}
+		if raw := getNullable[string](&image, "unparsed"); raw != "" {
+			if err := json.Unmarshal([]byte(raw), &e.Unparsed); err != nil {
+				return fmt.Errorf("after.unparsed: %w", err)
+			}
+		}
+	}
+	return errors.Join(f.err, source.err, image.err)
+}
+
+// fields reads members of a decoded record; the first that is not as it should
+// be is kept.
+type fields struct {
+	from map[string]any
+	at   string
+	err  error
+}
+
+func get[T any](f *fields, name string) T {
+	v, ok := f.from[name].(T)
+	if !ok && f.err == nil {
+		f.err = fmt.Errorf("%s.%s is %T, not %T", f.at, name, f.from[name], v)
+	}
+	return v
+}
+
+func getNullable[T any](f *fields, name string) (v T) {
+	if f.from[name] == nil {
+		return v
+	}
+	return get[T](f, name)
+}

@@ -1,0 +1,44 @@
+package cdctest
+
+import (
+	"strconv"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// Key names a record: the object type and the id.
+type Key struct{ Object, ID string }
+
+func (k Key) String() string { return k.Object + "/" + k.ID }
+
+// State is a record as HubSpot had it for a while.
+type State struct {
+	Live       bool
+	Created    hubspot.Millis
+	Version    hubspot.Millis    // updatedAt
+	ArchivedAt hubspot.Millis    // of an archived one
+	Values     map[string]string // raw text by property; "" and absent are both null
+}
+
+// History is what HubSpot really had: the states of each record, in order. The
+// last one is the truth in the end.
+type History map[Key][]State
+
+// HistoryOf takes the history of some object types from a simulated portal.
+func HistoryOf(p *hubspottest.Portal, objects ...string) History {
+	h := make(History)
+	for _, object := range objects {
+		for _, c := range p.History(object) {
+			key := Key{object, strconv.FormatUint(c.State.ID, 10)}
+			h[key] = append(h[key], State{
+				Live:       c.State.Live(),
+				Created:    hubspot.Millis(c.State.CreatedAt),
+				Version:    hubspot.Millis(c.State.UpdatedAt),
+				ArchivedAt: hubspot.Millis(c.State.ArchivedAt),
+				Values:     c.State.Properties,
+			})
+		}
+	}
+	return h
+}
