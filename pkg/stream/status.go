@@ -112,6 +112,17 @@ func (s *Status) Backfills() map[string]string {
 	return out
 }
 
+// Live gives the number of live records of every object type.
+func (s *Status) Live() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[string]int, len(s.live))
+	for object, live := range s.live {
+		out[object] = live()
+	}
+	return out
+}
+
 // Problems lists what is wrong, by object and stream.
 func (s *Status) Problems() []Problem {
 	s.mu.Lock()
