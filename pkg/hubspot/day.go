@@ -18,6 +18,7 @@ type day struct {
 	used     int64
 	reserve  float64
 	resets   time.Time // zero: not known
+	latest   time.Time // while resets is not known: when the day has ended at the latest
 	location *time.Location
 	pace     *rate.Limiter // of those who spend the day as a rate
 }
@@ -48,30 +49,40 @@ func (d *day) learn(used, limit int64) {
 
 // roll begins a new day when the old one has ended, and sets the pace.
 func (d *day) roll(now time.Time) {
-	if !d.resets.IsZero() && !now.Before(d.resets) {
+	switch {
+	case d.resets.IsZero():
+		if !d.latest.IsZero() && !now.Before(d.latest) {
+			d.used, d.latest = 0, time.Time{}
+		}
+		if d.latest.IsZero() && d.limit > 0 {
+			d.latest = now.Add(24 * time.Hour)
+		}
+	case !now.Before(d.resets):
 		d.used = 0
 		if d.location != nil {
 			d.resets = nextMidnight(now, d.location)
-		} else {
-			for !now.Before(d.resets) {
-				d.resets = d.resets.Add(24 * time.Hour)
-			}
+		}
+		for !now.Before(d.resets) {
+			d.resets = d.resets.Add(24 * time.Hour)
 		}
 	}
 	set(d.pace, now, min(d.rate(now), float64(rate.Inf)), 1)
 }
 
-// rate is what may be spent per second so that the day lasts until its end. A
-// day whose end is not known is taken to last for 24 hours more.
+// ends returns when the day ends, or has ended at the latest.
+func (d *day) ends() time.Time {
+	if d.resets.IsZero() {
+		return d.latest
+	}
+	return d.resets
+}
+
+// rate is what may be spent per second so that the day lasts until its end.
 func (d *day) rate(now time.Time) float64 {
 	if d.limit == 0 {
 		return math.Inf(1)
 	}
-	rest := 24 * time.Hour
-	if !d.resets.IsZero() {
-		rest = max(time.Second, d.resets.Sub(now))
-	}
-	return d.spendable() / rest.Seconds()
+	return d.spendable() / max(time.Second, d.ends().Sub(now)).Seconds()
 }
 
 // ready returns when the day lets the waiter pass.
@@ -80,11 +91,7 @@ func (d *day) ready(now time.Time, w *waiter) time.Time {
 		return now
 	}
 	if d.spendable() < 1 {
-		if d.resets.IsZero() {
-			// Not known when it ends: whoever asks for it meanwhile wakes us.
-			return now.Add(time.Hour)
-		}
-		return d.resets
+		return d.ends()
 	}
 	if w.priority.paced() {
 		return tokenAt(d.pace, now)
@@ -103,10 +110,8 @@ func (d *day) spend(now time.Time, w *waiter) {
 // exhausted says until when to wait after HubSpot said that the day is spent:
 // until it ends, or minutes, growing, where its end is not known.
 func (d *day) exhausted(now time.Time, strikes int) time.Time {
-	if d.limit > 0 {
-		d.used = d.limit
-	}
 	if d.resets.After(now) {
+		d.used = max(d.used, d.limit)
 		// Not at the very moment: clocks differ.
 		return d.resets.Add(5 * time.Second)
 	}

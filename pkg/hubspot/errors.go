@@ -113,17 +113,23 @@ type errorBody struct {
 	} `json:"context"`
 }
 
-// readErrorBody reads an error answer; ok is false when it is not HubSpot's,
-// so that a proxy's page is never taken for HubSpot's word.
-func readErrorBody(body []byte) (b errorBody, ok bool) {
-	if err := json.Unmarshal(body, &b); err != nil {
+// readErrorBody reads an error answer. known is false when it does not look
+// like HubSpot's own, so that the page or the JSON of something on the way is
+// never taken for HubSpot's word.
+func readErrorBody(r *request, a attempt) (b errorBody, known bool) {
+	if err := json.Unmarshal(a.body, &b); err != nil {
 		// A member of another type than usual does not make it another's
 		// answer; what was read of it stands.
 		if _, other := errors.AsType[*json.UnmarshalTypeError](err); !other {
 			return errorBody{}, false
 		}
 	}
-	return b, b.Message != "" || b.Category != "" || b.CorrelationID != "" || b.PolicyName != "" || b.OAuthError != ""
+	known = b.Status == "error" || b.Category != "" || b.CorrelationID != "" ||
+		a.header.Get("X-HubSpot-Correlation-Id") != "" && b.Message != ""
+	if r.anonymous { // the token endpoint has errors of its own
+		known = known || b.OAuthError != "" || b.Message != ""
+	}
+	return b, known
 }
 
 // archivedUnsupported is the message of types without a list of archived

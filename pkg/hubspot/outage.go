@@ -31,6 +31,7 @@ type outages struct {
 
 	mu     sync.Mutex
 	gates  map[string]*gate
+	latest string // the API of the latest attempt
 	causes map[string]*cause
 }
 
@@ -38,9 +39,14 @@ type outages struct {
 // channel that ends when it opens again.
 type gate struct {
 	failures int
-	next     time.Time
+	next     time.Time // while it is closed, nobody passes before
 	closed   chan struct{}
 }
+
+// yield is how much later the requests of an API come whose own gate is closed
+// too, when all wait for an attempt: an API that may be well goes first, and of
+// those that are not, another than the last time.
+const yield = 50 * time.Millisecond
 
 // cause is a kind of failure that some requests wait for.
 type cause struct {
@@ -65,9 +71,12 @@ func (o *outages) gate(api string) *gate {
 	return g
 }
 
-// slot is the leave to make an attempt now. It lasts for a probeInterval, so
-// that one who then waited for the governor asks again.
-type slot struct{ taken time.Time }
+// slot is the leave to make an attempt now. One who had to wait for the
+// governor meanwhile asks whether it still holds.
+type slot struct {
+	taken time.Time
+	probe bool // taken while a gate was closed
+}
 
 // enter waits until the gates let an attempt through.
 func (o *outages) enter(ctx context.Context, api string) (slot, error) {
@@ -76,16 +85,26 @@ func (o *outages) enter(ctx context.Context, api string) (slot, error) {
 		now := time.Now()
 		all, one := o.gate(anyAPI), o.gate(api)
 		var wait time.Duration
-		for _, g := range []*gate{all, one} {
-			if g.closed != nil {
-				wait = max(wait, g.next.Sub(now))
+		if one.closed != nil {
+			wait = one.next.Sub(now)
+		}
+		if all.closed != nil {
+			turn := all.next
+			if one.closed != nil {
+				turn = turn.Add(yield)
 			}
+			if api == o.latest {
+				turn = turn.Add(yield)
+			}
+			wait = max(wait, turn.Sub(now))
 		}
 		if wait <= 0 {
 			// Both at once: a slot of one that waits for the other is lost.
 			all.next, one.next = now.Add(probeInterval), now.Add(probeInterval)
+			probe := all.closed != nil || one.closed != nil
+			o.latest = api
 			o.mu.Unlock()
-			return slot{taken: now}, nil
+			return slot{now, probe}, nil
 		}
 		allOpens, oneOpens := all.closed, one.closed
 		o.mu.Unlock()
@@ -102,7 +121,7 @@ func (o *outages) holds(s slot, api string) bool {
 	if o.gate(anyAPI).closed == nil && o.gate(api).closed == nil {
 		return true
 	}
-	return time.Since(s.taken) < probeInterval
+	return s.probe && time.Since(s.taken) < probeInterval
 }
 
 // succeeded opens the gates: HubSpot answered.

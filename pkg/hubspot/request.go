@@ -62,6 +62,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	var (
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
+		failures     int    // that this request waited for by itself
 	)
 	gaveUp := func() (Answer, error) {
 		if last != "" {
@@ -106,7 +107,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			last = "429 " + v.policy
 			t.failed(last, "path", r.path, "correlation_id", v.correlation)
 			if r.ungoverned {
-				if err := pause(ctx, max(backoff(t.failures), v.wait), nil, nil); err != nil {
+				failures++
+				if err := pause(ctx, max(backoff(failures), v.wait), nil, nil); err != nil {
 					return gaveUp()
 				}
 				continue
@@ -133,12 +135,10 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 
 		default:
 			last = c.redact(v.transient, token)
-			allOpens, oneOpens := (<-chan struct{})(nil), (<-chan struct{})(nil)
-			if !v.hubspot {
-				allOpens, oneOpens = c.outages.failed(r.api)
-			}
+			allOpens, oneOpens := c.outages.failed(r.api)
 			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last)
-			wait := backoff(t.failures)
+			failures++
+			wait := backoff(failures)
 			if v.wait > 0 {
 				// HubSpot said how long: nobody else's luck makes it shorter.
 				wait, allOpens, oneOpens = max(wait, v.wait), nil, nil
@@ -283,11 +283,9 @@ func judge(r *request, a attempt) verdict {
 		return verdict{done: true, hubspot: true}
 	}
 
-	b, known := readErrorBody(a.body)
-	if known {
-		if id := kept(b.CorrelationID, correlationShape); id != "" {
-			v.correlation = id
-		}
+	b, known := readErrorBody(r, a)
+	if id := kept(b.CorrelationID, correlationShape); id != "" {
+		v.correlation = id
 	}
 	switch {
 	case a.status == http.StatusTooManyRequests:

@@ -1,0 +1,204 @@
+package hubspot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// DESIGN section 7: secrets in files are read again on a 401.
+func TestATokenThatChangedIsTakenUp(t *testing.T) {
+	token, reads := Secret("old\n"), 0
+	accepted := "Bearer old"
+	r := newRig(t, func(req *http.Request) (*http.Response, error) {
+		if req.Header.Get("Authorization") != accepted {
+			return respond(401, refusal("INVALID_AUTHENTICATION", "x")), nil
+		}
+		return respond(200, accountBody), nil
+	}, func(c *Config) {
+		c.Auth = AccessToken(func() (Secret, error) { reads++; return token, nil })
+	})
+	for range 3 {
+		if err := r.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reads != 1 {
+		t.Errorf("the file was read %d times, want once", reads)
+	}
+	token, accepted = "new", "Bearer new"
+	if err := r.ask(t.Context()); err != nil || reads != 2 {
+		t.Errorf("after the change: err = %v, %d reads", err, reads)
+	}
+	accepted = "Bearer other"
+	if err := r.ask(t.Context()); !Unauthorized(err) || reads != 3 {
+		t.Errorf("a refused token: err = %v, %d reads, want Unauthorized after one more", err, reads)
+	}
+}
+
+func TestAnUnreadableTokenIsAnError(t *testing.T) {
+	for name, read := range map[string]func() (Secret, error){
+		"no file": func() (Secret, error) { return "", errors.New("no such file") },
+		"empty":   func() (Secret, error) { return "\n", nil },
+		"binary":  func() (Secret, error) { return canary + "\x00" + canary, nil },
+	} {
+		r := newRig(t, always(200, accountBody), func(c *Config) { c.Auth = AccessToken(read) })
+		if err := r.ask(t.Context()); err == nil || strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: err = %v", name, err)
+		}
+	}
+}
+
+// oauthServer is HubSpot's token endpoint and one API that takes its tokens.
+type oauthServer struct {
+	t       *testing.T
+	mu      sync.Mutex
+	refresh string // the refresh token that is valid
+	issued  int
+	revoked int // tokens up to this one are refused
+	refuse  func() (*http.Response, error)
+	latency time.Duration
+}
+
+func (s *oauthServer) wire() wire {
+	return func(req *http.Request) (*http.Response, error) {
+		time.Sleep(s.latency)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if req.URL.Path != "/oauth/2026-03/token" {
+			var n int
+			if _, err := fmt.Sscanf(req.Header.Get("Authorization"), "Bearer access-"+canary+"-%d", &n); err != nil || n <= s.revoked {
+				return respond(401, refusal("EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired 5 minutes ago")), nil
+			}
+			return respond(200, accountBody), nil
+		}
+		if s.refuse != nil {
+			return s.refuse()
+		}
+		if req.Header.Get("Authorization") != "" || req.URL.RawQuery != "" || req.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+			s.t.Errorf("token request with %v %q", req.Header, req.URL)
+		}
+		form, err := url.ParseQuery(bodyOf(s.t, req))
+		if err != nil || form.Get("grant_type") != "refresh_token" || form.Get("client_id") != "app" || form.Get("client_secret") != "secret-"+canary {
+			s.t.Errorf("form %v", form)
+		}
+		if form.Get("refresh_token") != s.refresh {
+			s.t.Errorf("refresh token %q, want %q", form.Get("refresh_token"), s.refresh)
+		}
+		s.issued++
+		s.refresh = fmt.Sprintf("refresh-%s-%d", canary, s.issued)
+		return respond(200, fmt.Sprintf(`{"access_token":"access-%s-%d","refresh_token":%q,"expires_in":1800,"token_type":"bearer"}`, canary, s.issued, s.refresh)), nil
+	}
+}
+
+func (s *oauthServer) rig() *rig {
+	s.refresh = "refresh-" + canary
+	return newRig(s.t, s.wire(), func(c *Config) {
+		c.Auth = OAuth("app",
+			func() (Secret, error) { return "secret-" + canary, nil },
+			func() (Secret, error) { return "refresh-" + canary, nil })
+	})
+}
+
+func TestOAuthRefreshesAtFourFifths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oauthServer{t: t, latency: 100 * time.Millisecond}
+		r := s.rig()
+		for minute := range 91 {
+			if err := r.ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			// At 0, 24, 48 and 72 minutes.
+			if want := 1 + minute/25; s.issued != want && s.issued != want+1 {
+				t.Errorf("minute %d: %d tokens, want %d", minute, s.issued, want)
+			}
+			time.Sleep(time.Minute)
+		}
+		if s.issued != 4 {
+			t.Errorf("%d tokens in 90 minutes, want 4", s.issued)
+		}
+	})
+}
+
+func TestOAuthManyCallersOneRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oauthServer{t: t, latency: 100 * time.Millisecond}
+		r := s.rig()
+		all := func() {
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					if err := r.ask(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		all()
+		if s.issued != 1 {
+			t.Errorf("%d tokens for 50 callers, want 1", s.issued)
+		}
+		s.revoked = 1 // all get a 401 for the same token
+		all()
+		if s.issued != 2 {
+			t.Errorf("%d tokens after the 401, want 2", s.issued)
+		}
+		time.Sleep(25 * time.Minute) // to be renewed, but still good
+		all()
+		if s.issued != 3 {
+			t.Errorf("%d tokens after 25 minutes, want 3", s.issued)
+		}
+	})
+}
+
+func TestOAuthA401IsRefreshedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oauthServer{t: t, revoked: 1 << 30}
+		r := s.rig()
+		if err := r.ask(t.Context()); !Unauthorized(err) || s.issued != 2 {
+			t.Errorf("err = %v after %d tokens, want Unauthorized after 2", err, s.issued)
+		}
+	})
+}
+
+func TestOAuthARefusedRefreshIsUnauthorized(t *testing.T) {
+	for _, body := range []string{
+		`{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0"}`,
+		`{"error":"invalid_grant","error_description":"refresh token ` + canary + `"}`,
+	} {
+		s := &oauthServer{t: t, refuse: answers(400, body)}
+		err := s.rig().ask(t.Context())
+		if !Unauthorized(err) || strings.Contains(err.Error(), canary) {
+			t.Errorf("err = %v, want Unauthorized without a token", err)
+		}
+	}
+}
+
+func TestOAuthATransientRefusalIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oauthServer{t: t, refuse: answers(502, htmlPage)}
+		r := s.rig()
+		go func() {
+			time.Sleep(3 * time.Minute)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.refuse = nil
+		}()
+		if err := r.ask(t.Context()); err != nil || s.issued != 1 {
+			t.Errorf("err = %v after %d tokens", err, s.issued)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.ask(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v, want canceled", err)
+		}
+	})
+}

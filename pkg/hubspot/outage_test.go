@@ -1,0 +1,222 @@
+package hubspot
+
+import (
+	"context"
+	"net/http"
+	"sort"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// away is a HubSpot that can be switched off.
+type away struct {
+	mu   sync.Mutex
+	off  bool
+	how  func() (*http.Response, error)
+	sent []time.Time // while off
+	ok   []time.Time // while on
+}
+
+func (a *away) wire(latency time.Duration) wire {
+	return func(*http.Request) (*http.Response, error) {
+		time.Sleep(latency)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.off {
+			a.sent = append(a.sent, time.Now())
+			return a.how()
+		}
+		a.ok = append(a.ok, time.Now())
+		return respond(200, `{"portalId":1,"results":[]}`), nil
+	}
+}
+
+func (a *away) set(off bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.off = off
+}
+
+// 150 streams and a HubSpot that is away: one attempt a second in all after
+// the first ones, whatever the streams call; when it is back, everything goes
+// on within seconds; said once at the beginning and once at the end.
+func TestAwayHubSpotIsAskedOnceASecond(t *testing.T) {
+	for name, how := range map[string]func() (*http.Response, error){
+		"refused": fails(errRefused),
+		"503":     answers(503, htmlPage),
+		"HTML":    answers(200, htmlPage),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &away{off: true, how: how}
+				r := newRig(t, a.wire(20*time.Millisecond))
+				var wg sync.WaitGroup
+				for i := range 150 {
+					wg.Go(func() {
+						time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+						var err error
+						switch i % 3 {
+						case 0:
+							_, err = r.Search(t.Context(), Call{}, SearchQuery{Object: "contacts", ModifiedProperty: "lastmodifieddate"})
+						case 1:
+							_, err = r.List(t.Context(), Call{}, "contacts", nil, "", false, 0)
+						default:
+							_, err = r.Properties(t.Context(), Call{}, "contacts", "")
+						}
+						if err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				time.Sleep(10 * time.Minute)
+				a.set(false)
+				back := time.Now()
+				wg.Wait()
+
+				sort.Slice(a.sent, func(i, j int) bool { return a.sent[i].Before(a.sent[j]) })
+				// Those that were on their way before anybody could know: the
+				// ones of the first 50 ms.
+				first := 0
+				for a.sent[first].Sub(a.sent[0]) < 50*time.Millisecond {
+					first++
+				}
+				if first > 6 {
+					t.Errorf("%d attempts in the first 50 ms", first)
+				}
+				for i := first + 1; i < len(a.sent); i++ {
+					if d := a.sent[i].Sub(a.sent[i-1]); d < time.Second {
+						t.Fatalf("attempts %d and %d of %d are %v apart, want a second", i-1, i, len(a.sent), d)
+					}
+				}
+				if len(a.sent) < 300 {
+					t.Errorf("%d attempts in ten minutes: so seldom that the end would be noticed late", len(a.sent))
+				}
+				if d := a.ok[len(a.ok)-1].Sub(back); d > 5*time.Second {
+					t.Errorf("the last stream went on after %v", d)
+				}
+				if w, i := r.log.count("WARN"), r.log.count("INFO"); w != 1 || i != 1 {
+					t.Errorf("%d warnings and %d infos, want one of each:\n%s", w, i, r.log)
+				}
+			})
+		})
+	}
+}
+
+// One request that HubSpot cannot answer holds up nobody else, and is not
+// tried more often because others succeed.
+func TestOneFailingRequestHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		poison, good := 0, 0
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			time.Sleep(50 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			if req.URL.Path == "/crm/objects/2026-09/tasks" {
+				poison++
+				return respond(500, refusal("INTERNAL", "x")), nil
+			}
+			good++
+			return respond(200, emptyPage), nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = r.List(ctx, Call{}, "tasks", nil, "", false, 0) })
+		for ctx.Err() == nil {
+			_, _ = r.List(ctx, Call{}, "notes", nil, "", false, 0)
+			_ = pause(ctx, 450*time.Millisecond, nil, nil)
+		}
+		wg.Wait()
+		if good < 1190 || poison < 10 || poison > 25 {
+			t.Errorf("%d good answers (want 1200) and %d attempts that failed (want 10 to 25)", good, poison)
+		}
+		if n := r.log.count("WARN"); n != 1 {
+			t.Errorf("%d warnings, want 1:\n%s", n, r.log)
+		}
+	})
+}
+
+// An API that is away alone is asked once a second; the others go on.
+func TestOneAPIAwayAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var searches []time.Time
+		lists := 0
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if req.Method == http.MethodPost {
+				searches = append(searches, time.Now())
+				return respond(503, ""), nil
+			}
+			lists++
+			return respond(200, emptyPage), nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_, _ = r.Search(ctx, Call{}, SearchQuery{Object: "contacts", ModifiedProperty: "lastmodifieddate"})
+			})
+		}
+		for ctx.Err() == nil {
+			_, _ = r.List(ctx, Call{}, "notes", nil, "", false, 0)
+			_ = pause(ctx, 250*time.Millisecond, nil, nil)
+		}
+		wg.Wait()
+		if lists < 1100 {
+			t.Errorf("%d lists in five minutes, want 1200", lists)
+		}
+		// 100 left together, before anybody knew.
+		if n := len(searches) - 100; n > 300 {
+			t.Errorf("%d searches in five minutes, want one a second", n)
+		}
+	})
+}
+
+// A HubSpot that stumbles every few seconds is not news each time.
+func TestStumblesAreSaidSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRig(t, func(*http.Request) (*http.Response, error) {
+			if n++; n%10 == 0 {
+				return respond(502, ""), nil
+			}
+			return respond(200, accountBody), nil
+		})
+		for range 600 {
+			if err := r.ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if w := r.log.count("WARN"); w > 10 {
+			t.Errorf("%d warnings in ten minutes", w)
+		}
+	})
+}
+
+// A caller that gives up leaves no trace in what is said of the others.
+func TestACauseEndsForGoodWhenAllGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &away{off: true, how: fails(errRefused)}
+		r := newRig(t, a.wire(0))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_ = r.ask(ctx)
+		if w, i := r.log.count("WARN"), r.log.count("INFO"); w != 1 || i != 0 {
+			t.Errorf("%d warnings and %d infos, want the warning alone:\n%s", w, i, r.log)
+		}
+		a.set(false)
+		if err := r.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i := r.log.count("INFO"); i != 0 {
+			t.Errorf("%d infos, want none:\n%s", i, r.log)
+		}
+	})
+}
