@@ -333,10 +333,8 @@ func set(limiter *rate.Limiter, now time.Time, perSecond float64, burst int) {
 // sent notes a call of ours that counts in ten seconds.
 func (g *Governor) sent(now time.Time) {
 	r := &g.reading
-	// A second more than the interval: what was late on its way counts later
-	// at HubSpot than here.
 	old := 0
-	for old < len(r.sent) && now.Sub(r.sent[old]) > r.interval+time.Second {
+	for old < len(r.sent) && now.Sub(r.sent[old]) > r.interval {
 		old++
 	}
 	r.sent = append(r.sent[old:], now)

@@ -1,0 +1,211 @@
+package hubspot
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// spend calls as fast as it may until ctx ends; it returns how often it passed.
+func spend(ctx context.Context, g *Governor, p Priority) int {
+	n := 0
+	for g.acquire(ctx, exemptCalls, p, false, time.Now()) == nil {
+		n++
+	}
+	return n
+}
+
+// DESIGN R15: the patient spend the day as a rate, the urgent may spend ahead,
+// nobody touches the reserve, and at the reset all goes on.
+func TestTheDayIsSpentDownToTheReserve(t *testing.T) {
+	for _, p := range []Priority{Leading, Confirm, Trailing, ChangedAssociations, Schema, Backfill} {
+		synctest.Test(t, func(t *testing.T) {
+			g := NewGovernor(Limits{DailyReserve: 0.2})
+			resets := time.Now().Add(6 * time.Hour)
+			g.learnDay(DailyUsage{Used: 4_000, Limit: 10_000, ResetsAt: MillisOf(resets)})
+			ctx, cancel := context.WithDeadline(t.Context(), resets.Add(-time.Second))
+			defer cancel()
+			if n := spend(ctx, g, p); n != 4_000 {
+				t.Errorf("priority %d spent %d calls of the day, want 4,000", p, n)
+			}
+			if err := g.acquire(t.Context(), exemptCalls, p, false, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if time.Now().Before(resets) || time.Since(resets) > time.Second {
+				t.Errorf("went on at %v, want the reset at %v", time.Now(), resets)
+			}
+		})
+	}
+}
+
+func TestThePatientSpendTheDayAsARate(t *testing.T) {
+	for _, p := range []Priority{Census, Reference, Archive, AssociationSweep, Reconcile} {
+		synctest.Test(t, func(t *testing.T) {
+			g := NewGovernor(Limits{DailyReserve: 0.2})
+			resets := time.Now().Add(10 * time.Hour)
+			g.learnDay(DailyUsage{Used: 2_000, Limit: 10_000, ResetsAt: MillisOf(resets)}) // 6,000 in 10 h
+			for hour := range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				if n := spend(ctx, g, p); n < 590 || n > 610 {
+					t.Errorf("priority %d spent %d calls in hour %d, want 600", p, n, hour)
+				}
+				cancel()
+			}
+			// What the urgent spend ahead leaves less to the patient.
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ahead := spend(ctx, g, Leading)
+			cancel()
+			ctx, cancel = context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			want := (4_200 - ahead) / 7
+			if n := spend(ctx, g, p); n < want-want/20 || n > want+want/20+1 {
+				t.Errorf("after %d calls ahead: %d in an hour, want about %d", ahead, n, want)
+			}
+		})
+	}
+}
+
+// A patient request does not stand in the way of one that may pass.
+func TestThePatientHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{DailyReserve: 0.2})
+		g.learnDay(DailyUsage{Used: 7_900, Limit: 10_000, ResetsAt: MillisOf(time.Now().Add(24 * time.Hour))})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { spend(ctx, g, Census) })
+		time.Sleep(time.Second)
+		began := time.Now()
+		for range 50 {
+			if err := g.acquire(ctx, exemptCalls, Backfill, false, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(began); d > 5*time.Second {
+			t.Errorf("50 backfill calls took %v beside a census that waits for the day", d)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// The question how the day stands is always asked; its answer frees the rest.
+func TestASpentDayThatIsNotSpentIsFoundOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		used := 9_000
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/account-info/2026-09/api-usage/daily/private-apps" {
+				return respond(200, `{"results":[
+					{"name":"other","usageLimit":0,"currentUsage":0,"fetchStatus":"NOTFOUND","collectedAt":"2026-11-24T10:00:00Z"},
+					{"name":"private-apps-api-calls-daily","usageLimit":10000,"currentUsage":`+strconv.Itoa(used)+`,"fetchStatus":"SUCCESS",
+					"collectedAt":"2026-11-24T10:00:00Z","resetsAt":"`+time.Now().Add(5*time.Hour).UTC().Format(time.RFC3339)+`"}]}`), nil
+			}
+			return respond(200, emptyPage), nil
+		}, func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+		u, err := r.DailyUsage(t.Context(), Call{Priority: Schema})
+		if err != nil || u.Used != 9_000 || u.Limit != 10_000 || u.ResetsAt == 0 {
+			t.Fatalf("usage %+v, err = %v", u, err)
+		}
+		began := time.Now()
+		done := make(chan time.Duration, 1)
+		go func() {
+			_ = r.listing(Leading)(t.Context())
+			done <- time.Since(began)
+		}()
+		time.Sleep(time.Hour)
+		used = 100
+		if _, err := r.DailyUsage(t.Context(), Call{Priority: Schema}); err != nil {
+			t.Fatal(err)
+		}
+		if d := <-done; d < time.Hour || d > time.Hour+time.Second {
+			t.Errorf("the reading passed after %v, want an hour", d)
+		}
+	})
+}
+
+// Where nothing else is told, the account's time zone says when the day ends.
+func TestTheDayEndsAtMidnightOfTheAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/account-info/2026-09/details" {
+				return respond(200, accountBody), nil
+			}
+			return respond(200, emptyPage, "X-HubSpot-RateLimit-Daily", "1000", "X-HubSpot-RateLimit-Daily-Remaining", "200"), nil
+		}, func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+		a, err := r.Account(t.Context(), Call{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.listing(Leading)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.listing(Leading)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now().In(a.location())
+		if now.Hour() != 0 || now.Minute() != 0 {
+			t.Errorf("went on at %v, want midnight in %s", now, a.TimeZone)
+		}
+	})
+}
+
+// Without a word on when the day ends: minutes, growing.
+func TestDaily429WithoutAReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []func() (*http.Response, error){
+			answers(429, `{"policyName":"DAILY"}`), answers(429, `{"policyName":"DAILY"}`), answers(429, `{"policyName":"DAILY"}`), answers(200, emptyPage),
+		}}
+		r := newRig(t, s.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2, Daily: 1000}) })
+		if err := r.listing(Leading)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
+			if w := s.waits()[i]; w < want || w > want+time.Second {
+				t.Errorf("waits %v, want 1, 2, 4 minutes", s.waits())
+			}
+		}
+	})
+}
+
+func TestDaily429WaitsForTheReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []func() (*http.Response, error){answers(429, `{"policyName":"DAILY"}`), answers(200, emptyPage)}}
+		r := newRig(t, s.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+		r.governor.learnDay(DailyUsage{Used: 10, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(3 * time.Hour))})
+		if err := r.listing(Leading)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if w := s.waits()[0]; w < 3*time.Hour || w > 3*time.Hour+10*time.Second {
+			t.Errorf("waited %v, want the three hours to the reset", w)
+		}
+	})
+}
+
+// Settings stand above what HubSpot tells of the limit.
+func TestAFixedDayStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{Daily: 1_000})
+		g.learnDay(DailyUsage{Used: 400, Limit: 10_000, ResetsAt: MillisOf(time.Now().Add(time.Hour))})
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Minute)
+		defer cancel()
+		if n := spend(ctx, g, Backfill); n != 600 {
+			t.Errorf("spent %d calls, want 600", n)
+		}
+	})
+}
+
+// Where HubSpot never says when the day ends, it ends after 24 hours.
+func TestADayOfUnknownEndDoesNotLastForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{Daily: 100})
+		ctx, cancel := context.WithTimeout(t.Context(), 49*time.Hour)
+		defer cancel()
+		if n := spend(ctx, g, Backfill); n != 300 {
+			t.Errorf("spent %d calls in 49 hours of a hundred a day, want 300", n)
+		}
+	})
+}

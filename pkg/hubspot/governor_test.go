@@ -1,0 +1,390 @@
+package hubspot
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// strict is a HubSpot whose limits roll: it answers 429 as soon as one window
+// of any position would hold more than it may.
+type strict struct {
+	perSecond, perTen int
+	latency           time.Duration // there and back
+	jitter            time.Duration // more, on the way there
+
+	mu        sync.Mutex
+	searches  []time.Time // arrivals
+	calls     []time.Time
+	throttled int
+	others    func(now time.Time) int // calls of somebody else in the latest ten seconds
+}
+
+// window drops what is older than d and counts the rest.
+func window(at *[]time.Time, now time.Time, d time.Duration) int {
+	old := 0
+	for old < len(*at) && now.Sub((*at)[old]) >= d {
+		old++
+	}
+	*at = (*at)[old:]
+	return len(*at)
+}
+
+func (s *strict) wire() wire {
+	return func(req *http.Request) (*http.Response, error) {
+		time.Sleep(s.latency/2 + time.Duration(rand.Int64N(int64(s.jitter)+1)))
+		res := s.arrive(req)
+		time.Sleep(s.latency / 2)
+		return res, nil
+	}
+}
+
+func (s *strict) arrive(req *http.Request) *http.Response {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if req.Method == http.MethodPost {
+		if window(&s.searches, now, time.Second) >= s.perSecond {
+			s.throttled++
+			return respond(429, `{"status":"error","message":"You have reached your secondly limit.","errorType":"RATE_LIMIT"}`)
+		}
+		s.searches = append(s.searches, now)
+		return respond(200, emptyPage)
+	}
+	used := window(&s.calls, now, 10*time.Second)
+	if s.others != nil {
+		used += s.others(now)
+	}
+	if used >= s.perTen {
+		s.throttled++
+		return respond(429, `{"status":"error","policyName":"TEN_SECONDLY_ROLLING"}`)
+	}
+	s.calls = append(s.calls, now)
+	return respond(200, emptyPage,
+		"X-HubSpot-RateLimit-Max", strconv.Itoa(s.perTen),
+		"X-HubSpot-RateLimit-Remaining", strconv.Itoa(s.perTen-used-1),
+		"X-HubSpot-RateLimit-Interval-Milliseconds", "10000")
+}
+
+// load keeps n callers calling until ctx ends, and counts the answers.
+func load(ctx context.Context, wg *sync.WaitGroup, n int, call func(ctx context.Context) error) *int {
+	count, mu := new(int), new(sync.Mutex)
+	for range n {
+		wg.Go(func() {
+			for call(ctx) == nil {
+				mu.Lock()
+				*count++
+				mu.Unlock()
+			}
+		})
+	}
+	return count
+}
+
+func (r *rig) searching(p Priority) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := r.Search(ctx, Call{Priority: p}, SearchQuery{Object: "contacts", ModifiedProperty: "lastmodifieddate"})
+		return err
+	}
+}
+
+func (r *rig) listing(p Priority) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := r.List(ctx, Call{Priority: p}, "contacts", nil, "", false, 0)
+		return err
+	}
+}
+
+// Promise 6 (a good guest): with the limits of a Professional account, 200 ms
+// of round trip and jitter, HubSpot never has to say 429, and at least nine
+// tenths of our share are used.
+func TestLimitsAreKeptAndUsed(t *testing.T) {
+	for _, jitter := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond} {
+		t.Run(jitter.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hs := &strict{perSecond: 5, perTen: 190, latency: 200 * time.Millisecond, jitter: jitter}
+				r := newRig(t, hs.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{Share: 0.8}) })
+				// The limit is learnt from the first answers.
+				if err := r.listing(Schema)(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				const lasts = 10 * time.Minute
+				ctx, cancel := context.WithTimeout(t.Context(), lasts)
+				defer cancel()
+				var wg sync.WaitGroup
+				searches := load(ctx, &wg, 10, r.searching(Leading))
+				lists := load(ctx, &wg, 20, r.listing(Backfill))
+				wg.Wait()
+				if hs.throttled > 0 {
+					t.Errorf("%d answers 429", hs.throttled)
+				}
+				if got, want := float64(*lists)/lasts.Seconds(), 0.9*15.2; got < want || got > 15.2 {
+					t.Errorf("%.2f calls a second, want %.2f to 15.2", got, want)
+				}
+				if got, want := float64(*searches)/lasts.Seconds(), 0.9*4; got < want || got > 4.01 {
+					t.Errorf("%.2f searches a second, want %.2f to 4", got, want)
+				}
+			})
+		})
+	}
+}
+
+// In no window of ten seconds more than the share is sent, from the first call
+// on and after pauses; in no second more searches than HubSpot allows.
+func TestNoWindowHoldsMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{Share: 0.8, TenSeconds: 190})
+		var mu sync.Mutex
+		sent := map[class][]time.Time{}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i := range 60 {
+			wg.Go(func() {
+				c := class(i % 2)
+				for g.acquire(ctx, c, Backfill, false, time.Now()) == nil {
+					mu.Lock()
+					sent[c] = append(sent[c], time.Now())
+					mu.Unlock()
+					if len(sent[c])%400 == 0 {
+						_ = pause(ctx, 15*time.Second, nil, nil)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for c, w := range map[class]struct {
+			length time.Duration
+			most   int
+		}{searches: {time.Second, 5}, objectCalls: {10 * time.Second, 152}} {
+			at, first := sent[c], 0
+			for i := range at {
+				for at[i].Sub(at[first]) > w.length { // closed at both ends
+					first++
+				}
+				if n := i - first + 1; n > w.most {
+					t.Fatalf("class %d: %d calls within %v, want at most %d", c, n, w.length, w.most)
+				}
+			}
+		}
+	})
+}
+
+// order returns who passes first when all wait at once.
+func order(t *testing.T, g *Governor, c class, priorities ...Priority) []Priority {
+	t.Helper()
+	var got []Priority
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	made := time.Now()
+	for _, p := range priorities {
+		wg.Go(func() {
+			if err := g.acquire(t.Context(), c, p, false, made); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			got = append(got, p)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return got
+}
+
+// DESIGN section 3: the order of priority.
+func TestTheMoreUrgentPassesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{Share: 0.8})
+		for _, c := range []class{searches, objectCalls} {
+			for g.lines[c].limiter.TokensAt(time.Now()) >= 1 { // so that all wait
+				if err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := order(t, g, c, Backfill, Reconcile, AssociationSweep, Archive, Reference, Schema, Census, ChangedAssociations, Trailing, Confirm, Leading)
+			want := []Priority{Leading, Confirm, Trailing, ChangedAssociations, Census, Schema, Reference, Archive, AssociationSweep, Reconcile, Backfill}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("class %d: passed in the order %v, want %v", c, got, want)
+			}
+		}
+	})
+}
+
+// A backfill gets its turn also while leading reads would use everything.
+func TestNobodyStarves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hs := &strict{perSecond: 5, perTen: 100, latency: 200 * time.Millisecond}
+		r := newRig(t, hs.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{Share: 0.8}) })
+		const lasts = 10 * time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), lasts)
+		defer cancel()
+		var wg sync.WaitGroup
+		leading := load(ctx, &wg, 20, r.listing(Leading))
+		backfill := load(ctx, &wg, 1, r.listing(Backfill))
+		wg.Wait()
+		// After ten agings of five seconds at the latest.
+		if *backfill < 10 {
+			t.Errorf("%d backfill calls in ten minutes, want one every 55 s", *backfill)
+		}
+		if *leading < *backfill*20 {
+			t.Errorf("%d leading calls, %d of the backfill", *leading, *backfill)
+		}
+	})
+}
+
+// What a caller who gave up would have had goes to the next.
+func TestAWaiterThatGivesUpHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{Share: 0.8})
+		for range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_ = g.acquire(ctx, searches, Leading, false, time.Now())
+			cancel()
+		}
+		began := time.Now()
+		if err := g.acquire(t.Context(), searches, Backfill, false, time.Now()); err != nil || time.Since(began) > time.Second/2 {
+			t.Errorf("passed after %v, err = %v", time.Since(began), err)
+		}
+		if n := len(g.lines[searches].waiting); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
+}
+
+// Promise 6: what others use of the same limit is theirs. The headers tell.
+func TestOthersOnTheSameLimitSlowUsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := false
+		hs := &strict{perSecond: 5, perTen: 190, latency: 200 * time.Millisecond, jitter: 50 * time.Millisecond}
+		hs.others = func(time.Time) int {
+			if busy {
+				return 90
+			}
+			return 10
+		}
+		r := newRig(t, hs.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{Share: 0.8}) })
+		measure := func(d time.Duration) float64 {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			var wg sync.WaitGroup
+			n := load(ctx, &wg, 20, r.listing(Backfill))
+			wg.Wait()
+			return float64(*n) / d.Seconds()
+		}
+		measure(30 * time.Second)
+		quiet := measure(2 * time.Minute)
+		busy = true
+		measure(time.Minute) // until it is noticed
+		hs.throttled = 0
+		slow := measure(2 * time.Minute)
+		if slow > 9.5 || slow < 6 || hs.throttled > 0 {
+			t.Errorf("%.1f calls a second and %d answers 429 beside 90 calls of others in ten seconds, want 6 to 9.5 and none", slow, hs.throttled)
+		}
+		busy = false
+		measure(2 * time.Minute)
+		if again := measure(2 * time.Minute); again < 0.95*quiet {
+			t.Errorf("%.1f calls a second when they are gone, %.1f before", again, quiet)
+		}
+	})
+}
+
+// A 429 stops the whole class, not only the request that got it; that of the
+// day stops everything.
+func TestA429StopsItsClass(t *testing.T) {
+	for policy, want := range map[string]struct {
+		least, most time.Duration
+		all         bool
+	}{
+		policySecond:     {time.Second, 1200 * time.Millisecond, false},
+		policyTenSeconds: {2500 * time.Millisecond, 3 * time.Second, false},
+		policyDay:        {time.Minute, time.Minute + time.Second, true},
+	} {
+		for c := range classes {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewGovernor(Limits{})
+				g.throttled(searches, policy, 0, time.Now())
+				began := time.Now()
+				if err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				d := time.Since(began)
+				if stopped := c == searches || want.all; stopped && (d < want.least || d > want.most) || !stopped && d != 0 {
+					t.Errorf("%s: class %d waited %v", policy, c, d)
+				}
+			})
+		}
+	}
+}
+
+// The waits of one policy grow from answer to answer, and many answers to
+// requests that were on their way together count as one.
+func TestThrottledWaitsGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{})
+		var waits []time.Duration
+		for range 12 {
+			sent := time.Now()
+			time.Sleep(100 * time.Millisecond)
+			for range 5 { // together
+				g.throttled(searches, policySecond, 0, sent)
+			}
+			waits = append(waits, time.Until(g.lines[searches].paused))
+			time.Sleep(time.Until(g.lines[searches].paused))
+		}
+		for i, w := range waits {
+			base := min(time.Duration(i+1)*time.Second, 10*time.Second)
+			if w < base || w > base+base/5 {
+				t.Errorf("wait %d is %v, want about %v", i+1, w, base)
+			}
+		}
+		sent := time.Now()
+		g.observe(searches, http.Header{}, sent)
+		g.throttled(searches, policySecond, 0, time.Now())
+		if w := time.Until(g.lines[searches].paused); w > 1200*time.Millisecond {
+			t.Errorf("after a good answer the wait is %v, want a second again", w)
+		}
+	})
+}
+
+func TestPolicyOfA429(t *testing.T) {
+	for _, c := range []struct {
+		class class
+		body  string
+		want  string
+	}{
+		{objectCalls, `{"policyName":"SECONDLY"}`, policySecond},
+		{searches, `{"policyName":"TEN_SECONDLY_ROLLING"}`, policyTenSeconds},
+		{searches, `{"policyName":"DAILY"}`, policyDay},
+		{searches, `{"message":"You have reached your secondly limit."}`, policySecond},
+		{objectCalls, `{"message":"You have reached your ten_secondly_rolling limit."}`, policyTenSeconds},
+		{objectCalls, `{"message":"You have reached your daily limit."}`, policyDay},
+		{searches, `{}`, policySecond},
+		{searches, htmlPage, policySecond},
+		{objectCalls, ``, policyTenSeconds},
+	} {
+		v := judge(&request{class: c.class}, attempt{status: 429, header: http.Header{}, body: []byte(c.body)})
+		if v.policy != c.want {
+			t.Errorf("class %d %s: policy %q, want %q", c.class, c.body, v.policy, c.want)
+		}
+	}
+}
+
+func TestRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{Share: 0.5, DailyReserve: 0.25, TenSeconds: 100, SearchPerSecond: 4})
+		if r := g.Rates(); r.Search != 2 || r.Objects < 4.5 || r.Objects > 5 || !math.IsInf(r.Day, 1) {
+			t.Errorf("rates %+v", r)
+		}
+		g.learnDay(DailyUsage{Used: 5_000, Limit: 100_000, ResetsAt: MillisOf(time.Now().Add(7 * time.Hour))})
+		if r := g.Rates(); math.Abs(r.Day-70_000.0/7/3600) > 0.01 {
+			t.Errorf("the day's rate is %v, want 70,000 in seven hours", r.Day)
+		}
+	})
+}
