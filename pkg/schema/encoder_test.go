@@ -408,7 +408,7 @@ func checkRaw(t *testing.T, unparsed any, raw map[string]string) {
 	}
 	want := make(map[string]string)
 	for name, text := range raw {
-		want[name] = strings.ToValidUTF8(text, "\ufffd")
+		want[name] = string([]rune(text)) // one U+FFFD for each byte that is not UTF-8
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("unparsed\n got %v\nwant %v", got, want)
@@ -432,7 +432,7 @@ func checkRaw(t *testing.T, unparsed any, raw map[string]string) {
 // FuzzEncoder puts any text into a field of every type: it is written without
 // a panic, and can be read.
 func FuzzEncoder(f *testing.F) {
-	for _, text := range []string{"", "12", "a\x00", "\xff", "2024-03-01", "true", "1e309"} {
+	for _, text := range []string{"", "12", "a\x00", "\x9e\xeb", "2024-03-01", "true", "1e309"} {
 		f.Add(text)
 	}
 	s := setOf(f, everyType...)
