@@ -1,0 +1,172 @@
+//go:build integration
+
+package crash
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+// connector is the program under test, ready to be started any number of times.
+type connector struct {
+	binary        string
+	environ       []string
+	log           string // file
+	admin         *kadm.Client
+	transactional string // its id
+}
+
+// portalID is what hubspottest gives a portal that asks for none.
+const portalID = 4242
+
+func buildConnector(t *testing.T, s *services, l *life, prefix string) *connector {
+	t.Helper()
+	dir := t.TempDir()
+	c := &connector{
+		binary:        filepath.Join(dir, "connector"),
+		log:           filepath.Join(dir, "connector.log"),
+		admin:         s.admin,
+		transactional: sink.TransactionalID(prefix, portalID),
+		environ: []string{
+			"HUBSPOT_ACCESS_TOKEN=pat-crash",
+			"HUBSPOT_BASE_URL=" + l.url,
+			"HUBSPOT_OBJECTS=" + strings.Join(l.objects, ","),
+			"HUBSPOT_RATE_10S=100000", "HUBSPOT_RATE_SEARCH=1000", "HUBSPOT_RATE_DAILY=10000000",
+			"KAFKA_BROKERS=" + s.brokers, "KAFKA_TOPIC_PREFIX=" + prefix, "KAFKA_PARTITIONS=3",
+			"SCHEMA_REGISTRY_URL=" + s.registry,
+			"SYNC_LEADING_INTERVAL=200ms", "SYNC_TRAILING_LAG=3s,12s", "SYNC_TRAILING_INTERVAL=500ms",
+			"SYNC_ARCHIVE_INTERVAL=500ms",
+			"HTTP_ADDR=127.0.0.1:0", "LOG_LEVEL=info", "LOG_FORMAT=text",
+		},
+	}
+	build := exec.Command("go", "build", "-o", c.binary, "./cmd/connector")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build ./cmd/connector: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("end of the connector's log:\n%s", c.logTail())
+		}
+	})
+	return c
+}
+
+// logTail gives the last lines of all processes' log.
+func (c *connector) logTail() string {
+	const lines = 40
+	b, err := os.ReadFile(c.log)
+	if err != nil {
+		return err.Error()
+	}
+	all := bytes.SplitAfter(b, []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], nil))
+}
+
+// process is one start of the connector.
+type process struct {
+	connector *connector
+	cmd       *exec.Cmd
+	began     time.Time
+	exited    chan struct{} // closed after cmd.Wait
+}
+
+func (c *connector) start(t *testing.T) *process {
+	t.Helper()
+	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p := &process{connector: c, cmd: exec.Command(c.binary, "run"), began: time.Now(), exited: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = c.environ, log, log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // its outcome is in cmd.ProcessState
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // a process that ended is no longer there
+		<-p.exited
+	})
+	return p
+}
+
+// sleep lets the process run; it must not end by itself.
+func (p *process) sleep(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-p.exited:
+		t.Fatalf("the connector ended by itself after %v: %v", time.Since(p.began), p.cmd.ProcessState)
+	}
+}
+
+// waitForTransaction returns once a transaction of the process is open, or
+// when it has run for limit.
+func (p *process) waitForTransaction(t *testing.T, limit time.Duration) {
+	t.Helper()
+	for time.Since(p.began) < limit && !p.transactionOpen(t) {
+		p.sleep(t, time.Millisecond)
+	}
+}
+
+// transactionOpen asks the broker whether the process has, or had when it was
+// killed, a transaction under way. One that began earlier was left by a
+// predecessor and has not been aborted yet.
+func (p *process) transactionOpen(t *testing.T) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	described, err := p.connector.admin.DescribeTransactions(ctx, p.connector.transactional)
+	if err != nil {
+		t.Fatalf("describe transactions: %v", err)
+	}
+	tx := described[p.connector.transactional]
+	switch tx.State {
+	case "Ongoing", "PrepareCommit", "PrepareAbort":
+		return tx.Err == nil && tx.StartTimestamp >= p.began.UnixMilli()
+	}
+	return false
+}
+
+// kill is kill -9.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the connector ended by itself before it was killed: %v", p.cmd.ProcessState)
+	}
+}
+
+// terminate is what service managers do first; the process has to follow it.
+func (p *process) terminate(t *testing.T, within time.Duration) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(within):
+		t.Fatalf("the connector still runs %v after SIGTERM", within)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d after SIGTERM, want 0: %v", code, p.cmd.ProcessState)
+	}
+}

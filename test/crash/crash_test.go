@@ -1,0 +1,110 @@
+//go:build integration
+
+// Package crash kills the real connector again and again while a simulated
+// portal lives on, on a real Kafka and schema registry, and holds what a
+// read_committed consumer saw against what the portal had (DESIGN section 1,
+// promises 1 to 4). It needs Java 17 and mvn:
+//
+//	go test -tags integration ./test/crash/ -run TestFiftyKills -v -timeout 20m -kills 50
+//
+// The portal's life, the moments of the kills and their order come from -seed;
+// the processes' timing of course does not.
+package crash
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+)
+
+var (
+	kills = flag.Int("kills", 50, "how many times to kill -9 the connector")
+	seed  = flag.Uint64("seed", 0, "seed of life and kills; 0 takes a new one")
+)
+
+// A kill comes at a random moment of this span after the process was started.
+const (
+	earliestKill = 200 * time.Millisecond
+	latestKill   = 5 * time.Second
+)
+
+const (
+	catchUp  = 90 * time.Second // for what is missing when the portal has become quiet
+	afterall = 5 * time.Second  // and for what should not come any more
+	stopping = 10 * time.Second // DESIGN section 7: SIGTERM ends a run within it
+)
+
+func TestFiftyKills(t *testing.T) {
+	began := time.Now()
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("-seed %d", *seed)
+	rng := rand.New(rand.NewPCG(*seed, 0))
+
+	services := startServices(t)
+	life := newLife(*seed)
+	life.start(t)
+	prefix := fmt.Sprintf("crash-%d", began.UnixMilli())
+	consumer := services.consume(t, prefix, life.objects)
+	connector := buildConnector(t, services, life, prefix)
+
+	inside := 0
+	for range *kills {
+		p := connector.start(t)
+		moment := earliestKill + time.Duration(rng.Int64N(int64(latestKill-earliestKill)))
+		// Half of the kills wait for the next transaction, if one comes in time:
+		// each is open for milliseconds only.
+		if aimed := rng.IntN(2) == 0; aimed {
+			p.sleep(t, moment)
+			p.waitForTransaction(t, latestKill)
+		} else {
+			p.sleep(t, moment)
+		}
+		p.kill(t)
+		if p.transactionOpen(t) {
+			inside++
+		}
+	}
+
+	p := connector.start(t)
+	changes, rate := life.stop()
+	history := cdctest.HistoryOf(life.portal, life.objects...)
+	deadline := time.Now().Add(catchUp)
+	for len(cdctest.Lost(history, consumer.events(t))) > 0 && time.Now().Before(deadline) {
+		p.sleep(t, time.Second)
+	}
+	quiet := time.Since(deadline.Add(-catchUp))
+	p.sleep(t, afterall)
+	p.terminate(t, stopping)
+	consumer.drain(t)
+
+	r := cdctest.Check(history, consumer.events(t))
+	t.Logf("records %d, changes %d (%.0f a second), all of them there %v after the last",
+		len(history), changes, rate, quiet.Round(100*time.Millisecond))
+	t.Logf("kills %d, kills inside a transaction %d, events %d, lost %d, doubled %d, reordered %d, malformed %d, in %v",
+		*kills, inside, r.Events, len(r.Lost), len(r.Doubled), len(r.Reordered), len(r.Malformed),
+		time.Since(began).Round(time.Second))
+	if !r.Clean() {
+		t.Errorf("promises were broken (-seed %d):\n%s", *seed, r.Findings())
+	}
+	if inside < *kills/5 {
+		t.Errorf("only %d of %d kills were inside a transaction, want at least a fifth", inside, *kills)
+	}
+	if rate < 20 {
+		t.Errorf("%.1f changes a second, want at least 20", rate)
+	}
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

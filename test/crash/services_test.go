@@ -1,0 +1,193 @@
+//go:build integration
+
+package crash
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+)
+
+// services are a Kafka and a schema registry on this machine.
+type services struct {
+	brokers, registry string
+	admin             *kadm.Client
+}
+
+// startServices uses what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name, or else
+// starts both by the scripts of test/kafka. They are left running: the next
+// test package wants them too.
+func startServices(t *testing.T) *services {
+	t.Helper()
+	s := &services{brokers: os.Getenv("KAFKA_BROKERS"), registry: os.Getenv("SCHEMA_REGISTRY_URL")}
+	if s.brokers == "" || s.registry == "" {
+		for _, tool := range []string{"java", "mvn"} {
+			if _, err := exec.LookPath(tool); err != nil {
+				t.Skipf("a real Kafka and registry need %s: %v", tool, err)
+			}
+		}
+		s.brokers = runScript(t, "start-kafka.sh")["KAFKA_BROKERS"]
+		s.registry = runScript(t, "start-registry.sh")["SCHEMA_REGISTRY_URL"]
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.brokers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	s.admin = kadm.NewClient(cl)
+	return s
+}
+
+// runScript returns the NAME=VALUE lines that a script prints.
+func runScript(t *testing.T, name string) map[string]string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join("..", "kafka", name), "start")
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, errors.String())
+	}
+	values := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+// consumer sees what every consumer sees that reads only what is committed.
+type consumer struct {
+	client  *kgo.Client
+	decoder cdctest.Decoder
+	prefix  string
+
+	mu     sync.Mutex
+	seen   []cdctest.Event
+	err    error
+	latest time.Time // when the last record came
+}
+
+// consume reads the data topics of some object types from their first record
+// on, as soon as there are any.
+func (s *services) consume(t *testing.T, prefix string, objects []string) *consumer {
+	t.Helper()
+	registry, err := sr.NewClient(sr.URLs(s.registry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &consumer{prefix: prefix, latest: time.Now()}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.decoder.Fetch = func(id int) (string, error) {
+		schema, err := registry.SchemaByID(ctx, id)
+		return schema.Schema, err
+	}
+	names := make([]string, len(objects))
+	for i, object := range objects {
+		names[i] = regexp.QuoteMeta(object)
+	}
+	c.client, err = kgo.NewClient(
+		kgo.SeedBrokers(s.brokers),
+		kgo.ConsumeRegex(),
+		kgo.ConsumeTopics("^"+regexp.QuoteMeta(prefix)+`\.(`+strings.Join(names, "|")+")$"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.MetadataMinAge(250*time.Millisecond), kgo.MetadataMaxAge(time.Second),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.read(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		c.client.Close()
+		s.deleteTopics(t, prefix)
+	})
+	return c
+}
+
+func (c *consumer) read(ctx context.Context) {
+	for ctx.Err() == nil {
+		fetches := c.client.PollFetches(ctx)
+		c.mu.Lock()
+		fetches.EachError(func(_ string, _ int32, err error) {
+			if ctx.Err() == nil && c.err == nil {
+				c.err = err
+			}
+		})
+		fetches.EachRecord(func(r *kgo.Record) {
+			e, err := c.decoder.Decode(strings.TrimPrefix(r.Topic, c.prefix+"."), r.Key, r.Value)
+			if err != nil && c.err == nil {
+				c.err = err
+			}
+			e.Partition, e.Offset = r.Partition, r.Offset
+			c.seen = append(c.seen, e)
+			c.latest = time.Now()
+		})
+		c.mu.Unlock()
+	}
+}
+
+// events returns what was seen so far.
+func (c *consumer) events(t *testing.T) []cdctest.Event {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		t.Fatalf("consume: %v", c.err)
+	}
+	return c.seen[:len(c.seen):len(c.seen)]
+}
+
+// drain waits until nothing has come for a while; nobody writes any more.
+func (c *consumer) drain(t *testing.T) {
+	t.Helper()
+	const still = 2 * time.Second
+	for began := time.Now(); ; pause(t.Context(), 100*time.Millisecond) {
+		c.mu.Lock()
+		since := time.Since(c.latest)
+		c.mu.Unlock()
+		if since > still && time.Since(began) > still {
+			return
+		}
+	}
+}
+
+// deleteTopics leaves the broker as it was found.
+func (s *services) deleteTopics(t *testing.T, prefix string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	defer cancel()
+	topics, err := s.admin.ListTopics(ctx)
+	if err != nil {
+		t.Logf("topics of %s are left: %v", prefix, err)
+		return
+	}
+	var names []string
+	for _, name := range topics.Names() {
+		if strings.HasPrefix(name, prefix+".") {
+			names = append(names, name)
+		}
+	}
+	if _, err := s.admin.DeleteTopics(ctx, names...); err != nil {
+		t.Logf("topics of %s are left: %v", prefix, err)
+	}
+}
