@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,7 +55,9 @@ func inWorld(t *testing.T, opt hubspottest.Options, extra []string, f func(w *wo
 		}
 		w.brokers = &cable{dial: w.network.DialContext}
 		var err error
-		w.kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(3), kfake.ListenFn(w.network.Listen))
+		w.kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(3), kfake.ListenFn(w.network.Listen),
+			// Consumers read the topics within the days that ours stay uncompacted.
+			kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": "86400000"}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +80,7 @@ func inWorld(t *testing.T, opt hubspottest.Options, extra []string, f func(w *wo
 }
 
 func tailOf(text string, lines int) string {
-	all := strings.Split(text, "\n")
+	all := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.Contains(line, "level=DEBUG") })
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
