@@ -62,7 +62,7 @@ func (g *group) match(e entry) bool {
 }
 
 // parseGroups reads filterGroups. No group at all matches everything.
-func parseGroups(t *objectType, raw json.RawMessage) ([]group, *failure) {
+func (p *Portal) parseGroups(t *objectType, raw json.RawMessage) ([]group, *failure) {
 	var parsed []struct{ Filters []map[string]json.RawMessage }
 	if err := json.Unmarshal(raw, &parsed); err != nil {
 		return nil, invalid("Invalid input JSON: filterGroups: %v", err)
@@ -78,7 +78,7 @@ func parseGroups(t *objectType, raw json.RawMessage) ([]group, *failure) {
 		}
 		next := group{idHi: math.MaxUint64, timeLo: math.MinInt64, timeHi: math.MaxInt64}
 		for _, members := range g.Filters {
-			if fail := next.add(t, members); fail != nil {
+			if fail := next.add(p, t, members); fail != nil {
 				return nil, fail
 			}
 		}
@@ -90,7 +90,7 @@ func parseGroups(t *objectType, raw json.RawMessage) ([]group, *failure) {
 	return groups, nil
 }
 
-func (g *group) add(t *objectType, members map[string]json.RawMessage) *failure {
+func (g *group) add(p *Portal, t *objectType, members map[string]json.RawMessage) *failure {
 	f := filter{of: &t.standard}
 	var value, high string
 	for name, to := range map[string]*string{"propertyName": &f.property, "operator": &f.operator, "value": &value, "highValue": &high} {
@@ -103,7 +103,7 @@ func (g *group) add(t *objectType, members map[string]json.RawMessage) *failure 
 	if f.property == "" || f.operator == "" {
 		return invalid("Some required fields were not set: [propertyName, operator]")
 	}
-	def := t.defs[f.property]
+	def := p.visible(t, f.property)
 	if def == nil {
 		return unknownProperty(f.property)
 	}
@@ -138,6 +138,9 @@ func (f *filter) parseValues(value, high string, members map[string]json.RawMess
 	case "EQ", "NEQ", "LT", "LTE", "GT", "GTE", "BETWEEN":
 	default:
 		return invalid("operator %s is not supported by this search", f.operator)
+	}
+	if f.operator == "BETWEEN" && (f.kind == kindText || f.kind == kindEnum) {
+		return invalid("operator BETWEEN does not fit property %s", f.property)
 	}
 	if value == "" || f.operator == "BETWEEN" && high == "" {
 		return invalid("operator %s needs a value (and BETWEEN a highValue)", f.operator)

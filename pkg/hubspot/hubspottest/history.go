@@ -48,12 +48,15 @@ type change struct {
 	state *state
 }
 
-// Records returns the live records of a type by id: the truth that a
-// consumer should end up with.
+// Records returns the live records of a type by id, with sensitive values: the
+// truth that a consumer should end up with. A removed custom type has none.
 func (p *Portal) Records(object string) []State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.must(object)
+	t := p.known(object)
+	if t.removed {
+		return nil
+	}
 	return t.public(t.live)
 }
 
@@ -98,7 +101,7 @@ func (p *Portal) RecordHistory(object string, id uint64) []Change {
 func (p *Portal) historyOf(object string, want func(uint64) bool) []Change {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.must(object)
+	t := p.known(object)
 	var changes []Change
 	for _, c := range t.history {
 		if want(c.state.id) {

@@ -42,7 +42,9 @@ func (p *Portal) Step(rng *rand.Rand, life Life) {
 		}
 	}
 	for _, name := range life.Types {
-		types = append(types, p.must(name))
+		if t := p.find(name); t != nil { // it may have been removed meanwhile
+			types = append(types, t)
+		}
 	}
 	if len(types) > 0 {
 		p.step(rng, life, types[rng.IntN(len(types))])

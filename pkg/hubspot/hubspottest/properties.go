@@ -256,8 +256,8 @@ func (p *Portal) serveProperty(c *call) (int, []byte, *failure) {
 	if fail != nil {
 		return 0, nil, fail
 	}
-	def := t.defs[c.id]
-	if def == nil || def.Sensitivity != "non_sensitive" && !p.allowed(sensitiveScopes(&t.standard, def.Sensitivity)...) {
+	def := p.visible(t, c.id)
+	if def == nil {
 		return 0, nil, notFound("Property " + c.id + " does not exist")
 	}
 	return 200, encode(def.json()), nil

@@ -18,11 +18,9 @@ func (t *objectType) answered(p *Portal, asked []string) []string {
 		names = append(names, t.defaults...)
 	}
 	for _, name := range asked {
-		def := t.defs[name]
-		if def == nil || def.Sensitivity != "non_sensitive" && !p.allowed(sensitiveScopes(&t.standard, def.Sensitivity)...) {
-			continue
+		if p.visible(t, name) != nil {
+			names = append(names, name)
 		}
-		names = append(names, name)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return t.defs[name] == nil })
 	slices.Sort(names)

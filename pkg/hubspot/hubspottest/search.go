@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"hash/maphash"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,11 +181,9 @@ func (p *Portal) order(t *objectType, matches []entry, rule sortRule) {
 	})
 }
 
-var blurSeed = maphash.MakeSeed()
-
 // blurred moves one row in four by up to an hour and the others by seconds.
 func blurred(e entry) int64 {
-	h := maphash.Comparable(blurSeed, [2]uint64{e.id, e.row.current.seq})
+	h := rand.NewPCG(e.id, e.row.current.seq).Uint64()
 	reach := 5 * time.Second.Milliseconds()
 	if h%4 == 0 {
 		reach = time.Hour.Milliseconds()
@@ -244,7 +242,7 @@ func (p *Portal) parseSearch(t *objectType, body []byte) (req searchRequest, fai
 	if req.sort, fail = p.parseSorts(t, members["sorts"]); fail != nil {
 		return req, fail
 	}
-	req.groups, fail = parseGroups(t, members["filterGroups"])
+	req.groups, fail = p.parseGroups(t, members["filterGroups"])
 	return req, fail
 }
 
@@ -285,7 +283,7 @@ func (p *Portal) parseSorts(t *objectType, raw json.RawMessage) (rule sortRule, 
 		}
 		rule.property = object.PropertyName
 	}
-	if t.defs[rule.property] == nil {
+	if p.visible(t, rule.property) == nil {
 		return rule, unknownProperty(rule.property)
 	}
 	return rule, nil

@@ -184,6 +184,16 @@ func (p *Portal) must(name string) *objectType {
 	return t
 }
 
+// known finds a type that may have been removed since.
+func (p *Portal) known(name string) *objectType {
+	for _, t := range slices.Backward(p.types) {
+		if t.names(name) {
+			return t
+		}
+	}
+	return p.must(name)
+}
+
 func (p *Portal) mustCustom(name string) *objectType {
 	t := p.must(name)
 	if !t.custom {
@@ -220,6 +230,15 @@ func (p *Portal) allowed(anyOf ...string) bool {
 }
 
 func recordScopes(s *standard) []string { return []string{s.scope} }
+
+// visible returns a definition if the token may see it.
+func (p *Portal) visible(t *objectType, name string) *Property {
+	def := t.defs[name]
+	if def == nil || def.Sensitivity != "non_sensitive" && !p.allowed(sensitiveScopes(&t.standard, def.Sensitivity)...) {
+		return nil
+	}
+	return def
+}
 
 // definitionScopes are those for property definitions: the record's or the
 // schema's, either will do.
