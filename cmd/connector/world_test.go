@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -261,7 +262,8 @@ func (e event) property(name string) any {
 	return properties[name]
 }
 
-// events decodes an object's topic; tombstones are left out.
+// events decodes an object's topic, in the order of source.seq; tombstones are
+// left out.
 func (w *world) events(object string) []event {
 	w.t.Helper()
 	registry, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.registry}))
@@ -284,8 +286,11 @@ func (w *world) events(object string) []event {
 		e.source, _ = m["source"].(map[string]any)
 		out = append(out, e)
 	}
+	slices.SortFunc(out, func(a, b event) int { return cmp.Compare(a.seq(), b.seq()) })
 	return out
 }
+
+func (e event) seq() int64 { return e.source["seq"].(int64) }
 
 // sleepUntil waits, in virtual time, until cond holds; at most limit.
 func (w *world) sleepUntil(limit time.Duration, cond func() bool) time.Duration {

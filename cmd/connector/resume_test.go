@@ -1,0 +1,281 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// cursors reads the offsets topic as an operator does.
+func (w *world) cursors() map[string]string {
+	w.t.Helper()
+	out := map[string]string{}
+	for _, r := range w.records("hubspot.offsets") {
+		out[string(r.Key)] = string(r.Value)
+	}
+	return out
+}
+
+// produce writes one record by hand, as kcat does.
+func (w *world) produce(topic, key, value string) {
+	w.t.Helper()
+	cl := w.client(kgo.DefaultProduceTopic(topic))
+	defer cl.Close()
+	r := &kgo.Record{Key: []byte(key)}
+	if value != "" {
+		r.Value = []byte(value)
+	}
+	if err := cl.ProduceSync(w.t.Context(), r).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+const leadingKey = `{"portal":4242,"object":"contacts","stream":"leading"}`
+
+// TestAMovedCursorIsObeyed: a leading cursor that was moved back while the
+// connector was stopped is where the first search begins, and a change that the
+// index had hidden is published (DESIGN section 4).
+func TestAMovedCursorIsObeyed(t *testing.T) {
+	// Every change is shown by the index after a quarter of an hour, and the only tier
+	// besides the leading one looks back a minute: it is never seen.
+	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 20)
+		time.Sleep(20 * time.Minute)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(20, []string{"contacts"}) })
+		before := time.Now()
+		time.Sleep(time.Minute)
+		w.portal.Update("contacts", ids[0], map[string]string{"firstname": "Hidden"})
+		time.Sleep(30 * time.Minute)
+		p.stop()
+		if got := lastFirstName(w, ids[0]); got == "Hidden" {
+			t.Fatal("the change was not hidden; the test shows nothing")
+		}
+
+		w.produce("hubspot.offsets", ` { "stream":"leading", "object":"contacts","portal":4242 }`, fmt.Sprintf(`{"at": %q}`, before.UTC().Format(time.RFC3339)))
+		p = w.start()
+		w.sleepUntil(time.Minute, func() bool { return lastFirstName(w, ids[0]) == "Hidden" })
+		p.stop()
+		cursors := w.cursors()
+		for key, value := range cursors {
+			if strings.HasPrefix(key, " ") && value != "" {
+				t.Errorf("the odd spelling %q was not tombstoned: %s", key, value)
+			}
+		}
+		if cursors[leadingKey] == "" {
+			t.Errorf("no cursor under %s in %v", leadingKey, cursors)
+		}
+		w.check("contacts")
+	})
+}
+
+// TestAForgottenCursorStartsAnew: a tier without a cursor starts now and the
+// sweep runs again; what it finds published already is not published again.
+func TestAForgottenCursorStartsAnew(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 2}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 150)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(150, []string{"contacts"}) })
+		time.Sleep(20 * time.Second)
+		p.stop()
+		w.portal.Update("contacts", ids[7], map[string]string{"firstname": "While stopped"})
+		time.Sleep(time.Minute)
+		w.produce("hubspot.offsets", leadingKey, "")
+		p = w.start()
+		w.sleepUntil(time.Minute, func() bool { return lastFirstName(w, ids[7]) == "While stopped" })
+		time.Sleep(time.Minute)
+		p.stop()
+		if r := w.check("contacts"); r.Events != 151 {
+			t.Errorf("%d events, want 151", r.Events)
+		}
+		if sweep := w.cursors()[`{"portal":4242,"object":"contacts","stream":"backfill"}`]; !strings.Contains(sweep, `"done":true`) {
+			t.Errorf("backfill cursor %s", sweep)
+		}
+	})
+}
+
+// TestAConnectorThatMustNotGoOnRefuses, with exit code 3 and the cure.
+func TestAConnectorThatMustNotGoOnRefuses(t *testing.T) {
+	for name, spoil := range map[string]func(w *world){
+		"nonsense in a cursor": func(w *world) { w.produce("hubspot.offsets", leadingKey, `{"at":"tomorrow"}`) },
+		"another birth": func(w *world) {
+			w.produce("hubspot.offsets", `{"portal":4242,"stream":"birth"}`, `{"id":"other","v":1}`)
+		},
+		"no birth": func(w *world) { w.produce("hubspot.offsets", `{"portal":4242,"stream":"birth"}`, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, hubspottest.Options{}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+				w.portal.Seed("contacts", 3)
+				p := w.start()
+				w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) })
+				p.stop()
+				spoil(w)
+				err := <-w.start().done
+				var refusal *offsets.Refusal
+				if !errors.As(err, &refusal) || exitCode(err) != exitRefused {
+					t.Fatalf("got %v, exit %d", err, exitCode(err))
+				}
+				if !strings.Contains(err.Error(), "hubspot.offsets") || refusal.Cure == "" {
+					t.Errorf("the refusal names no topic or no cure: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestAnotherPortalOnAUsedPrefixRefuses.
+func TestAnotherPortalOnAUsedPrefixRefuses(t *testing.T) {
+	inWorld(t, hubspottest.Options{}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.portal.Seed("contacts", 3)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) })
+		p.stop()
+		w.portal = hubspottest.New(hubspottest.Options{PortalID: 777})
+		if err := <-w.start().done; exitCode(err) != exitRefused {
+			t.Errorf("got %v, exit %d", err, exitCode(err))
+		}
+	})
+}
+
+// TestR13_PropertiesThatCameWhileStopped: the holders of a new property are
+// read again and published, the others are not; a retyped property goes on in
+// a new field, and every event can be read with its schema.
+func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 11}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=2m"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 300)
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "string"})
+		w.portal.Update("contacts", ids[0], map[string]string{"points": "12"})
+		time.Sleep(time.Minute)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(300, []string{"contacts"}) })
+		time.Sleep(5 * time.Minute)
+		p.stop()
+		before := len(w.events("contacts"))
+
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "added", Type: "number"})
+		w.portal.RetypeProperty("contacts", "points", "number", "number")
+		w.portal.UpdateCalculated("contacts", ids[1], map[string]string{"added": "7"}) // its updatedAt stays
+		time.Sleep(time.Minute)
+		p = w.start()
+		time.Sleep(10 * time.Minute)
+		p.stop()
+
+		events := w.events("contacts")[before:]
+		var keys []string
+		for _, e := range events {
+			keys = append(keys, e.key)
+			if e.op != "u" || e.source["stream"] != "refill" {
+				t.Errorf("%s: op %s by %v", e.key, e.op, e.source["stream"])
+			}
+			switch e.key {
+			case idText(ids[0]):
+				if e.property("points") != nil || e.property("points__number") != 12.0 {
+					t.Errorf("retyped: points %v, points__number %v", e.property("points"), e.property("points__number"))
+				}
+			case idText(ids[1]):
+				if e.property("added") != 7.0 {
+					t.Errorf("added = %v", e.property("added"))
+				}
+			}
+		}
+		slices.Sort(keys)
+		want := []string{idText(ids[0]), idText(ids[1])}
+		slices.Sort(want)
+		if !slices.Equal(keys, want) {
+			t.Errorf("events for %v, want %v", keys, want)
+		}
+		if c := w.cursors()[`{"portal":4242,"object":"contacts","stream":"refill"}`]; c != "" {
+			t.Errorf("refill cursor is left: %s", c)
+		}
+	})
+}
+
+// TestPromise4_WhatIsNotArchivedIsNotDeleted: a purge and a merge have no
+// archived copy; this version leaves their keys as they are and counts them. A
+// restored record that was modified comes back as c.
+func TestPromise4_WhatIsNotArchivedIsNotDeleted(t *testing.T) {
+	opt := hubspottest.Options{Seed: 12, MergedInArchive: true}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 120)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(120, []string{"contacts"}) })
+		w.portal.Purge("contacts", ids[0])
+		survivor := w.portal.Merge("contacts", ids[1], ids[2])
+		w.portal.Archive("contacts", ids[3])
+		time.Sleep(2 * time.Minute)
+		w.portal.Restore("contacts", ids[3], true)
+		time.Sleep(10 * time.Minute)
+		p.stop()
+		ops := map[string][]string{}
+		for _, e := range w.events("contacts") {
+			op := e.op
+			if reason, ok := e.source["reason"].(string); ok {
+				op += " " + reason
+			}
+			ops[e.key] = append(ops[e.key], op)
+		}
+		for id, want := range map[uint64][]string{
+			ids[0]: {"r"}, ids[1]: {"r"}, ids[2]: {"r"}, survivor: {"r"}, // its createdAt is that of a record from before the start
+			ids[3]: {"r", "d archived", "c restored"}, ids[4]: {"r"},
+		} {
+			if got := ops[idText(id)]; !slices.Equal(got, want) {
+				t.Errorf("record %d: %q, want %q", id, got, want)
+			}
+		}
+	})
+}
+
+// TestR7_AnAnswerThatForgetsEverythingIsNoEvidence: a batch read that knows no
+// record at all, the control ids neither, deletes nothing.
+func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 13}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 50)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(50, []string{"contacts"}) })
+		remove := w.portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultForget})
+		for _, id := range ids {
+			w.portal.Update("contacts", id, map[string]string{"firstname": "Still here"})
+		}
+		time.Sleep(5 * time.Minute)
+		remove()
+		time.Sleep(10 * time.Minute)
+		p.stop()
+		r := w.check("contacts")
+		for _, e := range w.events("contacts") {
+			if e.op == "d" {
+				t.Errorf("false delete of %s", e.key)
+			}
+		}
+		if r.Events < 100 {
+			t.Errorf("%d events, want the 50 updates after the 50 reads", r.Events)
+		}
+	})
+}
+
+// TestOffsetsAreReadable: the cursors of DESIGN section 4, one line of JSON each.
+func TestOffsetsAreReadable(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 14}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.portal.Seed("contacts", 3)
+		p := w.start()
+		time.Sleep(time.Minute)
+		p.stop()
+		cursors := w.cursors()
+		for _, stream := range []string{"leading", "trailing-5m", "trailing-1h", "backfill", "archive"} {
+			key := fmt.Sprintf(`{"portal":4242,"object":"contacts","stream":%q}`, stream)
+			value := cursors[key]
+			if !json.Valid([]byte(value)) || strings.ContainsAny(value, "\n\t") {
+				t.Errorf("%s: %q", key, value)
+			}
+		}
+	})
+}
