@@ -114,6 +114,7 @@ func TestHubSpotsFailuresPass(t *testing.T) {
 					if n := attempts(w, 2*time.Minute); n > 120+3 {
 						t.Errorf("%s: %d requests in two minutes", when, n)
 					}
+					p.leaks()
 					w.portal.Update("contacts", ids[0], map[string]string{"firstname": when})
 					remove()
 					w.sleepUntil(3*time.Minute, func() bool {

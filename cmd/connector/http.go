@@ -78,7 +78,7 @@ func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.GathererFunc(h.gather), promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /metrics", h.metricsz)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	log.Info("http listening", "addr", listener.Addr().String())
 	done := make(chan struct{})
@@ -92,6 +92,11 @@ func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
 		_ = server.Shutdown(ctx)
 		<-done
 	}, nil
+}
+
+// metricsz shows the process's metrics and those of the run under way.
+func (h *health) metricsz(w http.ResponseWriter, r *http.Request) {
+	promhttp.HandlerFor(prometheus.GathererFunc(h.gather), promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
 func (h *health) gather() ([]*dto.MetricFamily, error) {

@@ -190,10 +190,8 @@ func (c *connector) once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the account's details: %w", err)
 	}
-	if usage, err := c.client.DailyUsage(ctx, hubspot.Call{Priority: hubspot.Schema}); err == nil {
-		c.log.Debug("daily limit", "used", usage.Used, "limit", usage.Limit)
-	}
 	log := c.log.With("portal", account.PortalID)
+	c.learnDay(ctx, log)
 
 	metrics := prometheus.NewRegistry()
 	out, err := sink.Open(ctx, sink.Config{
@@ -249,6 +247,20 @@ func (c *connector) once(ctx context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// learnDay asks what of the day's calls is left, so that the governor need not
+// wait for the headers of the first answers. Not every kind of token may ask,
+// and no start waits for it.
+func (c *connector) learnDay(ctx context.Context, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	usage, err := c.client.DailyUsage(ctx, hubspot.Call{Priority: hubspot.Schema})
+	if err != nil {
+		log.Debug("the daily limit is learnt from headers", "err", err)
+		return
+	}
+	log.Debug("daily limit", "used", usage.Used, "limit", usage.Limit)
 }
 
 // leadingShare is the part of our searches that the leading tiers may spend;

@@ -202,6 +202,18 @@ func (p *process) stop() error {
 	return <-p.done
 }
 
+// leaks fails the test if the token stands in what HTTP shows.
+func (p *process) leaks() {
+	p.w.t.Helper()
+	for name, handler := range map[string]http.HandlerFunc{"/readyz": p.health.readyz, "/healthz": p.health.healthz, "/metrics": p.health.metricsz} {
+		answer := httptest.NewRecorder()
+		handler(answer, httptest.NewRequest(http.MethodGet, name, nil))
+		if strings.Contains(answer.Body.String(), canary) {
+			p.w.t.Errorf("the token stands in %s", name)
+		}
+	}
+}
+
 // client is a Kafka client of a consumer.
 func (w *world) client(opts ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
