@@ -57,7 +57,7 @@ type searchIndex struct {
 	byID     []entry
 	byTime   []entry // by modified time, then id
 	pending  versionHeap
-	newest   map[uint64]uint64 // newest sequence number applied, of records that left the index too
+	left     map[uint64]uint64 // records that left the index, by the sequence number of that version
 	deferred bool              // byID and byTime are rebuilt when the batch is through
 }
 
@@ -80,7 +80,7 @@ type version struct {
 }
 
 func newSearchIndex() searchIndex {
-	return searchIndex{rows: make(map[uint64]*row), newest: make(map[uint64]uint64)}
+	return searchIndex{rows: make(map[uint64]*row), left: make(map[uint64]uint64)}
 }
 
 func (x *searchIndex) enqueue(st *state, due int64) { heap.Push(&x.pending, version{due, st}) }
@@ -111,11 +111,10 @@ func (x *searchIndex) catchUp(now int64) {
 
 // apply takes a version in, unless a newer one of the record overtook it.
 func (x *searchIndex) apply(st *state) {
-	if x.newest[st.id] > st.seq {
+	r := x.rows[st.id]
+	if x.left[st.id] > st.seq || r != nil && r.current.seq > st.seq {
 		return
 	}
-	x.newest[st.id] = st.seq
-	r := x.rows[st.id]
 	if r != nil && !x.deferred {
 		old := entry{st.id, r.current.updated, r}
 		x.byID = removeEntry(x.byID, old, entryByID)
@@ -123,6 +122,7 @@ func (x *searchIndex) apply(st *state) {
 	}
 	if st.gone || st.archived {
 		delete(x.rows, st.id)
+		x.left[st.id] = st.seq
 		return
 	}
 	if r == nil {

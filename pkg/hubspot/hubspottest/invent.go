@@ -19,37 +19,39 @@ var (
 	words      = strings.Fields("renewal order question invoice visit sample offer contract delivery spring autumn follow-up")
 )
 
-// invent makes up the properties of a whole record. One in six is left unset.
-func (p *Portal) invent(rng *rand.Rand, t *objectType) map[string]string {
-	properties := make(map[string]string, len(t.defs))
+// invent makes up the values of a whole record, the nth of its type. One in
+// six is left unset.
+func (t *objectType) invent(rng *rand.Rand, n int) values {
+	v := make(values, 0, len(t.settable))
 	first, last := pick(rng, firstNames), pick(rng, lastNames)
 	company := pick(rng, trades) + " " + pick(rng, companies)
 	domain := strings.ToLower(strings.ReplaceAll(company, " ", "-")) + ".example.com"
-	for _, def := range t.settable {
+	for _, def := range t.settable { // by name, as values are
+		text := ""
 		switch def.Name {
 		case "email":
-			properties[def.Name] = fmt.Sprintf("%s.%s.%d@example.com", strings.ToLower(first), strings.ToLower(last), p.nextID)
+			text = strings.ToLower(first) + "." + strings.ToLower(last) + "." + strconv.Itoa(n) + "@example.com"
 		case "firstname":
-			properties[def.Name] = first
+			text = first
 		case "lastname":
-			properties[def.Name] = last
+			text = last
 		case "name", "company", "hs_name":
-			properties[def.Name] = company
+			text = company
 		case "dealname":
-			properties[def.Name] = company + " – " + pick(rng, words)
+			text = company + " – " + pick(rng, words)
 		case "domain":
-			properties[def.Name] = domain
+			text = domain
 		case "website":
-			properties[def.Name] = "https://" + domain + "/?utm_source=mail&x=<1>"
-		case "pipeline", "dealstage":
-			properties[def.Name] = pick(rng, def.Options)
+			text = "https://" + domain + "/?utm_source=mail&x=<1>"
 		default:
-			if rng.IntN(6) > 0 {
-				properties[def.Name] = inventValue(rng, def)
+			if rng.IntN(6) == 0 && def.Name != "pipeline" && def.Name != "dealstage" {
+				continue
 			}
+			text = inventValue(rng, def)
 		}
+		v = append(v, value{def.Name, text})
 	}
-	return properties
+	return v
 }
 
 // inventChange makes up new values for one to three properties: those that

