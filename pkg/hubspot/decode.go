@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -304,28 +305,29 @@ func (d *decoder) paging(dec *jx.Decoder) error {
 }
 
 // errors reads the errors of a batch: of those with category OBJECT_NOT_FOUND
-// the ids that they name. Any other error names nothing that is known.
+// the ids that they name. Any other error names nothing that is known, and is
+// free to have any shape.
 func (d *decoder) errors(dec *jx.Decoder) error {
-	raw, err := dec.Raw()
-	if err != nil {
-		return err
-	}
-	var list []struct {
-		Category string `json:"category"`
-		Context  struct {
-			IDs []string `json:"ids"`
-		} `json:"context"`
-	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return errNotTheJSON
-	}
 	d.page.missing = nil
-	for _, e := range list {
-		if e.Category == "OBJECT_NOT_FOUND" {
-			d.page.missing = append(d.page.missing, e.Context.IDs...)
+	return dec.Arr(func(dec *jx.Decoder) error {
+		raw, err := dec.Raw()
+		if err != nil {
+			return err
 		}
-	}
-	return nil
+		var e struct {
+			Category json.RawMessage `json:"category"`
+			Context  struct {
+				IDs []json.RawMessage `json:"ids"`
+			} `json:"context"`
+		}
+		if json.Unmarshal(raw, &e) != nil || string(e.Category) != `"OBJECT_NOT_FOUND"` {
+			return nil
+		}
+		for _, id := range e.Context.IDs {
+			d.page.missing = append(d.page.missing, strings.Trim(string(id), `"`))
+		}
+		return nil
+	})
 }
 
 // oddIDs says once per object type that records with ids that are no numbers

@@ -2,10 +2,10 @@ package hubspot
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -152,8 +152,9 @@ func TestNoWindowHoldsMore(t *testing.T) {
 				for g.acquire(ctx, c, Backfill, false, time.Now()) == nil {
 					mu.Lock()
 					sent[c] = append(sent[c], time.Now())
+					n := len(sent[c])
 					mu.Unlock()
-					if len(sent[c])%400 == 0 {
+					if n%400 == 0 {
 						_ = pause(ctx, 15*time.Second, nil, nil)
 					}
 				}
@@ -210,7 +211,7 @@ func TestTheMoreUrgentPassesFirst(t *testing.T) {
 			}
 			got := order(t, g, c, Backfill, Reconcile, AssociationSweep, Archive, Reference, Schema, Census, ChangedAssociations, Trailing, Confirm, Leading)
 			want := []Priority{Leading, Confirm, Trailing, ChangedAssociations, Census, Schema, Reference, Archive, AssociationSweep, Reconcile, Backfill}
-			if fmt.Sprint(got) != fmt.Sprint(want) {
+			if !slices.Equal(got, want) {
 				t.Errorf("class %d: passed in the order %v, want %v", c, got, want)
 			}
 		}
