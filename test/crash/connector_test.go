@@ -115,12 +115,32 @@ func (p *process) sleep(t *testing.T, d time.Duration) {
 	}
 }
 
-// waitForTransaction returns once a transaction of the process is open, or
-// when it has run for limit.
-func (p *process) waitForTransaction(t *testing.T, limit time.Duration) {
+// stopInTransaction lets the process run until it has a transaction open, and
+// freezes it there for the kill that follows; or until it has run for limit.
+// Without the freeze the transaction would mostly be over before the kill
+// arrives: it takes some milliseconds, as the question whether it is open does.
+func (p *process) stopInTransaction(t *testing.T, limit time.Duration) {
 	t.Helper()
-	for time.Since(p.began) < limit && !p.transactionOpen(t) {
+	for time.Since(p.began) < limit {
+		if p.transactionOpen(t) {
+			p.signal(t, syscall.SIGSTOP)
+			p.sleep(t, answered)
+			if p.transactionOpen(t) {
+				return
+			}
+			p.signal(t, syscall.SIGCONT)
+		}
 		p.sleep(t, time.Millisecond)
+	}
+}
+
+// answered is time enough for the broker to act on what the process had sent.
+const answered = 20 * time.Millisecond
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatalf("%v: %v", s, err)
 	}
 }
 
@@ -146,9 +166,7 @@ func (p *process) transactionOpen(t *testing.T) bool {
 // kill is kill -9.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	p.signal(t, syscall.SIGKILL)
 	<-p.exited
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Fatalf("the connector ended by itself before it was killed: %v", p.cmd.ProcessState)
@@ -158,9 +176,7 @@ func (p *process) kill(t *testing.T) {
 // terminate is what service managers do first; the process has to follow it.
 func (p *process) terminate(t *testing.T, within time.Duration) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	p.signal(t, syscall.SIGTERM)
 	select {
 	case <-p.exited:
 	case <-time.After(within):

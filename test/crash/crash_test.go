@@ -58,13 +58,11 @@ func TestFiftyKills(t *testing.T) {
 	for range *kills {
 		p := connector.start(t)
 		moment := earliestKill + time.Duration(rng.Int64N(int64(latestKill-earliestKill)))
-		// Half of the kills wait for the next transaction, if one comes in time:
-		// each is open for milliseconds only.
+		p.sleep(t, moment)
+		// A transaction is open for milliseconds only, so half of the kills wait
+		// for the next one, if it comes in time.
 		if aimed := rng.IntN(2) == 0; aimed {
-			p.sleep(t, moment)
-			p.waitForTransaction(t, latestKill)
-		} else {
-			p.sleep(t, moment)
+			p.stopInTransaction(t, latestKill)
 		}
 		p.kill(t)
 		if p.transactionOpen(t) {
