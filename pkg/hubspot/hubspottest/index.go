@@ -14,6 +14,7 @@ type Index struct {
 	Min, Max  time.Duration // delay of most changes
 	Tail      float64       // share of changes whose delay is drawn up to TailMax
 	TailMax   time.Duration // zero: one hour
+	Lost      float64       // share of changes that never get there; the record's next change may
 
 	Flap  float64 // chance of an indexed row to be missing from an answer
 	Fresh float64 // share of rows answered with the object store's values, though older ones matched

@@ -22,13 +22,11 @@ type Life struct {
 // does the same things.
 func (p *Portal) Live(ctx context.Context, rate float64, life Life) {
 	rng := rand.New(rand.NewPCG(life.Seed, 0x6c696665))
-	for {
-		pause := time.Duration(rng.ExpFloat64() / rate * float64(time.Second))
-		if wait(ctx, pause) != nil {
-			return
-		}
+	pause := func() time.Duration { return time.Duration(rng.ExpFloat64() / rate * float64(time.Second)) }
+	for rate > 0 && wait(ctx, pause()) == nil {
 		p.Step(rng, life)
 	}
+	<-ctx.Done() // without a rate nothing happens
 }
 
 // Step does one thing that Live would do, chosen by rng.

@@ -10,10 +10,10 @@ import (
 // Name is required.
 type Property struct {
 	Name        string
-	Label       string   // "": made from the name
-	Type        string   // "": string
-	FieldType   string   // "": what HubSpot's forms take for the type
-	Description string   //
+	Label       string // "": made from the name
+	Type        string // "": string
+	FieldType   string // "": what HubSpot's forms take for the type
+	Description string
 	Options     []string // values of an enumeration
 	Calculated  bool
 	Hidden      bool

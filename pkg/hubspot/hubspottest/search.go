@@ -13,13 +13,12 @@ import (
 
 // HubSpot's limits of one search (HUBSPOT.md section 1).
 const (
-	searchDefaultLimit = 10
-	searchMaxLimit     = 200
-	searchMaxResults   = 10_000
-	searchMaxQuery     = 3_000 // characters of the filters and the query
-	maxGroups          = 5
-	maxGroupFilters    = 6
-	maxFilters         = 18
+	searchMaxLimit   = 200
+	searchMaxResults = 10_000
+	searchMaxQuery   = 3_000 // characters of the filters and the query
+	maxGroups        = 5
+	maxGroupFilters  = 6
+	maxFilters       = 18
 )
 
 // searchRequest is the body of a search, checked.

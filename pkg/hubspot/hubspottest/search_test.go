@@ -194,6 +194,19 @@ func TestSomeChangesAreIndexedUpToAnHourLate(t *testing.T) {
 	})
 }
 
+func TestLostChangesAreFoundByTheNextOneOnly(t *testing.T) {
+	p := New(Options{Index: Index{Immediate: true, Lost: 1}})
+	id := p.Create("contacts", nil)
+	wantIDs(t, search(t, p, 10).ids())
+	wantIDs(t, list(t, p, "").ids(), id)
+	p.SetIndex(Index{Immediate: true})
+	p.Touch("contacts", id)
+	wantIDs(t, search(t, p, 10).ids(), id)
+	p.SetIndex(Index{Immediate: true, Lost: 1})
+	p.Archive("contacts", id)
+	wantIDs(t, search(t, p, 10).ids(), id) // a ghost
+}
+
 func TestANewerVersionIsNotOverwrittenByALateOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{Index: Index{Min: time.Minute, Max: time.Minute}})

@@ -2,6 +2,7 @@ package hubspottest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -251,6 +252,7 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 		if old == nil || old.archived != next.archived {
 			if next.archived {
 				t.archived = insert(t.archived, next.id)
+				t.binOldest = min(t.binOldest, next.archivedAt)
 			} else {
 				t.live = insert(t.live, next.id)
 			}
@@ -260,7 +262,29 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 	if !p.opt.NoHistory {
 		t.history = append(t.history, change{at: p.now(), op: op, state: next})
 	}
-	t.index.enqueue(next, p.now()+p.indexDelay())
+	if !chance(p.rng, p.opt.Index.Lost) {
+		t.index.enqueue(next, p.now()+p.indexDelay())
+	}
+}
+
+// binLife is how long the recycle bin keeps a record (HUBSPOT.md section 9).
+const binLife = 90 * 24 * time.Hour
+
+// emptyBin purges what has been archived for 90 days. It is called whenever a
+// type is looked at, so nobody sees a record that is overdue.
+func (p *Portal) emptyBin(t *objectType) {
+	overdue := p.now() - binLife.Milliseconds()
+	if len(t.archived) == 0 || t.binOldest > overdue {
+		return
+	}
+	t.binOldest = math.MaxInt64
+	for _, id := range slices.Clone(t.archived) {
+		if st := t.records[id]; st.archivedAt <= overdue {
+			p.purge(t, st)
+		} else {
+			t.binOldest = min(t.binOldest, st.archivedAt)
+		}
+	}
 }
 
 func (t *objectType) liveState(id uint64) *state {

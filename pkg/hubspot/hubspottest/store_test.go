@@ -144,6 +144,25 @@ func TestPurgedRecordsLeaveNoTrace(t *testing.T) {
 	}
 }
 
+func TestTheRecycleBinKeepsRecordsFor90Days(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := calm()
+		a, b := p.Create("contacts", nil), p.Create("contacts", nil)
+		p.Archive("contacts", b)
+		time.Sleep(24 * time.Hour)
+		p.Archive("contacts", a)
+		time.Sleep(89*24*time.Hour - time.Second)
+		wantIDs(t, list(t, p, "?archived=true").ids(), a, b)
+		time.Sleep(time.Second)
+		wantIDs(t, list(t, p, "?archived=true").ids(), a)
+		batch(t, p, "?archived=true", b).want(t, 207)
+		time.Sleep(24 * time.Hour)
+		if _, ok := p.Record("contacts", a); ok || p.Restore("contacts", a, true) {
+			t.Error("a record is still there after 90 days in the bin")
+		}
+	})
+}
+
 func TestIDsRiseWithGapsAndSometimesFall(t *testing.T) {
 	p := New(Options{LowIDs: 0.3})
 	falls, seen := 0, map[uint64]bool{}

@@ -2,6 +2,7 @@ package hubspottest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -64,26 +65,28 @@ type objectType struct {
 	removed        bool // a custom type whose schema was deleted
 	archivedSchema bool // … and is still shown as archived
 
-	defs     map[string]*Property
-	settable []*Property // the current ones that are not derived, by name
-	oldDefs  []*Property // removed properties, the archived ones of the properties API
-	records  map[uint64]*state
-	gone     map[uint64]bool // ids of records that are no more
-	live     []uint64        // ids, ascending
-	archived []uint64
-	aliases  map[uint64]uint64 // loser of a merge → survivor (which may be a loser itself)
-	history  []change
-	index    searchIndex
+	defs      map[string]*Property
+	settable  []*Property // the current ones that are not derived, by name
+	oldDefs   []*Property // removed properties, the archived ones of the properties API
+	records   map[uint64]*state
+	binOldest int64           // no archivedAt is earlier
+	gone      map[uint64]bool // ids of records that are no more
+	live      []uint64        // ids, ascending
+	archived  []uint64
+	aliases   map[uint64]uint64 // loser of a merge → survivor (which may be a loser itself)
+	history   []change
+	index     searchIndex
 }
 
 func newObjectType(std standard) *objectType {
 	return &objectType{
-		standard: std,
-		defs:     make(map[string]*Property),
-		records:  make(map[uint64]*state),
-		gone:     make(map[uint64]bool),
-		aliases:  make(map[uint64]uint64),
-		index:    newSearchIndex(),
+		standard:  std,
+		defs:      make(map[string]*Property),
+		records:   make(map[uint64]*state),
+		binOldest: math.MaxInt64,
+		gone:      make(map[uint64]bool),
+		aliases:   make(map[uint64]uint64),
+		index:     newSearchIndex(),
 	}
 }
 
@@ -162,6 +165,7 @@ func (p *Portal) find(name string) *objectType {
 			continue
 		}
 		if t.names(name) {
+			p.emptyBin(t)
 			return t
 		}
 	}
