@@ -63,6 +63,8 @@ type oauthServer struct {
 	refresh string // the refresh token that is valid
 	issued  int
 	revoked int // tokens up to this one are refused
+	expires map[int]time.Time
+	refused int // requests with a token that is not valid
 	refuse  func() (*http.Response, error)
 	latency time.Duration
 }
@@ -74,7 +76,8 @@ func (s *oauthServer) wire() wire {
 		defer s.mu.Unlock()
 		if req.URL.Path != "/oauth/2026-03/token" {
 			var n int
-			if _, err := fmt.Sscanf(req.Header.Get("Authorization"), "Bearer access-"+canary+"-%d", &n); err != nil || n <= s.revoked {
+			if _, err := fmt.Sscanf(req.Header.Get("Authorization"), "Bearer access-"+canary+"-%d", &n); err != nil || n <= s.revoked || time.Now().After(s.expires[n]) {
+				s.refused++
 				return respond(401, refusal("EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired 5 minutes ago")), nil
 			}
 			return respond(200, accountBody), nil
@@ -93,6 +96,10 @@ func (s *oauthServer) wire() wire {
 			s.t.Errorf("refresh token %q, want %q", form.Get("refresh_token"), s.refresh)
 		}
 		s.issued++
+		if s.expires == nil {
+			s.expires = map[int]time.Time{}
+		}
+		s.expires[s.issued] = time.Now().Add(30 * time.Minute)
 		s.refresh = fmt.Sprintf("refresh-%s-%d", canary, s.issued)
 		return respond(200, fmt.Sprintf(`{"access_token":"access-%s-%d","refresh_token":%q,"expires_in":1800,"token_type":"bearer"}`, canary, s.issued, s.refresh)), nil
 	}
@@ -155,6 +162,43 @@ func TestOAuthManyCallersOneRefresh(t *testing.T) {
 		all()
 		if s.issued != 3 {
 			t.Errorf("%d tokens after 25 minutes, want 3", s.issued)
+		}
+	})
+}
+
+// A request that waited for the day with an old token is sent with a new one,
+// and those that waited for the token together are not sent together.
+func TestOAuthTheTokenIsAsFreshAsTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oauthServer{t: t, latency: 200 * time.Millisecond, refresh: "refresh-" + canary}
+		hs := &strict{perSecond: 5, perTen: 190}
+		server := s.wire()
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			res, err := server(req)
+			if err == nil && res.StatusCode == 200 && req.URL.Path != "/oauth/2026-03/token" {
+				return hs.arrive(req), nil
+			}
+			return res, err
+		}, func(c *Config) {
+			c.Governor = NewGovernor(Limits{Share: 0.8})
+			c.Auth = OAuth("app",
+				func() (Secret, error) { return "secret-" + canary, nil },
+				func() (Secret, error) { return "refresh-" + canary, nil })
+		})
+		for range 5 {
+			var wg sync.WaitGroup
+			for range 12 {
+				wg.Go(func() {
+					if err := r.searching(Leading)(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			r.governor.learnDay(DailyUsage{Used: 1000, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(3 * time.Hour))})
+		}
+		if s.refused > 0 || hs.throttled > 0 || s.issued != 5 {
+			t.Errorf("%d requests with a token that had expired, %d throttled, %d tokens; want 0, 0, 5", s.refused, hs.throttled, s.issued)
 		}
 	})
 }

@@ -71,14 +71,24 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		return Answer{}, fmt.Errorf("%s %s: %w", r.method, r.path, ctx.Err())
 	}
 	for {
-		if !r.anonymous {
+		for {
+			if err := c.admit(ctx, call, r, made); err != nil {
+				return gaveUp()
+			}
+			if r.anonymous {
+				break
+			}
+			// The token comes after the wait, which may be longer than it
+			// lasts. Where it had to be renewed first, the leave to send is
+			// old: all who waited for the token would send at once.
+			admitted := time.Now()
 			var err error
 			if token, err = c.auth.bearer(ctx, c, nil); err != nil {
 				return Answer{}, err
 			}
-		}
-		if err := c.admit(ctx, call, r, made); err != nil {
-			return gaveUp()
+			if time.Since(admitted) < 50*time.Millisecond {
+				break
+			}
 		}
 		if call.OnSend != nil {
 			call.OnSend(c.Now())

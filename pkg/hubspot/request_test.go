@@ -270,7 +270,7 @@ func TestARedirectThatChangesTheMethodIsNotFollowed(t *testing.T) {
 
 func zipped(body string) string {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	_, _ = io.WriteString(w, body)
 	_ = w.Close()
 	return b.String()
