@@ -68,6 +68,9 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 	}
 	now := hubspot.MillisOf(time.Now())
 	var states []*kgo.Record
+	if b.Set != nil {
+		states = append(states, s.stateRecord(offsets.SetKey(b.Object), b.Set))
+	}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		if c.Event != nil {

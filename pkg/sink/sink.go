@@ -77,7 +77,6 @@ type Sink struct {
 	mu     sync.Mutex
 	topics map[string]*topic            // by object
 	metas  map[string]offsets.TopicMeta // by topic, as the state has them
-	sets   map[string][]byte            // property sets by object, as the state has them
 	limits map[string]int               // by topic: the largest record batch
 	loaded bool
 
@@ -165,12 +164,9 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	}
 	s.mu.Lock()
 	s.seq, s.loaded = l.Seq, true
-	s.metas, s.sets = map[string]offsets.TopicMeta{}, map[string][]byte{}
+	s.metas = map[string]offsets.TopicMeta{}
 	for name, meta := range l.Topics {
 		s.metas[name] = meta
-	}
-	for object, set := range l.Sets {
-		s.sets[object] = set
 	}
 	s.mu.Unlock()
 	s.attach(s.repairs(l)...)
@@ -187,14 +183,16 @@ func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
 			s.stateRecord(offsets.BirthKey(), offsets.BirthBytes(birth, s.cfg.Portal)))
 	}
 	for _, odd := range l.Odd {
+		// First the tombstone, then the value: the latest record of all
+		// spellings is what counts.
 		s.log.Info("cursor was set under another spelling of its key; it is written anew", "cursor", odd.Key.String())
 		value := l.Cursors[odd.Key]
 		if odd.Key.Stream == offsets.BirthStream && odd.Key.Object == "" {
 			value = offsets.Birth{ID: l.Birth}.Bytes()
 		}
 		records = append(records,
-			s.cursorRecord(odd.Key, value),
-			&kgo.Record{Topic: s.cursorTopic, Key: odd.Raw})
+			&kgo.Record{Topic: s.cursorTopic, Key: odd.Raw},
+			s.cursorRecord(odd.Key, value))
 	}
 	if len(l.Expired) > 0 {
 		records = append(records, s.stateRecord(offsets.SeqKey(), offsets.SeqBytes(l.Seq)))
@@ -207,7 +205,7 @@ func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
 
 // Commit makes a batch durable: see [cdc.Committer], which it implements.
 func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
-	if len(b.Changes) == 0 && !b.Sync {
+	if len(b.Changes) == 0 && b.Set == nil && !b.Sync {
 		return s.note(b.Cursors, s.cfg.Portal)
 	}
 	w, err := s.enqueue(b, s.cfg.Portal)

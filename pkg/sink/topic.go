@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -27,14 +26,14 @@ type topic struct {
 // Topic makes an object's topic ready to be written with a property set: at
 // the start, and again whenever the set has changed. It creates the topic,
 // checks that nothing has changed that consumers rely on, and has the schema
-// accepted by the registry. The set itself is stored by the next transaction,
-// ahead of the first event that is written with it. The caller sees to it that
-// no batch of the object is under way (the lane's turn).
+// accepted by the registry. The set itself is stored by the caller's next batch
+// (cdc.Batch.Set), together with the cursors that follow from it. The caller
+// sees to it that no batch of the object is under way (the lane's turn).
 func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
 	name := s.cfg.Prefix + "." + object
 	s.mu.Lock()
 	meta, known := s.metas[name]
-	stored, loaded := s.sets[object], s.loaded
+	loaded := s.loaded
 	s.mu.Unlock()
 	if !loaded {
 		return fmt.Errorf("topic %s: nothing was loaded yet", name)
@@ -65,15 +64,11 @@ func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error 
 	if t.encoder, err = schema.Compile(name, set); err != nil {
 		return err
 	}
-	id, err := registerSchema(ctx, s.cfg.Registry, name+"-value", schema.EnvelopeSchema(name, set))
+	id, err := registerSchema(ctx, s.cfg.Registry, name+"-value", t.encoder.Schema())
 	if err != nil {
 		return err
 	}
 	t.header = wireHeader(id)
-	bytes, err := json.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("store the property set of %s: %w", object, err)
-	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,10 +76,6 @@ func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error 
 	if !known {
 		s.metas[name] = now
 		s.attach(s.stateRecord(offsets.TopicKey(name), now.Bytes()))
-	}
-	if string(stored) != string(bytes) {
-		s.sets[object] = bytes
-		s.attach(s.stateRecord(offsets.SetKey(object), bytes))
 	}
 	return nil
 }

@@ -17,6 +17,10 @@ import (
 const (
 	// A reader that was away for less sees every delete.
 	weekMs = 7 * 24 * 3600 * 1000
+	// Apache Kafka does not look at retention.ms when a topic is only compacted.
+	// Others that speak its protocol do (kfake, for one), and an operator who
+	// adds "delete" to the policy gets a warning instead of a loss.
+	forEver = "-1"
 	// How long a new topic may take until every broker knows it.
 	topicPatience = 30 * time.Second
 	// The client takes no larger one; socket.request.max.bytes is 100 MiB.
@@ -28,6 +32,7 @@ type found struct {
 	partitions int32
 	limit      int // bytes of the largest record batch, ours and the topic's
 	configs    map[string]string
+	created    bool // it was not there
 }
 
 // internalTopic makes sure of the cursor or the state topic: one partition,
@@ -40,6 +45,7 @@ func (s *Sink) internalTopic(ctx context.Context, adm *kadm.Client, name string)
 		"segment.bytes":       strconv.Itoa(32 << 20), // only closed segments are compacted
 		"segment.ms":          strconv.Itoa(10 * 60 * 1000),
 		"delete.retention.ms": week,
+		"retention.ms":        forEver,
 		"max.message.bytes":   strconv.Itoa(DefaultMaxMessageBytes),
 	})
 	if err != nil {
@@ -76,10 +82,15 @@ func (s *Sink) dataTopic(ctx context.Context, adm *kadm.Client, name string, was
 		"cleanup.policy":        "compact",
 		"min.compaction.lag.ms": week,
 		"delete.retention.ms":   week,
+		"retention.ms":          forEver,
 		"max.message.bytes":     strconv.Itoa(min(s.cfg.MaxMessageBytes, largestBatch)),
 	})
 	if err != nil {
 		return found{}, err
+	}
+	if f.created && was.Partitions > 0 {
+		s.log.Warn("the topic was not there any more and is created anew: what was published is gone from it, and only changes are published; "+
+			"bring the topic back, or ask for a snapshot of the object", "topic", name)
 	}
 	if policy := f.configs["cleanup.policy"]; strings.Contains(policy, "delete") {
 		s.log.Warn("records of this topic are deleted after its retention time; a consumer that starts anew will miss objects",
@@ -99,6 +110,7 @@ func (s *Sink) ensureTopic(ctx context.Context, adm *kadm.Client, name string, p
 			s.mu.Lock()
 			s.limits[name] = f.limit
 			s.mu.Unlock()
+			f.created = created
 			return f, nil
 		case errors.Is(err, kerr.UnknownTopicOrPartition) && !created:
 			if err := s.createTopic(ctx, adm, name, partitions, configs); err != nil {
