@@ -55,13 +55,15 @@ func TestFiftyKills(t *testing.T) {
 	connector := buildConnector(t, services, life, prefix)
 
 	inside := 0
-	for range *kills {
+	for i := range *kills {
 		p := connector.start(t)
 		moment := earliestKill + time.Duration(rng.Int64N(int64(latestKill-earliestKill)))
-		p.sleep(t, moment)
-		// A transaction is open for milliseconds only, so half of the kills wait
-		// for the next one, if it comes in time.
-		if aimed := rng.IntN(2) == 0; aimed {
+		if i%2 == 0 {
+			p.sleep(t, moment)
+		} else {
+			// A transaction is open for milliseconds only, so every second kill
+			// waits for the next one, and leaves it some time to come.
+			p.sleep(t, min(moment, latestKill-time.Second))
 			p.stopInTransaction(t, latestKill)
 		}
 		p.kill(t)
