@@ -38,8 +38,8 @@ func startServices(t *testing.T) *services {
 				t.Skipf("a real Kafka and registry need %s: %v", tool, err)
 			}
 		}
-		s.brokers = runScript(t, "start-kafka.sh")["KAFKA_BROKERS"]
-		s.registry = runScript(t, "start-registry.sh")["SCHEMA_REGISTRY_URL"]
+		s.brokers = runScript(t, "kafka.sh")["KAFKA_BROKERS"]
+		s.registry = runScript(t, "registry.sh")["SCHEMA_REGISTRY_URL"]
 	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.brokers))
 	if err != nil {
