@@ -228,6 +228,7 @@ func (c *connector) once(ctx context.Context) error {
 	c.health.running(out, status, metrics)
 	defer c.health.ended()
 	g.Go(func() error { return out.Run(gctx) })
+	g.Go(func() error { return c.watchDay(gctx, log) })
 	g.Go(func() error {
 		pace := stream.NewPace(c.governor.Rates().Search*leadingShare, c.cfg.Sync.LeadingInterval)
 		for _, f := range found {
@@ -253,6 +254,9 @@ func (c *connector) once(ctx context.Context) error {
 // wait for the headers of the first answers. Not every kind of token may ask,
 // and no start waits for it.
 func (c *connector) learnDay(ctx context.Context, log *slog.Logger) {
+	if c.cfg.HubSpot.AccessToken == "" {
+		return // an OAuth app has no day's limit, and is answered that of the private apps
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	usage, err := c.client.DailyUsage(ctx, hubspot.Call{Priority: hubspot.Schema})
@@ -261,6 +265,23 @@ func (c *connector) learnDay(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	log.Debug("daily limit", "used", usage.Used, "limit", usage.Limit)
+}
+
+// dayInterval is how often the day's calls are asked for: other integrations
+// spend from the same day, and searches carry no headers that say so.
+const dayInterval = 5 * time.Minute
+
+func (c *connector) watchDay(ctx context.Context, log *slog.Logger) error {
+	ticker := time.NewTicker(dayInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			c.learnDay(ctx, log)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // leadingShare is the part of our searches that the leading tiers may spend;

@@ -129,9 +129,6 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 	c.oddIDs.note(c.log, q.Object, found.odd)
 	p := SearchPage{Answer: answer, Total: found.total, More: found.more, Rows: make([]SearchRow, 0, len(found.records))}
 	for _, r := range found.records {
-		if r.Archived {
-			continue // the index is behind; deletes are not decided here
-		}
 		p.Rows = append(p.Rows, SearchRow{ID: r.ID, Updated: r.Updated})
 	}
 	return p, nil

@@ -3,6 +3,7 @@ package hubspot
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -55,9 +56,11 @@ func TestSearchPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The time is the top-level one; the archived row and the one that
-		// cannot be a key are left out.
-		if len(p.Rows) != 1 || p.Rows[0] != (SearchRow{ID: 5, Updated: at(t, "2024-12-24T17:31:54.727Z")}) || !p.More || p.Total != 3 {
+		// The time is the top-level one; the row that cannot be a key is left
+		// out, the archived one is named like the others: a read decides.
+		updated := at(t, "2024-12-24T17:31:54.727Z")
+		want := []SearchRow{{ID: 5, Updated: updated}, {ID: 6, Updated: updated}}
+		if !slices.Equal(p.Rows, want) || !p.More || p.Total != 3 {
 			t.Errorf("page %+v", p)
 		}
 	}
