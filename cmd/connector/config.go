@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -80,10 +81,11 @@ type registryConfig struct {
 }
 
 type syncConfig struct {
-	LeadingInterval  time.Duration `env:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
-	TrailingLag      []string      `env:"SYNC_TRAILING_LAG, default=5m,1h" help:"how far behind to search again"`
-	TrailingInterval time.Duration `env:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
-	ArchiveInterval  time.Duration `env:"SYNC_ARCHIVE_INTERVAL, default=5m" help:"wait between two passes over the archived records"`
+	LeadingInterval   time.Duration `env:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
+	TrailingLag       []string      `env:"SYNC_TRAILING_LAG, default=5m,1h" help:"how far behind to search again"`
+	TrailingInterval  time.Duration `env:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
+	ArchiveInterval   time.Duration `env:"SYNC_ARCHIVE_INTERVAL, default=5m" help:"wait between two passes over the archived records"`
+	ReconcileInterval time.Duration `env:"SYNC_RECONCILE_INTERVAL, default=24h" help:"time in which every record is read once again"`
 }
 
 type eventConfig struct {
@@ -239,7 +241,7 @@ func (c *config) validate() []string {
 	}
 	for name, d := range map[string]time.Duration{
 		"SYNC_LEADING_INTERVAL": c.Sync.LeadingInterval, "SYNC_TRAILING_INTERVAL": c.Sync.TrailingInterval,
-		"SYNC_ARCHIVE_INTERVAL": c.Sync.ArchiveInterval,
+		"SYNC_ARCHIVE_INTERVAL": c.Sync.ArchiveInterval, "SYNC_RECONCILE_INTERVAL": c.Sync.ReconcileInterval,
 	} {
 		if d < 0 {
 			bad("%s: %v is below zero", name, d)
@@ -269,6 +271,23 @@ func topicName(name string) bool {
 		}
 	}
 	return name != "" && len(name) <= 100 && name != "." && name != ".."
+}
+
+// patience is R9's thirty seconds between two confirms and its hour of the
+// brake, shorter where the intervals of the sweeps are.
+func (s *syncConfig) patience() cdc.Patience {
+	return cdc.Patience{
+		Second: shorter(30*time.Second, s.ArchiveInterval),
+		Repeat: shorter(time.Hour, s.ReconcileInterval),
+	}
+}
+
+// shorter is d, or an interval that was set shorter than it.
+func shorter(d, interval time.Duration) time.Duration {
+	if interval > 0 {
+		return min(d, interval)
+	}
+	return d
 }
 
 // sensitivities are the values of HubSpot's dataSensitivity to ask for.

@@ -200,16 +200,14 @@ func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
 	})
 }
 
-// TestPromise4_WhatIsNotArchivedIsNotDeleted: a purge and a merge have no
-// archived copy; this version leaves their keys as they are and counts them. A
-// restored record that was modified comes back as c.
-func TestPromise4_WhatIsNotArchivedIsNotDeleted(t *testing.T) {
+// TestDeletesHaveAReason: archived, merged with the survivor, and what is live
+// again comes back as restored.
+func TestDeletesHaveAReason(t *testing.T) {
 	opt := hubspottest.Options{Seed: 12, MergedInArchive: true}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 120)
 		p := w.start()
 		w.sleepUntil(time.Minute, func() bool { return p.backfilled(120, []string{"contacts"}) })
-		w.portal.Purge("contacts", ids[0])
 		survivor := w.portal.Merge("contacts", ids[1], ids[2])
 		w.portal.Archive("contacts", ids[3])
 		time.Sleep(2 * time.Minute)
@@ -222,10 +220,13 @@ func TestPromise4_WhatIsNotArchivedIsNotDeleted(t *testing.T) {
 			if reason, ok := e.source["reason"].(string); ok {
 				op += " " + reason
 			}
+			if into, ok := e.source["mergedInto"].(string); ok {
+				op += " " + into
+			}
 			ops[e.key] = append(ops[e.key], op)
 		}
 		for id, want := range map[uint64][]string{
-			ids[0]: {"r"}, ids[1]: {"r"}, ids[2]: {"r"}, survivor: {"r"}, // its createdAt is that of a record from before the start
+			ids[1]: {"r", "d merged " + idText(survivor)}, ids[2]: {"r", "d merged " + idText(survivor)}, survivor: {"r"}, // its createdAt is that of a record from before the start
 			ids[3]: {"r", "d archived", "c restored"}, ids[4]: {"r"},
 		} {
 			if got := ops[idText(id)]; !slices.Equal(got, want) {

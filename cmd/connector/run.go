@@ -319,7 +319,7 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 	}
 	o.Lane = cdc.NewLane(cdc.LaneConfig{
 		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(), Content: content(set, c.volatile),
-		Started: places.Sweep.Started, SkipUnchanged: c.cfg.Event.SkipUnchanged, Committer: out,
+		Started: places.Sweep.Started, SkipUnchanged: c.cfg.Event.SkipUnchanged, Patience: c.cfg.Sync.patience(), Committer: out,
 	})
 	o.Status.Watch(name, o.Lane.Live)
 	first := cdc.Page{Cursors: places.First, Sync: true}
@@ -364,6 +364,7 @@ func (c *connector) streams(o *stream.Object, p stream.Places, pace *stream.Pace
 		out = append(out, &stream.Sweep{Object: o, Stream: stream.Backfill, Place: p.Sweep})
 	}
 	out = append(out, &stream.Archive{Object: o, Place: p.Archive, Interval: c.cfg.Sync.ArchiveInterval})
+	out = append(out, &stream.Recheck{Object: o})
 	if p.Refill != nil {
 		out = append(out, &stream.Refill{Object: o, Place: *p.Refill, Lag: longest})
 	}

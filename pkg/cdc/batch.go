@@ -54,6 +54,7 @@ type Event struct {
 	Op       Op
 	Reason   Reason
 	Record   *hubspot.Record // the state after the change; nil for Delete
+	Into     hubspot.ID      // source.mergedInto; 0 unless Reason is Merged
 	SourceMs hubspot.Millis  // source.ts_ms: when HubSpot had the change
 	Stream   string          // source.stream: the finder that named the id
 }

@@ -33,6 +33,7 @@ type LaneConfig struct {
 	Started hubspot.Millis
 	// SkipUnchanged leaves out events whose only change is the modified time.
 	SkipUnchanged bool
+	Patience      Patience
 	Committer     Committer
 }
 
@@ -44,6 +45,7 @@ type Lane struct {
 	rules     rules
 	turn      chan struct{}
 	table     *Table
+	absences  absences
 	recent    []hubspot.ID // live in one of the last readings, newest last
 	counter   atomic.Uint64
 	live      atomic.Int64
@@ -57,12 +59,12 @@ func NewLane(cfg LaneConfig) *Lane {
 		committer: cfg.Committer,
 		rules: rules{
 			content: cfg.Content, slots: cfg.Slots,
-			started: cfg.Started, skipUnchanged: cfg.SkipUnchanged,
+			started: cfg.Started, skipUnchanged: cfg.SkipUnchanged, patience: cfg.Patience,
 		},
 		turn:  make(chan struct{}, 1),
 		table: NewTable(cfg.Rows),
 	}
-	l.live.Store(int64(l.table.live))
+	l.live.Store(int64(l.table.live.Len()))
 	return l
 }
 
@@ -82,28 +84,29 @@ func (l *Lane) WentBack() int { return int(l.older.Load()) }
 
 // Publish decides a page, has it committed and then takes it over; it returns
 // the ids that must be read again. The page's cursors move only when there are
-// none (R6): the caller reads those ids and publishes them with the same
-// cursors. An error ends the run: what was committed is then known only to
-// Kafka.
-func (l *Lane) Publish(ctx context.Context, p Page) ([]Again, error) {
+// none to be read at once (R6): the caller reads those ids and publishes them
+// with the same cursors. An error ends the run: what was committed is then
+// known only to Kafka.
+func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	if err := l.take(ctx); err != nil {
-		return nil, err
+		return Left{}, err
 	}
 	defer l.release()
 
-	d := l.table.Diff(&p, &l.rules)
+	d := l.table.Diff(&p, &l.rules, &l.absences)
 	b := Batch{Object: l.object, Changes: d.changes, Sync: p.Sync, Set: p.Set}
-	if len(d.again) == 0 {
+	if len(d.left.Again) == 0 {
 		b.Cursors = p.Cursors
 	}
 	if len(b.Changes) > 0 || len(b.Cursors) > 0 || b.Set != nil {
 		if err := l.committer.Commit(ctx, &b); err != nil {
-			return nil, err
+			return Left{}, err
 		}
 	}
 	l.apply(b.Changes, p.Readings)
+	l.absences.apply(&d, p.Readings, &l.rules.patience)
 	l.older.Add(int64(d.older))
-	return d.again, nil
+	return d.left, nil
 }
 
 // apply raises the counter in the same turn in which the rows change: whatever
@@ -111,7 +114,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) ([]Again, error) {
 func (l *Lane) apply(changes []Change, readings []Reading) {
 	if len(changes) > 0 {
 		l.table.apply(changes, l.counter.Add(1))
-		l.live.Store(int64(l.table.live))
+		l.live.Store(int64(l.table.live.Len()))
 	}
 	for i := range readings {
 		if readings[i].Outcome == IsLive {
@@ -168,6 +171,18 @@ func (l *Lane) LiveAmong(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, e
 		}
 	}
 	return out, nil
+}
+
+// Lacking gives the live ids in (after, upTo] that a list page, with the ids
+// present and sent at stamp, does not name although it is complete there: they
+// go to confirm (R11). Nothing is marked, so that a restart in the middle of a
+// sweep loses nothing. upTo 0 has no end.
+func (l *Lane) Lacking(ctx context.Context, after, upTo hubspot.ID, present []hubspot.ID, stamp uint64) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	return l.table.lacking(after, upTo, present, stamp), nil
 }
 
 // Unskipped gives the ids of search rows that have to be read; start is where

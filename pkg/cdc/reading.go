@@ -15,15 +15,25 @@ const (
 	IsLive Outcome = iota
 	// IsArchived: no live record was answered, and the recycle bin has it.
 	IsArchived
+	// IsMerged: another record answers for the id.
+	IsMerged
+	// IsGone: HubSpot, answering for others, has neither a live record nor an
+	// archived copy.
+	IsGone
 )
+
+// deletes gives the reason of a delete by the outcome that showed it.
+var deletes = [...]Reason{IsArchived: Archived, IsMerged: Merged, IsGone: Purged}
 
 // Reading is one answer of HubSpot's object store about one key (R1). Search
 // rows are not readings: they only name ids.
 type Reading struct {
 	ID      hubspot.ID
 	Outcome Outcome
-	// Record is the live record, or the archived copy.
+	// Record is the live record, or the archived copy; else nil.
 	Record *hubspot.Record
+	// Into is the record that answers, of one that was merged.
+	Into hubspot.ID
 	// Slots is the property set that the request asked for: its identity is
 	// the generation of R13.
 	Slots *hubspot.Slots
@@ -67,6 +77,22 @@ func (c Cause) String() string { return [...]string{"stale", "older", "generatio
 type Again struct {
 	ID    hubspot.ID
 	Cause Cause
+}
+
+// Later is an id that stays as it is for now and is to be confirmed once more;
+// its page does not wait for it (R6, R9).
+type Later struct {
+	ID    hubspot.ID
+	After time.Duration
+	// Held says that the brake holds the delete, and not only the second look
+	// that every purge needs.
+	Held bool
+}
+
+// Left is what a publish leaves to be done.
+type Left struct {
+	Again []Again
+	Later []Later
 }
 
 // OlderWait is how long to wait before the read that Cause Older asks for, so

@@ -24,6 +24,8 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the la
 //	page STREAM [cursor=X] [set]   one publish, of the readings that follow it
 //	  live ID v=VERSION c=CREATED NAME=VALUE... [sent=NAME] [at=TIME] [second] [oldset]
 //	  archived ID at=TIME [sent=NAME]
+//	  merged ID into=ID at=TIME [sent=NAME]
+//	  gone ID at=TIME [sent=NAME]
 //	skip start=T ID@UPDATED...     which search rows would be read
 //
 // Versions and times are seconds; a reading is sent at time 1000 unless said.
@@ -84,7 +86,8 @@ func replay(t *testing.T, script string) string {
 	r.oldSlots = hubspot.NewSlots([]string{"name", "amount", "volatile"})
 	r.lane = NewLane(LaneConfig{
 		Object: "contacts", Slots: r.slots, Content: NewContent([]string{"name", "amount", ""}),
-		Started: seconds(100), Committer: r.out, SkipUnchanged: strings.Contains(script, "# EVENT_SKIP_UNCHANGED"),
+		Started: seconds(100), Committer: r.out, Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour},
+		SkipUnchanged: strings.Contains(script, "# EVENT_SKIP_UNCHANGED"),
 	})
 	var page *Page
 	flush := func() {
@@ -142,9 +145,14 @@ func (r *replayer) reading(words []string) Reading {
 	id := hubspot.ID(r.number(words[1]))
 	rec := &hubspot.Record{ID: id, Created: seconds(50), Values: make([][]byte, 3)}
 	out := Reading{ID: id, Record: rec, Slots: r.slots, Stamp: r.lane.Now(), SentAt: seconds(1000), Date: seconds(1000)}
-	if words[0] == "archived" {
+	switch words[0] {
+	case "archived":
 		out.Outcome = IsArchived
 		rec.Archived = true
+	case "merged":
+		out.Outcome, out.Record = IsMerged, nil
+	case "gone":
+		out.Outcome, out.Record = IsGone, nil
 	}
 	for _, w := range words[2:] {
 		k, v, _ := strings.Cut(w, "=")
@@ -161,6 +169,8 @@ func (r *replayer) reading(words []string) Reading {
 			if rec.Archived {
 				rec.ArchivedAt = out.SentAt
 			}
+		case "into":
+			out.Into = hubspot.ID(r.number(v))
 		case "second":
 			out.Second = true
 		case "oldset":
@@ -174,7 +184,7 @@ func (r *replayer) reading(words []string) Reading {
 
 func (r *replayer) publish(p Page) {
 	seen := len(r.out.batches)
-	again, err := r.lane.Publish(context.Background(), p)
+	left, err := r.lane.Publish(context.Background(), p)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -201,6 +211,9 @@ func (r *replayer) publish(p Page) {
 				if e.Reason != NoReason {
 					reason = " reason=" + e.Reason.String()
 				}
+				if e.Into != 0 {
+					reason += " into=" + e.Into.String()
+				}
 				say("%s %c seq=%d ts=%d settled=%v stream=%s%s", c.ID, e.Op, c.Row.Seq, e.SourceMs/1000, c.Row.Settled, e.Stream, reason)
 			}
 		}
@@ -208,8 +221,11 @@ func (r *replayer) publish(p Page) {
 			say("cursor %s", c.Value)
 		}
 	}
-	for _, a := range again {
+	for _, a := range left.Again {
 		say("%s again: %s", a.ID, a.Cause)
+	}
+	for _, l := range left.Later {
+		say("%s later: after %v, held=%v", l.ID, l.After, l.Held)
 	}
 	if !said {
 		say("nothing")

@@ -1,13 +1,16 @@
 package cdc
 
 import (
+	"github.com/tidwall/btree"
+
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Table holds what is published of one object type: the last row of every key.
+// Table holds what is published of one object type: the last row of every key,
+// and the live ids in their order.
 type Table struct {
 	rows map[hubspot.ID]entry
-	live int
+	live btree.Set[hubspot.ID]
 }
 
 // entry is a row, and the lane's counter when the row last changed. The
@@ -23,7 +26,7 @@ func NewTable(rows map[hubspot.ID]Row) *Table {
 	for id, row := range rows {
 		t.rows[id] = entry{Row: row}
 		if row.Live {
-			t.live++
+			t.live.Insert(id)
 		}
 	}
 	return t
@@ -37,25 +40,26 @@ type rules struct {
 	// before it is a snapshot read (R10).
 	started       hubspot.Millis
 	skipUnchanged bool
+	patience      Patience
 }
 
 // decision is what a page comes to.
 type decision struct {
 	changes []Change
-	again   []Again
+	left    Left
 	older   int // records that went back to an older version, and were published so
 }
 
 // Diff compares a page's readings with the table (R1, R10, R13). It changes
 // nothing. A key that is read twice in one page is decided once: its second
 // reading was sent before the first one was decided.
-func (t *Table) Diff(p *Page, r *rules) decision {
+func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 	var d decision
 	var decidedHere map[hubspot.ID]Row
 	for i := range p.Readings {
 		rd := &p.Readings[i]
 		if rd.Slots != r.slots {
-			d.again = append(d.again, Again{rd.ID, Generation})
+			d.left.Again = append(d.left.Again, Again{rd.ID, Generation})
 			continue
 		}
 		e, known := t.rows[rd.ID]
@@ -64,13 +68,13 @@ func (t *Table) Diff(p *Page, r *rules) decision {
 			e.Row, known, stale = row, true, true
 		}
 
-		row := Row{Version: rd.Record.Updated, Live: rd.Outcome == IsLive, Seq: e.Seq}
+		row := Row{Version: e.Version, Live: rd.Outcome == IsLive, Seq: e.Seq}
 		if row.Live {
+			row.Version = rd.Record.Updated
 			row.Hash = r.content.Hash(rd.Record)
 			row.Settled = rd.settled()
 		} else {
-			row.Version = e.Version
-			row.Reason = Archived
+			row.Reason = deletes[rd.Outcome]
 		}
 
 		if !known && !row.Live || known && same(e.Row, row) {
@@ -81,12 +85,18 @@ func (t *Table) Diff(p *Page, r *rules) decision {
 			continue
 		}
 		if stale {
-			d.again = append(d.again, Again{rd.ID, Stale})
+			d.left.Again = append(d.left.Again, Again{rd.ID, Stale})
 			continue
+		}
+		if rd.Outcome == IsGone {
+			if later, wait := a.wait(rd, t.live.Len(), &r.patience); wait {
+				d.left.Later = append(d.left.Later, later)
+				continue
+			}
 		}
 		if row.Live && row.Version < e.Version {
 			if !rd.Second {
-				d.again = append(d.again, Again{rd.ID, Older})
+				d.left.Again = append(d.left.Again, Again{rd.ID, Older})
 				continue
 			}
 			d.older++
@@ -111,8 +121,8 @@ func same(a, b Row) bool {
 func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event {
 	e := &Event{Stream: p.Stream, SourceMs: rd.Date}
 	if !row.Live {
-		e.Op, e.Reason = Delete, row.Reason
-		if rd.Record.ArchivedAt != 0 {
+		e.Op, e.Reason, e.Into = Delete, row.Reason, rd.Into
+		if rd.Outcome == IsArchived && rd.Record.ArchivedAt != 0 {
 			e.SourceMs = rd.Record.ArchivedAt
 		}
 		return e
@@ -142,15 +152,34 @@ func (t *Table) apply(changes []Change, counter uint64) {
 	for i := range changes {
 		c := &changes[i]
 		e := t.rows[c.ID]
-		if e.Live != c.Row.Live {
-			if c.Row.Live {
-				t.live++
-			} else {
-				t.live--
-			}
+		if c.Row.Live {
+			t.live.Insert(c.ID)
+		} else {
+			t.live.Delete(c.ID)
 		}
 		e.Row = c.Row
 		e.decided = counter
 		t.rows[c.ID] = e
 	}
+}
+
+// lacking gives the live ids above after, up to and with upTo, that are not
+// among present (in ascending order) and were decided no later than stamp: a
+// list page that ends at upTo and was sent then is complete for them (R11).
+// upTo 0 has no end.
+func (t *Table) lacking(after, upTo hubspot.ID, present []hubspot.ID, stamp uint64) []hubspot.ID {
+	var out []hubspot.ID
+	t.live.Ascend(after+1, func(id hubspot.ID) bool {
+		if upTo != 0 && id > upTo {
+			return false
+		}
+		for len(present) > 0 && present[0] < id {
+			present = present[1:]
+		}
+		if (len(present) == 0 || present[0] != id) && t.rows[id].decided <= stamp {
+			out = append(out, id)
+		}
+		return true
+	})
+	return out
 }

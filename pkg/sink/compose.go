@@ -96,12 +96,16 @@ func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspo
 		snapshot = "true"
 	}
 	id := strconv.AppendUint(nil, uint64(c.ID), 10)
+	into := ""
+	if e.Into != 0 {
+		into = e.Into.String()
+	}
 	key, partition := t.key(id), partitionOf(id, t.partitions)
 	value, unparsed, omitted := t.encode(key, &schema.Event{
 		Op: byte(e.Op), ID: c.ID, Record: e.Record, BeforeKey: s.cfg.BeforeKey, TsMs: now,
 		Source: schema.Source{
 			Version: s.cfg.Version, Name: s.cfg.Prefix, DB: s.db, Table: t.object,
-			TsMs: e.SourceMs, Snapshot: snapshot, Stream: e.Stream, Seq: c.Row.Seq, Reason: e.Reason.String(),
+			TsMs: e.SourceMs, Snapshot: snapshot, Stream: e.Stream, Seq: c.Row.Seq, Reason: e.Reason.String(), MergedInto: into,
 		},
 	})
 	if omitted > 0 {

@@ -10,9 +10,10 @@ import (
 )
 
 // confirm asks the object store about ids that are published as live and were
-// named as gone: live read, archived read, live read once more (R7). Only what
-// these reads show is returned. What is left without an answer stays as it is:
-// neither an absence without an archived copy nor a merge is published yet.
+// named as gone: live read, archived read, live read once more (R7). Another id
+// that answers, an archived copy, or nothing at all, twice, is what a delete is
+// decided on; the lane decides. What HubSpot answers no question about is left
+// out and stays as it is.
 func (o *Object) confirm(ctx context.Context, ids []hubspot.ID) ([]cdc.Reading, error) {
 	var out []cdc.Reading
 	for chunk := range slices.Chunk(ids, batchSize-controlIDs) {
@@ -45,17 +46,21 @@ func (o *Object) confirmChunk(ctx context.Context, ids []hubspot.ID) ([]cdc.Read
 	if len(missing) == 0 {
 		return out, nil
 	}
-	_, live, missing, err := o.confirmLive(ctx, missing)
+	last, live, missing, err := o.confirmLive(ctx, missing)
 	if err != nil {
 		return nil, err
 	}
-	o.Metrics.unresolved.WithLabelValues(o.Type.Name).Add(float64(len(missing)))
+	for _, id := range missing {
+		gone := o.reading(&first, cdc.IsGone, nil, last.date)
+		gone.ID = id
+		live = append(live, gone)
+	}
 	return append(out, live...), nil
 }
 
 // confirmLive reads ids live and returns those that HubSpot, credibly, does
 // not have.
-func (o *Object) confirmLive(ctx context.Context, ids []hubspot.ID) (a lookup, live []cdc.Reading, missing []hubspot.ID, err error) {
+func (o *Object) confirmLive(ctx context.Context, ids []hubspot.ID) (a lookup, answered []cdc.Reading, missing []hubspot.ID, err error) {
 	controls, err := o.Lane.Controls(ctx, ids)
 	if err != nil {
 		return a, nil, nil, err
@@ -65,12 +70,12 @@ func (o *Object) confirmLive(ctx context.Context, ids []hubspot.ID) (a lookup, l
 		return a, nil, nil, err
 	}
 	credible := false
-	for _, r := range a.live {
+	for _, r := range a.readings {
 		if slices.Contains(controls, r.ID) {
-			credible = true
+			credible = credible || r.Outcome == cdc.IsLive
 			continue
 		}
-		live = append(live, r)
+		answered = append(answered, r)
 	}
 	missing = slices.DeleteFunc(a.missing, func(id hubspot.ID) bool { return slices.Contains(controls, id) })
 	if len(missing) > 0 && !credible {
@@ -78,7 +83,7 @@ func (o *Object) confirmLive(ctx context.Context, ids []hubspot.ID) (a lookup, l
 			return a, nil, nil, err
 		}
 	}
-	return a, live, missing, nil
+	return a, answered, missing, nil
 }
 
 // listLacks takes the place of control ids where none is left: a list page of

@@ -8,7 +8,6 @@ import (
 type Metrics struct {
 	rereads    *prometheus.CounterVec
 	unresolved *prometheus.CounterVec
-	merged     *prometheus.CounterVec
 	running    *prometheus.GaugeVec
 }
 
@@ -21,18 +20,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"object", "cause"}),
 		unresolved: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_unresolved_records_total",
-			Help: "Live keys whose record HubSpot answered neither live nor archived; they stay as they are.",
-		}, []string{"object"}),
-		merged: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hubspot_cdc_merged_records_total",
-			Help: "Reads that HubSpot answered with the record that the asked one was merged into.",
+			Help: "Ids that HubSpot, asked for them alone, neither answered nor reported missing; they stay as they are.",
 		}, []string{"object"}),
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_snapshot_running",
 			Help: "1 while the backfill of the object type runs.",
 		}, []string{"object"}),
 	}
-	reg.MustRegister(m.rereads, m.unresolved, m.merged, m.running)
+	reg.MustRegister(m.rereads, m.unresolved, m.running)
 	return m
 }
 

@@ -12,6 +12,8 @@ import (
 
 // Object is one synced object type: what its streams share.
 type Object struct {
+	recheck queue
+
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
 	Lane    *cdc.Lane
@@ -25,17 +27,18 @@ type Object struct {
 func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 	second := map[hubspot.ID]bool{}
 	for {
-		again, err := o.Lane.Publish(ctx, page)
+		left, err := o.Lane.Publish(ctx, page)
 		if err != nil {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
-		if len(again) == 0 {
+		o.recheck.add(page.Stream, left.Later)
+		if len(left.Again) == 0 {
 			o.Status.Started(o.Type.Name, page.Stream)
 			return nil
 		}
 		var wait time.Duration
-		ids := make([]hubspot.ID, len(again))
-		for i, a := range again {
+		ids := make([]hubspot.ID, len(left.Again))
+		for i, a := range left.Again {
 			ids[i] = a.ID
 			o.Metrics.rereads.WithLabelValues(o.Type.Name, a.Cause.String()).Inc()
 			if a.Cause == cdc.Older {

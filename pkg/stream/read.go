@@ -17,8 +17,7 @@ const batchSize = 100
 
 // read asks the object store for ids, however many, and returns what can be
 // decided. An id that HubSpot does not have is confirmed before it becomes a
-// delete, and only if it is published as live (R7); an id that HubSpot answers
-// under another one was merged, which this version leaves as it is and counts.
+// delete, and only if it is published as live (R7).
 func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.Reading, error) {
 	answers := make([]lookup, (len(ids)+batchSize-1)/batchSize)
 	g, gctx := errgroup.WithContext(ctx)
@@ -37,23 +36,27 @@ func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.
 	var readings []cdc.Reading
 	var missing []hubspot.ID
 	for _, a := range answers {
-		readings = append(readings, a.live...)
+		readings = append(readings, a.readings...)
 		missing = append(missing, a.missing...)
 	}
 	gone, err := o.Lane.LiveAmong(ctx, missing)
-	if err != nil || len(gone) == 0 {
-		return readings, err
+	if err != nil {
+		return nil, err
 	}
 	confirmed, err := o.confirm(ctx, gone)
-	return append(readings, confirmed...), err
+	if err != nil {
+		return nil, err
+	}
+	return o.withLosers(ctx, append(readings, confirmed...))
 }
 
 // lookup is what a live batch read says of the ids it was asked for (R8).
 type lookup struct {
-	stamp   uint64         // Lane.Now when the last attempt of the first read was sent
-	sentAt  hubspot.Millis // HubSpot's time then, at least
-	live    []cdc.Reading
-	missing []hubspot.ID // HubSpot said, naming the id, that it is not there
+	stamp    uint64         // Lane.Now when the last attempt of the first read was sent
+	sentAt   hubspot.Millis // HubSpot's time then, at least
+	date     hubspot.Millis // HubSpot's Date of the answer
+	readings []cdc.Reading  // live, or merged
+	missing  []hubspot.ID   // HubSpot said, naming the id, that it is not there
 }
 
 // lookUp reads at most batchSize ids. An id that HubSpot neither answers nor
@@ -68,7 +71,7 @@ func (o *Object) lookUp(ctx context.Context, prio hubspot.Priority, ids []hubspo
 		if err != nil {
 			return a, err
 		}
-		a.live = append(a.live, alone.live...)
+		a.readings = append(a.readings, alone.readings...)
 		a.missing = append(a.missing, alone.missing...)
 	}
 	return a, nil
@@ -81,13 +84,14 @@ func (o *Object) lookUpOnce(ctx context.Context, prio hubspot.Priority, ids []hu
 	}
 	for i := range page.Records {
 		if r := &page.Records[i]; !r.Archived {
-			a.live = append(a.live, o.reading(&a, cdc.IsLive, r, page.Date))
+			a.readings = append(a.readings, o.reading(&a, cdc.IsLive, r, page.Date))
 		}
 	}
 	a.missing = page.Missing
-	if len(ids) == 1 && len(page.Foreign) > 0 {
-		o.Metrics.merged.WithLabelValues(o.Type.Name).Inc()
-		o.Log.Debug("record was merged; its key stays as it is", "stream", "confirm")
+	if len(ids) == 1 && len(page.Foreign) == 1 && len(page.Unanswered) == 1 {
+		merged := o.reading(&a, cdc.IsMerged, nil, page.Date)
+		merged.ID, merged.Into = ids[0], page.Foreign[0].ID
+		a.readings = append(a.readings, merged)
 		return a, nil, nil
 	}
 	return a, page.Unanswered, nil
@@ -116,6 +120,7 @@ func (o *Object) lookUpAlone(ctx context.Context, prio hubspot.Priority, id hubs
 // batchRead makes one request and notes in a when it was sent.
 func (o *Object) batchRead(ctx context.Context, prio hubspot.Priority, a *lookup, ids []hubspot.ID, archived bool) (hubspot.BatchPage, error) {
 	page, err := o.Client.BatchRead(ctx, o.call(prio, a), o.Type.Path, o.Lane.Slots(), ids, archived)
+	a.date = page.Date
 	if err != nil {
 		return page, fmt.Errorf("read %d records: %w", len(ids), err)
 	}
@@ -130,8 +135,12 @@ func (o *Object) call(prio hubspot.Priority, a *lookup) hubspot.Call {
 }
 
 func (o *Object) reading(a *lookup, outcome cdc.Outcome, r *hubspot.Record, date hubspot.Millis) cdc.Reading {
-	return cdc.Reading{
-		ID: r.ID, Outcome: outcome, Record: r, Slots: o.Lane.Slots(),
+	reading := cdc.Reading{
+		Outcome: outcome, Record: r, Slots: o.Lane.Slots(),
 		Stamp: a.stamp, SentAt: a.sentAt, Date: date,
 	}
+	if r != nil {
+		reading.ID = r.ID
+	}
+	return reading
 }

@@ -133,6 +133,8 @@ func (s *Sweep) fetch(ctx context.Context, after string) (sweepPage, error) {
 	}
 	if !whole {
 		page.readings, err = o.read(ctx, hubspot.Backfill, ids)
+		return page, err
 	}
+	page.readings, err = o.withLosers(ctx, page.readings)
 	return page, err
 }

@@ -1,0 +1,127 @@
+package stream
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Recheck confirms once more what is published as live and was found gone: a
+// purge needs a second confirm, and the brake waits for a repetition (R9). It
+// is no finder: an event names the stream that found the id.
+type Recheck struct{ Object *Object }
+
+// Run confirms ids as they become due, until ctx ends.
+func (r *Recheck) Run(ctx context.Context) error {
+	return supervise(ctx, r.Object, "recheck", func() time.Duration { return 0 }, r.pass)
+}
+
+func (r *Recheck) pass(ctx context.Context) error {
+	o := r.Object
+	stream, ids, wait := o.recheck.take()
+	if len(ids) == 0 {
+		return o.recheck.wait(ctx, wait)
+	}
+	readings, err := o.confirm(ctx, ids)
+	if err != nil {
+		o.recheck.add(stream, later(ids))
+		return err
+	}
+	return o.publish(ctx, cdc.Page{Stream: stream, Readings: readings})
+}
+
+// recheckRetry is how long an id waits whose confirm HubSpot refused.
+const recheckRetry = time.Minute
+
+func later(ids []hubspot.ID) []cdc.Later {
+	out := make([]cdc.Later, len(ids))
+	for i, id := range ids {
+		out[i] = cdc.Later{ID: id, After: recheckRetry}
+	}
+	return out
+}
+
+// queue holds ids until they are due. It lives as long as the run.
+type queue struct {
+	mu   sync.Mutex
+	due  map[hubspot.ID]dueID
+	wake chan struct{}
+}
+
+type dueID struct {
+	at     time.Time
+	stream string // the finder that named the id
+}
+
+// dateStep is the step of HubSpot's Date header, by which the lane measures the
+// time between two confirms.
+const dateStep = time.Second
+
+func (q *queue) add(stream string, ids []cdc.Later) {
+	if len(ids) == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.init()
+	now := time.Now()
+	for _, l := range ids {
+		if _, waits := q.due[l.ID]; !waits {
+			q.due[l.ID] = dueID{now.Add(l.After + dateStep), stream}
+		}
+	}
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) init() {
+	if q.due == nil {
+		q.due, q.wake = map[hubspot.ID]dueID{}, make(chan struct{}, 1)
+	}
+}
+
+// take removes the ids of one stream that are due; with none, it says how long
+// until there are.
+func (q *queue) take() (stream string, ids []hubspot.ID, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	wait = time.Hour
+	for id, d := range q.due {
+		if left := d.at.Sub(now); left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		if stream == "" {
+			stream = d.stream
+		}
+		if d.stream == stream {
+			ids = append(ids, id)
+			delete(q.due, id)
+		}
+	}
+	slices.Sort(ids)
+	return stream, ids, wait
+}
+
+// wait ends when something was added, or after d.
+func (q *queue) wait(ctx context.Context, d time.Duration) error {
+	q.mu.Lock()
+	q.init()
+	wake := q.wake
+	q.mu.Unlock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-wake:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
