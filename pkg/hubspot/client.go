@@ -18,11 +18,12 @@ import (
 // The versions of HubSpot's dated APIs that this client speaks. Each is
 // supported for 18 months (HUBSPOT.md section 8).
 const (
-	objectsVersion    = "2026-09"
-	propertiesVersion = "2026-09"
-	schemasVersion    = "2026-09"
-	accountVersion    = "2026-09"
-	oauthVersion      = "2026-03"
+	objectsVersion      = "2026-09"
+	associationsVersion = "2026-09"
+	propertiesVersion   = "2026-09"
+	schemasVersion      = "2026-09"
+	accountVersion      = "2026-09"
+	oauthVersion        = "2026-03"
 )
 
 const (

@@ -67,12 +67,26 @@ func (d *decoder) decode(body []byte) error {
 		case "total":
 			return d.number(dec)
 		case "paging":
-			return d.paging(dec)
+			var err error
+			d.page.after, d.page.more, err = readPaging(dec)
+			return err
 		case "errors":
 			return d.errors(dec)
 		}
 		return dec.Skip()
 	})
+	if err := whole(dec, err); err != nil {
+		return err
+	}
+	if !results {
+		return errNoResults
+	}
+	return nil
+}
+
+// whole says what is wrong with an answer that ended in err: nothing, when it
+// was read to its end.
+func whole(dec *jx.Decoder, err error) error {
 	switch {
 	case err != nil:
 		if e, ok := errors.AsType[*contentError](err); ok {
@@ -82,8 +96,6 @@ func (d *decoder) decode(body []byte) error {
 		return errNotTheJSON
 	case dec.Skip() != io.EOF:
 		return errNotTheJSON
-	case !results:
-		return errNoResults
 	}
 	return nil
 }
@@ -111,7 +123,7 @@ func (d *decoder) record(dec *jx.Decoder) error {
 		switch string(key) {
 		case "id":
 			id = true
-			text, err := d.text(dec)
+			text, err := readText(dec)
 			if err != nil {
 				return err
 			}
@@ -239,9 +251,9 @@ func appendValid(dst, text []byte) []byte {
 	return dst
 }
 
-// text reads a string or number as text; null is "". It is valid until the
+// readText reads a string or number as text; null is "". It is valid until the
 // next one.
-func (d *decoder) text(dec *jx.Decoder) ([]byte, error) {
+func readText(dec *jx.Decoder) ([]byte, error) {
 	switch dec.Next() {
 	case jx.String:
 		return dec.StrBytes()
@@ -256,7 +268,7 @@ func (d *decoder) text(dec *jx.Decoder) ([]byte, error) {
 // time reads ISO 8601 with or without fraction, or epoch milliseconds; null is
 // no time.
 func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
-	text, err := d.text(dec)
+	text, err := readText(dec)
 	if err != nil || len(text) == 0 {
 		return 0, err
 	}
@@ -271,7 +283,7 @@ func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
 }
 
 func (d *decoder) number(dec *jx.Decoder) error {
-	text, err := d.text(dec)
+	text, err := readText(dec)
 	if err != nil {
 		return err
 	}
@@ -279,29 +291,29 @@ func (d *decoder) number(dec *jx.Decoder) error {
 	return err
 }
 
-// paging reads {"next":{"after":"…"}}.
-func (d *decoder) paging(dec *jx.Decoder) error {
-	d.page.after, d.page.more = "", false
+// readPaging reads {"next":{"after":"…"}}; more says that there is a next page.
+func readPaging(dec *jx.Decoder) (after string, more bool, err error) {
 	if dec.Next() == jx.Null {
-		return dec.Null()
+		return "", false, dec.Null()
 	}
-	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+	err = dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		if string(key) != "next" {
 			return dec.Skip()
 		}
 		if dec.Next() == jx.Null {
 			return dec.Null()
 		}
-		d.page.more = true
+		more = true
 		return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 			if string(key) != "after" {
 				return dec.Skip()
 			}
-			text, err := d.text(dec)
-			d.page.after = string(text)
+			text, err := readText(dec)
+			after = string(text)
 			return err
 		})
 	})
+	return after, more, err
 }
 
 // errors reads the errors of a batch: of those with category OBJECT_NOT_FOUND

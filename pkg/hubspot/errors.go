@@ -29,6 +29,7 @@ type Error struct {
 
 	refusedToken bool // the answer of the token endpoint
 	tooLarge     bool
+	noSuchPair   bool // the answer to a question for the labels of a pair
 }
 
 func (e *Error) Error() string {
@@ -95,6 +96,10 @@ func TooLong(err error) bool {
 // TooLarge says that the answer was larger than the client takes: ask for
 // fewer records.
 func TooLarge(err error) bool { return is(err, func(e *Error) bool { return e.tooLarge }) }
+
+// NoSuchPair says that records of these two types cannot be associated. Only
+// AssociationLabels finds that out.
+func NoSuchPair(err error) bool { return is(err, func(e *Error) bool { return e.noSuchPair }) }
 
 // errorBody is HubSpot's error answer. Every member is optional in practice,
 // and subCategory is now a string, now an object.

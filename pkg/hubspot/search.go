@@ -22,6 +22,7 @@ type SearchQuery struct {
 	HasAny  []string
 	After   ID
 	Started bool // After counts; without it the walk begins
+	UpTo    ID   // keeps ids up to and with it; 0: no end
 	Limit   int  // 0: 200, the most that HubSpot gives
 }
 
@@ -102,6 +103,9 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 	}
 	if q.Started {
 		filters = append(filters, searchFilter{"hs_object_id", "GT", q.After.String()})
+	}
+	if q.UpTo != 0 {
+		filters = append(filters, searchFilter{"hs_object_id", "LTE", q.UpTo.String()})
 	}
 	for _, name := range q.HasAny {
 		has := append([]searchFilter{{name, "HAS_PROPERTY", ""}}, filters...)

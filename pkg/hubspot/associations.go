@@ -1,0 +1,429 @@
+package hubspot
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-faster/jx"
+)
+
+// LinkInput asks for the links of one record. After "" is their first page,
+// else it is the After of the LinkSet before.
+type LinkInput struct {
+	ID    ID
+	After string
+}
+
+// Link is one type of association to one record. Two records are often linked
+// by several types at once, and each is a Link of its own.
+type Link struct {
+	To       ID
+	Category string // HUBSPOT_DEFINED, USER_DEFINED, INTEGRATOR_DEFINED, WORK
+	TypeID   int    // unique within its category; another one for each direction of the pair
+	Label    string // for people; "" where the type has none
+}
+
+// LinkSet is a page of a record's links, sorted by To, Category and TypeID,
+// each once. A record without links may have a set without any.
+type LinkSet struct {
+	From  ID
+	Links []Link
+	After string // "": the last page of this record
+}
+
+// LinksPage is the answer of a batch read of associations, sorted by what it
+// says of each record that was asked (DESIGN R8). An id is in one place only.
+type LinksPage struct {
+	Answer
+	Sets []LinkSet // in HubSpot's order
+	// Empty records have no links, HubSpot says; one asked with After has no
+	// more of them.
+	Empty []ID
+	// NotFound records do not exist, HubSpot says. It may say so of a record
+	// that cannot be seen, so this alone is no evidence that links are gone.
+	NotFound []ID
+	// Unanswered records are in neither results nor errors. HubSpot counts
+	// more errors than it lists (numErrors), so there are such in practice;
+	// this says nothing of them.
+	Unanswered []ID
+}
+
+// MaxLinks is how many records one batch read of associations takes.
+const MaxLinks = 1000
+
+type linkInput struct {
+	ID    string `json:"id"`
+	After string `json:"after,omitempty"`
+}
+
+// Links reads the associations of up to MaxLinks records of the type from with
+// records of the type to, a page of each. It comes from the object store. How
+// many links make a page is not documented for this call and may be above 500.
+func (c *Client) Links(ctx context.Context, call Call, from, to string, inputs []LinkInput) (LinksPage, error) {
+	if len(inputs) == 0 || len(inputs) > MaxLinks {
+		return LinksPage{}, fmt.Errorf("batch read of associations of %s with %s: %d records, where 1 to %d can be asked", from, to, len(inputs), MaxLinks)
+	}
+	body := struct {
+		Inputs []linkInput `json:"inputs"`
+	}{make([]linkInput, 0, len(inputs))}
+	asked := make(map[ID]string, len(inputs))
+	for _, in := range inputs {
+		switch after, twice := asked[in.ID]; {
+		case !twice:
+			asked[in.ID] = in.After
+			body.Inputs = append(body.Inputs, linkInput{in.ID.String(), in.After})
+		case after != in.After:
+			return LinksPage{}, fmt.Errorf("batch read of associations of %s with %s: two pages of record %v are asked, and an answer does not say which it is", from, to, in.ID)
+		}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return LinksPage{}, err
+	}
+	var read linksAnswer
+	answer, err := c.do(ctx, call, &request{
+		api: "association_read", class: exemptCalls, method: http.MethodPost,
+		path: c.pairPath(from, to) + "/batch/read", body: text,
+		read: func(body []byte) (err error) {
+			read, err = decodeLinks(body, len(inputs))
+			return err
+		},
+	})
+	if err != nil {
+		return LinksPage{}, err
+	}
+	c.oddIDs.note(c.log, to, read.odd)
+	return sortLinks(answer, inputs, read), nil
+}
+
+// pairPath is the root of the association APIs of a pair of types.
+func (c *Client) pairPath(from, to string) string {
+	return "/crm/associations/" + c.version(associationsVersion) + "/" + url.PathEscape(from) + "/" + url.PathEscape(to)
+}
+
+// sortLinks puts each record where the answer puts it. A set in the results
+// counts more than an error that names its record; that a record is not found
+// counts more than that it has no links, because less follows from it. Results
+// for records that were not asked are dropped: nothing says what they answer.
+func sortLinks(answer Answer, inputs []LinkInput, read linksAnswer) LinksPage {
+	const (
+		asked = iota + 1
+		empty
+		notFound
+		told
+	)
+	p := LinksPage{Answer: answer}
+	state := make(map[ID]uint8, len(inputs))
+	for _, in := range inputs {
+		state[in.ID] = asked
+	}
+	note := func(ids []string, as uint8) {
+		for _, text := range ids {
+			if id, err := ParseID(text); err == nil && state[id] != 0 {
+				state[id] = as
+			}
+		}
+	}
+	note(read.empty, empty)
+	note(read.notFound, notFound)
+	for _, set := range read.sets {
+		switch state[set.From] {
+		case 0:
+		case told:
+			// Two results for one record: parts of its page.
+			i := slices.IndexFunc(p.Sets, func(s LinkSet) bool { return s.From == set.From })
+			p.Sets[i].Links = sortedOnce(append(p.Sets[i].Links, set.Links...))
+			p.Sets[i].After = cmp.Or(set.After, p.Sets[i].After)
+		default:
+			state[set.From] = told
+			p.Sets = append(p.Sets, set)
+		}
+	}
+	for _, in := range inputs {
+		switch state[in.ID] {
+		case asked:
+			p.Unanswered = append(p.Unanswered, in.ID)
+		case empty:
+			p.Empty = append(p.Empty, in.ID)
+		case notFound:
+			p.NotFound = append(p.NotFound, in.ID)
+		}
+		state[in.ID] = told // a record that was asked twice is told once
+	}
+	return p
+}
+
+// sortedOnce sorts links and drops those that came twice.
+func sortedOnce(links []Link) []Link {
+	slices.SortStableFunc(links, func(a, b Link) int {
+		return cmp.Or(cmp.Compare(a.To, b.To), strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
+	})
+	return slices.CompactFunc(links, func(a, b Link) bool {
+		return a.To == b.To && a.Category == b.Category && a.TypeID == b.TypeID
+	})
+}
+
+// linksAnswer is a decoded batch read of associations.
+type linksAnswer struct {
+	sets            []LinkSet
+	empty, notFound []string // ids that errors name
+	odd             int      // links left out because the other record's id is no number
+}
+
+// linksDecoder reads a batch read of associations in one pass over the bytes.
+// Like decoder it refuses what it cannot take for the answer that is due: a
+// set that was only half understood would be evidence that links are gone.
+type linksDecoder struct {
+	expect int
+	words  map[string]string // categories and labels, which repeat in every link
+	links  []Link            // of the set that is read
+	answer linksAnswer
+}
+
+func decodeLinks(body []byte, expect int) (linksAnswer, error) {
+	d := &linksDecoder{expect: expect, words: make(map[string]string)}
+	dec := jx.DecodeBytes(body)
+	results := false
+	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+		switch string(key) {
+		case "results":
+			results = true
+			d.answer.sets, d.answer.odd = make([]LinkSet, 0, d.expect), 0
+			return dec.Arr(d.set)
+		case "errors":
+			return d.errors(dec)
+		}
+		return dec.Skip()
+	})
+	if err := whole(dec, err); err != nil {
+		return linksAnswer{}, err
+	}
+	if !results {
+		return linksAnswer{}, errNoResults
+	}
+	return d.answer, nil
+}
+
+// set reads one record's links.
+func (d *linksDecoder) set(dec *jx.Decoder) error {
+	var (
+		set           LinkSet
+		from, to, odd bool
+		more          bool
+	)
+	d.links = d.links[:0]
+	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "from":
+			set.From, odd, err = d.recordID(dec)
+			from = err == nil
+			return err
+		case "to":
+			to = true
+			return dec.Arr(d.to)
+		case "paging":
+			set.After, more, err = readPaging(dec)
+			return err
+		}
+		return dec.Skip()
+	})
+	switch {
+	case err != nil:
+		return err
+	case !from:
+		return &contentError{"associations without from"}
+	case !to:
+		return &contentError{"associations without to"}
+	case more && set.After == "":
+		return &contentError{"a next page without after"}
+	case odd:
+		return nil // no record that was asked
+	}
+	set.Links = sortedOnce(slices.Clone(d.links))
+	d.answer.sets = append(d.answer.sets, set)
+	return nil
+}
+
+// recordID reads {"id":"…"}; odd says that the id is no number.
+func (d *linksDecoder) recordID(dec *jx.Decoder) (id ID, odd bool, err error) {
+	found := false
+	err = dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
+		if string(key) != "id" {
+			return dec.Skip()
+		}
+		found = true
+		id, odd, err = readID(dec)
+		return err
+	})
+	if err == nil && !found {
+		err = &contentError{"associations of a record without id"}
+	}
+	return id, odd, err
+}
+
+// readID reads an id that is a string or a number; HubSpot sends both.
+func readID(dec *jx.Decoder) (id ID, odd bool, err error) {
+	text, err := readText(dec)
+	if err != nil {
+		return 0, false, err
+	}
+	id, err = ParseID(string(text))
+	return id, err != nil, nil
+}
+
+// to reads one associated record with the types of the association.
+func (d *linksDecoder) to(dec *jx.Decoder) error {
+	var (
+		id                   ID
+		hasID, hasTypes, odd bool
+		first                = len(d.links)
+	)
+	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "toObjectId":
+			hasID = true
+			id, odd, err = readID(dec)
+			return err
+		case "associationTypes":
+			hasTypes = true
+			return dec.Arr(d.linkType)
+		}
+		return dec.Skip()
+	})
+	switch {
+	case err != nil:
+		return err
+	case !hasID:
+		return &contentError{"an associated record without id"}
+	case !hasTypes:
+		return &contentError{"an associated record without associationTypes"}
+	case odd:
+		d.answer.odd += len(d.links) - first
+		d.links = d.links[:first]
+	}
+	for i := first; i < len(d.links); i++ {
+		d.links[i].To = id
+	}
+	return nil
+}
+
+// linkType reads one type of an association into a link.
+func (d *linksDecoder) linkType(dec *jx.Decoder) error {
+	var l Link
+	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) (err error) {
+		switch string(key) {
+		case "category":
+			l.Category, err = d.word(dec)
+		case "typeId":
+			l.TypeID, err = dec.Int()
+		case "label":
+			l.Label, err = d.word(dec)
+		default:
+			err = dec.Skip()
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case l.Category == "" || l.TypeID == 0:
+		return &contentError{"an association without category or typeId"}
+	}
+	d.links = append(d.links, l)
+	return nil
+}
+
+// word reads a text of which there are few different ones.
+func (d *linksDecoder) word(dec *jx.Decoder) (string, error) {
+	text, err := readText(dec)
+	if err != nil {
+		return "", err
+	}
+	word, ok := d.words[string(text)]
+	if !ok {
+		word = string(appendValid(nil, text))
+		d.words[string(text)] = word
+	}
+	return word, nil
+}
+
+// errors reads the errors of the batch: those that say of the records they
+// name that there are no associations, and those that say that there are no
+// such records. Any other error names nothing that is known, and is free to
+// have any shape.
+func (d *linksDecoder) errors(dec *jx.Decoder) error {
+	d.answer.empty, d.answer.notFound = nil, nil
+	if dec.Next() == jx.Null {
+		return dec.Null()
+	}
+	return dec.Arr(func(dec *jx.Decoder) error {
+		raw, err := dec.Raw()
+		if err != nil {
+			return err
+		}
+		var e struct {
+			Category    json.RawMessage `json:"category"`
+			SubCategory json.RawMessage `json:"subCategory"`
+			Context     struct {
+				From []json.RawMessage `json:"fromObjectId"`
+				IDs  []json.RawMessage `json:"ids"`
+				ID   []json.RawMessage `json:"id"`
+			} `json:"context"`
+		}
+		if json.Unmarshal(raw, &e) != nil {
+			return nil
+		}
+		switch {
+		case strings.HasSuffix(unquoted(e.SubCategory), "NO_ASSOCIATIONS_FOUND"):
+			for _, id := range e.Context.From {
+				d.answer.empty = append(d.answer.empty, unquoted(id))
+			}
+		case unquoted(e.Category) == "OBJECT_NOT_FOUND":
+			for _, id := range slices.Concat(e.Context.From, e.Context.IDs, e.Context.ID) {
+				d.answer.notFound = append(d.answer.notFound, unquoted(id))
+			}
+		}
+		return nil
+	})
+}
+
+func unquoted(raw json.RawMessage) string { return strings.Trim(string(raw), `"`) }
+
+// AssociationLabel is a type of association of a pair of types, in one
+// direction.
+type AssociationLabel struct {
+	Category string `json:"category"`
+	TypeID   int    `json:"typeId"`
+	Label    string `json:"label"` // "" for the type of a link without label
+}
+
+// AssociationLabels returns the types of association from records of one type
+// to those of another. There is no list of the pairs that exist: NoSuchPair
+// tells of the error that this one does not.
+func (c *Client) AssociationLabels(ctx context.Context, call Call, from, to string) ([]AssociationLabel, error) {
+	var labels []AssociationLabel
+	_, err := c.do(ctx, call, &request{
+		api: "association_labels", class: exemptCalls, method: http.MethodGet,
+		path: c.pairPath(from, to) + "/labels",
+		read: func(body []byte) (err error) {
+			labels, err = readResults[AssociationLabel](body)
+			for _, l := range labels {
+				if l.Category == "" || l.TypeID == 0 {
+					return errors.New("a label without category or typeId")
+				}
+			}
+			return err
+		},
+	})
+	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound) {
+		e.noSuchPair = true
+	}
+	return labels, err
+}
