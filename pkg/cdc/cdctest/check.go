@@ -88,7 +88,7 @@ func (r *Report) story(key Key) string {
 		if !s.Live {
 			state = fmt.Sprintf("not live, archivedAt %s", s.ArchivedAt)
 		}
-		fmt.Fprintf(&b, "    HubSpot   %3d: %s, updatedAt %s\n", i, state, s.Version)
+		fmt.Fprintf(&b, "    HubSpot   %3d: %s, updatedAt %s, readable since %s\n", i, state, s.Version, s.Since)
 	}
 	for i := range r.byKey[key] {
 		e := &r.byKey[key][i]

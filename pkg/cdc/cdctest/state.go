@@ -14,6 +14,7 @@ func (k Key) String() string { return k.Object + "/" + k.ID }
 
 // State is a record as HubSpot had it for a while.
 type State struct {
+	Since      hubspot.Millis // when it could first be read
 	Live       bool
 	Created    hubspot.Millis
 	Version    hubspot.Millis    // updatedAt
@@ -32,6 +33,7 @@ func HistoryOf(p *hubspottest.Portal, objects ...string) History {
 		for _, c := range p.History(object) {
 			key := Key{object, strconv.FormatUint(c.State.ID, 10)}
 			h[key] = append(h[key], State{
+				Since:      hubspot.Millis(c.At),
 				Live:       c.State.Live(),
 				Created:    hubspot.Millis(c.State.CreatedAt),
 				Version:    hubspot.Millis(c.State.UpdatedAt),
