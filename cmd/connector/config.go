@@ -85,6 +85,7 @@ type syncConfig struct {
 	TrailingLag       []string      `env:"SYNC_TRAILING_LAG, default=5m,1h" help:"how far behind to search again"`
 	TrailingInterval  time.Duration `env:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
 	ArchiveInterval   time.Duration `env:"SYNC_ARCHIVE_INTERVAL, default=5m" help:"wait between two passes over the archived records"`
+	CensusInterval    time.Duration `env:"SYNC_CENSUS_INTERVAL, default=1m" help:"wait between two counts of a type by search"`
 	ReconcileInterval time.Duration `env:"SYNC_RECONCILE_INTERVAL, default=24h" help:"time in which every record is read once again"`
 }
 
@@ -242,6 +243,7 @@ func (c *config) validate() []string {
 	for name, d := range map[string]time.Duration{
 		"SYNC_LEADING_INTERVAL": c.Sync.LeadingInterval, "SYNC_TRAILING_INTERVAL": c.Sync.TrailingInterval,
 		"SYNC_ARCHIVE_INTERVAL": c.Sync.ArchiveInterval, "SYNC_RECONCILE_INTERVAL": c.Sync.ReconcileInterval,
+		"SYNC_CENSUS_INTERVAL": c.Sync.CensusInterval,
 	} {
 		if d < 0 {
 			bad("%s: %v is below zero", name, d)

@@ -232,10 +232,10 @@ func (c *connector) once(ctx context.Context) error {
 	g.Go(func() error {
 		pace := stream.NewPace(c.governor.Rates().Search*leadingShare, c.cfg.Sync.LeadingInterval)
 		for _, f := range found {
-			o := &stream.Object{
+			o := stream.NewObject(stream.Object{
 				Type: f.Type, Client: c.client, Status: status, Metrics: shared,
 				Log: log.With("object", f.Type.Name),
-			}
+			})
 			streams, err := c.prepare(gctx, o, f, account.PortalID, out, loaded, pace)
 			if err != nil {
 				return fmt.Errorf("start %s: %w", f.Type.Name, err)
@@ -357,12 +357,16 @@ func (c *connector) streams(o *stream.Object, p stream.Places, pace *stream.Pace
 		o.Status.Expect(o.Type.Name, lag.Stream)
 		out = append(out, t)
 	}
-	if p.Sweep.Done {
-		o.Status.BackfillDone(o.Type.Name)
-	} else {
+	if !p.Sweep.Done {
 		o.Status.Expect(o.Type.Name, stream.Backfill)
-		out = append(out, &stream.Sweep{Object: o, Stream: stream.Backfill, Place: p.Sweep})
 	}
+	out = append(out, &stream.Sweep{Object: o, Stream: stream.Backfill, Priority: hubspot.Backfill, Place: p.Sweep})
+	out = append(out, &stream.Reconcile{Object: o, Place: p.Reconcile, Interval: c.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed})
+	out = append(out, &stream.Census{
+		Object: o, Interval: c.cfg.Sync.CensusInterval,
+		Recent:  shorter(2*time.Minute, c.cfg.Sync.CensusInterval),
+		Recheck: shorter(time.Hour, c.cfg.Sync.ReconcileInterval),
+	})
 	out = append(out, &stream.Archive{Object: o, Place: p.Archive, Interval: c.cfg.Sync.ArchiveInterval})
 	out = append(out, &stream.Recheck{Object: o})
 	if p.Refill != nil {

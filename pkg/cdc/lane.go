@@ -46,6 +46,7 @@ type Lane struct {
 	turn      chan struct{}
 	table     *Table
 	absences  absences
+	decided   recent
 	recent    []hubspot.ID // live in one of the last readings, newest last
 	counter   atomic.Uint64
 	live      atomic.Int64
@@ -114,6 +115,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 func (l *Lane) apply(changes []Change, readings []Reading) {
 	if len(changes) > 0 {
 		l.table.apply(changes, l.counter.Add(1))
+		l.decided.note(changes, latest(readings))
 		l.live.Store(int64(l.table.live.Len()))
 	}
 	for i := range readings {
@@ -124,6 +126,13 @@ func (l *Lane) apply(changes []Change, readings []Reading) {
 	if n := len(l.recent); n > recentKept {
 		l.recent = slices.Delete(l.recent, 0, n-recentKept)
 	}
+}
+
+func latest(readings []Reading) (at hubspot.Millis) {
+	for i := range readings {
+		at = max(at, readings[i].Date)
+	}
+	return at
 }
 
 // recentKept is how many ids a lane remembers as seen live: enough that some

@@ -9,6 +9,7 @@ type Metrics struct {
 	rereads    *prometheus.CounterVec
 	unresolved *prometheus.CounterVec
 	running    *prometheus.GaugeVec
+	disputed   *prometheus.GaugeVec
 }
 
 // NewMetrics registers the streams' metrics.
@@ -26,8 +27,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hubspot_cdc_snapshot_running",
 			Help: "1 while the backfill of the object type runs.",
 		}, []string{"object"}),
+		disputed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hubspot_cdc_disputed_records",
+			Help: "Ids about which HubSpot's search index and its object store do not agree.",
+		}, []string{"object"}),
 	}
-	reg.MustRegister(m.rereads, m.unresolved, m.running)
+	reg.MustRegister(m.disputed, m.rereads, m.unresolved, m.running)
 	return m
 }
 

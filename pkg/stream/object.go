@@ -10,9 +10,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Object is one synced object type: what its streams share.
+// Object is one synced object type: what its streams share. NewObject makes it.
 type Object struct {
-	recheck queue
+	recheck *queue
+	swept   chan struct{} // closed when the backfill is done
+	anew    chan struct{} // one slot: a reconcile is wanted now
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -20,6 +22,30 @@ type Object struct {
 	Log     *slog.Logger
 	Status  *Status
 	Metrics *Metrics
+}
+
+// NewObject makes the parts of o that its streams talk to each other by.
+func NewObject(o Object) *Object {
+	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
+	return &o
+}
+
+// backfilled waits until the type's backfill is done.
+func (o *Object) backfilled(ctx context.Context) error {
+	select {
+	case <-o.swept:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// askReconcile has the reconcile begin now.
+func (o *Object) askReconcile() {
+	select {
+	case o.anew <- struct{}{}:
+	default:
+	}
 }
 
 // publish has a page committed: what the lane wants to see again is read again,

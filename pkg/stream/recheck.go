@@ -57,6 +57,10 @@ type dueID struct {
 	stream string // the finder that named the id
 }
 
+func newQueue() *queue {
+	return &queue{due: map[hubspot.ID]dueID{}, wake: make(chan struct{}, 1)}
+}
+
 // dateStep is the step of HubSpot's Date header, by which the lane measures the
 // time between two confirms.
 const dateStep = time.Second
@@ -67,7 +71,6 @@ func (q *queue) add(stream string, ids []cdc.Later) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.init()
 	now := time.Now()
 	for _, l := range ids {
 		if _, waits := q.due[l.ID]; !waits {
@@ -77,12 +80,6 @@ func (q *queue) add(stream string, ids []cdc.Later) {
 	select {
 	case q.wake <- struct{}{}:
 	default:
-	}
-}
-
-func (q *queue) init() {
-	if q.due == nil {
-		q.due, q.wake = map[hubspot.ID]dueID{}, make(chan struct{}, 1)
 	}
 }
 
@@ -112,14 +109,10 @@ func (q *queue) take() (stream string, ids []hubspot.ID, wait time.Duration) {
 
 // wait ends when something was added, or after d.
 func (q *queue) wait(ctx context.Context, d time.Duration) error {
-	q.mu.Lock()
-	q.init()
-	wake := q.wake
-	q.mu.Unlock()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-wake:
+	case <-q.wake:
 	case <-t.C:
 	case <-ctx.Done():
 	}

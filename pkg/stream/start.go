@@ -39,7 +39,9 @@ type Places struct {
 	Windows []cdc.Window // one per tier
 	Sweep   offsets.Sweep
 	Archive offsets.Archive
-	Refill  *offsets.Refill // nil: nothing to refill
+	// Reconcile is the zero value before the first one.
+	Reconcile offsets.Sweep
+	Refill    *offsets.Refill // nil: nothing to refill
 	// First is what has to be committed before any stream starts (R5): a type's
 	// first cursors, or those that a change of the configuration asks for.
 	First []cdc.Cursor
@@ -78,6 +80,11 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 	if v := saved(archiveStream); v != nil {
 		if p.Archive, err = offsets.ParseArchive(v); err != nil {
 			return p, fmt.Errorf("cursor of %s archive: %w", object, err)
+		}
+	}
+	if v := saved(ReconcileStream); v != nil {
+		if p.Reconcile, err = offsets.ParseSweep(v); err != nil {
+			return p, fmt.Errorf("cursor of %s reconcile: %w", object, err)
 		}
 	}
 	if v := saved(refillStream); v != nil {

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,33 +14,48 @@ import (
 )
 
 // Sweep reads every live record of a type from the object store, in the order
-// of ids. Its pages are readings themselves. The tiers run beside it from the
-// start, so that a record that changes behind its back is not missed (R5).
+// of ids. Its pages are readings themselves, and what they lack is gone (R11).
+// The tiers run beside it from the start, so that a record that changes behind
+// its back is not missed (R5).
 type Sweep struct {
-	Object *Object
-	Stream string
-	Place  offsets.Sweep
+	Object   *Object
+	Stream   string
+	Priority hubspot.Priority
+	Place    offsets.Sweep
+	// Pause is the time between two pages.
+	Pause time.Duration
+
+	unordered bool // HubSpot's list is not in the order of ids: no gaps are looked for
 }
 
-// Run sweeps once, and ends when the sweep is done.
+// Run is the backfill: it sweeps once, and ends when the sweep is done.
 func (s *Sweep) Run(ctx context.Context) error {
 	return supervise(ctx, s.Object, s.Stream, func() time.Duration { return 0 }, s.pass)
 }
 
 func (s *Sweep) pass(ctx context.Context) error {
-	if s.Place.Done {
-		return errFinished
+	o := s.Object
+	if !s.Place.Done {
+		o.Metrics.snapshot(o.Type.Name, true)
+		defer o.Metrics.snapshot(o.Type.Name, false)
+		if err := s.sweep(ctx); err != nil {
+			return err
+		}
+		o.Log.Info("backfill done", "stream", s.Stream, "records", o.Lane.Live())
 	}
-	s.Object.Metrics.snapshot(s.Object.Type.Name, true)
-	defer s.Object.Metrics.snapshot(s.Object.Type.Name, false)
+	o.Status.BackfillDone(o.Type.Name)
+	close(o.swept)
+	return errFinished
+}
+
+// sweep goes through what is left of the ranges.
+func (s *Sweep) sweep(ctx context.Context) error {
 	for i := range s.Place.Ranges {
 		if err := s.sweepRange(ctx, i); err != nil {
 			return err
 		}
 	}
-	s.Object.Status.BackfillDone(s.Object.Type.Name)
-	s.Object.Log.Info("backfill done", "stream", s.Stream, "records", s.Object.Lane.Live())
-	return errFinished
+	return nil
 }
 
 // sweepPage is a page of the list, read.
@@ -56,12 +72,14 @@ func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 	pages := make(chan sweepPage)
 	g.Go(func() error {
 		defer close(pages)
-		after := s.Place.Ranges[i].After
+		after, last := s.Place.Ranges[i].After, s.Place.Ranges[i].ID
+		from, _ := hubspot.ParseID(last) // none before the first page
 		for {
-			page, err := s.fetch(ctx, after)
+			page, err := s.fetch(ctx, after, from)
 			if err != nil {
 				return err
 			}
+			from = max(from, page.last)
 			select {
 			case pages <- page:
 			case <-ctx.Done():
@@ -69,6 +87,9 @@ func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 			}
 			if after = page.after; after == "" {
 				return nil
+			}
+			if err := sleep(ctx, s.Pause); err != nil {
+				return err
 			}
 		}
 	})
@@ -105,9 +126,10 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 	return err
 }
 
-// fetch reads one page. Where the names of all properties make the address too
-// long for HubSpot, it lists ids and reads the records by batch.
-func (s *Sweep) fetch(ctx context.Context, after string) (sweepPage, error) {
+// fetch reads one page, of the ids above from. Where the names of all
+// properties make the address too long for HubSpot, it lists ids and reads the
+// records by batch.
+func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
 	slots := o.Lane.Slots()
 	whole := hubspot.ListFits(slots)
@@ -116,25 +138,57 @@ func (s *Sweep) fetch(ctx context.Context, after string) (sweepPage, error) {
 		asked = nil
 	}
 	var sent lookup
-	list, err := o.Client.List(ctx, o.call(hubspot.Backfill, &sent), o.Type.Path, asked, after, false, 0)
+	list, err := o.Client.List(ctx, o.call(s.Priority, &sent), o.Type.Path, asked, after, false, 0)
 	if err != nil {
 		return sweepPage{}, fmt.Errorf("list after %q: %w", after, err)
 	}
 	page := sweepPage{after: list.After, date: list.Date}
-	var ids []hubspot.ID
+	ids := make([]hubspot.ID, len(list.Records))
 	for i := range list.Records {
 		r := &list.Records[i]
+		ids[i] = r.ID
 		page.last = max(page.last, r.ID)
 		if whole {
 			page.readings = append(page.readings, o.reading(&sent, cdc.IsLive, r, list.Date))
-		} else {
-			ids = append(ids, r.ID)
 		}
 	}
-	if !whole {
-		page.readings, err = o.read(ctx, hubspot.Backfill, ids)
-		return page, err
+	if whole {
+		page.readings, err = o.withLosers(ctx, page.readings)
+	} else {
+		page.readings, err = o.read(ctx, s.Priority, ids)
 	}
-	page.readings, err = o.withLosers(ctx, page.readings)
+	if err != nil {
+		return sweepPage{}, err
+	}
+	gone, err := s.gaps(ctx, from, &page, ids, sent.stamp)
+	page.readings = append(page.readings, gone...)
 	return page, err
+}
+
+// gaps confirms what is published as live and stands in none of the places that
+// the page covers: from the last id of the page before to its own last one, or
+// to the end (R11).
+func (s *Sweep) gaps(ctx context.Context, from hubspot.ID, page *sweepPage, ids []hubspot.ID, stamp uint64) ([]cdc.Reading, error) {
+	o := s.Object
+	if !slices.IsSorted(ids) || len(ids) > 0 && ids[0] <= from {
+		if !s.unordered {
+			o.Log.Warn("HubSpot's list is not in the order of ids; it is not used to find deletes", "stream", s.Stream)
+		}
+		s.unordered = true
+	}
+	if s.unordered {
+		return nil, nil
+	}
+	upTo := page.last
+	if page.after == "" {
+		upTo = 0
+	}
+	if upTo == 0 && page.after != "" {
+		return nil, nil // an empty page in the middle covers nothing
+	}
+	lacking, err := o.Lane.Lacking(ctx, from, upTo, ids, stamp)
+	if err != nil {
+		return nil, err
+	}
+	return o.confirm(ctx, lacking)
 }

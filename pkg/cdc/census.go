@@ -1,0 +1,146 @@
+package cdc
+
+import (
+	"context"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// recent are the keys that were decided lately, with the Date of the answer
+// that decided: what the index need not show yet (R12).
+type recent struct{ keys []decidedKey }
+
+type decidedKey struct {
+	id hubspot.ID
+	at hubspot.Millis
+}
+
+// RecentFor is how long a decision counts as recent at most.
+const RecentFor = 10 * time.Minute
+
+// note adds the keys of a page that was committed, and forgets those from
+// longer than RecentFor ago.
+func (r *recent) note(changes []Change, at hubspot.Millis) {
+	old := sort.Search(len(r.keys), func(i int) bool { return r.keys[i].at > at.Add(-RecentFor) })
+	r.keys = slices.Delete(r.keys, 0, old)
+	if n := len(r.keys); n > 0 { // in order, whatever pages came late
+		at = max(at, r.keys[n-1].at)
+	}
+	for i := range changes {
+		if changes[i].Event != nil {
+			r.keys = append(r.keys, decidedKey{changes[i].ID, at})
+		}
+	}
+}
+
+// since gives the distinct keys decided after a time, of a range of ids.
+func (r *recent) since(at hubspot.Millis, in Range) map[hubspot.ID]bool {
+	out := map[hubspot.ID]bool{}
+	for i := len(r.keys) - 1; i >= 0 && r.keys[i].at > at; i-- {
+		if in.Contains(r.keys[i].id) {
+			out[r.keys[i].id] = true
+		}
+	}
+	return out
+}
+
+// Range is the ids above After, up to and with UpTo; UpTo 0 has no end.
+type Range struct{ After, UpTo hubspot.ID }
+
+// Contains says whether an id is in the range.
+func (r Range) Contains(id hubspot.ID) bool { return id > r.After && (r.UpTo == 0 || id <= r.UpTo) }
+
+// Count is how many records of a range are published as live: those decided
+// longer ago, which the index must show, and how many keys were decided
+// lately, live or not, of which it may show any part.
+type Count struct{ Certain, Recent int }
+
+// Count counts a range; lately is after the given time of HubSpot's (R12).
+func (l *Lane) Count(ctx context.Context, in Range, since hubspot.Millis) (Count, error) {
+	if err := l.take(ctx); err != nil {
+		return Count{}, err
+	}
+	defer l.release()
+	upTo := l.table.live.Len()
+	if in.UpTo != 0 {
+		upTo = l.table.rank(in.UpTo)
+	}
+	c := Count{Certain: upTo - l.table.rank(in.After)}
+	for id := range l.decided.since(since, in) {
+		c.Recent++
+		if l.table.rows[id].Live {
+			c.Certain--
+		}
+	}
+	return c, nil
+}
+
+// Middle gives a live id that halves a range, so that both halves hold about
+// as many live records; ok is false where there are fewer than two.
+func (l *Lane) Middle(ctx context.Context, in Range) (id hubspot.ID, ok bool, err error) {
+	if err := l.take(ctx); err != nil {
+		return 0, false, err
+	}
+	defer l.release()
+	from, to := l.table.rank(in.After), l.table.live.Len()
+	if in.UpTo != 0 {
+		to = l.table.rank(in.UpTo)
+	}
+	if to-from < 2 {
+		return 0, false, nil
+	}
+	id, ok = l.table.live.GetAt(from + (to-from)/2 - 1)
+	return id, ok, nil
+}
+
+// Part gives the n-th range of about size live records, counted round and
+// round from the lowest id, so that the ranges of all n cover every id.
+func (l *Lane) Part(ctx context.Context, n, size int) (Range, error) {
+	if err := l.take(ctx); err != nil {
+		return Range{}, err
+	}
+	defer l.release()
+	parts := max(1, l.table.live.Len()/size)
+	n %= parts
+	var r Range
+	if n > 0 {
+		r.After, _ = l.table.live.GetAt(n*size - 1)
+	}
+	if n < parts-1 {
+		r.UpTo, _ = l.table.live.GetAt((n+1)*size - 1)
+	}
+	return r, nil
+}
+
+// Compare holds the ids that the index shows of a range against the table:
+// live ids that it lacks, and ids that it has and that are not live. Keys
+// decided lately are left out of both.
+func (l *Lane) Compare(ctx context.Context, in Range, shown []hubspot.ID, since hubspot.Millis) (lacking, extra []hubspot.ID, err error) {
+	if err := l.take(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer l.release()
+	lately := l.decided.since(since, in)
+	for _, id := range l.table.lacking(in.After, in.UpTo, shown, l.counter.Load()) {
+		if !lately[id] {
+			lacking = append(lacking, id)
+		}
+	}
+	for _, id := range shown {
+		if !l.table.rows[id].Live && !lately[id] {
+			extra = append(extra, id)
+		}
+	}
+	return lacking, extra, nil
+}
+
+// rank is the number of live ids up to and with id.
+func (t *Table) rank(id hubspot.ID) int {
+	return sort.Search(t.live.Len(), func(i int) bool {
+		at, _ := t.live.GetAt(i)
+		return at > id
+	})
+}

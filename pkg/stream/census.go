@@ -1,0 +1,266 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Census compares how many records the search index has with how many are
+// published as live: of the whole type, and of one range of ids in turn. Where
+// they differ it halves, down to a range that one page of ids shows (R12). It
+// finds deletes of any kind and missed creates, for one search a type and
+// round while nothing is wrong.
+type Census struct {
+	Object   *Object
+	Interval time.Duration
+	// Recent is how long the index may be behind what is published.
+	Recent time.Duration
+	// Recheck is how long an id whose confirm contradicted the index is left out.
+	Recheck time.Duration
+
+	round    int
+	rotating cdc.Range
+	standing map[cdc.Range]int // in how many rounds on end a range differed
+	disputed map[hubspot.ID]disputed
+}
+
+// disputed is an id about which index and object store do not agree.
+type disputed struct {
+	since time.Time
+	shown bool // the index has it
+}
+
+const (
+	censusStream = "census"
+	// censusPart is about how many records the rotating range has.
+	censusPart = 10_000
+	// censusLeaf is how many rows one page of a search shows.
+	censusLeaf = 200
+	// censusLeaves is how many ranges of that size may differ in one round
+	// before reading everything again is cheaper.
+	censusLeaves = 20
+	// censusDoubt is in how many rounds a difference has to stand that what was
+	// published lately can explain; of others two are enough.
+	censusDoubt = 10
+)
+
+// Run counts again and again, once the type's backfill is done.
+func (c *Census) Run(ctx context.Context) error {
+	if err := c.Object.backfilled(ctx); err != nil {
+		return err
+	}
+	c.standing, c.disputed = map[cdc.Range]int{}, map[hubspot.ID]disputed{}
+	return supervise(ctx, c.Object, censusStream, func() time.Duration { return c.Interval }, c.pass)
+}
+
+func (c *Census) pass(ctx context.Context) error {
+	o := c.Object
+	began := o.Client.Now()
+	if err := c.forget(ctx); err != nil {
+		return err
+	}
+	if c.standing[c.rotating] == 0 { // one that differs is looked at again
+		delete(c.standing, c.rotating)
+		part, err := o.Lane.Part(ctx, c.round, censusPart)
+		if err != nil {
+			return err
+		}
+		c.rotating = part
+		c.round++
+	}
+	whole := cdc.Range{}
+	ranges := []cdc.Range{whole}
+	if c.rotating != whole {
+		ranges = append(ranges, c.rotating)
+	}
+	leaves := 0
+	for _, in := range ranges {
+		stands, err := c.stands(ctx, in)
+		if err != nil {
+			return err
+		}
+		if !stands {
+			continue
+		}
+		c.standing[in] = 0
+		if err := c.halve(ctx, in, &leaves); err != nil {
+			return err
+		}
+	}
+	if leaves > censusLeaves {
+		o.Log.Warn("the index differs in many places; everything is read again", "stream", censusStream)
+		o.askReconcile()
+	}
+	o.Metrics.disputed.WithLabelValues(o.Type.Name).Set(float64(len(c.disputed)))
+	o.Status.Started(o.Type.Name, censusStream)
+	o.Status.Reached(o.Type.Name, censusStream, began)
+	return nil
+}
+
+// forget drops the disputed ids that are to be looked at again, and those that
+// were settled by others meanwhile.
+func (c *Census) forget(ctx context.Context) error {
+	ids := slices.Collect(maps.Keys(c.disputed))
+	live, err := c.Object.Lane.LiveAmong(ctx, ids)
+	if err != nil {
+		return err
+	}
+	isLive := map[hubspot.ID]bool{}
+	for _, id := range live {
+		isLive[id] = true
+	}
+	maps.DeleteFunc(c.disputed, func(id hubspot.ID, d disputed) bool {
+		return time.Since(d.since) >= c.Recheck || d.shown == isLive[id]
+	})
+	return nil
+}
+
+// stands counts a range and says whether it has differed for long enough.
+func (c *Census) stands(ctx context.Context, in cdc.Range) (bool, error) {
+	count, err := c.count(ctx, in)
+	switch {
+	case err != nil:
+		return false, err
+	case count.exact():
+		c.standing[in] = 0
+		return false, nil
+	case count.hidden():
+		return false, nil
+	}
+	c.standing[in]++
+	if count.explained() {
+		return c.standing[in] >= censusDoubt, nil
+	}
+	return c.standing[in] >= 2, nil
+}
+
+// counted is a range as the index and as the table have it, disputed ids
+// counted as the index has them.
+type counted struct {
+	index int
+	ours  cdc.Count
+}
+
+// exact says that nothing differs, and that nothing lately decided can hide it.
+func (c counted) exact() bool { return c.ours.Recent == 0 && c.index == c.ours.Certain }
+
+// explained says that what was decided lately can make the difference.
+func (c counted) explained() bool {
+	return c.index >= c.ours.Certain && c.index <= c.ours.Certain+c.ours.Recent
+}
+
+// hidden says that so much was decided lately that a range shows nothing; the
+// smaller ones, and the reconcile, have to.
+func (c counted) hidden() bool { return c.explained() && c.ours.Recent > censusLeaves }
+
+func (c *Census) count(ctx context.Context, in cdc.Range) (counted, error) {
+	o := c.Object
+	page, err := o.Client.Search(ctx, hubspot.Call{Priority: hubspot.Census}, c.query(in, 1))
+	if err != nil {
+		return counted{}, fmt.Errorf("count by search: %w", err)
+	}
+	ours, err := o.Lane.Count(ctx, in, page.Date.Add(-c.Recent))
+	if err != nil {
+		return counted{}, err
+	}
+	out := counted{page.Total, ours}
+	for id, d := range c.disputed {
+		switch {
+		case !in.Contains(id):
+		case d.shown:
+			out.ours.Certain++
+		default:
+			out.ours.Certain--
+		}
+	}
+	return out, nil
+}
+
+func (c *Census) query(in cdc.Range, limit int) hubspot.SearchQuery {
+	t := c.Object.Type
+	return hubspot.SearchQuery{
+		Object: t.Path, ModifiedProperty: t.ModifiedProperty, Limit: limit,
+		After: in.After, Started: in.After != 0, UpTo: in.UpTo,
+	}
+}
+
+// halve follows a difference down to leaves.
+func (c *Census) halve(ctx context.Context, in cdc.Range, leaves *int) error {
+	if *leaves > censusLeaves {
+		return nil
+	}
+	count, err := c.count(ctx, in)
+	if err != nil || count.exact() || count.hidden() {
+		return err
+	}
+	middle, ok, err := c.Object.Lane.Middle(ctx, in)
+	if err != nil {
+		return err
+	}
+	if max(count.index, count.ours.Certain+count.ours.Recent) <= censusLeaf || !ok {
+		*leaves++
+		return c.leaf(ctx, in)
+	}
+	if err := c.halve(ctx, cdc.Range{After: in.After, UpTo: middle}, leaves); err != nil {
+		return err
+	}
+	return c.halve(ctx, cdc.Range{After: middle, UpTo: in.UpTo}, leaves)
+}
+
+// leaf reads what one range's ids tell, from the object store.
+func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
+	o := c.Object
+	page, err := o.Client.Search(ctx, hubspot.Call{Priority: hubspot.Census}, c.query(in, censusLeaf))
+	if err != nil {
+		return fmt.Errorf("read a range by search: %w", err)
+	}
+	shown := make([]hubspot.ID, len(page.Rows))
+	for i, row := range page.Rows {
+		shown[i] = row.ID
+	}
+	if _, ok := ascending(page.Rows, in.After, in.After != 0); !ok {
+		return errUnordered
+	}
+	if page.More { // ids that the table lacks: what is shown reaches only so far
+		in.UpTo = shown[len(shown)-1]
+	}
+	lacking, extra, err := o.Lane.Compare(ctx, in, shown, page.Date.Add(-c.Recent))
+	if err != nil {
+		return err
+	}
+	readings, err := o.confirm(ctx, lacking)
+	if err != nil {
+		return err
+	}
+	more, err := o.read(ctx, hubspot.Confirm, extra)
+	if err != nil {
+		return err
+	}
+	if err := o.publish(ctx, cdc.Page{Stream: censusStream, Readings: append(readings, more...)}); err != nil {
+		return err
+	}
+	// What the object store contradicts is left out for a while.
+	still, err := o.Lane.LiveAmong(ctx, lacking)
+	if err != nil {
+		return err
+	}
+	for _, id := range still {
+		c.disputed[id] = disputed{since: time.Now()}
+	}
+	live, err := o.Lane.LiveAmong(ctx, extra)
+	if err != nil {
+		return err
+	}
+	for _, id := range extra {
+		if !slices.Contains(live, id) {
+			c.disputed[id] = disputed{since: time.Now(), shown: true}
+		}
+	}
+	return nil
+}

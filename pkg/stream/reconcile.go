@@ -1,0 +1,80 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Reconcile is the backfill's sweep again and again, spread over its interval:
+// it finds what moves no modified time (calculated properties, restores), and
+// what every other finder missed (R11).
+type Reconcile struct {
+	Object   *Object
+	Place    offsets.Sweep
+	Interval time.Duration
+	// Since is when the backfill ended; zero if it still runs.
+	Since hubspot.Millis
+}
+
+// ReconcileStream is its stream.
+const ReconcileStream = "reconcile"
+
+const (
+	// listPage is how many records a page of the list holds.
+	listPage = 100
+	// longestPause is the most that lies between two pages: a small type is
+	// not spread over a day.
+	longestPause = 10 * time.Second
+)
+
+// Run sweeps whenever a sweep is due, once the backfill is done.
+func (r *Reconcile) Run(ctx context.Context) error {
+	if err := r.Object.backfilled(ctx); err != nil {
+		return err
+	}
+	if len(r.Place.Ranges) == 0 { // never before: the backfill counts as one
+		if r.Since == 0 {
+			r.Since = r.Object.Client.Now()
+		}
+		r.Place = offsets.Sweep{Started: r.Since, Done: true}
+	}
+	return supervise(ctx, r.Object, ReconcileStream, func() time.Duration { return 0 }, r.pass)
+}
+
+func (r *Reconcile) pass(ctx context.Context) error {
+	o := r.Object
+	if r.Place.Done {
+		if err := r.due(ctx); err != nil {
+			return err
+		}
+		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: o.Client.Now()}
+	}
+	pages := time.Duration(o.Lane.Live()/listPage + 1)
+	s := Sweep{
+		Object: o, Stream: ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
+		Pause: min(r.Interval*8/10/pages, longestPause),
+	}
+	err := s.sweep(ctx)
+	r.Place = s.Place
+	if err == nil {
+		o.Status.Reached(o.Type.Name, ReconcileStream, r.Place.Started)
+	}
+	return err
+}
+
+// due waits for the next sweep: an interval after the last one began, or when
+// the census asks for it.
+func (r *Reconcile) due(ctx context.Context) error {
+	wait := r.Place.Started.Add(r.Interval) - r.Object.Client.Now()
+	t := time.NewTimer(time.Duration(wait) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Object.anew:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
