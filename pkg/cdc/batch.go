@@ -77,8 +77,11 @@ type Cursor struct {
 // Batch is what one publish asks to be committed: all of it in one Kafka
 // transaction, or nothing.
 type Batch struct {
-	Object  string
+	Object  string // the pair's name, where it is one
 	Changes []Change
+	// Pair and Links are set instead of Changes by a pair's lane.
+	Pair    Pair
+	Links   []LinkChange
 	Cursors []Cursor
 	// Set is the object's property set, as it is to stand in the state topic
 	// from this transaction on; nil leaves it as it is (R13).

@@ -43,7 +43,7 @@ type Lane struct {
 	object    string
 	committer Committer
 	rules     rules
-	turn      chan struct{}
+	turn
 	table     *Table
 	absences  absences
 	decided   recent
@@ -62,7 +62,7 @@ func NewLane(cfg LaneConfig) *Lane {
 			content: cfg.Content, slots: cfg.Slots,
 			started: cfg.Started, skipUnchanged: cfg.SkipUnchanged, patience: cfg.Patience,
 		},
-		turn:  make(chan struct{}, 1),
+		turn:  newTurn(),
 		table: NewTable(cfg.Rows),
 	}
 	l.live.Store(int64(l.table.live.Len()))
@@ -107,6 +107,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	l.apply(b.Changes, p.Readings)
 	l.absences.apply(&d, p.Readings, &l.rules.patience)
 	l.older.Add(int64(d.older))
+	d.left.Committed = d.changes
 	return d.left, nil
 }
 
@@ -209,16 +210,3 @@ func (l *Lane) Unskipped(ctx context.Context, rows []hubspot.SearchRow, start hu
 	}
 	return out, nil
 }
-
-// take waits for the lane's turn. A channel and not a mutex: a caller can give
-// up, and a test's clock does not stop.
-func (l *Lane) take(ctx context.Context) error {
-	select {
-	case l.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (l *Lane) release() { <-l.turn }

@@ -69,9 +69,11 @@ const (
 	Older
 	// Generation: the reading was asked with another property set (R13).
 	Generation
+	// Paged: a set of links that took several calls lacks some (R14).
+	Paged
 )
 
-func (c Cause) String() string { return [...]string{"stale", "older", "generation"}[c] }
+func (c Cause) String() string { return [...]string{"stale", "older", "generation", "paged"}[c] }
 
 // Again is an id that is to be read once more before its page is finished.
 type Again struct {
@@ -93,6 +95,9 @@ type Later struct {
 type Left struct {
 	Again []Again
 	Later []Later
+	// Committed are the changes that were published: their records' links may
+	// have changed too (R14).
+	Committed []Change
 }
 
 // OlderWait is how long to wait before the read that Cause Older asks for, so

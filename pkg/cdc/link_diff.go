@@ -1,0 +1,103 @@
+package cdc
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// LinkChange is a link's new row and its event. The committer sets Row.Seq.
+type LinkChange struct {
+	Key      LinkKey
+	Row      LinkRow
+	Label    string // "" on a delete, and where HubSpot has none
+	Op       Op
+	Reason   Reason
+	SourceMs hubspot.Millis
+	Stream   string
+}
+
+type linkDecision struct {
+	changes []LinkChange
+	again   []LinkAgain
+}
+
+// diff compares the sets that were read with what is published (R1, R14). It
+// changes nothing. A set that is equal is dropped; one that differs counts
+// only if it was sent after the record's links last changed.
+func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDecision {
+	var d linkDecision
+	here := map[hubspot.ID]bool{} // records decided in this page
+	for i := range p.Readings {
+		rd := &p.Readings[i]
+		changes, lacked := t.compare(rd, swept)
+		if len(changes)+len(lacked) == 0 {
+			continue
+		}
+		if here[rd.From] || decided.stale(rd.From, rd.Stamp) {
+			d.again = append(d.again, LinkAgain{From: rd.From, Cause: Stale})
+			continue
+		}
+		if len(lacked) > 0 {
+			d.again = append(d.again, LinkAgain{rd.From, Paged, lacked})
+		}
+		for j := range changes {
+			changes[j].Stream, changes[j].SourceMs = p.Stream, rd.Date
+		}
+		here[rd.From] = true
+		d.changes = append(d.changes, changes...)
+	}
+	return d
+}
+
+// compare walks through both sets, which are in one order. lacked are the
+// published links that a set of several calls does not have, and that a second
+// reading must lack too before they are deleted.
+func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, lacked []LinkKey) {
+	left := rd.Links
+	found := func(l *hubspot.Link, old face, known bool) {
+		c := LinkChange{
+			Key: LinkKey{rd.From, l.To, l.Category, l.TypeID},
+			Row: LinkRow{Live: true, Label: LabelHash(l.Label)}, Label: l.Label,
+		}
+		switch {
+		case known && old.reason != NoReason:
+			c.Op, c.Reason = Create, Restored
+		case known && old.label == c.Row.Label:
+			return
+		case known:
+			c.Op = Update
+		case swept:
+			c.Op = Create
+		default:
+			c.Op = Read
+		}
+		changes = append(changes, c)
+	}
+	for key, old := range t.of(rd.From) {
+		for len(left) > 0 && compareLink(&left[0], &key) < 0 {
+			found(&left[0], face{}, false)
+			left = left[1:]
+		}
+		switch {
+		case len(left) > 0 && compareLink(&left[0], &key) == 0:
+			found(&left[0], old, true)
+			left = left[1:]
+		case old.reason != NoReason: // it is published as deleted
+		case rd.Calls > 1 && !slices.Contains(rd.Lacked, key):
+			lacked = append(lacked, key)
+		default:
+			changes = append(changes, LinkChange{Key: key, Op: Delete})
+		}
+	}
+	for i := range left {
+		found(&left[i], face{}, false)
+	}
+	return changes, lacked
+}
+
+func compareLink(l *hubspot.Link, k *LinkKey) int {
+	return cmp.Or(cmp.Compare(l.To, k.To), strings.Compare(l.Category, k.Category), cmp.Compare(l.TypeID, k.TypeID))
+}

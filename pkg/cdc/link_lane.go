@@ -1,0 +1,233 @@
+package cdc
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// LinkReading is one answer of HubSpot about all the links that a record has
+// in a pair (R1, R14): the complete set, and never a part of it.
+type LinkReading struct {
+	From hubspot.ID
+	// Links is sorted by To, Category and TypeID, each once.
+	Links []hubspot.Link
+	// Stamp is LinkLane.Now at the moment the request's last attempt was sent;
+	// of a set that took several calls, the first of them.
+	Stamp uint64
+	// Date is HubSpot's Date of the (last) answer.
+	Date hubspot.Millis
+	// Calls is how many calls the set took. While they were made one after the
+	// other a link may have moved from a page not read yet to one read already.
+	Calls int
+	// Lacked are the published links that the reading before lacked too: what
+	// LinkAgain gave.
+	Lacked []LinkKey
+}
+
+// LinkPage is the unit of work of a pair, as Page is of an object type.
+type LinkPage struct {
+	Stream   string
+	Readings []LinkReading
+	// Cursors move in the publish that leaves no record to be read again (R6).
+	Cursors []Cursor
+	Sync    bool
+	// Swept says that with this page the pair's first sweep has ended: links
+	// that are found from now on are new, and no snapshot.
+	Swept bool
+}
+
+// LinkAgain is a record whose links are to be read once more.
+type LinkAgain struct {
+	From  hubspot.ID
+	Cause Cause
+	// Lacked goes into the next reading (Cause Paged).
+	Lacked []LinkKey
+}
+
+// LinkLaneConfig says what a link lane is for.
+type LinkLaneConfig struct {
+	Pair Pair
+	// Table is what previous runs published.
+	Table *LinkTable
+	// From and To are the lanes of the two types; To is nil where that type is
+	// not synced.
+	From, To *Lane
+	// Swept says that the pair's first sweep has ended.
+	Swept     bool
+	Committer Committer
+}
+
+// LinkLane is the one writer of a pair's topic.
+type LinkLane struct {
+	pair      Pair
+	from, to  *Lane
+	committer Committer
+	turn
+	table     *LinkTable
+	decided   decidedSets
+	swept     bool
+	counter   atomic.Uint64
+	live      atomic.Int64
+}
+
+// NewLinkLane starts a lane with what is published.
+func NewLinkLane(cfg LinkLaneConfig) *LinkLane {
+	l := &LinkLane{
+		pair: cfg.Pair, from: cfg.From, to: cfg.To, committer: cfg.Committer,
+		turn: newTurn(), table: cfg.Table, swept: cfg.Swept,
+	}
+	if l.table == nil {
+		l.table = NewLinkTable()
+	}
+	l.live.Store(int64(l.table.Live()))
+	return l
+}
+
+// Pair is what the lane publishes.
+func (l *LinkLane) Pair() Pair { return l.pair }
+
+// Now is the stamp of a reading whose request is sent now (R1).
+func (l *LinkLane) Now() uint64 { return l.counter.Load() }
+
+// Live is the number of links published.
+func (l *LinkLane) Live() int { return int(l.live.Load()) }
+
+// Publish decides a page, has it committed and then takes it over; see
+// Lane.Publish. It returns the records whose sets must be read again.
+func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+
+	d := l.table.diff(&p, &l.decided, l.swept)
+	if err := l.explain(ctx, d.changes); err != nil {
+		return nil, err
+	}
+	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes, Sync: p.Sync}
+	if len(d.again) == 0 {
+		b.Cursors = p.Cursors
+	}
+	if len(b.Links) > 0 || len(b.Cursors) > 0 {
+		if err := l.committer.Commit(ctx, &b); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.again) == 0 && p.Swept {
+		l.swept = true
+	}
+	if len(d.changes) > 0 {
+		now := l.counter.Add(1)
+		for i := range d.changes {
+			c := &d.changes[i]
+			l.table.Put(c.Key, c.Row)
+			l.decided.note(c.Key.From, now)
+		}
+		l.live.Store(int64(l.table.Live()))
+	}
+	return d.again, nil
+}
+
+// explain gives the deletes of links their reason: that of a record's delete
+// when one was published before, else HubSpot has removed the link itself.
+func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
+	var from, to []hubspot.ID
+	for i := range changes {
+		if changes[i].Op == Delete {
+			from, to = append(from, changes[i].Key.From), append(to, changes[i].Key.To)
+		}
+	}
+	if len(from) == 0 {
+		return nil
+	}
+	gone, err := l.from.reasons(ctx, from)
+	if err != nil {
+		return err
+	}
+	goneTo, err := l.to.reasons(ctx, to)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		c := &changes[i]
+		if c.Op != Delete {
+			continue
+		}
+		c.Row.Reason = Removed
+		if r, ok := goneTo[c.Key.To]; ok {
+			c.Row.Reason = r
+		}
+		if r, ok := gone[c.Key.From]; ok {
+			c.Row.Reason = r
+		}
+		c.Reason = c.Row.Reason
+	}
+	return nil
+}
+
+// Next gives up to n records above after whose links a sweep asks for, in
+// order: the live ones, and those that still have links (R14).
+func (l *LinkLane) Next(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {
+	live, err := l.from.liveAfter(ctx, after, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	out := make([]hubspot.ID, 0, n)
+	for id := range l.table.linking(after) {
+		for len(live) > 0 && live[0] < id {
+			out, live = append(out, live[0]), live[1:]
+		}
+		if len(live) > 0 && live[0] == id {
+			live = live[1:]
+		}
+		if out = append(out, id); len(out) >= n {
+			return out[:n], nil
+		}
+	}
+	out = append(out, live...)
+	return out[:min(n, len(out))], nil
+}
+
+// Holders gives the records that hold, or once held, a link to any of the
+// others: those to be read when the others changed (R14).
+func (l *LinkLane) Holders(ctx context.Context, of []hubspot.ID) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	var out []hubspot.ID
+	for _, id := range of {
+		for from := range l.table.holders(id) {
+			out = append(out, from)
+		}
+	}
+	return out, nil
+}
+
+// decidedSets is the lane's counter when a record's links last changed (R1).
+// It is not stored, and it is not kept for ever: a reading from before the
+// floor that differs is taken for stale, whatever record it is about.
+type decidedSets struct {
+	at    map[hubspot.ID]uint64
+	floor uint64
+}
+
+// decidedKept is how many records' counters are kept at most.
+const decidedKept = 1 << 16
+
+func (d *decidedSets) stale(from hubspot.ID, stamp uint64) bool {
+	return stamp < max(d.floor, d.at[from])
+}
+
+func (d *decidedSets) note(from hubspot.ID, counter uint64) {
+	if d.at == nil || len(d.at) >= decidedKept && d.at[from] == 0 {
+		d.at, d.floor = map[hubspot.ID]uint64{}, max(d.floor, counter)
+	}
+	d.at[from] = counter
+}
