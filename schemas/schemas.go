@@ -22,3 +22,8 @@ var Source []byte
 //
 //go:embed object.avsc
 var Object []byte
+
+// Association is the Value of a link between two objects.
+//
+//go:embed association.avsc
+var Association []byte

@@ -44,13 +44,13 @@ type Lane struct {
 	committer Committer
 	rules     rules
 	turn
-	table     *Table
-	absences  absences
-	decided   recent
-	recent    []hubspot.ID // live in one of the last readings, newest last
-	counter   atomic.Uint64
-	live      atomic.Int64
-	older     atomic.Int64
+	table    *Table
+	absences absences
+	decided  recent
+	recent   []hubspot.ID // live in one of the last readings, newest last
+	counter  atomic.Uint64
+	live     atomic.Int64
+	older    atomic.Int64
 }
 
 // NewLane starts a lane with what is published.

@@ -65,11 +65,11 @@ type LinkLane struct {
 	from, to  *Lane
 	committer Committer
 	turn
-	table     *LinkTable
-	decided   decidedSets
-	swept     bool
-	counter   atomic.Uint64
-	live      atomic.Int64
+	table   *LinkTable
+	decided decidedSets
+	swept   bool
+	counter atomic.Uint64
+	live    atomic.Int64
 }
 
 // NewLinkLane starts a lane with what is published.

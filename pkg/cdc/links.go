@@ -65,9 +65,11 @@ type backLink struct{ to, from packedID }
 // packedID is an id that needs no alignment of eight bytes.
 type packedID [2]uint32
 
-func pack(id hubspot.ID) packedID     { return packedID{uint32(id >> 32), uint32(id)} }
-func (p packedID) id() hubspot.ID     { return hubspot.ID(p[0])<<32 | hubspot.ID(p[1]) }
-func (p packedID) cmp(q packedID) int { return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1])) }
+func pack(id hubspot.ID) packedID { return packedID{uint32(id >> 32), uint32(id)} }
+func (p packedID) id() hubspot.ID { return hubspot.ID(p[0])<<32 | hubspot.ID(p[1]) }
+func (p packedID) cmp(q packedID) int {
+	return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1]))
+}
 
 type face struct {
 	category string

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-
-	"github.com/hamba/avro/v2"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -56,9 +53,9 @@ const connectorName = "hubspot"
 // slower, and takes two versions of a schema for the same one (KAFKA.md F and
 // H).
 type Encoder struct {
+	writer
 	schema []byte
 	fields []fieldEncoder
-	w      *avro.Writer
 
 	unparsed []int  // slots of the event in hand whose raw text is to travel
 	raw      []byte // the JSON of unparsed
@@ -97,12 +94,7 @@ func Compile(topic string, s *Set) (*Encoder, error) {
 	for rank, i := range byName {
 		fields[i].rank = rank
 	}
-	api := avro.Config{}.Freeze() // of its own: see Encoder
-	return &Encoder{
-		schema: text,
-		fields: fields,
-		w:      avro.NewWriter(nil, 4096, avro.WithWriterConfig(api)),
-	}, nil
+	return &Encoder{writer: newWriter(), schema: text, fields: fields}, nil
 }
 
 // Schema gives the schema that e writes, as it is to be registered.
@@ -139,10 +131,6 @@ func (e *Encoder) Append(dst []byte, ev *Event) (out []byte, unparsed int) {
 	return append(dst, e.w.Buffer()...), unparsed
 }
 
-// null and present choose the branch of a union, which is always ["null", T].
-func (e *Encoder) null()    { e.w.WriteLong(0) }
-func (e *Encoder) present() { e.w.WriteLong(1) }
-
 // key writes a Value that holds the key and nothing else.
 func (e *Encoder) key(id hubspot.ID) {
 	e.present()
@@ -167,23 +155,6 @@ func (e *Encoder) value(ev *Event) (unparsed int) {
 	e.w.WriteBool(r.Archived)
 	e.rawTexts(r.Values)
 	return len(e.unparsed)
-}
-
-func (e *Encoder) id(id hubspot.ID) {
-	var buf [20]byte
-	e.present()
-	e.w.WriteBytes(strconv.AppendUint(buf[:0], uint64(id), 10))
-}
-
-// millis writes a point in time that may be unknown. One outside the years
-// that readers know is as good as unknown.
-func (e *Encoder) millis(m hubspot.Millis) {
-	if m == 0 || !inYears(int64(m)) {
-		e.null()
-		return
-	}
-	e.present()
-	e.w.WriteLong(int64(m))
 }
 
 // properties writes the record Properties and collects in e.unparsed the
@@ -270,38 +241,4 @@ func (e *Encoder) rawTexts(values [][]byte) {
 	e.raw = append(e.raw, '}')
 	e.present()
 	e.w.WriteBytes(e.raw)
-}
-
-// source writes the record Source, in the order of schemas/source.avsc.
-func (e *Encoder) source(s *Source) {
-	e.w.WriteString(s.Version)
-	e.w.WriteString(connectorName)
-	e.w.WriteString(s.Name)
-	e.w.WriteLong(int64(s.TsMs))
-	e.w.WriteString(s.Snapshot)
-	e.w.WriteString(s.DB)
-	e.w.WriteString(s.Table)
-	e.w.WriteString(s.Stream)
-	e.w.WriteLong(s.Seq)
-	e.optional(s.Reason)
-	e.optional(s.MergedInto)
-	if len(s.Omitted) == 0 {
-		e.null()
-		return
-	}
-	e.present()
-	e.w.WriteLong(int64(len(s.Omitted))) // one block of items, then the end
-	for _, name := range s.Omitted {
-		e.w.WriteString(name)
-	}
-	e.w.WriteLong(0)
-}
-
-func (e *Encoder) optional(text string) {
-	if text == "" {
-		e.null()
-		return
-	}
-	e.present()
-	e.w.WriteString(text)
 }

@@ -35,6 +35,11 @@ func EnvelopeSchema(topic string, s *Set) []byte {
 	value.field("properties").Type = nullable(toJSON(avroRecord{
 		Type: "record", Name: "Properties", Fields: properties,
 	}))
+	return envelope(topic, value)
+}
+
+// envelope puts a value into Debezium's envelope.
+func envelope(topic string, value avroRecord) []byte {
 	envelope := parseRecord(schemas.Envelope)
 	envelope.Namespace = Namespace(topic)
 	envelope.field("before").Type = nullable(toJSON(value)) // after refers to it by name

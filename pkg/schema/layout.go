@@ -113,17 +113,21 @@ func checkLayout(schema avro.Schema, topic string, s *Set) error {
 	for i, f := range s.Fields {
 		properties[i] = f.Name + " ?" + typeLayout[f.Type] + " = null"
 	}
+	return checkRecords(schema, topic, []recordLayout{
+		{"Envelope", envelopeLayout}, {"Value", valueLayout}, {"Source", sourceLayout}, {"Properties", properties},
+	})
+}
+
+// recordLayout is a record's name and its fields.
+type recordLayout struct {
+	name string
+	want []string
+}
+
+func checkRecords(schema avro.Schema, topic string, records []recordLayout) error {
 	namespace := Namespace(topic) + "."
 	got := layouts(schema)
-	for _, record := range []struct {
-		name string
-		want []string
-	}{
-		{"Envelope", envelopeLayout},
-		{"Value", valueLayout},
-		{"Source", sourceLayout},
-		{"Properties", properties},
-	} {
+	for _, record := range records {
 		lines := slices.Clone(got[namespace+record.name])
 		for i := range lines {
 			lines[i] = strings.ReplaceAll(lines[i], namespace, "")

@@ -1,0 +1,96 @@
+package schema
+
+import (
+	"fmt"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/schemas"
+)
+
+// LinkEvent is one event about a link, as it is to be written.
+type LinkEvent struct {
+	Op       byte // c, u, d, r
+	FromType string
+	From     hubspot.ID
+	ToType   string
+	To       hubspot.ID
+	Category string
+	TypeID   int32
+	Label    string // "" is written as null, as it is on a delete
+
+	BeforeKey bool // see Event
+	Source    Source
+	TsMs      hubspot.Millis
+}
+
+// LinkEnvelopeSchema gives the Avro schema of a topic of links. Unlike that of
+// a topic of objects it is the same in every portal.
+func LinkEnvelopeSchema(topic string) []byte {
+	return envelope(topic, parseRecord(schemas.Association))
+}
+
+// LinkEncoder writes events about links. It is for one goroutine at a time.
+type LinkEncoder struct {
+	writer
+	schema []byte
+}
+
+// CompileLinks makes the encoder for a pair's topic; see Compile.
+func CompileLinks(topic string) (*LinkEncoder, error) {
+	text := LinkEnvelopeSchema(topic)
+	parsed, err := parseSchema(text)
+	if err == nil {
+		err = checkRecords(parsed, topic, []recordLayout{
+			{"Envelope", envelopeLayout}, {"Value", linkLayout}, {"Source", sourceLayout},
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
+	}
+	return &LinkEncoder{newWriter(), text}, nil
+}
+
+// Schema gives the schema that e writes, as it is to be registered.
+func (e *LinkEncoder) Schema() []byte { return e.schema }
+
+// Append appends the Avro body of ev to dst, without the registry's header.
+func (e *LinkEncoder) Append(dst []byte, ev *LinkEvent) []byte {
+	e.w.Reset(nil)
+	switch {
+	case ev.Op == 'd':
+		e.value(ev, "")
+		e.null()
+	case ev.Op == 'u' && ev.BeforeKey:
+		e.value(ev, "")
+		e.value(ev, ev.Label)
+	default:
+		e.null()
+		e.value(ev, ev.Label)
+	}
+	e.source(&ev.Source)
+	e.w.WriteBytes([]byte{ev.Op})
+	e.millis(ev.TsMs)
+	return append(dst, e.w.Buffer()...)
+}
+
+// value writes a Value, in the order of schemas/association.avsc.
+func (e *LinkEncoder) value(ev *LinkEvent, label string) {
+	e.present()
+	e.optional(ev.FromType)
+	e.id(ev.From)
+	e.optional(ev.ToType)
+	e.id(ev.To)
+	e.optional(ev.Category)
+	e.present()
+	e.w.WriteInt(ev.TypeID)
+	if text := []byte(label); !cleanString(text) {
+		label = string(appendCleaned(nil, text))
+	}
+	e.optional(label)
+}
+
+var linkLayout = []string{
+	"fromObjectType ?string = null", "fromObjectId ?string = null",
+	"toObjectType ?string = null", "toObjectId ?string = null",
+	"category ?string = null", "typeId ?int = null", "label ?string = null",
+}
