@@ -83,10 +83,11 @@ func (p *Portal) serveBatchRead(c *call) (int, []byte, *failure) {
 // batchError has the members that recorded errors have, which are fewer than
 // the OpenAPI file requires.
 type batchError struct {
-	Status   string              `json:"status"`
-	Category string              `json:"category"`
-	Message  string              `json:"message"`
-	Context  map[string][]string `json:"context"`
+	Status      string              `json:"status"`
+	Category    string              `json:"category"`
+	SubCategory string              `json:"subCategory,omitempty"`
+	Message     string              `json:"message"`
+	Context     map[string][]string `json:"context"`
 }
 
 func parseBatch(body []byte) (ids, properties []string, fail *failure) {

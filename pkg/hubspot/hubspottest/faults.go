@@ -17,7 +17,7 @@ const (
 	FaultSlow   Kind = "slow"    // the answer takes Fault.Latency longer
 	FaultNoDate Kind = "no_date" // there is no Date header
 	FaultForget Kind = "forget"  // batch read says of every id that there is no such record
-	FaultOmit   Kind = "omit"    // batch read leaves out ids, a Share of them, without an error
+	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out ids, a Share of them, without an error
 )
 
 // Fault is a fault that the portal plays. The zero values of its conditions
@@ -25,7 +25,7 @@ const (
 type Fault struct {
 	Kind        Kind
 	Endpoint    Endpoint  // "": all
-	Object      string    // as the path names it; "": all
+	Object      string    // as the path names it, of associations the from; "": all
 	Probability float64   // zero: each time
 	Count       int       // the next Count requests that the other conditions let through; zero: no end
 	From, Until time.Time // on the portal's clock

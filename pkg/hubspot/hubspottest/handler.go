@@ -28,6 +28,8 @@ const (
 	EndpointSchema     Endpoint = "schema"
 	EndpointAccount    Endpoint = "account"
 	EndpointDailyUsage Endpoint = "daily_usage"
+	EndpointLinks      Endpoint = "association_read" // batch read of associations
+	EndpointLabels     Endpoint = "association_labels"
 	EndpointToken      Endpoint = "token"
 	EndpointUnknown    Endpoint = "unknown"
 )
@@ -36,6 +38,7 @@ const (
 type Request struct {
 	Endpoint Endpoint
 	Object   string // as the path names it; "" where there is none
+	To       string // the other type of associations
 	Path     string
 	Query    url.Values
 	Body     []byte
@@ -49,6 +52,7 @@ const maxAddress = 16 << 10
 type call struct {
 	endpoint      Endpoint
 	object, id    string
+	to            string // the other type of associations
 	path          string
 	query         url.Values
 	authorization string
@@ -75,7 +79,7 @@ type answer struct {
 // an answer can be older than the moment it arrives; Date is that of sending.
 func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*answer, error) {
 	c := route(r, body)
-	seen := Request{Endpoint: c.endpoint, Object: c.object, Path: c.path, Query: c.query, Body: body}
+	seen := Request{Endpoint: c.endpoint, Object: c.object, To: c.to, Path: c.path, Query: c.query, Body: body}
 
 	p.mu.Lock()
 	p.stats.Calls[c.endpoint]++
@@ -159,14 +163,19 @@ func (p *Portal) handle(c *call) (int, []byte, *failure) {
 		return p.serveList(c)
 	case EndpointGet:
 		return p.serveGet(c)
-	case EndpointSearch, EndpointBatchRead:
+	case EndpointSearch, EndpointBatchRead, EndpointLinks:
 		if !strings.HasPrefix(c.contentType, "application/json") {
 			return 0, nil, &failure{status: 415, message: "HTTP 415 Unsupported Media Type"}
 		}
-		if c.endpoint == EndpointSearch {
+		switch c.endpoint {
+		case EndpointSearch:
 			return p.serveSearch(c)
+		case EndpointLinks:
+			return p.serveLinks(c)
 		}
 		return p.serveBatchRead(c)
+	case EndpointLabels:
+		return p.serveLabels(c)
 	case EndpointProperties:
 		return p.serveProperties(c)
 	case EndpointProperty:
@@ -187,8 +196,8 @@ func (p *Portal) handle(c *call) (int, []byte, *failure) {
 
 var dated = regexp.MustCompile(`^(\d{4}-\d{2}(-beta)?|v[134])$`)
 
-// route reads method and path. The older paths (/crm/v3/objects/…) lead to
-// the same places.
+// route reads method and path. The older paths (/crm/v3/objects/…,
+// /crm/v4/associations/…) lead to the same places.
 func route(r *http.Request, body []byte) *call {
 	c := &call{
 		endpoint:      EndpointUnknown,
@@ -199,23 +208,25 @@ func route(r *http.Request, body []byte) *call {
 		body:          body,
 	}
 	part := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	if len(part) >= 3 && part[0] == "crm" && part[1] == "v3" {
+	if len(part) >= 3 && part[0] == "crm" && (part[1] == "v3" || part[1] == "v4" && part[2] == "associations") {
 		part[1], part[2] = part[2], part[1]
 	}
 	if len(part) >= 3 && part[0] == "crm" && part[1] == "schemas" {
 		part = append([]string{"crm-object-schemas", part[2], "schemas"}, part[3:]...)
 	}
-	// A pattern's words stand for themselves; {v}, {o} and {id} take anything.
+	// A pattern's words stand for themselves; {v}, {o}, {to} and {id} take anything.
 	match := func(method, pattern string) bool {
 		want := strings.Split(pattern, "/")
 		if r.Method != method || len(want) != len(part) {
 			return false
 		}
-		object, id := "", ""
+		object, to, id := "", "", ""
 		for i, w := range want {
 			switch {
 			case w == "{o}":
 				object = part[i]
+			case w == "{to}":
+				to = part[i]
 			case w == "{id}":
 				id = part[i]
 			case w == "{v}":
@@ -226,7 +237,7 @@ func route(r *http.Request, body []byte) *call {
 				return false
 			}
 		}
-		c.object, c.id = object, id
+		c.object, c.to, c.id = object, to, id
 		return true
 	}
 	switch {
@@ -238,6 +249,10 @@ func route(r *http.Request, body []byte) *call {
 		c.endpoint = EndpointList
 	case match("GET", "crm/objects/{v}/{o}/{id}"):
 		c.endpoint = EndpointGet
+	case match("POST", "crm/associations/{v}/{o}/{to}/batch/read"):
+		c.endpoint = EndpointLinks
+	case match("GET", "crm/associations/{v}/{o}/{to}/labels"):
+		c.endpoint = EndpointLabels
 	case match("GET", "crm/properties/{v}/{o}"):
 		c.endpoint = EndpointProperties
 	case match("GET", "crm/properties/{v}/{o}/{id}"):

@@ -2,10 +2,10 @@ package hubspottest
 
 import "slices"
 
-// Op says what was done to a record.
+// Op says what was done.
 type Op string
 
-// What can happen to a record.
+// What can happen to records and links.
 const (
 	OpCreate          Op = "create"
 	OpUpdate          Op = "update"
@@ -17,6 +17,12 @@ const (
 	OpMerge           Op = "merge"       // the survivor's new state
 	OpMergedAway      Op = "merged_away" // the loser is no more
 	OpPropertyRemoved Op = "property_removed"
+
+	// To links. The others befall links too, through the record at an end.
+	OpAssociate   Op = "associate"
+	OpDissociate  Op = "dissociate"
+	OpRelabel     Op = "relabel"      // the label of the type of link was renamed
+	OpTypeRemoved Op = "type_removed" // the custom type of an end is no more
 )
 
 // State is a record as it was at some time. Times are milliseconds since 1970

@@ -45,9 +45,10 @@ func (l *limitState) startDay(now time.Time, zone *time.Location) {
 	}
 }
 
-// admit counts a call, or refuses it by the limit that is used up. Searches
-// are exempt from the ten-second limit, but not from the day's; OAuth apps
-// have no day. The rate headers stand on everything but searches.
+// admit counts a call, or refuses it by the limit that is used up. Searches,
+// batch reads and labels of associations are exempt from the ten-second limit,
+// but not from the day's; OAuth apps have no day. The rate headers stand on
+// everything but searches.
 func (p *Portal) admit(c *call, header http.Header) *failure {
 	now := p.Now()
 	l := &p.limits
@@ -56,6 +57,7 @@ func (p *Portal) admit(c *call, header http.Header) *failure {
 		return nil
 	}
 	search := c.endpoint == EndpointSearch
+	exempt := search || c.endpoint == EndpointLinks || c.endpoint == EndpointLabels
 	perTen, daily := p.opt.Limits.TenSecondly, p.opt.Limits.Daily
 	if c.oauth {
 		perTen = oauthTenSecondly
@@ -67,11 +69,11 @@ func (p *Portal) admit(c *call, header http.Header) *failure {
 		policy, wait = "DAILY", l.dayEnds.Sub(now)
 	case search && l.searches.count(now, time.Second) >= p.opt.Limits.SearchPerSecond:
 		policy, wait = "SECONDLY", time.Second
-	case !search && l.calls.count(now, 10*time.Second) >= perTen:
+	case !exempt && l.calls.count(now, 10*time.Second) >= perTen:
 		policy, wait = "TEN_SECONDLY_ROLLING", l.calls.frees(now, 10*time.Second)
 	case search:
 		l.searches.add(now)
-	default:
+	case !exempt:
 		l.calls.add(now)
 	}
 	if policy == "" && !c.oauth {

@@ -50,6 +50,8 @@ type Options struct {
 	NoArchivedList  []string // types whose archived list is refused; nil: meetings
 	LowIDs          float64  // share of new records whose id is lower than earlier ones
 	SortObjects     bool     // sorts given as strings are refused
+	LinkPage        int      // associated records in a page of one record's associations; zero: 500
+	LinksNotFound   bool     // the associations of a record that is not live are not found, instead of none
 	NoHistory       bool     // keep no history (a demo that runs for days)
 
 	// OnRequest is called before the portal looks at its records, OnAnswer
@@ -64,14 +66,15 @@ type Span struct{ Min, Max time.Duration }
 
 // Harsh returns the options with everything on that makes HubSpot hard to
 // follow without making it fail: long index delays, rows that flap, values
-// fresher and older than what matched, ids that go down, late writes, slow
-// answers.
+// fresher and older than what matched, ids that go down, late writes, short
+// pages of associations, slow answers.
 func Harsh(seed uint64) Options {
 	return Options{
 		Seed:       seed,
 		Latency:    Span{20 * time.Millisecond, 900 * time.Millisecond},
 		WriteDelay: 1500 * time.Millisecond,
 		LowIDs:     0.1,
+		LinkPage:   3,
 		Index: Index{
 			Min: 500 * time.Millisecond, Max: 40 * time.Second,
 			Tail: 0.02, TailMax: time.Hour,
@@ -85,19 +88,20 @@ type Portal struct {
 	opt  Options
 	zone *time.Location
 
-	mu     sync.Mutex    // over everything below; never held while waiting
-	rng    *rand.Rand    // for what users do: the same calls make the same portal, whoever reads it
-	chaos  *rand.Rand    // for answers
-	types  []*objectType // in the order in which the portal got them
-	scopes map[string]bool
-	nextID uint64
-	seq    uint64
-	custom uint64 // number of the last custom type
-	tokens map[string]bool
-	oauth  oauthState
-	limits limitState
-	faults []*liveFault
-	stats  Stats
+	mu        sync.Mutex    // over everything below; never held while waiting
+	rng       *rand.Rand    // for what users do: the same calls make the same portal, whoever reads it
+	chaos     *rand.Rand    // for answers
+	types     []*objectType // in the order in which the portal got them
+	scopes    map[string]bool
+	nextID    uint64
+	seq       uint64
+	custom    uint64 // number of the last custom type
+	linkTypes int    // how many types of association have made up ids
+	tokens    map[string]bool
+	oauth     oauthState
+	limits    limitState
+	faults    []*liveFault
+	stats     Stats
 }
 
 // New builds a portal.
@@ -116,6 +120,9 @@ func New(opt Options) *Portal {
 	}
 	if opt.AccountType == "" {
 		opt.AccountType = "STANDARD"
+	}
+	if opt.LinkPage == 0 {
+		opt.LinkPage = 500
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	opt.Index = opt.Index.withDefaults()

@@ -168,12 +168,14 @@ func (p *Portal) Merge(object string, primary, secondary uint64) uint64 {
 
 func (p *Portal) merge(t *objectType, a, b *state) uint64 {
 	next := combine(a, b, a.id, b.id)
+	links := slices.Concat(t.linksOf(a.id), t.linksOf(b.id))
 	next.id = p.newID(t)
 	next.created = min(a.created, b.created)
 	next.updated = p.writeTime()
 	p.lose(t, a, next.id)
 	p.lose(t, b, next.id)
 	p.put(t, OpMerge, next)
+	p.inherit(t, next.id, links)
 	return next.id
 }
 
@@ -188,9 +190,11 @@ func (p *Portal) MergeInto(object string, kept, loser uint64) bool {
 		return false
 	}
 	next := combine(a, b, b.id)
+	links := t.linksOf(b.id)
 	next.updated = max(p.writeTime(), a.updated)
 	p.lose(t, b, a.id)
 	p.put(t, OpMerge, next)
+	p.inherit(t, a.id, links)
 	return true
 }
 
@@ -229,6 +233,7 @@ func (p *Portal) lose(t *objectType, st *state, survivor uint64) {
 		next.gone = true
 	}
 	p.put(t, OpMergedAway, next)
+	t.unlink(st.id)
 }
 
 // put makes a state the current one: store, history, index. It is the only
@@ -261,6 +266,12 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 	}
 	if !p.opt.NoHistory {
 		t.history = append(t.history, change{at: p.now(), op: op, state: next})
+	}
+	if wasLive, isLive := old != nil && !old.archived, !next.gone && !next.archived; wasLive != isLive {
+		p.follow(op, t, next.id, isLive)
+	}
+	if next.gone {
+		t.unlink(next.id)
 	}
 	if !chance(p.rng, p.opt.Index.Lost) {
 		t.index.enqueue(next, p.now()+p.indexDelay())

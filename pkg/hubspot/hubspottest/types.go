@@ -74,6 +74,7 @@ type objectType struct {
 	live      []uint64        // ids, ascending
 	archived  []uint64
 	aliases   map[uint64]uint64 // loser of a merge → survivor (which may be a loser itself)
+	pairs     []*pair           // with the types that records of this one can be associated with
 	history   []change
 	index     searchIndex
 }
@@ -100,6 +101,7 @@ func (p *Portal) addStandard(name string) {
 		t.define(p.newDefinition(def, true))
 	}
 	p.types = append(p.types, t)
+	p.definePairs(t)
 }
 
 // CustomType is a custom object that a user of the portal defined.
@@ -128,6 +130,7 @@ func (p *Portal) AddCustomType(name string, properties ...Property) CustomType {
 		t.define(p.newDefinition(def, false))
 	}
 	p.types = append(p.types, t)
+	p.definePairs(t)
 	return CustomType{ObjectTypeID: t.typeID, FullyQualifiedName: fqn}
 }
 
@@ -136,7 +139,15 @@ func (p *Portal) AddCustomType(name string, properties ...Property) CustomType {
 func (p *Portal) RemoveCustomType(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mustCustom(name).removed = true
+	p.removeType(p.mustCustom(name))
+}
+
+func (p *Portal) removeType(t *objectType) {
+	for _, id := range t.live {
+		p.follow(OpTypeRemoved, t, id, false)
+		t.unlink(id)
+	}
+	t.removed = true
 }
 
 // ArchiveCustomType is the other way of HubSpot to be rid of a custom object:
@@ -145,7 +156,8 @@ func (p *Portal) ArchiveCustomType(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.mustCustom(name)
-	t.removed, t.archivedSchema = true, true
+	p.removeType(t)
+	t.archivedSchema = true
 }
 
 // SetArchivedList says whether a type's archived records can be listed.
