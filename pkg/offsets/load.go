@@ -34,7 +34,8 @@ type Loaded struct {
 	Sets    map[string][]byte                 // property sets by object, as they were stored
 	Topics  map[string]TopicMeta              // by topic
 	Seq     int64                             // no later event may have a seq that is not above it
-	Expired []ExpiredRow                      // to be dropped from the topic
+	Links   map[cdc.Pair]*cdc.LinkTable       // without Expired
+	Expired [][]byte                          // keys to be dropped from the state topic: deleted more than KeepDeleted ago
 }
 
 // OddKey is a key that is not spelt as the connector spells it. It is to be
@@ -44,12 +45,6 @@ type Loaded struct {
 type OddKey struct {
 	Raw []byte
 	Key Key
-}
-
-// ExpiredRow is the row of an object that was deleted more than KeepDeleted ago.
-type ExpiredRow struct {
-	Object string
-	ID     hubspot.ID
 }
 
 // Load reads both topics up to their ends and checks that they belong
@@ -77,7 +72,11 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	for _, table := range l.Rows {
 		rows += len(table)
 	}
-	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "cursors", len(l.Cursors),
+	links := 0
+	for _, table := range l.Links {
+		links += table.Len()
+	}
+	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "links", links, "cursors", len(l.Cursors),
 		"expired", len(l.Expired), "seq", l.Seq, "took", time.Since(began).Round(time.Millisecond))
 	return l, nil
 }
@@ -88,7 +87,7 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 		return nil, otherPortal(state.topic, state.portal, portal)
 	}
 	l := &Loaded{
-		Rows: state.rows, Sets: state.sets, Topics: state.topics,
+		Rows: state.rows, Sets: state.sets, Topics: state.topics, Links: state.links,
 		Seq: state.seq, Expired: state.dropExpired(),
 	}
 	var err error

@@ -22,18 +22,37 @@ type stateLog struct {
 	topics map[string]TopicMeta
 	floor  int64
 	seq    int64
-	old    map[ExpiredRow]int64 // deleted rows that have expired → their seq
-	last   struct {             // rows come in runs of one object
+	old    map[oldRow]int64 // deleted rows that have expired → their seq
+	last   struct {         // rows come in runs of one object
 		object string
 		table  map[hubspot.ID]cdc.Row
 	}
+
+	links    map[cdc.Pair]*cdc.LinkTable
+	oldLinks map[oldLink]int64 // deleted ones that have expired → their seq
+	lastPair struct {          // links come in runs of one pair
+		name  string
+		pair  cdc.Pair
+		table *cdc.LinkTable
+	}
+}
+
+type oldRow struct {
+	Object string
+	ID     hubspot.ID
+}
+
+type oldLink struct {
+	pair cdc.Pair
+	key  cdc.LinkKey
 }
 
 func newStateLog(topic string, dropDeleted time.Time) *stateLog {
 	return &stateLog{
 		topic: topic, dropDeleted: dropDeleted,
 		rows: map[string]map[hubspot.ID]cdc.Row{}, sets: map[string][]byte{},
-		topics: map[string]TopicMeta{}, old: map[ExpiredRow]int64{},
+		topics: map[string]TopicMeta{}, old: map[oldRow]int64{},
+		links: map[cdc.Pair]*cdc.LinkTable{}, oldLinks: map[oldLink]int64{},
 	}
 }
 
@@ -46,6 +65,8 @@ func (s *stateLog) add(r *kgo.Record) error {
 	switch r.Key[0] {
 	case kindRow:
 		err = s.addRow(r)
+	case kindLink:
+		err = s.addLink(r)
 	case kindBirth:
 		s.birth, s.portal = "", 0
 		if r.Value != nil {
@@ -89,7 +110,7 @@ func (s *stateLog) addRow(r *kgo.Record) error {
 		}
 	}
 	if len(s.old) > 0 {
-		delete(s.old, ExpiredRow{s.last.object, id})
+		delete(s.old, oldRow{s.last.object, id})
 	}
 	if r.Value == nil {
 		delete(s.last.table, id)
@@ -102,21 +123,64 @@ func (s *stateLog) addRow(r *kgo.Record) error {
 	s.last.table[id] = row
 	s.seq = max(s.seq, row.Seq)
 	if !row.Live && r.Timestamp.Before(s.dropDeleted) {
-		s.old[ExpiredRow{s.last.object, id}] = row.Seq
+		s.old[oldRow{s.last.object, id}] = row.Seq
 	}
 	return nil
 }
 
-// dropExpired takes the rows that have expired out of the tables. The one that
-// had the last seq stays: a sequence number is never given out twice.
-func (s *stateLog) dropExpired() []ExpiredRow {
-	var gone []ExpiredRow
+func (s *stateLog) addLink(r *kgo.Record) error {
+	name, key, err := parseLinkKey(r.Key)
+	if err != nil {
+		return err
+	}
+	last := &s.lastPair
+	if last.table == nil || last.name != string(name) {
+		if last.pair, err = parsePair(name); err != nil {
+			return err
+		}
+		last.name = string(name)
+		if last.table = s.links[last.pair]; last.table == nil {
+			last.table = cdc.NewLinkTable()
+			s.links[last.pair] = last.table
+		}
+	}
+	if len(s.oldLinks) > 0 {
+		delete(s.oldLinks, oldLink{last.pair, key})
+	}
+	if r.Value == nil {
+		last.table.Remove(key)
+		return nil
+	}
+	row, err := ParseLinkRow(r.Value)
+	if err != nil {
+		return err
+	}
+	last.table.Put(key, row)
+	s.seq = max(s.seq, row.Seq)
+	if !row.Live && r.Timestamp.Before(s.dropDeleted) {
+		s.oldLinks[oldLink{last.pair, key}] = row.Seq
+	}
+	return nil
+}
+
+// dropExpired takes the rows that have expired out of the tables, and gives
+// their keys. The one that had the last seq stays: a sequence number is never
+// given out twice.
+func (s *stateLog) dropExpired() [][]byte {
+	var gone [][]byte
 	for row, seq := range s.old {
 		if seq == s.seq {
 			continue
 		}
 		delete(s.rows[row.Object], row.ID)
-		gone = append(gone, row)
+		gone = append(gone, RowKey(row.Object, row.ID))
+	}
+	for l, seq := range s.oldLinks {
+		if seq == s.seq {
+			continue
+		}
+		s.links[l.pair].Remove(l.key)
+		gone = append(gone, LinkKey(l.pair, l.key))
 	}
 	return gone
 }
@@ -125,6 +189,11 @@ func (s *stateLog) dropExpired() []ExpiredRow {
 func (s *stateLog) empty() bool {
 	for _, table := range s.rows {
 		if len(table) > 0 {
+			return false
+		}
+	}
+	for _, table := range s.links {
+		if table.Len() > 0 {
 			return false
 		}
 	}

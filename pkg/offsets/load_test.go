@@ -383,8 +383,8 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 			aged(row(6, dead(6)), old), // the last event of all
 		)
 		l := k.mustLoad()
-		if len(l.Expired) != 1 || l.Expired[0] != (ExpiredRow{"contacts", 1}) {
-			t.Errorf("expired %v, want contacts 1", l.Expired)
+		if len(l.Expired) != 1 || !bytes.Equal(l.Expired[0], RowKey("contacts", 1)) {
+			t.Errorf("expired %q, want contacts 1", l.Expired)
 		}
 		if _, there := l.Rows["contacts"][1]; there || len(l.Rows["contacts"]) != 4 || l.Seq != 6 {
 			t.Errorf("rows %v, seq %d", l.Rows, l.Seq)
@@ -393,7 +393,7 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 		k.write(state(SeqKey(), SeqBytes(77)))
 		l = k.mustLoad()
 		if len(l.Expired) != 2 || l.Seq != 77 {
-			t.Errorf("expired %v, seq %d, want two and 77", l.Expired, l.Seq)
+			t.Errorf("expired %q, seq %d, want two and 77", l.Expired, l.Seq)
 		}
 	})
 }

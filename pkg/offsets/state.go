@@ -11,13 +11,14 @@ import (
 )
 
 // The first byte of a state record's key says what it is. Other letters are a
-// newer version's and refuse the start; 'L' is kept for links.
+// newer version's and refuse the start.
 const (
 	kindBirth = 'B' // the birth id and the portal
 	kindSet   = 'P' // + object: its property set
 	kindTopic = 'T' // + topic: its TopicMeta
 	kindSeq   = 'S' // a floor of the sequence number
 	kindRow   = 'O' // + object, 0x00, id: a cdc.Row
+	kindLink  = 'L' // + pair, 0x00, from, to, type id, category: a cdc.LinkRow
 )
 
 // BirthKey, SeqKey, SetKey and TopicKey are the keys of the records about the

@@ -197,8 +197,8 @@ func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
 	if len(l.Expired) > 0 {
 		records = append(records, s.stateRecord(offsets.SeqKey(), offsets.SeqBytes(l.Seq)))
 	}
-	for _, row := range l.Expired {
-		records = append(records, s.stateRecord(offsets.RowKey(row.Object, row.ID), nil))
+	for _, key := range l.Expired {
+		records = append(records, s.stateRecord(key, nil))
 	}
 	return records
 }
