@@ -51,6 +51,7 @@ type Lane struct {
 	counter  atomic.Uint64
 	live     atomic.Int64
 	older    atomic.Int64
+	held     atomic.Int64
 }
 
 // NewLane starts a lane with what is published.
@@ -83,6 +84,9 @@ func (l *Lane) Live() int { return int(l.live.Load()) }
 // against, trusting the object store.
 func (l *Lane) WentBack() int { return int(l.older.Load()) }
 
+// Held counts the records whose deletes the brake holds back (R9).
+func (l *Lane) Held() int { return int(l.held.Load()) }
+
 // Publish decides a page, has it committed and then takes it over; it returns
 // the ids that must be read again. The page's cursors move only when there are
 // none to be read at once (R6): the caller reads those ids and publishes them
@@ -106,6 +110,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	}
 	l.apply(b.Changes, p.Readings)
 	l.absences.apply(&d, p.Readings, &l.rules.patience)
+	l.held.Store(int64(len(l.absences.held)))
 	l.older.Add(int64(d.older))
 	d.left.Committed = d.changes
 	return d.left, nil

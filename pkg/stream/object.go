@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -13,6 +14,7 @@ import (
 // Object is one synced object type: what its streams share. NewObject makes it.
 type Object struct {
 	recheck *queue
+	held    *atomic.Int64 // Lane.Held as it was said last
 	swept   chan struct{} // closed when the backfill is done
 	anew    chan struct{} // one slot: a reconcile is wanted now
 
@@ -26,6 +28,7 @@ type Object struct {
 
 // NewObject makes the parts of o that its streams talk to each other by.
 func NewObject(o Object) *Object {
+	o.held = new(atomic.Int64)
 	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
 	return &o
 }
@@ -58,6 +61,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
 		o.recheck.add(page.Stream, left.Later)
+		o.sayHeld()
 		if len(left.Again) == 0 {
 			o.Status.Started(o.Type.Name, page.Stream)
 			return nil
@@ -81,6 +85,30 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		}
 		for i := range page.Readings {
 			page.Readings[i].Second = second[page.Readings[i].ID]
+		}
+	}
+}
+
+// brakeError says that the brake holds deletes back (R9).
+type brakeError struct{ held int }
+
+func (e *brakeError) Error() string {
+	return fmt.Sprintf("%d records are gone without an archived copy or a survivor; their deletes are held back for an hour", e.held)
+}
+
+// sayHeld keeps the log and the status up to date about the brake.
+func (o *Object) sayHeld() {
+	held := int64(o.Lane.Held())
+	switch before := o.held.Swap(held); {
+	case held == before:
+	case held == 0:
+		o.Log.Info("the brake holds no delete back any more")
+		o.Status.Clear(o.Type.Name, "brake")
+	default:
+		err := &brakeError{int(held)}
+		o.Status.Problem(o.Type.Name, "brake", err)
+		if before == 0 {
+			o.Log.Error("much of an object type is gone at once", "err", err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 
@@ -26,9 +27,10 @@ type Status struct {
 type streamKey struct{ object, stream string }
 
 type streamState struct {
-	started bool
-	reached hubspot.Millis // complete up to here; zero while not known
-	problem error
+	expected bool // the connector is not ready before it has started
+	started  bool
+	reached  hubspot.Millis // complete up to here; zero while not known
+	problem  error
 }
 
 // Problem is one thing that is wrong, in words for an operator.
@@ -45,7 +47,9 @@ func NewStatus(now func() hubspot.Millis) *Status {
 }
 
 // Expect announces a stream; until it has started the connector is not ready.
-func (s *Status) Expect(object, stream string) { s.change(object, stream, func(*streamState) {}) }
+func (s *Status) Expect(object, stream string) {
+	s.change(object, stream, func(st *streamState) { st.expected = true })
+}
 
 // Started says that a pass of the stream succeeded, and clears its problem.
 func (s *Status) Started(object, stream string) {
@@ -60,6 +64,13 @@ func (s *Status) Reached(object, stream string, at hubspot.Millis) {
 // Problem says why a stream does not get on.
 func (s *Status) Problem(object, stream string, err error) {
 	s.change(object, stream, func(st *streamState) { st.problem = err })
+}
+
+// Clear says that what was wrong with a part of an object's work is over.
+func (s *Status) Clear(object, part string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, streamKey{object, part})
 }
 
 // Watch reports the number of live records of an object type.
@@ -84,7 +95,7 @@ func (s *Status) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		if !st.started {
+		if st.expected && !st.started {
 			return false
 		}
 	}
@@ -140,7 +151,10 @@ func (s *Status) Problems() []Problem {
 }
 
 func action(err error) string {
+	var brake *brakeError
 	switch {
+	case errors.As(err, &brake):
+		return "look into HubSpot whether these records were deleted on purpose; if so, wait, and they are published when they are still gone after the hour"
 	case hubspot.MissingScopes(err):
 		return "give the token the read scope of this object type, or leave the type out of HUBSPOT_OBJECTS"
 	case hubspot.NotFound(err):
