@@ -256,7 +256,7 @@ func (s *Sink) watch(ctx context.Context, finished <-chan struct{}, cancel conte
 			limit.Reset(lastChance)
 		case <-limit.C:
 			cancel(errors.New("the brokers did not answer in time"))
-			s.close()
+			s.closeClient()
 			return
 		}
 	}

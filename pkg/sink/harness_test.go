@@ -42,6 +42,7 @@ type world struct {
 	registry *srfake.Registry
 	metrics  *prometheus.Registry
 	log      lockedBuffer
+	schemas  map[string]*avro.Schema
 }
 
 type lockedBuffer struct {
@@ -70,7 +71,7 @@ func newWorld(t testing.TB) *world {
 	}
 	t.Cleanup(cluster.Close)
 	return &world{
-		TB: t, cluster: cluster, registry: srfake.NewRegistry(), metrics: prometheus.NewRegistry(),
+		TB: t, schemas: map[string]*avro.Schema{}, cluster: cluster, registry: srfake.NewRegistry(), metrics: prometheus.NewRegistry(),
 		opts: []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(net.DialContext)},
 	}
 }
@@ -299,9 +300,12 @@ func (w *world) decode(value []byte) map[string]any {
 	if err != nil {
 		w.Fatal(err)
 	}
-	s, err := avro.Parse(written.Schema)
-	if err != nil {
-		w.Fatal(err)
+	s := w.schemas[written.Schema]
+	if s == nil {
+		if s, err = avro.Parse(written.Schema); err != nil {
+			w.Fatal(err)
+		}
+		w.schemas[written.Schema] = s
 	}
 	var all map[string]any
 	rest, err := s.Decode(value[5:], &all)

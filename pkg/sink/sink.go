@@ -69,7 +69,8 @@ type Sink struct {
 	log     *slog.Logger
 	metrics *metrics
 	cl      *kgo.Client
-	close   func()
+	closing atomic.Bool
+	closed  chan struct{} // closed when the client is
 
 	cursorTopic, stateTopic string
 	db                      string // source.db
@@ -127,7 +128,7 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
-	s.cl, s.close = cl, sync.OnceFunc(cl.Close)
+	s.cl, s.closed = cl, make(chan struct{})
 	if err := s.prepare(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -243,7 +244,17 @@ func (s *Sink) Ping(ctx context.Context) error { return s.cl.Ping(ctx) }
 // aborts it.
 func (s *Sink) Close() {
 	s.end(errors.New("the sink is closed"))
-	s.close()
+	s.closeClient()
+}
+
+// closeClient returns when the client is closed, whoever of its callers does
+// it. Not a sync.Once: its others would wait at a mutex.
+func (s *Sink) closeClient() {
+	if s.closing.CompareAndSwap(false, true) {
+		s.cl.Close()
+		close(s.closed)
+	}
+	<-s.closed
 }
 
 var _ cdc.Committer = (*Sink)(nil)

@@ -235,6 +235,22 @@ func TestCommit_IdleCursorGoesWithTheNextTransactionAndNeverGoesBack(t *testing.
 	})
 }
 
+// A changed property set is no idle pass: what follows is read with it.
+func TestCommit_PropertySetAloneIsCommittedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.start()
+		r.mustCommit(&cdc.Batch{Object: "contacts", Set: []byte(`{"v":1}`)})
+		again, err := w.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(again.loaded.Sets["contacts"]); got != `{"v":1}` {
+			t.Errorf("set %q", got)
+		}
+	})
+}
+
 func TestRun_WhatIsNotedIsFlushedWhenTheRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
