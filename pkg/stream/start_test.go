@@ -1,0 +1,136 @@
+package stream
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+const now = hubspot.Millis(1_700_000_000_000)
+
+func resume(t *testing.T, saved map[string]string, added ...string) Places {
+	t.Helper()
+	lags, err := Lags([]string{"5m", "1h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Resume("contacts", lags, func(stream string) []byte {
+		if v, ok := saved[stream]; ok {
+			return []byte(v)
+		}
+		return nil
+	}, now, added)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// first tells which streams' cursors the first transaction carries.
+func first(p Places) string {
+	var names []string
+	for _, c := range p.First {
+		name := c.Stream
+		if c.Value == nil {
+			name += " forgotten"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+var settled = map[string]string{
+	"leading":     `{"at":"2023-11-14T22:00:00.000Z","v":1}`,
+	"trailing-5m": `{"at":"2023-11-14T21:50:00.000Z","t0":"2023-11-14T22:00:00.000Z","id":"17","v":1}`,
+	"trailing-1h": `{"at":"2023-11-14T21:00:00.000Z","v":1}`,
+	"backfill":    `{"ranges":[{"from":"0","to":"","after":"","id":"99"}],"started":"2023-11-01T00:00:00.000Z","completed":"2023-11-01T01:00:00.000Z","done":true,"v":1}`,
+}
+
+func without(stream string) map[string]string {
+	out := map[string]string{}
+	for k, v := range settled {
+		if k != stream {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// TestR5_TheFirstTransactionHasEveryCursor: all tiers begin at one moment that
+// was before the first page, the backfill at 0.
+func TestR5_TheFirstTransactionHasEveryCursor(t *testing.T) {
+	p := resume(t, nil)
+	if got, want := first(p), "leading, trailing-5m, trailing-1h, backfill"; got != want {
+		t.Errorf("first transaction: %s, want %s", got, want)
+	}
+	for i, w := range p.Windows {
+		if w.Start != now || w.Walking() {
+			t.Errorf("tier %d begins at %+v", i, w)
+		}
+	}
+	if p.Sweep.Started != now || p.Sweep.Done || len(p.Sweep.Ranges) != 1 || p.Sweep.Ranges[0].After != "" {
+		t.Errorf("sweep %+v", p.Sweep)
+	}
+}
+
+// TestResume_GoesOnWhereItWas, inside a walk too.
+func TestResume_GoesOnWhereItWas(t *testing.T) {
+	p := resume(t, settled)
+	if len(p.First) != 0 {
+		t.Errorf("nothing is to be committed first, got %s", first(p))
+	}
+	if w := p.Windows[1]; !w.Walking() || w.Last != 17 {
+		t.Errorf("the walk is forgotten: %+v", w)
+	}
+	if !p.Sweep.Done {
+		t.Error("the backfill runs again")
+	}
+}
+
+// TestResume_WhatIsMissingStartsAnew (DESIGN section 4): a tier now, with the
+// sweep run again and the first start kept; a sweep at 0.
+func TestResume_WhatIsMissingStartsAnew(t *testing.T) {
+	p := resume(t, without("trailing-1h"))
+	if got, want := first(p), "trailing-1h, backfill"; got != want {
+		t.Errorf("without a tier: %s, want %s", got, want)
+	}
+	if p.Windows[2].Start != now || p.Windows[0].Start == now {
+		t.Errorf("windows %+v", p.Windows)
+	}
+	if p.Sweep.Done || p.Sweep.Started.String() != "2023-11-01T00:00:00.000Z" {
+		t.Errorf("sweep %+v", p.Sweep)
+	}
+	p = resume(t, without("backfill"))
+	if got, want := first(p), "backfill"; got != want || p.Sweep.Started != now {
+		t.Errorf("without the sweep: %s, want %s; %+v", got, want, p.Sweep)
+	}
+}
+
+// TestR13_NewPropertiesAreRefilled, together with those whose refill was under
+// way; with many of them the sweep runs instead.
+func TestR13_NewPropertiesAreRefilled(t *testing.T) {
+	p := resume(t, settled, "points")
+	if p.Refill == nil || strings.Join(p.Refill.Properties, ",") != "points" || p.Refill.Round != 1 || first(p) != "refill" {
+		t.Errorf("refill %+v, first %s", p.Refill, first(p))
+	}
+	half := without("")
+	half["refill"] = `{"properties":["older"],"after":"12","round":2,"v":1}`
+	if p = resume(t, half); p.Refill == nil || p.Refill.After != 12 || p.Refill.Round != 2 || len(p.First) != 0 {
+		t.Errorf("a refill under way: %+v", p.Refill)
+	}
+	if p = resume(t, half, "points"); p.Refill == nil || strings.Join(p.Refill.Properties, ",") != "points,older" || p.Refill.After != 0 || p.Refill.Round != 1 {
+		t.Errorf("more properties while one is under way: %+v", p.Refill)
+	}
+	if p = resume(t, half, "a", "b", "c", "d", "e", "f"); p.Refill != nil || p.Sweep.Done || first(p) != "refill forgotten, backfill" {
+		t.Errorf("many properties: refill %+v, done %v, first %s", p.Refill, p.Sweep.Done, first(p))
+	}
+}
+
+func TestLags(t *testing.T) {
+	for _, bad := range []string{"soon", "0s", "-5m", ""} {
+		if _, err := Lags([]string{bad}); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
