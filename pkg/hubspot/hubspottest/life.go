@@ -3,18 +3,25 @@ package hubspottest
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"time"
 )
 
 // Life says what happens in a portal that is in use. The weights are relative
 // to each other; with none set, records are created, updated, recalculated,
-// touched and archived, as 25 : 55 : 10 : 3 : 7.
+// touched and archived, as 25 : 55 : 10 : 3 : 7. Relabel renames what all links
+// of a type say.
 type Life struct {
 	Seed  uint64
 	Types []string // nil: every type of the portal
 
 	Create, Update, Calculated, Touch, Archive int
 	Restore, Merge, Purge                      int
+	Associate, Dissociate, Relabel             int
+
+	// Pairs are the ones whose links change, by names of types; nil: every pair
+	// among Types.
+	Pairs [][2]string
 }
 
 // Live lets users work on the portal's records, rate changes a second on
@@ -77,6 +84,9 @@ func (p *Portal) step(rng *rand.Rand, life Life, t *objectType) {
 			}
 		}},
 		{life.Purge, func(st *state) { p.purge(t, st) }},
+		{life.Associate, func(st *state) { p.associateSome(rng, p.livePair(rng, life, t), st.id) }},
+		{life.Dissociate, func(*state) { p.dissociateSome(rng, p.livePair(rng, life, t)) }},
+		{life.Relabel, func(*state) { p.relabelSome(rng, p.livePair(rng, life, t)) }},
 	}
 	sum := 0
 	for _, d := range deeds {
@@ -100,6 +110,70 @@ func (p *Portal) step(rng *rand.Rand, life Life, t *objectType) {
 		d.do(t.records[t.live[rng.IntN(len(t.live))]])
 		return
 	}
+}
+
+// livePair picks a pair of the type whose links may change, or nil.
+func (p *Portal) livePair(rng *rand.Rand, life Life, t *objectType) *pair {
+	var pairs []*pair
+	for _, pr := range t.pairs {
+		wanted := life.Types == nil
+		for _, name := range life.Types {
+			wanted = wanted || pr.to.names(name)
+		}
+		if life.Pairs != nil {
+			wanted = false
+			for _, names := range life.Pairs {
+				wanted = wanted || pr.from.names(names[0]) && pr.to.names(names[1]) || pr.from.names(names[1]) && pr.to.names(names[0])
+			}
+		}
+		if wanted && !pr.to.removed && len(pr.types) > 0 {
+			pairs = append(pairs, pr)
+		}
+	}
+	if pairs == nil {
+		return nil
+	}
+	return pairs[rng.IntN(len(pairs))]
+}
+
+func (p *Portal) associateSome(rng *rand.Rand, pr *pair, from uint64) {
+	if pr == nil || len(pr.to.live) == 0 {
+		return
+	}
+	p.associate(pr.types[rng.IntN(len(pr.types))], from, pr.to.live[rng.IntN(len(pr.to.live))])
+}
+
+// dissociateSome takes a link away from the first record that has one, from a
+// random one on.
+func (p *Portal) dissociateSome(rng *rand.Rand, pr *pair) {
+	if pr == nil || len(pr.from.live) == 0 {
+		return
+	}
+	start := rng.IntN(len(pr.from.live))
+	for i := range pr.from.live {
+		id := pr.from.live[(start+i)%len(pr.from.live)]
+		if links := pr.visible(id); len(links) > 0 {
+			l := links[rng.IntN(len(links))]
+			p.dissociate(l.typ, id, l.to)
+			return
+		}
+	}
+}
+
+// relabelSome renames a label of users. Where the pair has none yet they
+// define one.
+func (p *Portal) relabelSome(rng *rand.Rand, pr *pair) {
+	if pr == nil {
+		return
+	}
+	label := pick(rng, jobs) + " " + strconv.Itoa(rng.IntN(1000))
+	for _, i := range rng.Perm(len(pr.types)) {
+		if lt := pr.types[i]; lt.category == userDefined {
+			p.rename(lt, label)
+			return
+		}
+	}
+	p.addLabel(pr, label, "")
 }
 
 // seedPast is how far back seeded records go.

@@ -147,6 +147,10 @@ func TestAnswersHaveTheMembersOfRecordedOnes(t *testing.T) {
 		delete(got, "results")
 		sameMembers(t, got, want, nil)
 	})
+	t.Run("associations", func(t *testing.T) {
+		got := post(linksPath, fmt.Sprintf(`{"inputs":[{"id":"%d"},{"id":"%d"}]}`, ids[2], ids[3]), 207)
+		sameMembers(t, got, recorded(t, "search_contacts_contacts-to-companies.json"), nil)
+	})
 	t.Run("missing scopes", func(t *testing.T) {
 		p.SetScopes("crm.objects.contacts.read")
 		sameMembers(t, get("/crm-object-schemas/2026-09/schemas", 403), recorded(t, "metadata-err-schemas-scope.json"), nil)
