@@ -30,6 +30,14 @@ type valueCounts struct {
 	unparsed, omitted int
 }
 
+// of gives the counts of an object.
+func (t *transaction) of(object string) *valueCounts {
+	if t.values[object] == nil {
+		t.values[object] = &valueCounts{}
+	}
+	return t.values[object]
+}
+
 func (t *transaction) count(m *metrics) {
 	for kind, n := range t.events {
 		m.events.WithLabelValues(kind.object, string(rune(kind.op))).Add(float64(n))
@@ -58,16 +66,19 @@ func (s *Sink) compose(w *work) (*transaction, error) {
 
 func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 	var t *topic
+	var err error
 	if len(b.Changes) > 0 {
-		s.mu.Lock()
-		t = s.topics[b.Object]
-		s.mu.Unlock()
-		if t == nil {
-			return fmt.Errorf("object %s has no topic yet", b.Object)
+		if t, err = s.topicOf(b.Object); err != nil {
+			return err
 		}
 	}
 	now := hubspot.MillisOf(time.Now())
 	var states []*kgo.Record
+	if len(b.Links) > 0 {
+		if states, err = s.composeLinks(tx, b, now); err != nil {
+			return err
+		}
+	}
 	if b.Set != nil {
 		states = append(states, s.stateRecord(offsets.SetKey(b.Object), b.Set))
 	}
@@ -88,36 +99,48 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 	return nil
 }
 
+// topicOf gives the topic of an object or a pair.
+func (s *Sink) topicOf(object string) (*topic, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.topics[object]; t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("object %s has no topic yet", object)
+}
+
+// source is what the sources of all events of a topic have in common.
+func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason) schema.Source {
+	snapshot := "false"
+	if op == cdc.Read {
+		snapshot = "true"
+	}
+	return schema.Source{
+		Version: s.cfg.Version, Name: s.cfg.Prefix, DB: s.db, Table: t.object,
+		Snapshot: snapshot, Reason: reason.String(),
+	}
+}
+
 // eventRecords are an event's record and, behind a delete, its tombstone.
 func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspot.Millis) []*kgo.Record {
 	e := c.Event
-	snapshot := "false"
-	if e.Op == cdc.Read {
-		snapshot = "true"
-	}
 	id := strconv.AppendUint(nil, uint64(c.ID), 10)
-	into := ""
+	source := s.source(t, e.Op, e.Reason)
+	source.TsMs, source.Stream, source.Seq = e.SourceMs, e.Stream, c.Row.Seq
 	if e.Into != 0 {
-		into = e.Into.String()
+		source.MergedInto = e.Into.String()
 	}
 	key, partition := t.key(id), partitionOf(id, t.partitions)
 	value, unparsed, omitted := t.encode(key, &schema.Event{
 		Op: byte(e.Op), ID: c.ID, Record: e.Record, BeforeKey: s.cfg.BeforeKey, TsMs: now,
-		Source: schema.Source{
-			Version: s.cfg.Version, Name: s.cfg.Prefix, DB: s.db, Table: t.object,
-			TsMs: e.SourceMs, Snapshot: snapshot, Stream: e.Stream, Seq: c.Row.Seq, Reason: e.Reason.String(), MergedInto: into,
-		},
+		Source: source,
 	})
 	if omitted > 0 {
 		s.log.Warn("an event is larger than its topic allows; its largest values are left out",
 			"object", t.object, "topic", t.name, "id", c.ID, "values", omitted, "limit", t.limit)
 	}
 	tx.events[eventKind{t.object, e.Op}]++
-	counts := tx.values[t.object]
-	if counts == nil {
-		counts = &valueCounts{}
-		tx.values[t.object] = counts
-	}
+	counts := tx.of(t.object)
 	counts.unparsed += unparsed
 	counts.omitted += omitted
 

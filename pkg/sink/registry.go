@@ -71,19 +71,21 @@ func statusOf(err error) int {
 	return 0
 }
 
+// keyField is a field of an Avro key.
+type keyField struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
 // keySchema is the schema of Avro keys. It is frozen: no doc, no props,
 // nothing that could ever give the same id another spelling (KAFKA.md A6).
-func keySchema(topic string) []byte {
-	type field struct {
-		Name string `json:"name"`
-		Type string `json:"type"`
-	}
+func keySchema(topic string, fields []keyField) []byte {
 	text, err := json.Marshal(struct {
-		Type      string  `json:"type"`
-		Name      string  `json:"name"`
-		Namespace string  `json:"namespace"`
-		Fields    []field `json:"fields"`
-	}{"record", "Key", schema.Namespace(topic), []field{{"id", "string"}}})
+		Type      string     `json:"type"`
+		Name      string     `json:"name"`
+		Namespace string     `json:"namespace"`
+		Fields    []keyField `json:"fields"`
+	}{"record", "Key", schema.Namespace(topic), fields})
 	if err != nil {
 		panic(err) // strings
 	}

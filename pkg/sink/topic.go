@@ -12,15 +12,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// topic is an object's topic and how it is written: one version of its schema.
+// topic is an object's or a pair's topic and how it is written: one version of
+// its schema.
 type topic struct {
 	object, name string
 	partitions   int32
 	limit        int // bytes of the largest record batch
 	set          *schema.Set
 	encoder      *schema.Encoder
-	header       []byte // before each value
-	keyHeader    []byte // before each key, when keys are Avro
+	links        *schema.LinkEncoder // of a pair's topic, which has no set and no encoder
+	header       []byte              // before each value
+	keyHeader    []byte              // before each key, when keys are Avro
 }
 
 // Topic makes an object's topic ready to be written with a property set: at
@@ -31,40 +33,48 @@ type topic struct {
 // sees to it that no batch of the object is under way (the lane's turn).
 func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
 	name := s.cfg.Prefix + "." + object
-	s.mu.Lock()
-	meta, known := s.metas[name]
-	loaded := s.loaded
-	s.mu.Unlock()
-	if !loaded {
-		return fmt.Errorf("topic %s: nothing was loaded yet", name)
-	}
-	found, err := s.dataTopic(ctx, kadm.NewClient(s.cl), name, meta)
+	encoder, err := schema.Compile(name, set)
 	if err != nil {
 		return err
 	}
-	t := &topic{object: object, name: name, partitions: found.partitions, limit: found.limit, set: set}
-	if least := len(set.Fields) + smallestEvent; t.limit < least {
+	t := &topic{object: object, name: name, set: set, encoder: encoder}
+	return s.ready(ctx, t, len(set.Fields)+smallestEvent, encoder.Schema(), []keyField{{"id", "string"}})
+}
+
+// ready makes sure of a topic that takes events of least bytes, and of its
+// schemas.
+func (s *Sink) ready(ctx context.Context, t *topic, least int, value []byte, key []keyField) error {
+	s.mu.Lock()
+	meta, known := s.metas[t.name]
+	loaded := s.loaded
+	s.mu.Unlock()
+	if !loaded {
+		return fmt.Errorf("topic %s: nothing was loaded yet", t.name)
+	}
+	found, err := s.dataTopic(ctx, kadm.NewClient(s.cl), t.name, meta)
+	if err != nil {
+		return err
+	}
+	t.partitions, t.limit = found.partitions, found.limit
+	if t.limit < least {
 		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s takes at most %d bytes, too few for an event with nothing but nulls (%d)", name, t.limit, least),
+			What: fmt.Sprintf("topic %s takes at most %d bytes, too few for an event with nothing but nulls (%d)", t.name, t.limit, least),
 			Cure: fmt.Sprintf("raise max.message.bytes of the topic (the connector creates topics with %d) and KAFKA_MAX_MESSAGE_BYTES", DefaultMaxMessageBytes),
 		}
 	}
 	now := offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
 	if s.cfg.KeyFormat == KeyAvro {
-		if now.KeySchema, err = registerSchema(ctx, s.cfg.Registry, name+"-key", keySchema(name)); err != nil {
+		if now.KeySchema, err = registerSchema(ctx, s.cfg.Registry, t.name+"-key", keySchema(t.name, key)); err != nil {
 			return err
 		}
 		t.keyHeader = wireHeader(now.KeySchema)
 	}
 	if known {
-		if err := checkMeta(name, meta, now); err != nil {
+		if err := checkMeta(t.name, meta, now); err != nil {
 			return err
 		}
 	}
-	if t.encoder, err = schema.Compile(name, set); err != nil {
-		return err
-	}
-	id, err := registerSchema(ctx, s.cfg.Registry, name+"-value", t.encoder.Schema())
+	id, err := registerSchema(ctx, s.cfg.Registry, t.name+"-value", value)
 	if err != nil {
 		return err
 	}
@@ -72,10 +82,10 @@ func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error 
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.topics[object] = t
+	s.topics[t.object] = t
 	if !known {
-		s.metas[name] = now
-		s.attach(s.stateRecord(offsets.TopicKey(name), now.Bytes()))
+		s.metas[t.name] = now
+		s.attach(s.stateRecord(offsets.TopicKey(t.name), now.Bytes()))
 	}
 	return nil
 }

@@ -1,0 +1,103 @@
+package sink
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+)
+
+// PairTopicName is the topic of a pair's links.
+func PairTopicName(prefix string, pair cdc.Pair) string {
+	return prefix + ".associations." + pair.From + "." + pair.To
+}
+
+// PairTopic makes a pair's topic ready: see Topic. Commit calls it at the
+// pair's first link, so that pairs without links have no topic; a caller that
+// knows from Load that there is one makes sure of it at the start.
+func (s *Sink) PairTopic(ctx context.Context, pair cdc.Pair) error {
+	name := PairTopicName(s.cfg.Prefix, pair)
+	encoder, err := schema.CompileLinks(name)
+	if err != nil {
+		return err
+	}
+	t := &topic{object: pair.String(), name: name, links: encoder}
+	return s.ready(ctx, t, smallestEvent, encoder.Schema(), []keyField{
+		{"fromObjectId", "string"}, {"toObjectId", "string"}, {"category", "string"}, {"typeId", "int"},
+	})
+}
+
+// needPair makes the topic of a pair whose first link is to be committed.
+func (s *Sink) needPair(ctx context.Context, pair cdc.Pair) error {
+	s.mu.Lock()
+	t := s.topics[pair.String()]
+	s.mu.Unlock()
+	if t != nil {
+		return nil
+	}
+	return s.PairTopic(ctx, pair)
+}
+
+// composeLinks makes the records of a pair's batch, as composeBatch does of an
+// object's.
+func (s *Sink) composeLinks(tx *transaction, b *cdc.Batch, now hubspot.Millis) (states []*kgo.Record, err error) {
+	t, err := s.topicOf(b.Object)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.Links {
+		c := &b.Links[i]
+		s.seq++
+		c.Row.Seq = s.seq
+		tx.records = append(tx.records, s.linkRecords(tx, t, b.Pair, c, now)...)
+		states = append(states, s.stateRecord(offsets.LinkKey(b.Pair, c.Key), offsets.AppendLinkRow(nil, c.Row)))
+	}
+	return states, nil
+}
+
+// linkRecords are a link's event and, behind a delete, its tombstone. All links
+// of a record are in one partition.
+func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.LinkChange, now hubspot.Millis) []*kgo.Record {
+	from := strconv.AppendUint(nil, uint64(c.Key.From), 10)
+	key, partition := t.linkKey(&c.Key), partitionOf(from, t.partitions)
+	e := &schema.LinkEvent{
+		Op: byte(c.Op), FromType: pair.From, From: c.Key.From, ToType: pair.To, To: c.Key.To,
+		Category: c.Key.Category, TypeID: int32(c.Key.TypeID), Label: c.Label, BeforeKey: s.cfg.BeforeKey, TsMs: now,
+		Source: s.source(t, c.Op, c.Reason),
+	}
+	e.Source.TsMs, e.Source.Stream, e.Source.Seq = c.SourceMs, c.Stream, c.Row.Seq
+	value := t.links.Append(slices.Clone(t.header), e)
+	if len(value) > t.limit-batchOverhead-len(key) && e.Label != "" {
+		e.Label, e.Source.Omitted = "", []string{"label"}
+		value = t.links.Append(slices.Clone(t.header), e)
+		tx.of(t.object).omitted++
+		s.log.Warn("an event is larger than its topic allows; its label is left out", "object", t.object, "topic", t.name, "limit", t.limit)
+	}
+	tx.events[eventKind{t.object, c.Op}]++
+	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
+	if c.Op == cdc.Delete && s.cfg.Tombstones {
+		records = append(records, &kgo.Record{Topic: t.name, Partition: partition, Key: key})
+	}
+	return records
+}
+
+// linkKey is the record's key for a link.
+func (t *topic) linkKey(k *cdc.LinkKey) []byte {
+	if t.keyHeader == nil {
+		return fmt.Appendf(nil, "%d:%d:%s:%d", k.From, k.To, k.Category, k.TypeID)
+	}
+	key := slices.Clone(t.keyHeader)
+	for _, text := range []string{k.From.String(), k.To.String(), k.Category} {
+		key = binary.AppendVarint(key, int64(len(text)))
+		key = append(key, text...)
+	}
+	return binary.AppendVarint(key, int64(k.TypeID))
+}
