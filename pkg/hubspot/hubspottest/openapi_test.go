@@ -263,7 +263,10 @@ func TestAnswersFitHubSpotsOpenAPIFiles(t *testing.T) {
 				w.other = set([]string{"errors[].subCategory", "results[].to[].toObjectId"})
 			case EndpointSchemas, EndpointSchema:
 				prefix := map[Endpoint]string{EndpointSchemas: "results[]."}[x.endpoint]
-				w.extra = set([]string{prefix + "restorable", prefix + "metaType"}) // recorded
+				w.extra = set([]string{prefix + "restorable", prefix + "metaType"}) // recorded, as these:
+				for _, name := range []string{"cardinality", "inverseCardinality", "hasUserEnforcedMaxToObjectIds", "hasUserEnforcedMaxFromObjectIds", "maxToObjectIds", "maxFromObjectIds"} {
+					w.extra[prefix+"associations[]."+name] = true
+				}
 			}
 			answer := s.at(t, operation, "responses", "200", "content", "application/json", "schema")
 			check(t, w, answer, body)

@@ -1,6 +1,7 @@
 package hubspottest
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -82,13 +83,42 @@ type schemaJSON struct {
 	UpdatedByUserID            *int           `json:"updatedByUserId"`
 	ObjectTypeID               string         `json:"objectTypeId"`
 	Properties                 []propertyJSON `json:"properties"`
-	Associations               []struct{}     `json:"associations"`
+	Associations               []pairJSON     `json:"associations"`
 	Name                       string         `json:"name"`
 }
 
 type labelsJSON struct {
 	Singular string `json:"singular"`
 	Plural   string `json:"plural"`
+}
+
+// pairJSON is a type of association in a schema, with the members of recorded
+// ones. The cardinalities are those of links without limits.
+type pairJSON struct {
+	FromObjectTypeID    string  `json:"fromObjectTypeId"`
+	ToObjectTypeID      string  `json:"toObjectTypeId"`
+	Name                string  `json:"name"`
+	Cardinality         string  `json:"cardinality"`
+	InverseCardinality  string  `json:"inverseCardinality"`
+	UserEnforcedMaxTo   bool    `json:"hasUserEnforcedMaxToObjectIds"`
+	UserEnforcedMaxFrom bool    `json:"hasUserEnforcedMaxFromObjectIds"`
+	MaxTo               int     `json:"maxToObjectIds"`
+	MaxFrom             int     `json:"maxFromObjectIds"`
+	ID                  string  `json:"id"`
+	CreatedAt           *string `json:"createdAt"`
+	UpdatedAt           *string `json:"updatedAt"`
+}
+
+func (lt *linkType) schema() pairJSON {
+	name := lt.pair.from.singular + "_to_" + lt.pair.to.singular
+	if lt.label != "" {
+		name += "_" + strings.ReplaceAll(lt.label, " ", "_")
+	}
+	const many, unlimited = "ONE_TO_MANY", 10000
+	return pairJSON{
+		FromObjectTypeID: lt.pair.from.typeID, ToObjectTypeID: lt.pair.to.typeID, Name: strings.ToUpper(name),
+		Cardinality: many, InverseCardinality: many, MaxTo: unlimited, MaxFrom: unlimited, ID: strconv.Itoa(lt.id),
+	}
 }
 
 // schema writes an ObjectSchema; standard types call themselves in capitals
@@ -110,7 +140,7 @@ func (p *Portal) schema(c *call, t *objectType) (schemaJSON, *failure) {
 		ID: id, ObjectTypeID: t.typeID,
 		Name: strings.ToUpper(t.singular), FullyQualifiedName: strings.ToUpper(t.singular),
 		Labels:     labelsJSON{title(t.singular), title(t.name)},
-		Properties: []propertyJSON{}, Associations: []struct{}{},
+		Properties: []propertyJSON{}, Associations: []pairJSON{},
 	}
 	if t.custom {
 		s.MetaType, s.Name, s.FullyQualifiedName = "PORTAL_SPECIFIC", t.bare, t.name
@@ -123,6 +153,16 @@ func (p *Portal) schema(c *call, t *objectType) (schemaJSON, *failure) {
 		for _, def := range t.definitions(false) {
 			if def.Sensitivity == "non_sensitive" {
 				s.Properties = append(s.Properties, def.json())
+			}
+		}
+	}
+	if include["includeAssociationDefinitions"] {
+		for _, pr := range t.pairs {
+			if pr.to.removed {
+				continue
+			}
+			for _, lt := range pr.types {
+				s.Associations = append(s.Associations, lt.schema())
 			}
 		}
 	}
