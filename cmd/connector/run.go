@@ -164,7 +164,7 @@ func (c *connector) repeat(ctx context.Context) error {
 		}
 		c.health.failed(err)
 		if text := err.Error(); text != said {
-			c.log.Error("the run ended; it is begun anew", "err", err, "wait", wait)
+			c.log.Error("the run ended; it is begun anew", "err", err, "wait", wait.String())
 			said = text
 		}
 		select {
@@ -321,7 +321,7 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(), Content: content(set, c.volatile),
 		Started: places.Sweep.Started, SkipUnchanged: c.cfg.Event.SkipUnchanged, Patience: c.cfg.Sync.patience(), Committer: out,
 	})
-	o.Status.Watch(name, o.Lane.Live)
+	o.Status.Watch(name, o.Lane)
 	first := cdc.Page{Cursors: places.First, Sync: true}
 	if before == nil || !before.Same(set) {
 		if first.Set, err = json.Marshal(set); err != nil {

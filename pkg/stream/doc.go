@@ -8,10 +8,13 @@
 //	leading         tier.go     search, modified >= start start, t0, last id
 //	trailing-<lag>  tier.go     the same, lag behind      the same
 //	backfill        sweep.go    list, by id               id ranges
+//	reconcile       reconcile.go  the same sweep, again   the same
 //	archive         archive.go  list of archived records  position
+//	census          census.go   search, totals            none
 //	refill          refill.go   search, has property      position
 //	schema          schema.go   definitions, at start     none
 //	confirm         confirm.go  batch reads               none; it is no finder
+//	recheck         recheck.go  confirm, once more        none; it is no finder
 //
 // A stream is a pass, which supervise (supervise.go) repeats until the context
 // ends. HubSpot's passing failures are settled in hubspot.Client; what HubSpot

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
@@ -20,7 +21,7 @@ type Status struct {
 
 	mu      sync.Mutex
 	streams map[streamKey]*streamState
-	live    map[string]func() int
+	lanes   map[string]*cdc.Lane
 	done    map[string]bool // object types whose backfill has ended
 }
 
@@ -43,7 +44,7 @@ type Problem struct {
 
 // NewStatus makes an empty status of streams that follow HubSpot's time.
 func NewStatus(now func() hubspot.Millis) *Status {
-	return &Status{now: now, streams: map[streamKey]*streamState{}, live: map[string]func() int{}, done: map[string]bool{}}
+	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]*cdc.Lane{}, done: map[string]bool{}}
 }
 
 // Expect announces a stream; until it has started the connector is not ready.
@@ -73,11 +74,11 @@ func (s *Status) Clear(object, part string) {
 	delete(s.streams, streamKey{object, part})
 }
 
-// Watch reports the number of live records of an object type.
-func (s *Status) Watch(object string, live func() int) {
+// Watch reports the figures of an object type's lane.
+func (s *Status) Watch(object string, lane *cdc.Lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live[object] = live
+	s.lanes[object] = lane
 }
 
 func (s *Status) change(object, stream string, f func(*streamState)) {
@@ -114,7 +115,7 @@ func (s *Status) Backfills() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]string{}
-	for object := range s.live {
+	for object := range s.lanes {
 		out[object] = "running"
 		if s.done[object] {
 			out[object] = "done"
@@ -127,9 +128,9 @@ func (s *Status) Backfills() map[string]string {
 func (s *Status) Live() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[string]int, len(s.live))
-	for object, live := range s.live {
-		out[object] = live()
+	out := make(map[string]int, len(s.lanes))
+	for object, lane := range s.lanes {
+		out[object] = lane.Live()
 	}
 	return out
 }
@@ -170,12 +171,16 @@ var (
 		[]string{"object", "stream"}, nil)
 	liveDesc = prometheus.NewDesc("hubspot_cdc_live_records",
 		"Records that are published as live.", []string{"object"}, nil)
+	olderDesc = prometheus.NewDesc("hubspot_cdc_older_versions_total",
+		"Records that HubSpot's object store showed, twice, with an older version than before. It is trusted to never do so.",
+		[]string{"object"}, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (s *Status) Describe(ch chan<- *prometheus.Desc) {
 	ch <- behindDesc
 	ch <- liveDesc
+	ch <- olderDesc
 }
 
 // Collect is part of prometheus.Collector.
@@ -189,7 +194,8 @@ func (s *Status) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, behind, k.object, k.stream)
 		}
 	}
-	for object, live := range s.live {
-		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(live()), object)
+	for object, lane := range s.lanes {
+		ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, float64(lane.WentBack()), object)
+		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(lane.Live()), object)
 	}
 }
