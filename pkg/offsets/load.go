@@ -77,7 +77,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 		links += table.Len()
 	}
 	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "links", links, "cursors", len(l.Cursors),
-		"expired", len(l.Expired), "seq", l.Seq, "took", time.Since(began).Round(time.Millisecond))
+		"expired", len(l.Expired), "seq", l.Seq, "took", time.Since(began).Round(time.Millisecond).String())
 	return l, nil
 }
 
