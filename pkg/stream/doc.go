@@ -11,6 +11,7 @@
 //	reconcile       reconcile.go  the same sweep, again   the same
 //	archive         archive.go  list of archived records  position
 //	census          census.go   search, totals            none
+//	associations    associations.go  association reads    last id of the sweep
 //	refill          refill.go   search, has property      position
 //	schema          schema.go   definitions, at start     none
 //	confirm         confirm.go  batch reads               none; it is no finder

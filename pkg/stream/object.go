@@ -13,10 +13,11 @@ import (
 
 // Object is one synced object type: what its streams share. NewObject makes it.
 type Object struct {
-	recheck *queue
-	held    *atomic.Int64 // Lane.Held as it was said last
-	swept   chan struct{} // closed when the backfill is done
-	anew    chan struct{} // one slot: a reconcile is wanted now
+	recheck  *queue
+	held     *atomic.Int64 // Lane.Held as it was said last
+	swept    chan struct{} // closed when the backfill is done
+	anew     chan struct{} // one slot: a reconcile is wanted now
+	watchers *watchers
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -30,6 +31,7 @@ type Object struct {
 func NewObject(o Object) *Object {
 	o.held = new(atomic.Int64)
 	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
+	o.watchers = newWatchers()
 	return &o
 }
 
@@ -61,6 +63,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
 		o.recheck.add(page.Stream, left.Later)
+		o.watchers.tell(left.Committed)
 		o.sayHeld()
 		if len(left.Again) == 0 {
 			o.Status.Started(o.Type.Name, page.Stream)

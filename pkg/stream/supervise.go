@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -16,6 +17,17 @@ var errFinished = errors.New("stream finished")
 // after one second, growing to a minute. A refused token concerns the run, as
 // does every other error.
 func supervise(ctx context.Context, o *Object, stream string, interval func() time.Duration, pass func(context.Context) error) error {
+	return superviseAs(ctx, subject{o.Type.Name, o.Status, o.Log}, stream, interval, pass)
+}
+
+// subject is what a stream is about: an object type, or a pair of them.
+type subject struct {
+	name   string
+	status *Status
+	log    *slog.Logger
+}
+
+func superviseAs(ctx context.Context, of subject, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	wait := time.Second
 	for {
 		err := pass(ctx)
@@ -23,13 +35,13 @@ func supervise(ctx context.Context, o *Object, stream string, interval func() ti
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errFinished):
-			o.Status.Started(o.Type.Name, stream)
+			of.status.Started(of.name, stream)
 			return nil
 		case refused(err):
 			if wait == time.Second {
-				o.Log.Warn("HubSpot refuses a stream; the others go on, and it is tried again", "stream", stream, "err", err)
+				of.log.Warn("HubSpot refuses a stream; the others go on, and it is tried again", "stream", stream, "err", err)
 			}
-			o.Status.Problem(o.Type.Name, stream, err)
+			of.status.Problem(of.name, stream, err)
 			if err := sleep(ctx, wait); err != nil {
 				return err
 			}
@@ -39,7 +51,7 @@ func supervise(ctx context.Context, o *Object, stream string, interval func() ti
 			return err
 		}
 		if wait > time.Second {
-			o.Log.Info("HubSpot answers a stream again", "stream", stream)
+			of.log.Info("HubSpot answers a stream again", "stream", stream)
 			wait = time.Second
 		}
 		if err := sleep(ctx, interval()); err != nil {

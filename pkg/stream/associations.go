@@ -1,0 +1,191 @@
+package stream
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// AssociationSweep reads the links of every record of a pair's from type, in
+// the order of ids: HubSpot has no way to ask which links have changed, and
+// making one moves no modified time (R14).
+type AssociationSweep struct {
+	Pair  *Pair
+	Place offsets.Associations
+}
+
+const (
+	// sweepInterval is the time between the beginnings of two sweeps where it
+	// is not set, and emptyInterval that of a pair without any link.
+	sweepInterval = time.Hour
+	emptyInterval = 24 * time.Hour
+)
+
+// Run sweeps again and again. The first sweep waits for the backfill of the
+// from type, whose records it asks about.
+func (s *AssociationSweep) Run(ctx context.Context) error {
+	p := s.Pair
+	p.From.Status.Started(p.Name(), associationsStream)
+	if s.Place.Completed != 0 {
+		p.From.Status.BackfillDone(p.Name())
+	}
+	if err := p.From.backfilled(ctx); err != nil {
+		return err
+	}
+	return superviseAs(ctx, p.subject(), associationsStream, func() time.Duration { return 0 }, s.pass)
+}
+
+// pass is one sweep, or the rest of one. Every page is committed with the place
+// after it.
+func (s *AssociationSweep) pass(ctx context.Context) error {
+	p := s.Pair
+	if s.Place.Completed >= s.Place.Started {
+		if err := s.due(ctx); err != nil {
+			return err
+		}
+		s.Place.ID, s.Place.Started = 0, max(p.From.Client.Now(), s.Place.Completed+1)
+	}
+	p.begun.Store(true)
+	first := s.Place.Completed == 0
+	pause := time.Duration(0)
+	if !first {
+		pages := time.Duration(p.From.Lane.Live()/hubspot.MaxLinks + 1)
+		pause = min(s.interval()*8/10/pages, longestPause)
+	}
+	for {
+		ids, err := p.Lane.Next(ctx, s.Place.ID, hubspot.MaxLinks)
+		if err != nil {
+			return err
+		}
+		readings, err := p.read(ctx, hubspot.AssociationSweep, ids)
+		if err != nil {
+			return err
+		}
+		next, ended := s.Place, len(ids) < hubspot.MaxLinks
+		if ended {
+			next.ID, next.Completed = 0, max(p.From.Client.Now(), next.Started)
+		} else {
+			next.ID = ids[len(ids)-1]
+		}
+		if err := p.publish(ctx, cdc.LinkPage{
+			Stream: associationsStream, Readings: readings, Sync: ended && first, Swept: ended,
+			Cursors: []cdc.Cursor{{Object: p.Name(), Stream: associationsStream, Value: next.Bytes()}},
+		}); err != nil {
+			return err
+		}
+		s.Place = next
+		p.From.Status.Started(p.Name(), associationsStream)
+		if ended {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	p.From.Status.Reached(p.Name(), associationsStream, s.Place.Started)
+	if first {
+		p.From.Status.BackfillDone(p.Name())
+		p.Log.Info("first sweep of associations done", "stream", associationsStream, "links", p.Lane.Live())
+	}
+	return nil
+}
+
+func (s *AssociationSweep) interval() time.Duration {
+	switch {
+	case s.Pair.Interval > 0:
+		return s.Pair.Interval
+	case s.Pair.Lane.Live() == 0:
+		return emptyInterval
+	}
+	return sweepInterval
+}
+
+// due waits for the next sweep. A pair that has got its first link meanwhile
+// does not wait as long as one without any.
+func (s *AssociationSweep) due(ctx context.Context) error {
+	for s.Place.Started != 0 {
+		wait := time.Duration(s.Place.Started.Add(s.interval())-s.Pair.From.Client.Now()) * time.Millisecond
+		if wait <= 0 {
+			break
+		}
+		if err := sleep(ctx, min(wait, time.Minute)); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// ChangedAssociations reads the links of records that another finder saw
+// change: a user who makes a link mostly changes something else too (R14).
+type ChangedAssociations struct {
+	Pair *Pair
+	// Limit spaces the calls of all pairs, so that a busy portal does not spend
+	// its day on them.
+	Limit *rate.Limiter
+}
+
+// changedSpacing is the least time between two looks at a pair: what changes
+// within it shares a call.
+const changedSpacing = time.Second
+
+// Run looks at records as they become due.
+func (c *ChangedAssociations) Run(ctx context.Context) error {
+	return superviseAs(ctx, c.Pair.subject(), "associations-changed", func() time.Duration { return changedSpacing }, c.pass)
+}
+
+func (c *ChangedAssociations) pass(ctx context.Context) error {
+	p := c.Pair
+	if err := p.looks.wait(ctx); err != nil {
+		return err
+	}
+	if err := c.Limit.Wait(ctx); err != nil {
+		return err
+	}
+	due := p.looks.take()
+	err := c.look(ctx, due)
+	if err != nil {
+		p.looks.retry(due)
+		return err
+	}
+	p.From.Status.Started(p.Name(), "associations-changed")
+	return nil
+}
+
+func (c *ChangedAssociations) look(ctx context.Context, due []look) error {
+	p := c.Pair
+	var ids, others []hubspot.ID
+	for _, l := range due {
+		if l.end == fromEnd {
+			ids = append(ids, l.id)
+		} else {
+			others = append(others, l.id)
+		}
+	}
+	holders, err := p.Lane.Holders(ctx, others)
+	if err != nil {
+		return err
+	}
+	ids = append(ids, holders...)
+	slices.Sort(ids)
+	for i, chunk := range slices.Collect(slices.Chunk(slices.Compact(ids), hubspot.MaxLinks)) {
+		if i > 0 {
+			if err := c.Limit.Wait(ctx); err != nil {
+				return err
+			}
+		}
+		readings, err := p.read(ctx, hubspot.ChangedAssociations, chunk)
+		if err != nil {
+			return err
+		}
+		if err := p.publish(ctx, cdc.LinkPage{Stream: associationsStream, Readings: readings}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
