@@ -1,0 +1,40 @@
+package cdcmodel
+
+import (
+	"testing"
+)
+
+// TestSearch_EveryRuleIsNeeded switches one rule off after another and looks
+// for a history that shows why it is there.
+func TestSearch_EveryRuleIsNeeded(t *testing.T) {
+	const most = 200_000
+	for _, c := range []struct {
+		rule string
+		off  without
+	}{
+		{"R1: a reading is as old as its answer", without{readingOrder: true}},
+		{"R3: the trailing tier does not look back", without{lag: true}},
+		{"R3: our clock moves the window", without{ownClock: true}},
+		{"R3: a row's time moves the window", without{rowTime: true}},
+		{"R3: an unfinished walk moves the window", without{unfinished: true}},
+		{"R4: every reading is settled", without{settled: true}},
+		{"R4: rows from before the window are skipped", without{start: true}},
+		{"R5: the tiers start after the backfill", without{first: true}},
+		{"R5: the tiers' first start has no overlap", without{overlap: true}},
+		{"R6: the cursor does not wait for re-reads", without{cursorLast: true}},
+		{"R7: nothing is confirmed", without{confirm: true}},
+		{"R7: no controls", without{controls: true}},
+		{"R9: no second confirm", without{second: true}},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			f := search(1, most, c.off)
+			if f == nil {
+				t.Fatalf("%d histories without the rule broke no promise", most)
+			}
+			t.Logf("history %d: %s", f.number+1, f.broken)
+			if testing.Verbose() {
+				t.Logf("at its smallest:\n%s", tellStory(shrink(f.blocks, c.off), c.off))
+			}
+		})
+	}
+}

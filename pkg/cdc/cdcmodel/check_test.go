@@ -1,0 +1,200 @@
+package cdcmodel
+
+import (
+	"fmt"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// quiet lets HubSpot rest, waits for what the design says finds everything,
+// and holds what was published against the history.
+func (w *world) quiet() string {
+	w.choices.step = len(w.choices.blocks) + 1
+	w.faulty = false
+	w.tell("HubSpot is quiet")
+	w.now = w.settle().Add(3 * trailingLag)
+	w.catchUp()
+	if w.crash != noCrash || w.ending == killed {
+		w.kill()
+	}
+	for _, a := range w.process.agents { // what is on its way arrives
+		if a.at.what != toBegin && a.at.what != toPass {
+			w.passes(a.name, 1)
+		}
+	}
+	w.all()
+	w.backfilled()
+	for _, name := range []string{leadingStream, trailingStream, archiveStream} {
+		w.passes(name, 2) // the rest of one, and one that began after
+	}
+	if broken := w.seenByTiers(); broken != "" {
+		return broken
+	}
+	w.tell("the tiers and the archive have seen everything that is theirs")
+	w.passes(backfill, 2)
+	w.rechecked()
+	return w.kept()
+}
+
+// all has the finders run that did not.
+func (w *world) all() {
+	for _, name := range finderSets[0] {
+		if w.agent(name) == nil {
+			w.process.run(name)
+		}
+	}
+}
+
+func (w *world) agent(name string) *agent {
+	for _, a := range w.process.agents {
+		if a.name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// passes lets a finder end n passes.
+func (w *world) passes(name string, n int) {
+	a := w.agent(name)
+	for end, tries := a.passes+n, 0; a.passes < end; tries++ {
+		if w.step(a); tries > 1000 {
+			panic(name + " does not come to the end of a pass")
+		}
+	}
+}
+
+func (w *world) backfilled() {
+	for range 10 {
+		if place(w.cursors[backfill])[1] == 1 {
+			return
+		}
+		w.passes(backfill, 1)
+	}
+	panic("the backfill does not end")
+}
+
+// rechecked waits until no id has to be confirmed once more.
+func (w *world) rechecked() {
+	for range 20 {
+		if len(w.process.recheck) == 0 && w.agent(recheckStream).at.what == toPass {
+			return
+		}
+		w.now = w.now.Add(patience + 2*dateStep)
+		w.passes(recheckStream, 1)
+	}
+	panic("records are confirmed for ever")
+}
+
+// seenByTiers checks what is promised before a reconcile: changes that move the
+// modified time and come into the index within the longest lag are found by
+// the tiers, deletes that stand in the recycle bin by the archive sweep
+// (R3, R4, R5).
+func (w *world) seenByTiers() string {
+	for id := hubspot.ID(1); id <= lastID; id++ {
+		r := &w.records[id]
+		events := w.events[id]
+		switch {
+		case r.kind == live && !r.hidden && (len(events) == 0 || !w.shows(events[len(events)-1], r, r.state)):
+			return fmt.Sprintf("the tiers missed record %s: %s", id, r.state)
+		case r.kind == archived && r.into == 0 && len(events) > 0 && events[len(events)-1].op != cdc.Delete:
+			return fmt.Sprintf("the archive sweep missed record %s: %s", id, r.state)
+		}
+	}
+	return ""
+}
+
+// kept checks the promises (DESIGN section 1).
+func (w *world) kept() string {
+	for id := hubspot.ID(1); id <= lastID; id++ {
+		if broken := w.keptFor(id); broken != "" {
+			return fmt.Sprintf("record %s: %s", id, broken)
+		}
+	}
+	return ""
+}
+
+func (w *world) keptFor(id hubspot.ID) string {
+	r := &w.records[id]
+	events := w.events[id]
+	next := 0 // the earliest state that the next event may show
+	for i, e := range events {
+		if i > 0 && e.seq <= events[i-1].seq {
+			return fmt.Sprintf("%s comes after %s", e, events[i-1])
+		}
+		if i > 0 && repeats(e, events[i-1]) {
+			return fmt.Sprintf("doubled: %s repeats %s", e, events[i-1])
+		}
+		if broken := wellFormed(events[:i], e); broken != "" {
+			return broken
+		}
+		at := next
+		for at < len(r.history) && !w.shows(e, r, r.history[at]) {
+			at++
+		}
+		if at == len(r.history) {
+			for _, s := range r.history[:next] {
+				if w.shows(e, r, s) {
+					return fmt.Sprintf("out of order: %s", e)
+				}
+			}
+			return fmt.Sprintf("shows a state that never was: %s", e)
+		}
+		next = at
+	}
+	switch {
+	case r.kind == live && len(events) == 0:
+		return "lost: never published"
+	case r.kind == live && !w.shows(events[len(events)-1], r, r.state):
+		return fmt.Sprintf("lost: the truth is %s, the last event %s", r.state, events[len(events)-1])
+	case r.kind != live && len(events) > 0 && events[len(events)-1].op != cdc.Delete:
+		return fmt.Sprintf("lost: the truth is %s, the last event %s", r.state, events[len(events)-1])
+	}
+	return ""
+}
+
+// shows says whether an event is a true account of a state.
+func (w *world) shows(e event, r *record, s state) bool {
+	if e.op != cdc.Delete {
+		return s.kind == live && s.n == e.n && s.merged == e.merged && s.updated == e.updated && r.created == e.created
+	}
+	switch e.reason {
+	case cdc.Archived:
+		return s.kind == archived && s.at == e.source
+	case cdc.Merged:
+		return s.kind == merged && s.into == e.into
+	case cdc.Purged:
+		// While nothing can be read by id, a list page has to tell (R7), and it
+		// cannot tell a merged record from a purged one.
+		return s.kind == gone || s.kind == merged && w.outage != 0
+	}
+	return false
+}
+
+func repeats(e, before event) bool {
+	if e.op == cdc.Delete || before.op == cdc.Delete {
+		return e.op == before.op
+	}
+	return e.n == before.n && e.merged == before.merged && e.updated == before.updated
+}
+
+// wellFormed holds an event's op and reason against the ones before (R10).
+func wellFormed(before []event, e event) string {
+	alive := len(before) > 0 && before[len(before)-1].op != cdc.Delete
+	ok := false
+	switch e.op {
+	case cdc.Read:
+		ok = len(before) == 0 && e.created < epoch
+	case cdc.Create:
+		ok = !alive && (e.reason == cdc.Restored) == (len(before) > 0)
+	case cdc.Update:
+		ok = alive && e.reason == cdc.NoReason
+	case cdc.Delete:
+		ok = alive
+	}
+	if !ok {
+		return fmt.Sprintf("no such event here: %s", e)
+	}
+	return ""
+}

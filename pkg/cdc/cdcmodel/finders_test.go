@@ -1,0 +1,359 @@
+package cdcmodel
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// without says which rules the finders break. The zero value keeps all of them.
+type without struct {
+	readingOrder bool // R1: a reading is as old as its answer, not as its request
+
+	lag        bool // R3: the trailing tier moves to t0
+	ownClock   bool // R3: our clock, ahead of HubSpot's, moves the window
+	rowTime    bool // R3: the newest row's time moves the window
+	unfinished bool // R3: every page moves the window, not only the last
+
+	settled bool // R4: every reading counts as settled
+	start   bool // R4: rows from before the window are skipped too
+
+	first   bool // R5: the tiers' start is the end of the backfill
+	overlap bool // R5: the tiers' first start is the Date itself, without the overlap of R3
+
+	cursorLast bool // R6: the cursor moves though ids of its page are read again
+	confirm    bool // R7: what a finder does not see is gone
+	controls   bool // R7: an answer without anybody in it counts
+	second     bool // R9: one confirm is enough for a purge
+}
+
+// mirror of stream.tierCursor and the other cursors: what a stream commits.
+func places(values ...int64) []byte {
+	out := make([]byte, 0, 32)
+	for _, v := range values {
+		out = binary.AppendVarint(out, v)
+	}
+	return out
+}
+
+func place(b []byte) (out [4]int64) {
+	for i := 0; len(b) > 0; i++ {
+		v, n := binary.Varint(b)
+		out[i], b = v, b[n:]
+	}
+	return out
+}
+
+// tier mirrors stream.Tier.
+type tier struct {
+	stream string
+	lag    time.Duration
+	window cdc.Window
+}
+
+// pass mirrors stream.Tier.pass.
+func (t *tier) pass(a *agent) error {
+	for {
+		var l lookup
+		var rows []hubspot.SearchRow
+		var more bool
+		last, w := t.window.Last, a.w
+		if !t.window.Walking() {
+			last = 0
+		}
+		err := a.ask(&l, func() { rows, more = w.search(t.window.Start, last, t.lag > 0) })
+		if err != nil {
+			return err
+		}
+		place := t.window.Begin(l.date)
+		start := place.Start
+		if w.without.start {
+			start = 0
+		}
+		ids, err := a.lane.Unskipped(context.Background(), rows, start)
+		if err != nil {
+			return err
+		}
+		if w.said != nil {
+			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(t.window.Start), last, spell(rows), ids)
+		}
+		readings, err := a.read(ids)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			place.Last = rows[len(rows)-1].ID
+		}
+		if !more || w.without.unfinished {
+			next := t.finish(w, place, rows)
+			if more {
+				next.T0, next.Last = place.T0, place.Last
+			}
+			place = next
+		}
+		cursor := cdc.Cursor{Stream: t.stream, Value: places(int64(place.Start), int64(place.T0), int64(place.Last))}
+		if more && w.without.unfinished { // a walk that begins anew after a crash
+			cursor.Value = places(int64(place.Start), 0, 0)
+		}
+		if err := a.publish(cdc.Page{Stream: t.stream, Readings: readings, Cursors: []cdc.Cursor{cursor}}); err != nil {
+			return err
+		}
+		t.window = place
+		if !more {
+			return nil
+		}
+	}
+}
+
+// finish is cdc.Window.Finish, or what it must not be.
+func (t *tier) finish(w *world, place cdc.Window, rows []hubspot.SearchRow) cdc.Window {
+	lag := t.lag
+	switch {
+	case w.without.lag:
+		lag = 0
+	case w.without.ownClock:
+		place.T0 = w.now.Add(20 * time.Second)
+	case w.without.rowTime:
+		for _, row := range rows {
+			place.Start = max(place.Start, row.Updated)
+		}
+		return cdc.Window{Start: place.Start}
+	}
+	return place.Finish(lag)
+}
+
+func spell(rows []hubspot.SearchRow) (out []string) {
+	for _, row := range rows {
+		out = append(out, row.ID.String()+"@"+clock(row.Updated))
+	}
+	return out
+}
+
+// sweep mirrors stream.Sweep, of one range, and stream.Reconcile around it.
+type sweep struct {
+	stream string
+	after  hubspot.ID // the last id read
+	done   bool
+}
+
+// pass goes through what is left. Pages are read ahead of their publishing, as
+// stream.Sweep.sweepRange does, by one page or by none.
+func (s *sweep) pass(a *agent) error {
+	if s.done && s.stream == backfill {
+		return nil
+	}
+	if s.done {
+		s.done, s.after = false, 0
+	}
+	after := s.after
+	var ahead []sweepPage
+	for {
+		page, err := s.fetch(a, after)
+		if err != nil {
+			return err
+		}
+		ahead = append(ahead, page)
+		after = page.last
+		if page.more && len(ahead) < 2 && a.w.choices.of(2) == 1 {
+			continue
+		}
+		for _, page := range ahead {
+			if err := s.publish(a, page); err != nil {
+				return err
+			}
+		}
+		if ahead = ahead[:0]; !page.more {
+			return nil
+		}
+	}
+}
+
+const (
+	backfill  = "backfill"
+	reconcile = "reconcile"
+)
+
+// sweepPage mirrors stream.sweepPage.
+type sweepPage struct {
+	readings []cdc.Reading
+	last     hubspot.ID
+	more     bool
+}
+
+// fetch mirrors stream.Sweep.fetch and gaps (R11).
+func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
+	var l lookup
+	var records []hubspot.Record
+	w := a.w
+	if err := a.ask(&l, func() { records, page.more = w.list(from) }); err != nil {
+		return page, err
+	}
+	page.last = from
+	ids := make([]hubspot.ID, len(records))
+	for i := range records {
+		ids[i] = records[i].ID
+		page.last = max(page.last, ids[i])
+		page.readings = append(page.readings, reading(&l, cdc.IsLive, &records[i], l.date))
+	}
+	w.tell("%s: list above %s gives %v", a.name, from, ids)
+	if page.readings, err = a.withLosers(page.readings); err != nil {
+		return page, err
+	}
+	upTo := page.last
+	if !page.more {
+		upTo = 0
+	}
+	lacking, err := a.lane.Lacking(context.Background(), from, upTo, ids, l.stamp)
+	if err != nil {
+		return page, err
+	}
+	confirmed, err := a.confirm(lacking)
+	page.readings = append(page.readings, confirmed...)
+	return page, err
+}
+
+// publish mirrors stream.Sweep.publish.
+func (s *sweep) publish(a *agent, page sweepPage) error {
+	next := *s
+	next.after, next.done = page.last, !page.more
+	err := a.publish(cdc.Page{
+		Stream: s.stream, Readings: page.readings, Sync: next.done,
+		Cursors: []cdc.Cursor{{Stream: s.stream, Value: next.cursor()}},
+	})
+	if err == nil {
+		*s = next
+	}
+	return err
+}
+
+func (s *sweep) cursor() []byte {
+	done := int64(0)
+	if s.done {
+		done = 1
+	}
+	return places(int64(s.after), done)
+}
+
+// bin mirrors stream.Archive.
+type bin struct{ after hubspot.ID }
+
+const archiveStream = "archive"
+
+// pass mirrors stream.Archive.pass.
+func (b *bin) pass(a *agent) error {
+	for {
+		var l lookup
+		var ids []hubspot.ID
+		var more bool
+		w := a.w
+		if err := a.ask(&l, func() { ids, more = w.listArchived(b.after) }); err != nil {
+			return err
+		}
+		next := bin{}
+		if more {
+			next.after = ids[len(ids)-1]
+		}
+		w.tell("%s: list above %s gives %v", a.name, b.after, ids)
+		dead, err := a.lane.LiveAmong(context.Background(), ids)
+		if err != nil {
+			return err
+		}
+		readings, err := a.confirm(dead)
+		if err != nil {
+			return err
+		}
+		if err := a.publish(cdc.Page{
+			Stream: archiveStream, Readings: readings,
+			Cursors: []cdc.Cursor{{Stream: archiveStream, Value: places(int64(next.after))}},
+		}); err != nil {
+			return err
+		}
+		if *b = next; !more {
+			return nil
+		}
+	}
+}
+
+// census stands for stream.Census and whatever else names ids of its own: what
+// the index shows and the table lacks is read, what the table has and the index
+// lacks is confirmed. Counting first saves calls and decides nothing.
+type census struct{}
+
+const censusStream = "census"
+
+func (census) pass(a *agent) error {
+	var l lookup
+	var rows []hubspot.SearchRow
+	w := a.w
+	if err := a.ask(&l, func() {
+		page := w.page
+		w.page = lastID
+		rows, _ = w.search(0, 0, false)
+		w.page = page
+	}); err != nil {
+		return err
+	}
+	var shown []hubspot.ID
+	for _, row := range rows {
+		shown = append(shown, row.ID)
+	}
+	lacking, err := a.lane.LiveAmong(context.Background(), everyID)
+	if err != nil {
+		return err
+	}
+	var extra []hubspot.ID
+	for _, id := range shown {
+		if !contains(lacking, id) {
+			extra = append(extra, id)
+		}
+	}
+	lacking = slices.DeleteFunc(lacking, func(id hubspot.ID) bool { return contains(shown, id) })
+	readings, err := a.confirm(lacking)
+	if err != nil {
+		return err
+	}
+	others, err := a.read(extra)
+	if err != nil {
+		return err
+	}
+	return a.publish(cdc.Page{Stream: censusStream, Readings: append(readings, others...)})
+}
+
+var everyID = func() (ids []hubspot.ID) {
+	for id := range hubspot.ID(lastID) {
+		ids = append(ids, id+1)
+	}
+	return ids
+}()
+
+// again mirrors stream.Recheck (R9).
+type again struct{}
+
+const recheckStream = "recheck"
+
+func (again) pass(a *agent) error {
+	var stream string
+	var ids []hubspot.ID
+	for _, id := range everyID {
+		d, waits := a.recheck[id]
+		if !waits || d.at > a.w.now || stream != "" && d.stream != stream {
+			continue
+		}
+		stream = d.stream
+		ids = append(ids, id)
+		delete(a.recheck, id)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	a.w.tell("recheck: confirms %v", ids)
+	readings, err := a.confirm(ids)
+	if err != nil {
+		return err
+	}
+	return a.publish(cdc.Page{Stream: stream, Readings: readings})
+}

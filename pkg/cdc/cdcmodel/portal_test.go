@@ -1,0 +1,534 @@
+package cdcmodel
+
+import (
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// lastID is the highest id of a world. With so few, the ids that a lane takes
+// as controls are all there are, in whatever order (cdc.Lane.Controls).
+const lastID = 4
+
+// idSet is a set of ids, as bits.
+type idSet uint8
+
+func (s idSet) has(id hubspot.ID) bool { return s>>id&1 == 1 }
+
+// text is the set in HubSpot's spelling, nil for none.
+func (s idSet) text() []byte { return mergedTexts[s] }
+
+var mergedTexts = func() (out [1 << (lastID + 1)][]byte) {
+	for s := range out {
+		var ids []string
+		for rest := uint(s); rest != 0; rest &= rest - 1 {
+			ids = append(ids, strconv.Itoa(bits.TrailingZeros(rest)))
+		}
+		if len(ids) > 0 {
+			out[s] = []byte(strings.Join(ids, ";"))
+		}
+	}
+	return out
+}()
+
+// numbers are the values of the property n, as texts.
+var numbers = func() (out [256][]byte) {
+	for n := range out {
+		out[n] = []byte(strconv.Itoa(n))
+	}
+	return out
+}()
+
+// kind is what a record is.
+type kind uint8
+
+const (
+	never kind = iota // not created yet
+	live
+	archived
+	gone   // neither live nor in the recycle bin
+	merged // another record answers for it
+)
+
+// state is a record as the object store has it for a while.
+type state struct {
+	kind    kind
+	n       uint8 // the content
+	merged  idSet // hs_merged_object_ids
+	updated hubspot.Millis
+	at      hubspot.Millis // archivedAt
+	into    hubspot.ID     // which record answers
+}
+
+func (s state) String() string {
+	switch s.kind {
+	case live:
+		text := fmt.Sprintf("live n=%d updatedAt=%s", s.n, clock(s.updated))
+		if s.merged != 0 {
+			text += " hs_merged_object_ids=" + string(s.merged.text())
+		}
+		return text
+	case archived:
+		return "archived at " + clock(s.at)
+	case gone:
+		return "gone"
+	case merged:
+		return fmt.Sprintf("merged into %s", s.into)
+	}
+	return "not there"
+}
+
+// clock writes a time as seconds since the beginning of the world.
+func clock(m hubspot.Millis) string {
+	return strconv.FormatFloat(float64(m-epoch)/1000, 'f', -1, 64) + "s"
+}
+
+// record is one id's life.
+type record struct {
+	state
+	created hubspot.Millis
+	history []state
+	into    hubspot.ID     // the record that this one was merged into
+	mergeAt hubspot.Millis // when
+	index   indexEntry
+	// blinks is until when the object store does not answer the record, although
+	// it is there.
+	blinks hubspot.Millis
+	// hidden says that the record's last change cannot be relied on to be seen
+	// by the tiers: only a sweep has to find it.
+	hidden bool
+}
+
+// indexEntry is what search sees of a record, and the changes on their way.
+type indexEntry struct {
+	in      bool
+	updated hubspot.Millis
+	before  hubspot.Millis // what updated was, for stale answers; 0 for none
+	pending []indexChange
+}
+
+type indexChange struct {
+	due     hubspot.Millis
+	in      bool
+	updated hubspot.Millis
+}
+
+// portal is HubSpot: the object store, current, and the index, behind.
+type portal struct {
+	now     hubspot.Millis
+	records [lastID + 1]record
+	next    uint8 // the next new content
+	page    int   // rows on a page of search or list
+	// losersInBin: a merged record also stands in the list of archived ones.
+	losersInBin bool
+	// faulty: the index answers wrongly at times, reads leave records out; for
+	// how long batch reads say of every record that it is not there.
+	faulty bool
+	outage hubspot.Millis
+	// behind: rows are answered with older values than those that matched.
+	behind  bool
+	choices *choices
+	said    func(format string, args ...any)
+	bin     []hubspot.ID
+}
+
+// epoch is when a world begins: any whole second that is not zero.
+const epoch = hubspot.Millis(1_000_000_000)
+
+// trailingLag is the lag of the model's trailing tier: changes that take longer
+// to show in the index are left to the sweep.
+const trailingLag = 10 * time.Second
+
+// lags are how long a change takes to the index, and skews by how much the
+// clock of the server that makes it is behind (R3 and R4 take it for at most
+// two seconds).
+var (
+	lags  = [...]time.Duration{0, 0, time.Second, 4 * time.Second, trailingLag, trailingLag, time.Minute, 0}
+	skews = [...]time.Duration{0, 0, 0, time.Second / 2, time.Second, 2 * time.Second}
+)
+
+func (p *portal) reset(c *choices) {
+	p.now, p.next, p.outage, p.choices, p.said = epoch, 0, 0, c, nil
+	for id := range p.records {
+		r := &p.records[id]
+		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
+	}
+}
+
+func (p *portal) tell(format string, args ...any) {
+	if p.said != nil {
+		p.said(format, args...)
+	}
+}
+
+// date is the Date header of an answer.
+func (p *portal) date() hubspot.Millis { return p.now - p.now%1000 }
+
+// set gives a record its next state.
+func (p *portal) set(id hubspot.ID, s state) {
+	r := &p.records[id]
+	r.state = s
+	r.history = append(r.history, s)
+	for other := range p.records {
+		p.derive(hubspot.ID(other))
+	}
+}
+
+// derive follows a merged record to what answers for it now.
+func (p *portal) derive(id hubspot.ID) {
+	r := &p.records[id]
+	if r.into == 0 {
+		return
+	}
+	s := state{kind: gone}
+	if into := p.survivor(id); into != 0 {
+		s = state{kind: merged, into: into}
+	} else if p.losersInBin {
+		s = state{kind: archived, at: r.mergeAt}
+	}
+	if s != r.state {
+		r.state = s
+		r.history = append(r.history, s)
+	}
+}
+
+// survivor is the live record that answers for a merged one; 0 if it is no more.
+func (p *portal) survivor(id hubspot.ID) hubspot.ID {
+	for p.records[id].into != 0 {
+		id = p.records[id].into
+	}
+	if p.records[id].kind != live {
+		return 0
+	}
+	return id
+}
+
+// moved is the updatedAt of a change made now.
+func (p *portal) moved() hubspot.Millis {
+	return p.now.Add(-skews[p.choices.of(len(skews))])
+}
+
+// fresh is content that no record had before.
+func (p *portal) fresh() uint8 {
+	p.next++
+	return p.next
+}
+
+// show queues a change for the index. It is hidden from the tiers if it takes
+// too long or does not move the modified time.
+func (p *portal) show(id hubspot.ID, in, moved bool) {
+	lag := lags[p.choices.of(len(lags))]
+	r := &p.records[id]
+	r.index.pending = append(r.index.pending, indexChange{p.now.Add(lag), in, r.updated})
+	if in {
+		r.hidden = !moved || lag > trailingLag
+	}
+	p.tell("HubSpot: record %s is %s, in the index after %s", id, r.state, lag)
+}
+
+func (p *portal) create(id hubspot.ID) {
+	p.records[id].created = p.now
+	p.set(id, state{kind: live, n: p.fresh(), updated: p.moved()})
+	p.show(id, true, true)
+}
+
+// change is what a user does to a record.
+type change uint8
+
+const (
+	update change = iota
+	update2
+	update3
+	calculate // a calculated property, which does not move the modified time
+	archive
+	purge
+	mergeKept // into another record, which keeps its id
+	mergeNew  // with another record, into a new one
+	changes
+)
+
+// act changes one record, if what is chosen can be done to it.
+func (p *portal) act() {
+	id := hubspot.ID(1 + p.choices.of(lastID))
+	p.do(id, change(p.choices.of(int(changes))))
+}
+
+func (p *portal) do(id hubspot.ID, what change) {
+	r := &p.records[id]
+	s := r.state
+	switch {
+	case s.kind == never:
+		p.create(id)
+	case s.kind == archived && r.into == 0: // restored, or purged
+		switch what {
+		case purge:
+			p.set(id, state{kind: gone})
+			p.tell("HubSpot: record %s is purged from the recycle bin", id)
+		case calculate, archive:
+			s = p.lastLive(id)
+			p.set(id, s)
+			p.show(id, true, false)
+		default:
+			s = p.lastLive(id)
+			s.updated = p.moved()
+			p.set(id, s)
+			p.show(id, true, true)
+		}
+	case s.kind != live:
+	case what == calculate:
+		s.n = p.fresh()
+		p.set(id, s)
+		r.hidden = true
+		p.tell("HubSpot: record %s has a calculated property changed: %s", id, s)
+	case what == archive:
+		p.set(id, state{kind: archived, at: p.now})
+		p.show(id, false, false)
+	case what == purge:
+		p.set(id, state{kind: gone})
+		p.show(id, false, false)
+	case what == mergeKept || what == mergeNew:
+		p.merge(id, what)
+	default:
+		s.n, s.updated = p.fresh(), p.moved()
+		p.set(id, s)
+		p.show(id, true, true)
+	}
+}
+
+func (p *portal) lastLive(id hubspot.ID) state {
+	h := p.records[id].history
+	for i := len(h) - 1; ; i-- {
+		if h[i].kind == live {
+			return h[i]
+		}
+	}
+}
+
+// merge merges a record with the next live one.
+func (p *portal) merge(id hubspot.ID, what change) {
+	var other, unused hubspot.ID
+	for d := 1; d <= lastID-1; d++ {
+		next := (id-1+hubspot.ID(d))%lastID + 1
+		switch p.records[next].kind {
+		case live:
+			other = next
+		case never:
+			unused = next
+		}
+	}
+	if other == 0 || what == mergeNew && unused == 0 {
+		return
+	}
+	losers, into := []hubspot.ID{id}, other
+	if what == mergeNew {
+		losers, into = []hubspot.ID{id, other}, unused
+		p.records[into].created = p.now
+	}
+	s := p.records[into].state
+	for _, loser := range losers {
+		l := &p.records[loser]
+		s.merged |= 1<<loser | l.merged
+		l.into, l.mergeAt = into, p.now
+	}
+	s.kind, s.n, s.updated = live, p.fresh(), p.moved()
+	p.set(into, s)
+	p.show(into, true, true)
+	for _, loser := range losers {
+		p.show(loser, false, false)
+	}
+}
+
+// blink has the object store leave a record out for a while, once, and for
+// less than the time between the two confirms of a purge (R9).
+func (p *portal) blink() {
+	id := hubspot.ID(1 + p.choices.of(lastID))
+	if r := &p.records[id]; r.kind == live && r.blinks == 0 && p.outage == 0 {
+		r.blinks = p.now.Add(patience - 2*time.Second)
+		p.tell("HubSpot: record %s cannot be read until %s", id, clock(r.blinks))
+	}
+}
+
+// fail has batch reads answer that nothing is there, once, and for longer than
+// the time between two confirms.
+func (p *portal) fail() {
+	for id := range p.records {
+		if p.records[id].blinks != 0 {
+			return
+		}
+	}
+	if p.outage == 0 {
+		p.outage = p.now.Add(3 * patience)
+		p.tell("HubSpot: nothing can be read by id until %s", clock(p.outage))
+	}
+}
+
+// catchUp lets the index show what is due. A later change overtakes an earlier one.
+func (p *portal) catchUp() {
+	for id := range p.records {
+		x := &p.records[id].index
+		for i := len(x.pending) - 1; i >= 0; i-- {
+			if c := x.pending[i]; c.due <= p.now {
+				if x.before = 0; x.in {
+					x.before = x.updated
+				}
+				x.in, x.updated = c.in, c.updated
+				x.pending = append(x.pending[:0], x.pending[i+1:]...)
+				break
+			}
+		}
+	}
+}
+
+// settle is when the index shows everything.
+func (p *portal) settle() hubspot.Millis {
+	at := max(p.now, p.outage)
+	for id := range p.records {
+		for _, c := range p.records[id].index.pending {
+			at = max(at, c.due)
+		}
+		at = max(at, p.records[id].blinks)
+	}
+	return at
+}
+
+// search answers rows modified at or after since, above an id. The trailing
+// tier is the last to see what moves the modified time: what is kept from it
+// is hidden.
+func (p *portal) search(since hubspot.Millis, after hubspot.ID, trailing bool) (rows []hubspot.SearchRow, more bool) {
+	p.catchUp()
+	const flap, fresh = 10, 11
+	fault := 0
+	if p.faulty {
+		fault = p.choices.of(fresh + 1)
+	}
+	for id := after + 1; id <= lastID; id++ {
+		r := &p.records[id]
+		if !r.index.in || r.index.updated < since {
+			continue
+		}
+		if len(rows) == p.page {
+			return rows, true
+		}
+		row := hubspot.SearchRow{ID: id, Updated: r.index.updated}
+		switch {
+		case fault == flap && p.choices.of(2) == 1:
+			r.hidden = r.hidden || trailing
+			p.tell("HubSpot: the search leaves out %s", id)
+			continue
+		case p.behind && r.index.before != 0 && p.choices.of(2) == 0:
+			row.Updated = r.index.before
+			r.hidden = r.hidden || trailing && row.Updated >= since
+		case fault == fresh && r.kind == live:
+			row.Updated = r.updated
+		}
+		rows = append(rows, row)
+	}
+	return rows, false
+}
+
+// list answers a page of the live records above an id.
+func (p *portal) list(after hubspot.ID) (out []hubspot.Record, more bool) {
+	for id := after + 1; id <= lastID; id++ {
+		if p.records[id].kind != live {
+			continue
+		}
+		if len(out) == p.page {
+			return out, true
+		}
+		out = append(out, p.answer(id))
+	}
+	return out, false
+}
+
+// listArchived answers a page of the recycle bin.
+func (p *portal) listArchived(after hubspot.ID) (ids []hubspot.ID, more bool) {
+	for id := after + 1; id <= lastID; id++ {
+		r := &p.records[id]
+		if r.kind != archived && (r.into == 0 || !p.losersInBin) {
+			continue
+		}
+		if len(ids) == p.page {
+			return ids, true
+		}
+		ids = append(ids, id)
+	}
+	return ids, false
+}
+
+// answer is a live record or an archived copy, as it is sent.
+func (p *portal) answer(id hubspot.ID) hubspot.Record {
+	r := &p.records[id]
+	s := r.state
+	if s.kind == archived && r.into == 0 {
+		s = p.lastLive(id)
+	}
+	return hubspot.Record{
+		ID: id, Created: r.created, Updated: s.updated, Archived: r.kind == archived, ArchivedAt: r.at,
+		Values: [][]byte{numbers[s.n], s.merged.text()},
+	}
+}
+
+// batchRead answers as HUBSPOT.md section 3 says: a merged id by the record
+// that survived, under that record's id.
+func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
+	var page hubspot.BatchPage
+	silent := p.faulty && !inBin && p.choices.of(30) == 1
+	var answered idSet
+	give := func(id hubspot.ID, asked bool) {
+		switch {
+		case answered.has(id):
+		case asked:
+			page.Records = append(page.Records, p.answer(id))
+		default:
+			page.Foreign = append(page.Foreign, p.answer(id))
+		}
+		answered |= 1 << id
+	}
+	for i, id := range ids {
+		r := &p.records[id]
+		switch {
+		case inBin && r.kind == archived:
+			give(id, true)
+		case inBin:
+			page.Missing = append(page.Missing, id)
+		case p.now < p.outage, r.kind == live && p.now < r.blinks:
+			r.hidden = true
+			page.Missing = append(page.Missing, id)
+		case silent && i == 0:
+			page.Unanswered = append(page.Unanswered, id)
+		case r.kind == live:
+			give(id, true)
+		case r.kind == merged && p.now < p.records[r.into0()].blinks:
+			page.Missing = append(page.Missing, id)
+		case r.kind == merged:
+			give(r.state.into, contains(ids, r.state.into))
+			page.Unanswered = append(page.Unanswered, id)
+		default:
+			page.Missing = append(page.Missing, id)
+		}
+	}
+	p.tell("HubSpot: batch read of %v, archived %v: %d answered, missing %v, neither %v", ids, inBin, len(page.Records), page.Missing, page.Unanswered)
+	return page
+}
+
+func (r *record) into0() hubspot.ID { return r.state.into }
+
+func contains(ids []hubspot.ID, id hubspot.ID) bool {
+	for _, other := range ids {
+		if other == id {
+			return true
+		}
+	}
+	return false
+}
+
+// content is what the model's records are made of.
+var (
+	slots   = hubspot.NewSlots([]string{"n", "hs_merged_object_ids"})
+	content = cdc.NewContent([]string{"n", "hs_merged_object_ids"})
+)

@@ -1,0 +1,131 @@
+package cdcmodel
+
+import (
+	"flag"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	histories = flag.Int("histories", 100_000, "how many random histories to play")
+	seed      = flag.Uint64("seed", 0, "the seed of the random histories; 0 draws one")
+)
+
+// found is a history that breaks a promise.
+type found struct {
+	number int
+	broken string
+	blocks []block
+}
+
+// search plays random histories, those of one seed in the same order, and
+// returns the first that breaks a promise, by number, or nil. With a rule
+// switched off it has to be that rule's doing: with it, the same history keeps
+// all promises.
+func search(seed uint64, n int, off without) *found {
+	var mu sync.Mutex
+	var first *found
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		wg.Go(func() {
+			w := newWorld()
+			w.without = off
+			var blocks []block
+			for i := worker; i < n; i += workers {
+				mu.Lock()
+				over := first != nil && first.number < i
+				mu.Unlock()
+				if over {
+					return
+				}
+				blocks = draw(rand.New(rand.NewPCG(seed, uint64(i))), blocks)
+				broken := w.history(&choices{blocks: blocks})
+				if broken != "" && off != (without{}) {
+					w.without = without{}
+					if w.history(&choices{blocks: blocks}) != "" {
+						broken = ""
+					}
+					w.without = off
+				}
+				if broken != "" {
+					mu.Lock()
+					if first == nil || i < first.number {
+						first = &found{i, broken, blocks}
+					}
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+// tellStory plays a history once more and writes down what happens.
+func tellStory(blocks []block, off without) string {
+	w := newWorld()
+	w.without, w.told = off, true
+	broken := w.history(&choices{blocks: blocks})
+	return strings.Join(w.log, "\n") + "\nBROKEN: " + broken
+}
+
+// TestSearch_NoRandomHistoryBreaksAPromise (DESIGN section 2).
+func TestSearch_NoRandomHistoryBreaksAPromise(t *testing.T) {
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	began := time.Now()
+	f := search(*seed, *histories, without{})
+	if f == nil {
+		took := time.Since(began)
+		t.Logf("%d histories in %v: %.0f a second; -seed %d", *histories, took.Round(time.Millisecond), float64(*histories)/took.Seconds(), *seed)
+		return
+	}
+	small := shrink(f.blocks, without{})
+	t.Fatalf("history %d of -seed %d: %s\nat its smallest:\n%s", f.number, *seed, f.broken, tellStory(small, without{}))
+}
+
+// shrink makes a history that breaks a promise smaller as long as it breaks one.
+func shrink(blocks []block, off without) []block {
+	w := newWorld()
+	w.without = off
+	breaks := func(b []block) bool { return w.history(&choices{blocks: b}) != "" }
+	cur := append([]block(nil), blocks...)
+	for changed := true; changed; {
+		changed = false
+		for size := len(cur) / 2; size >= 1; size /= 2 {
+			for at := len(cur) - size; at >= 1; at-- {
+				if at+size > len(cur) {
+					continue
+				}
+				less := append(append([]block(nil), cur[:at]...), cur[at+size:]...)
+				if breaks(less) {
+					cur, changed = less, true
+				}
+			}
+		}
+		for i := range cur {
+			for j := range cur[i] {
+				old := cur[i][j]
+				for _, v := range []uint8{0, 1, old / 2} {
+					if v >= old {
+						continue
+					}
+					cur[i][j] = v
+					if breaks(cur) {
+						changed = true
+						break
+					}
+					cur[i][j] = old
+				}
+			}
+		}
+	}
+	return cur
+}

@@ -1,0 +1,377 @@
+package cdcmodel
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// patience is the time between the two confirms of a purge (R9).
+const patience = 5 * time.Second
+
+// world is HubSpot, what is committed in Kafka, and the connector's present
+// life.
+type world struct {
+	portal
+	without without
+	finders []string // that run
+	process *process
+	log     []string // what happened, if told is set
+	told    bool
+
+	rows    map[hubspot.ID]cdc.Row
+	cursors map[string][]byte
+	noted   map[string][]byte // cursors of idle passes, not committed yet
+	seq     int64
+	events  [lastID + 1][]event
+	crash   crash
+	ending  ending
+}
+
+// ending is what becomes of what is on its way when HubSpot falls quiet.
+type ending uint8
+
+const (
+	finished ending = iota
+	killed
+)
+
+// crash is when the process is killed.
+type crash uint8
+
+const (
+	noCrash crash = iota
+	beforeCommit
+	afterCommit // the transaction stands, and nobody was told
+)
+
+// event is what a consumer saw.
+type event struct {
+	op      cdc.Op
+	reason  cdc.Reason
+	n       uint8
+	merged  idSet
+	created hubspot.Millis
+	updated hubspot.Millis
+	source  hubspot.Millis
+	into    hubspot.ID
+	seq     int64
+	stream  string
+}
+
+func (e event) String() string {
+	text := fmt.Sprintf("%c", e.op)
+	switch {
+	case e.op == cdc.Delete:
+		text += " " + e.reason.String()
+		if e.into != 0 {
+			text += " into " + e.into.String()
+		}
+	default:
+		text += fmt.Sprintf(" n=%d updatedAt=%s", e.n, clock(e.updated))
+		if e.merged != 0 {
+			text += " hs_merged_object_ids=" + string(e.merged.text())
+		}
+		if e.reason != cdc.NoReason {
+			text += " " + e.reason.String()
+		}
+	}
+	return fmt.Sprintf("%s seq=%d by %s", text, e.seq, e.stream)
+}
+
+// newWorld makes a world that is used for one history after another.
+func newWorld() *world {
+	return &world{
+		rows: map[hubspot.ID]cdc.Row{}, cursors: map[string][]byte{}, noted: map[string][]byte{},
+	}
+}
+
+func (w *world) begin(c *choices) {
+	w.portal.reset(c)
+	clear(w.rows)
+	clear(w.cursors)
+	clear(w.noted)
+	w.seq, w.crash, w.log = 0, noCrash, w.log[:0]
+	w.process = nil
+	for id := range w.events {
+		w.events[id] = w.events[id][:0]
+	}
+	if w.told {
+		w.said = func(format string, args ...any) {
+			w.log = append(w.log, fmt.Sprintf("%7s  ", clock(w.now))+fmt.Sprintf(format, args...))
+		}
+	}
+}
+
+// failure is the error of a commit whose outcome the process does not learn.
+type failure struct{}
+
+func (failure) Error() string { return "the process was killed in a transaction" }
+
+// Commit is Kafka: a transaction stands as a whole or not at all.
+func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
+	if len(b.Changes) == 0 && !b.Sync { // moves cursors of an idle pass
+		for _, c := range b.Cursors {
+			w.noted[c.Stream] = c.Value
+		}
+		return nil
+	}
+	if w.crash == beforeCommit {
+		w.tell("Kafka: the transaction is aborted")
+		return failure{}
+	}
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		if c.Event != nil {
+			w.seq++
+			c.Row.Seq = w.seq
+			w.saw(c)
+		}
+		w.rows[c.ID] = c.Row
+	}
+	for stream, value := range w.noted {
+		w.cursors[stream] = value
+	}
+	clear(w.noted)
+	for _, c := range b.Cursors {
+		w.cursors[c.Stream] = c.Value
+	}
+	if w.crash == afterCommit {
+		w.tell("Kafka: the transaction is committed, and its answer is lost")
+		return failure{}
+	}
+	return nil
+}
+
+// saw notes an event as a consumer sees it.
+func (w *world) saw(c *cdc.Change) {
+	e := event{op: c.Event.Op, reason: c.Event.Reason, into: c.Event.Into, source: c.Event.SourceMs, seq: c.Row.Seq, stream: c.Event.Stream}
+	if r := c.Event.Record; r != nil {
+		e.updated, e.created = r.Updated, r.Created
+		e.n, e.merged = parse(r)
+	}
+	w.events[c.ID] = append(w.events[c.ID], e)
+	w.tell("published: record %s %s", c.ID, e)
+}
+
+func parse(r *hubspot.Record) (n uint8, merged idSet) {
+	for _, digit := range r.Values[0] {
+		n = n*10 + digit - '0'
+	}
+	for _, letter := range r.Values[1] {
+		if letter != ';' {
+			merged |= 1 << (letter - '0')
+		}
+	}
+	return n, merged
+}
+
+// start begins a life of the connector with what is committed (stream.Resume,
+// and prepare in cmd/connector).
+func (w *world) start() {
+	w.crash = noCrash
+	p := &process{w: w, recheck: map[hubspot.ID]due{}}
+	w.process = p
+	p.clock, p.clockAt = w.date(), w.now // the answer of the first call of all, which asks for the account
+	started := p.now()
+	sweeps := sweep{stream: backfill}
+	var leading, trailing cdc.Window
+	if first, ok := w.cursors[backfill]; !ok {
+		first := started.Add(-2 * time.Second) // the clock of the server that makes the next change may be behind
+		if w.without.overlap {
+			first = started
+		}
+		leading, trailing = cdc.Window{Start: first}, cdc.Window{Start: first}
+	} else {
+		v := place(first)
+		sweeps.after, sweeps.done = hubspot.ID(v[0]), v[1] == 1
+		leading, trailing = window(w.cursors[leadingStream]), window(w.cursors[trailingStream])
+	}
+	if w.without.first && !sweeps.done { // to be overruled when the backfill is done
+		leading.Start, trailing.Start = started.Add(time.Hour*24*365), started.Add(time.Hour*24*365)
+	}
+	p.lane = cdc.NewLane(cdc.LaneConfig{
+		Object: "contacts", Rows: w.rows, Slots: slots, Content: content, Started: epoch,
+		Patience: cdc.Patience{Second: patience, Repeat: time.Hour}, Committer: w,
+	})
+	w.tell("the connector starts: %d rows, leading from %s, trailing from %s", len(w.rows), clock(leading.Start), clock(trailing.Start))
+	if _, ok := w.cursors[backfill]; !ok { // R5
+		_, err := p.lane.Publish(context.Background(), cdc.Page{Sync: true, Cursors: []cdc.Cursor{
+			{Stream: backfill, Value: sweeps.cursor()},
+			{Stream: leadingStream, Value: places(int64(leading.Start), 0, 0)},
+			{Stream: trailingStream, Value: places(int64(trailing.Start), 0, 0)},
+		}})
+		if err != nil {
+			panic(err)
+		}
+	}
+	p.leading, p.trailing = tier{leadingStream, 0, leading}, tier{trailingStream, trailingLag, trailing}
+	p.backfill, p.reconcile = sweeps, sweep{stream: reconcile, done: true}
+	if b, ok := w.cursors[reconcile]; ok {
+		v := place(b)
+		p.reconcile.after, p.reconcile.done = hubspot.ID(v[0]), v[1] == 1
+	}
+	p.bin = bin{after: hubspot.ID(place(w.cursors[archiveStream])[0])}
+	for _, name := range w.finders {
+		p.run(name)
+	}
+}
+
+const (
+	leadingStream  = "leading"
+	trailingStream = "trailing-10s"
+)
+
+func window(b []byte) cdc.Window {
+	v := place(b)
+	return cdc.Window{Start: hubspot.Millis(v[0]), T0: hubspot.Millis(v[1]), Last: hubspot.ID(v[2])}
+}
+
+// run adds a finder, which repeats its pass (stream.supervise).
+func (p *process) run(name string) {
+	a := &agent{process: p, name: name}
+	a.next, a.stop = iter.Pull(func(yield func(moment) bool) {
+		a.yield = yield
+		for {
+			if a.err = a.pass(); a.err != nil {
+				return
+			}
+			a.passes++
+			if a.err = a.pause(toPass); a.err != nil {
+				return
+			}
+		}
+	})
+	p.agents = append(p.agents, a)
+}
+
+func (a *agent) pass() error {
+	switch a.name {
+	case leadingStream:
+		return a.leading.pass(a)
+	case trailingStream:
+		return a.trailing.pass(a)
+	case archiveStream:
+		return a.bin.pass(a)
+	case censusStream:
+		return census{}.pass(a)
+	case recheckStream:
+		return again{}.pass(a)
+	}
+	if a.backfill.done {
+		return a.reconcile.pass(a)
+	}
+	err := a.backfill.pass(a)
+	if err == nil && a.w.without.first {
+		a.leading.window.Start, a.trailing.window.Start = a.w.date(), a.w.date()
+	}
+	return err
+}
+
+// step lets an agent go on to where others may take a step. One that sleeps
+// makes the time pass.
+func (w *world) step(a *agent) {
+	if a.at.what == toWake && a.at.until > w.now {
+		w.now = a.at.until
+	}
+	m, ok := a.next()
+	if a.at = m; !ok {
+		w.kill()
+	}
+}
+
+// kill ends the connector's life and begins the next one.
+func (w *world) kill() {
+	w.end()
+	clear(w.noted)
+	w.tell("the connector is killed")
+	w.start()
+}
+
+func (w *world) end() {
+	if w.process == nil {
+		return
+	}
+	for _, a := range w.process.agents {
+		a.stop()
+	}
+	w.process = nil
+}
+
+// history plays one history to its end and says which promise is broken, or "".
+func (w *world) history(c *choices) string {
+	w.begin(c)
+	c.step = 0
+	c.next()
+	w.page = 1 + c.of(3)
+	w.losersInBin = c.of(2) == 1
+	w.faulty = c.of(3) == 1
+	w.behind = c.of(4) == 1
+	calm := c.of(4) == 1 // nothing that hides from the tiers
+	w.ending = ending(c.of(2))
+	w.finders = finderSets[c.of(len(finderSets))]
+	for id := range hubspot.ID(1 + c.of(lastID)) {
+		w.create(id + 1)
+	}
+	w.now = w.now.Add(times[c.of(len(times))])
+	w.start()
+	defer w.end()
+	for left := 12; c.next(); {
+		switch what := c.of(16); what {
+		case 0, 1:
+			w.now = w.now.Add(times[c.of(len(times))])
+		case 2, 3, 4:
+			switch {
+			case left == 0:
+			case calm:
+				left--
+				w.do(hubspot.ID(1+c.of(lastID)), update)
+			default:
+				left--
+				w.act()
+			}
+		case 5:
+			switch {
+			case !w.faulty || c.of(3) != 1:
+			case c.of(2) == 0:
+				w.blink()
+			default:
+				w.fail()
+			}
+		case 6:
+			if c.of(4) != 1 {
+				continue
+			}
+			if w.crash = crash(c.of(3)); w.crash == noCrash {
+				w.kill()
+			}
+		default:
+			a := w.process.agents[c.of(len(w.process.agents))]
+			p := w.process
+			for range 1 + c.of(5) {
+				if w.step(a); w.process != p {
+					break
+				}
+			}
+		}
+	}
+	return w.quiet()
+}
+
+var times = [...]time.Duration{0, time.Second / 2, time.Second, 3 * time.Second, 10 * time.Second, 11 * time.Second}
+
+// finderSets are which finders take steps while HubSpot is busy; few at a time
+// meet more often. In the end all of them run.
+var finderSets = [][]string{
+	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream},
+	{leadingStream, trailingStream, backfill},
+	{leadingStream, trailingStream},
+	{leadingStream, backfill, recheckStream},
+	{trailingStream, backfill, archiveStream},
+	{leadingStream, trailingStream, archiveStream, recheckStream},
+	{leadingStream, censusStream, recheckStream, backfill},
+}
