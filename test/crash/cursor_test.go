@@ -1,0 +1,141 @@
+//go:build integration
+
+package crash
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// TestACursorMovedByKcatIsObeyed (DESIGN section 4): the index hid a change
+// from every tier; the leading cursor, moved back with kcat while the connector
+// is stopped, is where the first search begins, and the change is published.
+func TestACursorMovedByKcatIsObeyed(t *testing.T) {
+	kcat, err := exec.LookPath("kcat")
+	if err != nil {
+		t.Skipf("the cursor is moved with kcat: %v", err)
+	}
+	services := startServices(t)
+	searches := &searchLog{}
+	portal := hubspottest.New(hubspottest.Options{
+		Types: []string{"contacts"}, Limits: hubspottest.Limits{Off: true},
+		// A tier that is two seconds behind does not see what takes eight.
+		Index:     hubspottest.Index{Min: 8 * time.Second, Max: 8 * time.Second},
+		OnRequest: searches.note,
+	})
+	ids := portal.Seed("contacts", 20)
+	server := httptest.NewServer(portal)
+	t.Cleanup(server.Close)
+	prefix := fmt.Sprintf("moved-%d", time.Now().UnixMilli())
+	consumer := services.consume(t, prefix, []string{"contacts"})
+	connector := buildConnector(t, services, &life{url: server.URL, objects: []string{"contacts"}}, prefix)
+	connector.environ = append(connector.environ, "SYNC_TRAILING_LAG=2s", "SYNC_CENSUS_INTERVAL=1h")
+	lost := func() int { return len(cdctest.Lost(cdctest.HistoryOf(portal, "contacts"), consumer.events(t))) }
+
+	p := connector.start(t)
+	waitFor(t, p, func() bool { return len(consumer.events(t)) >= len(ids) })
+	before := time.Now()
+	p.sleep(t, time.Second)
+	portal.Update("contacts", ids[3], map[string]string{"firstname": "Hidden"})
+	p.sleep(t, 14*time.Second)
+	if lost() != 1 {
+		t.Fatal("the change was not hidden; the test shows nothing")
+	}
+	p.terminate(t, stopping)
+
+	key := `{"portal":4242,"object":"contacts","stream":"leading"}`
+	run := func(stdin string, args ...string) string {
+		cmd := exec.Command(kcat, append([]string{"-b", services.brokers, "-t", prefix + ".offsets"}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("kcat: %v", err)
+		}
+		return string(out)
+	}
+	t.Logf("cursors before, by kcat:\n%s", run("", "-C", "-o", "beginning", "-e", "-q", "-f", "%k\t%s\n"))
+	run(fmt.Sprintf("%s|{\"at\":%q,\"v\":1}\n", key, before.UTC().Format("2006-01-02T15:04:05.000Z")), "-P", "-K", "|")
+
+	searches.reset()
+	p = connector.start(t)
+	waitFor(t, p, func() bool { return lost() == 0 })
+	if got, want := searches.earliest(), before.UnixMilli(); got != want {
+		t.Errorf("the earliest search after the start begins at %d, want the moved cursor %d", got, want)
+	}
+	p.terminate(t, stopping)
+	consumer.drain(t)
+	if r := cdctest.Check(cdctest.HistoryOf(portal, "contacts"), consumer.events(t)); !r.Clean() {
+		t.Errorf("promises were broken:\n%s", r.Findings())
+	}
+}
+
+// waitFor lets a process run until cond holds.
+func waitFor(t *testing.T, p *process, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !cond() {
+		if time.Now().After(deadline) {
+			p.signal(t, syscall.SIGQUIT)
+			t.Fatal("not within a minute")
+		}
+		p.sleep(t, 100*time.Millisecond)
+	}
+}
+
+// searchLog keeps where searches began.
+type searchLog struct {
+	mu    sync.Mutex
+	since []int64
+}
+
+func (l *searchLog) note(r hubspottest.Request) {
+	if r.Endpoint != hubspottest.EndpointSearch {
+		return
+	}
+	var body struct {
+		FilterGroups []struct {
+			Filters []struct{ PropertyName, Operator, Value string }
+		}
+	}
+	if json.Unmarshal(r.Body, &body) != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range body.FilterGroups {
+		for _, f := range g.Filters {
+			if ms, err := strconv.ParseInt(f.Value, 10, 64); err == nil && f.Operator == "GTE" {
+				l.since = append(l.since, ms)
+			}
+		}
+	}
+}
+
+func (l *searchLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = nil
+}
+
+func (l *searchLog) earliest() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var first int64
+	for _, ms := range l.since {
+		if first == 0 || ms < first {
+			first = ms
+		}
+	}
+	return first
+}
