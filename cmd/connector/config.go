@@ -49,6 +49,7 @@ type hubspotConfig struct {
 	BaseURL      string         `env:"HUBSPOT_BASE_URL, default=https://api.hubapi.com" help:"root of HubSpot's API"`
 	APIVersion   string         `env:"HUBSPOT_API_VERSION" help:"one version for all of HubSpot's APIs, such as 2026-03 (default: the one each was built for)"`
 	Objects      []string       `env:"HUBSPOT_OBJECTS" help:"object types to follow: path name, type id or fully qualified name (default: all that the token may read)"`
+	Associations []string       `env:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair among the synced types)"`
 	Sensitive    string         `env:"HUBSPOT_SENSITIVE, default=none" help:"none, sensitive or highly_sensitive: which sensitive properties to read"`
 	Volatile     []string       `env:"HUBSPOT_VOLATILE, default=*.hs_time_in_*,*.hs_v2_*time_in_*,*.*days_since*,*.*time_since*" help:"object.property globs whose changes alone are no event"`
 	RateShare    float64        `env:"HUBSPOT_RATE_SHARE, default=0.8" help:"share of HubSpot's limits per second and ten seconds to use"`
@@ -81,12 +82,13 @@ type registryConfig struct {
 }
 
 type syncConfig struct {
-	LeadingInterval   time.Duration `env:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
-	TrailingLag       []string      `env:"SYNC_TRAILING_LAG, default=5m,1h" help:"how far behind to search again"`
-	TrailingInterval  time.Duration `env:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
-	ArchiveInterval   time.Duration `env:"SYNC_ARCHIVE_INTERVAL, default=5m" help:"wait between two passes over the archived records"`
-	CensusInterval    time.Duration `env:"SYNC_CENSUS_INTERVAL, default=1m" help:"wait between two counts of a type by search"`
-	ReconcileInterval time.Duration `env:"SYNC_RECONCILE_INTERVAL, default=24h" help:"time in which every record is read once again"`
+	LeadingInterval      time.Duration `env:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
+	TrailingLag          []string      `env:"SYNC_TRAILING_LAG, default=5m,1h" help:"how far behind to search again"`
+	TrailingInterval     time.Duration `env:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
+	ArchiveInterval      time.Duration `env:"SYNC_ARCHIVE_INTERVAL, default=5m" help:"wait between two passes over the archived records"`
+	CensusInterval       time.Duration `env:"SYNC_CENSUS_INTERVAL, default=1m" help:"wait between two counts of a type by search"`
+	AssociationsInterval time.Duration `env:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: 1h, and a day for pairs without any)"`
+	ReconcileInterval    time.Duration `env:"SYNC_RECONCILE_INTERVAL, default=24h" help:"time in which every record is read once again"`
 }
 
 type eventConfig struct {
@@ -208,6 +210,9 @@ func (c *config) validate() []string {
 			bad("HUBSPOT_VOLATILE: %v", err)
 		}
 	}
+	if err := stream.CheckPairs(h.Associations); err != nil {
+		bad("%v", err)
+	}
 	k := &c.Kafka
 	if len(k.Brokers) == 0 {
 		bad("KAFKA_BROKERS: is required (host:port, more than one by commas)")
@@ -243,7 +248,7 @@ func (c *config) validate() []string {
 	for name, d := range map[string]time.Duration{
 		"SYNC_LEADING_INTERVAL": c.Sync.LeadingInterval, "SYNC_TRAILING_INTERVAL": c.Sync.TrailingInterval,
 		"SYNC_ARCHIVE_INTERVAL": c.Sync.ArchiveInterval, "SYNC_RECONCILE_INTERVAL": c.Sync.ReconcileInterval,
-		"SYNC_CENSUS_INTERVAL": c.Sync.CensusInterval,
+		"SYNC_CENSUS_INTERVAL": c.Sync.CensusInterval, "SYNC_ASSOCIATIONS_INTERVAL": c.Sync.AssociationsInterval,
 	} {
 		if d < 0 {
 			bad("%s: %v is below zero", name, d)

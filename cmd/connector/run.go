@@ -231,6 +231,7 @@ func (c *connector) once(ctx context.Context) error {
 	g.Go(func() error { return c.watchDay(gctx, log) })
 	g.Go(func() error {
 		pace := stream.NewPace(c.governor.Rates().Search*leadingShare, c.cfg.Sync.LeadingInterval)
+		var objects []*stream.Object
 		for _, f := range found {
 			o := stream.NewObject(stream.Object{
 				Type: f.Type, Client: c.client, Status: status, Metrics: shared,
@@ -243,8 +244,17 @@ func (c *connector) once(ctx context.Context) error {
 			for _, s := range streams {
 				g.Go(func() error { return s.Run(gctx) })
 			}
+			objects = append(objects, o)
 		}
 		log.Info("streaming", "objects", len(found))
+		streams, err := c.pairs(gctx, log, objects, account.PortalID, out, loaded)
+		if err != nil {
+			return err
+		}
+		for _, s := range streams {
+			g.Go(func() error { return s.Run(gctx) })
+		}
+		log.Info("following associations", "pairs", len(streams)/2)
 		return nil
 	})
 	return g.Wait()

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -125,9 +123,9 @@ func (s *AssociationSweep) due(ctx context.Context) error {
 // change: a user who makes a link mostly changes something else too (R14).
 type ChangedAssociations struct {
 	Pair *Pair
-	// Limit spaces the calls of all pairs, so that a busy portal does not spend
+	// Wait spaces the calls of all pairs, so that a busy portal does not spend
 	// its day on them.
-	Limit *rate.Limiter
+	Wait func(context.Context) error
 }
 
 // changedSpacing is the least time between two looks at a pair: what changes
@@ -144,7 +142,7 @@ func (c *ChangedAssociations) pass(ctx context.Context) error {
 	if err := p.looks.wait(ctx); err != nil {
 		return err
 	}
-	if err := c.Limit.Wait(ctx); err != nil {
+	if err := c.Wait(ctx); err != nil {
 		return err
 	}
 	due := p.looks.take()
@@ -175,7 +173,7 @@ func (c *ChangedAssociations) look(ctx context.Context, due []look) error {
 	slices.Sort(ids)
 	for i, chunk := range slices.Collect(slices.Chunk(slices.Compact(ids), hubspot.MaxLinks)) {
 		if i > 0 {
-			if err := c.Limit.Wait(ctx); err != nil {
+			if err := c.Wait(ctx); err != nil {
 				return err
 			}
 		}

@@ -21,7 +21,7 @@ type Status struct {
 
 	mu      sync.Mutex
 	streams map[streamKey]*streamState
-	lanes   map[string]*cdc.Lane
+	lanes   map[string]published
 	done    map[string]bool // object types whose backfill has ended
 }
 
@@ -44,7 +44,7 @@ type Problem struct {
 
 // NewStatus makes an empty status of streams that follow HubSpot's time.
 func NewStatus(now func() hubspot.Millis) *Status {
-	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]*cdc.Lane{}, done: map[string]bool{}}
+	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}}
 }
 
 // Expect announces a stream; until it has started the connector is not ready.
@@ -74,8 +74,11 @@ func (s *Status) Clear(object, part string) {
 	delete(s.streams, streamKey{object, part})
 }
 
-// Watch reports the figures of an object type's lane.
-func (s *Status) Watch(object string, lane *cdc.Lane) {
+// published is what publishes an object type's records or a pair's links.
+type published interface{ Live() int }
+
+// Watch reports the figures of an object type's or a pair's lane.
+func (s *Status) Watch(object string, lane published) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes[object] = lane
@@ -195,7 +198,9 @@ func (s *Status) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for object, lane := range s.lanes {
-		ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, float64(lane.WentBack()), object)
+		if records, ok := lane.(*cdc.Lane); ok {
+			ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, float64(records.WentBack()), object)
+		}
 		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(lane.Live()), object)
 	}
 }
