@@ -83,13 +83,24 @@ func NewLinkTable() *LinkTable {
 	t := &LinkTable{index: map[face]uint32{}}
 	t.intern(face{typeID: math.MinInt}) // face 0 comes before all others
 	t.links.compare = func(a, b link) int {
-		if c := cmp.Or(a.from.cmp(b.from), a.to.cmp(b.to)); c != 0 || a.face == b.face {
-			return c
+		if a.from != b.from {
+			return a.from.cmp(b.from)
+		}
+		if a.to != b.to {
+			return a.to.cmp(b.to)
+		}
+		if a.face == b.face {
+			return 0
 		}
 		x, y := &t.faces[a.face], &t.faces[b.face]
 		return cmp.Or(strings.Compare(x.category, y.category), cmp.Compare(x.typeID, y.typeID))
 	}
-	t.back.compare = func(a, b backLink) int { return cmp.Or(a.to.cmp(b.to), a.from.cmp(b.from)) }
+	t.back.compare = func(a, b backLink) int {
+		if a.to != b.to {
+			return a.to.cmp(b.to)
+		}
+		return a.from.cmp(b.from)
+	}
 	return t
 }
 

@@ -1,0 +1,168 @@
+package cdc
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+func compareKeys(a, b LinkKey) int {
+	return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
+}
+
+// TestLinkTable_IsAMapInOrder holds the table against a map under random puts
+// and removes, with blocks that split and vanish.
+func TestLinkTable_IsAMapInOrder(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		table, model := NewLinkTable(), map[LinkKey]LinkRow{}
+		ids := hubspot.ID(5 + rng.IntN(60))
+		for range 4000 {
+			k := LinkKey{
+				From: 1 + hubspot.ID(rng.Uint64N(uint64(ids))), To: 1<<40 + hubspot.ID(rng.Uint64N(uint64(ids))),
+				Category: []string{"HUBSPOT_DEFINED", "USER_DEFINED"}[rng.IntN(2)], TypeID: rng.IntN(3) - 1,
+			}
+			if rng.IntN(4) == 0 {
+				table.Remove(k)
+				delete(model, k)
+				continue
+			}
+			row := LinkRow{Live: true, Label: rng.Uint64N(3)}
+			if rng.IntN(3) == 0 {
+				row = LinkRow{Reason: Removed}
+			}
+			table.Put(k, row)
+			model[k] = row
+		}
+		var want []LinkKey
+		live := 0
+		linking, holders := map[hubspot.ID]bool{}, map[hubspot.ID]map[hubspot.ID]bool{}
+		for k, row := range model {
+			want = append(want, k)
+			if row.Live {
+				live++
+				linking[k.From] = true
+			}
+			if holders[k.To] == nil {
+				holders[k.To] = map[hubspot.ID]bool{}
+			}
+			holders[k.To][k.From] = true
+		}
+		slices.SortFunc(want, compareKeys)
+		var got []LinkKey
+		for from := hubspot.ID(0); from <= ids; from++ {
+			for k, f := range table.of(from) {
+				got = append(got, k)
+				if row := model[k]; f.label != row.Label || f.reason != row.Reason {
+					t.Fatalf("seed %d: %v is %+v, want %+v", seed, k, f, row)
+				}
+			}
+		}
+		if !slices.Equal(got, want) || table.Live() != live || table.Len() != len(model) {
+			t.Fatalf("seed %d: %d links of which %d live, want %d and %d", seed, len(got), table.Live(), len(want), live)
+		}
+		after := hubspot.ID(rng.Uint64N(uint64(ids)))
+		var wantFroms []hubspot.ID
+		for id := range linking {
+			if id > after {
+				wantFroms = append(wantFroms, id)
+			}
+		}
+		slices.Sort(wantFroms)
+		if gotFroms := slices.Collect(table.linking(after)); !slices.Equal(gotFroms, wantFroms) {
+			t.Fatalf("seed %d: linking after %d: %v, want %v", seed, after, gotFroms, wantFroms)
+		}
+		for to := range ids {
+			gotHolders := slices.Collect(table.holders(1<<40 + to))
+			if len(gotHolders) != len(holders[1<<40+to]) || !slices.IsSorted(gotHolders) {
+				t.Fatalf("seed %d: holders of %d: %v, want %v", seed, to, gotHolders, holders[1<<40+to])
+			}
+		}
+	}
+}
+
+// TestLinkTable_OfAnEmptyOne.
+func TestLinkTable_OfAnEmptyOne(t *testing.T) {
+	table := NewLinkTable()
+	for range table.of(1) {
+		t.Error("a link")
+	}
+	for range table.linking(0) {
+		t.Error("a record")
+	}
+	for range table.linking(1<<64 - 1) {
+		t.Error("a record above the highest id")
+	}
+	table.Remove(LinkKey{From: 1, To: 2, Category: "X", TypeID: 3})
+	if table.Len() != 0 {
+		t.Errorf("%d links", table.Len())
+	}
+}
+
+// TestLinkTable_FortyBytesALink: a million links, each to another record, as
+// they are loaded from the state topic and as a first sweep brings them.
+func TestLinkTable_FortyBytesALink(t *testing.T) {
+	const links = 1_000_000
+	rng := rand.New(rand.NewPCG(1, 1))
+	keys := make([]LinkKey, links)
+	for i := range keys {
+		keys[i] = LinkKey{From: hubspot.ID(i/2*37) + 1<<34, To: hubspot.ID(rng.IntN(200_000))*41 + 1<<35, Category: "HUBSPOT_DEFINED", TypeID: 279}
+	}
+	for name, in := range map[string]func(){
+		"from the sweep, in the order of ids": func() {},
+		"from the state topic, in any order":  func() { rng.Shuffle(links, func(i, j int) { keys[i], keys[j] = keys[j], keys[i] }) },
+	} {
+		in()
+		before := heap()
+		table := NewLinkTable()
+		for _, k := range keys {
+			table.Put(k, LinkRow{Live: true, Label: LabelHash("Primary")})
+		}
+		perLink := float64(heap()-before) / float64(table.Len())
+		t.Logf("%d links %s: %.1f bytes a link", table.Len(), name, perLink)
+		if perLink > 40 {
+			t.Errorf("more than 40 bytes a link")
+		}
+		runtime.KeepAlive(table)
+	}
+	runtime.KeepAlive(keys)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestDecidedSets_ForgottenMeansStale: R1 allows to forget when a record's links
+// changed only if readings from before are then read again.
+func TestDecidedSets_ForgottenMeansStale(t *testing.T) {
+	var d decidedSets
+	for i := range hubspot.ID(decidedKept + 10) {
+		d.note(i+1, uint64(i)+1)
+	}
+	if len(d.at) > decidedKept {
+		t.Errorf("%d are kept", len(d.at))
+	}
+	for _, c := range []struct {
+		from  hubspot.ID
+		stamp uint64
+		stale bool
+	}{
+		{1, 0, true}, {1, decidedKept, true}, // forgotten: whatever it was
+		{1 << 40, decidedKept, true},
+		{1, decidedKept + 1, false},
+		{decidedKept + 10, decidedKept + 9, true}, {decidedKept + 10, decidedKept + 10, false},
+	} {
+		if got := d.stale(c.from, c.stamp); got != c.stale {
+			t.Errorf("%s: stale %v, want %v", fmt.Sprint(c.from, " read at ", c.stamp), got, c.stale)
+		}
+	}
+}
