@@ -27,7 +27,10 @@ import (
 var demoObjects = []string{"contacts", "companies", "deals"}
 
 // demoLife is what its users do.
-var demoLife = hubspottest.Life{Create: 25, Update: 60, Touch: 3, Archive: 12}
+var demoLife = hubspottest.Life{
+	Create: 20, Update: 35, Touch: 3, Calculated: 5, Archive: 8, Restore: 4, Merge: 4, Purge: 3,
+	Associate: 14, Dissociate: 6, Relabel: 1,
+}
 
 const (
 	demoRecords = 200 // of each type, before the connector starts
@@ -104,6 +107,7 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL, "HUBSPOT_OBJECTS=" + strings.Join(demoObjects, ","),
 		"KAFKA_BROKERS=" + brokers, "SCHEMA_REGISTRY_URL=" + registry.URL(),
 		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=30s", "SYNC_ARCHIVE_INTERVAL=3s",
+		"SYNC_CENSUS_INTERVAL=3s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=5s",
 		"HTTP_ADDR=127.0.0.1:0",
 	})
 	if err != nil {
@@ -118,7 +122,7 @@ Look at the topics from another terminal:
   kcat -b %[2]s -L
   kcat -b %[2]s -t hubspot.offsets -C -o beginning -e -q -f '%%k\t%%s\n'
   kcat -b %[2]s -t hubspot.contacts -C -o beginning -q -f '%%k %%S bytes\n'
-Events as they come (op, topic, key, what is in after, source.stream):
+Events as they come (op, topic, key, what is in after, the stream that found it, the reason):
 
 `, hubspotURL, brokers, registry.URL())
 
@@ -128,21 +132,13 @@ Events as they come (op, topic, key, what is in after, source.stream):
 		portal.Live(gctx, demoRate, demoLife)
 		return nil
 	})
-	g.Go(func() error { return d.tail.follow(gctx, cfg, demoTopics(cfg)) })
+	g.Go(func() error { return d.tail.follow(gctx, cfg) })
 	err = g.Wait()
 	if ctx.Err() != nil { // the end was asked for
 		err = nil
 	}
 	d.tail.summary()
 	return err
-}
-
-func demoTopics(cfg *config) []string {
-	topics := make([]string, len(demoObjects))
-	for i, object := range demoObjects {
-		topics[i] = cfg.Kafka.TopicPrefix + "." + object
-	}
-	return topics
 }
 
 // serveDemo puts the portal on a port of this machine.

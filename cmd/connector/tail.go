@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,15 +33,17 @@ func newTail(out io.Writer, colours bool) *tail {
 	return &tail{out: out, colours: colours, schemas: map[int]*avro.Schema{}, counts: map[string]int{}}
 }
 
-// follow consumes topics from their beginning until ctx ends. Topics that do
-// not exist yet are waited for.
-func (t *tail) follow(ctx context.Context, cfg *config, topics []string) error {
+// follow consumes every data topic of the prefix from its beginning until ctx
+// ends, those too that come later.
+func (t *tail) follow(ctx context.Context, cfg *config) error {
 	opts, err := cfg.Kafka.options()
 	if err != nil {
 		return err
 	}
 	client, err := kgo.NewClient(append(opts,
-		kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeRegex(), kgo.ConsumeTopics("^"+regexp.QuoteMeta(cfg.Kafka.TopicPrefix+".")),
+		kgo.ConsumeExcludeTopics("^"+regexp.QuoteMeta(cfg.Kafka.TopicPrefix+".")+"(offsets|state)$"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MetadataMinAge(time.Second), kgo.MetadataMaxAge(time.Second), // new topics are seen soon
 	)...)
@@ -81,7 +85,7 @@ func (t *tail) print(ctx context.Context, registry *sr.Client, r *kgo.Record) er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts[op]++
-	_, err = fmt.Fprintf(t.out, "%s %-18s %-8s %s  [%v%s]\n",
+	_, err = fmt.Fprintf(t.out, "%s %-38s %-10s %s  [%v%s]\n",
 		t.colour(op), r.Topic, r.Key, brief(event), source["stream"], because(source))
 	return err
 }
@@ -132,6 +136,9 @@ func brief(event map[string]any) string {
 	if after == nil {
 		return "deleted"
 	}
+	if to, ok := after["toObjectId"].(string); ok {
+		return fmt.Sprintf("%v %v -> %v %v %v", after["fromObjectType"], after["fromObjectId"], after["toObjectType"], to, label(after))
+	}
 	properties, _ := after["properties"].(map[string]any)
 	var names []string
 	for name, v := range properties {
@@ -154,11 +161,23 @@ func brief(event map[string]any) string {
 	return strings.Join(parts, " ")
 }
 
-func because(source map[string]any) string {
-	if reason, ok := source["reason"].(string); ok {
-		return " " + reason
+// label is what a link is called in HubSpot.
+func label(link map[string]any) string {
+	if text, ok := link["label"].(string); ok {
+		return strconv.Quote(text)
 	}
-	return ""
+	return "(no label)"
+}
+
+func because(source map[string]any) string {
+	reason, ok := source["reason"].(string)
+	if !ok {
+		return ""
+	}
+	if into, ok := source["mergedInto"].(string); ok {
+		reason += " into " + into
+	}
+	return ", " + reason
 }
 
 // summary prints the counts of events by op.
