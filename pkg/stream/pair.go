@@ -81,6 +81,7 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 		if err := r.run(ctx, chunk); err != nil {
 			return nil, fmt.Errorf("read the links of %d records: %w", len(chunk), err)
 		}
+		slices.SortFunc(r.done, func(a, b cdc.LinkReading) int { return cmp.Compare(a.From, b.From) })
 		out = append(out, r.done...)
 	}
 	return out, nil
