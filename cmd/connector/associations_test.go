@@ -176,7 +176,6 @@ func TestPromises_RandomLifeOfLinks(t *testing.T) {
 			opt.LinksNotFound = seed%2 == 0
 			env := []string{"SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m"}
 			inWorld(t, opt, env, func(w *world) {
-				t := w.t
 				car := w.portal.AddCustomType("car").FullyQualifiedName
 				objects := append([]string{car}, opt.Types...)
 				for _, object := range objects {
@@ -215,9 +214,7 @@ func TestPromises_RandomLifeOfLinks(t *testing.T) {
 				}
 				remove()
 				time.Sleep(4 * time.Hour)
-				if err := p.stop(); err != nil {
-					t.Error(err)
-				}
+				p.stop()
 				w.check(objects...)
 				for _, pair := range []cdc.Pair{
 					toCompanies, {From: "contacts", To: "contacts"}, {From: "contacts", To: car},

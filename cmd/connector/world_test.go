@@ -197,9 +197,12 @@ func (w *world) start() *process {
 }
 
 // stop tells the connector to end, as a signal does, and waits for it.
-func (p *process) stop() error {
+func (p *process) stop() {
+	p.w.t.Helper()
 	p.cancel()
-	return <-p.done
+	if err := <-p.done; err != nil {
+		p.w.t.Errorf("the connector ended with %v", err)
+	}
 }
 
 // leaks fails the test if the token stands in what HTTP shows.
