@@ -71,7 +71,6 @@ func TestPromises_RandomLife(t *testing.T) {
 			opt.Types = []string{"contacts", "companies"}
 			env := []string{"SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "HUBSPOT_VOLATILE=none.none"} // every property counts
 			inWorld(t, opt, env, func(w *world) {
-				t := w.t
 				car := w.portal.AddCustomType("car", oddProperties...).FullyQualifiedName
 				w.portal.SetArchivedList(car, false)
 				objects := append([]string{car}, opt.Types...)
