@@ -16,8 +16,8 @@ KILLS     ?= 50
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: fmt vet lint ## format, vet, lint, and all tests under the race detector
-	go test -race ./...
+check: fmt vet lint ## format, vet, lint, and the tests under the race detector
+	go test -race -short ./...
 
 fmt: ## fail if gofmt would change something
 	@out=$$(gofmt -l .); test -z "$$out" || { printf 'gofmt would change:\n%s\n' "$$out"; exit 1; }
