@@ -1,0 +1,275 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// committed is a Committer that keeps what it was given.
+type committed struct {
+	seq   int64
+	links []string
+}
+
+func (c *committed) Commit(_ context.Context, b *cdc.Batch) error {
+	for _, l := range b.Links {
+		c.seq++
+		c.links = append(c.links, strings.TrimSpace(fmt.Sprintf("%c %s->%s %s", l.Op, l.Key.From, l.Key.To, l.Reason)))
+	}
+	return nil
+}
+
+// associations answers association reads: asked are the inputs as id or
+// id@after, the answer is the body.
+type associations struct {
+	t      *testing.T
+	answer func(call int, asked []string) string
+	calls  [][]string
+}
+
+func (a *associations) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body struct{ Inputs []struct{ ID, After string } }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		a.t.Error(err)
+	}
+	var asked []string
+	for _, in := range body.Inputs {
+		if in.After != "" {
+			in.ID += "@" + in.After
+		}
+		asked = append(asked, in.ID)
+	}
+	a.calls = append(a.calls, asked)
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
+		Body: io.NopCloser(strings.NewReader(a.answer(len(a.calls), asked))), Request: r,
+	}, nil
+}
+
+// result is one record's page; after "" ends it.
+func result(from int, after string, to ...int) string {
+	links := []string{}
+	for _, id := range to {
+		links = append(links, fmt.Sprintf(`{"toObjectId":%d,"associationTypes":[{"category":"HUBSPOT_DEFINED","typeId":279,"label":null}]}`, id))
+	}
+	paging := ""
+	if after != "" {
+		paging = fmt.Sprintf(`,"paging":{"next":{"after":%q}}`, after)
+	}
+	return fmt.Sprintf(`{"from":{"id":"%d"},"to":[%s]%s}`, from, strings.Join(links, ","), paging)
+}
+
+func answer(results ...string) string { return `{"results":[` + strings.Join(results, ",") + `]}` }
+
+func failure(category, subCategory string, id int) string {
+	return fmt.Sprintf(`{"results":[],"numErrors":1,"errors":[{"category":%q,"subCategory":%q,"context":{"fromObjectId":["%d"]}}]}`, category, subCategory, id)
+}
+
+// testPair is a pair whose contacts 1 to 9 are published as live.
+func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pair, *committed, *associations) {
+	t.Helper()
+	http := &associations{t: t, answer: respond}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	client, err := hubspot.New(hubspot.Config{
+		Auth:      hubspot.AccessToken(func() (hubspot.Secret, error) { return "token", nil }),
+		Transport: http, Governor: hubspot.NewGovernor(hubspot.Limits{}), Logger: log, Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &committed{}
+	rows := map[hubspot.ID]cdc.Row{}
+	for id := range hubspot.ID(9) {
+		rows[id+1] = cdc.Row{Live: true}
+	}
+	contacts := NewObject(Object{
+		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts"}, Client: client, Log: log,
+		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Lane: cdc.NewLane(cdc.LaneConfig{Object: "contacts", Rows: rows, Content: cdc.NewContent(nil), Committer: out}),
+	})
+	p := NewPair(&Pair{From: contacts, FromPath: "contacts", ToPath: "companies", Log: log, Lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
+		Pair: cdc.Pair{From: "contacts", To: "companies"}, From: contacts.Lane, Swept: true, Committer: out,
+	})}, offsets.Associations{})
+	return p, out, http
+}
+
+// look reads a record's links and publishes what was found.
+func (p *Pair) look(t *testing.T, ids ...hubspot.ID) {
+	t.Helper()
+	readings, err := p.read(t.Context(), hubspot.ChangedAssociations, ids)
+	if err == nil {
+		err = p.publish(t.Context(), cdc.LinkPage{Stream: associationsStream, Readings: readings})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *Pair) deleteContact(t testing.TB, id hubspot.ID) {
+	t.Helper()
+	if _, err := p.From.Lane.Publish(context.Background(), cdc.Page{Readings: []cdc.Reading{{ID: id, Outcome: cdc.IsMerged, Into: 99}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestR8_WhatAnAssociationAnswerMeans: results are a set, no associations found
+// is an empty one, not found is one only where the delete was published before
+// the read was sent, and an id in neither is asked for again.
+func TestR8_WhatAnAssociationAnswerMeans(t *testing.T) {
+	const notFound, none = "OBJECT_NOT_FOUND", "crm.associations.NO_ASSOCIATIONS_FOUND"
+	for name, c := range map[string]struct {
+		second  func(p *Pair, call int) string // of contact 1, which had a link to 10
+		deleted bool                           // its delete is published before it is asked for
+		want    []string
+		calls   int // to ask for it
+	}{
+		"a set":                {func(*Pair, int) string { return answer(result(1, "", 11)) }, false, []string{"d 1->10 removed", "c 1->11"}, 1},
+		"an empty set":         {func(*Pair, int) string { return answer(result(1, "")) }, false, []string{"d 1->10 removed"}, 1},
+		"no associations":      {func(*Pair, int) string { return failure(notFound, none, 1) }, false, []string{"d 1->10 removed"}, 1},
+		"not found, live":      {func(*Pair, int) string { return failure(notFound, "", 1) }, false, nil, 1},
+		"not found, deleted":   {func(*Pair, int) string { return failure(notFound, "", 1) }, true, []string{"d 1->10 merged"}, 1},
+		"not found, meanwhile": {func(p *Pair, _ int) string { p.deleteContact(t, 1); return failure(notFound, "", 1) }, false, nil, 1},
+		"in neither, once": {func(_ *Pair, call int) string {
+			if call == 1 {
+				return answer()
+			}
+			return answer(result(1, "", 12))
+		}, false, []string{"d 1->10 removed", "c 1->12"}, 2},
+		"in neither, ever": {func(*Pair, int) string { return answer() }, false, nil, aloneTries},
+		"in neither, ever, merged": {func(*Pair, int) string { return answer(result(99, "", 10)) }, true,
+			[]string{"d 1->10 merged"}, aloneTries},
+		"a page that leads to itself": {func(*Pair, int) string { return answer(result(1, "5", 10)) }, false, nil, 2 * aloneTries},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var p *Pair
+				var out *committed
+				var http *associations
+				p, out, http = testPair(t, func(call int, _ []string) string {
+					if call == 1 {
+						return answer(result(1, "", 10))
+					}
+					return c.second(p, call-1)
+				})
+				p.look(t, 1)
+				if c.deleted {
+					p.deleteContact(t, 1)
+				}
+				out.links = nil
+				p.look(t, 1)
+				if !slices.Equal(out.links, c.want) {
+					t.Errorf("published %q, want %q", out.links, c.want)
+				}
+				if got := len(http.calls) - 1; got != c.calls {
+					t.Errorf("%d calls, want %d: %v", got, c.calls, http.calls)
+				}
+			})
+		})
+	}
+}
+
+// TestR14_EachRecordIsPagedToItsEnd: only the records that have more are asked
+// again, all of them in one call, and a set of several calls deletes nothing
+// before a second reading.
+func TestR14_EachRecordIsPagedToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, out, http := testPair(t, func(call int, asked []string) string {
+			return []string{
+				answer(result(1, "a", 10, 11), result(2, "", 10), result(3, "b", 10)),
+				answer(result(1, "c", 12), result(3, "", 11)),
+				answer(result(1, "", 13)),
+				// again: 11 moved to the first page, which is read already
+				answer(result(1, "a", 10)), answer(result(1, "", 12, 13)),
+				answer(result(1, "a", 10, 11)), answer(result(1, "", 12, 13)),
+				// and is really gone
+				answer(result(1, "a", 10)), answer(result(1, "", 12, 13)),
+				answer(result(1, "a", 10)), answer(result(1, "", 12, 13)),
+			}[call-1]
+		})
+		p.look(t, 1, 2, 3)
+		if want := [][]string{{"1", "2", "3"}, {"1@a", "3@b"}, {"1@c"}}; fmt.Sprint(http.calls) != fmt.Sprint(want) {
+			t.Errorf("calls %v, want %v", http.calls, want)
+		}
+		if len(out.links) != 7 {
+			t.Errorf("published %q, want 7 links", out.links)
+		}
+		out.links = nil
+		p.look(t, 1)
+		if len(out.links) != 0 {
+			t.Errorf("published %q of a link that moved", out.links)
+		}
+		p.look(t, 1)
+		if want := []string{"d 1->11 removed"}; !slices.Equal(out.links, want) {
+			t.Errorf("published %q, want %q", out.links, want)
+		}
+	})
+}
+
+// TestR14_LooksAtOnceAndAfterOneAndTenMinutes, counted from a record's last
+// change, and never later than the interval of the sweep.
+func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
+	for _, c := range []struct {
+		interval time.Duration
+		want     string
+	}{
+		{0, "[0s 30s 1m30s 10m30s]"},
+		{time.Hour, "[0s 30s 1m30s 10m30s]"},
+		{20 * time.Second, "[0s 20s 20s 30s 50s 50s]"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLooks(c.interval)
+			began := time.Now()
+			var at []time.Duration
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			l.add(look{fromEnd, 1})
+			time.AfterFunc(30*time.Second, func() { l.add(look{fromEnd, 1}) })
+			for l.wait(ctx) == nil {
+				if ids := l.take(); len(ids) > 0 {
+					at = append(at, time.Since(began))
+				}
+			}
+			if got := fmt.Sprint(at); got != c.want {
+				t.Errorf("interval %v: looked at %s, want %s", c.interval, got, c.want)
+			}
+		})
+	}
+}
+
+// TestWatch_PairsAreToldOfWhatWasPublishedBefore: the object types stream while
+// the pairs are still being learnt.
+func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := testPair(t, nil)
+		change := func(id hubspot.ID, op cdc.Op) cdc.Change {
+			return cdc.Change{ID: id, Event: &cdc.Event{Op: op}}
+		}
+		p.From.watchers.tell([]cdc.Change{change(1, cdc.Update), change(2, cdc.Read), {ID: 3}})
+		p.To = p.From
+		Watch([]*Object{p.From}, []*Pair{p})
+		p.From.watchers.tell([]cdc.Change{change(4, cdc.Delete)})
+		if got, want := p.looks.take(), []look{{fromEnd, 1}, {fromEnd, 4}, {toEnd, 1}, {toEnd, 4}}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		p.begun.Store(true) // the sweep may have gone past a record that is read for the first time
+		p.From.watchers.tell([]cdc.Change{change(5, cdc.Read)})
+		if got, want := p.looks.take(), []look{{fromEnd, 5}}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
