@@ -244,3 +244,124 @@ func TestPromises_RandomLifeOfLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestR1_ASweepsOldAnswerIsNoDelete: a link is made and published while the
+// answer of a sweep that began before is still on its way.
+func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
+	var w *world
+	var contact, company uint64
+	raced := false
+	opt := hubspottest.Options{Seed: 4, Index: hubspottest.Index{Min: 100 * time.Millisecond, Max: 200 * time.Millisecond}}
+	opt.OnAnswer = func(r hubspottest.Request) {
+		if raced || contact == 0 || r.Endpoint != hubspottest.EndpointLinks {
+			return
+		}
+		raced = true // this answer does not have the link yet
+		w.portal.Associate("contacts", contact, "companies", company, "", 0)
+		w.portal.Update("contacts", contact, map[string]string{"firstname": "New"})
+		time.Sleep(8 * time.Second)
+	}
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_LEADING_INTERVAL=1s", "SYNC_ASSOCIATIONS_INTERVAL=1m"}
+	inWorld(t, opt, env, func(in *world) {
+		w = in
+		contacts, companies := w.portal.Seed("contacts", 5), w.portal.Seed("companies", 5)
+		w.portal.Associate("contacts", contacts[1], "companies", companies[1], "", 0)
+		p := w.start()
+		time.Sleep(30 * time.Second)
+		contact, company = contacts[0], companies[0]
+		time.Sleep(20 * time.Minute)
+		p.stop()
+		if !raced {
+			t.Fatal("no sweep was under way; the test shows nothing")
+		}
+		want := []string{
+			fmt.Sprintf("r %d:%d:HUBSPOT_DEFINED:279", contacts[1], companies[1]),
+			fmt.Sprintf("c %d:%d:HUBSPOT_DEFINED:279", contact, company),
+		}
+		if got := w.story(toCompanies); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestPairs_AreLearntOrNamed: by default every pair that HubSpot knows, in the
+// direction of DESIGN section 5; else those that the operator names, in the
+// direction given. A pair without links has no topic.
+func TestPairs_AreLearntOrNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  []string
+		want []string
+	}{
+		"by default":  {nil, []string{"companies:companies", "companies:p4242_car", "contacts:companies", "contacts:contacts", "contacts:p4242_car", "p4242_car:p4242_car"}},
+		"none":        {[]string{"HUBSPOT_ASSOCIATIONS=none"}, nil},
+		"named":       {[]string{"HUBSPOT_ASSOCIATIONS=companies:contacts,0-1:p4242_car"}, []string{"companies:contacts", "contacts:p4242_car"}},
+		"only from":   {[]string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:p4242_car"}, []string{"contacts:companies", "contacts:p4242_car"}},
+		"no products": {[]string{"HUBSPOT_OBJECTS=contacts,products"}, []string{"contacts:contacts"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, hubspottest.Options{Seed: 5, Types: []string{"contacts", "companies", "products"}}, c.env, func(w *world) {
+				if car := w.portal.AddCustomType("car").FullyQualifiedName; car != "p4242_car" {
+					t.Fatalf("the custom type is called %s", car)
+				}
+				for _, object := range []string{"contacts", "companies", "p4242_car"} {
+					ids := w.portal.Seed(object, 3)
+					if object != "contacts" {
+						w.portal.Associate("contacts", w.portal.IDs("contacts")[0], object, ids[0], "", 0)
+					}
+				}
+				p := w.start()
+				time.Sleep(time.Minute)
+				_, status, _, _ := p.health.now()
+				var got []string
+				for object, backfill := range status.Backfills() {
+					if strings.Contains(object, ":") {
+						got = append(got, object)
+						if backfill != "done" {
+							t.Errorf("%s: first sweep %s", object, backfill)
+						}
+					}
+				}
+				if !status.Running() {
+					t.Error("the connector is not ready")
+				}
+				p.stop()
+				slices.Sort(got)
+				if !slices.Equal(got, slices.DeleteFunc(c.want, func(pair string) bool { return strings.Contains(pair, "products") })) {
+					t.Errorf("pairs %q, want %q", got, c.want)
+				}
+				for _, pair := range got {
+					from, to, _ := strings.Cut(pair, ":")
+					topic := "topic=" + sink.PairTopicName("hubspot", cdc.Pair{From: from, To: to}) + "\n"
+					created := strings.Contains(w.log.String(), topic)
+					if links := len(w.portal.Links(from, to)); created != (links > 0) {
+						t.Errorf("%s: %d links, topic created: %v", pair, links, created)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestPairs_AMistakeIsSaid: what is wrong with HUBSPOT_ASSOCIATIONS ends the
+// process with exit code 2.
+func TestPairs_AMistakeIsSaid(t *testing.T) {
+	for pairs, says := range map[string]string{
+		"contacts:cars":             `no object type "cars"`,
+		"tickets:contacts":          `"tickets" is not followed`,
+		"contacts":                  "write from:to",
+		"contacts:":                 "write from:to",
+		"none,contacts:companies":   "write from:to",
+		"contacts:companies:deals":  "write from:to",
+		"contacts:companies, ,0-1:": "write from:to",
+	} {
+		inWorld(t, hubspottest.Options{}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=" + pairs}, func(w *world) {
+			_, _, err := loadConfig(w.env)
+			if err == nil {
+				err = <-w.start().done
+			}
+			if exitCode(err) != exitConfig || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "HUBSPOT_ASSOCIATIONS") {
+				t.Errorf("%s: exit %d, %v", pairs, exitCode(err), err)
+			}
+		})
+	}
+}
