@@ -365,3 +365,43 @@ func TestPairs_AMistakeIsSaid(t *testing.T) {
 		})
 	}
 }
+
+// TestR14_ASweepCostsACallForAThousandRecords, where a list with associations
+// takes one for a hundred; and a pair without any link is swept once a day.
+func TestR14_ASweepCostsACallForAThousandRecords(t *testing.T) {
+	const records = 100_000
+	opt := hubspottest.Options{Seed: 6, NoHistory: true, Limits: hubspottest.Limits{Daily: 10_000_000}}
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts", "SYNC_LEADING_INTERVAL=1m"}
+	inWorld(t, opt, env, func(w *world) {
+		contacts, companies := w.portal.Seed("contacts", records), w.portal.Seed("companies", 10)
+		for i := range 1_000 {
+			w.portal.Associate("contacts", contacts[i*97], "companies", companies[i%10], "", 0)
+		}
+		p := w.start()
+		other := cdc.Pair{From: "contacts", To: "contacts"}
+		w.sleepUntil(3*time.Hour, func() bool { return p.sweptLinks(toCompanies) && p.sweptLinks(other) })
+		w.portal.ResetStats()
+		time.Sleep(150 * time.Minute) // two sweeps an hour apart of the one pair, none of the other
+		calls := w.portal.Stats().Calls[hubspottest.EndpointLinks]
+		p.stop()
+		t.Logf("%d records: %d calls a sweep; by list %d", records, calls/2, records/100)
+		if calls != 2*records/1_000 {
+			t.Errorf("%d calls in two sweeps, want %d", calls, 2*records/1_000)
+		}
+		if links := len(w.links(toCompanies)); links != 1_000 {
+			t.Errorf("%d links, want 1,000", links)
+		}
+	})
+}
+
+// links are the keys of a pair that were published and not deleted.
+func (w *world) links(pair cdc.Pair) map[string]bool {
+	w.t.Helper()
+	out := map[string]bool{}
+	for _, e := range w.seenLinks(pair) {
+		if out[e.Key] = !e.Tombstone && e.Op != "d"; !out[e.Key] {
+			delete(out, e.Key)
+		}
+	}
+	return out
+}
