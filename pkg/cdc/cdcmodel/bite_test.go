@@ -7,7 +7,7 @@ import (
 // TestSearch_EveryRuleIsNeeded switches one rule off after another and looks
 // for a history that shows why it is there.
 func TestSearch_EveryRuleIsNeeded(t *testing.T) {
-	const most = 200_000
+	const enough = 200_000
 	for _, c := range []struct {
 		rule string
 		off  without
@@ -27,9 +27,9 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R9: no second confirm", without{second: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			f := search(1, most, c.off)
+			f := search(1, enough, c.off)
 			if f == nil {
-				t.Fatalf("%d histories without the rule broke no promise", most)
+				t.Fatalf("%d histories without the rule broke no promise", enough)
 			}
 			t.Logf("history %d: %s", f.number+1, f.broken)
 			if testing.Verbose() {

@@ -26,13 +26,13 @@ func (w *world) quiet() string {
 	w.all()
 	w.backfilled()
 	for _, name := range []string{leadingStream, trailingStream, archiveStream} {
-		w.passes(name, 2) // the rest of one, and one that began after
+		w.whole(name)
 	}
 	if broken := w.seenByTiers(); broken != "" {
 		return broken
 	}
 	w.tell("the tiers and the archive have seen everything that is theirs")
-	w.passes(backfill, 2)
+	w.whole(backfill)
 	w.rechecked()
 	return w.kept()
 }
@@ -63,6 +63,27 @@ func (w *world) passes(name string, n int) {
 			panic(name + " does not come to the end of a pass")
 		}
 	}
+}
+
+// whole lets a finder end a pass that began now, and before it the rest of one
+// that is under way.
+func (w *world) whole(name string) {
+	p := w.process
+	rest := false
+	switch name {
+	case leadingStream:
+		rest = p.leading.window.Walking()
+	case trailingStream:
+		rest = p.trailing.window.Walking()
+	case archiveStream:
+		rest = p.bin.after != 0
+	case backfill:
+		rest = !p.reconcile.done
+	}
+	if rest {
+		w.passes(name, 1)
+	}
+	w.passes(name, 1)
 }
 
 func (w *world) backfilled() {

@@ -10,6 +10,12 @@
 // cdc.Window. When all is quiet, what was committed is held against the true
 // history of every record (check_test.go).
 //
+// Histories are played at random (search_test.go: -histories, -seed; one that
+// breaks a promise is made small and written down step by step) and, in a world
+// of two records, three versions of each and two finders, in every way
+// (every_test.go: -ways). Links (R14) are a lane of their own, whose finders and
+// truth would stand beside those of the records.
+//
 // A rule is switched off in the finders (without, in finders_test.go), never
 // in package cdc: there is nothing in it for tests to switch.
 package cdcmodel

@@ -307,11 +307,11 @@ func (census) pass(a *agent) error {
 	}
 	var extra []hubspot.ID
 	for _, id := range shown {
-		if !contains(lacking, id) {
+		if !slices.Contains(lacking, id) {
 			extra = append(extra, id)
 		}
 	}
-	lacking = slices.DeleteFunc(lacking, func(id hubspot.ID) bool { return contains(shown, id) })
+	lacking = slices.DeleteFunc(lacking, func(id hubspot.ID) bool { return slices.Contains(shown, id) })
 	readings, err := a.confirm(lacking)
 	if err != nil {
 		return err

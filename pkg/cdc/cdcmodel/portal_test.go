@@ -3,6 +3,7 @@ package cdcmodel
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -241,21 +242,21 @@ func (p *portal) create(id hubspot.ID) {
 type change uint8
 
 const (
-	update change = iota
-	update2
-	update3
-	calculate // a calculated property, which does not move the modified time
+	update    change = iota
+	calculate        // a calculated property, which does not move the modified time
 	archive
 	purge
 	mergeKept // into another record, which keeps its id
 	mergeNew  // with another record, into a new one
-	changes
 )
+
+// acts are the changes as often as they are to come.
+var acts = [...]change{update, update, update, calculate, archive, purge, mergeKept, mergeNew}
 
 // act changes one record, if what is chosen can be done to it.
 func (p *portal) act() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
-	p.do(id, change(p.choices.of(int(changes))))
+	p.do(id, acts[p.choices.of(len(acts))])
 }
 
 func (p *portal) do(id hubspot.ID, what change) {
@@ -503,10 +504,10 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 			page.Unanswered = append(page.Unanswered, id)
 		case r.kind == live:
 			give(id, true)
-		case r.kind == merged && p.now < p.records[r.into0()].blinks:
+		case r.kind == merged && p.now < p.records[r.state.into].blinks:
 			page.Missing = append(page.Missing, id)
 		case r.kind == merged:
-			give(r.state.into, contains(ids, r.state.into))
+			give(r.state.into, slices.Contains(ids, r.state.into))
 			page.Unanswered = append(page.Unanswered, id)
 		default:
 			page.Missing = append(page.Missing, id)
@@ -514,17 +515,6 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 	}
 	p.tell("HubSpot: batch read of %v, archived %v: %d answered, missing %v, neither %v", ids, inBin, len(page.Records), page.Missing, page.Unanswered)
 	return page
-}
-
-func (r *record) into0() hubspot.ID { return r.state.into }
-
-func contains(ids []hubspot.ID, id hubspot.ID) bool {
-	for _, other := range ids {
-		if other == id {
-			return true
-		}
-	}
-	return false
 }
 
 // content is what the model's records are made of.

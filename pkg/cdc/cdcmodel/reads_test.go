@@ -247,14 +247,14 @@ func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading,
 	}
 	credible := a.w.without.controls
 	for _, r := range l.readings {
-		if contains(controls, r.ID) {
+		if slices.Contains(controls, r.ID) {
 			credible = credible || r.Outcome == cdc.IsLive
 			continue
 		}
 		answered = append(answered, r)
 	}
 	for _, id := range l.missing {
-		if !contains(controls, id) {
+		if !slices.Contains(controls, id) {
 			missing = append(missing, id)
 		}
 	}
@@ -330,6 +330,7 @@ func (a *agent) publish(page cdc.Page) error {
 		page.Cursors = nil
 	}
 	for {
+		a.w.published++
 		left, err := a.lane.Publish(context.Background(), page)
 		if err != nil {
 			return err

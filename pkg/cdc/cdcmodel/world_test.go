@@ -30,6 +30,8 @@ type world struct {
 	events  [lastID + 1][]event
 	crash   crash
 	ending  ending
+
+	published int // pages that were given to the lane
 }
 
 // ending is what becomes of what is on its way when HubSpot falls quiet.
@@ -96,7 +98,6 @@ func (w *world) begin(c *choices) {
 	clear(w.cursors)
 	clear(w.noted)
 	w.seq, w.crash, w.log = 0, noCrash, w.log[:0]
-	w.process = nil
 	for id := range w.events {
 		w.events[id] = w.events[id][:0]
 	}
