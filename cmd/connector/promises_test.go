@@ -229,3 +229,24 @@ func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
 		}
 	})
 }
+
+// TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage: HubSpot stamps a
+// change, the first start takes its Date, the backfill reads the record, and
+// only then the change can be read.
+func TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage(t *testing.T) {
+	for seed := range uint64(20) {
+		opt := hubspottest.Options{Seed: seed, WriteDelay: 1900 * time.Millisecond}
+		inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
+			ids := w.portal.Seed("contacts", 40)
+			time.Sleep(time.Minute)
+			p := w.start()
+			for i := range 40 {
+				w.portal.Update("contacts", ids[i], map[string]string{"firstname": "Late"})
+				time.Sleep(50 * time.Millisecond)
+			}
+			time.Sleep(5 * time.Minute)
+			p.stop()
+			w.check("contacts")
+		})
+	}
+}

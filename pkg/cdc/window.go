@@ -22,6 +22,12 @@ type Window struct {
 	Last hubspot.ID
 }
 
+// NewWindow is the place of a tier that begins, with a Date of HubSpot's from
+// before the first page of any stream (R5). It looks back as every later walk
+// does: a change may be stamped just before that Date and be readable only
+// after the backfill has passed its record.
+func NewWindow(date hubspot.Millis) Window { return Window{Start: date.Add(-overlap)} }
+
 // Walking says that a walk is under way.
 func (w Window) Walking() bool { return w.T0 != 0 }
 

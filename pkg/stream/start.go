@@ -64,7 +64,7 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 		return p, fmt.Errorf("cursor of %s backfill: %w", object, err)
 	}
 	for _, lag := range lags {
-		w := cdc.Window{Start: now}
+		w := cdc.NewWindow(now)
 		if v := saved(lag.Stream); v == nil {
 			again = true
 			p.First = append(p.First, tierCursor(object, lag.Stream, w))
