@@ -6,11 +6,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
@@ -60,71 +62,134 @@ func (w *world) check(objects ...string) *cdctest.Report {
 // habits for twenty minutes while the connector is stopped, or cut off its
 // brokers in the middle of whatever it does, and started again. When HubSpot
 // has been quiet for as long as the slowest finder takes, everything is
-// published, once and in order (DESIGN promises 1 to 5).
+// published, once and in order (DESIGN promises 1 to 5): four object types, one
+// of them without an archived list, and three association pairs.
 func TestPromises_RandomLife(t *testing.T) {
-	total, reasons, restarts, cuts := map[string]int{}, map[string]int{}, 0, 0
-	for i := range *seeds {
-		seed := *firstSeed + uint64(i)
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(seed, 0))
-			opt := hubspottest.Harsh(seed)
-			opt.Types = []string{"contacts", "companies"}
-			env := []string{"SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "HUBSPOT_VOLATILE=none.none"} // every property counts
-			inWorld(t, opt, env, func(w *world) {
-				car := w.portal.AddCustomType("car", oddProperties...).FullyQualifiedName
-				w.portal.SetArchivedList(car, false)
-				objects := append([]string{car}, opt.Types...)
-				for _, object := range objects {
-					w.portal.Seed(object, 60)
-				}
-				time.Sleep(time.Second)
-				p := w.start()
-				end := time.Now().Add(20 * time.Minute)
-				life := hubspottest.Life{Create: 20, Update: 45, Calculated: 10, Touch: 5, Archive: 8, Restore: 5, Merge: 3, Purge: 3}
-				next := time.Now().Add(time.Minute)
-				for time.Now().Before(end) {
-					for range rng.IntN(6) {
-						w.portal.Step(rng, life)
-					}
-					if rng.IntN(40) == 0 { // many in one millisecond
-						object := objects[rng.IntN(len(objects))]
-						w.portal.BulkUpdate(object, w.portal.IDs(object), map[string]string{bulkProperty(object): fmt.Sprint(rng.IntN(9))})
-					}
-					time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
-					if time.Now().After(next) {
-						next = time.Now().Add(time.Duration(30+rng.IntN(180)) * time.Second)
-						if rng.IntN(2) == 0 {
-							w.brokers.cut()
-							cuts++
-						}
-						p.stop()
-						w.brokers.mend()
-						restarts++
-						p = w.start()
-					}
-				}
-				time.Sleep(4 * time.Hour)
-				p.stop()
-				w.check(objects...)
-				for _, e := range w.seen(objects...) {
-					total[e.Op]++
-					reasons[e.Reason]++
-				}
+	sum := &tally{ops: map[string]int{}, reasons: map[string]int{}}
+	t.Run("lives", func(t *testing.T) {
+		for i := range *seeds {
+			seed := *firstSeed + uint64(i)
+			t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+				t.Parallel()
+				randomLife(t, seed, sum)
 			})
-		})
-	}
-	delete(reasons, "")
-	t.Logf("events c=%d u=%d d=%d r=%d, reasons %v, restarts %d, of them in the middle %d", total["c"], total["u"], total["d"], total["r"], reasons, restarts, cuts)
+		}
+	})
+	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d", *seeds, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts)
 	for _, op := range []string{"c", "u", "d", "r"} {
-		if total[op] == 0 {
+		if sum.ops[op] == 0 {
 			t.Errorf("no event %q in all lives", op)
 		}
 	}
-	for _, reason := range []string{"archived", "merged", "purged", "restored"} {
-		if reasons[reason] == 0 {
+	for _, reason := range []string{"archived", "merged", "purged", "restored", "removed"} {
+		if sum.reasons[reason] == 0 {
 			t.Errorf("no event with reason %q in all lives", reason)
 		}
 	}
+	if sum.ties == 0 || sum.restarts == 0 || sum.cuts == 0 {
+		t.Error("lives without ties or restarts")
+	}
+}
+
+// tally counts over all lives what was seen, to show that nothing was left out.
+type tally struct {
+	mu                   sync.Mutex
+	ops, reasons         map[string]int
+	ties, restarts, cuts int
+}
+
+func (s *tally) event(op, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ops[op]++
+	if reason != "" {
+		s.reasons[reason]++
+	}
+}
+
+func (s *tally) life(ties, restarts, cuts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ties, s.restarts, s.cuts = s.ties+ties, s.restarts+restarts, s.cuts+cuts
+}
+
+func randomLife(t *testing.T, seed uint64, sum *tally) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	opt := hubspottest.Harsh(seed)
+	opt.Types = []string{"contacts", "companies", "deals"}
+	opt.LinksNotFound = seed%2 == 0
+	env := []string{
+		"SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m", "SYNC_LEADING_INTERVAL=5s",
+		"HUBSPOT_OBJECTS=contacts,companies,deals,p4242_car", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts,deals:p4242_car",
+		"HUBSPOT_VOLATILE=none.none", // every property counts
+	}
+	inWorld(t, opt, env, func(w *world) {
+		car := w.portal.AddCustomType("car", oddProperties...).FullyQualifiedName
+		w.portal.SetArchivedList(car, false)
+		objects := append([]string{car}, opt.Types...)
+		pairs := []cdc.Pair{{From: "contacts", To: "companies"}, {From: "contacts", To: "contacts"}, {From: "deals", To: car}}
+		for _, object := range objects {
+			w.portal.Seed(object, 60)
+		}
+		w.portal.AddLabel("contacts", "companies", "Boss", "Firm")
+		w.portal.AddLabel("contacts", "contacts", "Manager", "Report")
+		life := hubspottest.Life{
+			Create: 20, Update: 45, Calculated: 10, Touch: 5, Archive: 8, Restore: 5, Merge: 3, Purge: 3,
+			Associate: 30, Dissociate: 15, Relabel: 1,
+		}
+		for _, pair := range pairs {
+			life.Pairs = append(life.Pairs, [2]string{pair.From, pair.To})
+		}
+		for range 60 {
+			w.portal.Step(rng, hubspottest.Life{Associate: 1, Pairs: life.Pairs})
+		}
+		time.Sleep(time.Second)
+		p := w.start()
+		ties, restarts, cuts := 0, 0, 0
+		remove := w.portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit, Share: 0.03})
+		next := time.Now().Add(time.Minute)
+		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
+			for range rng.IntN(8) {
+				w.portal.Step(rng, life)
+			}
+			if rng.IntN(40) == 0 { // many in one millisecond
+				object := objects[rng.IntN(len(objects))]
+				ties += w.portal.BulkUpdate(object, w.portal.IDs(object), map[string]string{bulkProperty(object): fmt.Sprint(rng.IntN(9))})
+			}
+			time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
+			if time.Now().After(next) {
+				next = time.Now().Add(time.Duration(30+rng.IntN(180)) * time.Second)
+				if rng.IntN(2) == 0 {
+					w.brokers.cut()
+					cuts++
+				}
+				p.stop()
+				w.brokers.mend()
+				restarts++
+				p = w.start()
+			}
+		}
+		remove()
+		// The index shows the last change within an hour, the reconcile after
+		// that begins within another.
+		time.Sleep(130 * time.Minute)
+		p.stop()
+		w.check(objects...)
+		for _, e := range w.seen(objects...) {
+			if !e.Tombstone {
+				sum.event(e.Op, e.Reason)
+			}
+		}
+		for _, pair := range pairs {
+			w.checkLinks(pair)
+			for _, e := range w.seenLinks(pair) {
+				if !e.Tombstone {
+					sum.event(e.Op, e.Reason)
+				}
+			}
+		}
+		sum.life(ties, restarts, cuts)
+	})
 }
 
 // oddProperties have names and values that Avro does not take as they are.
@@ -139,6 +204,8 @@ func bulkProperty(object string) string {
 		return "firstname"
 	case "companies":
 		return "name"
+	case "deals":
+		return "dealname"
 	default:
 		return "a-b"
 	}
