@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,13 +251,13 @@ func TestPromises_RandomLifeOfLinks(t *testing.T) {
 func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 	var w *world
 	var contact, company uint64
-	raced := false
+	var armed, raced atomic.Bool
 	opt := hubspottest.Options{Seed: 4, Index: hubspottest.Index{Min: 100 * time.Millisecond, Max: 200 * time.Millisecond}}
 	opt.OnAnswer = func(r hubspottest.Request) {
-		if raced || contact == 0 || r.Endpoint != hubspottest.EndpointLinks {
+		if r.Endpoint != hubspottest.EndpointLinks || !armed.CompareAndSwap(true, false) {
 			return
 		}
-		raced = true // this answer does not have the link yet
+		raced.Store(true) // this answer does not have the link yet
 		w.portal.Associate("contacts", contact, "companies", company, "", 0)
 		w.portal.Update("contacts", contact, map[string]string{"firstname": "New"})
 		time.Sleep(8 * time.Second)
@@ -269,9 +270,10 @@ func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 		p := w.start()
 		time.Sleep(30 * time.Second)
 		contact, company = contacts[0], companies[0]
+		armed.Store(true)
 		time.Sleep(20 * time.Minute)
 		p.stop()
-		if !raced {
+		if !raced.Load() {
 			t.Fatal("no sweep was under way; the test shows nothing")
 		}
 		want := []string{
