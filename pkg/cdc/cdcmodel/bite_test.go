@@ -1,8 +1,6 @@
 package cdcmodel
 
-import (
-	"testing"
-)
+import "testing"
 
 // TestSearch_EveryRuleIsNeeded switches one rule off after another and looks
 // for a history that shows why it is there.
@@ -27,7 +25,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R9: no second confirm", without{second: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			f := search(1, enough, c.off)
+			f, _ := search(1, enough, c.off)
 			if f == nil {
 				t.Fatalf("%d histories without the rule broke no promise", enough)
 			}

@@ -283,7 +283,7 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 	} {
 		scenarios, ways := 0, 0
 		example := ""
-		everyScenario(c.off, 500, func(s scenario, n int, _ bool, broken string, o odometer) {
+		everyScenario(c.off, max(bounded(1_000), 50), func(s scenario, n int, _ bool, broken string, o odometer) {
 			if ways += n; broken != "" {
 				scenarios++
 				example = s.story(c.off, o)

@@ -346,6 +346,7 @@ func (a *agent) publish(page cdc.Page) error {
 		}
 		for _, l := range left.Later {
 			a.w.tell("%s: record %s is to be confirmed once more", a.name, l.ID)
+			a.w.tally["confirmed once more"]++
 			if _, waits := a.recheck[l.ID]; !waits {
 				a.recheck[l.ID] = due{a.w.now.Add(l.After + dateStep), page.Stream}
 			}
@@ -357,6 +358,7 @@ func (a *agent) publish(page cdc.Page) error {
 		ids := make([]hubspot.ID, len(left.Again))
 		for i, again := range left.Again {
 			a.w.tell("%s: record %s is to be read again: %s", a.name, again.ID, again.Cause)
+			a.w.tally["read again: "+again.Cause.String()]++
 			ids[i] = again.ID
 			if again.Cause == cdc.Older {
 				second |= 1 << again.ID

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -31,7 +32,8 @@ type world struct {
 	crash   crash
 	ending  ending
 
-	published int // pages that were given to the lane
+	tally     map[string]int // what happened in all histories, by its name
+	published int            // pages that were given to the lane
 }
 
 // ending is what becomes of what is on its way when HubSpot falls quiet.
@@ -89,6 +91,7 @@ func (e event) String() string {
 func newWorld() *world {
 	return &world{
 		rows: map[hubspot.ID]cdc.Row{}, cursors: map[string][]byte{}, noted: map[string][]byte{},
+		tally: map[string]int{},
 	}
 }
 
@@ -122,6 +125,7 @@ func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
 		return nil
 	}
 	if w.crash == beforeCommit {
+		w.tally["killed before a commit"]++
 		w.tell("Kafka: the transaction is aborted")
 		return failure{}
 	}
@@ -142,6 +146,7 @@ func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
 		w.cursors[c.Stream] = c.Value
 	}
 	if w.crash == afterCommit {
+		w.tally["killed after a commit"]++
 		w.tell("Kafka: the transaction is committed, and its answer is lost")
 		return failure{}
 	}
@@ -156,6 +161,7 @@ func (w *world) saw(c *cdc.Change) {
 		e.n, e.merged = parse(r)
 	}
 	w.events[c.ID] = append(w.events[c.ID], e)
+	w.tally["published: "+strings.TrimSpace(string(e.op)+" "+e.reason.String())]++
 	w.tell("published: record %s %s", c.ID, e)
 }
 
@@ -289,6 +295,7 @@ func (w *world) step(a *agent) {
 func (w *world) kill() {
 	w.end()
 	clear(w.noted)
+	w.tally["killed"]++
 	w.tell("the connector is killed")
 	w.start()
 }
