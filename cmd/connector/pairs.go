@@ -57,8 +57,7 @@ func (c *connector) pairs(ctx context.Context, log *slog.Logger, objects []*stre
 		all = append(all, p)
 		streams = append(streams, &stream.AssociationSweep{Pair: p, Place: place}, &stream.ChangedAssociations{Pair: p, Wait: wait})
 	}
-	stream.Watch(objects, all)
-	return streams, nil
+	return streams, stream.Watch(ctx, objects, all)
 }
 
 func (c *connector) pair(ctx context.Context, log *slog.Logger, e stream.Ends, objects []*stream.Object, portal int64, out *sink.Sink, loaded *offsets.Loaded) (*stream.Pair, offsets.Associations, error) {
