@@ -2,6 +2,9 @@ package cdc
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -57,4 +60,55 @@ func (l *Lane) DeletedBefore(ctx context.Context, ids []hubspot.ID, stamp uint64
 		}
 	}
 	return out, nil
+}
+
+// LatelyModified gives the live ids whose version lies within a time of the
+// newest version published. A run that ended may have published them and not
+// have looked at their links any more (R14).
+func (l *Lane) LatelyModified(ctx context.Context, within time.Duration) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	newest := hubspot.Millis(0)
+	for _, e := range l.table.rows {
+		newest = max(newest, e.Version)
+	}
+	var out []hubspot.ID
+	for id, e := range l.table.rows {
+		if e.Live && e.Version >= newest.Add(-within) {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// Dangling gives the records with a link that is published as live although
+// the delete of one of its ends was published: a run that ended did not come
+// to read them.
+func (l *LinkLane) Dangling(ctx context.Context) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	froms := slices.Collect(l.table.linking(0))
+	deleted, err := l.from.reasons(ctx, froms)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := l.to.reasons(ctx, slices.Collect(l.table.linked()))
+	if err != nil {
+		return nil, err
+	}
+	out := map[hubspot.ID]bool{}
+	for id := range deleted {
+		out[id] = true
+	}
+	for to := range gone {
+		for from := range l.table.holders(to) {
+			out[from] = out[from] || l.table.holds(from, to)
+		}
+	}
+	maps.DeleteFunc(out, func(_ hubspot.ID, dangling bool) bool { return !dangling })
+	return slices.Sorted(maps.Keys(out)), nil
 }

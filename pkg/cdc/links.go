@@ -216,3 +216,30 @@ func (t *LinkTable) linking(after hubspot.ID) iter.Seq[hubspot.ID] {
 		}
 	}
 }
+
+// linked gives the records to which there is, or once was, a link, in order.
+func (t *LinkTable) linked() iter.Seq[hubspot.ID] {
+	return func(yield func(hubspot.ID) bool) {
+		last := hubspot.ID(0)
+		for b := range t.back.from(backLink{}) {
+			if id := b.to.id(); id != last {
+				if last = id; !yield(id) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// holds says whether a record has a link to another that is not deleted.
+func (t *LinkTable) holds(from, to hubspot.ID) bool {
+	for l := range t.links.from(link{from: pack(from), to: pack(to)}) {
+		if l.from.id() != from || l.to.id() != to {
+			break
+		}
+		if t.faces[l.face].reason == NoReason {
+			return true
+		}
+	}
+	return false
+}

@@ -95,7 +95,7 @@ func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pai
 	out := &committed{}
 	rows := map[hubspot.ID]cdc.Row{}
 	for id := range hubspot.ID(9) {
-		rows[id+1] = cdc.Row{Live: true}
+		rows[id+1] = cdc.Row{Live: true, Version: hubspot.Millis(id) * 3_600_000}
 	}
 	contacts := NewObject(Object{
 		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts"}, Client: client, Log: log,
@@ -261,7 +261,9 @@ func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 		}
 		p.From.watchers.tell([]cdc.Change{change(1, cdc.Update), change(2, cdc.Read), {ID: 3}})
 		p.To = p.From
-		Watch([]*Object{p.From}, []*Pair{p})
+		if err := Watch(t.Context(), []*Object{p.From}, []*Pair{p}); err != nil {
+			t.Fatal(err)
+		}
 		p.From.watchers.tell([]cdc.Change{change(4, cdc.Delete)})
 		if got, want := p.looks.take(), []look{{fromEnd, 1}, {fromEnd, 4}, {toEnd, 1}, {toEnd, 4}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -272,4 +274,36 @@ func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
+}
+
+// TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt: the records modified
+// last, and those with links to or from records whose delete was published.
+func TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := testPair(t, nil)
+		companies := map[hubspot.ID]cdc.Row{10: {Live: true}, 11: {Reason: cdc.Archived}, 12: {Live: true}}
+		p.Lane = cdc.NewLinkLane(cdc.LinkLaneConfig{
+			Pair: p.Lane.Pair(), From: p.From.Lane, Table: loadedLinks(t, 1, 10, 1, 11, 2, 10, 3, 11, 4, 12),
+			To: cdc.NewLane(cdc.LaneConfig{Object: "companies", Rows: companies, Content: cdc.NewContent(nil)}),
+		})
+		p.deleteContact(t, 4)
+		p.begun.Store(true)
+		if err := Watch(t.Context(), []*Object{p.From}, []*Pair{p}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := p.looks.take(), []look{{fromEnd, 1}, {fromEnd, 3}, {fromEnd, 4}, {fromEnd, 9}}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+// loadedLinks is a table with links from and to these records.
+func loadedLinks(t *testing.T, ends ...hubspot.ID) *cdc.LinkTable {
+	t.Helper()
+	table := cdc.NewLinkTable()
+	for pair := range slices.Chunk(ends, 2) {
+		table.Put(cdc.LinkKey{From: pair[0], To: pair[1], Category: "HUBSPOT_DEFINED", TypeID: 279}, cdc.LinkRow{Live: true})
+	}
+	table.Put(cdc.LinkKey{From: 5, To: 11, Category: "HUBSPOT_DEFINED", TypeID: 279}, cdc.LinkRow{Reason: cdc.Archived})
+	return table
 }

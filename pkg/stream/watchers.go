@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -48,6 +50,18 @@ func (w *watchers) pass(id hubspot.ID, op cdc.Op) {
 	}
 }
 
+// missed adds records that an earlier run published. Where no sweep has begun
+// yet it reads them all, as after a snapshot.
+func (w *watchers) missed(ids []hubspot.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		if _, known := w.early[id]; !known {
+			w.early[id] = cdc.Read
+		}
+	}
+}
+
 // set makes the pairs known, and passes on what they have missed.
 func (w *watchers) set(from, to []*Pair) {
 	w.mu.Lock()
@@ -59,9 +73,13 @@ func (w *watchers) set(from, to []*Pair) {
 	}
 }
 
+// lastLook is how far back a run looks for records that the one before it may
+// have published and not have looked at any more: the longest wait, and some.
+const lastLook = 15 * time.Minute
+
 // Watch has every pair told of what its types publish. It is called once, with
 // all pairs of a run and all object types.
-func Watch(objects []*Object, pairs []*Pair) {
+func Watch(ctx context.Context, objects []*Object, pairs []*Pair) error {
 	for _, o := range objects {
 		var from, to []*Pair
 		for _, p := range pairs {
@@ -72,6 +90,23 @@ func Watch(objects []*Object, pairs []*Pair) {
 				to = append(to, p)
 			}
 		}
+		if len(from)+len(to) > 0 {
+			ids, err := o.Lane.LatelyModified(ctx, lastLook)
+			if err != nil {
+				return err
+			}
+			o.watchers.missed(ids)
+		}
 		o.watchers.set(from, to)
 	}
+	for _, p := range pairs {
+		ids, err := p.Lane.Dangling(ctx)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			p.looks.add(look{fromEnd, id})
+		}
+	}
+	return nil
 }
