@@ -135,7 +135,6 @@ type portal struct {
 	behind  bool
 	choices *choices
 	said    func(format string, args ...any)
-	bin     []hubspot.ID
 }
 
 // epoch is when a world begins: any whole second that is not zero.

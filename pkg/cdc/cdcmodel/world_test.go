@@ -188,11 +188,10 @@ func (w *world) start() {
 	sweeps := sweep{stream: backfill}
 	var leading, trailing cdc.Window
 	if first, ok := w.cursors[backfill]; !ok {
-		first := started.Add(-2 * time.Second) // the clock of the server that makes the next change may be behind
+		leading, trailing = cdc.NewWindow(started), cdc.NewWindow(started)
 		if w.without.overlap {
-			first = started
+			leading, trailing = cdc.Window{Start: started}, cdc.Window{Start: started}
 		}
-		leading, trailing = cdc.Window{Start: first}, cdc.Window{Start: first}
 	} else {
 		v := place(first)
 		sweeps.after, sweeps.done = hubspot.ID(v[0]), v[1] == 1
