@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -30,16 +31,8 @@ const (
 // the streams of each. The object types stream already: what they publish
 // meanwhile is told to the pairs afterwards.
 func (c *connector) pairs(ctx context.Context, log *slog.Logger, objects []*stream.Object, portal int64, out *sink.Sink, loaded *offsets.Loaded) ([]runner, error) {
-	types := make([]hubspot.ObjectType, len(objects))
-	for i, o := range objects {
-		types[i] = o.Type
-	}
-	ends, err := stream.Pairs(ctx, c.client, log, types, c.cfg.HubSpot.Associations)
+	ends, err := c.ends(ctx, log, objects)
 	if err != nil {
-		var wrong *stream.PairError
-		if errors.As(err, &wrong) {
-			return nil, &configError{[]string{err.Error()}}
-		}
 		return nil, err
 	}
 	limit := rate.NewLimiter(rate.Inf, changedBurst)
@@ -58,6 +51,36 @@ func (c *connector) pairs(ctx context.Context, log *slog.Logger, objects []*stre
 		streams = append(streams, &stream.AssociationSweep{Pair: p, Place: place}, &stream.ChangedAssociations{Pair: p, Wait: wait})
 	}
 	return streams, stream.Watch(ctx, objects, all)
+}
+
+// learntPairs are the pairs that HubSpot told of. There may be hundreds to ask
+// for, one call each: runs that follow each other do not ask again.
+type learntPairs struct {
+	types []hubspot.ObjectType
+	ends  []stream.Ends
+	at    time.Time
+}
+
+const pairsLastFor = time.Hour
+
+// ends tells which pairs to follow.
+func (c *connector) ends(ctx context.Context, log *slog.Logger, objects []*stream.Object) ([]stream.Ends, error) {
+	types := make([]hubspot.ObjectType, len(objects))
+	for i, o := range objects {
+		types[i] = o.Type
+	}
+	if slices.Equal(c.learnt.types, types) && time.Since(c.learnt.at) < pairsLastFor {
+		return c.learnt.ends, nil
+	}
+	ends, err := stream.Pairs(ctx, c.client, log, types, c.cfg.HubSpot.Associations)
+	var wrong *stream.PairError
+	if errors.As(err, &wrong) {
+		return nil, &configError{[]string{err.Error()}}
+	}
+	if err == nil {
+		c.learnt = learntPairs{types, ends, time.Now()}
+	}
+	return ends, err
 }
 
 func (c *connector) pair(ctx context.Context, log *slog.Logger, e stream.Ends, objects []*stream.Object, portal int64, out *sink.Sink, loaded *offsets.Loaded) (*stream.Pair, offsets.Associations, error) {

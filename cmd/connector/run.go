@@ -74,6 +74,7 @@ type connector struct {
 	lags     []stream.Lag
 	volatile stream.Globs
 	health   *health
+	learnt   learntPairs // by the run under way, or the last one
 }
 
 // network is how the connector reaches the others. The zero value is the real
