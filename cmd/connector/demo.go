@@ -56,7 +56,7 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(temporary)
+		defer func() { _ = os.RemoveAll(temporary) }() // what is left is in a temporary place
 		*dir = temporary
 	}
 	log := slog.New(slog.DiscardHandler)

@@ -40,7 +40,9 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	if !seen {
 		return Later{ID: r.ID, After: p.Second}, true
 	}
-	if missing := first.Add(p.Second) - r.Date; missing > 0 {
+	// From the end of the first confirm to the beginning of this one: two that
+	// overlap have looked at one moment, and are one.
+	if missing := first.Add(p.Second) - r.SentAt; missing > 0 {
 		return Later{ID: r.ID, After: time.Duration(missing) * time.Millisecond}, true
 	}
 	recent := len(a.first) // this one and all others that wait
@@ -56,7 +58,7 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	case !held:
 		return Later{ID: r.ID, After: p.Repeat, Held: true}, true
 	}
-	missing := since.Add(p.Repeat) - r.Date
+	missing := since.Add(p.Repeat) - r.SentAt
 	return Later{ID: r.ID, After: time.Duration(missing) * time.Millisecond, Held: true}, missing > 0
 }
 
