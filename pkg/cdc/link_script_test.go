@@ -172,7 +172,7 @@ func (r *linkReplayer) ids(texts []string) []hubspot.ID {
 }
 
 func (r *linkReplayer) object(l *Lane, id hubspot.ID, state string) {
-	rd := Reading{ID: id, Slots: r.slots, Stamp: l.Now(), Date: r.date}
+	rd := Reading{ID: id, Slots: r.slots, Stamp: l.Now(), SentAt: r.date, Date: r.date}
 	rd.Outcome = map[string]Outcome{"live": IsLive, "archived": IsArchived, "merged": IsMerged, "gone": IsGone}[state]
 	if rd.Outcome == IsLive || rd.Outcome == IsArchived {
 		rd.Record = &hubspot.Record{ID: id, Updated: r.date}
