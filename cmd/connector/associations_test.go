@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -163,89 +162,6 @@ func TestR14_HowSoon(t *testing.T) {
 	})
 }
 
-// TestPromises_RandomLifeOfLinks is TestPromises_RandomLife with users who make,
-// take away and rename associations, pages of three links, and answers that
-// leave records out.
-func TestPromises_RandomLifeOfLinks(t *testing.T) {
-	total, reasons, restarts := map[string]int{}, map[string]int{}, 0
-	for i := range max(1, *seeds/2) {
-		seed := *firstSeed + uint64(i)
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(seed, 7))
-			opt := hubspottest.Harsh(seed)
-			opt.Types = []string{"contacts", "companies"}
-			opt.LinksNotFound = seed%2 == 0
-			env := []string{"SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m"}
-			inWorld(t, opt, env, func(w *world) {
-				car := w.portal.AddCustomType("car").FullyQualifiedName
-				objects := append([]string{car}, opt.Types...)
-				for _, object := range objects {
-					w.portal.Seed(object, 40)
-				}
-				w.portal.AddLabel("contacts", "companies", "Boss", "Firm")
-				w.portal.AddLabel("contacts", "contacts", "Manager", "Report")
-				w.portal.AddLabel("companies", car, "Fleet", "")
-				links := hubspottest.Life{Associate: 60, Dissociate: 10}
-				for range 200 {
-					w.portal.Step(rng, links)
-				}
-				time.Sleep(time.Second)
-				p := w.start()
-				remove := w.portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit, Share: 0.05})
-				life := hubspottest.Life{
-					Create: 10, Update: 20, Archive: 6, Restore: 5, Merge: 3, Purge: 2,
-					Associate: 40, Dissociate: 25, Relabel: 2,
-				}
-				next := time.Now().Add(time.Minute)
-				for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
-					for range rng.IntN(6) {
-						w.portal.Step(rng, life)
-					}
-					time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
-					if time.Now().After(next) {
-						next = time.Now().Add(time.Duration(30+rng.IntN(180)) * time.Second)
-						if rng.IntN(2) == 0 {
-							w.brokers.cut()
-						}
-						p.stop()
-						w.brokers.mend()
-						restarts++
-						p = w.start()
-					}
-				}
-				remove()
-				time.Sleep(4 * time.Hour)
-				p.stop()
-				w.check(objects...)
-				for _, pair := range []cdc.Pair{
-					toCompanies, {From: "contacts", To: "contacts"}, {From: "contacts", To: car},
-					{From: "companies", To: "companies"}, {From: "companies", To: car}, {From: car, To: car},
-				} {
-					r := w.checkLinks(pair)
-					for reason, n := range r.Reasons {
-						reasons[reason] += n
-					}
-					for _, e := range w.seenLinks(pair) {
-						total[e.Op]++
-					}
-				}
-			})
-		})
-	}
-	delete(reasons, "")
-	t.Logf("events c=%d u=%d d=%d r=%d, reasons %v, restarts %d", total["c"], total["u"], total["d"], total["r"], reasons, restarts)
-	for _, op := range []string{"c", "u", "d", "r"} {
-		if total[op] == 0 {
-			t.Errorf("no event %q in all lives", op)
-		}
-	}
-	for _, reason := range []string{"archived", "merged", "removed", "restored"} {
-		if reasons[reason] == 0 {
-			t.Errorf("no event with reason %q in all lives", reason)
-		}
-	}
-}
-
 // TestR1_ASweepsOldAnswerIsNoDelete: a link is made and published while the
 // answer of a sweep that began before is still on its way.
 func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
@@ -371,6 +287,7 @@ func TestPairs_AMistakeIsSaid(t *testing.T) {
 // TestR14_ASweepCostsACallForAThousandRecords, where a list with associations
 // takes one for a hundred; and a pair without any link is swept once a day.
 func TestR14_ASweepCostsACallForAThousandRecords(t *testing.T) {
+	long(t)
 	const records = 100_000
 	opt := hubspottest.Options{Seed: 6, NoHistory: true, Limits: hubspottest.Limits{Daily: 10_000_000}}
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts", "SYNC_LEADING_INTERVAL=1m"}

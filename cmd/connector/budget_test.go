@@ -12,6 +12,7 @@ import (
 // 20,000 records uses at least 90 % of the list calls that the rate share
 // leaves (DESIGN section 3).
 func TestPromise6_NoThrottleAndTheWholeShare(t *testing.T) {
+	long(t)
 	types := []string{"contacts", "companies", "deals", "tickets", "products"}
 	const records = 20_000
 	opt := hubspottest.Options{Seed: 1, Types: types, NoHistory: true, Latency: hubspottest.Span{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond}}

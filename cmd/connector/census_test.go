@@ -13,6 +13,7 @@ import (
 // intervals. Nothing else is deleted, and an id that the index lost is disputed
 // and stays.
 func TestR12_DeletesOfATypeWithoutAnArchivedList(t *testing.T) {
+	long(t)
 	opt := hubspottest.Options{Seed: 21, Types: []string{}, NoHistory: true}
 	inWorld(t, opt, nil, func(w *world) {
 		t := w.t

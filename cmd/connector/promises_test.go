@@ -223,6 +223,7 @@ func bulkProperty(object string) string {
 // millisecond, before and behind the page limit of 10,000, are all published,
 // while the index shows them late.
 func TestPromise1_TwelveThousandTies(t *testing.T) {
+	long(t)
 	opt := hubspottest.Options{Seed: 5, Index: hubspottest.Index{Min: time.Second, Max: 30 * time.Second, Tail: 0.01, TailMax: 4 * time.Minute}}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 12_000)

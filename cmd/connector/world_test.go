@@ -320,4 +320,13 @@ func (w *world) sleepUntil(limit time.Duration, cond func() bool) time.Duration 
 	return time.Since(began)
 }
 
+// long leaves a test out with -short: under the race detector its hundred
+// thousand records take minutes, and the others race in the same places.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("too long for -short")
+	}
+}
+
 func idText(id uint64) string { return strconv.FormatUint(id, 10) }
