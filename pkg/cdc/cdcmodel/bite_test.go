@@ -23,6 +23,11 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R7: nothing is confirmed", without{confirm: true}},
 		{"R7: no controls", without{controls: true}},
 		{"R9: no second confirm", without{second: true}},
+		{"R1: a set of links is as old as its answer", without{linkOrder: true}},
+		{"R14: a set of several calls deletes at once", without{secondSet: true}},
+		{"R14: a record's delete ends its links", without{exchange: true}},
+		{"R14: a sweep asks about live records only", without{union: true}},
+		{"R8: a record that is not found has no links", without{deletedBefore: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			f, _ := search(1, enough, c.off)

@@ -2,6 +2,7 @@ package cdcmodel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -34,12 +35,19 @@ func (w *world) quiet() string {
 	w.tell("the tiers and the archive have seen everything that is theirs")
 	w.whole(backfill)
 	w.rechecked()
-	return w.kept()
+	if broken := w.kept(); broken != "" {
+		return broken
+	}
+	return w.linksKept()
 }
 
 // all has the finders run that did not.
 func (w *world) all() {
-	for _, name := range finderSets[0] {
+	names := finderSets[0]
+	if w.linked {
+		names = slices.Concat(names, linkFinderSets[0])
+	}
+	for _, name := range names {
 		if w.agent(name) == nil {
 			w.process.run(name)
 		}
@@ -79,6 +87,8 @@ func (w *world) whole(name string) {
 		rest = p.bin.after != 0
 	case backfill:
 		rest = !p.reconcile.done
+	case associationsStream:
+		rest = p.pair.sweep.underWay()
 	}
 	if rest {
 		w.passes(name, 1)

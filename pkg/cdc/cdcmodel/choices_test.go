@@ -5,7 +5,7 @@ import "math/rand/v2"
 // block is what one step of a history may choose from. Blocks keep a history
 // readable for the shrinker: it leaves out steps, and sets choices to zero,
 // without the others losing their meaning.
-type block [12]uint8
+type block [16]uint8
 
 // choices decides everything that is left to chance in a history. It runs over
 // given blocks; past their end, and past the end of a block, every choice is

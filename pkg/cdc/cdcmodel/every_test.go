@@ -55,6 +55,7 @@ func (s scenario) String() string {
 // play plays the scenario in the way that the odometer shows; whole is false
 // for one that need not be played to its end.
 func (s scenario) play(w *world, o *odometer) (broken string, whole bool) {
+	w.linked = false
 	w.begin(&choices{})
 	w.page, w.losersInBin, w.faulty, w.behind, w.ending = 2, false, false, false, finished
 	w.create(1)

@@ -29,6 +29,12 @@ type without struct {
 	confirm    bool // R7: what a finder does not see is gone
 	controls   bool // R7: an answer without anybody in it counts
 	second     bool // R9: one confirm is enough for a purge
+
+	linkOrder     bool // R1: a set of links is as old as its answer
+	secondSet     bool // R14: a set of several calls is taken for one of a single call
+	exchange      bool // R14: the delete of a record ends its links without a reading
+	union         bool // R14: a sweep asks about live records only
+	deletedBefore bool // R8: a record that is not found has no links
 }
 
 // mirror of stream.tierCursor and the other cursors: what a stream commits.

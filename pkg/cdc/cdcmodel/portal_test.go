@@ -132,7 +132,8 @@ type portal struct {
 	faulty bool
 	outage hubspot.Millis
 	// behind: rows are answered with older values than those that matched.
-	behind  bool
+	behind bool
+	linkStore
 	choices *choices
 	said    func(format string, args ...any)
 }
@@ -158,6 +159,7 @@ func (p *portal) reset(c *choices) {
 		r := &p.records[id]
 		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
 	}
+	p.linkStore.reset()
 }
 
 func (p *portal) tell(format string, args ...any) {
@@ -177,6 +179,7 @@ func (p *portal) set(id hubspot.ID, s state) {
 	for other := range p.records {
 		p.derive(hubspot.ID(other))
 	}
+	p.relink()
 }
 
 // derive follows a merged record to what answers for it now.
@@ -334,6 +337,7 @@ func (p *portal) merge(id hubspot.ID, what change) {
 		l := &p.records[loser]
 		s.merged |= 1<<loser | l.merged
 		l.into, l.mergeAt = into, p.now
+		p.moveLinks(loser, into)
 	}
 	s.kind, s.n, s.updated = live, p.fresh(), p.moved()
 	p.set(into, s)

@@ -23,6 +23,7 @@ type process struct {
 	leading, trailing   tier
 	backfill, reconcile sweep
 	bin                 bin
+	pair                // where the world has links
 }
 
 // due mirrors stream.dueID.
@@ -84,6 +85,7 @@ func (a *agent) sleep(d time.Duration) error {
 // lookup mirrors stream.lookup.
 type lookup struct {
 	stamp    uint64
+	links    uint64 // the stamp of a reading of links
 	sentAt   hubspot.Millis
 	date     hubspot.Millis
 	readings []cdc.Reading
@@ -96,6 +98,9 @@ func (a *agent) ask(l *lookup, serve func()) error {
 		return err
 	}
 	l.stamp, l.sentAt = a.lane.Now(), a.now()
+	if a.links != nil {
+		l.links = a.links.Now()
+	}
 	if err := a.pause(toServe); err != nil {
 		return err
 	}
@@ -343,6 +348,9 @@ func (a *agent) publish(page cdc.Page) error {
 			if left, err = a.lane.Publish(context.Background(), page); err != nil {
 				return err
 			}
+		}
+		if err := a.watch(left.Committed); err != nil {
+			return err
 		}
 		for _, l := range left.Later {
 			a.w.tell("%s: record %s is to be confirmed once more", a.name, l.ID)

@@ -90,6 +90,9 @@ var wanted = []string{
 	"published: c", "published: c restored", "published: u",
 	"published: d archived", "published: d merged", "published: d purged",
 	"read again: stale", "read again: older", "confirmed once more",
+	"published: link r", "published: link c", "published: link c restored", "published: link u",
+	"published: link d removed", "published: link d archived", "published: link d merged", "published: link d purged",
+	"links read again: stale", "links read again: paged",
 	"killed", "killed before a commit", "killed after a commit",
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,11 @@ type world struct {
 	noted   map[string][]byte // cursors of idle passes, not committed yet
 	seq     int64
 	events  [lastID + 1][]event
-	crash   crash
-	ending  ending
+	// linkRows and linkEvents are those of the pair's topic.
+	linkRows   map[cdc.LinkKey]cdc.LinkRow
+	linkEvents [len(everyLink)][]linkEvent
+	crash      crash
+	ending     ending
 
 	tally     map[string]int // what happened in all histories, by its name
 	published int            // pages that were given to the lane
@@ -91,7 +95,7 @@ func (e event) String() string {
 func newWorld() *world {
 	return &world{
 		rows: map[hubspot.ID]cdc.Row{}, cursors: map[string][]byte{}, noted: map[string][]byte{},
-		tally: map[string]int{},
+		linkRows: map[cdc.LinkKey]cdc.LinkRow{}, tally: map[string]int{},
 	}
 }
 
@@ -100,6 +104,10 @@ func (w *world) begin(c *choices) {
 	clear(w.rows)
 	clear(w.cursors)
 	clear(w.noted)
+	clear(w.linkRows)
+	for i := range w.linkEvents {
+		w.linkEvents[i] = w.linkEvents[i][:0]
+	}
 	w.seq, w.crash, w.log = 0, noCrash, w.log[:0]
 	for id := range w.events {
 		w.events[id] = w.events[id][:0]
@@ -118,7 +126,7 @@ func (failure) Error() string { return "the process was killed in a transaction"
 
 // Commit is Kafka: a transaction stands as a whole or not at all.
 func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
-	if len(b.Changes) == 0 && !b.Sync { // moves cursors of an idle pass
+	if len(b.Changes)+len(b.Links) == 0 && !b.Sync { // moves cursors of an idle pass
 		for _, c := range b.Cursors {
 			w.noted[c.Stream] = c.Value
 		}
@@ -137,6 +145,13 @@ func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
 			w.saw(c)
 		}
 		w.rows[c.ID] = c.Row
+	}
+	for i := range b.Links {
+		c := &b.Links[i]
+		w.seq++
+		c.Row.Seq = w.seq
+		w.sawLink(c)
+		w.linkRows[c.Key] = c.Row
 	}
 	for stream, value := range w.noted {
 		w.cursors[stream] = value
@@ -222,6 +237,9 @@ func (w *world) start() {
 		p.reconcile.after, p.reconcile.done = hubspot.ID(v[0]), v[1] == 1
 	}
 	p.bin = bin{after: hubspot.ID(place(w.cursors[archiveStream])[0])}
+	if w.linked {
+		p.startPair()
+	}
 	for _, name := range w.finders {
 		p.run(name)
 	}
@@ -267,6 +285,10 @@ func (a *agent) pass() error {
 		return census{}.pass(a)
 	case recheckStream:
 		return again{}.pass(a)
+	case associationsStream:
+		return a.pair.sweep.pass(a)
+	case changedStream:
+		return changed{}.pass(a)
 	}
 	if a.backfill.done {
 		return a.reconcile.pass(a)
@@ -311,9 +333,10 @@ func (w *world) end() {
 
 // history plays one history to its end and says which promise is broken, or "".
 func (w *world) history(c *choices) string {
-	w.begin(c)
 	c.step = 0
 	c.next()
+	w.linked = c.of(3) == 1
+	w.begin(c)
 	w.page = 1 + c.of(3)
 	w.losersInBin = c.of(2) == 1
 	w.faulty = c.of(3) == 1
@@ -321,12 +344,23 @@ func (w *world) history(c *choices) string {
 	calm := c.of(4) == 1 // nothing that hides from the tiers
 	w.ending = ending(c.of(2))
 	w.finders = finderSets[c.of(len(finderSets))]
+	if w.linked {
+		w.tally["histories with links"]++
+		w.shown = 1 + c.of(2)
+		w.finders = slices.Concat(w.finders, linkFinderSets[c.of(len(linkFinderSets))])
+	}
 	for id := range hubspot.ID(1 + c.of(lastID)) {
 		w.create(id + 1)
+	}
+	if w.linked {
+		w.makeFirst(c.of(1 << len(firstLinks)))
 	}
 	w.now = w.now.Add(times[c.of(len(times))])
 	w.start()
 	defer w.end()
+	if w.linked && c.of(4) != 0 {
+		w.linkedEarly(c.of(3) != 0)
+	}
 	for left := 12; c.next(); {
 		switch what := c.of(16); what {
 		case 0, 1:
@@ -334,6 +368,9 @@ func (w *world) history(c *choices) string {
 		case 2, 3, 4:
 			switch {
 			case left == 0:
+			case w.linked && c.of(2) == 1:
+				left--
+				w.actLink()
 			case calm:
 				left--
 				w.do(hubspot.ID(1+c.of(lastID)), update)
@@ -357,8 +394,14 @@ func (w *world) history(c *choices) string {
 				w.kill()
 			}
 		default:
-			a := w.process.agents[c.of(len(w.process.agents))]
 			p := w.process
+			agents := p.agents
+			if w.linked && c.of(2) == 1 {
+				agents = slices.DeleteFunc(slices.Clone(agents), func(a *agent) bool {
+					return a.name != associationsStream && a.name != changedStream
+				})
+			}
+			a := agents[c.of(len(agents))]
 			for range 1 + c.of(5) {
 				if w.step(a); w.process != p {
 					break
@@ -367,6 +410,22 @@ func (w *world) history(c *choices) string {
 		}
 	}
 	return w.quiet()
+}
+
+// linkedEarly begins with a life in which the backfill ended, and the first
+// sweep of links too: what follows it needs more than a history's steps else.
+func (w *world) linkedEarly(swept bool) {
+	w.all()
+	faulty := w.faulty
+	w.faulty = false
+	w.passes(backfill, 1)
+	if swept {
+		w.passes(associationsStream, 1)
+	}
+	w.faulty = faulty
+	w.end()
+	clear(w.noted)
+	w.start()
 }
 
 var times = [...]time.Duration{0, time.Second / 2, time.Second, 3 * time.Second, 10 * time.Second, 11 * time.Second}
@@ -381,4 +440,11 @@ var finderSets = [][]string{
 	{trailingStream, backfill, archiveStream},
 	{leadingStream, trailingStream, archiveStream, recheckStream},
 	{leadingStream, censusStream, recheckStream, backfill},
+}
+
+var linkFinderSets = [][]string{
+	{associationsStream, changedStream},
+	{associationsStream},
+	{changedStream},
+	{associationsStream, changedStream},
 }

@@ -1,0 +1,100 @@
+package cdcmodel
+
+import (
+	"fmt"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+)
+
+// linksKept sweeps once more and holds what was published of the links against
+// the history; then the looks that wait find nothing more, and break nothing.
+func (w *world) linksKept() string {
+	if !w.linked {
+		return ""
+	}
+	w.whole(associationsStream)
+	if broken := w.everyLinkKept(); broken != "" {
+		return broken
+	}
+	for range lookAfter {
+		w.now = w.now.Add(lookAfter[len(lookAfter)-1])
+		w.passes(changedStream, 1)
+	}
+	return w.everyLinkKept()
+}
+
+func (w *world) everyLinkKept() string {
+	for i, k := range everyLink {
+		if broken := linkKept(w.ties[i].history, w.linkEvents[i]); broken != "" {
+			return fmt.Sprintf("link %s: %s", k, broken)
+		}
+	}
+	return ""
+}
+
+// linkKept checks the promises for one link (R14).
+func linkKept(history []linkState, events []linkEvent) string {
+	next := 0 // the earliest state that the next event may show
+	for i, e := range events {
+		if broken := linkWellFormed(events[:i], e); broken != "" {
+			return broken
+		}
+		at := next
+		for at < len(history) && !e.shows(history[at]) {
+			at++
+		}
+		if at == len(history) {
+			for _, s := range history[:next] {
+				if e.shows(s) {
+					return fmt.Sprintf("out of order: %s", e)
+				}
+			}
+			return fmt.Sprintf("shows a state that never was: %s", e)
+		}
+		next = at
+	}
+	truth := history[len(history)-1]
+	switch {
+	case len(events) == 0 && truth.there:
+		return "lost: never published"
+	case len(events) > 0 && !events[len(events)-1].shows(truth):
+		return fmt.Sprintf("lost: the truth is %s, the last event %s", truth, events[len(events)-1])
+	}
+	return ""
+}
+
+// shows says whether an event is a true account of a state.
+func (e linkEvent) shows(s linkState) bool {
+	if e.op == cdc.Delete {
+		return !s.there
+	}
+	return s.there && s.label == e.label
+}
+
+// linkWellFormed holds an event's op and reason against the ones before: a link
+// is a snapshot's until the first sweep has ended, and a delete has the reason
+// of its record's delete where one was published before (DESIGN section 5).
+func linkWellFormed(before []linkEvent, e linkEvent) string {
+	if len(before) == 0 {
+		if ok := e.op == cdc.Create && e.swept || e.op == cdc.Read && !e.swept; !ok || e.reason != cdc.NoReason {
+			return fmt.Sprintf("no such event here: %s", e)
+		}
+		return ""
+	}
+	last := before[len(before)-1]
+	ok := e.seq > last.seq
+	switch e.op {
+	case cdc.Create:
+		ok = ok && last.op == cdc.Delete && e.reason == cdc.Restored
+	case cdc.Update:
+		ok = ok && last.op != cdc.Delete && e.reason == cdc.NoReason && e.label != last.label
+	case cdc.Delete:
+		ok = ok && last.op != cdc.Delete && e.reason == e.due
+	default:
+		ok = false
+	}
+	if !ok {
+		return fmt.Sprintf("no such event here: %s after %s", e, last)
+	}
+	return ""
+}

@@ -1,0 +1,247 @@
+package cdcmodel
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// The model's pair has the modelled type at both ends, so that one lane is From
+// and To; ids above lastID are records at the to end that nobody publishes.
+const (
+	lastTo   = lastID + 2
+	lastType = 2
+)
+
+// category is that of all links.
+const category = "HUBSPOT_DEFINED"
+
+// linkID is a link's key.
+type linkID struct {
+	from, to hubspot.ID
+	typeID   int
+}
+
+func (k linkID) index() int {
+	return (int(k.from-1)*lastTo+int(k.to-1))*lastType + k.typeID - 1
+}
+
+func (k linkID) String() string { return fmt.Sprintf("%s->%s:%d", k.from, k.to, k.typeID) }
+
+// everyLink has the keys by their index, in the order of hubspot.LinkSet.
+var everyLink = func() (out [lastID * lastTo * lastType]linkID) {
+	for i := range out {
+		out[i] = linkID{
+			from: hubspot.ID(i/lastType/lastTo + 1), to: hubspot.ID(i/lastType%lastTo + 1), typeID: i%lastType + 1,
+		}
+	}
+	return out
+}()
+
+// linkState is what reads can see of a link for a while.
+type linkState struct {
+	there bool
+	label uint8 // 0: none
+}
+
+func (s linkState) String() string {
+	switch {
+	case !s.there:
+		return "not there"
+	case s.label == 0:
+		return "there"
+	}
+	return fmt.Sprintf("there with label %d", s.label)
+}
+
+// labelText is a label as HubSpot writes it.
+func labelText(label uint8) string {
+	if label == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(label))
+}
+
+// tie is one link's life.
+type tie struct {
+	made    bool // by a user; it shows only between live records
+	label   uint8
+	history []linkState
+}
+
+func (t *tie) state() linkState { return t.history[len(t.history)-1] }
+
+// linkStore is HubSpot's store of links: current, read in small pages.
+type linkStore struct {
+	linked bool // the world has links
+	ties   [len(everyLink)]tie
+	shown  int // links on a page
+}
+
+func (s *linkStore) reset() {
+	if s.linked {
+		for i := range s.ties {
+			s.ties[i] = tie{history: append(s.ties[i].history[:0], linkState{})}
+		}
+	}
+}
+
+// relink lets links come and go with the records at their ends: what is
+// archived hides its links until it is restored.
+func (p *portal) relink() {
+	if !p.linked {
+		return
+	}
+	for i, k := range everyLink {
+		t := &p.ties[i]
+		s := linkState{}
+		if t.made && p.records[k.from].kind == live && (k.to > lastID || p.records[k.to].kind == live) {
+			s = linkState{true, t.label}
+		}
+		if s != t.state() {
+			t.history = append(t.history, s)
+			p.tell("HubSpot: link %s is %s", k, s)
+		}
+	}
+}
+
+// moveLinks gives the links of a merged record, of both ends, to the one that
+// survives; one that is there already stays as it is.
+func (p *portal) moveLinks(loser, into hubspot.ID) {
+	if !p.linked {
+		return
+	}
+	for i, k := range everyLink {
+		t := &p.ties[i]
+		if !t.made || k.from != loser && k.to != loser {
+			continue
+		}
+		t.made = false
+		if k.from == loser {
+			k.from = into
+		}
+		if k.to == loser {
+			k.to = into
+		}
+		if moved := &p.ties[k.index()]; k.from != k.to && !moved.made {
+			moved.made, moved.label = true, t.label
+		}
+	}
+}
+
+// firstLinks are those that a world may begin with.
+var firstLinks = [...]linkID{{1, 5, 1}, {1, 6, 1}, {1, 2, 1}, {2, 1, 1}, {2, 5, 1}, {1, 5, 2}}
+
+// makeFirst makes some of them.
+func (p *portal) makeFirst(which int) {
+	for i, k := range firstLinks {
+		p.ties[k.index()].made = which>>i&1 == 1
+	}
+	p.relink()
+}
+
+// Few records have most of the links, so that sets have several pages.
+var (
+	linkedFroms = [...]hubspot.ID{1, 1, 1, 2, 2, 3, 4, 1}
+	linkedTypes = [...]int{1, 1, 1, 2}
+)
+
+// actLink makes, removes or labels a link between records that are there.
+func (p *portal) actLink() {
+	k := linkID{from: linkedFroms[p.choices.of(len(linkedFroms))], to: hubspot.ID(1 + p.choices.of(lastTo))}
+	k.typeID = linkedTypes[p.choices.of(len(linkedTypes))]
+	labelled := p.choices.of(2) == 1
+	if k.from == k.to {
+		k.to = lastTo
+	}
+	t := &p.ties[k.index()]
+	switch {
+	case p.records[k.from].kind != live || k.to <= lastID && p.records[k.to].kind != live:
+		return
+	case !t.made:
+		t.made, t.label = true, 0
+		if labelled {
+			t.label = p.fresh()
+		}
+	case labelled:
+		t.label = p.fresh()
+	default:
+		t.made = false
+	}
+	p.relink()
+}
+
+// readLinks answers a batch read of associations: a page of each record's
+// links. after counts links, so that one that comes or goes shifts the border
+// between two pages.
+func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) {
+	const (
+		fine = iota
+		unseen
+		silent
+		faults
+	)
+	fault := fine
+	if p.faulty && p.choices.of(4) == 1 {
+		fault = p.choices.of(faults)
+	}
+	for _, in := range inputs {
+		switch r := &p.records[in.ID]; r.kind {
+		case live:
+			// That a call does not see a record is taken for its delete where that
+			// was published (R8); the model spares records that were restored.
+			always := true
+			for _, s := range r.history {
+				always = always && s.kind == live
+			}
+			switch {
+			case fault == unseen && always:
+				page.NotFound = append(page.NotFound, in.ID)
+				continue
+			case fault == silent && always:
+				page.Unanswered = append(page.Unanswered, in.ID)
+				continue
+			}
+			skip, _ := strconv.Atoi(in.After)
+			set := hubspot.LinkSet{From: in.ID}
+			at := 0
+			for i := (linkID{in.ID, 1, 1}).index(); i < (linkID{in.ID, lastTo, lastType}).index()+1; i++ {
+				s := p.ties[i].state()
+				if !s.there {
+					continue
+				}
+				if at++; at <= skip {
+					continue
+				}
+				if len(set.Links) == p.shown {
+					set.After = strconv.Itoa(skip + p.shown)
+					break
+				}
+				set.Links = append(set.Links, hubspot.Link{
+					To: everyLink[i].to, Category: category, TypeID: everyLink[i].typeID, Label: labelText(s.label),
+				})
+			}
+			if len(set.Links) == 0 {
+				page.Empty = append(page.Empty, in.ID)
+			} else {
+				page.Sets = append(page.Sets, set)
+			}
+		case merged: // answered under the survivor's id
+			page.Unanswered = append(page.Unanswered, in.ID)
+		default:
+			switch p.choices.of(3) {
+			case 0:
+				page.NotFound = append(page.NotFound, in.ID)
+			case 1:
+				page.Empty = append(page.Empty, in.ID)
+			default:
+				page.Unanswered = append(page.Unanswered, in.ID)
+			}
+		}
+	}
+	if p.said != nil {
+		p.tell("HubSpot: links of %v: sets %v, none %v, not found %v, neither %v", inputs, page.Sets, page.Empty, page.NotFound, page.Unanswered)
+	}
+	return page
+}
