@@ -117,7 +117,7 @@ func TestHubSpotsFailuresPass(t *testing.T) {
 					p.leaks()
 					w.portal.Update("contacts", ids[0], map[string]string{"firstname": when})
 					remove()
-					w.sleepUntil(3*time.Minute, func() bool {
+					w.readUntil(3*time.Minute, func() bool {
 						return lastFirstName(w, ids[0]) == when
 					})
 				}
@@ -166,7 +166,7 @@ func TestBrokersAndRegistryMayGoAway(t *testing.T) {
 					t.Error("ready although it cannot publish")
 				}
 				cause.mend(w)
-				w.sleepUntil(3*time.Minute, func() bool { return lastFirstName(w, ids[3]) == "Back" })
+				w.readUntil(3*time.Minute, func() bool { return lastFirstName(w, ids[3]) == "Back" })
 				w.sleepUntil(time.Minute, func() bool { return p.ready().Ready })
 				p.stop()
 				seen := map[string]int{}

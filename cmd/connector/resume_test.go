@@ -64,7 +64,7 @@ func TestAMovedCursorIsObeyed(t *testing.T) {
 
 		w.produce("hubspot.offsets", ` { "stream":"leading", "object":"contacts","portal":4242 }`, fmt.Sprintf(`{"at": %q}`, before.UTC().Format(time.RFC3339)))
 		p = w.start()
-		w.sleepUntil(time.Minute, func() bool { return lastFirstName(w, ids[0]) == "Hidden" })
+		w.readUntil(time.Minute, func() bool { return lastFirstName(w, ids[0]) == "Hidden" })
 		p.stop()
 		cursors := w.cursors()
 		for key, value := range cursors {
@@ -92,7 +92,7 @@ func TestAForgottenCursorStartsAnew(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.produce("hubspot.offsets", leadingKey, "")
 		p = w.start()
-		w.sleepUntil(time.Minute, func() bool { return lastFirstName(w, ids[7]) == "While stopped" })
+		w.readUntil(time.Minute, func() bool { return lastFirstName(w, ids[7]) == "While stopped" })
 		time.Sleep(time.Minute)
 		p.stop()
 		if r := w.check("contacts"); r.Events != 151 {

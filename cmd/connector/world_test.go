@@ -310,12 +310,24 @@ func (e event) seq() int64 { return e.source["seq"].(int64) }
 // sleepUntil waits, in virtual time, until cond holds; at most limit.
 func (w *world) sleepUntil(limit time.Duration, cond func() bool) time.Duration {
 	w.t.Helper()
+	return w.poll(100*time.Millisecond, limit, cond)
+}
+
+// readUntil is sleepUntil for what has to be read from topics, which costs
+// more to ask.
+func (w *world) readUntil(limit time.Duration, cond func() bool) time.Duration {
+	w.t.Helper()
+	return w.poll(5*time.Second, limit, cond)
+}
+
+func (w *world) poll(every, limit time.Duration, cond func() bool) time.Duration {
+	w.t.Helper()
 	began := time.Now()
 	for !cond() {
 		if time.Since(began) > limit {
 			w.t.Fatalf("not within %v", limit)
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(every)
 	}
 	return time.Since(began)
 }
