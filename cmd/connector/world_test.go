@@ -185,7 +185,11 @@ func (w *world) start() *process {
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c, err := newConnector(cfg, files, log, network{
 		hubspot: w.portal.Transport(), registry: w.registry,
-		kafka: []kgo.Opt{kgo.Dialer(w.brokers.DialContext)},
+		kafka: []kgo.Opt{
+			kgo.Dialer(w.brokers.DialContext),
+			// Under the race detector each lz4 buffer of four megabytes takes longer than all else.
+			kgo.ProducerBatchCompression(kgo.NoCompression()),
+		},
 	})
 	if err != nil {
 		w.t.Fatal(err)

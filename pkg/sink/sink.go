@@ -115,13 +115,14 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 		topics: map[string]*topic{}, limits: map[string]int{},
 		committer: newCommitter(),
 	}
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...),
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()), // unless Opts say otherwise
+	}, cfg.Opts...),
 		// One fixed id per portal: a new run fences the old one, and frees
 		// what it left open at once (KAFKA.md C1).
 		kgo.TransactionalID(TransactionalID(cfg.Prefix, cfg.Portal)),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 	)...)
