@@ -18,6 +18,7 @@ type pair struct {
 	begun bool // the first sweep has begun
 	looks map[look]dueLook
 	sweep linkSweep
+	facts []hubspot.ID // deletes that were published
 }
 
 // startPair begins with what is committed, and looks at what the life before
@@ -91,23 +92,31 @@ func (p *process) notify(id hubspot.ID, op cdc.Op) {
 }
 
 // watch mirrors stream.watchers.tell.
-func (a *agent) watch(changes []cdc.Change) error {
+func (a *agent) watch(changes []cdc.Change) {
 	if a.links == nil {
-		return nil
+		return
 	}
 	for i := range changes {
-		e := changes[i].Event
-		if e == nil {
-			continue
-		}
-		a.notify(changes[i].ID, e.Op)
-		if a.w.without.exchange && e.Op == cdc.Delete {
-			r := cdc.LinkReading{From: changes[i].ID, Stamp: a.links.Now(), Date: a.w.date(), Calls: 1}
-			if _, err := a.links.Publish(context.Background(), cdc.LinkPage{Stream: associationsStream, Readings: []cdc.LinkReading{r}}); err != nil {
-				return err
+		if e := changes[i].Event; e != nil {
+			a.notify(changes[i].ID, e.Op)
+			if a.w.without.exchange && e.Op == cdc.Delete {
+				a.facts = append(a.facts, changes[i].ID)
 			}
 		}
 	}
+}
+
+// endLinks is what must not be: a pair is told that records are deleted, and
+// takes that for a reading without links.
+func (a *agent) endLinks() error {
+	for _, id := range a.facts {
+		r := cdc.LinkReading{From: id, Stamp: a.links.Now(), Date: a.w.date(), Calls: 1}
+		page := cdc.LinkPage{Stream: associationsStream, Readings: []cdc.LinkReading{r}}
+		if _, err := a.links.Publish(context.Background(), page); err != nil {
+			return err
+		}
+	}
+	a.facts = a.facts[:0]
 	return nil
 }
 
@@ -175,6 +184,11 @@ func (a *agent) nextLinked(after hubspot.ID, n int) ([]hubspot.ID, error) {
 type changed struct{}
 
 func (changed) pass(a *agent) error {
+	if a.w.without.exchange {
+		if err := a.endLinks(); err != nil {
+			return err
+		}
+	}
 	var ids, others []hubspot.ID
 	for _, l := range a.dueLooks() {
 		if l.end == fromEnd {

@@ -349,9 +349,7 @@ func (a *agent) publish(page cdc.Page) error {
 				return err
 			}
 		}
-		if err := a.watch(left.Committed); err != nil {
-			return err
-		}
+		a.watch(left.Committed)
 		for _, l := range left.Later {
 			a.w.tell("%s: record %s is to be confirmed once more", a.name, l.ID)
 			a.w.tally["confirmed once more"]++
