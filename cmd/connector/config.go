@@ -165,11 +165,46 @@ func loadConfig(environ []string) (c *config, file func(name string) string, err
 		env.masked[env.last] = true
 	}
 	problems := append(env.errs, c.validate()...)
+	problems = append(problems, env.unsafe()...)
 	if len(problems) > 0 {
 		slices.Sort(problems)
 		return nil, nil, &configError{problems}
 	}
 	return c, func(name string) string { return env.files[name] }, nil
+}
+
+// notYet are variables that choose which personal data is published, and that
+// this version does not have. Passing over them would publish what was meant to
+// be left out.
+var notYet = []string{"HUBSPOT_PROPERTIES_INCLUDE", "HUBSPOT_PROPERTIES_EXCLUDE", "HUBSPOT_PROPERTIES_HASH", "HUBSPOT_HASH_KEY"}
+
+func (e *environment) unsafe() []string {
+	var p []string
+	for _, name := range notYet {
+		if e.vars[name] != "" {
+			p = append(p, name+": this version cannot leave out or hash properties; give the token only the scopes of what may be published")
+		}
+	}
+	return p
+}
+
+// unknown lists the variables that look like ours and are none: a slip of the
+// pen, or meant for another version.
+func (e *environment) unknown() []string {
+	known := map[string]bool{}
+	for v := range variables(reflect.TypeFor[config]()) {
+		known[v.name] = true
+		known[v.name+"_FILE"] = v.secret
+	}
+	var out []string
+	for name := range e.vars {
+		ours := strings.HasPrefix(name, "HUBSPOT_") || strings.HasPrefix(name, "SYNC_") || strings.HasPrefix(name, "EVENT_")
+		if ours && !known[name] {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (c *config) validate() []string {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,6 +39,19 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s missing is not reported in %v", name, err)
 		}
+	}
+}
+
+// TestVariablesThatAreNotKnown: a slip is named; what chooses personal data and
+// is not there yet is refused, and not passed over.
+func TestVariablesThatAreNotKnown(t *testing.T) {
+	env := newEnvironment([]string{"SYNC_LEADING_INTERVALL=1s", "SYNC_LEADING_INTERVAL=1s", "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file", "KAFKA_OPTS=-Xmx1g"})
+	if got, want := env.unknown(), []string{"SYNC_LEADING_INTERVALL"}; !slices.Equal(got, want) {
+		t.Errorf("unknown %q, want %q", got, want)
+	}
+	_, _, err := loadConfig([]string{"HUBSPOT_ACCESS_TOKEN=x", "KAFKA_BROKERS=a:1", "SCHEMA_REGISTRY_URL=http://r", "HUBSPOT_PROPERTIES_EXCLUDE=contacts.email"})
+	if exitCode(err) != exitConfig || !strings.Contains(fmt.Sprint(err), "HUBSPOT_PROPERTIES_EXCLUDE") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -43,7 +43,11 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	c, err := newConnector(cfg, files, newLogger(cfg, stderr), network{})
+	log := newLogger(cfg, stderr)
+	if names := newEnvironment(os.Environ()).unknown(); len(names) > 0 {
+		log.Warn("variables that this version does not know are passed over; see connector run -h", "variables", strings.Join(names, ","))
+	}
+	c, err := newConnector(cfg, files, log, network{})
 	if err != nil {
 		return err
 	}
