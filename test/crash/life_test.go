@@ -15,9 +15,10 @@ import (
 )
 
 // life is a portal in use: 30 single changes a second, and every two seconds a
-// job that changes many records in one millisecond. It leaves out what the
-// connector does not follow yet: merges, purges, deletes of custom objects,
-// changes of calculated properties alone, restores that leave no trace.
+// job that changes many records in one millisecond. It leaves out what takes
+// minutes to be seen: merges, purges, deletes of custom objects, changes of
+// calculated properties alone, restores that leave no trace. The random lives
+// in cmd/connector have them, in virtual time.
 type life struct {
 	portal   *hubspottest.Portal
 	objects  []string // all types
