@@ -30,6 +30,9 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R8: a record that is not found has no links", without{deletedBefore: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
+			if testing.Short() && (c.off.lag || c.off.exchange) {
+				t.Skip("it takes more than ten thousand histories")
+			}
 			f, _ := search(1, enough, c.off)
 			if f == nil {
 				t.Fatalf("%d histories without the rule broke no promise", enough)
