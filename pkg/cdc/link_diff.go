@@ -2,8 +2,10 @@ package cdc
 
 import (
 	"cmp"
-	"slices"
+	"fmt"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -32,16 +34,16 @@ func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDeci
 	here := map[hubspot.ID]bool{} // records decided in this page
 	for i := range p.Readings {
 		rd := &p.Readings[i]
-		changes, lacked := t.compare(rd, swept)
-		if len(changes)+len(lacked) == 0 {
+		changes, lacks := t.compare(rd, swept)
+		if len(changes) == 0 && !lacks {
 			continue
 		}
 		if here[rd.From] || decided.stale(rd.From, rd.Stamp) {
 			d.again = append(d.again, LinkAgain{From: rd.From, Cause: Stale})
 			continue
 		}
-		if len(lacked) > 0 {
-			d.again = append(d.again, LinkAgain{rd.From, Paged, lacked})
+		if lacks {
+			d.again = append(d.again, LinkAgain{rd.From, Paged, setOf(rd.Links)})
 		}
 		for j := range changes {
 			changes[j].Stream, changes[j].SourceMs = p.Stream, rd.Date
@@ -52,10 +54,16 @@ func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDeci
 	return d
 }
 
-// compare walks through both sets, which are in one order. lacked are the
-// published links that a set of several calls does not have, and that a second
-// reading must lack too before they are deleted.
-func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, lacked []LinkKey) {
+// compare walks through both sets, which are in one order. lacks says that a
+// set of several calls does not have a link that is published, and that this is
+// not enough to delete it.
+//
+// Between two calls a page's border moves when a link is taken away, and hides
+// another link that was there all the time. What was read before the border
+// moved has it still, so that a second complete reading is another set. Two
+// readings on end that are one set show that nothing moved (R14).
+func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, lacks bool) {
+	certain := rd.Calls <= 1 || rd.Before == setOf(rd.Links)
 	left := rd.Links
 	found := func(l *hubspot.Link, old face, known bool) {
 		c := LinkChange{
@@ -86,8 +94,8 @@ func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, 
 			found(&left[0], old, true)
 			left = left[1:]
 		case old.reason != NoReason: // it is published as deleted
-		case rd.Calls > 1 && !slices.Contains(rd.Lacked, key):
-			lacked = append(lacked, key)
+		case !certain:
+			lacks = true
 		default:
 			changes = append(changes, LinkChange{Key: key, Op: Delete})
 		}
@@ -95,7 +103,18 @@ func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, 
 	for i := range left {
 		found(&left[i], face{}, false)
 	}
-	return changes, lacked
+	return changes, lacks
+}
+
+// setOf is a digest of which links a set has, whatever their labels; never 0.
+func setOf(links []hubspot.Link) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	for i := range links {
+		l := &links[i]
+		_, _ = fmt.Fprintf(&d, "%d:%s:%d,", l.To, l.Category, l.TypeID)
+	}
+	return d.Sum64() | 1
 }
 
 func compareLink(l *hubspot.Link, k *LinkKey) int {

@@ -21,9 +21,10 @@ type LinkReading struct {
 	// Calls is how many calls the set took. While they were made one after the
 	// other a link may have moved from a page not read yet to one read already.
 	Calls int
-	// Lacked are the published links that the reading before lacked too: what
+	// Before is the set of the reading before, of a record that is read again
+	// because of Paged: what
 	// LinkAgain gave.
-	Lacked []LinkKey
+	Before uint64
 }
 
 // LinkPage is the unit of work of a pair, as Page is of an object type.
@@ -42,8 +43,8 @@ type LinkPage struct {
 type LinkAgain struct {
 	From  hubspot.ID
 	Cause Cause
-	// Lacked goes into the next reading (Cause Paged).
-	Lacked []LinkKey
+	// Set goes into the next reading's Before (Cause Paged).
+	Set uint64
 }
 
 // LinkLaneConfig says what a link lane is for.

@@ -75,7 +75,7 @@ type linkReplayer struct {
 	lane   *LinkLane
 	out    *linkRecord
 	stamps map[string][2]uint64 // of the links' and the contacts' lane
-	lacked map[hubspot.ID][]LinkKey
+	before map[hubspot.ID]uint64
 	date   hubspot.Millis
 	lines  []string
 }
@@ -83,7 +83,7 @@ type linkReplayer struct {
 func newLinkReplayer(t *testing.T) *linkReplayer {
 	r := &linkReplayer{
 		T: t, ends: map[string]*Lane{}, slots: hubspot.NewSlots(nil), out: &linkRecord{},
-		stamps: map[string][2]uint64{}, lacked: map[hubspot.ID][]LinkKey{}, date: seconds(1000),
+		stamps: map[string][2]uint64{}, before: map[hubspot.ID]uint64{}, date: seconds(1000),
 	}
 	for _, object := range []string{"contact", "company"} {
 		r.ends[object] = NewLane(LaneConfig{Object: object, Slots: r.slots, Content: NewContent(nil), Committer: r.out})
@@ -198,7 +198,7 @@ func (r *linkReplayer) set(words []string) LinkReading {
 			}
 			rd.Calls = n
 		case k == "again":
-			rd.Lacked = r.lacked[rd.From]
+			rd.Before = r.before[rd.From]
 		default:
 			to, typ, _ := strings.Cut(k, ":")
 			n, err := strconv.Atoi(typ)
@@ -236,12 +236,8 @@ func (r *linkReplayer) publish(p LinkPage) {
 		}
 	}
 	for _, a := range again {
-		line := fmt.Sprintf("%s again: %s", a.From, a.Cause)
-		for _, k := range a.Lacked {
-			line += fmt.Sprintf(" %s:%d", k.To, k.TypeID)
-		}
-		r.say("%s", line)
-		r.lacked[a.From] = a.Lacked
+		r.say("%s again: %s", a.From, a.Cause)
+		r.before[a.From] = a.Set
 		said = true
 	}
 	if !said {

@@ -240,17 +240,17 @@ func (a *agent) publishLinks(page cdc.LinkPage) error {
 		if len(again) == 0 {
 			return nil
 		}
-		ids, lacked := make([]hubspot.ID, len(again)), map[hubspot.ID][]cdc.LinkKey{}
+		ids, before := make([]hubspot.ID, len(again)), map[hubspot.ID]uint64{}
 		for i, l := range again {
 			a.w.tell("%s: the links of %s are to be read again: %s", a.name, l.From, l.Cause)
 			a.w.tally["links read again: "+l.Cause.String()]++
-			ids[i], lacked[l.From] = l.From, l.Lacked
+			ids[i], before[l.From] = l.From, l.Set
 		}
 		if page.Readings, err = a.readLinks(ids); err != nil {
 			return err
 		}
 		for i := range page.Readings {
-			page.Readings[i].Lacked = lacked[page.Readings[i].From]
+			page.Readings[i].Before = before[page.Readings[i].From]
 		}
 	}
 }
