@@ -55,7 +55,7 @@ func TestR11_APageIsCompleteForItsRange(t *testing.T) {
 	}
 }
 
-// TestR11_ARecordCreatedAfterThePageWasSentIsNoGap: it could not be in it. Nor
+// TestR11_ARecordDecidedAfterThePageWasSentIsNoGap: a new one could not be in it. Nor
 // is one that changed, or came back, after that: its reading is newer.
 func TestR11_ARecordDecidedAfterThePageWasSentIsNoGap(t *testing.T) {
 	l := gapsLane(t)
