@@ -23,6 +23,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -241,7 +242,7 @@ func (c *config) validate() []string {
 		}
 	}
 	for _, glob := range h.Volatile {
-		if _, err := stream.CompileGlob(glob); err != nil {
+		if _, err := schema.CompileGlob(glob); err != nil {
 			bad("HUBSPOT_VOLATILE: %v", err)
 		}
 	}

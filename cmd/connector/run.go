@@ -76,7 +76,7 @@ type connector struct {
 	client   *hubspot.Client
 	metrics  *prometheus.Registry
 	lags     []stream.Lag
-	volatile stream.Globs
+	volatile schema.Globs
 	health   *health
 	learnt   learntPairs // by the run under way, or the last one
 }
@@ -101,7 +101,7 @@ func newConnector(cfg *config, files func(string) string, log *slog.Logger, net 
 		return nil, &configError{[]string{err.Error()}}
 	}
 	for _, text := range cfg.HubSpot.Volatile {
-		glob, err := stream.CompileGlob(text)
+		glob, err := schema.CompileGlob(text)
 		if err != nil {
 			return nil, &configError{[]string{err.Error()}}
 		}
@@ -317,18 +317,16 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 			return nil, err
 		}
 	}
-	set, added, removed := schema.Evolve(before, name, f.Properties)
-	if before == nil {
-		added = nil // the first sweep reads everything
-	}
-	if len(added)+len(removed) > 0 {
-		o.Log.Info("properties changed", "added", strings.Join(added, ","), "removed", strings.Join(removed, ","))
+	set, diff := schema.Evolve(before, name, f.Properties, nil)
+	set.TypeID = f.Type.TypeID
+	if !diff.Empty() {
+		o.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","))
 	}
 	if err := out.Topic(ctx, name, set); err != nil {
 		return nil, err
 	}
 	saved := func(s string) []byte { return loaded.Cursors[offsets.Key{Portal: portal, Object: name, Stream: s}] }
-	places, err := stream.Resume(name, c.lags, saved, c.client.Now(), added)
+	places, err := stream.Resume(name, c.lags, saved, c.client.Now(), diff.Ask())
 	if err != nil {
 		return nil, err
 	}
@@ -392,7 +390,7 @@ func (c *connector) streams(o *stream.Object, p stream.Places, pace *stream.Pace
 
 // content is what counts as a change of a record: everything in force but the
 // volatile properties and the modified time, which is the version (R10).
-func content(set *schema.Set, volatile stream.Globs) *cdc.Content {
+func content(set *schema.Set, volatile schema.Globs) *cdc.Content {
 	names := make([]string, len(set.Fields))
 	for i, f := range set.Fields {
 		modified := f.Property == "lastmodifieddate" || f.Property == "hs_lastmodifieddate"

@@ -8,25 +8,25 @@ import (
 )
 
 // Evolve gives the set that follows prev (nil at first) when HubSpot lists
-// props as the properties of an object type. Fields are only added, in the
-// order of the properties' names:
+// props as the properties of an object type and sel chooses among them.
+// Fields are only added, in the order of the properties' names:
 //
-//   - A property not seen before gets a field.
+//   - A property not seen before gets a field, unless the selection leaves it
+//     out.
 //   - A retyped one gets a field <name>__<type>, which is in force in place
-//     of the one before; retyped back, its first field is in force again.
-//   - One that is listed no more keeps its field, out of force; listed again,
-//     it has the same field again.
+//     of the one before; retyped back, its first field is in force again. A
+//     hash is a string, so that a number that is hashed is retyped.
+//   - One that is listed no more, or left out, keeps its field, out of force;
+//     listed and taken in again, it has the same field again.
 //   - Labels, and types of HubSpot's that are written alike (string and
 //     enumeration), change no field.
 //
-// added names the properties whose values are now to be found in a field that
-// was not in force before, retyped ones among them; removed those that were
-// in force and are listed no more. Both are sorted, and empty at first, when
-// the backfill reads everything anyway.
-func Evolve(prev *Set, object string, props []hubspot.Property) (next *Set, added, removed []string) {
+// The difference is empty at first, when the backfill reads everything anyway.
+func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) (next *Set, diff Diff) {
 	props = distinct(props)
 	next = &Set{Object: object}
 	if prev != nil {
+		next.TypeID = prev.TypeID
 		next.Fields = slices.Clone(prev.Fields)
 	}
 
@@ -51,60 +51,76 @@ func Evolve(prev *Set, object string, props []hubspot.Property) (next *Set, adde
 		desired[Mangle(p.Name)] = true
 	}
 
-	var fresh, retyped []hubspot.Property
-	for _, p := range props {
-		i, ok := fields[typed{p.Name, TypeOf(p.Type)}]
-		switch {
-		case ok:
-			f := &next.Fields[i]
-			f.InForce = true
-			f.HubSpotType, f.FieldType, f.Label = p.Type, p.FieldType, p.Label
-			if !prev.Fields[i].InForce {
-				added = append(added, p.Name)
-			}
-		case known[p.Name]:
-			retyped = append(retyped, p)
-		default:
-			fresh = append(fresh, p)
-		}
-	}
-
-	add := func(name string, p hubspot.Property) {
-		taken[name] = true
-		added = append(added, p.Name)
-		next.Fields = append(next.Fields, Field{
-			Name: name, Property: p.Name, Type: TypeOf(p.Type),
-			HubSpotType: p.Type, FieldType: p.FieldType, Label: p.Label,
-			InForce: true,
-		})
-	}
-	unavailable := func(name string) bool { return taken[name] || desired[name] }
-	for _, p := range fresh {
-		name := Mangle(p.Name)
-		if taken[name] { // a retyped property came first, and fields are never renamed
-			name = untaken(name, unavailable)
-		}
-		add(name, p)
-	}
-	for _, p := range retyped {
-		add(retypedName(p.Name, p.Type, unavailable), p)
-	}
-
-	if prev == nil {
-		return next, nil, nil
-	}
+	var fresh, retyped []Field // without names
 	listed := make(map[string]bool, len(props))
 	for _, p := range props {
 		listed[p.Name] = true
+		if !sel.takes(object, p.Name) {
+			if was[p.Name] {
+				diff.Excluded = append(diff.Excluded, p.Name)
+			}
+			continue
+		}
+		want := Field{
+			Property: p.Name, Type: TypeOf(p.Type), Hashed: sel.hashed(object, p.Name),
+			HubSpotType: p.Type, FieldType: p.FieldType, Label: p.Label,
+			InForce: true,
+		}
+		if want.Hashed != "" {
+			want.Type = String
+		}
+		i, ok := fields[typed{p.Name, want.Type}]
+		switch {
+		case ok:
+			before := prev.Fields[i]
+			want.Name = before.Name
+			next.Fields[i] = want
+			switch {
+			case !before.InForce:
+				diff.Added = append(diff.Added, p.Name)
+			case before.Hashed != want.Hashed:
+				diff.Treated = append(diff.Treated, p.Name)
+			}
+		case known[p.Name]:
+			retyped = append(retyped, want)
+		default:
+			fresh = append(fresh, want)
+		}
+	}
+
+	add := func(name string, f Field) {
+		taken[name] = true
+		f.Name = name
+		diff.Added = append(diff.Added, f.Property)
+		next.Fields = append(next.Fields, f)
+	}
+	unavailable := func(name string) bool { return taken[name] || desired[name] }
+	for _, f := range fresh {
+		name := Mangle(f.Property)
+		if taken[name] { // a retyped property came first, and fields are never renamed
+			name = untaken(name, unavailable)
+		}
+		add(name, f)
+	}
+	for _, f := range retyped {
+		word := f.HubSpotType
+		if f.Hashed != "" {
+			word = String.String()
+		}
+		add(retypedName(f.Property, word, unavailable), f)
+	}
+
+	if prev == nil {
+		return next, Diff{}
 	}
 	for name, inForce := range was {
 		if inForce && !listed[name] {
-			removed = append(removed, name)
+			diff.Removed = append(diff.Removed, name)
 		}
 	}
-	slices.Sort(added)
-	slices.Sort(removed)
-	return next, added, removed
+	slices.Sort(diff.Added)
+	slices.Sort(diff.Removed)
+	return next, diff
 }
 
 // distinct sorts properties by name and keeps the first of each: HubSpot

@@ -40,8 +40,8 @@ func told(s *Set) []string {
 type evolved struct {
 	lists   []string
 	fields  []string
-	added   []string
-	removed []string
+	selects *Selection
+	diff    Diff
 }
 
 func checkEvolution(t *testing.T, steps []evolved) *Set {
@@ -51,17 +51,15 @@ func checkEvolution(t *testing.T, steps []evolved) *Set {
 		before := set
 		var copied Set
 		if before != nil {
-			copied = Set{before.Object, slices.Clone(before.Fields)}
+			copied = *before
+			copied.Fields = slices.Clone(before.Fields)
 		}
-		next, added, removed := Evolve(set, "contacts", listed(step.lists...))
+		next, diff := Evolve(set, "contacts", listed(step.lists...), step.selects)
 		if got := told(next); !slices.Equal(got, step.fields) {
 			t.Errorf("step %d: fields\n got %q\nwant %q", i, got, step.fields)
 		}
-		if !slices.Equal(added, step.added) {
-			t.Errorf("step %d: added %q, want %q", i, added, step.added)
-		}
-		if !slices.Equal(removed, step.removed) {
-			t.Errorf("step %d: removed %q, want %q", i, removed, step.removed)
+		if !reflect.DeepEqual(diff, step.diff) {
+			t.Errorf("step %d: diff %+q, want %+q", i, diff, step.diff)
 		}
 		if before != nil && !reflect.DeepEqual(copied, *before) {
 			t.Errorf("step %d: Evolve changed the set before", i)
@@ -84,7 +82,7 @@ func TestAddedPropertyComesLast(t *testing.T) {
 		{
 			lists:  []string{"c number", "b string", "a bool", "d string"},
 			fields: []string{"b=string", "d=string", "a=boolean", "c=double"},
-			added:  []string{"a", "c"},
+			diff:   Diff{Added: []string{"a", "c"}},
 		},
 	})
 }
@@ -92,7 +90,7 @@ func TestAddedPropertyComesLast(t *testing.T) {
 func TestRemovedPropertyKeepsItsFieldAndFindsItAgain(t *testing.T) {
 	set := checkEvolution(t, []evolved{
 		{lists: []string{"a string", "b number"}, fields: []string{"a=string", "b=double"}},
-		{lists: []string{"b number"}, fields: []string{"(a=string)", "b=double"}, removed: []string{"a"}},
+		{lists: []string{"b number"}, fields: []string{"(a=string)", "b=double"}, diff: Diff{Removed: []string{"a"}}},
 		{lists: []string{"b number"}, fields: []string{"(a=string)", "b=double"}},
 	})
 	if got, want := set.Slots().Names, []string{"", "b"}; !slices.Equal(got, want) {
@@ -101,32 +99,32 @@ func TestRemovedPropertyKeepsItsFieldAndFindsItAgain(t *testing.T) {
 	if got := set.Slots().Slot([]byte("a")); got != -1 {
 		t.Errorf("the removed property has slot %d", got)
 	}
-	set, added, _ := Evolve(set, "contacts", listed("a string", "b number"))
+	set, diff := Evolve(set, "contacts", listed("a string", "b number"), nil)
 	if got, want := told(set), []string{"a=string", "b=double"}; !slices.Equal(got, want) {
 		t.Errorf("listed again: %q, want %q", got, want)
 	}
-	if !slices.Equal(added, []string{"a"}) {
-		t.Errorf("listed again: added %q, want a", added)
+	if want := (Diff{Added: []string{"a"}}); !reflect.DeepEqual(diff, want) {
+		t.Errorf("listed again: %+q, want %+q", diff, want)
 	}
 }
 
 func TestRetypedPropertyHasAFieldOfItsTypeAndTheFirstOneAgain(t *testing.T) {
 	checkEvolution(t, []evolved{
 		{lists: []string{"amount number"}, fields: []string{"amount=double"}},
-		{lists: []string{"amount string"}, fields: []string{"(amount=double)", "amount__string=string"}, added: []string{"amount"}},
+		{lists: []string{"amount string"}, fields: []string{"(amount=double)", "amount__string=string"}, diff: Diff{Added: []string{"amount"}}},
 		// Written alike: the same field, whatever its name says.
 		{lists: []string{"amount enumeration"}, fields: []string{"(amount=double)", "amount__string=string"}},
-		{lists: []string{"amount number"}, fields: []string{"amount=double", "(amount__string=string)"}, added: []string{"amount"}},
-		{lists: nil, fields: []string{"(amount=double)", "(amount__string=string)"}, removed: []string{"amount"}},
+		{lists: []string{"amount number"}, fields: []string{"amount=double", "(amount__string=string)"}, diff: Diff{Added: []string{"amount"}}},
+		{lists: nil, fields: []string{"(amount=double)", "(amount__string=string)"}, diff: Diff{Removed: []string{"amount"}}},
 		{
 			lists:  []string{"amount datetime"},
 			fields: []string{"(amount=double)", "(amount__string=string)", "amount__datetime=timestamp"},
-			added:  []string{"amount"},
+			diff:   Diff{Added: []string{"amount"}},
 		},
 		{
 			lists:  []string{"amount phone_number"},
 			fields: []string{"(amount=double)", "amount__string=string", "(amount__datetime=timestamp)"},
-			added:  []string{"amount"},
+			diff:   Diff{Added: []string{"amount"}},
 		},
 	})
 }
@@ -138,7 +136,7 @@ func TestRetypedNameGivesWayToARealProperty(t *testing.T) {
 			{
 				lists:  []string{"a string", "a__string bool"},
 				fields: []string{"(a=double)", "a__string=boolean", "a__string_=string"},
-				added:  []string{"a"},
+				diff:   Diff{Added: []string{"a"}},
 			},
 		})
 	})
@@ -148,26 +146,26 @@ func TestRetypedNameGivesWayToARealProperty(t *testing.T) {
 			{
 				lists:  []string{"a string", "a__string bool", "a__string_ bool"},
 				fields: []string{"(a=double)", "a__string=boolean", "a__string_=boolean", "a__string__=string"},
-				added:  []string{"a", "a__string", "a__string_"},
+				diff:   Diff{Added: []string{"a", "a__string", "a__string_"}},
 			},
 		})
 	})
 	t.Run("which is gone", func(t *testing.T) {
 		checkEvolution(t, []evolved{
 			{lists: []string{"a number", "a__string bool"}, fields: []string{"a=double", "a__string=boolean"}},
-			{lists: []string{"a number"}, fields: []string{"a=double", "(a__string=boolean)"}, removed: []string{"a__string"}},
-			{lists: []string{"a string"}, fields: []string{"(a=double)", "(a__string=boolean)", "a__string_=string"}, added: []string{"a"}},
+			{lists: []string{"a number"}, fields: []string{"a=double", "(a__string=boolean)"}, diff: Diff{Removed: []string{"a__string"}}},
+			{lists: []string{"a string"}, fields: []string{"(a=double)", "(a__string=boolean)", "a__string_=string"}, diff: Diff{Added: []string{"a"}}},
 		})
 	})
 	// Fields are never renamed: here the real property comes too late.
 	t.Run("which comes later", func(t *testing.T) {
 		checkEvolution(t, []evolved{
 			{lists: []string{"a number"}, fields: []string{"a=double"}},
-			{lists: []string{"a string"}, fields: []string{"(a=double)", "a__string=string"}, added: []string{"a"}},
+			{lists: []string{"a string"}, fields: []string{"(a=double)", "a__string=string"}, diff: Diff{Added: []string{"a"}}},
 			{
 				lists:  []string{"a string", "a__string bool", "a__string_ date"},
 				fields: []string{"(a=double)", "a__string=string", "a__string__=boolean", "a__string_=date"},
-				added:  []string{"a__string", "a__string_"},
+				diff:   Diff{Added: []string{"a__string", "a__string_"}},
 			},
 		})
 	})
@@ -188,10 +186,10 @@ func TestPropertyListedTwiceIsOneField(t *testing.T) {
 }
 
 func TestLabelsAloneChangeNothingOfStructure(t *testing.T) {
-	first, _, _ := Evolve(nil, "deals", []hubspot.Property{{Name: "stage", Type: "string", Label: "Stage", FieldType: "text"}})
-	next, added, removed := Evolve(first, "deals", []hubspot.Property{{Name: "stage", Type: "enumeration", Label: "The <stage>", FieldType: "select"}})
-	if len(added)+len(removed) != 0 || !next.Same(first) {
-		t.Errorf("added %q, removed %q, same %v; want no change", added, removed, next.Same(first))
+	first, _ := Evolve(nil, "deals", []hubspot.Property{{Name: "stage", Type: "string", Label: "Stage", FieldType: "text"}}, nil)
+	next, diff := Evolve(first, "deals", []hubspot.Property{{Name: "stage", Type: "enumeration", Label: "The <stage>", FieldType: "select"}}, nil)
+	if !diff.Empty() || !next.Same(first) {
+		t.Errorf("diff %+q, same %v; want no change", diff, next.Same(first))
 	}
 	if got, want := next.Fields[0], (Field{Name: "stage", Property: "stage", Type: String, HubSpotType: "enumeration", FieldType: "select", Label: "The <stage>", InForce: true}); got != want {
 		t.Errorf("field %+v, want %+v", got, want)
@@ -203,8 +201,8 @@ func TestLabelsAloneChangeNothingOfStructure(t *testing.T) {
 }
 
 func TestSetJSON(t *testing.T) {
-	set, _, _ := Evolve(nil, "p82918_car", listed("amount number", "1st date", "b bool"))
-	set, _, _ = Evolve(set, "p82918_car", listed("amount string", "b bool"))
+	set, _ := Evolve(nil, "p82918_car", listed("amount number", "1st date", "b bool"), nil)
+	set, _ = Evolve(set, "p82918_car", listed("amount string", "b bool"), nil)
 	data, err := json.Marshal(set)
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +261,7 @@ func TestEvolutionsAreAppendOnly(t *testing.T) {
 				}
 			}
 			random.Shuffle(len(props), func(i, j int) { props[i], props[j] = props[j], props[i] })
-			next, added, removed := Evolve(set, "contacts", props)
+			next, diff := Evolve(set, "contacts", props, nil)
 
 			if set != nil {
 				for i, f := range set.Fields {
@@ -295,10 +293,10 @@ func TestEvolutionsAreAppendOnly(t *testing.T) {
 				t.Fatalf("%d properties, %d in force", len(props), len(inForce))
 			}
 			if set != nil {
-				checkDifference(t, set, next, added, removed)
+				checkDifference(t, set, next, diff)
 			}
-			if again, a, r := Evolve(next, "contacts", props); !reflect.DeepEqual(again, next) || len(a)+len(r) > 0 {
-				t.Fatalf("the same properties again: added %q, removed %q, %q", a, r, told(again))
+			if again, diff := Evolve(next, "contacts", props, nil); !reflect.DeepEqual(again, next) || !diff.Empty() {
+				t.Fatalf("the same properties again: %+q, %q", diff, told(again))
 			}
 			if _, err := Compile("hubspot.contacts", next); err != nil {
 				t.Fatal(err)
@@ -308,8 +306,8 @@ func TestEvolutionsAreAppendOnly(t *testing.T) {
 	}
 }
 
-// checkDifference works out added and removed by looking at the fields.
-func checkDifference(t *testing.T, prev, next *Set, added, removed []string) {
+// checkDifference works out the difference by looking at the fields.
+func checkDifference(t *testing.T, prev, next *Set, diff Diff) {
 	t.Helper()
 	wasAt, isAt := map[string]string{}, map[string]string{}
 	for _, f := range prev.Fields {
@@ -335,7 +333,7 @@ func checkDifference(t *testing.T, prev, next *Set, added, removed []string) {
 	}
 	slices.Sort(wantAdded)
 	slices.Sort(wantRemoved)
-	if !slices.Equal(added, wantAdded) || !slices.Equal(removed, wantRemoved) {
-		t.Fatalf("from %q to %q: added %q, removed %q; want %q, %q", told(prev), told(next), added, removed, wantAdded, wantRemoved)
+	if want := (Diff{Added: wantAdded, Removed: wantRemoved}); !reflect.DeepEqual(diff, want) {
+		t.Fatalf("from %q to %q: %+q, want %+q", told(prev), told(next), diff, want)
 	}
 }

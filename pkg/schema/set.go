@@ -24,6 +24,10 @@ type Field struct {
 	// InForce says that values go here. A property that was removed has no
 	// field in force; of a retyped one only the field of its present type is.
 	InForce bool
+
+	// Hashed says that what goes here is a digest of the value, and with which
+	// key: a digest of the key (Selection), "" for values as they are.
+	Hashed string
 }
 
 // Set is the fields of an object type. Their order is the order of a record's
@@ -32,6 +36,9 @@ type Field struct {
 // every other.
 type Set struct {
 	Object string
+	// TypeID is HubSpot's id of the object type whose records these are: a
+	// custom type that is made anew under its old name has another one.
+	TypeID string
 	Fields []Field
 }
 
@@ -50,12 +57,12 @@ func (s *Set) Slots() *hubspot.Slots {
 // Same says whether a record is read and written in the same way with o:
 // labels aside, and HubSpot's types as long as the field's type is the same.
 func (s *Set) Same(o *Set) bool {
-	if s.Object != o.Object || len(s.Fields) != len(o.Fields) {
+	if s.Object != o.Object || s.TypeID != o.TypeID || len(s.Fields) != len(o.Fields) {
 		return false
 	}
 	for i, f := range s.Fields {
 		g := o.Fields[i]
-		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.InForce != g.InForce {
+		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.InForce != g.InForce || f.InForce && f.Hashed != g.Hashed {
 			return false
 		}
 	}
@@ -66,6 +73,7 @@ func (s *Set) Same(o *Set) bool {
 type setJSON struct {
 	Version int         `json:"v"`
 	Object  string      `json:"object"`
+	TypeID  string      `json:"typeId,omitempty"`
 	Fields  []fieldJSON `json:"fields"`
 }
 
@@ -77,6 +85,7 @@ type fieldJSON struct {
 	FieldType   string `json:"fieldType,omitempty"`
 	Label       string `json:"label,omitempty"`
 	InForce     bool   `json:"inForce"`
+	Hashed      string `json:"hashed,omitempty"`
 }
 
 const setVersion = 1
@@ -84,7 +93,7 @@ const setVersion = 1
 // MarshalJSON writes the set for the state topic, always with the same bytes
 // for the same set.
 func (s *Set) MarshalJSON() ([]byte, error) {
-	out := setJSON{Version: setVersion, Object: s.Object, Fields: make([]fieldJSON, len(s.Fields))}
+	out := setJSON{Version: setVersion, Object: s.Object, TypeID: s.TypeID, Fields: make([]fieldJSON, len(s.Fields))}
 	for i, f := range s.Fields {
 		out.Fields[i] = fieldJSON(f)
 	}
@@ -118,7 +127,7 @@ func (s *Set) UnmarshalJSON(data []byte) error {
 		inForce[f.Property] = inForce[f.Property] || f.InForce
 		fields[i] = Field(f)
 	}
-	*s = Set{Object: in.Object, Fields: fields}
+	*s = Set{Object: in.Object, TypeID: in.TypeID, Fields: fields}
 	return nil
 }
 

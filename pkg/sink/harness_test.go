@@ -172,7 +172,7 @@ func properties(names ...string) []hubspot.Property {
 	return list
 }
 
-var contactSet, _, _ = schema.Evolve(nil, "contacts", properties("email", "notes", "phone"))
+var contactSet, _ = schema.Evolve(nil, "contacts", properties("email", "notes", "phone"), nil)
 
 // change is one event about a contact, whose e-mail address is the text.
 func change(op cdc.Op, id hubspot.ID, text string) cdc.Change {

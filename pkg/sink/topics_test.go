@@ -241,7 +241,7 @@ func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 
 		relabelled := properties("email", "notes", "phone")
 		relabelled[0].Label = "E-mail address"
-		next, _, _ := schema.Evolve(contactSet, "contacts", relabelled)
+		next, _ := schema.Evolve(contactSet, "contacts", relabelled, nil)
 		if err := r.Topic(t.Context(), "contacts", next); err != nil {
 			t.Fatal(err)
 		}
@@ -250,9 +250,9 @@ func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 		}
 
 		asked = nil
-		grown, added, _ := schema.Evolve(next, "contacts", append(relabelled, properties("city")...))
-		if len(added) != 1 {
-			t.Fatalf("added %v", added)
+		grown, diff := schema.Evolve(next, "contacts", append(relabelled, properties("city")...), nil)
+		if len(diff.Added) != 1 {
+			t.Fatalf("added %v", diff.Added)
 		}
 		if err := r.Topic(t.Context(), "contacts", grown); err != nil {
 			t.Fatal(err)

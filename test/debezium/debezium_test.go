@@ -29,13 +29,13 @@ const topic = "hubspot.contacts"
 // DESIGN.md section 5: ExtractNewRecordState unwraps creates and updates, and
 // does not drop a delete, in the modes that CONSUMERS.md tells users to set.
 func TestExtractNewRecordState(t *testing.T) {
-	set, _, _ := schema.Evolve(nil, "contacts", []hubspot.Property{
+	set, _ := schema.Evolve(nil, "contacts", []hubspot.Property{
 		{Name: "email", Label: "E-mail", Type: "string", FieldType: "text"},
 		{Name: "amount", Label: "Amount", Type: "number", FieldType: "number"},
 		{Name: "closed", Label: "Closed?", Type: "bool", FieldType: "booleancheckbox"},
 		{Name: "born", Label: "Born", Type: "date", FieldType: "date"},
 		{Name: "last-call", Label: "Last call", Type: "datetime", FieldType: "date"},
-	})
+	}, nil)
 	enc, err := schema.Compile(topic, set)
 	if err != nil {
 		t.Fatal(err)

@@ -143,7 +143,7 @@ func set(names ...string) *schema.Set {
 	for _, name := range names {
 		list = append(list, hubspot.Property{Name: name, Type: "string", FieldType: "text"})
 	}
-	s, _, _ := schema.Evolve(nil, "contacts", list)
+	s, _ := schema.Evolve(nil, "contacts", list, nil)
 	return s
 }
 
@@ -457,10 +457,10 @@ func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 		return len(list)
 	}
 	// A new property is accepted, a label registers nothing.
-	grown, added, _ := schema.Evolve(set("email"), "contacts", []hubspot.Property{
-		{Name: "email", Label: "E-mail", Type: "string"}, {Name: "city", Label: "City", Type: "string"}})
-	if len(added) != 1 {
-		t.Fatalf("added %v", added)
+	grown, diff := schema.Evolve(set("email"), "contacts", []hubspot.Property{
+		{Name: "email", Label: "E-mail", Type: "string"}, {Name: "city", Label: "City", Type: "string"}}, nil)
+	if len(diff.Added) != 1 {
+		t.Fatalf("added %v", diff.Added)
 	}
 	for range 2 {
 		if err := s.Topic(t.Context(), "contacts", grown); err != nil {

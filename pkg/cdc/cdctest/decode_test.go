@@ -12,10 +12,10 @@ import (
 )
 
 func TestDecoder_ReadsWhatTheEncoderWrites(t *testing.T) {
-	set, _, _ := schema.Evolve(nil, "deals", []hubspot.Property{
+	set, _ := schema.Evolve(nil, "deals", []hubspot.Property{
 		{Name: "2021_revenue", Type: "number"}, {Name: "amount", Type: "number"},
 		{Name: "closedate", Type: "datetime"}, {Name: "dealname", Type: "string"},
-	})
+	}, nil)
 	encoder, err := schema.Compile("hubspot.deals", set)
 	if err != nil {
 		t.Fatal(err)
