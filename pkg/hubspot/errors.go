@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -112,10 +113,17 @@ type errorBody struct {
 	PolicyName    string          `json:"policyName"`
 	ErrorType     string          `json:"errorType"`
 	OAuthError    string          `json:"error"` // RFC 6749, section 5.2
-	Context       struct {
-		Granular []string `json:"requiredGranularScopes"`
-		Scopes   []string `json:"requiredScopes"`
-	} `json:"context"`
+	Context       scopesContext   `json:"context"`
+	// Most APIs tell the scopes one level down (hubspot-api-nodejs issue 268);
+	// that of the custom objects' schemas was recorded without.
+	Errors []struct {
+		Context scopesContext `json:"context"`
+	} `json:"errors"`
+}
+
+type scopesContext struct {
+	Granular []string `json:"requiredGranularScopes"`
+	Scopes   []string `json:"requiredScopes"`
 }
 
 // readErrorBody reads an error answer. known is false when it does not look
@@ -149,6 +157,7 @@ var safeMessages = []struct {
 }{
 	{regexp.MustCompile(`(?i)paging through deleted objects is not yet supported`), archivedUnsupported},
 	{regexp.MustCompile(`^One or more of the following scopes are required\.$`), ""},
+	{regexp.MustCompile(`^This app hasn't been granted all required scopes to make this call\.`), "the token lacks a scope"},
 	{regexp.MustCompile(`^Unable to infer object type from: [A-Za-z0-9_-]{1,100}$`), ""},
 	{regexp.MustCompile(`(?i)^you have reached your (secondly|ten_secondly_rolling|daily) limit\.?$`), ""},
 	{regexp.MustCompile(`(?i)^resource not found\.?$`), ""},
@@ -201,9 +210,15 @@ func newError(r *request, status int, header http.Header, b errorBody) *Error {
 	if e.CorrelationID == "" {
 		e.CorrelationID = kept(header.Get("X-HubSpot-Correlation-Id"), correlationShape)
 	}
-	for _, s := range append(b.Context.Granular, b.Context.Scopes...) {
-		if s = kept(s, scopeShape); s != "" {
-			e.Scopes = append(e.Scopes, s)
+	contexts := []scopesContext{b.Context}
+	for _, inner := range b.Errors {
+		contexts = append(contexts, inner.Context)
+	}
+	for _, c := range contexts {
+		for _, s := range append(c.Granular, c.Scopes...) {
+			if s = kept(s, scopeShape); s != "" && !slices.Contains(e.Scopes, s) {
+				e.Scopes = append(e.Scopes, s)
+			}
 		}
 	}
 	return e

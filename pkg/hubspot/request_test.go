@@ -144,6 +144,7 @@ func TestLastingErrors(t *testing.T) {
 		{401, refusal("INVALID_AUTHENTICATION", "Authentication credentials not found. This API supports …"), Unauthorized, "INVALID_AUTHENTICATION"},
 		{401, "", Unauthorized, "401"},
 		{403, `{"status":"error","message":"One or more of the following scopes are required.","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","context":{"requiredGranularScopes":["custom-object-read"]},"category":"MISSING_SCOPES"}`, MissingScopes, "custom-object-read"},
+		{403, `{"status":"error","message":"This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes.","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","errors":[{"message":"One or more of the following scopes are required.","context":{"requiredGranularScopes":["crm.objects.leads.read"]}}],"links":{"scopes":"https://developers.hubspot.com/scopes"},"category":"MISSING_SCOPES"}`, MissingScopes, "scopes: crm.objects.leads.read"},
 		{404, refusal("OBJECT_NOT_FOUND", "resource not found"), NotFound, "resource not found"},
 		{414, htmlPage, TooLong, "414"},
 	}

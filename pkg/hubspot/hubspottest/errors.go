@@ -14,6 +14,7 @@ type failure struct {
 	category    string
 	subCategory string
 	context     map[string][]string
+	scopes      []string      // of a 403: one of them is needed
 	policy      string        // of a 429
 	retryAfter  time.Duration // zero: no header
 }
@@ -28,14 +29,26 @@ type errorJSON struct {
 	RequestID     string              `json:"requestId,omitempty"`
 	PolicyName    string              `json:"policyName,omitempty"`
 	Context       map[string][]string `json:"context,omitempty"`
+	Errors        []innerErrorJSON    `json:"errors,omitempty"`
+	Links         map[string]string   `json:"links,omitempty"`
 	Category      string              `json:"category,omitempty"`
 	SubCategory   string              `json:"subCategory,omitempty"`
+}
+
+// innerErrorJSON is a part of an error answer.
+type innerErrorJSON struct {
+	Message string              `json:"message"`
+	Context map[string][]string `json:"context"`
 }
 
 func (f *failure) body(correlationID string) []byte {
 	e := errorJSON{
 		Status: "error", Message: f.message, CorrelationID: correlationID,
 		PolicyName: f.policy, Context: f.context, Category: f.category, SubCategory: f.subCategory,
+	}
+	if f.scopes != nil {
+		e.Errors = []innerErrorJSON{{anyScope, map[string][]string{"requiredGranularScopes": f.scopes}}}
+		e.Links = map[string]string{"scopes": scopesPage}
 	}
 	if f.status == 429 {
 		e.ErrorType, e.RequestID = "RATE_LIMIT", strings.ReplaceAll(correlationID, "-", "")
@@ -57,13 +70,26 @@ func unauthorized(message, category string) *failure {
 	return &failure{status: 401, category: category, message: message}
 }
 
+const (
+	anyScope   = "One or more of the following scopes are required."
+	scopesPage = "https://developers.hubspot.com/scopes"
+)
+
+// missingScopes refuses a token that has none of the scopes, as the CRM's APIs
+// do (hubspot-api-nodejs issue 268).
 func missingScopes(scopes []string) *failure {
 	return &failure{
-		status: 403, category: "MISSING_SCOPES", message: "One or more of the following scopes are required.",
-		context: map[string][]string{
-			"requiredGranularScopes": scopes,
-			"links":                  {"https://developers.hubspot.com/scopes"},
-		},
+		status: 403, category: "MISSING_SCOPES", scopes: scopes,
+		message: "This app hasn't been granted all required scopes to make this call. Read more about required scopes here: " + scopesPage + ".",
+	}
+}
+
+// missingSchemaScopes is how the API of the custom objects' schemas refuses:
+// the scopes stand on top, by a name that no settings page shows. Recorded.
+func missingSchemaScopes() *failure {
+	return &failure{
+		status: 403, category: "MISSING_SCOPES", message: anyScope,
+		context: map[string][]string{"requiredGranularScopes": {"custom-object-read"}, "links": {scopesPage}},
 	}
 }
 

@@ -61,7 +61,7 @@ func (p *Portal) mayReadSchemas() *failure {
 	if p.allowed("crm.schemas.custom.read", "crm.objects.custom.read") {
 		return nil
 	}
-	return missingScopes([]string{"custom-object-read"})
+	return missingSchemaScopes()
 }
 
 type schemaJSON struct {
