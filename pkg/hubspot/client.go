@@ -116,6 +116,21 @@ func (c *Client) Now() Millis { return c.clock.now() }
 // version returns the version to speak of an API whose own is given.
 func (c *Client) version(own string) string { return cmp.Or(c.apiVersion, own) }
 
+// APIVersion is the version that a client speaks of one of HubSpot's APIs.
+type APIVersion struct{ API, Version string }
+
+// Versions lists the versions that the client speaks.
+func (c *Client) Versions() []APIVersion {
+	all := []APIVersion{
+		{"objects", objectsVersion}, {"associations", associationsVersion}, {"properties", propertiesVersion},
+		{"schemas", schemasVersion}, {"account", accountVersion}, {"oauth", oauthVersion},
+	}
+	for i := range all {
+		all[i].Version = c.version(all[i].Version)
+	}
+	return all
+}
+
 // defaultTransport keeps enough connections for all streams of a portal and
 // notices dead ones. Answers are decompressed by the client, so that their
 // limit holds for what comes out.

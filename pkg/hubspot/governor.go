@@ -163,6 +163,34 @@ func (g *Governor) Rates() Rates {
 	}
 }
 
+// Learnt is what a Governor knows of HubSpot's limits.
+type Learnt struct {
+	TenSeconds     int // the limit of calls in ten seconds
+	TenSecondsTold bool
+	TenSecondsLeft int // when HubSpot told last
+	Searches       float64
+	Daily          int64 // 0: none, or not told
+	Used           int64 // of the day, by all private apps of the account
+	Reserve        int64 // of the day, left to others
+	Resets         time.Time
+}
+
+// Learnt tells what is known, for people.
+func (g *Governor) Learnt() Learnt {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.day.roll(time.Now())
+	l := Learnt{
+		TenSeconds: int(g.reading.max), TenSecondsTold: g.reading.known, TenSecondsLeft: int(g.reading.remaining),
+		Searches: defaultSearches, Daily: g.day.limit, Used: g.day.used,
+		Reserve: int64(g.day.reserve * float64(g.day.limit)), Resets: g.day.ends(),
+	}
+	if g.limits.SearchPerSecond > 0 {
+		l.Searches = g.limits.SearchPerSecond
+	}
+	return l
+}
+
 // acquire waits until a call may be sent. since is when its request was made:
 // a request that is tried again keeps its age.
 func (g *Governor) acquire(ctx context.Context, c class, p Priority, account bool, since time.Time) error {

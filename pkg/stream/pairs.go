@@ -112,7 +112,7 @@ func knownPairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, t
 // because its records are the ones asked about; the to type must exist.
 func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string) ([]Ends, error) {
 	find := func(types []hubspot.ObjectType, name string) (hubspot.ObjectType, bool) {
-		found, err := choose(types, []string{name})
+		found, err := Choose(types, []string{name})
 		if err != nil {
 			return hubspot.ObjectType{}, false
 		}
@@ -128,15 +128,9 @@ func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.Ob
 		}
 		to, ok := find(synced, toName)
 		if !ok && all == nil {
-			all = hubspot.StandardTypes()
-			schemas, err := client.Schemas(ctx, hubspot.Call{Priority: hubspot.Schema})
-			if err != nil && !hubspot.MissingScopes(err) {
-				return nil, fmt.Errorf("read the schemas of custom objects: %w", err)
-			}
-			for _, s := range schemas {
-				if !s.Archived {
-					all = append(all, s.ObjectType())
-				}
+			var err error
+			if all, _, err = Types(ctx, client); err != nil {
+				return nil, err
 			}
 		}
 		if !ok {

@@ -34,22 +34,15 @@ const introspectAtOnce = 8
 // means all that the token may read. A wanted type that HubSpot refuses is an
 // error, an unwanted one is left out and said.
 func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, wanted []string, sensitivities []string) ([]Found, error) {
-	call := hubspot.Call{Priority: hubspot.Schema}
-	types := hubspot.StandardTypes()
-	schemas, err := client.Schemas(ctx, call)
-	switch {
-	case hubspot.MissingScopes(err):
-		log.Info("the token may not read the schemas of custom objects; they are left out", "err", err)
-	case err != nil:
-		return nil, fmt.Errorf("read the schemas of custom objects: %w", err)
+	types, refusal, err := Types(ctx, client)
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range schemas {
-		if !s.Archived {
-			types = append(types, s.ObjectType())
-		}
+	if refusal != nil {
+		log.Info("the token may not read the schemas of custom objects; they are left out", "err", refusal)
 	}
 	if len(wanted) > 0 {
-		if types, err = choose(types, wanted); err != nil {
+		if types, err = Choose(types, wanted); err != nil {
 			return nil, err
 		}
 	}
@@ -60,7 +53,7 @@ func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, w
 	g.SetLimit(introspectAtOnce)
 	for i, t := range types {
 		g.Go(func() error {
-			f, err := introspect(ctx, client, t, sensitivities)
+			f, err := Look(ctx, client, t, sensitivities)
 			if refused(err) && len(wanted) == 0 {
 				refusals[i] = err
 				return nil
@@ -91,7 +84,29 @@ func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, w
 	return out, nil
 }
 
-func choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, error) {
+// Types lists every object type that the portal may have: the standard ones,
+// and the custom ones. refusal is HubSpot's word that the token may not read
+// the schemas of custom objects.
+func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectType, refusal, err error) {
+	schemas, err := client.Schemas(ctx, hubspot.Call{Priority: hubspot.Schema})
+	switch {
+	case hubspot.MissingScopes(err):
+		refusal = err
+	case err != nil:
+		return nil, nil, fmt.Errorf("read the schemas of custom objects: %w", err)
+	}
+	types = hubspot.StandardTypes()
+	for _, s := range schemas {
+		if !s.Archived {
+			types = append(types, s.ObjectType())
+		}
+	}
+	return types, refusal, nil
+}
+
+// Choose finds the types that the operator names, by path name, type id or
+// fully qualified name. An unknown one is an *UnknownObjectError.
+func Choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, error) {
 	var out []hubspot.ObjectType
 	for _, name := range wanted {
 		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool {
@@ -107,9 +122,9 @@ func choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, 
 	return out, nil
 }
 
-// introspect reads a type's properties, and one page of one record: a token can
-// have the scope for the definitions and not the one for the records.
-func introspect(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
+// Look reads a type's properties, and one page of one record: a token can have
+// the scope for the definitions and not the one for the records.
+func Look(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
 	call := hubspot.Call{Priority: hubspot.Schema}
 	f := &Found{Type: t}
 	for _, sensitivity := range sensitivities {
