@@ -331,7 +331,7 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 		return nil, err
 	}
 	o.Lane = cdc.NewLane(cdc.LaneConfig{
-		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(), Content: content(set, c.volatile),
+		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(nil), Content: content(set, c.volatile),
 		Started: places.Sweep.Started, SkipUnchanged: c.cfg.Event.SkipUnchanged, Patience: c.cfg.Sync.patience(), Committer: out,
 	})
 	o.Status.Watch(name, o.Lane)

@@ -41,19 +41,9 @@ func (c *Client) BatchRead(ctx context.Context, call Call, object string, slots 
 	if len(ids) == 0 || len(ids) > MaxBatch {
 		return BatchPage{}, fmt.Errorf("batch read of %s: %d ids, where 1 to %d can be asked", object, len(ids), MaxBatch)
 	}
-	body := batchBody{Inputs: make([]batchInput, len(ids)), Properties: []string{}, PropertiesWithHistory: []string{}}
+	body := batchBody{Inputs: make([]batchInput, len(ids)), Properties: slots.asked(), PropertiesWithHistory: []string{}}
 	for i, id := range ids {
 		body.Inputs[i].ID = id.String()
-	}
-	if slots != nil {
-		for _, name := range slots.Names {
-			if name != "" {
-				body.Properties = append(body.Properties, name)
-			}
-		}
-	}
-	if len(body.Properties) == 0 {
-		body.Properties = append(body.Properties, "hs_object_id") // none would give the default properties
 	}
 	text, err := json.Marshal(body)
 	if err != nil {

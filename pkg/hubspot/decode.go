@@ -2,8 +2,12 @@ package hubspot
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash"
 	"io"
 	"log/slog"
 	"strconv"
@@ -41,6 +45,7 @@ type decoder struct {
 	expect  int      // records
 	page    page
 	scratch jx.Decoder
+	mac     hash.Hash // of hashed slots; nil before the first one
 }
 
 func decodePage(body []byte, slots *Slots, expect int) (page, error) {
@@ -151,7 +156,7 @@ func (d *decoder) record(dec *jx.Decoder) error {
 			if d.slots == nil {
 				return dec.Skip()
 			}
-			return d.properties(dec, r.Values)
+			return d.properties(dec, &r)
 		}
 		return dec.Skip()
 	})
@@ -175,17 +180,43 @@ func (d *decoder) record(dec *jx.Decoder) error {
 	return nil
 }
 
-// properties reads the values that have a slot. null and "" are nil.
-func (d *decoder) properties(dec *jx.Decoder, values [][]byte) error {
+// properties reads the values that have a slot, and what was merged into the
+// record. null and "" are nil.
+func (d *decoder) properties(dec *jx.Decoder, r *Record) error {
 	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		slot := d.slots.Slot(key)
-		if slot < 0 {
+		merged := string(key) == MergedProperty
+		if slot < 0 && !merged {
 			return dec.Skip()
 		}
 		value, err := d.value(dec)
-		values[slot] = value
+		if merged {
+			r.Merged = value
+		}
+		if slot >= 0 {
+			r.Values[slot] = d.published(slot, value)
+		}
 		return err
 	})
+}
+
+// published is the value as it may leave the decoder: itself, or the digest of
+// its text in a slot that is hashed. null stays null.
+func (d *decoder) published(slot int, value []byte) []byte {
+	if value == nil || d.slots.Hashed == nil || !d.slots.Hashed[slot] {
+		return value
+	}
+	if d.mac == nil {
+		d.mac = hmac.New(sha256.New, []byte(d.slots.HashKey.Reveal()))
+	}
+	d.mac.Reset()
+	d.mac.Write(value)
+	var sum [sha256.Size]byte
+	size := hex.EncodedLen(len(sum))
+	d.room(size)
+	start := len(d.slab)
+	d.slab = hex.AppendEncode(d.slab, d.mac.Sum(sum[:0]))
+	return d.slab[start:len(d.slab):len(d.slab)]
 }
 
 // value reads one value into the slab.
@@ -197,10 +228,7 @@ func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
 	if raw[0] == 'n' {
 		return nil, nil
 	}
-	if len(d.slab)+len(raw) > cap(d.slab) {
-		// Values that are out keep the old slab.
-		d.slab = make([]byte, 0, max(2*len(raw), 64<<10))
-	}
+	d.room(len(raw))
 	start := len(d.slab)
 	if raw[0] == '"' {
 		d.slab, err = d.unquote(d.slab, raw)
@@ -211,6 +239,14 @@ func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
 		return nil, err
 	}
 	return d.slab[start:len(d.slab):len(d.slab)], nil
+}
+
+// room makes sure that the slab takes n more bytes. Values that are out keep
+// the old one.
+func (d *decoder) room(n int) {
+	if len(d.slab)+n > cap(d.slab) {
+		d.slab = make([]byte, 0, max(2*n, 64<<10))
+	}
 }
 
 // unquote appends the text of a JSON string. What is not UTF-8 becomes U+FFFD,

@@ -1,6 +1,8 @@
 package hubspot
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -204,6 +206,14 @@ func naive(body []byte, slots *Slots) ([]Record, error) {
 					r.Values[i] = []byte(text)
 				}
 			}
+			if name == MergedProperty {
+				r.Merged = r.Values[i]
+			}
+			if r.Values[i] != nil && slots.Hashed != nil && slots.Hashed[i] {
+				mac := hmac.New(sha256.New, []byte(slots.HashKey.Reveal()))
+				mac.Write(r.Values[i])
+				r.Values[i] = fmt.Appendf(nil, "%x", mac.Sum(nil))
+			}
 		}
 		records = append(records, r)
 	}
@@ -218,11 +228,13 @@ func FuzzDecodePage(f *testing.F) {
 		`{"results":[{"id":"1","properties":{"a":1,"b":true,"c":[1,"x"]},"updatedAt":"1577934245123"},{"id":"x","properties":{},"updatedAt":1}],"paging":{"next":{"after":"2"}}}`,
 		`{"results":[],"total":3,"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["1"]}}]}`,
 		`{"results":[{"id":"1","properties":{"a":"\ud800\ud800\udc00","a":"twice"},"updatedAt":1}]}`,
+		`{"results":[{"id":"1","properties":{"a":"x","b":"x","hs_merged_object_ids":"17;18"},"updatedAt":1}]}`,
 		"{\"results\":[{\"id\":\"1\",\"properties\":{\"a\":\"\xff\\n\xfe\"},\"updatedAt\":1}]}",
 	} {
 		f.Add([]byte(s))
 	}
-	slots := NewSlots([]string{"a", "b", "", "c"})
+	slots := NewSlots([]string{"a", "b", "", "c", MergedProperty})
+	slots.Hashed, slots.HashKey = []bool{false, true, false, false, true}, "the key of the digests"
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, err := decodePage(body, slots, 2)
 		if err != nil {
@@ -243,6 +255,9 @@ func FuzzDecodePage(f *testing.F) {
 		for i, r := range p.records {
 			if r.ID != want[i].ID {
 				t.Fatalf("record %d: id %v, want %v: %q", i, r.ID, want[i].ID, body)
+			}
+			if string(r.Merged) != string(want[i].Merged) {
+				t.Fatalf("record %d: merged %q, want %q: %q", i, r.Merged, want[i].Merged, body)
 			}
 			for s := range slots.Names {
 				if got, want := r.Values[s], want[i].Values[s]; string(got) != string(want) || (got == nil) != (want == nil) {

@@ -69,19 +69,11 @@ func ListFits(slots *Slots) bool {
 // names that fit.
 func propertyList(slots *Slots) string {
 	var b strings.Builder
-	if slots != nil {
-		for _, name := range slots.Names {
-			if name == "" {
-				continue
-			}
-			if b.Len() > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(url.QueryEscape(name))
+	for i, name := range slots.asked() {
+		if i > 0 {
+			b.WriteByte(',')
 		}
-	}
-	if b.Len() == 0 {
-		return "hs_object_id" // none would give the default properties
+		b.WriteString(url.QueryEscape(name))
 	}
 	return b.String()
 }

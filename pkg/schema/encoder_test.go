@@ -57,7 +57,7 @@ func setOf(t testing.TB, pairs ...string) *Set {
 // record makes a record of the set with the given values by property.
 func record(s *Set, id hubspot.ID, values map[string]string) *hubspot.Record {
 	r := &hubspot.Record{ID: id, Created: 1700000000000, Updated: 1700000000123, Values: make([][]byte, len(s.Fields))}
-	slots := s.Slots()
+	slots := s.Slots(nil)
 	for name, text := range values {
 		r.Values[slots.Slot([]byte(name))] = []byte(text)
 	}

@@ -56,6 +56,7 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 	for _, p := range props {
 		listed[p.Name] = true
 		if !sel.takes(object, p.Name) {
+			next.Merged = next.Merged || p.Name == hubspot.MergedProperty
 			if was[p.Name] {
 				diff.Excluded = append(diff.Excluded, p.Name)
 			}

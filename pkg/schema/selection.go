@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // Selection says which properties are published, and which of them only as a
@@ -15,7 +17,7 @@ type Selection struct {
 	// Hash are the properties whose values are replaced by a digest, keyed
 	// with Key.
 	Hash Globs
-	Key  []byte
+	Key  hubspot.Secret
 }
 
 // takes says whether a property is published.
@@ -42,7 +44,7 @@ func (s *Selection) hashed(object, property string) string {
 // cut to what finds no key: who tries keys would need the hashed values anyway
 // to know that a guess is right, and those are longer.
 func (s *Selection) keyDigest() string {
-	mac := hmac.New(sha256.New, s.Key)
+	mac := hmac.New(sha256.New, []byte(s.Key.Reveal()))
 	mac.Write([]byte("hubspot-cdc: which key"))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -39,25 +40,38 @@ type Set struct {
 	// TypeID is HubSpot's id of the object type whose records these are: a
 	// custom type that is made anew under its old name has another one.
 	TypeID string
+	// Merged says that hs_merged_object_ids is read although the selection
+	// leaves it out: merges are found by it (R7).
+	Merged bool
 	Fields []Field
 }
 
 // Slots says with which properties records are to be read, and into which
-// slots. A field that is not in force is a slot that stays null.
-func (s *Set) Slots() *hubspot.Slots {
-	names := make([]string, len(s.Fields))
+// slots. A field that is not in force is a slot that stays null. sel is the
+// selection that the set was made with, which has the key of what is hashed.
+func (s *Set) Slots(sel *Selection) *hubspot.Slots {
+	names, hashed := make([]string, len(s.Fields)), make([]bool, len(s.Fields))
 	for i, f := range s.Fields {
 		if f.InForce {
-			names[i] = f.Property
+			names[i], hashed[i] = f.Property, f.Hashed != ""
+			if hashed[i] && (sel == nil || f.Hashed != sel.keyDigest()) {
+				// Its values would go out as they are, or as nobody expects them.
+				panic(fmt.Sprintf("schema: field %q of %q is hashed with another key than the selection has", f.Name, s.Object))
+			}
 		}
 	}
-	return hubspot.NewSlots(names)
+	slots := hubspot.NewSlots(names)
+	slots.Merged = s.Merged
+	if slices.Contains(hashed, true) {
+		slots.Hashed, slots.HashKey = hashed, sel.Key
+	}
+	return slots
 }
 
 // Same says whether a record is read and written in the same way with o:
 // labels aside, and HubSpot's types as long as the field's type is the same.
 func (s *Set) Same(o *Set) bool {
-	if s.Object != o.Object || s.TypeID != o.TypeID || len(s.Fields) != len(o.Fields) {
+	if s.Object != o.Object || s.TypeID != o.TypeID || s.Merged != o.Merged || len(s.Fields) != len(o.Fields) {
 		return false
 	}
 	for i, f := range s.Fields {
@@ -74,6 +88,7 @@ type setJSON struct {
 	Version int         `json:"v"`
 	Object  string      `json:"object"`
 	TypeID  string      `json:"typeId,omitempty"`
+	Merged  bool        `json:"merged,omitempty"`
 	Fields  []fieldJSON `json:"fields"`
 }
 
@@ -93,7 +108,7 @@ const setVersion = 1
 // MarshalJSON writes the set for the state topic, always with the same bytes
 // for the same set.
 func (s *Set) MarshalJSON() ([]byte, error) {
-	out := setJSON{Version: setVersion, Object: s.Object, TypeID: s.TypeID, Fields: make([]fieldJSON, len(s.Fields))}
+	out := setJSON{Version: setVersion, Object: s.Object, TypeID: s.TypeID, Merged: s.Merged, Fields: make([]fieldJSON, len(s.Fields))}
 	for i, f := range s.Fields {
 		out.Fields[i] = fieldJSON(f)
 	}
@@ -127,7 +142,7 @@ func (s *Set) UnmarshalJSON(data []byte) error {
 		inForce[f.Property] = inForce[f.Property] || f.InForce
 		fields[i] = Field(f)
 	}
-	*s = Set{Object: in.Object, TypeID: in.TypeID, Fields: fields}
+	*s = Set{Object: in.Object, TypeID: in.TypeID, Merged: in.Merged, Fields: fields}
 	return nil
 }
 

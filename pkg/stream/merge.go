@@ -9,24 +9,16 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// mergedProperty names, on a survivor, the records that were merged into it,
-// separated by semicolons (HUBSPOT.md section 9).
-var mergedProperty = []byte("hs_merged_object_ids")
-
 // withLosers looks for survivors of merges among readings. Losers that are
 // published as live are confirmed, and their readings come first: their deletes
 // and the survivor's event share a transaction (R7).
 func (o *Object) withLosers(ctx context.Context, readings []cdc.Reading) ([]cdc.Reading, error) {
-	slot := o.Lane.Slots().Slot(mergedProperty)
-	if slot < 0 {
-		return readings, nil
-	}
 	var named []hubspot.ID
 	for i := range readings {
 		if readings[i].Outcome != cdc.IsLive {
 			continue
 		}
-		for text := range bytes.SplitSeq(readings[i].Record.Values[slot], []byte(";")) {
+		for text := range bytes.SplitSeq(readings[i].Record.Merged, []byte(";")) {
 			id, err := hubspot.ParseID(string(bytes.TrimSpace(text)))
 			if err == nil && !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id }) {
 				named = append(named, id)

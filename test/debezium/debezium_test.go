@@ -43,7 +43,7 @@ func TestExtractNewRecordState(t *testing.T) {
 	record := func(values map[string]string) *hubspot.Record {
 		r := &hubspot.Record{ID: 123, Created: 1700000000000, Updated: 1700000000123, Values: make([][]byte, len(set.Fields))}
 		for name, text := range values {
-			r.Values[set.Slots().Slot([]byte(name))] = []byte(text)
+			r.Values[set.Slots(nil).Slot([]byte(name))] = []byte(text)
 		}
 		return r
 	}

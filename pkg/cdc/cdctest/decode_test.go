@@ -22,7 +22,7 @@ func TestDecoder_ReadsWhatTheEncoderWrites(t *testing.T) {
 	}
 	record := &hubspot.Record{ID: 7, Created: 1000, Updated: 2000, Values: make([][]byte, len(set.Fields))}
 	for name, text := range map[string]string{"2021_revenue": "12.5", "amount": "a lot", "closedate": "2026-11-24T13:00:00Z"} {
-		record.Values[set.Slots().Slot([]byte(name))] = []byte(text)
+		record.Values[set.Slots(nil).Slot([]byte(name))] = []byte(text)
 	}
 	source := schema.Source{Name: "hubspot", DB: "4242", Table: "deals", Stream: "leading", Seq: 9, TsMs: 2000, Snapshot: "false"}
 	encode := func(ev schema.Event) []byte {
