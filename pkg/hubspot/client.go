@@ -23,6 +23,8 @@ const (
 	propertiesVersion   = "2026-09"
 	schemasVersion      = "2026-09"
 	accountVersion      = "2026-09"
+	ownersVersion       = "2026-09"
+	pipelinesVersion    = "2026-09"
 	oauthVersion        = "2026-03"
 )
 

@@ -6,7 +6,8 @@
 // errors, resets, cut answers, HTML from something on the way) is waited for
 // and tried again until the caller's context ends; what lasts comes back as
 // an *Error. One HubSpot API is one file: search.go, list.go, batch.go,
-// properties.go, schemas.go, account.go.
+// associations.go, owners.go, pipelines.go, properties.go, schemas.go,
+// account.go.
 //
 // The package does not decide what an answer means for what is published: it
 // names, for example, the ids that HubSpot called missing, and leaves it to

@@ -30,6 +30,8 @@ const (
 	EndpointDailyUsage Endpoint = "daily_usage"
 	EndpointLinks      Endpoint = "association_read" // batch read of associations
 	EndpointLabels     Endpoint = "association_labels"
+	EndpointOwners     Endpoint = "owners"
+	EndpointPipelines  Endpoint = "pipelines"
 	EndpointToken      Endpoint = "token"
 	EndpointUnknown    Endpoint = "unknown"
 )
@@ -188,6 +190,10 @@ func (p *Portal) handle(c *call) (int, []byte, *failure) {
 		return p.serveAccount(c)
 	case EndpointDailyUsage:
 		return p.serveDailyUsage(c)
+	case EndpointOwners:
+		return p.serveOwners(c)
+	case EndpointPipelines:
+		return p.servePipelines(c)
 	case EndpointToken:
 		return p.serveToken(c)
 	}
@@ -261,6 +267,10 @@ func route(r *http.Request, body []byte) *call {
 		c.endpoint = EndpointSchemas
 	case match("GET", "crm-object-schemas/{v}/schemas/{o}"):
 		c.endpoint = EndpointSchema
+	case match("GET", "crm/owners/{v}"):
+		c.endpoint = EndpointOwners
+	case match("GET", "crm/pipelines/{v}/{o}"):
+		c.endpoint = EndpointPipelines
 	case match("GET", "account-info/{v}/details"):
 		c.endpoint = EndpointAccount
 	case match("GET", "account-info/{v}/api-usage/daily/private-apps"):

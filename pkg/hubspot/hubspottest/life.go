@@ -10,7 +10,8 @@ import (
 // Life says what happens in a portal that is in use. The weights are relative
 // to each other; with none set, records are created, updated, recalculated,
 // touched and archived, as 25 : 55 : 10 : 3 : 7. Relabel renames what all links
-// of a type say.
+// of a type say. Owner and Pipeline change the portal's owners, and pipelines
+// and stages of the type.
 type Life struct {
 	Seed  uint64
 	Types []string // nil: every type of the portal
@@ -18,6 +19,7 @@ type Life struct {
 	Create, Update, Calculated, Touch, Archive int
 	Restore, Merge, Purge                      int
 	Associate, Dissociate, Relabel             int
+	Owner, Pipeline                            int
 
 	// Pairs are the ones whose links change, by names of types; nil: every pair
 	// among Types.
@@ -87,6 +89,8 @@ func (p *Portal) step(rng *rand.Rand, life Life, t *objectType) {
 		{life.Associate, func(st *state) { p.associateSome(rng, p.livePair(rng, life, t), st.id) }},
 		{life.Dissociate, func(*state) { p.dissociateSome(rng, p.livePair(rng, life, t)) }},
 		{life.Relabel, func(*state) { p.relabelSome(rng, p.livePair(rng, life, t)) }},
+		{life.Owner, func(*state) { p.ownerStep(rng) }},
+		{life.Pipeline, func(*state) { p.pipelineStep(rng, t) }},
 	}
 	sum := 0
 	for _, d := range deeds {

@@ -188,6 +188,7 @@ func portalForShapes() (p *Portal, ids []uint64, custom CustomType) {
 	p.Associate("contacts", ids[4], "companies", company, "", 0)
 	p.AddLabel("contacts", "companies", "Adviser", "Client")
 	p.ForbidPair("contacts", "deals")
+	p.AddPipeline(custom.FullyQualifiedName, Pipeline{Label: "Repair", Stages: []Stage{{Label: "In"}}})
 	return p, ids, custom
 }
 
@@ -225,6 +226,9 @@ func exchanges(ids []uint64, custom CustomType) []exchange {
 		{EndpointSchema, "2026-09-schemas.json", "/crm-object-schemas/2026-09/schemas/{objectType}", "GET", "/crm-object-schemas/2026-09/schemas/" + custom.ObjectTypeID, "", 200},
 		{EndpointSchema, "2026-09-schemas.json", "/crm-object-schemas/2026-09/schemas/{objectType}", "GET", "/crm-object-schemas/2026-09/schemas/contacts", "", 200},
 		{EndpointSchema, "2026-09-schemas.json", "/crm-object-schemas/2026-09/schemas/{objectType}", "GET", "/crm-object-schemas/2026-09/schemas/2-1", "", 404},
+		{EndpointPipelines, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}", "GET", "/crm/pipelines/2026-09/deals", "", 200},
+		{EndpointPipelines, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}", "GET", "/crm/pipelines/2026-09/" + custom.ObjectTypeID, "", 200},
+		{EndpointPipelines, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}", "GET", "/crm/pipelines/2026-09/contacts", "", 400},
 		{EndpointAccount, "2026-09-accountInfo.json", "/account-info/2026-09/details", "GET", "/account-info/2026-09/details", "", 200},
 		{EndpointDailyUsage, "2026-09-accountInfo.json", "/account-info/2026-09/api-usage/daily/private-apps", "GET", "/account-info/2026-09/api-usage/daily/private-apps", "", 200},
 		{EndpointToken, "2026-03-oauth.json", "/oauth/2026-03/token", "POST", "/oauth/2026-03/token", "grant_type=refresh_token&client_id=id&client_secret=secret&refresh_token=refresh", 200},
@@ -275,6 +279,7 @@ func TestAnswersFitHubSpotsOpenAPIFiles(t *testing.T) {
 	for _, e := range []Endpoint{
 		EndpointList, EndpointGet, EndpointSearch, EndpointBatchRead, EndpointProperties, EndpointProperty,
 		EndpointSchemas, EndpointSchema, EndpointAccount, EndpointDailyUsage, EndpointToken, EndpointLinks, EndpointLabels,
+		EndpointPipelines, EndpointOwners,
 	} {
 		if !covered[e] {
 			t.Logf("HubSpot's files do not have %s", e)

@@ -51,6 +51,7 @@ type Options struct {
 	LowIDs          float64  // share of new records whose id is lower than earlier ones
 	SortObjects     bool     // sorts given as strings are refused
 	LinkPage        int      // associated records in a page of one record's associations; zero: 500
+	OwnerPage       int      // most owners in a page; zero: what is asked for
 	LinksNotFound   bool     // the associations of a record that is not live are not found, instead of none
 	NoHistory       bool     // keep no history (a demo that runs for days)
 
@@ -67,7 +68,7 @@ type Span struct{ Min, Max time.Duration }
 // Harsh returns the options with everything on that makes HubSpot hard to
 // follow without making it fail: long index delays, rows that flap, values
 // fresher and older than what matched, ids that go down, late writes, short
-// pages of associations, slow answers.
+// pages of associations and owners, slow answers.
 func Harsh(seed uint64) Options {
 	return Options{
 		Seed:       seed,
@@ -75,6 +76,7 @@ func Harsh(seed uint64) Options {
 		WriteDelay: 1500 * time.Millisecond,
 		LowIDs:     0.1,
 		LinkPage:   3,
+		OwnerPage:  3,
 		Index: Index{
 			Min: 500 * time.Millisecond, Max: 40 * time.Second,
 			Tail: 0.02, TailMax: time.Hour,
@@ -95,13 +97,17 @@ type Portal struct {
 	scopes    map[string]bool
 	nextID    uint64
 	seq       uint64
-	custom    uint64 // number of the last custom type
-	linkTypes int    // how many types of association have made up ids
+	custom    uint64  // number of the last custom type
+	listID    int     // number of the last owner, pipeline or stage
+	linkTypes int     // how many types of association have made up ids
+	owners    []Owner // in the order in which they came; a changed one is a new value
 	tokens    map[string]bool
 	oauth     oauthState
 	limits    limitState
 	faults    []*liveFault
 	stats     Stats
+
+	ownerHistory []ListChange[Owner]
 }
 
 // New builds a portal.

@@ -194,7 +194,7 @@ func TestEveryAnswerHasDateAndCorrelationID(t *testing.T) {
 
 func TestUnknownPathIs404InJSON(t *testing.T) {
 	p := calm()
-	for _, path := range []string{"/", "/crm", "/crm/objects/2026-9/contacts", "/crm/objects/latest/contacts", "/crm/owners/2026-09", "/crm/objects/2026-09/contacts/1/associations/deals"} {
+	for _, path := range []string{"/", "/crm", "/crm/objects/2026-9/contacts", "/crm/objects/latest/contacts", "/crm/owners/2026-09/1", "/crm/objects/2026-09/contacts/1/associations/deals"} {
 		do(t, p, "GET", path, "").want(t, 404).says(t, `"status":"error"`)
 	}
 	do(t, p, "GET", searchPath+"/", "").want(t, 404) // method of another endpoint

@@ -77,6 +77,9 @@ type objectType struct {
 	pairs     []*pair           // with the types that records of this one can be associated with
 	history   []change
 	index     searchIndex
+
+	pipelines       []Pipeline // a changed one is a new value: history keeps the old
+	pipelineHistory []ListChange[Pipeline]
 }
 
 func newObjectType(std standard) *objectType {
@@ -99,6 +102,10 @@ func (p *Portal) addStandard(name string) {
 	t := newObjectType(standards[i])
 	for _, def := range standardProperties(&t.standard) {
 		t.define(p.newDefinition(def, true))
+	}
+	for _, pl := range defaultPipelines(t.name) {
+		t.pipelines = append(t.pipelines, pl)
+		p.notePipeline(OpCreate, t, pl, true)
 	}
 	p.types = append(p.types, t)
 	p.definePairs(t)
@@ -147,7 +154,10 @@ func (p *Portal) removeType(t *objectType) {
 		p.follow(OpTypeRemoved, t, id, false)
 		t.unlink(id)
 	}
-	t.removed = true
+	for _, pl := range t.pipelines {
+		p.notePipeline(OpTypeRemoved, t, pl, false)
+	}
+	t.pipelines, t.removed = nil, true
 }
 
 // ArchiveCustomType is the other way of HubSpot to be rid of a custom object:

@@ -1,0 +1,90 @@
+package hubspot
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+)
+
+// TestOwners_AreReadAsTheyCome: HUBSPOT.md section 5; owners without e-mail,
+// queues, ids that are numbers, times of either spelling.
+func TestOwners_AreReadAsTheyCome(t *testing.T) {
+	var asked string
+	r := newRig(t, func(req *http.Request) (*http.Response, error) {
+		asked = req.URL.RequestURI()
+		return respond(200, `{"results":[
+			{"id":"41629779","email":"ada@example.com","type":"PERSON","firstName":"Ada","lastName":"Dahl","userId":1296619,"userIdIncludingInactive":1296619,
+			 "createdAt":"2019-12-25T13:01:35.228Z","updatedAt":"2026-08-22T13:40:26.790Z","archived":false,"teams":[{"id":"368389","name":"Sales","primary":true}]},
+			{"id":7,"email":null,"type":"QUEUE","firstName":"","userId":null,"createdAt":"1970-01-01T00:00:00Z","updatedAt":1577278895228,"archived":false}],
+			"paging":{"next":{"after":"NTI1Cg==","link":"https://api.hubapi.com/crm/owners/2026-09?after=NTI1"}}}`), nil
+	})
+	page, err := r.Owners(t.Context(), Call{}, "a/b=", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "/crm/owners/2026-09?after=a%2Fb%3D&archived=true&limit=500"; asked != want {
+		t.Errorf("asked %s, want %s", asked, want)
+	}
+	if page.After != "NTI1Cg==" || len(page.Owners) != 2 || page.Date == 0 {
+		t.Fatalf("page %+v", page)
+	}
+	ada, queue := page.Owners[0], page.Owners[1]
+	if ada.ID != "41629779" || ada.Email != "ada@example.com" || ada.LastName != "Dahl" || ada.UserID != "1296619" ||
+		string(ada.Teams) != `[{"id":"368389","name":"Sales","primary":true}]` || ada.UpdatedAt != (Moment{at(t, "2026-08-22T13:40:26.790Z"), true}) {
+		t.Errorf("ada is %+v", ada)
+	}
+	if queue.ID != "7" || queue.Email != "" || queue.Type != "QUEUE" || queue.UserID != "" || queue.Teams != nil ||
+		queue.CreatedAt != (Moment{0, true}) || queue.UpdatedAt != (Moment{1577278895228, true}) {
+		t.Errorf("the queue is %+v", queue)
+	}
+}
+
+func TestPipelines_AreReadWithTheirStages(t *testing.T) {
+	var asked string
+	r := newRig(t, func(req *http.Request) (*http.Response, error) {
+		asked = req.URL.RequestURI()
+		return respond(200, `{"results":[{"id":"default","label":"Sales Pipeline","displayOrder":0,"createdAt":"1970-01-01T00:00:00Z","updatedAt":"2026-01-02T03:04:05.678Z","archived":false,
+			"stages":[{"id":"appointmentscheduled","label":"Appointment Scheduled","displayOrder":-1,"metadata":{"isClosed":"false","probability":"0.2"},
+			"createdAt":"1970-01-01T00:00:00Z","updatedAt":null,"archived":false,"writePermissions":"CRM_PERMISSIONS_ENFORCEMENT"}]}]}`), nil
+	})
+	a, err := r.Pipelines(t.Context(), Call{}, "2-17")
+	if err != nil || len(a.Pipelines) != 1 || asked != "/crm/pipelines/2026-09/2-17" || a.Date == 0 {
+		t.Fatalf("%+v, %v, asked %s", a, err, asked)
+	}
+	p := a.Pipelines[0]
+	if p.ID != "default" || p.Label != "Sales Pipeline" || *p.DisplayOrder != 0 || p.CreatedAt != (Moment{0, true}) || len(p.Stages) != 1 {
+		t.Fatalf("pipeline %+v", p)
+	}
+	if s := p.Stages[0]; s.ID != "appointmentscheduled" || *s.DisplayOrder != -1 || string(s.Metadata) != `{"isClosed":"false","probability":"0.2"}` || s.UpdatedAt.Known {
+		t.Errorf("stage %+v", s)
+	}
+}
+
+// TestPromise4_ListsThatAreNotThereAreNotEmpty: an answer without what is due
+// would else be evidence that everything is gone.
+func TestPromise4_ListsThatAreNotThereAreNotEmpty(t *testing.T) {
+	for _, body := range []string{
+		`{}`, `{"results":null}`, `{"results":{}}`, `[]`, `null`, `{"results":[{}]}`, `{"results":[{"id":""}]}`, `{"results":[{"id":"a\u0000b"}]}`,
+		`{"results":[{"id":{}}]}`, `{"results":[{"id":"1","updatedAt":"soon"}],"paging":{}}`, `{"results":[],"paging":{"next":{}}}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{steps: []func() (*http.Response, error){answers(200, body), answers(200, `{"results":[],"paging":null}`)}}
+			r := newRig(t, s.wire())
+			if page, err := r.Owners(t.Context(), Call{}, "", false); err != nil || len(s.at) != 2 || len(page.Owners) > 0 || page.After != "" {
+				t.Errorf("%s: owners: %+v, %v after %d attempts", body, page, err, len(s.at))
+			}
+		})
+	}
+	for _, body := range []string{
+		`{}`, `{"results":null}`, `{"results":[{"id":"default"}]}`, `{"results":[{"id":"default","stages":null}]}`, `{"results":[{"stages":[]}]}`,
+		`{"results":[{"id":"default","stages":[{"label":"x"}]}]}`, `{"results":[{"id":"default","stages":[],"displayOrder":"first"}]}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{steps: []func() (*http.Response, error){answers(200, body), answers(200, `{"results":[]}`)}}
+			r := newRig(t, s.wire())
+			if a, err := r.Pipelines(t.Context(), Call{}, "deals"); err != nil || len(s.at) != 2 || len(a.Pipelines) > 0 {
+				t.Errorf("%s: pipelines: %+v, %v after %d attempts", body, a, err, len(s.at))
+			}
+		})
+	}
+}

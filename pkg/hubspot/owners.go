@@ -1,0 +1,135 @@
+package hubspot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Owner is a user, or a queue of users, to whom records are assigned.
+type Owner struct {
+	ID        Text            `json:"id"`
+	Email     Text            `json:"email"` // "" for some that were deactivated
+	FirstName Text            `json:"firstName"`
+	LastName  Text            `json:"lastName"`
+	Type      Text            `json:"type"`   // PERSON or QUEUE
+	UserID    Text            `json:"userId"` // "" for queues, and for users who were deactivated
+	Teams     json.RawMessage `json:"teams"`  // a list of {id, name, primary}; nil where there is none
+	CreatedAt Moment          `json:"createdAt"`
+	UpdatedAt Moment          `json:"updatedAt"`
+	Archived  bool            `json:"archived"`
+}
+
+// OwnersPage is one page of the owners. After asks for the next one; "" says
+// that this is the last.
+type OwnersPage struct {
+	Answer
+	Owners []Owner
+	After  string
+}
+
+// ownersPageSize is the most that HubSpot gives in a page of owners.
+const ownersPageSize = 500
+
+// Owners reads one page of the live owners, or of the archived ones, who carry
+// no time of their archiving. There is no filter and no order in time.
+func (c *Client) Owners(ctx context.Context, call Call, after string, archived bool) (OwnersPage, error) {
+	q := url.Values{"limit": {strconv.Itoa(ownersPageSize)}, "archived": {strconv.FormatBool(archived)}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	var page OwnersPage
+	answer, err := c.do(ctx, call, &request{
+		api: "owners", class: objectCalls, method: http.MethodGet,
+		path: "/crm/owners/" + c.version(ownersVersion), query: q.Encode(),
+		read: func(body []byte) (err error) {
+			if page.Owners, err = readResults[Owner](body); err != nil {
+				return err
+			}
+			for _, o := range page.Owners {
+				if !o.ID.isID() {
+					return &contentError{"an owner without id"}
+				}
+			}
+			page.After, err = nextPage(body)
+			return err
+		},
+	})
+	page.Answer = answer
+	return page, err
+}
+
+// nextPage reads what leads to the next page of an answer.
+func nextPage(body []byte) (after string, err error) {
+	var page struct {
+		Paging *struct {
+			Next *struct {
+				After Text `json:"after"`
+			} `json:"next"`
+		} `json:"paging"`
+	}
+	if json.Unmarshal(body, &page) != nil {
+		return "", errNotTheJSON
+	}
+	if page.Paging == nil || page.Paging.Next == nil {
+		return "", nil
+	}
+	if page.Paging.Next.After == "" {
+		return "", &contentError{"a next page without after"}
+	}
+	return string(page.Paging.Next.After), nil
+}
+
+// Text is a string that HubSpot may also send as a number (ids, mostly); null
+// and what is left out are "".
+type Text string
+
+// UnmarshalJSON is part of json.Unmarshaler.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	switch {
+	case bytes.Equal(b, []byte("null")):
+		*t = ""
+	case b[0] == '"':
+		return json.Unmarshal(b, (*string)(t))
+	case b[0] == '-' || b[0] >= '0' && b[0] <= '9':
+		*t = Text(b)
+	default:
+		return errNotTheJSON
+	}
+	return nil
+}
+
+// isID says that the text can be a part of a key.
+func (t Text) isID() bool { return t != "" && !strings.ContainsRune(string(t), 0) }
+
+// Moment is a point in time that may be unknown. Unlike in a Record, the
+// beginning of 1970 is a time like any other: HubSpot made its default
+// pipelines then.
+type Moment struct {
+	Millis
+	Known bool
+}
+
+// UnmarshalJSON reads ISO 8601, or epoch milliseconds.
+func (m *Moment) UnmarshalJSON(b []byte) error {
+	var text Text
+	if err := text.UnmarshalJSON(b); err != nil || text == "" {
+		*m = Moment{}
+		return err
+	}
+	if t, err := time.Parse(time.RFC3339, string(text)); err == nil {
+		*m = Moment{MillisOf(t), true}
+		return nil
+	}
+	ms, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return errNotTheJSON
+	}
+	*m = Moment{Millis(ms), true}
+	return nil
+}
