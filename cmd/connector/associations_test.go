@@ -36,6 +36,7 @@ func (w *world) seenLinks(pair cdc.Pair) []cdctest.LinkEvent {
 			source := m["source"].(map[string]any)
 			e.Op, e.Snapshot, e.Seq = m["op"].(string), source["snapshot"].(string), source["seq"].(int64)
 			e.Reason, _ = source["reason"].(string)
+			e.Stream, _ = source["stream"].(string)
 			image, side := m["after"], "after"
 			if e.Op == "d" {
 				image, side = m["before"], "before"

@@ -57,6 +57,9 @@ type Event struct {
 	Into     hubspot.ID      // source.mergedInto; 0 unless Reason is Merged
 	SourceMs hubspot.Millis  // source.ts_ms: when HubSpot had the change
 	Stream   string          // source.stream: the finder that named the id
+	// Incremental: this Read is part of a snapshot that an operator asked for,
+	// and may repeat what is published (Page.Snapshot).
+	Incremental bool
 }
 
 // Change is one key's new row, with its event unless only the row changed.

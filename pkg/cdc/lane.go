@@ -16,6 +16,12 @@ type Page struct {
 	Readings []Reading
 	// Cursors move in the publish that leaves no id to be read again.
 	Cursors []Cursor
+	// Snapshot says that an operator asked for these records: what is live is
+	// published even if it is published already. Nothing of such a page would
+	// show that it was published but its cursors, so it is committed with them
+	// or not at all: the caller publishes all of its readings again, with those
+	// in place that had to be read again.
+	Snapshot bool
 	// Sync and Set: see Batch.
 	Sync bool
 	Set  []byte
@@ -99,7 +105,10 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	defer l.release()
 
 	d := l.table.Diff(&p, &l.rules, &l.absences)
-	b := Batch{Object: l.object, Changes: d.changes, Sync: p.Sync, Set: p.Set}
+	if p.Snapshot && len(d.left.Again) > 0 {
+		d = decision{left: d.left}
+	}
+	b := Batch{Object: l.object, Changes: slices.Concat(d.changes, d.repeats), Sync: p.Sync, Set: p.Set}
 	if len(d.left.Again) == 0 {
 		b.Cursors = p.Cursors
 	}
@@ -109,10 +118,11 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 		}
 	}
 	l.apply(b.Changes, p.Readings)
+	l.decided.note(b.Changes[:len(d.changes)], latest(p.Readings))
 	l.absences.apply(&d, p.Readings, &l.rules.patience)
 	l.held.Store(int64(len(l.absences.held)))
 	l.older.Add(int64(d.older))
-	d.left.Committed = d.changes
+	d.left.Committed = b.Changes[:len(d.changes)]
 	return d.left, nil
 }
 
@@ -121,7 +131,6 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 func (l *Lane) apply(changes []Change, readings []Reading) {
 	if len(changes) > 0 {
 		l.table.apply(changes, l.counter.Add(1))
-		l.decided.note(changes, latest(readings))
 		l.live.Store(int64(l.table.live.Len()))
 	}
 	for i := range readings {

@@ -19,6 +19,8 @@ type LinkChange struct {
 	Reason   Reason
 	SourceMs hubspot.Millis
 	Stream   string
+	// Incremental: see Event.
+	Incremental bool
 }
 
 type linkDecision struct {
@@ -34,7 +36,7 @@ func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDeci
 	here := map[hubspot.ID]bool{} // records decided in this page
 	for i := range p.Readings {
 		rd := &p.Readings[i]
-		changes, lacks := t.compare(rd, swept)
+		changes, lacks := t.compare(rd, swept, p.Snapshot)
 		if len(changes) == 0 && !lacks {
 			continue
 		}
@@ -62,7 +64,7 @@ func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDeci
 // another link that was there all the time. What was read before the border
 // moved has it still, so that a second complete reading is another set. Two
 // readings on end that are one set show that nothing moved (R14).
-func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, lacks bool) {
+func (t *LinkTable) compare(rd *LinkReading, swept, snapshot bool) (changes []LinkChange, lacks bool) {
 	certain := rd.Calls <= 1 || rd.Before == setOf(rd.Links)
 	left := rd.Links
 	found := func(l *hubspot.Link, old face, known bool) {
@@ -73,6 +75,8 @@ func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, 
 		switch {
 		case known && old.reason != NoReason:
 			c.Op, c.Reason = Create, Restored
+		case known && snapshot:
+			c.Op = Read
 		case known && old.label == c.Row.Label:
 			return
 		case known:
@@ -82,6 +86,7 @@ func (t *LinkTable) compare(rd *LinkReading, swept bool) (changes []LinkChange, 
 		default:
 			c.Op = Read
 		}
+		c.Incremental = snapshot && c.Op == Read
 		changes = append(changes, c)
 	}
 	for key, old := range t.of(rd.From) {

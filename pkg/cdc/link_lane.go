@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -33,7 +34,11 @@ type LinkPage struct {
 	Readings []LinkReading
 	// Cursors move in the publish that leaves no record to be read again (R6).
 	Cursors []Cursor
-	Sync    bool
+	// Snapshot: as Page.Snapshot. A set that lacks what only a second reading
+	// may delete (Cause Paged) does not hold such a page: what it has is
+	// published, and its record is left to the caller to be read another time.
+	Snapshot bool
+	Sync     bool
 	// Swept says that with this page the pair's first sweep has ended: links
 	// that are found from now on are new, and no snapshot.
 	Swept bool
@@ -104,11 +109,18 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error)
 	defer l.release()
 
 	d := l.table.diff(&p, &l.decided, l.swept)
+	holds := len(d.again) > 0
+	if p.Snapshot {
+		holds = slices.ContainsFunc(d.again, func(a LinkAgain) bool { return a.Cause != Paged })
+		if holds {
+			d.changes = nil
+		}
+	}
 	if err := l.explain(ctx, d.changes); err != nil {
 		return nil, err
 	}
 	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes, Sync: p.Sync}
-	if len(d.again) == 0 {
+	if !holds {
 		b.Cursors = p.Cursors
 	}
 	if len(b.Links) > 0 || len(b.Cursors) > 0 {
@@ -116,7 +128,7 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error)
 			return nil, err
 		}
 	}
-	if len(d.again) == 0 && p.Swept {
+	if !holds && p.Swept {
 		l.swept = true
 	}
 	if len(d.changes) > 0 {

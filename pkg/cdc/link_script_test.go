@@ -19,7 +19,8 @@ import (
 //	stamp NAME                   a request is sent now
 //	contact ID live|archived|merged|gone, company ID …
 //	                             the lane of that type publishes a record
-//	page [cursor=X] [swept]      one publish, of the sets that follow it
+//	page [cursor=X] [swept] [snapshot]
+//	                             one publish, of the sets that follow it
 //	  set FROM TO:TYPE[=LABEL]... [sent=NAME] [calls=N] [again]
 //	                             again: the reading that the lane asked for
 //	sweep after=ID n=N           which records a sweep asks about next
@@ -131,6 +132,7 @@ func (r *linkReplayer) replay(script string) string {
 					page.Cursors = []Cursor{{Object: "contacts:companies", Stream: "associations", Value: []byte(v)}}
 				}
 				page.Swept = page.Swept || w == "swept"
+				page.Snapshot = page.Snapshot || w == "snapshot"
 			}
 		case "set":
 			page.Readings = append(page.Readings, r.set(args))
@@ -226,6 +228,9 @@ func (r *linkReplayer) publish(p LinkPage) {
 			}
 			if c.Reason != NoReason {
 				line += " reason=" + c.Reason.String()
+			}
+			if c.Incremental {
+				line += " incremental"
 			}
 			r.say("%s", line)
 			said = true

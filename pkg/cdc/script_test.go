@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the la
 // the head of every script for the rule that it shows.
 //
 //	stamp NAME                     a request is sent now
-//	page STREAM [cursor=X] [set]   one publish, of the readings that follow it
+//	page STREAM [cursor=X] [snapshot]
+//	                               one publish, of the readings that follow it
 //	  live ID v=VERSION c=CREATED NAME=VALUE... [sent=NAME] [at=TIME] [second] [oldset]
 //	  archived ID at=TIME [sent=NAME]
 //	  merged ID into=ID at=TIME [sent=NAME]
@@ -116,6 +117,7 @@ func replay(t *testing.T, script string) string {
 				if v, ok := strings.CutPrefix(w, "cursor="); ok {
 					page.Cursors = []Cursor{{Object: "contacts", Stream: words[1], Value: []byte(v)}}
 				}
+				page.Snapshot = page.Snapshot || w == "snapshot"
 			}
 		case words[0] == "skip":
 			flush()
@@ -210,6 +212,9 @@ func (r *replayer) publish(p Page) {
 				reason := ""
 				if e.Reason != NoReason {
 					reason = " reason=" + e.Reason.String()
+				}
+				if e.Incremental {
+					reason += " incremental"
 				}
 				if e.Into != 0 {
 					reason += " into=" + e.Into.String()

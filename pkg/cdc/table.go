@@ -46,6 +46,7 @@ type rules struct {
 // decision is what a page comes to.
 type decision struct {
 	changes []Change
+	repeats []Change // as they are published, and published again (Page.Snapshot)
 	left    Left
 	older   int // records that went back to an older version, and were published so
 }
@@ -77,7 +78,8 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			row.Reason = deletes[rd.Outcome]
 		}
 
-		if !known && !row.Live || known && same(e.Row, row) {
+		repeat := p.Snapshot && row.Live && known && same(e.Row, row)
+		if !repeat && (!known && !row.Live || known && same(e.Row, row)) {
 			if row.Settled && !e.Settled && !stale {
 				e.Settled = true
 				d.changes = append(d.changes, Change{ID: rd.ID, Row: e.Row})
@@ -101,7 +103,13 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			}
 			d.older++
 		}
-		d.changes = append(d.changes, Change{ID: rd.ID, Row: row, Event: decide(p, rd, e.Row, known, row, r)})
+		change := Change{ID: rd.ID, Row: row, Event: decide(p, rd, e.Row, known, row, r)}
+		if repeat {
+			change.Row.Settled = row.Settled || e.Settled
+			d.repeats = append(d.repeats, change)
+		} else {
+			d.changes = append(d.changes, change)
+		}
 		if decidedHere == nil {
 			decidedHere = make(map[hubspot.ID]Row, len(p.Readings))
 		}
@@ -117,7 +125,9 @@ func same(a, b Row) bool {
 }
 
 // decide names the op of a key's difference (R10); nil when only the modified
-// time moved and such events are not wanted.
+// time moved and such events are not wanted. In a snapshot that was asked for
+// everything that is published as live is read once more; what is not yet, or
+// not any more, is a create as ever.
 func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event {
 	e := &Event{Stream: p.Stream, SourceMs: rd.Date}
 	if !row.Live {
@@ -132,6 +142,8 @@ func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event
 		e.SourceMs = row.Version
 	}
 	switch {
+	case known && old.Live && p.Snapshot:
+		e.Op = Read
 	case known && old.Live:
 		if r.skipUnchanged && old.Hash == row.Hash {
 			return nil
@@ -144,6 +156,7 @@ func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event
 	default:
 		e.Op = Create
 	}
+	e.Incremental = p.Snapshot && e.Op == Read
 	return e
 }
 

@@ -110,9 +110,12 @@ func (s *Sink) topicOf(object string) (*topic, error) {
 }
 
 // source is what the sources of all events of a topic have in common.
-func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason) schema.Source {
+func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason, incremental bool) schema.Source {
 	snapshot := "false"
-	if op == cdc.Read {
+	switch {
+	case incremental:
+		snapshot = "incremental"
+	case op == cdc.Read:
 		snapshot = "true"
 	}
 	return schema.Source{
@@ -125,7 +128,7 @@ func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason) schema.Source {
 func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspot.Millis) []*kgo.Record {
 	e := c.Event
 	id := strconv.AppendUint(nil, uint64(c.ID), 10)
-	source := s.source(t, e.Op, e.Reason)
+	source := s.source(t, e.Op, e.Reason, e.Incremental)
 	source.TsMs, source.Stream, source.Seq = e.SourceMs, e.Stream, c.Row.Seq
 	if e.Into != 0 {
 		source.MergedInto = e.Into.String()

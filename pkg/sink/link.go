@@ -71,7 +71,7 @@ func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.Link
 	e := &schema.LinkEvent{
 		Op: byte(c.Op), FromType: pair.From, From: c.Key.From, ToType: pair.To, To: c.Key.To,
 		Category: c.Key.Category, TypeID: int32(c.Key.TypeID), Label: c.Label, BeforeKey: s.cfg.BeforeKey, TsMs: now,
-		Source: s.source(t, c.Op, c.Reason),
+		Source: s.source(t, c.Op, c.Reason, c.Incremental),
 	}
 	e.Source.TsMs, e.Source.Stream, e.Source.Seq = c.SourceMs, c.Stream, c.Row.Seq
 	value := t.links.Append(slices.Clone(t.header), e)

@@ -26,7 +26,7 @@ type Report struct {
 	Events int // without tombstones
 
 	Lost      []Finding // promise 1: the key's last event is not HubSpot's state
-	Doubled   []Finding // promise 2: an event repeats the one before it
+	Doubled   []Finding // promise 2: an event repeats the one before it, and no operator asked for that
 	Reordered []Finding // promises 3 and 4: not a state of HubSpot's, or not in its order
 	Malformed []Finding // ops, source, tombstones or partitions that make no sense
 
@@ -207,7 +207,7 @@ func (r *Report) checkOp(key Key, before, e *Event) {
 	ok := false
 	switch e.Op {
 	case "r":
-		ok = before == nil && e.Snapshot == "true" || alive && asked
+		ok = before == nil && (asked || e.Snapshot == "true") || alive && asked
 	case "c":
 		ok = !alive && (e.Reason == "restored") == (before != nil)
 	case "u":
@@ -215,7 +215,7 @@ func (r *Report) checkOp(key Key, before, e *Event) {
 	case "d":
 		ok = alive && e.Reason != ""
 	}
-	if e.Op != "r" && e.Snapshot != "false" {
+	if e.Op != "r" && e.Snapshot != "false" || asked && e.Stream != "signals" {
 		ok = false
 	}
 	if !ok {
@@ -229,7 +229,7 @@ func (r *Report) checkOp(key Key, before, e *Event) {
 
 // checkTime: source.ts_ms is updatedAt where the version is a new one.
 func (r *Report) checkTime(key Key, before, e *Event) {
-	if e.isDelete() || e.Snapshot == "incremental" || before != nil && (before.isDelete() || before.Version == e.Version) {
+	if e.isDelete() || before != nil && (before.isDelete() || before.Version == e.Version) {
 		return
 	}
 	if e.SourceMs != e.Version {

@@ -51,6 +51,13 @@ func restored(s State) Event {
 	return e
 }
 
+// askedFor is an event of a snapshot that an operator asked for.
+func askedFor(s State) Event {
+	e := live("r", s)
+	e.Snapshot, e.Stream, e.SourceMs = "incremental", "signals", 1000
+	return e
+}
+
 func deleted(s State) Event {
 	return Event{Key: key, Op: "d", Snapshot: "false", Reason: "archived", SourceMs: s.ArchivedAt}
 }
@@ -74,9 +81,6 @@ func TestCheck_TakesFaithfulAccounts(t *testing.T) {
 	wrong := State{Live: true, Created: 1, Version: 1, Values: map[string]string{"score": "about seven"}}
 	wrongEvent := live("c", State{Created: 1, Version: 1})
 	wrongEvent.Unparsed = map[string]string{"score": "about seven"}
-	asked := live("r", first)
-	asked.Snapshot = "incremental"
-
 	for name, c := range map[string]struct {
 		states []State
 		events []Event
@@ -88,7 +92,9 @@ func TestCheck_TakesFaithfulAccounts(t *testing.T) {
 		"two records of the same":        {[]State{first, unchanged}, number(live("c", first), live("u", unchanged))},
 		"back to an earlier content":     {[]State{first, later, first}, number(live("c", first), live("u", later), withTime(live("u", first), 1))},
 		"a text that is no number":       {[]State{wrong}, number(wrongEvent)},
-		"a snapshot that was asked for":  {[]State{first}, number(live("c", first), asked)},
+		"a snapshot that was asked for":  {[]State{first}, number(live("c", first), askedFor(first), askedFor(first))},
+		"one that shows an update":       {[]State{first, later}, number(live("c", first), withTime(askedFor(later), later.Version))},
+		"one that comes first":           {[]State{later}, number(withTime(askedFor(later), later.Version))},
 		"archived and updated in secret": {[]State{first, later, gone}, number(live("c", first), deleted(gone), tombstone)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,6 +129,10 @@ func TestCheck_Bites(t *testing.T) {
 	falling := number(live("c", first), live("u", later))
 	falling[0].Seq, falling[1].Seq = falling[1].Seq, falling[0].Seq
 	old := live("u", first)
+	nobody := askedFor(first)
+	nobody.Stream = "reconcile"
+	update := live("u", first)
+	update.Snapshot, update.Stream = "incremental", "signals"
 
 	for name, c := range map[string]struct {
 		states []State
@@ -155,6 +165,11 @@ func TestCheck_Bites(t *testing.T) {
 		"updated before it was created": {[]State{first}, number(live("u", first)), "malformed"},
 		"read after created":            {[]State{first, later}, number(live("c", first), live("r", later)), "malformed"},
 		"restored without a reason":     {all, number(live("c", first), deleted(gone), tombstone, live("c", back)), "malformed"},
+		"nobody can have asked":         {[]State{first}, number(live("c", first), nobody), "malformed"},
+		"asked for, and no read":        {[]State{first}, number(live("c", first), update), "malformed"},
+		"repeats what was asked for":    {[]State{first}, number(live("c", first), askedFor(first), live("u", first)), "doubled"},
+		"asked for, of a deleted one":   {all, number(live("c", first), deleted(gone), tombstone, withTime(askedFor(back), 4)), "malformed"},
+		"asked for, an older state":     {[]State{first, later}, number(live("c", later), withTime(askedFor(first), 1), withTime(live("u", later), 2)), "reordered"},
 		"a time of our own":             {[]State{first}, number(withTime(live("c", first), 2)), "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {

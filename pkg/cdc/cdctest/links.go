@@ -33,9 +33,10 @@ type LinkEvent struct {
 	Partition int32
 	Tombstone bool
 
-	Op, Snapshot, Reason string
-	Label                string
-	Seq                  int64
+	Op, Snapshot, Reason, Stream string
+
+	Label string
+	Seq   int64
 }
 
 func (e *LinkEvent) isDelete() bool { return e.Op == "d" }
@@ -125,11 +126,11 @@ func (r *LinkReport) key(key string, states []LinkState, events []LinkEvent) {
 		}
 		r.Events++
 		r.Reasons[e.Reason]++
-		alive := before != nil && !before.isDelete()
+		alive, asked := before != nil && !before.isDelete(), e.Snapshot == "incremental"
 		ok := false
 		switch e.Op {
 		case "r":
-			ok = before == nil && e.Snapshot == "true" && e.Reason == ""
+			ok = (before == nil && (asked || e.Snapshot == "true") || alive && asked) && e.Reason == ""
 		case "c":
 			ok = !alive && (e.Reason == "restored") == (before != nil)
 		case "u":
@@ -137,11 +138,14 @@ func (r *LinkReport) key(key string, states []LinkState, events []LinkEvent) {
 		case "d":
 			ok = alive && e.Reason != ""
 		}
-		if !ok || (e.Op == "r") != (e.Snapshot == "true") {
+		if !ok || e.Op != "r" && e.Snapshot != "false" || asked && e.Stream != "signals" {
 			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: op %q, snapshot %q, reason %q, alive before: %v", key, e.Seq, e.Op, e.Snapshot, e.Reason, alive))
 		}
-		if before != nil && before.isDelete() == e.isDelete() && before.Label == e.Label {
+		if before != nil && !asked && before.isDelete() == e.isDelete() && before.Label == e.Label {
 			r.Doubled = append(r.Doubled, fmt.Sprintf("%s: seq %d and %d say the same", key, before.Seq, e.Seq))
+		}
+		if asked && next > 0 { // it may show once more what the event before showed
+			next--
 		}
 		for next < len(states) && !e.shows(states[next]) {
 			next++
