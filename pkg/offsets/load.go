@@ -22,6 +22,7 @@ type Source struct {
 	Prefix string
 	Portal int64
 	Logger *slog.Logger // nil = slog.Default()
+	Absent []string     // of the two topics those that are known not to exist: nothing is read of them
 }
 
 // Loaded is everything that the two topics say.
@@ -57,11 +58,14 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	began := time.Now()
 	cursors := &cursorLog{topic: CursorTopic(src.Prefix), latest: map[string]cursorRecord{}}
 	state := newStateLog(StateTopic(src.Prefix), began.Add(-KeepDeleted))
-	err := readToEnd(ctx, src, map[string]func(*kgo.Record) error{
-		cursors.topic: cursors.add,
-		state.topic:   state.add,
-	})
-	if err != nil {
+	topics := map[string]func(*kgo.Record) error{cursors.topic: cursors.add, state.topic: state.add}
+	for _, name := range src.Absent {
+		delete(topics, name)
+	}
+	if len(topics) == 0 {
+		return assemble(src.Portal, cursors, state, began)
+	}
+	if err := readToEnd(ctx, src, topics); err != nil {
 		return nil, fmt.Errorf("load %s and %s: %w", cursors.topic, state.topic, err)
 	}
 	l, err := assemble(src.Portal, cursors, state, began)

@@ -13,6 +13,17 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
+// schemaID has a schema accepted and gives its id; a Probe only asks, and gets
+// 0 for one that is to be registered.
+func (s *Sink) schemaID(ctx context.Context, subject string, text []byte) (int, error) {
+	if s.looking != nil {
+		id, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
+		s.looking.subject(subject, id)
+		return id, err
+	}
+	return registerSchema(ctx, s.cfg.Registry, subject, text)
+}
+
 // registerSchema gives the registry's id for an Avro schema. The registry is
 // asked whether the schema may follow the latest one before anything is
 // written with it. A schema that differs from the latest only in docs and
@@ -21,25 +32,11 @@ import (
 // A registry that is away is an error like any other of the run's; one that
 // says no is a *offsets.Refusal.
 func registerSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
-	ours := sr.Schema{Schema: string(text), Type: sr.TypeAvro}
-	latest, err := registry.SchemaByVersion(ctx, subject, -1)
-	switch {
-	case statusOf(err) == http.StatusNotFound: // the first version
-	case err != nil:
-		return 0, fmt.Errorf("ask registry for %s: %w", subject, err)
-	default:
-		if same, err := schema.SameFields([]byte(latest.Schema.Schema), text); err == nil && same {
-			return latest.ID, nil
-		}
-		answer, err := registry.CheckCompatibility(ctx, subject, -1, ours)
-		if err != nil {
-			return 0, fmt.Errorf("ask registry about compatibility of %s: %w", subject, err)
-		}
-		if !answer.Is {
-			return 0, incompatible(subject, strings.Join(answer.Messages, "; "))
-		}
+	id, err := acceptedSchema(ctx, registry, subject, text)
+	if err != nil || id != 0 {
+		return id, err
 	}
-	id, err := registry.RegisterSchema(ctx, subject, ours, -1, -1)
+	id, err = registry.RegisterSchema(ctx, subject, avroSchema(text), -1, -1)
 	switch statusOf(err) {
 	case 0:
 	case http.StatusConflict, http.StatusUnprocessableEntity:
@@ -50,6 +47,31 @@ func registerSchema(ctx context.Context, registry *sr.Client, subject string, te
 	}
 	return id, nil
 }
+
+// acceptedSchema gives the id that a schema has, or 0 where the registry does
+// not have it yet and would take it.
+func acceptedSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
+	latest, err := registry.SchemaByVersion(ctx, subject, -1)
+	switch {
+	case statusOf(err) == http.StatusNotFound: // the first version
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("ask registry for %s: %w", subject, err)
+	}
+	if same, err := schema.SameFields([]byte(latest.Schema.Schema), text); err == nil && same {
+		return latest.ID, nil
+	}
+	answer, err := registry.CheckCompatibility(ctx, subject, -1, avroSchema(text))
+	if err != nil {
+		return 0, fmt.Errorf("ask registry about compatibility of %s: %w", subject, err)
+	}
+	if !answer.Is {
+		return 0, incompatible(subject, strings.Join(answer.Messages, "; "))
+	}
+	return 0, nil
+}
+
+func avroSchema(text []byte) sr.Schema { return sr.Schema{Schema: string(text), Type: sr.TypeAvro} }
 
 func incompatible(subject, reason string) error {
 	if reason == "" {

@@ -75,6 +75,9 @@ type Sink struct {
 	cursorTopic, stateTopic string
 	db                      string // source.db
 
+	// looking: this one belongs to a Probe, which changes nothing.
+	looking *Probe
+
 	mu     sync.Mutex
 	topics map[string]*topic            // by object
 	metas  map[string]offsets.TopicMeta // by topic, as the state has them
@@ -90,6 +93,19 @@ type Sink struct {
 // predecessor: when it returns, no transaction of an earlier run can be
 // committed any more, and what it committed is there to be read.
 func Open(ctx context.Context, cfg Config) (*Sink, error) {
+	s, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// connect makes a Sink and no request.
+func connect(cfg Config) (*Sink, error) {
 	if cfg.Partitions == 0 {
 		cfg.Partitions = -1
 	}
@@ -130,10 +146,6 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	s.cl, s.closed = cl, make(chan struct{})
-	if err := s.prepare(ctx); err != nil {
-		s.Close()
-		return nil, err
-	}
 	return s, nil
 }
 

@@ -64,7 +64,7 @@ func (s *Sink) ready(ctx context.Context, t *topic, least int, value []byte, key
 	}
 	now := offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
 	if s.cfg.KeyFormat == KeyAvro {
-		if now.KeySchema, err = registerSchema(ctx, s.cfg.Registry, t.name+"-key", keySchema(t.name, key)); err != nil {
+		if now.KeySchema, err = s.schemaID(ctx, t.name+"-key", keySchema(t.name, key)); err != nil {
 			return err
 		}
 		t.keyHeader = wireHeader(now.KeySchema)
@@ -74,7 +74,7 @@ func (s *Sink) ready(ctx context.Context, t *topic, least int, value []byte, key
 			return err
 		}
 	}
-	id, err := registerSchema(ctx, s.cfg.Registry, t.name+"-value", value)
+	id, err := s.schemaID(ctx, t.name+"-value", value)
 	if err != nil {
 		return err
 	}

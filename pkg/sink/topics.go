@@ -11,6 +11,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -112,6 +113,8 @@ func (s *Sink) ensureTopic(ctx context.Context, adm *kadm.Client, name string, p
 			s.mu.Unlock()
 			f.created = created
 			return f, nil
+		case errors.Is(err, kerr.UnknownTopicOrPartition) && s.looking != nil:
+			return s.looking.wouldCreate(ctx, adm, name, partitions, configs)
 		case errors.Is(err, kerr.UnknownTopicOrPartition) && !created:
 			if err := s.createTopic(ctx, adm, name, partitions, configs); err != nil {
 				return found{}, err
@@ -150,6 +153,7 @@ func (s *Sink) lookUp(ctx context.Context, adm *kadm.Client, name string) (found
 	asked.Topic = &name
 	req.Topics = append(req.Topics, asked)
 	req.AllowAutoTopicCreation = false
+	req.IncludeTopicAuthorizedOperations = s.looking != nil
 	resp, err := req.RequestWith(ctx, s.cl)
 	if err != nil {
 		return found{}, err
@@ -166,6 +170,9 @@ func (s *Sink) lookUp(ctx context.Context, adm *kadm.Client, name string) (found
 		}
 	}
 	f := found{partitions: int32(len(resp.Topics[0].Partitions)), configs: map[string]string{}}
+	if s.looking != nil {
+		s.looking.allowed(name, resp.Topics[0].AuthorizedOperations)
+	}
 	described, err := adm.DescribeTopicConfigs(ctx, name)
 	if err != nil {
 		return found{}, err
@@ -181,6 +188,9 @@ func (s *Sink) lookUp(ctx context.Context, adm *kadm.Client, name string) (found
 		f.configs[c.Key] = c.MaybeValue()
 	}
 	f.limit = min(s.cfg.MaxMessageBytes, largestBatch)
+	if s.looking != nil {
+		s.looking.there(name, f)
+	}
 	if n, err := strconv.Atoi(f.configs["max.message.bytes"]); err == nil {
 		f.limit = min(f.limit, n)
 	}
@@ -197,21 +207,38 @@ func (s *Sink) batchLimit(topic string) int32 {
 	return int32(min(s.cfg.MaxMessageBytes, largestBatch))
 }
 
-// warnOfOldTransactions says so when the cluster still has the transactions of
-// before KIP-890: there a request that was delayed in the network can end a
-// later transaction than the one it was meant for.
+// safeTransactions is the level of transaction.version from which a request
+// that was delayed in the network cannot end a later transaction than the one
+// it was meant for (KIP-890).
+const safeTransactions = 2
+
+// OldTransactions is what to say of a cluster below that level.
+const OldTransactions = "the cluster's transaction.version is below 2, so a delayed request may end a later transaction; " +
+	"kafka-features upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure"
+
 func (s *Sink) warnOfOldTransactions(ctx context.Context) {
+	// Without an answer: what follows needs the brokers too, and says what is wrong.
+	if level, err := transactionVersion(ctx, s.cl); err == nil && level < safeTransactions {
+		s.log.Warn(OldTransactions)
+	}
+}
+
+// transactionVersion asks for the level of the feature that the cluster has
+// agreed on; 0: it has none.
+func transactionVersion(ctx context.Context, cl *kgo.Client) (int16, error) {
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.ClientSoftwareName, req.ClientSoftwareVersion = "hubspot-cdc", "1"
-	resp, err := req.RequestWith(ctx, s.cl)
-	if err != nil || resp.ErrorCode != 0 {
-		return // what follows needs the brokers too, and says what is wrong
+	resp, err := req.RequestWith(ctx, cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return 0, err
 	}
 	for _, feature := range resp.FinalizedFeatures {
-		if feature.Name == "transaction.version" && feature.MaxVersionLevel >= 2 {
-			return
+		if feature.Name == "transaction.version" {
+			return feature.MaxVersionLevel, nil
 		}
 	}
-	s.log.Warn("the cluster's transaction.version is below 2, so a delayed request may end a later transaction; " +
-		"kafka-features upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure")
+	return 0, nil
 }
