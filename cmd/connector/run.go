@@ -319,8 +319,11 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 	}
 	set, diff := schema.Evolve(before, name, f.Properties, nil)
 	set.TypeID = f.Type.TypeID
+	diff.Withhold(before, f.Sensitivities())
+	o.SayWithheld(&f)
 	if !diff.Empty() {
-		o.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","))
+		o.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","),
+			"excluded", strings.Join(diff.Excluded, ","), "treated", strings.Join(diff.Treated, ","), "withheld", strings.Join(diff.Withheld, ","))
 	}
 	if err := out.Topic(ctx, name, set); err != nil {
 		return nil, err

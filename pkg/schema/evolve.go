@@ -67,6 +67,9 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 			HubSpotType: p.Type, FieldType: p.FieldType, Label: p.Label,
 			InForce: true,
 		}
+		if p.DataSensitivity != "non_sensitive" {
+			want.Sensitivity = p.DataSensitivity
+		}
 		if want.Hashed != "" {
 			want.Type = String
 		}

@@ -21,6 +21,8 @@ type Field struct {
 	HubSpotType string
 	FieldType   string
 	Label       string
+	// Sensitivity is HubSpot's dataSensitivity, "" for that of ordinary ones.
+	Sensitivity string
 
 	// InForce says that values go here. A property that was removed has no
 	// field in force; of a retyped one only the field of its present type is.
@@ -68,15 +70,16 @@ func (s *Set) Slots(sel *Selection) *hubspot.Slots {
 	return slots
 }
 
-// Same says whether a record is read and written in the same way with o:
-// labels aside, and HubSpot's types as long as the field's type is the same.
+// Same says whether o is to be stored in place of s: whether a record is read
+// and written in the same way, and what decides that later is the same. Labels
+// do not count, nor HubSpot's types as long as the field's type is the same.
 func (s *Set) Same(o *Set) bool {
 	if s.Object != o.Object || s.TypeID != o.TypeID || s.Merged != o.Merged || len(s.Fields) != len(o.Fields) {
 		return false
 	}
 	for i, f := range s.Fields {
 		g := o.Fields[i]
-		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.InForce != g.InForce || f.InForce && f.Hashed != g.Hashed {
+		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.Sensitivity != g.Sensitivity || f.InForce != g.InForce || f.InForce && f.Hashed != g.Hashed {
 			return false
 		}
 	}
@@ -99,6 +102,7 @@ type fieldJSON struct {
 	HubSpotType string `json:"hubspotType"`
 	FieldType   string `json:"fieldType,omitempty"`
 	Label       string `json:"label,omitempty"`
+	Sensitivity string `json:"sensitivity,omitempty"`
 	InForce     bool   `json:"inForce"`
 	Hashed      string `json:"hashed,omitempty"`
 }

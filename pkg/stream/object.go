@@ -18,6 +18,7 @@ type Object struct {
 	swept    chan struct{} // closed when the backfill is done
 	anew     chan struct{} // one slot: a reconcile is wanted now
 	watchers *watchers
+	withheld *atomic.Value // what SayWithheld said last, a string
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -29,7 +30,7 @@ type Object struct {
 
 // NewObject makes the parts of o that its streams talk to each other by.
 func NewObject(o Object) *Object {
-	o.held = new(atomic.Int64)
+	o.held, o.withheld = new(atomic.Int64), new(atomic.Value)
 	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers = newWatchers()
 	return &o

@@ -16,6 +16,8 @@ import (
 type Found struct {
 	Type       hubspot.ObjectType
 	Properties []hubspot.Property
+	// Withheld are the sensitive properties that the token may not read.
+	Withheld []Withheld
 }
 
 // UnknownObjectError says that HUBSPOT_OBJECTS names a type that the portal
@@ -125,15 +127,10 @@ func Choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, 
 // Look reads a type's properties, and one page of one record: a token can have
 // the scope for the definitions and not the one for the records.
 func Look(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
-	call := hubspot.Call{Priority: hubspot.Schema}
-	f := &Found{Type: t}
-	for _, sensitivity := range sensitivities {
-		props, err := client.Properties(ctx, call, t.Path, sensitivity)
-		if err != nil {
-			return nil, err
-		}
-		f.Properties = append(f.Properties, props...)
+	f, err := Properties(ctx, client, t, sensitivities)
+	if err != nil {
+		return nil, err
 	}
-	_, err := client.List(ctx, call, t.Path, nil, "", false, 1)
+	_, err = client.List(ctx, hubspot.Call{Priority: hubspot.Schema}, t.Path, nil, "", false, 1)
 	return f, err
 }

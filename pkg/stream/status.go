@@ -156,7 +156,10 @@ func (s *Status) Problems() []Problem {
 
 func action(err error) string {
 	var brake *brakeError
+	var withheld *withheldError
 	switch {
+	case errors.As(err, &withheld):
+		return withheld.action()
 	case errors.As(err, &brake):
 		return "look into HubSpot whether these records were deleted on purpose; if so, wait, and they are published when they are still gone after the hour"
 	case hubspot.MissingScopes(err):
