@@ -316,6 +316,14 @@ func topicName(name string) bool {
 	return name != "" && len(name) <= 100 && name != "." && name != ".."
 }
 
+// trailing is the wait between two walks of a trailing tier.
+func (s *syncConfig) trailing(lag stream.Lag) time.Duration {
+	if s.TrailingInterval > 0 {
+		return s.TrailingInterval
+	}
+	return lag.By / 4
+}
+
 // patience is R9's thirty seconds between two confirms and its hour of the
 // brake, shorter where the intervals of the sweeps are.
 func (s *syncConfig) patience() cdc.Patience {

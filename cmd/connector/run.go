@@ -363,10 +363,7 @@ func (c *connector) streams(o *stream.Object, p stream.Places, pace *stream.Pace
 			t.Interval = func() time.Duration { return pace.Interval(o.Type.Name) }
 			t.Seen = func(n int) { pace.Seen(o.Type.Name, n) }
 		} else {
-			interval := c.cfg.Sync.TrailingInterval
-			if interval == 0 {
-				interval = lag.By / 4
-			}
+			interval := c.cfg.Sync.trailing(lag)
 			t.Interval = func() time.Duration { return interval }
 		}
 		longest = max(longest, lag.By)

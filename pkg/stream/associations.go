@@ -95,10 +95,16 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 }
 
 func (s *AssociationSweep) interval() time.Duration {
+	return LinksEvery(s.Pair.Interval, s.Pair.Lane.Live() > 0)
+}
+
+// LinksEvery is the time between the beginnings of two sweeps of a pair; set is
+// what the operator chose, zero for nothing.
+func LinksEvery(set time.Duration, linked bool) time.Duration {
 	switch {
-	case s.Pair.Interval > 0:
-		return s.Pair.Interval
-	case s.Pair.Lane.Live() == 0:
+	case set > 0:
+		return set
+	case !linked:
 		return emptyInterval
 	}
 	return sweepInterval

@@ -52,10 +52,9 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		}
 		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: o.Client.Now()}
 	}
-	pages := time.Duration(o.Lane.Live()/listPage + 1)
 	s := Sweep{
 		Object: o, Stream: ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
-		Pause: min(r.Interval*8/10/pages, longestPause),
+		Pause: reconcilePause(o.Lane.Live(), r.Interval),
 	}
 	err := s.sweep(ctx)
 	r.Place = s.Place
@@ -63,6 +62,11 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		o.Status.Reached(o.Type.Name, ReconcileStream, r.Place.Started)
 	}
 	return err
+}
+
+// reconcilePause spreads a sweep's pages over most of its interval.
+func reconcilePause(records int, interval time.Duration) time.Duration {
+	return min(interval*8/10/time.Duration(records/listPage+1), longestPause)
 }
 
 // due waits for the next sweep: an interval after the last one began, or when
