@@ -23,7 +23,6 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
-	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -52,6 +51,10 @@ type hubspotConfig struct {
 	Objects      []string       `env:"HUBSPOT_OBJECTS" help:"object types to follow: path name, type id or fully qualified name (default: all that the token may read)"`
 	Associations []string       `env:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair among the synced types)"`
 	Sensitive    string         `env:"HUBSPOT_SENSITIVE, default=none" help:"none, sensitive or highly_sensitive: which sensitive properties to read"`
+	Include      []string       `env:"HUBSPOT_PROPERTIES_INCLUDE" help:"object.property globs of the only properties to read and publish (default: all)"`
+	Exclude      []string       `env:"HUBSPOT_PROPERTIES_EXCLUDE" help:"object.property globs of properties to leave out; counts more than HUBSPOT_PROPERTIES_INCLUDE"`
+	Hash         []string       `env:"HUBSPOT_PROPERTIES_HASH" help:"object.property globs of properties to publish as HMAC-SHA256 of their text, in hex"`
+	HashKey      hubspot.Secret `env:"HUBSPOT_HASH_KEY" help:"key of these hashes, 16 bytes or more" secret:"yes"`
 	Volatile     []string       `env:"HUBSPOT_VOLATILE, default=*.hs_time_in_*,*.hs_v2_*time_in_*,*.*days_since*,*.*time_since*" help:"object.property globs whose changes alone are no event"`
 	RateShare    float64        `env:"HUBSPOT_RATE_SHARE, default=0.8" help:"share of HubSpot's limits per second and ten seconds to use"`
 	DailyReserve float64        `env:"HUBSPOT_DAILY_RESERVE, default=0.2" help:"share of the day's calls to leave to others"`
@@ -174,21 +177,6 @@ func loadConfig(environ []string) (c *config, file func(name string) string, err
 	return c, func(name string) string { return env.files[name] }, nil
 }
 
-// notYet are variables that choose which personal data is published, and that
-// this version does not have. Passing over them would publish what was meant to
-// be left out.
-var notYet = []string{"HUBSPOT_PROPERTIES_INCLUDE", "HUBSPOT_PROPERTIES_EXCLUDE", "HUBSPOT_PROPERTIES_HASH", "HUBSPOT_HASH_KEY"}
-
-func (e *environment) unsafe() []string {
-	var p []string
-	for _, name := range notYet {
-		if e.vars[name] != "" {
-			p = append(p, name+": this version cannot leave out or hash properties; give the token only the scopes of what may be published")
-		}
-	}
-	return p
-}
-
 // unknown lists the variables that look like ours and are none: a slip of the
 // pen, or meant for another version.
 func (e *environment) unknown() []string {
@@ -206,6 +194,21 @@ func (e *environment) unknown() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// unsafe refuses, among the unknown variables, those that seem to choose what is
+// published: passed over, they would publish what was meant to be left out.
+func (e *environment) unsafe() []string {
+	var p []string
+	for _, name := range e.unknown() {
+		for _, word := range []string{"PROPERT", "INCLUDE", "EXCLUDE", "HASH", "SENSITIV"} {
+			if strings.Contains(name, word) {
+				p = append(p, name+": is not a variable of this version, see connector run -h; what chooses the properties to publish is not passed over")
+				break
+			}
+		}
+	}
+	return p
 }
 
 func (c *config) validate() []string {
@@ -241,11 +244,7 @@ func (c *config) validate() []string {
 			bad("%s: %d is below zero", name, v)
 		}
 	}
-	for _, glob := range h.Volatile {
-		if _, err := schema.CompileGlob(glob); err != nil {
-			bad("HUBSPOT_VOLATILE: %v", err)
-		}
-	}
+	h.validateSelection(bad)
 	if err := stream.CheckPairs(h.Associations); err != nil {
 		bad("%v", err)
 	}

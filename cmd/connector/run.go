@@ -79,6 +79,9 @@ type connector struct {
 	volatile schema.Globs
 	health   *health
 	learnt   learntPairs // by the run under way, or the last one
+
+	selection     *schema.Selection
+	saidSelection string // by saySelection
 }
 
 // network is how the connector reaches the others. The zero value is the real
@@ -100,12 +103,11 @@ func newConnector(cfg *config, files func(string) string, log *slog.Logger, net 
 	if c.lags, err = stream.Lags(cfg.Sync.TrailingLag); err != nil {
 		return nil, &configError{[]string{err.Error()}}
 	}
-	for _, text := range cfg.HubSpot.Volatile {
-		glob, err := schema.CompileGlob(text)
-		if err != nil {
-			return nil, &configError{[]string{err.Error()}}
-		}
-		c.volatile = append(c.volatile, glob)
+	if c.volatile, err = schema.CompileGlobs(cfg.HubSpot.Volatile); err != nil {
+		return nil, &configError{[]string{err.Error()}}
+	}
+	if c.selection, err = cfg.HubSpot.selection(); err != nil {
+		return nil, &configError{[]string{err.Error()}}
 	}
 	registry := []sr.ClientOpt{sr.URLs(cfg.Registry.URL), sr.UserAgent("hubspot-cdc/" + version())}
 	if cfg.Registry.Username != "" {
@@ -225,6 +227,7 @@ func (c *connector) once(ctx context.Context) error {
 	if len(found) == 0 {
 		return errors.New("the token may read no object type: give it the read scopes of those to follow")
 	}
+	c.saySelection(log, found)
 
 	status := stream.NewStatus(c.client.Now)
 	metrics.MustRegister(status)
@@ -317,7 +320,7 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 			return nil, err
 		}
 	}
-	set, diff := schema.Evolve(before, name, f.Properties, nil)
+	set, diff := schema.Evolve(before, name, f.Properties, c.selection)
 	set.TypeID = f.Type.TypeID
 	diff.Withhold(before, f.Sensitivities())
 	o.SayWithheld(&f)
@@ -334,7 +337,7 @@ func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Foun
 		return nil, err
 	}
 	o.Lane = cdc.NewLane(cdc.LaneConfig{
-		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(nil), Content: content(set, c.volatile),
+		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(c.selection), Content: content(set, c.volatile),
 		Started: places.Sweep.Started, SkipUnchanged: c.cfg.Event.SkipUnchanged, Patience: c.cfg.Sync.patience(), Committer: out,
 	})
 	o.Status.Watch(name, o.Lane)

@@ -28,6 +28,19 @@ func CompileGlob(text string) (Glob, error) {
 // Globs are patterns of which one has to match.
 type Globs []Glob
 
+// CompileGlobs checks several patterns.
+func CompileGlobs(texts []string) (Globs, error) {
+	var globs Globs
+	for _, text := range texts {
+		glob, err := CompileGlob(text)
+		if err != nil {
+			return nil, err
+		}
+		globs = append(globs, glob)
+	}
+	return globs, nil
+}
+
 // Match says whether a property of an object matches.
 func (g Globs) Match(object, property string) bool {
 	for _, p := range g {
