@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -216,56 +215,31 @@ func (c *connector) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := stream.Introspect(ctx, c.client, log, c.cfg.HubSpot.Objects, c.cfg.HubSpot.sensitivities())
-	if err != nil {
-		var unknown *stream.UnknownObjectError
-		if errors.As(err, &unknown) {
-			return &configError{[]string{err.Error()}}
-		}
-		return err
-	}
-	if len(found) == 0 {
-		return errors.New("the token may read no object type: give it the read scopes of those to follow")
-	}
-	c.saySelection(log, found)
-
 	status := stream.NewStatus(c.client.Now)
 	metrics.MustRegister(status)
-	shared := stream.NewMetrics(metrics)
-	g, gctx := errgroup.WithContext(ctx)
+	f, err := c.follow(log, account.PortalID, out, loaded, status, stream.NewMetrics(metrics))
+	if err != nil {
+		return err
+	}
+	seen, err := f.ask.Look(ctx)
+	if unknown, ok := errors.AsType[*stream.UnknownObjectError](err); ok {
+		return &configError{[]string{unknown.Error()}}
+	}
+	if err != nil {
+		return fmt.Errorf("look at the portal's schemas: %w", err)
+	}
+	if len(seen.Found) == 0 && len(f.objects) == 0 {
+		return errors.New("the token may read no object type: give it the read scopes of those to follow")
+	}
+	c.saySelection(log, seen.Found)
+
+	f.group, f.ctx = errgroup.WithContext(ctx)
 	c.health.running(out, status, metrics)
 	defer c.health.ended()
-	g.Go(func() error { return out.Run(gctx) })
-	g.Go(func() error { return c.watchDay(gctx, log) })
-	g.Go(func() error {
-		pace := stream.NewPace(c.governor.Rates().Search*leadingShare, c.cfg.Sync.LeadingInterval)
-		var objects []*stream.Object
-		for _, f := range found {
-			o := stream.NewObject(stream.Object{
-				Type: f.Type, Client: c.client, Status: status, Metrics: shared,
-				Log: log.With("object", f.Type.Name),
-			})
-			streams, err := c.prepare(gctx, o, f, account.PortalID, out, loaded, pace)
-			if err != nil {
-				return fmt.Errorf("start %s: %w", f.Type.Name, err)
-			}
-			for _, s := range streams {
-				g.Go(func() error { return s.Run(gctx) })
-			}
-			objects = append(objects, o)
-		}
-		log.Info("streaming", "objects", len(found))
-		streams, err := c.pairs(gctx, log, objects, account.PortalID, out, loaded)
-		if err != nil {
-			return err
-		}
-		for _, s := range streams {
-			g.Go(func() error { return s.Run(gctx) })
-		}
-		log.Info("following associations", "pairs", len(streams)/2)
-		return nil
-	})
-	return g.Wait()
+	f.group.Go(func() error { return out.Run(f.ctx) })
+	f.group.Go(func() error { return c.watchDay(f.ctx, log) })
+	f.group.Go(func() error { return f.Run(f.ctx, seen) })
+	return f.group.Wait()
 }
 
 // learnDay asks what of the day's calls is left, so that the governor need not
@@ -309,86 +283,36 @@ const leadingShare = 0.5
 // runner is a stream.
 type runner interface{ Run(context.Context) error }
 
-// prepare makes an object type's topic, lane and streams, and commits its first
-// cursors: all of them in one transaction, before anything is read (R5).
-func (c *connector) prepare(ctx context.Context, o *stream.Object, f stream.Found, portal int64, out *sink.Sink, loaded *offsets.Loaded, pace *stream.Pace) ([]runner, error) {
-	name := f.Type.Name
-	var before *schema.Set
-	if text := loaded.Sets[name]; text != nil {
-		before = &schema.Set{}
-		if err := json.Unmarshal(text, before); err != nil {
-			return nil, err
-		}
-	}
-	set, diff := schema.Evolve(before, name, f.Properties, c.selection)
-	set.TypeID = f.Type.TypeID
-	diff.Withhold(before, f.Sensitivities())
-	o.SayWithheld(&f)
-	if !diff.Empty() {
-		o.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","),
-			"excluded", strings.Join(diff.Excluded, ","), "treated", strings.Join(diff.Treated, ","), "withheld", strings.Join(diff.Withheld, ","))
-	}
-	if err := out.Topic(ctx, name, set); err != nil {
-		return nil, err
-	}
-	saved := func(s string) []byte { return loaded.Cursors[offsets.Key{Portal: portal, Object: name, Stream: s}] }
-	places, err := stream.Resume(name, c.lags, saved, c.client.Now(), diff.Ask())
-	if err != nil {
-		return nil, err
-	}
-	o.Lane = cdc.NewLane(cdc.LaneConfig{
-		Object: name, Rows: loaded.Rows[name], Slots: set.Slots(c.selection), Content: content(set, c.volatile),
-		Started: places.Sweep.Started, SkipUnchanged: c.cfg.Event.SkipUnchanged, Patience: c.cfg.Sync.patience(), Committer: out,
-	})
-	o.Status.Watch(name, o.Lane)
-	first := cdc.Page{Cursors: places.First, Sync: true}
-	if before == nil || !before.Same(set) {
-		if first.Set, err = json.Marshal(set); err != nil {
-			return nil, err
-		}
-	}
-	if len(first.Cursors) > 0 || first.Set != nil {
-		if _, err := o.Lane.Publish(ctx, first); err != nil {
-			return nil, err
-		}
-	}
-	return c.streams(o, places, pace), nil
-}
-
-// streams lists an object type's finders; a new one is one line here.
-func (c *connector) streams(o *stream.Object, p stream.Places, pace *stream.Pace) []runner {
+// streams lists an object type's finders; a new one is one line here. Refill and
+// reconcile stand apart, in evolve: they begin anew when the properties change.
+func (f *following) streams(o *object, p stream.Places) []runner {
 	var out []runner
-	longest := time.Duration(0)
-	for i, lag := range c.lags {
-		t := &stream.Tier{Object: o, Stream: lag.Stream, Lag: lag.By, Window: p.Windows[i]}
+	for i, lag := range f.lags {
+		t := &stream.Tier{Object: o.Object, Stream: lag.Stream, Lag: lag.By, Window: p.Windows[i]}
 		if lag.By == 0 {
-			pace.Add(o.Type.Name)
-			t.Interval = func() time.Duration { return pace.Interval(o.Type.Name) }
-			t.Seen = func(n int) { pace.Seen(o.Type.Name, n) }
+			f.pace.Add(o.Type.Name)
+			t.Interval = func() time.Duration { return f.pace.Interval(o.Type.Name) }
+			t.Seen = func(n int) { f.pace.Seen(o.Type.Name, n) }
 		} else {
-			interval := c.cfg.Sync.trailing(lag)
+			interval := f.cfg.Sync.trailing(lag)
 			t.Interval = func() time.Duration { return interval }
 		}
-		longest = max(longest, lag.By)
-		o.Status.Expect(o.Type.Name, lag.Stream)
+		f.status.Expect(o.Type.Name, lag.Stream)
 		out = append(out, t)
 	}
 	if !p.Sweep.Done {
-		o.Status.Expect(o.Type.Name, stream.Backfill)
+		f.status.Expect(o.Type.Name, stream.Backfill)
 	}
-	out = append(out, &stream.Sweep{Object: o, Stream: stream.Backfill, Priority: hubspot.Backfill, Place: p.Sweep})
-	out = append(out, &stream.Reconcile{Object: o, Place: p.Reconcile, Interval: c.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed})
-	out = append(out, &stream.Census{
-		Object: o, Interval: c.cfg.Sync.CensusInterval,
-		Recent:  shorter(2*time.Minute, c.cfg.Sync.CensusInterval),
-		Recheck: shorter(time.Hour, c.cfg.Sync.ReconcileInterval),
-	})
-	out = append(out, &stream.Archive{Object: o, Place: p.Archive, Interval: c.cfg.Sync.ArchiveInterval})
-	out = append(out, &stream.Recheck{Object: o})
-	if p.Refill != nil {
-		out = append(out, &stream.Refill{Object: o, Place: *p.Refill, Lag: longest})
-	}
-	return out
+	return append(out,
+		&stream.Sweep{Object: o.Object, Stream: stream.Backfill, Priority: hubspot.Backfill, Place: p.Sweep},
+		&stream.Census{
+			Object: o.Object, Interval: f.cfg.Sync.CensusInterval,
+			Recent:  shorter(2*time.Minute, f.cfg.Sync.CensusInterval),
+			Recheck: shorter(time.Hour, f.cfg.Sync.ReconcileInterval),
+		},
+		&stream.Archive{Object: o.Object, Place: p.Archive, Interval: f.cfg.Sync.ArchiveInterval},
+		&stream.Recheck{Object: o.Object},
+	)
 }
 
 // content is what counts as a change of a record: everything in force but the

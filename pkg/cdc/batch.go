@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -98,7 +99,19 @@ type Batch struct {
 // Committer makes a batch durable. Commit returns when the transaction that
 // holds the batch is committed, or, for a batch without changes that is not
 // Sync, when its cursors are noted. Batches are committed in the order of the
-// calls. An error means that the outcome is unknown and that the run is over.
+// calls. A *RefusedError means that nothing of the batch was written; any other
+// error that the outcome is unknown and that the run is over.
 type Committer interface {
 	Commit(ctx context.Context, b *Batch) error
+}
+
+// RefusedError says that a topic cannot be written for now, because the schema
+// registry does not accept its schema. It concerns this topic alone.
+type RefusedError struct {
+	Subject string // in the registry
+	Reason  string // in the registry's words
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the schema registry does not accept the schema of subject %s: %s", e.Subject, e.Reason)
 }

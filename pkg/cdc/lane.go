@@ -48,6 +48,7 @@ type LaneConfig struct {
 type Lane struct {
 	object    string
 	committer Committer
+	slots     atomic.Pointer[hubspot.Slots] // rules.slots, for those who have no turn
 	rules     rules
 	turn
 	table    *Table
@@ -73,14 +74,16 @@ func NewLane(cfg LaneConfig) *Lane {
 		table: NewTable(cfg.Rows),
 	}
 	l.live.Store(int64(l.table.live.Len()))
+	l.slots.Store(cfg.Slots)
 	return l
 }
 
 // Now is the stamp of a reading whose request is sent now (R1).
 func (l *Lane) Now() uint64 { return l.counter.Load() }
 
-// Slots is the property set to read records with.
-func (l *Lane) Slots() *hubspot.Slots { return l.rules.slots }
+// Slots is the property set to read records with. It may be another one at the
+// next call: a request and its reading have to take the same.
+func (l *Lane) Slots() *hubspot.Slots { return l.slots.Load() }
 
 // Live is the number of live records published.
 func (l *Lane) Live() int { return int(l.live.Load()) }

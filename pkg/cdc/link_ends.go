@@ -30,8 +30,12 @@ func (l *Lane) reasons(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]Re
 	return out, nil
 }
 
-// liveAfter gives up to n live ids above after, in order.
-func (l *Lane) liveAfter(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {
+// LiveAfter gives up to n live ids above after, in order. A nil lane, of a type
+// that is not synced, has none.
+func (l *Lane) LiveAfter(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {
+	if l == nil {
+		return nil, nil
+	}
 	if err := l.take(ctx); err != nil {
 		return nil, err
 	}

@@ -97,6 +97,10 @@ func (l *LinkLane) Pair() Pair { return l.pair }
 // Now is the stamp of a reading whose request is sent now (R1).
 func (l *LinkLane) Now() uint64 { return l.counter.Load() }
 
+// Swept says whether the pair's first sweep has ended. It is for the beginning,
+// before anything is published.
+func (l *LinkLane) Swept(swept bool) { l.swept = swept }
+
 // Live is the number of links published.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }
 
@@ -183,7 +187,7 @@ func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
 // Next gives up to n records above after whose links a sweep asks for, in
 // order: the live ones, and those that still have links (R14).
 func (l *LinkLane) Next(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {
-	live, err := l.from.liveAfter(ctx, after, n)
+	live, err := l.from.LiveAfter(ctx, after, n)
 	if err != nil {
 		return nil, err
 	}

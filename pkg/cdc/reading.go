@@ -20,10 +20,12 @@ const (
 	// IsGone: HubSpot, answering for others, has neither a live record nor an
 	// archived copy.
 	IsGone
+	// IsRemoved: the whole object type was removed from the portal (R9).
+	IsRemoved
 )
 
 // deletes gives the reason of a delete by the outcome that showed it.
-var deletes = [...]Reason{IsArchived: Archived, IsMerged: Merged, IsGone: Purged}
+var deletes = [...]Reason{IsArchived: Archived, IsMerged: Merged, IsGone: Purged, IsRemoved: ObjectTypeRemoved}
 
 // Reading is one answer of HubSpot's object store about one key (R1). Search
 // rows are not readings: they only name ids.

@@ -2,8 +2,10 @@ package hubspot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 )
 
 // ObjectSchema is the definition of a custom object.
@@ -32,13 +34,36 @@ func (c *Client) Schemas(ctx context.Context, call Call) ([]ObjectSchema, error)
 		query: "includeAuditMetadata=false",
 		read: func(body []byte) (err error) {
 			schemas, err = readResults[ObjectSchema](body)
-			for _, s := range schemas {
-				if s.ObjectTypeID == "" || s.FullyQualifiedName == "" {
-					return errors.New("an object schema without objectTypeId or fullyQualifiedName")
-				}
+			for i := range schemas {
+				err = errors.Join(err, schemas[i].check())
 			}
 			return err
 		},
 	})
 	return schemas, err
+}
+
+// Schema returns the definition of one custom object, by its objectTypeId. One
+// that was deleted is answered as archived, or not at all (NotFound).
+func (c *Client) Schema(ctx context.Context, call Call, typeID string) (ObjectSchema, error) {
+	var schema ObjectSchema
+	_, err := c.do(ctx, call, &request{
+		api: "schemas", class: objectCalls, method: http.MethodGet,
+		path: "/crm-object-schemas/" + c.version(schemasVersion) + "/schemas/" + url.PathEscape(typeID),
+		read: func(body []byte) error {
+			schema = ObjectSchema{}
+			if json.Unmarshal(body, &schema) != nil {
+				return errNotTheJSON
+			}
+			return schema.check()
+		},
+	})
+	return schema, err
+}
+
+func (s *ObjectSchema) check() error {
+	if s.ObjectTypeID == "" || s.FullyQualifiedName == "" {
+		return errors.New("an object schema without objectTypeId or fullyQualifiedName")
+	}
+	return nil
 }

@@ -86,6 +86,27 @@ func (s *Set) Same(o *Set) bool {
 	return true
 }
 
+// Lacking gives the properties in force that are not among props, as HubSpot
+// listed them last. A nil set has none.
+func (s *Set) Lacking(props []hubspot.Property) []hubspot.Property {
+	if s == nil {
+		return nil
+	}
+	listed := make(map[string]bool, len(props))
+	for _, p := range props {
+		listed[p.Name] = true
+	}
+	var out []hubspot.Property
+	for _, f := range s.Fields {
+		if f.InForce && !listed[f.Property] {
+			out = append(out, hubspot.Property{
+				Name: f.Property, Type: f.HubSpotType, FieldType: f.FieldType, Label: f.Label, DataSensitivity: f.Sensitivity,
+			})
+		}
+	}
+	return out
+}
+
 // setJSON is a Set as it stands in the state topic.
 type setJSON struct {
 	Version int         `json:"v"`

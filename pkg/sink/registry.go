@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -29,8 +29,8 @@ func (s *Sink) schemaID(ctx context.Context, subject string, text []byte) (int, 
 // written with it. A schema that differs from the latest only in docs and
 // props is not registered again: a changed label is not a new version.
 //
-// A registry that is away is an error like any other of the run's; one that
-// says no is a *offsets.Refusal.
+// A registry that is away is an error like any other; one that says no is a
+// *cdc.RefusedError.
 func registerSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
 	id, err := acceptedSchema(ctx, registry, subject, text)
 	if err != nil || id != 0 {
@@ -77,11 +77,7 @@ func incompatible(subject, reason string) error {
 	if reason == "" {
 		reason = "it gave no reason"
 	}
-	return &offsets.Refusal{
-		What: fmt.Sprintf("the schema registry does not accept the next schema of subject %s: %s", subject, reason),
-		Cure: "look at what else was registered there; if the subject is the connector's alone, " +
-			"set its compatibility to BACKWARD or FULL, or use another KAFKA_TOPIC_PREFIX",
-	}
+	return &cdc.RefusedError{Subject: subject, Reason: reason}
 }
 
 // statusOf is the HTTP status of an answer that is an error, else 0.

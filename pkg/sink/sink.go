@@ -82,7 +82,9 @@ type Sink struct {
 	topics map[string]*topic            // by object
 	metas  map[string]offsets.TopicMeta // by topic, as the state has them
 	limits map[string]int               // by topic: the largest record batch
-	loaded bool
+	// refused says of objects whose topic is not to be written, why (Topic).
+	refused map[string]*cdc.RefusedError
+	loaded  bool
 
 	committer
 	seq       int64        // the last one given out; the committer's alone, once Run is under way
@@ -128,7 +130,7 @@ func connect(cfg Config) (*Sink, error) {
 		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
-		topics: map[string]*topic{}, limits: map[string]int{},
+		topics: map[string]*topic{}, limits: map[string]int{}, refused: map[string]*cdc.RefusedError{},
 		committer: newCommitter(),
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
@@ -222,6 +224,11 @@ func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 	if len(b.Changes)+len(b.Links) == 0 && b.Set == nil && !b.Sync {
 		return s.note(b.Cursors, s.cfg.Portal)
 	}
+	if len(b.Changes) > 0 {
+		if err := s.stopped(b.Object); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
 	if len(b.Links) > 0 {
 		if err := s.needPair(ctx, b.Pair); err != nil {
 			return fmt.Errorf("commit: %w", err)
@@ -231,21 +238,19 @@ func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 	if err != nil {
 		return err
 	}
+	// Not until ctx ends: a caller that is ended alone, while the run goes on,
+	// has to know what became of its batch. With the run ends this wait, too.
 	select {
 	case <-w.done:
 		return nil
 	case <-s.ended:
-	case <-ctx.Done():
 	}
 	select {
 	case <-w.done: // it was committed, whatever else happened meanwhile
 		return nil
 	default:
+		return s.overErr()
 	}
-	if err := s.overErr(); err != nil {
-		return err
-	}
-	return fmt.Errorf("commit: %w", ctx.Err())
 }
 
 // Hanging reports whether a transaction has been under way for so long that

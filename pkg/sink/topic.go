@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -31,6 +33,9 @@ type topic struct {
 // accepted by the registry. The set itself is stored by the caller's next batch
 // (cdc.Batch.Set), together with the cursors that follow from it. The caller
 // sees to it that no batch of the object is under way (the lane's turn).
+//
+// A *cdc.RefusedError stops this topic: until Topic succeeds, batches with
+// changes of the object are refused with the same error.
 func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
 	name := s.cfg.Prefix + "." + object
 	encoder, err := schema.Compile(name, set)
@@ -38,7 +43,23 @@ func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error 
 		return err
 	}
 	t := &topic{object: object, name: name, set: set, encoder: encoder}
-	return s.ready(ctx, t, len(set.Fields)+smallestEvent, encoder.Schema(), []keyField{{"id", "string"}})
+	err = s.ready(ctx, t, len(set.Fields)+smallestEvent, encoder.Schema(), []keyField{{"id", "string"}})
+	if refused, ok := errors.AsType[*cdc.RefusedError](err); ok || err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.refused[object] = refused
+	}
+	return err
+}
+
+// stopped gives why an object's topic is not written for now; nil if it is.
+func (s *Sink) stopped(object string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused := s.refused[object]; refused != nil {
+		return refused
+	}
+	return nil
 }
 
 // ready makes sure of a topic that takes events of least bytes, and of its

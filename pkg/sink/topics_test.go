@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -295,7 +296,7 @@ func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 	})
 }
 
-func TestTopic_IncompatibleSchemaRefusesBeforeAnythingIsProduced(t *testing.T) {
+func TestTopic_IncompatibleSchemaStopsThisTopicAlone(t *testing.T) {
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request) bool{
 		"the check says no": func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasPrefix(r.URL.Path, "/compatibility/") {
@@ -316,18 +317,32 @@ func TestTopic_IncompatibleSchemaRefusesBeforeAnythingIsProduced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				if _, _, err := w.registry.RegisterSchema(contacts+"-value", sr.Schema{Schema: `{"type":"record","name":"Other","fields":[]}`}); err != nil {
-					t.Fatal(err)
+				r := w.start() // all is well so far
+				refused := func(err error) {
+					t.Helper()
+					no, ok := errors.AsType[*cdc.RefusedError](err)
+					if !ok || no.Subject != contacts+"-value" || !strings.Contains(no.Reason, "READER_FIELD_MISSING_DEFAULT_VALUE") {
+						t.Errorf("err = %v", err)
+					}
 				}
 				w.registry.Intercept(answer)
-				r, err := w.open()
-				if err != nil {
-					t.Fatal(err)
+				wider := *contactSet
+				wider.Fields = append(slices.Clone(wider.Fields), schema.Field{Name: "late", Property: "late", Type: schema.String, HubSpotType: "string", InForce: true})
+				refused(r.Topic(t.Context(), "contacts", &wider))
+				refused(r.Commit(t.Context(), batch(change(cdc.Read, 1, "a"))))
+				if err := r.Commit(t.Context(), &cdc.Batch{Object: "companies", Cursors: []cdc.Cursor{{Object: "companies", Stream: "leading", Value: []byte("{}")}}, Sync: true}); err != nil {
+					t.Errorf("another object: %v", err)
 				}
-				mustRefuse(t, r.Topic(t.Context(), "contacts", contactSet), contacts+"-value", "READER_FIELD_MISSING_DEFAULT_VALUE")
 				if n := len(w.read(contacts)); n != 0 {
 					t.Errorf("%d records", n)
 				}
+				w.registry.ClearInterceptors()
+				if err := r.Topic(t.Context(), "contacts", &wider); err != nil {
+					t.Fatal(err)
+				}
+				found := change(cdc.Read, 1, "a")
+				found.Event.Record.Values = append(found.Event.Record.Values, nil)
+				r.mustCommit(batch(found))
 			})
 		})
 	}

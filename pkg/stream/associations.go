@@ -110,15 +110,25 @@ func LinksEvery(set time.Duration, linked bool) time.Duration {
 	return sweepInterval
 }
 
-// due waits for the next sweep. A pair that has got its first link meanwhile
-// does not wait as long as one without any.
+// due waits for the next sweep: until its interval is over, or it is asked for.
+// A pair that has got its first link meanwhile does not wait as long as one
+// without any.
 func (s *AssociationSweep) due(ctx context.Context) error {
 	for s.Place.Started != 0 {
 		wait := time.Duration(s.Place.Started.Add(s.interval())-s.Pair.From.Client.Now()) * time.Millisecond
 		if wait <= 0 {
 			break
 		}
-		if err := sleep(ctx, min(wait, time.Minute)); err != nil {
+		t := time.NewTimer(min(wait, time.Minute))
+		select {
+		case <-t.C:
+		case <-s.Pair.anew:
+			t.Stop()
+			return nil
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}

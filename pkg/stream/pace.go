@@ -46,6 +46,13 @@ func (p *Pace) Add(object string) {
 	p.types[object] = &paced{perHour: quietRate, last: time.Now()}
 }
 
+// Remove forgets a type that is not searched any more.
+func (p *Pace) Remove(object string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.types, object)
+}
+
 // Seen notes how many records a walk found changed since the last one.
 func (p *Pace) Seen(object string, records int) {
 	p.mu.Lock()

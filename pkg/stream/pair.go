@@ -19,7 +19,8 @@ import (
 // NewPair makes it.
 type Pair struct {
 	looks *looks
-	begun atomic.Bool // the first sweep has begun
+	begun atomic.Bool   // the first sweep has begun
+	anew  chan struct{} // one slot: a sweep is wanted now
 
 	From *Object
 	To   *Object // nil: the type is not synced
@@ -38,13 +39,29 @@ const associationsStream = "associations"
 // NewPair makes the parts of p that streams talk to it by; place is where its
 // sweep is.
 func NewPair(p *Pair, place offsets.Associations) *Pair {
-	p.looks = newLooks(p.Interval)
+	p.looks, p.anew = newLooks(p.Interval), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	return p
 }
 
 // Name is the pair's object in cursors, metrics and logs.
 func (p *Pair) Name() string { return p.Lane.Pair().String() }
+
+// Anew has a sweep begin now, or after the one under way.
+func (p *Pair) Anew() {
+	select {
+	case p.anew <- struct{}{}:
+	default:
+	}
+}
+
+// Unwatch ends what Watch began.
+func (p *Pair) Unwatch() {
+	p.From.watchers.drop(p)
+	if p.To != nil {
+		p.To.watchers.drop(p)
+	}
+}
 
 func (p *Pair) subject() subject { return subject{p.Name(), p.From.Status, p.Log} }
 

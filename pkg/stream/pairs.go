@@ -42,17 +42,64 @@ func CheckPairs(wanted []string) error {
 	return nil
 }
 
+// FoundPair is a pair to be followed, with the labels that HubSpot has for it.
+type FoundPair struct {
+	Ends
+	Labels []hubspot.AssociationLabel
+}
+
 // Pairs tells which pairs of types are to be followed: those that the operator
 // names, in the direction given, or else every pair of synced types for which
 // HubSpot knows a type of association. There is no list of them to ask for.
-func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced []hubspot.ObjectType, wanted []string) ([]Ends, error) {
+// A pair that the operator names and of which a type is away (the token may not
+// read it now, or it was removed) is left out.
+func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced []hubspot.ObjectType, wanted []string, away func(name string) bool) ([]FoundPair, error) {
+	var all []Ends
+	named := len(wanted) > 0
 	switch {
 	case slices.Equal(wanted, []string{NoPairs}):
 		return nil, nil
-	case len(wanted) > 0:
-		return namedPairs(ctx, client, synced, wanted)
+	case named:
+		var err error
+		if all, err = namedPairs(ctx, client, synced, wanted, away); err != nil {
+			return nil, err
+		}
+	default:
+		types := directed(synced)
+		for i, from := range types {
+			for _, to := range types[i:] {
+				all = append(all, Ends{from, to})
+			}
+		}
 	}
-	return knownPairs(ctx, client, log, directed(synced))
+	labels := make([][]hubspot.AssociationLabel, len(all))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(introspectAtOnce)
+	for i, e := range all {
+		g.Go(func() (err error) {
+			labels[i], err = client.AssociationLabels(gctx, hubspot.Call{Priority: hubspot.Schema}, e.From.Path, e.To.Path)
+			switch {
+			case hubspot.NoSuchPair(err):
+				return nil
+			case refused(err):
+				log.Debug("HubSpot does not tell of the associations of two types", "object", e.From.Name+":"+e.To.Name, "err", err)
+				return nil
+			case err != nil:
+				return fmt.Errorf("read the association labels of %s:%s: %w", e.From.Name, e.To.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var out []FoundPair
+	for i, e := range all {
+		if named || len(labels[i]) > 0 {
+			out = append(out, FoundPair{e, labels[i]})
+		}
+	}
+	return out, nil
 }
 
 // directed puts types into the order that decides the direction of a pair: the
@@ -72,45 +119,9 @@ func directed(types []hubspot.ObjectType) []hubspot.ObjectType {
 	return types
 }
 
-func knownPairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, types []hubspot.ObjectType) ([]Ends, error) {
-	var all []Ends
-	for i, from := range types {
-		for _, to := range types[i:] {
-			all = append(all, Ends{from, to})
-		}
-	}
-	known := make([]bool, len(all))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(introspectAtOnce)
-	for i, e := range all {
-		g.Go(func() error {
-			labels, err := client.AssociationLabels(gctx, hubspot.Call{Priority: hubspot.Schema}, e.From.Path, e.To.Path)
-			switch {
-			case hubspot.NoSuchPair(err):
-			case refused(err):
-				log.Info("HubSpot does not tell of the associations of two types; they are left out", "object", e.From.Name+":"+e.To.Name, "err", err)
-			case err != nil:
-				return fmt.Errorf("read the association labels of %s:%s: %w", e.From.Name, e.To.Name, err)
-			}
-			known[i] = err == nil && len(labels) > 0
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	var out []Ends
-	for i, e := range all {
-		if known[i] {
-			out = append(out, e)
-		}
-	}
-	return out, nil
-}
-
 // namedPairs resolves what the operator wrote. The from type must be synced,
 // because its records are the ones asked about; the to type must exist.
-func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string) ([]Ends, error) {
+func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(string) bool) ([]Ends, error) {
 	find := func(types []hubspot.ObjectType, name string) (hubspot.ObjectType, bool) {
 		found, err := Choose(types, []string{name})
 		if err != nil {
@@ -123,6 +134,9 @@ func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.Ob
 	for _, text := range wanted {
 		fromName, toName, _ := strings.Cut(text, ":") // CheckPairs has seen the colon
 		from, ok := find(synced, fromName)
+		if !ok && away(fromName) {
+			continue
+		}
 		if !ok {
 			return nil, &PairError{text, fmt.Sprintf("%q is not followed; name it in HUBSPOT_OBJECTS too", fromName)}
 		}
@@ -134,7 +148,9 @@ func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.Ob
 			}
 		}
 		if !ok {
-			if to, ok = find(all, toName); !ok {
+			if to, ok = find(all, toName); !ok && away(toName) {
+				continue
+			} else if !ok {
 				return nil, &PairError{text, fmt.Sprintf("this portal has no object type %q", toName)}
 			}
 		}

@@ -52,6 +52,7 @@ func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.
 
 // lookup is what a live batch read says of the ids it was asked for (R8).
 type lookup struct {
+	slots    *hubspot.Slots // the property set that was asked for
 	stamp    uint64         // Lane.Now when the last attempt of the first read was sent
 	sentAt   hubspot.Millis // HubSpot's time then, at least
 	date     hubspot.Millis // HubSpot's Date of the answer
@@ -119,7 +120,8 @@ func (o *Object) lookUpAlone(ctx context.Context, prio hubspot.Priority, id hubs
 
 // batchRead makes one request and notes in a when it was sent.
 func (o *Object) batchRead(ctx context.Context, prio hubspot.Priority, a *lookup, ids []hubspot.ID, archived bool) (hubspot.BatchPage, error) {
-	page, err := o.Client.BatchRead(ctx, o.call(prio, a), o.Type.Path, o.Lane.Slots(), ids, archived)
+	a.slots = o.Lane.Slots()
+	page, err := o.Client.BatchRead(ctx, o.call(prio, a), o.Type.Path, a.slots, ids, archived)
 	a.date = page.Date
 	if err != nil {
 		return page, fmt.Errorf("read %d records: %w", len(ids), err)
@@ -136,7 +138,7 @@ func (o *Object) call(prio hubspot.Priority, a *lookup) hubspot.Call {
 
 func (o *Object) reading(a *lookup, outcome cdc.Outcome, r *hubspot.Record, date hubspot.Millis) cdc.Reading {
 	reading := cdc.Reading{
-		Outcome: outcome, Record: r, Slots: o.Lane.Slots(),
+		Outcome: outcome, Record: r, Slots: a.slots,
 		Stamp: a.stamp, SentAt: a.sentAt, Date: date,
 	}
 	if r != nil {

@@ -27,14 +27,16 @@ func (r *Recheck) pass(ctx context.Context) error {
 		return o.recheck.wait(ctx, wait)
 	}
 	readings, err := o.confirm(ctx, ids)
+	if err == nil {
+		err = o.publish(ctx, cdc.Page{Stream: stream, Readings: readings})
+	}
 	if err != nil {
 		o.recheck.add(stream, later(ids))
-		return err
 	}
-	return o.publish(ctx, cdc.Page{Stream: stream, Readings: readings})
+	return err
 }
 
-// recheckRetry is how long an id waits whose confirm HubSpot refused.
+// recheckRetry is how long an id waits whose confirm was refused.
 const recheckRetry = time.Minute
 
 func later(ids []hubspot.ID) []cdc.Later {

@@ -23,10 +23,18 @@ const (
 	refillStream = "refill"
 	refillRounds = 2
 	// refillMost is how many properties one refill asks for: a search takes
-	// five groups of filters (HUBSPOT.md section 1). With more of them the
-	// type's sweep runs again instead.
+	// five groups of filters (HUBSPOT.md section 1). With more of them
+	// everything is read once more instead.
 	refillMost = 5
 )
+
+// Left is what is still to be done once Run has ended; nil if that is nothing.
+func (r *Refill) Left() *offsets.Refill {
+	if r.Place.Round > refillRounds {
+		return nil
+	}
+	return &r.Place
+}
 
 // Run ends when both rounds are done.
 func (r *Refill) Run(ctx context.Context) error {

@@ -12,6 +12,35 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
+// Introspection is how the object types of a portal are learnt, at the start of
+// a run and again and again while it lasts.
+type Introspection struct {
+	Client *hubspot.Client
+	Log    *slog.Logger
+	// Wanted limits the types, by path name, type id or fully qualified name;
+	// empty means all that the token may read.
+	Wanted []string
+	// Sensitivities are the kinds of properties to ask for; "" is the ordinary.
+	Sensitivities []string
+	// Known says that a type was published before: that HubSpot does not have
+	// it any more is then no mistake in Wanted.
+	Known func(name string) bool
+	// Streaming says that the records of a type are read already, so that they
+	// need not be tried.
+	Streaming func(hubspot.ObjectType) bool
+}
+
+// Seen is what HubSpot showed of the portal at one time.
+type Seen struct {
+	// Found are the types that the token may read.
+	Found []Found
+	// Refused are those it may not, by name, with HubSpot's answer.
+	Refused map[string]error
+	// Custom says that the custom object types were listed: one that is not
+	// among Found or Refused then does not stand in HubSpot's list.
+	Custom bool
+}
+
 // Found is an object type of the portal that the token may read.
 type Found struct {
 	Type       hubspot.ObjectType
@@ -28,35 +57,37 @@ func (e *UnknownObjectError) Error() string {
 	return fmt.Sprintf("HUBSPOT_OBJECTS names %q, which this portal does not have; use a path name (contacts), a type id (0-1, 2-123) or a fully qualified name (p4242_car)", e.Name)
 }
 
-// introspectAtOnce bounds the requests that Introspect has under way.
+// introspectAtOnce bounds the requests that an Introspection has under way.
 const introspectAtOnce = 8
 
-// Introspect learns which object types there are, and the properties of each.
-// wanted limits them, by path name, type id or fully qualified name; empty
-// means all that the token may read. A wanted type that HubSpot refuses is an
-// error, an unwanted one is left out and said.
-func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, wanted []string, sensitivities []string) ([]Found, error) {
-	types, refusal, err := Types(ctx, client)
+// Look asks which object types there are, and for the properties of each.
+func (in *Introspection) Look(ctx context.Context) (Seen, error) {
+	seen := Seen{Refused: map[string]error{}}
+	types, refusal, err := Types(ctx, in.Client)
 	if err != nil {
-		return nil, err
+		return seen, err
 	}
-	if refusal != nil {
-		log.Info("the token may not read the schemas of custom objects; they are left out", "err", refusal)
-	}
-	if len(wanted) > 0 {
+	seen.Custom = refusal == nil
+	if len(in.Wanted) > 0 {
+		wanted := slices.DeleteFunc(slices.Clone(in.Wanted), func(name string) bool {
+			return in.Known(name) && !slices.ContainsFunc(types, func(t hubspot.ObjectType) bool { return Names(t, name) })
+		})
 		if types, err = Choose(types, wanted); err != nil {
-			return nil, err
+			return seen, err
 		}
 	}
-
 	found := make([]*Found, len(types))
 	refusals := make([]error, len(types))
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(introspectAtOnce)
 	for i, t := range types {
 		g.Go(func() error {
-			f, err := Look(ctx, client, t, sensitivities)
-			if refused(err) && len(wanted) == 0 {
+			ask := Look
+			if in.Streaming(t) {
+				ask = Properties
+			}
+			f, err := ask(gctx, in.Client, t, in.Sensitivities)
+			if refused(err) {
 				refusals[i] = err
 				return nil
 			}
@@ -68,22 +99,16 @@ func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, w
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return seen, err
 	}
-	var out []Found
-	var refused []string
 	for i, f := range found {
 		if f != nil {
-			out = append(out, *f)
-			continue
+			seen.Found = append(seen.Found, *f)
+		} else {
+			seen.Refused[types[i].Name] = refusals[i]
 		}
-		refused = append(refused, types[i].Name)
-		log.Debug("object type left out", "object", types[i].Name, "err", refusals[i])
 	}
-	if len(refused) > 0 {
-		log.Info("HubSpot does not let this token read some object types; they are left out", "objects", strings.Join(refused, ","))
-	}
-	return out, nil
+	return seen, nil
 }
 
 // Types lists every object type that the portal may have: the standard ones,
@@ -92,7 +117,7 @@ func Introspect(ctx context.Context, client *hubspot.Client, log *slog.Logger, w
 func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectType, refusal, err error) {
 	schemas, err := client.Schemas(ctx, hubspot.Call{Priority: hubspot.Schema})
 	switch {
-	case hubspot.MissingScopes(err):
+	case refused(err):
 		refusal = err
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the schemas of custom objects: %w", err)
@@ -106,14 +131,18 @@ func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectT
 	return types, refusal, nil
 }
 
-// Choose finds the types that the operator names, by path name, type id or
-// fully qualified name. An unknown one is an *UnknownObjectError.
+// Names says whether an operator's word for a type means t: its path name, type
+// id or fully qualified name.
+func Names(t hubspot.ObjectType, word string) bool {
+	return word != "" && (t.TypeID == word || strings.EqualFold(t.Name, word))
+}
+
+// Choose finds the types that the operator names. An unknown one is an
+// *UnknownObjectError.
 func Choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, error) {
 	var out []hubspot.ObjectType
 	for _, name := range wanted {
-		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool {
-			return t.Name == name || t.TypeID == name || strings.EqualFold(t.Name, name)
-		})
+		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool { return Names(t, name) })
 		if i < 0 {
 			return nil, &UnknownObjectError{name}
 		}

@@ -49,12 +49,11 @@ type Places struct {
 
 // Resume works out where the streams of an object go on. saved gives the value
 // of the object's cursor of a stream, nil if there is none; now is a time that
-// HubSpot's clock has passed, read before the first page of any stream; added
-// are properties that the type did not have when it was last read.
+// HubSpot's clock has passed, read before the first page of any stream.
 //
 // A type without a sweep's cursor is new. A tier without one starts now, and
 // the sweep runs again for what the tier did not see (DESIGN section 4).
-func Resume(object string, lags []Lag, saved func(stream string) []byte, now hubspot.Millis, added []string) (Places, error) {
+func Resume(object string, lags []Lag, saved func(stream string) []byte, now hubspot.Millis) (Places, error) {
 	var p Places
 	var err error
 	again := false
@@ -93,21 +92,6 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 			return p, fmt.Errorf("cursor of %s refill: %w", object, err)
 		}
 		p.Refill = &r
-		if len(added) > 0 { // start anew, with the older ones too
-			added = append(added, r.Properties...)
-		}
-	}
-	switch {
-	case len(added) == 0 || again:
-	case len(added) > refillMost:
-		again = true
-		if p.Refill != nil {
-			p.Refill = nil
-			p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream})
-		}
-	default:
-		p.Refill = &offsets.Refill{Properties: added, Round: 1}
-		p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream, Value: p.Refill.Bytes()})
 	}
 	if again {
 		p.Sweep.Ranges = []offsets.Range{{From: "0"}}

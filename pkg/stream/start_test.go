@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 
 const now = hubspot.Millis(1_700_000_000_000)
 
-func resume(t *testing.T, saved map[string]string, added ...string) Places {
+func resume(t *testing.T, saved map[string]string) Places {
 	t.Helper()
 	lags, err := Lags([]string{"5m", "1h"})
 	if err != nil {
@@ -21,7 +22,7 @@ func resume(t *testing.T, saved map[string]string, added ...string) Places {
 			return []byte(v)
 		}
 		return nil
-	}, now, added)
+	}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,23 +110,43 @@ func TestResume_WhatIsMissingStartsAnew(t *testing.T) {
 	}
 }
 
-// TestR13_NewPropertiesAreRefilled, together with those whose refill was under
-// way; with many of them the sweep runs instead.
-func TestR13_NewPropertiesAreRefilled(t *testing.T) {
-	p := resume(t, settled, "points")
-	if p.Refill == nil || strings.Join(p.Refill.Properties, ",") != "points" || p.Refill.Round != 1 || first(p) != "refill" {
-		t.Errorf("refill %+v, first %s", p.Refill, first(p))
-	}
+// TestR13_HoldersOfAPropertyAreReadAgain, together with those whose refill was
+// under way; where HubSpot cannot name them, or there are many properties,
+// every record is.
+func TestR13_HoldersOfAPropertyAreReadAgain(t *testing.T) {
 	half := without("")
 	half["refill"] = `{"properties":["older"],"after":"12","round":2,"v":1}`
-	if p = resume(t, half); p.Refill == nil || p.Refill.After != 12 || p.Refill.Round != 2 || len(p.First) != 0 {
-		t.Errorf("a refill under way: %+v", p.Refill)
-	}
-	if p = resume(t, half, "points"); p.Refill == nil || strings.Join(p.Refill.Properties, ",") != "points,older" || p.Refill.After != 0 || p.Refill.Round != 1 {
-		t.Errorf("more properties while one is under way: %+v", p.Refill)
-	}
-	if p = resume(t, half, "a", "b", "c", "d", "e", "f"); p.Refill != nil || p.Sweep.Done || first(p) != "refill forgotten, backfill" {
-		t.Errorf("many properties: refill %+v, done %v, first %s", p.Refill, p.Sweep.Done, first(p))
+	for _, c := range []struct {
+		name            string
+		saved           map[string]string
+		ask, gone       string
+		refill, commits string
+	}{
+		{"a new one", settled, "points", "", "points 0 1", "refill"},
+		{"nothing new while a refill is under way", half, "", "", "older 12 2", ""},
+		{"another while a refill is under way", half, "points", "", "older,points 0 1", "refill"},
+		{"the same once more", half, "older", "", "older 0 1", "refill"},
+		{"one that is gone", settled, "", "points", "", "reconcile"},
+		{"the one under way is gone", half, "", "older", "", "reconcile, refill forgotten"},
+		{"one of two under way is gone", half, "points", "older", "points 0 1", "reconcile, refill"},
+		{"many", settled, "a,b,c,d,e,f", "", "", "reconcile"},
+		{"many with those under way", half, "a,b,c,d,e", "", "", "reconcile, refill forgotten"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := resume(t, c.saved)
+			split := func(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
+			p.Renew("contacts", Changed{Ask: split(c.ask), Gone: split(c.gone)}, now)
+			refill := ""
+			if p.Refill != nil {
+				refill = fmt.Sprintf("%s %d %d", strings.Join(p.Refill.Properties, ","), p.Refill.After, p.Refill.Round)
+			}
+			if refill != c.refill || first(p) != c.commits {
+				t.Errorf("refill %q, want %q; commits %q, want %q", refill, c.refill, first(p), c.commits)
+			}
+			if whole := strings.HasPrefix(c.commits, "reconcile"); whole != (len(p.Reconcile.Ranges) == 1 && !p.Reconcile.Done && p.Reconcile.Started == now) {
+				t.Errorf("reconcile %+v", p.Reconcile)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -62,9 +63,14 @@ func (s *Status) Reached(object, stream string, at hubspot.Millis) {
 	s.change(object, stream, func(st *streamState) { st.reached = at })
 }
 
-// Problem says why a stream does not get on.
-func (s *Status) Problem(object, stream string, err error) {
-	s.change(object, stream, func(st *streamState) { st.problem = err })
+// Problem says why a stream does not get on; whether that is news is what it
+// returns.
+func (s *Status) Problem(object, stream string, err error) (news bool) {
+	s.change(object, stream, func(st *streamState) {
+		news = st.problem == nil || st.problem.Error() != err.Error()
+		st.problem = err
+	})
+	return news
 }
 
 // Clear says that what was wrong with a part of an object's work is over.
@@ -72,6 +78,15 @@ func (s *Status) Clear(object, part string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, streamKey{object, part})
+}
+
+// Forget takes an object type or a pair out that is not followed any more.
+func (s *Status) Forget(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lanes, object)
+	delete(s.done, object)
+	maps.DeleteFunc(s.streams, func(k streamKey, _ *streamState) bool { return k.object == object })
 }
 
 // published is what publishes an object type's records or a pair's links.
@@ -157,9 +172,12 @@ func (s *Status) Problems() []Problem {
 func action(err error) string {
 	var brake *brakeError
 	var withheld *withheldError
+	var topic *cdc.RefusedError
 	switch {
 	case errors.As(err, &withheld):
 		return withheld.action()
+	case errors.As(err, &topic):
+		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. It is asked again with every look at the schemas"
 	case errors.As(err, &brake):
 		return "look into HubSpot whether these records were deleted on purpose; if so, wait, and they are published when they are still gone after the hour"
 	case hubspot.MissingScopes(err):

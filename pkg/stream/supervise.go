@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
@@ -13,8 +14,8 @@ import (
 var errFinished = errors.New("stream finished")
 
 // supervise repeats a pass. What HubSpot lastingly refuses (a scope, a type
-// that is gone) concerns this stream alone: it is reported, and tried again
-// after one second, growing to a minute. A refused token concerns the run, as
+// that is gone), or the registry (a schema), concerns this stream alone: it is
+// reported, and tried again after one second, growing to a minute. A refused token concerns the run, as
 // does every other error.
 func supervise(ctx context.Context, o *Object, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	return superviseAs(ctx, subject{o.Type.Name, o.Status, o.Log}, stream, interval, pass)
@@ -39,7 +40,7 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 			return nil
 		case refused(err):
 			if wait == time.Second {
-				of.log.Warn("HubSpot refuses a stream; the others go on, and it is tried again", "stream", stream, "err", err)
+				of.log.Warn("a stream is refused; the others go on, and it is tried again", "stream", stream, "err", err)
 			}
 			of.status.Problem(of.name, stream, err)
 			if err := sleep(ctx, wait); err != nil {
@@ -51,7 +52,7 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 			return err
 		}
 		if wait > time.Second {
-			of.log.Info("HubSpot answers a stream again", "stream", stream)
+			of.log.Info("a stream goes on", "stream", stream)
 			wait = time.Second
 		}
 		if err := sleep(ctx, interval()); err != nil {
@@ -60,8 +61,10 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 	}
 }
 
-// refused says that HubSpot answered a stream with a lasting error.
+// refused says that HubSpot answered a stream with a lasting error, or that the
+// registry refuses the schema of its topic.
 func refused(err error) bool {
 	var e *hubspot.Error
-	return errors.Is(err, errUnordered) || errors.As(err, &e) && !hubspot.Unauthorized(err)
+	var topic *cdc.RefusedError
+	return errors.Is(err, errUnordered) || errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
 }

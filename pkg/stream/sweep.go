@@ -131,13 +131,11 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 // records by batch.
 func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
-	slots := o.Lane.Slots()
-	whole := hubspot.ListFits(slots)
-	asked := slots
+	sent := lookup{slots: o.Lane.Slots()}
+	whole, asked := hubspot.ListFits(sent.slots), sent.slots
 	if !whole {
 		asked = nil
 	}
-	var sent lookup
 	list, err := o.Client.List(ctx, o.call(s.Priority, &sent), o.Type.Path, asked, after, false, 0)
 	if err != nil {
 		return sweepPage{}, fmt.Errorf("list after %q: %w", after, err)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,53 +33,60 @@ func (w *watchers) tell(changes []cdc.Change) {
 			if w.early != nil {
 				w.early[changes[i].ID] = e.Op
 			}
-			w.pass(changes[i].ID, e.Op)
+			pass(w.from, w.to, changes[i].ID, e.Op)
 		}
 	}
 }
 
-func (w *watchers) pass(id hubspot.ID, op cdc.Op) {
-	for _, p := range w.from {
+func pass(from, to []*Pair, id hubspot.ID, op cdc.Op) {
+	for _, p := range from {
 		if op != cdc.Read || p.begun.Load() {
 			p.looks.add(look{fromEnd, id})
 		}
 	}
-	for _, p := range w.to {
+	for _, p := range to {
 		if op != cdc.Read {
 			p.looks.add(look{toEnd, id})
 		}
 	}
 }
 
-// missed adds records that an earlier run published. Where no sweep has begun
-// yet it reads them all, as after a snapshot.
-func (w *watchers) missed(ids []hubspot.ID) {
+// add makes pairs known, and passes on to them what they have missed: what the
+// type published before, and what an earlier run did lately (as from a
+// snapshot: where no sweep has begun yet, it reads them all).
+func (w *watchers) add(from, to []*Pair, lately []hubspot.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, id := range ids {
-		if _, known := w.early[id]; !known {
-			w.early[id] = cdc.Read
+	missed := w.early
+	if missed == nil {
+		missed = map[hubspot.ID]cdc.Op{}
+	}
+	for _, id := range lately {
+		if _, known := missed[id]; !known {
+			missed[id] = cdc.Read
 		}
 	}
+	for id, op := range missed {
+		pass(from, to, id, op)
+	}
+	w.early, w.from, w.to = nil, append(w.from, from...), append(w.to, to...)
 }
 
-// set makes the pairs known, and passes on what they have missed.
-func (w *watchers) set(from, to []*Pair) {
+// drop forgets a pair.
+func (w *watchers) drop(p *Pair) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	early := w.early
-	w.early, w.from, w.to = nil, from, to
-	for id, op := range early {
-		w.pass(id, op)
-	}
+	is := func(q *Pair) bool { return q == p }
+	w.from, w.to = slices.DeleteFunc(w.from, is), slices.DeleteFunc(w.to, is)
 }
 
 // lastLook is how far back a run looks for records that the one before it may
 // have published and not have looked at any more: the longest wait, and some.
 const lastLook = 15 * time.Minute
 
-// Watch has every pair told of what its types publish. It is called once, with
-// all pairs of a run and all object types.
+// Watch has pairs told of what their types publish. objects are all types that
+// are followed: those that take part in no pair so far need not remember what
+// they published any longer.
 func Watch(ctx context.Context, objects []*Object, pairs []*Pair) error {
 	for _, o := range objects {
 		var from, to []*Pair
@@ -90,14 +98,14 @@ func Watch(ctx context.Context, objects []*Object, pairs []*Pair) error {
 				to = append(to, p)
 			}
 		}
+		var lately []hubspot.ID
 		if len(from)+len(to) > 0 {
-			ids, err := o.Lane.LatelyModified(ctx, lastLook)
-			if err != nil {
+			var err error
+			if lately, err = o.Lane.LatelyModified(ctx, lastLook); err != nil {
 				return err
 			}
-			o.watchers.missed(ids)
 		}
-		o.watchers.set(from, to)
+		o.watchers.add(from, to, lately)
 	}
 	for _, p := range pairs {
 		ids, err := p.Lane.Dangling(ctx)

@@ -1,0 +1,43 @@
+package cdc
+
+import (
+	"context"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Evolution is a property set that follows another one (R13).
+type Evolution struct {
+	Slots   *hubspot.Slots
+	Content *Content
+	// Accept makes the topic ready for the set. While it runs no batch of the
+	// lane is under way.
+	Accept func(context.Context) error
+	// Set and Cursors are committed with it: what has to be read again now.
+	Set     []byte
+	Cursors []Cursor
+	// Started is HubSpot's time of the type's first start (R10).
+	Started hubspot.Millis
+}
+
+// Evolve has the lane read and decide with another property set from now on. A
+// reading that was asked with the one before is read again when it comes to be
+// decided (R13). When Accept or the commit fails the lane stays as it was.
+func (l *Lane) Evolve(ctx context.Context, e Evolution) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	if err := e.Accept(ctx); err != nil {
+		return err
+	}
+	if e.Set != nil || len(e.Cursors) > 0 {
+		b := Batch{Object: l.object, Set: e.Set, Cursors: e.Cursors, Sync: true}
+		if err := l.committer.Commit(ctx, &b); err != nil {
+			return err
+		}
+	}
+	l.rules.slots, l.rules.content, l.rules.started = e.Slots, e.Content, e.Started
+	l.slots.Store(e.Slots)
+	return nil
+}

@@ -1,0 +1,50 @@
+package stream
+
+import (
+	"slices"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Changed says what a new property set asks to be read again (R13).
+type Changed struct {
+	// Ask are properties whose holders HubSpot can be asked for.
+	Ask []string
+	// Gone are properties that HubSpot does not have any more: it knows no
+	// holders of theirs, and refuses a search that names them.
+	Gone []string
+}
+
+// Renew changes the places of a type's streams so that the records which a new
+// property set concerns are read again, and adds to First the cursors that say
+// so: they are committed together with the set. Holders are refilled, together
+// with those whose refill was under way. What HubSpot cannot be asked for, and
+// more properties than a search takes, has everything read once more.
+func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
+	ask, left := slices.Clone(c.Ask), []string(nil)
+	if p.Refill != nil {
+		left = slices.DeleteFunc(slices.Clone(p.Refill.Properties), func(name string) bool { return slices.Contains(c.Gone, name) })
+		if len(ask) > 0 || len(left) < len(p.Refill.Properties) {
+			ask = append(ask, left...)
+			slices.Sort(ask)
+			ask = slices.Compact(ask)
+		}
+	}
+	whole := len(c.Gone) > 0 || len(ask) > refillMost
+	if whole {
+		p.Reconcile = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: now}
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: ReconcileStream, Value: p.Reconcile.Bytes()})
+	}
+	switch {
+	case len(ask) > refillMost || p.Refill != nil && len(left) == 0 && len(ask) == 0:
+		if p.Refill != nil {
+			p.Refill = nil
+			p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream})
+		}
+	case len(ask) > 0:
+		p.Refill = &offsets.Refill{Properties: ask, Round: 1}
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream, Value: p.Refill.Bytes()})
+	}
+}
