@@ -27,3 +27,18 @@ var Object []byte
 //
 //go:embed association.avsc
 var Association []byte
+
+// Owner is the Value of an owner.
+//
+//go:embed owner.avsc
+var Owner []byte
+
+// Pipeline is the Value of a pipeline.
+//
+//go:embed pipeline.avsc
+var Pipeline []byte
+
+// PipelineStage is the Value of a stage of a pipeline.
+//
+//go:embed pipeline_stage.avsc
+var PipelineStage []byte

@@ -84,8 +84,10 @@ type Batch struct {
 	Object  string // the pair's name, where it is one
 	Changes []Change
 	// Pair and Links are set instead of Changes by a pair's lane.
-	Pair    Pair
-	Links   []LinkChange
+	Pair  Pair
+	Links []LinkChange
+	// Entries are set instead by a list's lane.
+	Entries []ListChange
 	Cursors []Cursor
 	// Set is the object's property set, as it is to stand in the state topic
 	// from this transaction on; nil leaves it as it is (R13).

@@ -1,0 +1,158 @@
+package cdc
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// listTable holds what is published of a list. Lists are short: nothing in it
+// is in an order.
+type listTable struct {
+	rows map[EntryKey]entry
+	// absent is when an entry that is published as live was found missing for
+	// the first time. It is not stored: after a restart it is found so again.
+	absent map[EntryKey]hubspot.Millis
+}
+
+type listRules struct {
+	swept         bool
+	skipUnchanged bool
+	second        time.Duration
+}
+
+type listDecision struct {
+	changes []ListChange
+	left    ListLeft
+	absent  map[EntryKey]hubspot.Millis // found missing for the first time
+	present []EntryKey
+}
+
+// diff compares complete readings of a list with what is published (R1, R10).
+// It changes nothing. An entry that a reading lacks is deleted when HubSpot
+// shows it among the archived ones, else when a second complete reading, sent a
+// while after the first had come, lacks it too (promise 4): a page's border that
+// moved while the list was read would else hide a live one.
+func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
+	d := listDecision{absent: map[EntryKey]hubspot.Millis{}}
+	here := map[EntryKey]bool{} // decided in this page
+	for i := range p.Readings {
+		rd := &p.Readings[i]
+		stale := func(key EntryKey) bool { return here[key] || rd.Stamp < t.rows[key].decided }
+		add := func(c ListChange) {
+			here[c.Key] = true
+			c.Row.Seq, c.Stream = t.rows[c.Key].Seq, p.Stream
+			d.changes = append(d.changes, c)
+		}
+		seen := make(map[EntryKey]bool, len(rd.Entries))
+		for j := range rd.Entries {
+			e := &rd.Entries[j]
+			if seen[e.Key] {
+				continue // on two pages
+			}
+			seen[e.Key] = true
+			d.present = append(d.present, e.Key)
+			old, known := t.rows[e.Key]
+			c, changed := compareEntry(e, old.Row, known, r)
+			switch {
+			case !changed:
+			case stale(e.Key):
+				d.left.again(Stale)
+			case known && old.Live && e.Version < old.Version && !rd.Second:
+				d.left.again(Older)
+			default:
+				if c.SourceMs == 0 {
+					c.SourceMs = rd.Date
+				}
+				add(c)
+			}
+		}
+		for _, key := range t.lacking(rd.Under, seen) {
+			old := t.rows[key]
+			c := ListChange{Key: key, Row: Row{Version: old.Version}, Op: Delete, Reason: Removed, SourceMs: rd.Date}
+			switch first, waits := t.absent[key]; {
+			case stale(key):
+				d.left.again(Stale)
+				continue
+			case rd.Ended != NoReason:
+				c.Reason = rd.Ended
+			case rd.Archived[key]:
+				c.Reason = Archived
+			case !waits:
+				d.absent[key] = rd.Date
+				d.left.After = max(d.left.After, r.second)
+				continue
+			case rd.SentAt < first.Add(r.second):
+				d.left.After = max(d.left.After, time.Duration(first.Add(r.second)-rd.SentAt)*time.Millisecond)
+				continue
+			}
+			c.Row.Reason = c.Reason
+			add(c)
+		}
+	}
+	return d
+}
+
+// compareEntry gives the change that an entry is, if it is one (R10).
+func compareEntry(e *Entry, old Row, known bool, r *listRules) (ListChange, bool) {
+	c := ListChange{Key: e.Key, Row: Row{Version: e.Version, Hash: e.Hash, Live: true}, Values: e.Values}
+	if known && same(old, c.Row) {
+		return c, false
+	}
+	if !known || old.Version != e.Version {
+		c.SourceMs = e.Version
+	}
+	switch {
+	case known && old.Live:
+		c.Op = Update
+		if r.skipUnchanged && old.Hash == e.Hash {
+			c.Op = 0
+		}
+	case known:
+		c.Op, c.Reason = Create, Restored
+	case r.swept:
+		c.Op = Create
+	default:
+		c.Op = Read
+	}
+	return c, true
+}
+
+// lacking gives the live keys under a part that are not in seen, in order.
+func (t *listTable) lacking(under string, seen map[EntryKey]bool) []EntryKey {
+	var out []EntryKey
+	for key, e := range t.rows {
+		if e.Live && key.under(under) && !seen[key] {
+			out = append(out, key)
+		}
+	}
+	slices.SortFunc(out, func(a, b EntryKey) int { return strings.Compare(string(a), string(b)) })
+	return out
+}
+
+// apply takes over what was committed.
+func (t *listTable) apply(d *listDecision, counter uint64) {
+	for _, key := range d.present {
+		delete(t.absent, key)
+	}
+	for key, at := range d.absent {
+		t.absent[key] = at
+	}
+	for _, c := range d.changes {
+		t.rows[c.Key] = entry{c.Row, counter}
+		if !c.Row.Live {
+			delete(t.absent, c.Key)
+		}
+	}
+}
+
+func (t *listTable) live() (n int) {
+	for _, e := range t.rows {
+		if e.Live {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,105 @@
+package cdc
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// EntryKey is the key of an entry of a list, such as the owners: its parts, the
+// widest first, with U+0000 between them.
+type EntryKey string
+
+// NewEntryKey joins the parts of a key, none of which holds U+0000.
+func NewEntryKey(parts ...string) EntryKey { return EntryKey(strings.Join(parts, "\x00")) }
+
+// Parts takes the key apart.
+func (k EntryKey) Parts() []string { return strings.Split(string(k), "\x00") }
+
+// String is the key as it stands in topics.
+func (k EntryKey) String() string { return strings.ReplaceAll(string(k), "\x00", ":") }
+
+// under says whether the key is one of those that begin with a part; "" is the
+// beginning of all.
+func (k EntryKey) under(part string) bool {
+	return part == "" || strings.HasPrefix(string(k), part+"\x00")
+}
+
+// Entry is an entry of a list as HubSpot showed it.
+type Entry struct {
+	Key     EntryKey
+	Version hubspot.Millis // updatedAt; zero where HubSpot does not tell
+	Hash    uint64         // EntryHash of what counts as content
+	// Values are the fields beside those of the key, by their names in the
+	// topic: string, int32, bool or hubspot.Moment. What is missing is null.
+	Values map[string]any
+}
+
+// EntryHash is a digest of the values of an entry by name (R10). The modified
+// time is left out: it is the version.
+func EntryHash(values map[string]any) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	var n [binary.MaxVarintLen64]byte
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if name == "updatedAt" || values[name] == "" {
+			continue
+		}
+		var text string
+		switch v := values[name].(type) {
+		case hubspot.Moment:
+			if !v.Known {
+				continue
+			}
+			text = v.String()
+		default:
+			text = fmt.Sprint(v)
+		}
+		_, _ = d.WriteString(name)
+		size := binary.PutUvarint(n[1:], uint64(len(text)))
+		_, _ = d.Write(n[:1+size])
+		_, _ = d.WriteString(text)
+	}
+	return d.Sum64()
+}
+
+// ListReading is one complete answer of HubSpot about a list, or about the part
+// of it under one object type.
+type ListReading struct {
+	// Under is the first part of the keys that the answer is complete for; ""
+	// is all.
+	Under   string
+	Entries []Entry
+	// Archived are keys that HubSpot, asked after the entries, shows in its
+	// list of archived ones.
+	Archived map[EntryKey]bool
+	// Ended is the reason why there are no entries any more, known from
+	// elsewhere: the object type was removed.
+	Ended Reason
+	// Stamp is ListLane.Now at the moment the (first) request was sent, SentAt
+	// a time that HubSpot's clock had passed then.
+	Stamp  uint64
+	SentAt hubspot.Millis
+	// Date is HubSpot's Date of the (last) answer.
+	Date hubspot.Millis
+	// Second marks the reading that Older asks for.
+	Second bool
+}
+
+// ListChange is an entry's new row and its event. The committer sets Row.Seq of
+// a change that has an event.
+type ListChange struct {
+	Key      EntryKey
+	Row      Row
+	Op       Op // 0: only the row changed
+	Reason   Reason
+	Values   map[string]any // nil on a delete
+	SourceMs hubspot.Millis
+	Stream   string
+}

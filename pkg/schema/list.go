@@ -1,0 +1,148 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hamba/avro/v2"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/schemas"
+)
+
+// lists are the reference lists: what their topics hold, and the fields of
+// their keys in the order of the keys' parts (DESIGN section 5).
+var lists = map[string]struct {
+	value []byte
+	key   []string
+}{
+	"owners":          {schemas.Owner, []string{"id"}},
+	"pipelines":       {schemas.Pipeline, []string{"objectType", "id"}},
+	"pipeline_stages": {schemas.PipelineStage, []string{"objectType", "pipelineId", "id"}},
+}
+
+// ListEvent is one event about an entry of a list, as it is to be written.
+type ListEvent struct {
+	Op  byte     // c, u, d, r
+	Key []string // the parts of the key
+	// Values are the other fields by name: string, int32, bool or
+	// hubspot.Moment. What is missing, and "", is written as null.
+	Values map[string]any
+
+	BeforeKey bool // see Event
+	Source    Source
+	TsMs      hubspot.Millis
+}
+
+// ListEncoder writes events about a list's entries. It is for one goroutine at
+// a time.
+type ListEncoder struct {
+	writer
+	schema []byte
+	fields []listField
+	key    []string
+}
+
+type listField struct {
+	name string
+	typ  string // in the words of layouts
+	part int    // of the key; -1: a value
+}
+
+// ListEnvelopeSchema gives the Avro schema of a list's topic, which is the same
+// in every portal.
+func ListEnvelopeSchema(topic, list string) []byte {
+	return envelope(topic, parseRecord(lists[list].value))
+}
+
+// CompileList makes the encoder for a list's topic; see Compile.
+func CompileList(topic, list string) (*ListEncoder, error) {
+	l, known := lists[list]
+	if !known {
+		return nil, fmt.Errorf("compile schema of topic %s: there is no list %q", topic, list)
+	}
+	text := ListEnvelopeSchema(topic, list)
+	parsed, err := parseSchema(text)
+	if err == nil {
+		err = checkRecords(parsed, topic, []recordLayout{{"Envelope", envelopeLayout}, {"Source", sourceLayout}})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
+	}
+	e := &ListEncoder{newWriter(), text, nil, l.key}
+	value := parsed.(*avro.RecordSchema).Fields()[0].Type().(*avro.UnionSchema).Types()[1].(*avro.RecordSchema)
+	for _, f := range value.Fields() {
+		field := listField{f.Name(), typeWord(f.Type()), slices.Index(l.key, f.Name())}
+		switch field.typ {
+		case "?string", "?int", "?boolean", "?long.timestamp-millis":
+			e.fields = append(e.fields, field)
+		default:
+			return nil, fmt.Errorf("compile schema of topic %s: field %s has type %s", topic, field.name, field.typ)
+		}
+	}
+	return e, nil
+}
+
+// Schema gives the schema that e writes, as it is to be registered.
+func (e *ListEncoder) Schema() []byte { return e.schema }
+
+// Key names the fields of the topic's keys, all strings.
+func (e *ListEncoder) Key() []string { return e.key }
+
+// Append appends the Avro body of ev to dst, without the registry's header.
+func (e *ListEncoder) Append(dst []byte, ev *ListEvent) []byte {
+	e.w.Reset(nil)
+	switch {
+	case ev.Op == 'd':
+		e.value(ev.Key, nil)
+		e.null()
+	case ev.Op == 'u' && ev.BeforeKey:
+		e.value(ev.Key, nil)
+		e.value(ev.Key, ev.Values)
+	default:
+		e.null()
+		e.value(ev.Key, ev.Values)
+	}
+	e.source(&ev.Source)
+	e.w.WriteBytes([]byte{ev.Op})
+	e.millis(ev.TsMs)
+	return append(dst, e.w.Buffer()...)
+}
+
+// value writes a Value, in the order of the list's schema. A value of another
+// type than its field's is a mistake in the program.
+func (e *ListEncoder) value(key []string, values map[string]any) {
+	e.present()
+	for _, f := range e.fields {
+		v := values[f.name]
+		if f.part >= 0 {
+			v = key[f.part]
+		}
+		if v == nil {
+			e.null()
+			continue
+		}
+		switch f.typ {
+		case "?string":
+			text := v.(string)
+			if b := []byte(text); !cleanString(b) {
+				text = string(appendCleaned(nil, b))
+			}
+			e.optional(text)
+		case "?int":
+			e.present()
+			e.w.WriteInt(v.(int32))
+		case "?boolean":
+			e.present()
+			e.w.WriteBool(v.(bool))
+		case "?long.timestamp-millis":
+			// Unlike elsewhere, the beginning of 1970 is a time.
+			if m := v.(hubspot.Moment); m.Known && inYears(int64(m.Millis)) {
+				e.present()
+				e.w.WriteLong(int64(m.Millis))
+			} else {
+				e.null()
+			}
+		}
+	}
+}
