@@ -55,7 +55,7 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 			seen[e.Key] = true
 			d.present = append(d.present, e.Key)
 			old, known := t.rows[e.Key]
-			c, changed := compareEntry(e, old.Row, known, r)
+			c, changed := compareEntry(e, old.Row, known, r, p.Snapshot)
 			switch {
 			case !changed:
 			case stale(e.Key):
@@ -96,15 +96,18 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 }
 
 // compareEntry gives the change that an entry is, if it is one (R10).
-func compareEntry(e *Entry, old Row, known bool, r *listRules) (ListChange, bool) {
+func compareEntry(e *Entry, old Row, known bool, r *listRules, snapshot bool) (ListChange, bool) {
 	c := ListChange{Key: e.Key, Row: Row{Version: e.Version, Hash: e.Hash, Live: true}, Values: e.Values}
-	if known && same(old, c.Row) {
+	again := snapshot && known && old.Live
+	if known && !again && same(old, c.Row) {
 		return c, false
 	}
 	if !known || old.Version != e.Version {
 		c.SourceMs = e.Version
 	}
 	switch {
+	case again:
+		c.Op = Read
 	case known && old.Live:
 		c.Op = Update
 		if r.skipUnchanged && old.Hash == e.Hash {
@@ -117,6 +120,7 @@ func compareEntry(e *Entry, old Row, known bool, r *listRules) (ListChange, bool
 	default:
 		c.Op = Read
 	}
+	c.Incremental = snapshot && c.Op == Read
 	return c, true
 }
 

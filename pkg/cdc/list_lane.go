@@ -14,7 +14,9 @@ type ListPage struct {
 	Readings []ListReading
 	// Cursors move in the publish that leaves nothing to be read again (R6).
 	Cursors []Cursor
-	Sync    bool
+	// Snapshot: as Page.Snapshot.
+	Snapshot bool
+	Sync     bool
 	// Swept says that with this page the list's first sweep has ended: entries
 	// that are found from now on are new, and no snapshot.
 	Swept bool
@@ -104,6 +106,9 @@ func (l *ListLane) Publish(ctx context.Context, p ListPage) (ListLeft, error) {
 	defer l.release()
 
 	d := l.table.diff(&p, &l.rules)
+	if d.left.Again && p.Snapshot {
+		d.changes = nil
+	}
 	b := Batch{Object: l.list, Entries: d.changes, Sync: p.Sync}
 	if !d.left.Again {
 		b.Cursors = p.Cursors

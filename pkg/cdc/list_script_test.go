@@ -20,7 +20,7 @@ import (
 //	skip-unchanged               the lane leaves out events with a new time alone
 //	stamp NAME                   a request is sent now
 //	wait SECONDS                 HubSpot's clock goes on
-//	page [cursor=X] [swept]      one publish, of the readings that follow it
+//	page [cursor=X] [swept] [snapshot]      one publish, of the readings that follow it
 //	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [second]
 //	                             a complete reading of the keys under a part, * for all
 //	live UNDER                   what is published
@@ -73,6 +73,9 @@ func (r *listReplayer) Commit(_ context.Context, b *Batch) error {
 		r.seq++
 		c.Row.Seq = r.seq
 		line := fmt.Sprintf("%s %c", c.Key, c.Op)
+		if c.Incremental {
+			line += " incremental"
+		}
 		if c.Values != nil {
 			line += fmt.Sprintf(" label=%v", c.Values["label"])
 		}
@@ -126,6 +129,7 @@ func (r *listReplayer) replay(script string) string {
 					page.Cursors = []Cursor{{Object: "pipelines", Stream: "reference", Value: []byte(v)}}
 				}
 				page.Swept = page.Swept || w == "swept"
+				page.Snapshot = page.Snapshot || w == "snapshot"
 			}
 		case "read":
 			page.Readings = append(page.Readings, r.reading(args))

@@ -102,4 +102,6 @@ type ListChange struct {
 	Values   map[string]any // nil on a delete
 	SourceMs hubspot.Millis
 	Stream   string
+	// Incremental: see Event.
+	Incremental bool
 }

@@ -191,6 +191,33 @@ func ParseAssociations(text []byte) (a Associations, err error) {
 	return a, nil
 }
 
+// List is the cursor of a reference list: when it was last read from its
+// beginning to its end.
+type List struct {
+	Started   hubspot.Millis
+	Completed hubspot.Millis // 0: never yet
+}
+
+// Bytes writes the cursor.
+func (l List) Bytes() []byte {
+	return newLine().millis("started", l.Started).millis("completed", l.Completed).end()
+}
+
+// ParseList reads what Bytes wrote, or an operator typed.
+func ParseList(text []byte) (l List, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return List{}, err
+	}
+	if l.Started, err = m.optionalMillis("started"); err != nil {
+		return List{}, err
+	}
+	if l.Completed, err = m.optionalMillis("completed"); err != nil {
+		return List{}, err
+	}
+	return l, nil
+}
+
 // Refill is the cursor of the re-reading of a new property's holders (R13).
 type Refill struct {
 	Properties []string
@@ -295,6 +322,9 @@ func checkValue(stream string, value []byte, now time.Time) error {
 		return err
 	case stream == Association:
 		_, err := ParseAssociations(value)
+		return err
+	case stream == Reference:
+		_, err := ParseList(value)
 		return err
 	case stream == RefillStream:
 		_, err := ParseRefill(value)

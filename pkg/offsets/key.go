@@ -23,6 +23,7 @@ const (
 	Reconcile      = "reconcile"
 	ArchiveStream  = "archive"
 	Association    = "associations"
+	Reference      = "reference"
 	RefillStream   = "refill"
 	SignalsStream  = "signals"
 	BirthStream    = "birth"
@@ -81,7 +82,7 @@ func (k Key) check() error {
 		if k.Object != "" {
 			return fmt.Errorf("stream %q is the whole portal's and has no object", s)
 		}
-	case IsTier(s), s == Backfill, s == Reconcile, s == ArchiveStream, s == Association, s == RefillStream:
+	case IsTier(s), s == Backfill, s == Reconcile, s == ArchiveStream, s == Association, s == Reference, s == RefillStream:
 		if k.Object == "" {
 			return fmt.Errorf("stream %q needs an object", s)
 		}

@@ -37,6 +37,7 @@ func TestKey_WhatIsNobodysIsRefused(t *testing.T) {
 		`{"portal":4242,"object":"contacts","stream":"leading","x":1}`,
 		`{"portal":4242,"stream":"leading"}`,
 		`{"portal":4242,"stream":"backfill"}`,
+		`{"portal":4242,"stream":"reference"}`,
 		`{"portal":4242,"object":"contacts","stream":"birth"}`,
 		`{"portal":4242,"object":"contacts","stream":"leading"} x`,
 	} {

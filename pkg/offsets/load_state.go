@@ -30,7 +30,9 @@ type stateLog struct {
 
 	links    map[cdc.Pair]*cdc.LinkTable
 	oldLinks map[oldLink]int64 // deleted ones that have expired → their seq
-	lastPair struct {          // links come in runs of one pair
+	lists    map[string]map[cdc.EntryKey]cdc.Row
+	oldLists map[oldEntry]int64 // deleted ones that have expired → their seq
+	lastPair struct {           // links come in runs of one pair
 		name  string
 		pair  cdc.Pair
 		table *cdc.LinkTable
@@ -47,12 +49,18 @@ type oldLink struct {
 	key  cdc.LinkKey
 }
 
+type oldEntry struct {
+	list string
+	key  cdc.EntryKey
+}
+
 func newStateLog(topic string, dropDeleted time.Time) *stateLog {
 	return &stateLog{
 		topic: topic, dropDeleted: dropDeleted,
 		rows: map[string]map[hubspot.ID]cdc.Row{}, sets: map[string][]byte{},
 		topics: map[string]TopicMeta{}, old: map[oldRow]int64{},
 		links: map[cdc.Pair]*cdc.LinkTable{}, oldLinks: map[oldLink]int64{},
+		lists: map[string]map[cdc.EntryKey]cdc.Row{}, oldLists: map[oldEntry]int64{},
 	}
 }
 
@@ -67,6 +75,8 @@ func (s *stateLog) add(r *kgo.Record) error {
 		err = s.addRow(r)
 	case kindLink:
 		err = s.addLink(r)
+	case kindEntry:
+		err = s.addEntry(r)
 	case kindBirth:
 		s.birth, s.portal = "", 0
 		if r.Value != nil {
@@ -163,6 +173,31 @@ func (s *stateLog) addLink(r *kgo.Record) error {
 	return nil
 }
 
+func (s *stateLog) addEntry(r *kgo.Record) error {
+	list, key, err := parseEntryRowKey(r.Key)
+	if err != nil {
+		return err
+	}
+	if s.lists[list] == nil {
+		s.lists[list] = map[cdc.EntryKey]cdc.Row{}
+	}
+	delete(s.oldLists, oldEntry{list, key})
+	if r.Value == nil {
+		delete(s.lists[list], key)
+		return nil
+	}
+	row, err := ParseRow(r.Value)
+	if err != nil {
+		return err
+	}
+	s.lists[list][key] = row
+	s.seq = max(s.seq, row.Seq)
+	if !row.Live && r.Timestamp.Before(s.dropDeleted) {
+		s.oldLists[oldEntry{list, key}] = row.Seq
+	}
+	return nil
+}
+
 // dropExpired takes the rows that have expired out of the tables, and gives
 // their keys. The one that had the last seq stays: a sequence number is never
 // given out twice.
@@ -182,6 +217,13 @@ func (s *stateLog) dropExpired() [][]byte {
 		s.links[l.pair].Remove(l.key)
 		gone = append(gone, LinkKey(l.pair, l.key))
 	}
+	for e, seq := range s.oldLists {
+		if seq == s.seq {
+			continue
+		}
+		delete(s.lists[e.list], e.key)
+		gone = append(gone, EntryRowKey(e.list, e.key))
+	}
 	return gone
 }
 
@@ -194,6 +236,11 @@ func (s *stateLog) empty() bool {
 	}
 	for _, table := range s.links {
 		if table.Len() > 0 {
+			return false
+		}
+	}
+	for _, table := range s.lists {
+		if len(table) > 0 {
 			return false
 		}
 	}

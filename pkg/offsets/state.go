@@ -19,6 +19,7 @@ const (
 	kindSeq   = 'S' // a floor of the sequence number
 	kindRow   = 'O' // + object, 0x00, id: a cdc.Row
 	kindLink  = 'L' // + pair, 0x00, from, to, type id, category: a cdc.LinkRow
+	kindEntry = 'E' // + list, 0x00, the parts of the key with 0x00 between: a cdc.Row
 )
 
 // BirthKey, SeqKey, SetKey and TopicKey are the keys of the records about the

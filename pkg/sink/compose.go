@@ -79,6 +79,11 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 			return err
 		}
 	}
+	if len(b.Entries) > 0 {
+		if states, err = s.composeEntries(tx, b, now); err != nil {
+			return err
+		}
+	}
 	if b.Set != nil {
 		states = append(states, s.stateRecord(offsets.SetKey(b.Object), b.Set))
 	}
@@ -99,7 +104,7 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 	return nil
 }
 
-// topicOf gives the topic of an object or a pair.
+// topicOf gives the topic of an object, a pair or a list.
 func (s *Sink) topicOf(object string) (*topic, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

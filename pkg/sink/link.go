@@ -35,15 +35,20 @@ func (s *Sink) PairTopic(ctx context.Context, pair cdc.Pair) error {
 	})
 }
 
-// needPair makes the topic of a pair whose first link is to be committed.
-func (s *Sink) needPair(ctx context.Context, pair cdc.Pair) error {
+// need makes the topic of a pair whose first link is to be committed, or of a
+// list whose first entry is.
+func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
 	s.mu.Lock()
-	t := s.topics[pair.String()]
+	t := s.topics[b.Object]
 	s.mu.Unlock()
-	if t != nil {
-		return nil
+	switch {
+	case t != nil:
+	case len(b.Links) > 0:
+		return s.PairTopic(ctx, b.Pair)
+	case len(b.Entries) > 0:
+		return s.ListTopic(ctx, b.Object)
 	}
-	return s.PairTopic(ctx, pair)
+	return nil
 }
 
 // composeLinks makes the records of a pair's batch, as composeBatch does of an

@@ -221,7 +221,7 @@ func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
 
 // Commit makes a batch durable: see [cdc.Committer], which it implements.
 func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
-	if len(b.Changes)+len(b.Links) == 0 && b.Set == nil && !b.Sync {
+	if len(b.Changes)+len(b.Links)+len(b.Entries) == 0 && b.Set == nil && !b.Sync {
 		return s.note(b.Cursors, s.cfg.Portal)
 	}
 	if len(b.Changes) > 0 {
@@ -229,10 +229,8 @@ func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
-	if len(b.Links) > 0 {
-		if err := s.needPair(ctx, b.Pair); err != nil {
-			return fmt.Errorf("commit: %w", err)
-		}
+	if err := s.need(ctx, b); err != nil {
+		return fmt.Errorf("commit: %w", err)
 	}
 	w, err := s.enqueue(b, s.cfg.Portal)
 	if err != nil {

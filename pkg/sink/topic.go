@@ -14,8 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// topic is an object's or a pair's topic and how it is written: one version of
-// its schema.
+// topic is an object's, a pair's or a list's topic and how it is written: one
+// version of its schema.
 type topic struct {
 	object, name string
 	partitions   int32
@@ -23,6 +23,7 @@ type topic struct {
 	set          *schema.Set
 	encoder      *schema.Encoder
 	links        *schema.LinkEncoder // of a pair's topic, which has no set and no encoder
+	list         *schema.ListEncoder // of a list's, likewise
 	header       []byte              // before each value
 	keyHeader    []byte              // before each key, when keys are Avro
 }

@@ -1,0 +1,160 @@
+package sink
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+)
+
+const stageTopic = "hubspot.pipeline_stages"
+
+func stage(op cdc.Op, pipeline, id, label string) cdc.ListChange {
+	c := cdc.ListChange{
+		Key: cdc.NewEntryKey("deals", pipeline, id), Row: cdc.Row{Version: 900, Hash: 1, Live: op != cdc.Delete}, Op: op,
+		SourceMs: 1000, Stream: "reference", Values: map[string]any{"label": label, "displayOrder": int32(3), "metadata": `{"probability":"0.2"}`, "archived": false},
+	}
+	if op == cdc.Delete {
+		c.Row.Reason, c.Reason, c.Values = cdc.Removed, cdc.Removed, nil
+	}
+	return c
+}
+
+func entries(changes ...cdc.ListChange) *cdc.Batch {
+	return &cdc.Batch{Object: "pipeline_stages", Entries: changes}
+}
+
+// TestLists_TopicAtTheFirstEntry: a list without entries has no topic; events,
+// rows and cursor are one transaction, and a run that starts anew knows the
+// rows (DESIGN section 4).
+func TestLists_TopicAtTheFirstEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.start()
+		b := entries()
+		b.Sync, b.Cursors = true, []cdc.Cursor{{Object: b.Object, Stream: "reference", Value: []byte(`{"started":null,"completed":null,"v":1}`)}}
+		r.mustCommit(b)
+		if strings.Contains(w.log.String(), stageTopic) {
+			t.Error("a list without entries has a topic")
+		}
+		r.mustCommit(entries(stage(cdc.Read, "default", "won", "Won"), stage(cdc.Create, "2", "won", "Won")))
+		rowOnly := stage(0, "default", "won", "")
+		rowOnly.Row.Version = 901
+		r.mustCommit(entries(stage(cdc.Update, "default", "won", "Closed"), stage(cdc.Delete, "2", "won", "")))
+		rowOnly.Row.Seq = 3
+		r.mustCommit(entries(rowOnly))
+		r.stop()
+
+		records := w.read(stageTopic)
+		slices.SortStableFunc(records, func(a, b *kgo.Record) int { return strings.Compare(string(b.Key), string(a.Key)) })
+		var got []string
+		for _, rec := range records {
+			line := string(rec.Key)
+			if rec.Value != nil {
+				e := w.decode(rec.Value)
+				source := e["source"].(map[string]any)
+				line += " " + e["op"].(string) + " " + source["table"].(string) + " " + source["snapshot"].(string) + " " + source["stream"].(string)
+				image, _ := cmp.Or(e["after"], e["before"]).(map[string]any)
+				line += " " + image["objectType"].(string) + "/" + image["pipelineId"].(string) + "/" + image["id"].(string)
+				for _, more := range []any{source["reason"], image["label"]} {
+					if text, ok := more.(string); ok {
+						line += " " + text
+					}
+				}
+			}
+			got = append(got, line)
+			if want := partitionOf(rec.Key, 3); rec.Partition != want {
+				t.Errorf("%s is in partition %d, want %d", rec.Key, rec.Partition, want)
+			}
+		}
+		if want := []string{
+			"deals:default:won r pipeline_stages true reference deals/default/won Won",
+			"deals:default:won u pipeline_stages false reference deals/default/won Closed",
+			"deals:2:won c pipeline_stages false reference deals/2/won Won",
+			"deals:2:won d pipeline_stages false reference deals/2/won removed",
+			"deals:2:won",
+		}; !slices.Equal(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if n := w.counter("hubspot_cdc_events_total", "pipeline_stages", "d"); n != 1 {
+			t.Errorf("events_total of d is %v", n)
+		}
+
+		again, err := w.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[cdc.EntryKey]cdc.Row{
+			cdc.NewEntryKey("deals", "default", "won"): {Version: 901, Hash: 1, Live: true, Seq: 3},
+			cdc.NewEntryKey("deals", "2", "won"):       {Version: 900, Hash: 1, Reason: cdc.Removed, Seq: 4},
+		}
+		if got := again.loaded.Lists["pipeline_stages"]; !maps.Equal(got, want) || again.loaded.Seq != 4 {
+			t.Errorf("loaded %+v, seq %d, want %+v", got, again.loaded.Seq, want)
+		}
+		if _, known := again.loaded.Topics[stageTopic]; !known {
+			t.Error("what must not change of the list's topic is not known")
+		}
+	})
+}
+
+// TestLists_AvroKeys: DESIGN section 5; the partition is that of the text.
+func TestLists_AvroKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })
+		r.mustCommit(entries(stage(cdc.Create, "default", "won", "")))
+		r.mustCommit(entries(stage(cdc.Delete, "default", "won", "")))
+		owner := cdc.ListChange{Key: "17", Row: cdc.Row{Live: true}, Op: cdc.Create, Values: map[string]any{"email": "ada@example.com"}}
+		r.mustCommit(&cdc.Batch{Object: "owners", Entries: []cdc.ListChange{owner}})
+		pipeline := cdc.ListChange{Key: cdc.NewEntryKey("deals", "default"), Row: cdc.Row{Live: true}, Op: cdc.Create, Values: map[string]any{"label": "Sales"}}
+		r.mustCommit(&cdc.Batch{Object: "pipelines", Entries: []cdc.ListChange{pipeline}})
+		r.stop()
+		for topic, want := range map[string]struct {
+			text string
+			key  map[string]any
+			n    int
+		}{
+			stageTopic:          {"deals:default:won", map[string]any{"objectType": "deals", "pipelineId": "default", "id": "won"}, 3},
+			"hubspot.owners":    {"17", map[string]any{"id": "17"}, 1},
+			"hubspot.pipelines": {"deals:default", map[string]any{"objectType": "deals", "id": "default"}, 1},
+		} {
+			records := w.read(topic)
+			if len(records) != want.n {
+				t.Errorf("%s: %d records, want %d", topic, len(records), want.n)
+			}
+			for _, rec := range records {
+				if k := w.decode(rec.Key); !maps.Equal(k, want.key) {
+					t.Errorf("%s: key %v, want %v", topic, k, want.key)
+				}
+				if p := partitionOf([]byte(want.text), 3); rec.Partition != p {
+					t.Errorf("%s: partition %d, want %d", topic, rec.Partition, p)
+				}
+			}
+		}
+	})
+}
+
+// TestLists_WhatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
+func TestLists_WhatIsTooLargeIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.start(func(c *Config) { c.MaxMessageBytes = 16 << 10 })
+		change := stage(cdc.Create, "default", "won", strings.Repeat("x", 20<<10))
+		change.Values["metadata"] = strings.Repeat("y", 30<<10)
+		r.mustCommit(entries(change))
+		e := w.decode(w.read(stageTopic)[0].Value)
+		after := e["after"].(map[string]any)
+		if after["label"] != nil || after["metadata"] != nil || after["displayOrder"] != int32(3) || !slices.Equal(e["source"].(map[string]any)["omitted"].([]any), []any{"metadata", "label"}) {
+			t.Errorf("event %v", e)
+		}
+		if len(change.Values["label"].(string)) != 20<<10 {
+			t.Error("the change itself lost its label")
+		}
+	})
+}
