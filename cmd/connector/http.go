@@ -29,13 +29,14 @@ type health struct {
 	status  *stream.Status
 	metrics *prometheus.Registry
 	err     error
+	standby bool // another instance is the owner
 }
 
 func newHealth(process *prometheus.Registry) *health {
 	h := &health{process: process}
 	process.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hubspot_cdc_role",
-		Help: "1 while this process streams, 0 while it starts or waits.",
+		Help: "1 while this process is the owner and streams, 0 while it starts or stands by.",
 	}, func() float64 {
 		if s, _, _, _ := h.now(); s != nil {
 			return 1
@@ -57,16 +58,37 @@ func (h *health) ended() {
 	h.sink, h.status, h.metrics = nil, nil, nil
 }
 
+// failed notes what ended the last run, or keeps this process from taking part.
 func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.err = err
+	h.err, h.standby = err, false
+}
+
+// starting notes that this process has become the owner.
+func (h *health) starting() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err, h.standby = nil, false
+}
+
+// standingBy notes that all is well and that another process is the owner.
+func (h *health) standingBy() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err, h.standby = nil, true
 }
 
 func (h *health) now() (*sink.Sink, *stream.Status, *prometheus.Registry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.sink, h.status, h.metrics, h.err
+}
+
+func (h *health) isStandby() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.standby
 }
 
 // serve listens and returns a function that stops the server.
@@ -129,6 +151,9 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	body := readiness{Role: "starting", Backfill: map[string]string{}, Problems: []stream.Problem{}}
 	if err != nil {
 		body.Problems = append(body.Problems, stream.Problem{Problem: err.Error(), Action: runAction(err)})
+	}
+	if h.isStandby() {
+		body.Role, body.Ready = "standby", true
 	}
 	if s != nil {
 		body.Role = "owner"

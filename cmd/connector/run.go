@@ -136,7 +136,7 @@ func newConnector(cfg *config, files func(string) string, log *slog.Logger, net 
 	return c, nil
 }
 
-// run serves HTTP and repeats runs until ctx ends, or until a run ends in a way
+// run serves HTTP and takes part until ctx ends, or until something is found
 // that only an operator can mend.
 func (c *connector) run(ctx context.Context) error {
 	stop, err := c.health.serve(c.cfg.HTTPAddr, c.log)
@@ -144,33 +144,51 @@ func (c *connector) run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	return c.repeat(ctx)
+	return c.takePart(ctx)
 }
 
-// calmAfter is how long a run must have lasted for the next failure to count as
+// repeat is the one way to recover (DESIGN section 4): a run that failed is
+// followed by another one, which fences, rebuilds and goes on. It is called
+// while this instance is the owner, ends with ctx, and gives the ownership up
+// when somebody else has fenced it.
+func (c *connector) repeat(ctx context.Context, s *seat) error {
+	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
+	return c.again(ctx, "the run ended; it is begun anew", time.Second, over, func(ctx context.Context) error {
+		if err := s.confirm(ctx); err != nil {
+			return err
+		}
+		err := c.once(ctx)
+		if sink.Fenced(err) {
+			return fmt.Errorf("%w: fenced by another process: %w", errNotOwner, err)
+		}
+		return err
+	})
+}
+
+// calmAfter is how long a try must have lasted for the next failure to count as
 // a new one.
 const calmAfter = time.Minute
 
-// repeat is the one way to recover (DESIGN section 4): a run that failed is
-// followed by another one, which fences, rebuilds and goes on. Waits grow from
-// one second to one minute.
-func (c *connector) repeat(ctx context.Context) error {
-	wait, said := time.Second, ""
+// again tries until ctx ends, or until an error for which over says that
+// another try cannot help. Waits grow from the first one to one minute; the
+// same error is said once.
+func (c *connector) again(ctx context.Context, what string, first time.Duration, over func(error) bool, try func(context.Context) error) error {
+	wait, said := first, ""
 	for {
 		began := time.Now()
-		err := c.once(ctx)
+		err := try(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if permanent(err) {
+		if over(err) {
 			return err
 		}
 		if time.Since(began) > calmAfter {
-			wait, said = time.Second, ""
+			wait, said = first, ""
 		}
 		c.health.failed(err)
 		if text := err.Error(); text != said {
-			c.log.Error("the run ended; it is begun anew", "err", err, "wait", wait.String())
+			c.log.Error(what, "err", err, "wait", wait.String())
 			said = text
 		}
 		select {
@@ -200,13 +218,9 @@ func (c *connector) once(ctx context.Context) error {
 	c.learnDay(ctx, log)
 
 	metrics := prometheus.NewRegistry()
-	out, err := sink.Open(ctx, sink.Config{
-		Opts: c.kafka, Prefix: c.cfg.Kafka.TopicPrefix, Portal: account.PortalID,
-		Partitions: c.cfg.Kafka.Partitions, Replication: c.cfg.Kafka.Replication,
-		MaxMessageBytes: c.cfg.Kafka.MaxMessageBytes, KeyFormat: c.cfg.Kafka.KeyFormat,
-		Registry: c.registry, Version: version(), Tombstones: c.cfg.Event.Tombstones,
-		BeforeKey: c.cfg.Event.Before == "key", Logger: c.log, Registerer: metrics,
-	})
+	sinkConfig := c.sinkConfig()
+	sinkConfig.Portal, sinkConfig.Registerer = account.PortalID, metrics
+	out, err := sink.Open(ctx, sinkConfig)
 	if err != nil {
 		return err
 	}
@@ -240,6 +254,17 @@ func (c *connector) once(ctx context.Context) error {
 	f.group.Go(func() error { return c.watchDay(f.ctx, log) })
 	f.group.Go(func() error { return f.Run(f.ctx, seen) })
 	return f.group.Wait()
+}
+
+// sinkConfig is what the configuration says about writing to Kafka.
+func (c *connector) sinkConfig() sink.Config {
+	return sink.Config{
+		Opts: c.kafka, Prefix: c.cfg.Kafka.TopicPrefix,
+		Partitions: c.cfg.Kafka.Partitions, Replication: c.cfg.Kafka.Replication,
+		MaxMessageBytes: c.cfg.Kafka.MaxMessageBytes, KeyFormat: c.cfg.Kafka.KeyFormat,
+		Registry: c.registry, Version: version(), Tombstones: c.cfg.Event.Tombstones,
+		BeforeKey: c.cfg.Event.Before == "key", Logger: c.log,
+	}
 }
 
 // learnDay asks what of the day's calls is left, so that the governor need not

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -170,23 +171,35 @@ func (b *lockedBuffer) String() string {
 // process is one start of the connector.
 type process struct {
 	*connector
-	w      *world
-	cancel context.CancelFunc
-	done   chan error
+	w       *world
+	cancel  context.CancelFunc
+	done    chan error
+	brokers *cable        // between it and the brokers
+	hubspot *line         // between it and the portal
+	log     *lockedBuffer // its own, which is part of the world's too
 }
 
 // start begins a connector with the world's environment.
-func (w *world) start() *process {
+func (w *world) start() *process { return w.startOn(w.brokers) }
+
+// startBeside begins one that has its own way to the brokers.
+func (w *world) startBeside() *process { return w.startOn(&cable{dial: w.network.DialContext}) }
+
+func (w *world) startOn(brokers *cable) *process {
 	w.t.Helper()
+	p := &process{
+		w: w, done: make(chan error, 1), brokers: brokers,
+		hubspot: &line{to: w.portal.Transport()}, log: &lockedBuffer{},
+	}
 	cfg, files, err := loadConfig(w.env)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c, err := newConnector(cfg, files, log, network{
-		hubspot: w.portal.Transport(), registry: w.registry,
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(w.log, p.log), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p.connector, err = newConnector(cfg, files, log, network{
+		hubspot: p.hubspot, registry: w.registry,
 		kafka: []kgo.Opt{
-			kgo.Dialer(w.brokers.DialContext),
+			kgo.Dialer(brokers.DialContext),
 			// Under the race detector each lz4 buffer of four megabytes takes longer than all else.
 			kgo.ProducerBatchCompression(kgo.NoCompression()),
 		},
@@ -194,10 +207,17 @@ func (w *world) start() *process {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(w.t.Context())
-	p := &process{connector: c, w: w, cancel: cancel, done: make(chan error, 1)}
-	go func() { p.done <- c.repeat(ctx) }()
+	var ctx context.Context
+	ctx, p.cancel = context.WithCancel(w.t.Context())
+	go func() { p.done <- p.takePart(ctx) }()
 	return p
+}
+
+// kill is what kill -9 is to the brokers: its connections end without a word.
+func (p *process) kill() {
+	p.w.t.Helper()
+	p.brokers.cut()
+	p.stop()
 }
 
 // stop tells the connector to end, as a signal does, and waits for it.

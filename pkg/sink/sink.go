@@ -15,6 +15,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -106,6 +107,18 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 	return s, nil
 }
 
+// EnsureCursorTopic makes sure of the cursor topic as Open does, and fences
+// nobody: the consumer group of those that may run is about this topic, so it
+// has to be there before anyone runs. The portal need not be known.
+func EnsureCursorTopic(ctx context.Context, cfg Config) error {
+	s, err := connect(cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.internalTopic(ctx, kadm.NewClient(s.cl), s.cursorTopic)
+}
+
 // connect makes a Sink and no request.
 func connect(cfg Config) (*Sink, error) {
 	if cfg.Partitions == 0 {
@@ -133,6 +146,9 @@ func connect(cfg Config) (*Sink, error) {
 		topics: map[string]*topic{}, limits: map[string]int{}, refused: map[string]*cdc.RefusedError{},
 		committer: newCommitter(),
 	}
+	if cfg.Portal == 0 { // not known yet
+		s.log = cfg.Logger
+	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()), // unless Opts say otherwise
 	}, cfg.Opts...),
@@ -149,6 +165,14 @@ func connect(cfg Config) (*Sink, error) {
 	}
 	s.cl, s.closed = cl, make(chan struct{})
 	return s, nil
+}
+
+// Fenced reports whether a run ended because another one has begun with the
+// same transactional id since, or its transaction took longer than the brokers
+// allow: they answer both alike (KAFKA.md C2). Nothing is decided by it that
+// must be right for the promises' sake.
+func Fenced(err error) bool {
+	return errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidTxnState)
 }
 
 // TransactionalID is the id by which the runs of a portal fence each other.
