@@ -37,6 +37,7 @@ type following struct {
 	pace    *stream.Pace
 	leftOut string          // types that the token may not read, as they were said last
 	refused map[string]bool // types that it could not read at the last look
+	begun   bool            // the first look was taken up
 
 	ask      stream.Introspection
 	removals stream.Removals
@@ -54,7 +55,8 @@ type following struct {
 // away now.
 type object struct {
 	*stream.Object
-	set *schema.Set // in force, or the last one that was; nil: never published
+	set     *schema.Set // in force, or the last one that was; nil: never published
+	refused bool        // the registry does not take the set that would follow
 
 	started hubspot.Millis // HubSpot's time of the type's first start
 	// streams is nil while none runs. Refill and reconcile end alone, when what
@@ -155,6 +157,7 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 		if err != nil {
 			return err
 		}
+		f.begun = true
 		spacing := interval
 		if f.cfg.Sync.SchemaInterval == 0 {
 			spacing = max(spacing, time.Duration(len(f.pairs))*labelSpacing)
@@ -277,72 +280,92 @@ func (f *following) takeType(ctx context.Context, found stream.Found, shrunk boo
 	set.TypeID = o.Type.TypeID
 	diff.Withhold(o.set, found.Sensitivities())
 	o.SayWithheld(&found)
-	if o.streams != nil && set.Same(o.set) {
+	if o.streams != nil && !o.refused && set.Same(o.set) {
 		o.set = set // with the labels of today
 		return false, nil
 	}
-	if !diff.Empty() {
+	if !diff.Empty() && !o.refused {
 		o.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","),
 			"excluded", strings.Join(diff.Excluded, ","), "treated", strings.Join(diff.Treated, ","), "withheld", strings.Join(diff.Withheld, ","))
 	}
 	started = o.streams == nil
-	ok, err := f.evolve(ctx, o, set, stream.Changed{Ask: diff.Ask(), Gone: diff.Removed})
-	return started && ok, err
+	err = f.evolve(ctx, o, set, stream.Changed{Ask: diff.Ask(), Gone: diff.Removed})
+	return started && o.streams != nil, err
 }
 
 // evolve has an object's lane go over to a property set, and its streams read
 // again what that concerns. It starts them, where none runs: all their first
-// cursors are committed in one transaction, before anything is read (R5). false
-// means that the topic cannot be written for now.
-func (f *following) evolve(ctx context.Context, o *object, set *schema.Set, changed stream.Changed) (ok bool, err error) {
+// cursors are committed in one transaction, before anything is read (R5).
+//
+// While the registry refuses the set the topic is not written. Streams of a type
+// that was published before run all the same, and wait: the associations of its
+// records go on.
+func (f *following) evolve(ctx context.Context, o *object, set *schema.Set, changed stream.Changed) error {
 	name := o.Type.Name
 	places, err := f.places(o, changed)
 	if err != nil {
-		return false, err
+		return err
 	}
-	o.started = places.Sweep.Started
-	e := cdc.Evolution{
-		Slots: set.Slots(f.selection), Content: content(set, f.volatile), Started: o.started, Cursors: places.First,
-	}
+	var text []byte
 	if o.set == nil || !o.set.Same(set) {
-		if e.Set, err = json.Marshal(set); err != nil {
-			return false, err
+		if text, err = json.Marshal(set); err != nil {
+			return err
 		}
 	}
 	var topic error
-	e.Accept = func(ctx context.Context) error {
+	err = o.Lane.Evolve(ctx, f.evolution(o, set, places, text, func(ctx context.Context) error {
 		topic = f.out.Topic(ctx, name, set)
 		return topic
-	}
-	err = o.Lane.Evolve(ctx, e)
+	}))
 	switch {
 	case err == nil:
-		o.set, ok = set, true
+		o.set, o.refused = set, false
 		f.status.Clear(name, stream.SchemaStream)
-	case ctx.Err() != nil || topic == nil || permanent(err):
-		return false, err
-	case o.streams == nil && !refusedTopic(err):
-		return false, err // a registry that is away at the start: as long as nothing streams the run may begin anew
+	case topic == nil || ctx.Err() != nil || permanent(err) || !f.begun && !refusedTopic(err):
+		return err
 	default:
+		o.refused = true
 		f.status.Expect(name, stream.SchemaStream)
 		f.problem(name, err)
-		if places, err = f.places(o, stream.Changed{}); err != nil || o.streams == nil {
-			return false, err
+		if o.set == nil {
+			return nil
+		}
+		if places, err = f.places(o, stream.Changed{}); err != nil {
+			return err
+		}
+		if o.streams == nil {
+			as := func(context.Context) error { return nil }
+			if err := o.Lane.Evolve(ctx, f.evolution(o, o.set, places, nil, as)); err != nil {
+				return err
+			}
 		}
 	}
-	if o.streams == nil {
-		f.status.Watch(name, o.Lane)
-		o.streams = f.spawn(f.streams(o, places)...)
+	f.start(o, places)
+	return nil
+}
+
+func (f *following) evolution(o *object, set *schema.Set, p stream.Places, text []byte, accept func(context.Context) error) cdc.Evolution {
+	o.started = p.Sweep.Started
+	return cdc.Evolution{
+		Slots: set.Slots(f.selection), Content: content(set, f.volatile), Started: o.started,
+		Accept: accept, Set: text, Cursors: p.First,
 	}
-	if o.refilling == nil && places.Refill != nil {
-		o.refill = &stream.Refill{Object: o.Object, Place: *places.Refill, Lag: f.longest()}
+}
+
+// start runs the streams of an object that do not run.
+func (f *following) start(o *object, p stream.Places) {
+	if o.streams == nil {
+		f.status.Watch(o.Type.Name, o.Lane)
+		o.streams = f.spawn(f.streams(o, p)...)
+	}
+	if o.refilling == nil && p.Refill != nil {
+		o.refill = &stream.Refill{Object: o.Object, Place: *p.Refill, Lag: f.longest()}
 		o.refilling = f.spawn(o.refill)
 	}
 	if o.sweeping == nil {
-		o.reconcile = &stream.Reconcile{Object: o.Object, Place: places.Reconcile, Interval: f.cfg.Sync.ReconcileInterval, Since: places.Sweep.Completed}
+		o.reconcile = &stream.Reconcile{Object: o.Object, Place: p.Reconcile, Interval: f.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed}
 		o.sweeping = f.spawn(o.reconcile)
 	}
-	return ok, nil
 }
 
 func refusedTopic(err error) bool {

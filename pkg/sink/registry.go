@@ -37,9 +37,7 @@ func registerSchema(ctx context.Context, registry *sr.Client, subject string, te
 		return id, err
 	}
 	id, err = registry.RegisterSchema(ctx, subject, avroSchema(text), -1, -1)
-	switch statusOf(err) {
-	case 0:
-	case http.StatusConflict, http.StatusUnprocessableEntity:
+	if refuses(err) {
 		return 0, incompatible(subject, err.Error())
 	}
 	if err != nil {
@@ -62,6 +60,9 @@ func acceptedSchema(ctx context.Context, registry *sr.Client, subject string, te
 		return latest.ID, nil
 	}
 	answer, err := registry.CheckCompatibility(ctx, subject, -1, avroSchema(text))
+	if refuses(err) {
+		return 0, incompatible(subject, err.Error())
+	}
 	if err != nil {
 		return 0, fmt.Errorf("ask registry about compatibility of %s: %w", subject, err)
 	}
@@ -78,6 +79,12 @@ func incompatible(subject, reason string) error {
 		reason = "it gave no reason"
 	}
 	return &cdc.RefusedError{Subject: subject, Reason: reason}
+}
+
+// refuses says that a registry understood a schema and does not take it.
+func refuses(err error) bool {
+	status := statusOf(err)
+	return status == http.StatusConflict || status == http.StatusUnprocessableEntity
 }
 
 // statusOf is the HTTP status of an answer that is an error, else 0.

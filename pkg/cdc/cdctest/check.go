@@ -30,15 +30,24 @@ type Report struct {
 	Reordered []Finding // promises 3 and 4: not a state of HubSpot's, or not in its order
 	Malformed []Finding // ops, source, tombstones or partitions that make no sense
 
-	history History
-	byKey   map[Key][]Event
+	history  History
+	byKey    map[Key][]Event
+	evolving func(property string) bool
 }
 
 // Check holds events against history. The events of a partition come in the
 // order of their offsets. It may be called once HubSpot has been quiet and
 // everything had time to arrive.
 func Check(history History, events []Event) *Report {
-	r := &Report{history: history, byKey: byKey(events)}
+	return CheckEvolving(history, events, func(string) bool { return false })
+}
+
+// CheckEvolving is Check where some properties were defined, removed or given
+// another type meanwhile. The connector learns of that with its next look at
+// the schemas: until then an event may lack their values, and in the end it may
+// not.
+func CheckEvolving(history History, events []Event, evolving func(property string) bool) *Report {
+	r := &Report{history: history, byKey: byKey(events), evolving: evolving}
 	r.Lost = lost(history, r.byKey)
 	r.Malformed = sequence(events)
 	for _, key := range sortedKeys(r.byKey) {
@@ -186,17 +195,28 @@ func (r *Report) check(key Key, events []Event) {
 		r.checkOp(key, before, e)
 		r.checkTime(key, before, e)
 
-		fit := slices.IndexFunc(states[next:], func(s State) bool { return e.shows(&s) })
+		fit := slices.IndexFunc(states[next:], func(s State) bool { return r.shows(e, &s) })
 		switch {
 		case fit >= 0:
 			next += fit
-		case slices.ContainsFunc(states[:next], func(s State) bool { return e.shows(&s) }):
+		case slices.ContainsFunc(states[:next], func(s State) bool { return r.shows(e, &s) }):
 			r.reordered(key, "seq %d shows an earlier state than what was published before it", e.Seq)
 		default:
 			r.reordered(key, "seq %d shows a state that HubSpot never had", e.Seq)
 		}
 		before = e
 	}
+}
+
+// shows says whether an event is an account of the state, as far as the
+// connector could know.
+func (r *Report) shows(e *Event, s *State) bool {
+	if e.shows(s) || e.isDelete() || !s.Live || e.Version != s.Version || e.Created != s.Created {
+		return e.shows(s)
+	}
+	return !slices.ContainsFunc(e.differences(s), func(name string) bool {
+		return !r.evolving(name) || e.Values[name] != nil || e.Unparsed[name] != ""
+	})
 }
 
 // checkOp holds an event's op and reason against the one before (DESIGN

@@ -22,7 +22,7 @@ const (
 	OpAssociate   Op = "associate"
 	OpDissociate  Op = "dissociate"
 	OpRelabel     Op = "relabel"      // the label of the type of link was renamed
-	OpTypeRemoved Op = "type_removed" // the custom type of an end is no more
+	OpTypeRemoved Op = "type_removed" // the custom type, or that of an end, is no more
 )
 
 // State is a record as it was at some time. Times are milliseconds since 1970
@@ -94,7 +94,7 @@ func (p *Portal) Record(object string, id uint64) (State, bool) {
 }
 
 // History returns every change of a type's records in the order in which
-// they happened.
+// they happened: of all types that had the name, one after the other.
 func (p *Portal) History(object string) []Change {
 	return p.historyOf(object, func(uint64) bool { return true })
 }
@@ -107,11 +107,13 @@ func (p *Portal) RecordHistory(object string, id uint64) []Change {
 func (p *Portal) historyOf(object string, want func(uint64) bool) []Change {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.known(object)
+	name := p.known(object).name
 	var changes []Change
-	for _, c := range t.history {
-		if want(c.state.id) {
-			changes = append(changes, Change{At: c.at, Op: c.op, State: t.publicState(c.state)})
+	for _, t := range p.types {
+		for _, c := range t.history {
+			if t.name == name && want(c.state.id) {
+				changes = append(changes, Change{At: c.at, Op: c.op, State: t.publicState(c.state)})
+			}
 		}
 	}
 	return changes

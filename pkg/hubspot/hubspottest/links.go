@@ -272,14 +272,19 @@ func (pr *pair) visible(id uint64) []link {
 func (p *Portal) LinkHistory(from, to string) []LinkChange {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pr := p.knownPair(from, to)
-	if pr == nil {
-		return nil
+	a, b := p.known(from).name, p.known(to).name
+	var changes []LinkChange
+	for _, t := range p.types {
+		for _, pr := range t.pairs {
+			if t.name != a || pr.to.name != b {
+				continue
+			}
+			for _, c := range pr.history {
+				changes = append(changes, LinkChange{At: c.at, Op: c.op, Link: c.typ.public(c.from, c.to, c.label), Live: c.live})
+			}
+		}
 	}
-	changes := make([]LinkChange, 0, len(pr.history))
-	for _, c := range pr.history {
-		changes = append(changes, LinkChange{At: c.at, Op: c.op, Link: c.typ.public(c.from, c.to, c.label), Live: c.live})
-	}
+	slices.SortStableFunc(changes, func(a, b LinkChange) int { return cmp.Compare(a.At, b.At) })
 	return changes
 }
 

@@ -154,7 +154,7 @@ func TestSchemasListCustomObjectsOnly(t *testing.T) {
 	if got := p.Records(car.FullyQualifiedName); len(got) != 0 {
 		t.Errorf("a removed type has %d records", len(got))
 	}
-	if got := p.History(car.FullyQualifiedName); len(got) != 1 {
+	if got := p.History(car.FullyQualifiedName); len(got) != 2 || got[1].Op != OpTypeRemoved || got[1].State.Live() {
 		t.Errorf("got history %v", got)
 	}
 	// Archived: the schema says so.

@@ -150,9 +150,10 @@ func (p *Portal) RemoveCustomType(name string) {
 }
 
 func (p *Portal) removeType(t *objectType) {
-	for _, id := range t.live {
-		p.follow(OpTypeRemoved, t, id, false)
-		t.unlink(id)
+	for _, id := range slices.Concat(t.live, t.archived) {
+		next := t.records[id].copy()
+		next.gone = true
+		p.put(t, OpTypeRemoved, next)
 	}
 	for _, pl := range t.pipelines {
 		p.notePipeline(OpTypeRemoved, t, pl, false)
