@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 KILLS     ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test fuzz bench build integration kills
+.PHONY: help check fmt vet lint test fuzz bench build integration kills consumers
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,8 @@ check: fmt vet lint ## format, vet, lint, and the tests under the race detector
 fmt: ## fail if gofmt would change something
 	@out=$$(gofmt -l .); test -z "$$out" || { printf 'gofmt would change:\n%s\n' "$$out"; exit 1; }
 
-vet: ## go vet, with the integration tests
-	go vet -tags integration ./...
+vet: ## go vet, with the tests on real services
+	go vet -tags integration,consumers ./...
 
 lint: $(LINT_DIR)/golangci-lint ## golangci-lint as .golangci.yml says
 	$(LINT_DIR)/golangci-lint run
@@ -49,6 +49,9 @@ build: ## the program, as bin/connector
 
 integration: ## the tests on a real Kafka and schema registry, one package after another
 	.ci/integration
+
+consumers: ## a Flink job, and Kafka Connect with PostgreSQL, behind our topics
+	.ci/consumers
 
 kills: ## the crash test alone, with KILLS kills
 	go test -tags integration -count 1 -timeout 20m -v -run TestFiftyKills ./test/crash -kills $(KILLS)

@@ -30,7 +30,7 @@ type connector struct {
 // portalID is what hubspottest gives a portal that asks for none.
 const portalID = 4242
 
-func buildConnector(t *testing.T, s *services, l *life, prefix string) *connector {
+func buildConnector(t *testing.T, s *kafka, l *life, prefix string) *connector {
 	t.Helper()
 	dir := t.TempDir()
 	c := &connector{
@@ -43,8 +43,8 @@ func buildConnector(t *testing.T, s *services, l *life, prefix string) *connecto
 			"HUBSPOT_BASE_URL=" + l.url,
 			"HUBSPOT_OBJECTS=" + strings.Join(l.objects, ","),
 			"HUBSPOT_RATE_10S=100000", "HUBSPOT_RATE_SEARCH=1000", "HUBSPOT_RATE_DAILY=10000000",
-			"KAFKA_BROKERS=" + s.brokers, "KAFKA_TOPIC_PREFIX=" + prefix, "KAFKA_PARTITIONS=3",
-			"SCHEMA_REGISTRY_URL=" + s.registry,
+			"KAFKA_BROKERS=" + s.Brokers, "KAFKA_TOPIC_PREFIX=" + prefix, "KAFKA_PARTITIONS=3",
+			"SCHEMA_REGISTRY_URL=" + s.Registry,
 			"SYNC_LEADING_INTERVAL=200ms", "SYNC_TRAILING_LAG=3s,12s", "SYNC_TRAILING_INTERVAL=500ms",
 			"SYNC_ARCHIVE_INTERVAL=500ms",
 			"HTTP_ADDR=127.0.0.1:0", "LOG_LEVEL=info", "LOG_FORMAT=text",

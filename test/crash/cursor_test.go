@@ -56,7 +56,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 
 	key := `{"portal":4242,"object":"contacts","stream":"leading"}`
 	run := func(stdin string, args ...string) string {
-		cmd := exec.Command(kcat, append([]string{"-b", services.brokers, "-t", prefix + ".offsets"}, args...)...)
+		cmd := exec.Command(kcat, append([]string{"-b", services.Brokers, "-t", prefix + ".offsets"}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
 		out, err := cmd.Output()
 		if err != nil {

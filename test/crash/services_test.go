@@ -4,9 +4,6 @@ package crash
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -18,55 +15,25 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// services are a Kafka and a schema registry on this machine.
-type services struct {
-	brokers, registry string
-	admin             *kadm.Client
+// kafka is the Kafka and the schema registry of a test.
+type kafka struct {
+	services.Services
+	admin *kadm.Client
 }
 
-// startServices uses what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name, or else
-// starts both by the scripts of test/kafka. They are left running: the next
-// test package wants them too.
-func startServices(t *testing.T) *services {
+func startServices(t *testing.T) *kafka {
 	t.Helper()
-	s := &services{brokers: os.Getenv("KAFKA_BROKERS"), registry: os.Getenv("SCHEMA_REGISTRY_URL")}
-	if s.brokers == "" || s.registry == "" {
-		for _, tool := range []string{"java", "mvn"} {
-			if _, err := exec.LookPath(tool); err != nil {
-				t.Skipf("a real Kafka and registry need %s: %v", tool, err)
-			}
-		}
-		s.brokers = runScript(t, "kafka.sh")["KAFKA_BROKERS"]
-		s.registry = runScript(t, "registry.sh")["SCHEMA_REGISTRY_URL"]
-	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.brokers))
+	s := &kafka{Services: services.Start(t)}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
 	s.admin = kadm.NewClient(cl)
 	return s
-}
-
-// runScript returns the NAME=VALUE lines that a script prints.
-func runScript(t *testing.T, name string) map[string]string {
-	t.Helper()
-	cmd := exec.Command(filepath.Join("..", "kafka", name), "start")
-	var errors strings.Builder
-	cmd.Stderr = &errors
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, errors.String())
-	}
-	values := make(map[string]string)
-	for line := range strings.Lines(string(out)) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			values[name] = value
-		}
-	}
-	return values
 }
 
 // consumer sees what every consumer sees that reads only what is committed.
@@ -83,9 +50,9 @@ type consumer struct {
 
 // consume reads the data topics of some object types from their first record
 // on, as soon as there are any.
-func (s *services) consume(t *testing.T, prefix string, objects []string) *consumer {
+func (s *kafka) consume(t *testing.T, prefix string, objects []string) *consumer {
 	t.Helper()
-	registry, err := sr.NewClient(sr.URLs(s.registry))
+	registry, err := sr.NewClient(sr.URLs(s.Registry))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +67,7 @@ func (s *services) consume(t *testing.T, prefix string, objects []string) *consu
 		names[i] = regexp.QuoteMeta(object)
 	}
 	c.client, err = kgo.NewClient(
-		kgo.SeedBrokers(s.brokers),
+		kgo.SeedBrokers(s.Brokers),
 		kgo.ConsumeRegex(),
 		kgo.ConsumeTopics("^"+regexp.QuoteMeta(prefix)+`\.(`+strings.Join(names, "|")+")$"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -172,7 +139,7 @@ func (c *consumer) drain(t *testing.T) {
 }
 
 // deleteTopics leaves the broker as it was found.
-func (s *services) deleteTopics(t *testing.T, prefix string) {
+func (s *kafka) deleteTopics(t *testing.T, prefix string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 	defer cancel()

@@ -4,9 +4,6 @@
 // show: fencing and its error codes, markers that become visible late,
 // compaction, a real compatibility check, and the tools that operators use
 // (KAFKA.md E lists where the fakes differ).
-//
-// KAFKA_BROKERS and SCHEMA_REGISTRY_URL name services that run already; else
-// the scripts beside this file start them, and they are left running.
 package kafka
 
 import (
@@ -30,6 +27,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/test/services"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -49,43 +47,14 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{T: t, brokers: os.Getenv("KAFKA_BROKERS"), prefix: "it-" + strings.ToLower(rand.Text()[:10])}
-	url := os.Getenv("SCHEMA_REGISTRY_URL")
-	if p.brokers == "" {
-		started := script(t, "kafka.sh")
-		p.brokers, p.bin = started["KAFKA_BROKERS"], started["KAFKA_BIN"]
-	}
-	if url == "" {
-		url = script(t, "registry.sh")["SCHEMA_REGISTRY_URL"]
-	}
+	s := services.Start(t)
+	p := &place{T: t, brokers: s.Brokers, bin: s.Bin, prefix: "it-" + strings.ToLower(rand.Text()[:10])}
 	var err error
-	if p.registry, err = sr.NewClient(sr.URLs(url)); err != nil {
+	if p.registry, err = sr.NewClient(sr.URLs(s.Registry)); err != nil {
 		t.Fatal(err)
 	}
 	p.admin = kadm.NewClient(p.client())
 	return p
-}
-
-// script starts a service and gives the NAME=VALUE lines that say where it is.
-func script(t *testing.T, name string) map[string]string {
-	t.Helper()
-	for _, tool := range []string{"java", "mvn", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s needs %s: %v", name, tool, err)
-		}
-	}
-	cmd := exec.Command("./"+name, "start")
-	cmd.Stderr = t.Output()
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	values := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		values[key] = value
-	}
-	return values
 }
 
 func (p *place) client(opts ...kgo.Opt) *kgo.Client {

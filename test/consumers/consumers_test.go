@@ -1,0 +1,114 @@
+//go:build consumers
+
+// Package consumers runs what users put behind our topics, as docs/consumers
+// says: a Flink SQL job, and a Kafka Connect worker that writes into
+// PostgreSQL. A simulated portal lives for a while, the connector publishes it
+// through a real Kafka and schema registry, and in the end both consumers must
+// hold what the portal holds. It takes Java 17, mvn and PostgreSQL's server:
+//
+//	go test -tags consumers -v ./test/consumers/
+//
+// Everything that it starts ends with it.
+package consumers
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+var (
+	seed  = flag.Uint64("seed", 0, "seed of the portal's life; 0 takes a new one")
+	flink = flag.String("flink", "", "Flink's and its Kafka connector's versions instead of pom.xml's, as 1.20.0,3.4.0-1.20")
+)
+
+const (
+	startup  = 2 * time.Minute // of one consumer, its jars being there
+	catchUp  = 3 * time.Minute // after the portal's last change
+	lasting  = 5 * time.Second // what is equal must still be equal then
+	stopping = 10 * time.Second
+)
+
+// TestConsumersEqualThePortal: with creates, updates, archives, purges, merges,
+// restores, links that come, go and change, and a property that is added while
+// everything runs, a Flink job and a PostgreSQL database end up with what the
+// portal has (DESIGN section 5; the configurations are docs/consumers').
+func TestConsumersEqualThePortal(t *testing.T) {
+	// Children are killed when the thread that started them is gone.
+	runtime.LockOSThread()
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("seed %d", *seed)
+	postgresBin := findPostgres(t)
+	services := startServices(t)
+	life := newLife(t, *seed)
+	prefix := fmt.Sprintf("consumers-%d", time.Now().UnixMilli())
+	connector := newConnector(t, services, life.url, prefix)
+	database := startPostgres(t, postgresBin)
+
+	connector.start(t)
+	for _, topic := range []string{"contacts", "companies", "associations.contacts.companies"} {
+		services.waitForTopic(t, prefix+"."+topic)
+	}
+	job := startFlink(t, services, prefix)
+	worker := startConnect(t, services, prefix, database)
+
+	life.go_(t, "before the property", 250)
+	version := services.latest(t, prefix+".contacts-value")
+	life.addProperty(t)
+	// A property is taken up at the start of a run.
+	connector.stop(t)
+	connector.start(t)
+	eventually(t, startup, "the registry has the next schema", func() error {
+		if now := services.latest(t, prefix+".contacts-value"); now == version {
+			return fmt.Errorf("the latest version is still %d", now)
+		}
+		return nil
+	})
+	t.Logf("%s is in the schema: version %d follows %d", addedProperty, services.latest(t, prefix+".contacts-value"), version)
+	life.go_(t, "after the property", 250)
+	life.report(t)
+
+	truth := life.truth(t)
+	began := time.Now()
+	consumers := []consumer{job, worker}
+	for _, c := range consumers {
+		eventually(t, catchUp, c.name()+" equals the portal", func() error { return c.differs(t, truth) })
+		t.Logf("%s equals the portal %v after its last change", c.name(), time.Since(began).Round(100*time.Millisecond))
+	}
+	time.Sleep(lasting)
+	for _, c := range consumers {
+		if err := c.differs(t, truth); err != nil {
+			t.Errorf("%s did not stay equal to the portal: %v", c.name(), err)
+		}
+		c.report(t)
+	}
+}
+
+// consumer is something that follows our topics.
+type consumer interface {
+	name() string
+	// differs says in what the consumer differs from the truth; a consumer that
+	// has failed fails the test.
+	differs(t *testing.T, truth *truth) error
+	report(t *testing.T)
+}
+
+// eventually waits until check finds nothing wrong.
+func eventually(t *testing.T, limit time.Duration, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v: %v", what, limit, err)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}

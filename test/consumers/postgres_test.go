@@ -1,0 +1,123 @@
+//go:build consumers
+
+package consumers
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// postgres is a database server of this test's own.
+type postgres struct {
+	*process
+	bin, dir string
+	port     int
+	as       *syscall.SysProcAttr
+}
+
+const database = "hubspot" // and its user
+
+// findPostgres gives the folder of PostgreSQL's programs, the newest of them.
+func findPostgres(t *testing.T) string {
+	t.Helper()
+	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // as Debian has it; the pattern is a good one
+	slices.Reverse(folders)
+	if path, err := exec.LookPath("initdb"); err == nil {
+		folders = append(folders, filepath.Dir(path))
+	}
+	for _, folder := range folders {
+		complete := true
+		for _, name := range []string{"initdb", "postgres", "pg_isready", "psql"} {
+			_, err := os.Stat(filepath.Join(folder, name))
+			complete = complete && err == nil
+		}
+		if complete {
+			return folder
+		}
+	}
+	t.Skip("PostgreSQL's server and client are needed, in /usr/lib/postgresql or in PATH")
+	return ""
+}
+
+func startPostgres(t *testing.T, bin string) *postgres {
+	t.Helper()
+	p := &postgres{bin: bin, port: freePort(t), as: &syscall.SysProcAttr{}}
+	var err error
+	if p.dir, err = os.MkdirTemp("", "hubspot-cdc-postgres-"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(p.dir) })
+	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
+		p.as.Credential = somebody(t)
+		if err := os.Chown(p.dir, int(p.as.Credential.Uid), int(p.as.Credential.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := filepath.Join(p.dir, "data")
+	output(t, p.command("initdb", "-D", data, "-U", database, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"))
+	p.process = start(t, "PostgreSQL", p.command("postgres", "-D", data, "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
+	eventually(t, startup, "PostgreSQL answers", func() error {
+		p.lives(t)
+		return p.command("pg_isready", "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.port)).Run()
+	})
+	p.query(t, "postgres", "CREATE DATABASE "+database)
+	t.Logf("%s on port %d", p.query(t, database, "SHOW server_version"), p.port)
+	return p
+}
+
+// somebody is a user who is not root.
+func somebody(t *testing.T) *syscall.Credential {
+	t.Helper()
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
+			gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
+			if errUID == nil && errGID == nil {
+				return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+			}
+		}
+	}
+	t.Skip("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
+	return nil
+}
+
+func (p *postgres) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(p.bin, name), args...)
+	as := *p.as
+	cmd.Dir, cmd.SysProcAttr = p.dir, &as
+	return cmd
+}
+
+// query gives what a statement answers, without any alignment.
+func (p *postgres) query(t *testing.T, database, sql string) string {
+	t.Helper()
+	return output(t, p.command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+		"-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", "hubspot", "-d", database, "-c", sql))
+}
+
+// rows reads a table; a table that is not there yet has none.
+func (p *postgres) rows(t *testing.T, table, key string) (map[string]map[string]any, error) {
+	t.Helper()
+	p.lives(t)
+	if p.query(t, database, fmt.Sprintf("SELECT to_regclass('%s')", table)) == "" {
+		return nil, fmt.Errorf("there is no table %s", table)
+	}
+	all := map[string]map[string]any{}
+	for line := range strings.Lines(p.query(t, database, fmt.Sprintf("SELECT to_jsonb(r) FROM %s r", table))) {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			return nil, fmt.Errorf("%w in %s", err, line)
+		}
+		all[fmt.Sprint(row[key])] = row
+	}
+	return all, nil
+}

@@ -1,0 +1,57 @@
+// Package services starts, for the tests beside it, the Kafka and the schema
+// registry of test/kafka.
+package services
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Services are a Kafka and a schema registry on this machine.
+type Services struct {
+	Brokers  string
+	Registry string
+	Bin      string // Kafka's command line tools; "" when the scripts did not start it
+}
+
+// Start uses what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name, or else starts
+// both by the scripts of test/kafka. They are left running: the next test
+// package wants them too. A machine that cannot run them skips the test.
+func Start(t testing.TB) Services {
+	t.Helper()
+	s := Services{Brokers: os.Getenv("KAFKA_BROKERS"), Registry: os.Getenv("SCHEMA_REGISTRY_URL")}
+	if s.Brokers == "" {
+		started := script(t, "kafka.sh")
+		s.Brokers, s.Bin = started["KAFKA_BROKERS"], started["KAFKA_BIN"]
+	}
+	if s.Registry == "" {
+		s.Registry = script(t, "registry.sh")["SCHEMA_REGISTRY_URL"]
+	}
+	return s
+}
+
+// script starts a service and gives the NAME=VALUE lines that say where it is.
+func script(t testing.TB, name string) map[string]string {
+	t.Helper()
+	for _, tool := range []string{"java", "mvn", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s needs %s: %v", name, tool, err)
+		}
+	}
+	cmd := exec.Command(filepath.Join("..", "kafka", name), "start")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[key] = value
+		}
+	}
+	return values
+}
