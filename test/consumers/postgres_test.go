@@ -67,7 +67,7 @@ func startPostgres(t *testing.T, bin string) *postgres {
 	p.process = start(t, "PostgreSQL", p.command("postgres", "-D", data, "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
 	eventually(t, startup, "PostgreSQL answers", func() error {
 		p.lives(t)
-		return p.command("pg_isready", "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(p.port)).Run()
+		return p.command("pg_isready", "-q", "-U", database, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port)).Run()
 	})
 	p.query(t, "postgres", "CREATE DATABASE "+database)
 	t.Logf("%s on port %d", p.query(t, database, "SHOW server_version"), p.port)
