@@ -23,6 +23,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -66,7 +67,7 @@ type hubspotConfig struct {
 type kafkaConfig struct {
 	Brokers         []string       `env:"KAFKA_BROKERS" help:"host:port,... of the cluster (required)"`
 	TopicPrefix     string         `env:"KAFKA_TOPIC_PREFIX, default=hubspot" help:"first part of every topic's name"`
-	KeyFormat       string         `env:"KAFKA_KEY_FORMAT, default=string" help:"string"`
+	KeyFormat       string         `env:"KAFKA_KEY_FORMAT, default=string" help:"string, or avro: key records, for the Debezium modes of Materialize and RisingWave"`
 	Partitions      int32          `env:"KAFKA_PARTITIONS, default=-1" help:"partitions of new data topics (-1: the broker's default)"`
 	Replication     int16          `env:"KAFKA_REPLICATION, default=-1" help:"replication of new topics (-1: the broker's default)"`
 	MaxMessageBytes int            `env:"KAFKA_MAX_MESSAGE_BYTES, default=8388608" help:"largest event; larger ones leave out their largest values"`
@@ -256,7 +257,7 @@ func (c *config) validate() []string {
 	if !topicName(k.TopicPrefix) {
 		bad("KAFKA_TOPIC_PREFIX: %q is not a topic name: letters, digits, '.', '_' and '-', at most 100", k.TopicPrefix)
 	}
-	oneOf("KAFKA_KEY_FORMAT", k.KeyFormat, "string")
+	oneOf("KAFKA_KEY_FORMAT", k.KeyFormat, sink.KeyString, sink.KeyAvro)
 	if k.Partitions == 0 || k.Partitions < -1 {
 		bad("KAFKA_PARTITIONS: %d is neither -1 nor above 0", k.Partitions)
 	}

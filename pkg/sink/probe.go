@@ -85,6 +85,9 @@ func (p *Probe) Load(ctx context.Context) (*offsets.Loaded, error) {
 		}
 	}
 	l, err := offsets.Load(ctx, src)
+	if err == nil {
+		err = checkFormats(l.Topics, p.s.cfg.KeyFormat)
+	}
 	if err != nil {
 		return nil, err
 	}

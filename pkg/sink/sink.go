@@ -202,6 +202,9 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkFormats(l.Topics, s.cfg.KeyFormat); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	s.seq, s.loaded = l.Seq, true
 	s.metas = map[string]offsets.TopicMeta{}

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -85,16 +87,17 @@ func (s *Sink) ready(ctx context.Context, t *topic, least int, value []byte, key
 		}
 	}
 	now := offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
+	if known && meta.Partitions != now.Partitions {
+		return &offsets.Refusal{
+			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", t.name, now.Partitions, meta.Partitions),
+			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", meta.Partitions, anew),
+		}
+	}
 	if s.cfg.KeyFormat == KeyAvro {
-		if now.KeySchema, err = s.schemaID(ctx, t.name+"-key", keySchema(t.name, key)); err != nil {
+		if now.KeySchema, err = s.keySchemaID(ctx, t.name, meta.KeySchema, keySchema(t.name, key)); err != nil {
 			return err
 		}
 		t.keyHeader = wireHeader(now.KeySchema)
-	}
-	if known {
-		if err := checkMeta(t.name, meta, now); err != nil {
-			return err
-		}
 	}
 	id, err := s.schemaID(ctx, t.name+"-value", value)
 	if err != nil {
@@ -112,28 +115,48 @@ func (s *Sink) ready(ctx context.Context, t *topic, least int, value []byte, key
 	return nil
 }
 
-// checkMeta refuses what would break the order per key, or give one object
-// two keys.
-func checkMeta(name string, was, now offsets.TopicMeta) error {
-	const anew = "or start anew under another KAFKA_TOPIC_PREFIX"
-	switch {
-	case was.Partitions != now.Partitions:
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", name, now.Partitions, was.Partitions),
-			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", was.Partitions, anew),
-		}
-	case was.KeyFormat != now.KeyFormat:
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s was written with keys of format %q, and KAFKA_KEY_FORMAT is %q", name, was.KeyFormat, now.KeyFormat),
-			Cure: fmt.Sprintf("set KAFKA_KEY_FORMAT=%s, %s", was.KeyFormat, anew),
-		}
-	case was.KeySchema != now.KeySchema:
-		return &offsets.Refusal{
-			What: fmt.Sprintf("the schema registry gives id %d for subject %s-key and the keys in the topic have id %d, so every object would get a second key", now.KeySchema, name, was.KeySchema),
-			Cure: "bring back the registry's content, " + anew,
+const anew = "or start anew under another KAFKA_TOPIC_PREFIX"
+
+// checkFormats refuses to give keys another format than they have: every
+// object would get a second key. It comes before any topic is made, so that
+// never two formats stand under one prefix.
+func checkFormats(topics map[string]offsets.TopicMeta, format string) error {
+	for _, name := range slices.Sorted(maps.Keys(topics)) {
+		if was := topics[name].KeyFormat; was != format {
+			return &offsets.Refusal{
+				What: fmt.Sprintf("topic %s was written with keys of format %q, and KAFKA_KEY_FORMAT is %q", name, was, format),
+				Cure: fmt.Sprintf("set KAFKA_KEY_FORMAT=%s, %s", was, anew),
+			}
 		}
 	}
 	return nil
+}
+
+// keySchemaID gives the id that the registry has for a topic's Avro keys. It
+// stands in every key, and Kafka compares keys by their bytes: what it was at
+// the topic's first key (0: there is none yet) it has to be for ever.
+func (s *Sink) keySchemaID(ctx context.Context, topic string, was int, text []byte) (int, error) {
+	subject := topic + "-key"
+	if was == 0 {
+		return s.schemaID(ctx, subject, text)
+	}
+	now, err := s.cfg.Registry.SchemaByID(ctx, was)
+	switch {
+	case statusOf(err) == http.StatusNotFound:
+	case err != nil:
+		return 0, fmt.Errorf("ask registry for schema %d of %s: %w", was, subject, err)
+	default:
+		if same, err := schema.SameFields([]byte(now.Schema), text); err == nil && same {
+			if s.looking != nil {
+				s.looking.subject(subject, was)
+			}
+			return was, nil
+		}
+	}
+	return 0, &offsets.Refusal{
+		What: fmt.Sprintf("the keys in topic %s have schema id %d, and the schema registry has no such schema of subject %s, so every object would get a second key", topic, was, subject),
+		Cure: "bring back the registry's content, or the SCHEMA_REGISTRY_URL of before, " + anew,
+	}
 }
 
 // key is the record's key for an id in decimal digits.

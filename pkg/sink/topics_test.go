@@ -144,10 +144,7 @@ func TestTopic_RefusesWhatWouldGiveKeysAnotherPlace(t *testing.T) {
 		r.stop()
 
 		r, err := w.open(func(c *Config) { c.KeyFormat = KeyAvro })
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustRefuse(t, r.Topic(t.Context(), "contacts", contactSet), contacts, "KAFKA_KEY_FORMAT=string")
+		mustRefuse(t, err, contacts, "KAFKA_KEY_FORMAT=string")
 
 		if _, err := w.admin().UpdatePartitions(t.Context(), 5, contacts); err != nil {
 			t.Fatal(err)
