@@ -59,9 +59,6 @@ func TestConsumersEqualThePortal(t *testing.T) {
 	life.go_(t, "before the property", 250)
 	version := services.latest(t, prefix+".contacts-value")
 	life.addProperty(t)
-	// A property is taken up at the start of a run.
-	connector.stop(t)
-	connector.start(t)
 	eventually(t, startup, "the registry has the next schema", func() error {
 		if now := services.latest(t, prefix+".contacts-value"); now == version {
 			return fmt.Errorf("the latest version is still %d", now)
@@ -86,6 +83,7 @@ func TestConsumersEqualThePortal(t *testing.T) {
 		}
 		c.report(t)
 	}
+	connector.stop(t)
 }
 
 // consumer is something that follows our topics.
