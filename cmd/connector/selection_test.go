@@ -1,0 +1,339 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// secretText stands in every value that must not get out.
+const secretText = "canary-7d1e"
+
+const hashKey, otherKey = "a key of some length", "another key of some length"
+
+func digestOf(key, text string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// wire notes which properties the connector asks the portal for.
+type wire struct {
+	mu    sync.Mutex
+	asked map[string]bool // words of addresses and bodies
+}
+
+func (w *wire) note(r hubspottest.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.asked == nil {
+		w.asked = map[string]bool{}
+	}
+	for _, name := range strings.Split(r.Query.Get("properties"), ",") {
+		w.asked[name] = true
+	}
+	for _, word := range strings.Split(string(r.Body), `"`) {
+		w.asked[word] = true
+	}
+}
+
+func (w *wire) hasAsked(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked[name]
+}
+
+// topics lists every topic of the cluster.
+func (w *world) topics() []string {
+	w.t.Helper()
+	cl := w.client()
+	defer cl.Close()
+	topics, err := kadm.NewClient(cl).ListTopics(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(topics))
+}
+
+// hides fails the test where text stands in anything that the connector lets
+// out: topics of data, state and cursors, the log, what HTTP shows.
+func (p *process) hides(text string) {
+	w := p.w
+	w.t.Helper()
+	for name, handler := range map[string]http.HandlerFunc{"/readyz": p.health.readyz, "/healthz": p.health.healthz, "/metrics": p.health.metricsz} {
+		answer := httptest.NewRecorder()
+		handler(answer, httptest.NewRequest(http.MethodGet, name, nil))
+		if strings.Contains(answer.Body.String(), text) {
+			w.t.Errorf("%q stands in %s", text, name)
+		}
+	}
+	if strings.Contains(w.log.String(), text) {
+		w.t.Errorf("%q stands in the log", text)
+	}
+	for _, topic := range w.topics() {
+		for _, r := range w.records(topic) {
+			if strings.Contains(string(r.Key)+string(r.Value), text) {
+				w.t.Errorf("%q stands in %s[%d]@%d", text, topic, r.Partition, r.Offset)
+			}
+		}
+	}
+}
+
+// properties gives what the last event of every live key of a topic holds, as
+// text, without nulls, and how many events each key has.
+func (w *world) folded(object string) (last map[string]map[string]string, events map[string]int) {
+	w.t.Helper()
+	last, events = map[string]map[string]string{}, map[string]int{}
+	for _, e := range w.events(object) {
+		events[e.key]++
+		if e.op == "d" {
+			delete(last, e.key)
+			continue
+		}
+		values := map[string]string{}
+		properties, _ := e.after["properties"].(map[string]any)
+		for name, value := range properties {
+			if value != nil {
+				values[name] = fmt.Sprint(value)
+			}
+		}
+		last[e.key] = values
+	}
+	return last, events
+}
+
+// wantFold compares a topic's last events with the portal as publish has it:
+// the value of one property under its field's name, "" for null.
+func (w *world) wantFold(object string, names []string, publish func(name, text string) (field, value string)) {
+	w.t.Helper()
+	got, _ := w.folded(object)
+	records := w.portal.Records(object)
+	if len(got) != len(records) {
+		w.t.Errorf("%s: %d live keys, the portal has %d records", object, len(got), len(records))
+	}
+	for _, record := range records {
+		values := got[idText(record.ID)]
+		for _, name := range names {
+			field, want := publish(name, record.Properties[name])
+			for _, f := range []string{name, name + "__string", name + "__number"} {
+				expect := ""
+				if f == field {
+					expect = want
+				}
+				if values[f] != expect {
+					w.t.Errorf("%s %d: field %s is %q, want %q", object, record.ID, f, values[f], expect)
+				}
+			}
+		}
+	}
+}
+
+// TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished, and what is hashed
+// is a digest wherever it turns up; null stays null.
+func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
+	var wire wire
+	env := []string{
+		"HUBSPOT_OBJECTS=contacts,deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=1s", "SYNC_ARCHIVE_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=30m",
+		"HUBSPOT_PROPERTIES_INCLUDE=contacts.*,deals.deal*", "HUBSPOT_PROPERTIES_EXCLUDE=*.email,contacts.lastname",
+		"HUBSPOT_PROPERTIES_HASH=contacts.phone,contacts.score,contacts.notmine", "HUBSPOT_HASH_KEY=" + hashKey,
+	}
+	inWorld(t, hubspottest.Options{Seed: 21, OnRequest: wire.note}, env, func(w *world) {
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "score", Type: "number"})
+		w.portal.AddProperty("deals", hubspottest.Property{Name: "remark"})
+		// Each of these would travel as raw text in unparsed.
+		ids := []uint64{
+			w.portal.Create("contacts", map[string]string{"email": secretText + "@example.com", "lastname": secretText, "phone": secretText + "\x00", "score": secretText, "firstname": "Ann"}),
+			w.portal.Create("contacts", map[string]string{"phone": secretText + "\x00", "firstname": "Bob"}),
+			w.portal.Create("contacts", map[string]string{"firstname": "Cem"}),
+		}
+		w.portal.Create("deals", map[string]string{"dealname": "Yacht", "remark": secretText})
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) && p.backfilled(1, []string{"deals"}) })
+		w.portal.Update("contacts", ids[2], map[string]string{"phone": secretText + "\x00", "email": secretText})
+		w.portal.Archive("contacts", ids[1])
+		time.Sleep(time.Hour)
+		w.portal.Restore("contacts", ids[1], true)
+		time.Sleep(10 * time.Minute)
+		p.hides(secretText)
+		p.hides(hashKey)
+		p.stop()
+
+		for _, name := range []string{"email", "lastname", "remark", "amount"} {
+			if wire.hasAsked(name) {
+				t.Errorf("HubSpot was asked for %s", name)
+			}
+		}
+		for _, name := range []string{"firstname", "phone", "score", "dealname"} {
+			if !wire.hasAsked(name) {
+				t.Errorf("HubSpot was not asked for %s", name)
+			}
+		}
+		w.wantFold("contacts", []string{"email", "lastname", "phone", "score", "firstname"}, func(name, text string) (string, string) {
+			switch name {
+			case "email", "lastname":
+				return "", ""
+			case "phone", "score":
+				if text == "" {
+					return "", ""
+				}
+				return name, digestOf(hashKey, text)
+			}
+			return name, text
+		})
+		w.wantFold("deals", []string{"dealname", "remark"}, func(name, text string) (string, string) {
+			if name == "remark" {
+				return "", ""
+			}
+			return name, text
+		})
+		if log := w.log.String(); strings.Count(log, "match no property") != 1 || !strings.Contains(log, "HUBSPOT_PROPERTIES_HASH: contacts.notmine") {
+			t.Error("the pattern that matches nothing is not said once")
+		}
+	})
+}
+
+// TestSelection_ChangedBetweenTwoRuns: after each change of the selection the
+// last events equal the portal under the new one, and each record that it
+// concerns has one event more (docs/selection.md).
+func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
+	names := []string{"email", "firstname", "lastname", "phone", "score"}
+	type treatment struct {
+		exclude, hash []string
+		key           string
+	}
+	steps := []struct {
+		name string
+		env  []string
+		treatment
+		fields  map[string]string // of properties that are not in the field of their name
+		changed []string          // whose holders have one event more
+	}{
+		{name: "everything as it is"},
+		{
+			name: "left out and hashed", changed: []string{"email", "phone", "score"},
+			env:       []string{"HUBSPOT_PROPERTIES_EXCLUDE=contacts.email", "HUBSPOT_PROPERTIES_HASH=contacts.phone,contacts.score", "HUBSPOT_HASH_KEY=" + hashKey},
+			treatment: treatment{exclude: []string{"email"}, hash: []string{"phone", "score"}, key: hashKey},
+			fields:    map[string]string{"score": "score__string"},
+		},
+		{
+			name: "another key", changed: []string{"phone", "score"},
+			env:       []string{"HUBSPOT_HASH_KEY=" + otherKey},
+			treatment: treatment{exclude: []string{"email"}, hash: []string{"phone", "score"}, key: otherKey},
+			fields:    map[string]string{"score": "score__string"},
+		},
+		{
+			name:      "nothing", // the same once more
+			treatment: treatment{exclude: []string{"email"}, hash: []string{"phone", "score"}, key: otherKey},
+			fields:    map[string]string{"score": "score__string"},
+		},
+		{
+			name: "taken in again, no longer hashed, others only", changed: []string{"hs_object_id"}, // every record has one
+			env:       []string{"HUBSPOT_PROPERTIES_EXCLUDE=", "HUBSPOT_PROPERTIES_HASH=", "HUBSPOT_HASH_KEY=", "HUBSPOT_PROPERTIES_INCLUDE=contacts.email,contacts.phone,contacts.score"},
+			treatment: treatment{exclude: []string{"firstname", "lastname"}},
+		},
+		{
+			name: "a digest of what was plain, back from the key before", changed: []string{"hs_object_id"},
+			env:       []string{"HUBSPOT_PROPERTIES_INCLUDE=contacts.*", "HUBSPOT_PROPERTIES_EXCLUDE=contacts.lastname", "HUBSPOT_PROPERTIES_HASH=contacts.ph*", "HUBSPOT_HASH_KEY=" + hashKey},
+			treatment: treatment{exclude: []string{"lastname"}, hash: []string{"phone"}, key: hashKey},
+		},
+	}
+	env := []string{"HUBSPOT_OBJECTS=contacts", "SYNC_RECONCILE_INTERVAL=1000h"}
+	inWorld(t, hubspottest.Options{Seed: 22}, env, func(w *world) {
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "score", Type: "number"})
+		for i := range 60 {
+			values := map[string]string{}
+			for bit, name := range names {
+				if i>>bit&1 == 1 {
+					values[name] = fmt.Sprint(7 * i)
+				}
+			}
+			w.portal.Create("contacts", values)
+		}
+		var events map[string]int
+		for _, step := range steps {
+			w.env = append(w.env, step.env...)
+			p := w.start()
+			w.sleepUntil(time.Minute, func() bool { return p.backfilled(60, []string{"contacts"}) })
+			time.Sleep(2 * time.Hour) // both rounds of refill
+			p.stop()
+
+			w.wantFold("contacts", names, func(name, text string) (string, string) {
+				field := name
+				if step.fields[name] != "" {
+					field = step.fields[name]
+				}
+				switch {
+				case text == "" || slices.Contains(step.exclude, name):
+					return "", ""
+				case slices.Contains(step.hash, name):
+					return field, digestOf(step.key, text)
+				}
+				return field, text
+			})
+			_, now := w.folded("contacts")
+			for _, record := range w.portal.Records("contacts") {
+				key, want := idText(record.ID), max(1, events[idText(record.ID)])
+				if slices.ContainsFunc(step.changed, func(name string) bool { return record.Properties[name] != "" }) {
+					want++
+				}
+				if now[key] != want {
+					t.Errorf("%s: record %s has %d events, want %d", step.name, key, now[key], want)
+				}
+			}
+			events = now
+			if t.Failed() {
+				t.Fatalf("after: %s", step.name)
+			}
+		}
+	})
+}
+
+// TestSelection_MergesAreFoundWithoutTheirProperty: R7 reads
+// hs_merged_object_ids also where it is left out, or hashed.
+func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
+	for name, env := range map[string][]string{
+		"left out": {"HUBSPOT_PROPERTIES_EXCLUDE=*.hs_merged*"},
+		"hashed":   {"HUBSPOT_PROPERTIES_HASH=*.hs_merged*", "HUBSPOT_HASH_KEY=" + hashKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Nothing but the survivor's event can show the merge.
+			env = append(env, "HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s", "SYNC_ARCHIVE_INTERVAL=1000h", "SYNC_CENSUS_INTERVAL=1000h", "SYNC_RECONCILE_INTERVAL=1000h")
+			inWorld(t, hubspottest.Options{Seed: 23}, env, func(w *world) {
+				ids := w.portal.Seed("contacts", 10)
+				p := w.start()
+				w.sleepUntil(time.Minute, func() bool { return p.backfilled(10, []string{"contacts"}) })
+				time.Sleep(10 * time.Minute)
+				survivor := w.portal.Merge("contacts", ids[1], ids[2])
+				time.Sleep(10 * time.Minute)
+				p.stop()
+				deletes := map[string]any{}
+				for _, e := range w.events("contacts") {
+					if e.op == "d" {
+						deletes[e.key] = e.source["mergedInto"]
+					}
+					switch text := fmt.Sprint(e.property("hs_merged_object_ids")); {
+					case e.key != idText(survivor):
+					case name == "left out" && text != "<nil>", name == "hashed" && len(text) != 64:
+						t.Errorf("hs_merged_object_ids of the survivor is published as %s", text)
+					}
+				}
+				if want := map[string]any{idText(ids[1]): idText(survivor), idText(ids[2]): idText(survivor)}; !maps.Equal(deletes, want) {
+					t.Errorf("deletes %v, want %v", deletes, want)
+				}
+			})
+		})
+	}
+}
