@@ -337,3 +337,106 @@ func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
 		})
 	}
 }
+
+// TestSelection_SensitivePropertiesComeAndGoWithTheirScope: without the scope
+// the type goes on without them, says so, and nothing counts as removed; with
+// it they are there again (R9).
+func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
+	const ordinary, sensitive = "crm.objects.contacts.read", "crm.objects.contacts.sensitive.read.v2"
+	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_SENSITIVE=sensitive", "SYNC_RECONCILE_INTERVAL=1000h"}
+	inWorld(t, hubspottest.Options{Seed: 24, Scopes: []string{ordinary, sensitive}}, env, func(w *world) {
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "ssn", Sensitivity: "sensitive"})
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "hiv", Sensitivity: "highly_sensitive"})
+		var ids []uint64
+		for i := range 20 {
+			ids = append(ids, w.portal.Create("contacts", map[string]string{"firstname": fmt.Sprint(i), "ssn": fmt.Sprint("078-05-", i), "hiv": secretText}))
+		}
+		run := func(scopes ...string) (problems []string, events int) {
+			w.portal.SetScopes(scopes...)
+			p := w.start()
+			w.sleepUntil(time.Minute, func() bool { return p.backfilled(20, []string{"contacts"}) })
+			time.Sleep(2 * time.Hour)
+			for _, problem := range p.ready().Problems {
+				problems = append(problems, problem.Object+" "+problem.Stream+": "+problem.Action)
+			}
+			p.hides(secretText)
+			p.stop()
+			return problems, len(w.events("contacts"))
+		}
+		published := func() (n int) {
+			last, _ := w.folded("contacts")
+			for _, values := range last {
+				if values["ssn"] != "" {
+					n++
+				}
+			}
+			return n
+		}
+
+		if problems, events := run(ordinary, sensitive); len(problems) > 0 || events != 20 || published() != 20 {
+			t.Errorf("with the scope: problems %q, %d events, %d values; want none, 20, 20", problems, events, published())
+		}
+
+		w.portal.Update("contacts", ids[3], map[string]string{"firstname": "Changed"})
+		problems, events := run(ordinary)
+		if events != 21 || published() != 19 {
+			t.Errorf("without: %d events, %d values, want only the event of the record that changed", events, published())
+		}
+		if len(problems) != 1 || !strings.Contains(problems[0], "contacts sensitive: give the token the scopes "+sensitive) {
+			t.Errorf("without: problems %q", problems)
+		}
+		if n := strings.Count(w.log.String(), "sensitive properties are left out"); n != 1 {
+			t.Errorf("said %d times", n)
+		}
+
+		if problems, events = run(ordinary, sensitive); len(problems) > 0 || events != 22 || published() != 20 {
+			t.Errorf("with it again: problems %q, %d events, %d values; want none, 22, 20", problems, events, published())
+		}
+
+		// What the operator takes back leaves the topic.
+		w.env = append(w.env, "HUBSPOT_SENSITIVE=none", "SYNC_RECONCILE_INTERVAL=1h")
+		if problems, _ = run(ordinary, sensitive); len(problems) > 0 || published() != 0 {
+			t.Errorf("HUBSPOT_SENSITIVE=none: problems %q, %d values", problems, published())
+		}
+	})
+}
+
+// TestSelection_ATypeThatIsTakenOutStaysAsItIs, and goes on from its cursors
+// when it is taken in again.
+func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 25}, []string{"HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=1000h"}, func(w *world) {
+		ids := w.portal.Seed("deals", 150)
+		w.portal.Seed("contacts", 150)
+		for _, step := range []struct {
+			objects string
+			events  int
+		}{{"contacts,deals", 150}, {"contacts", 150}, {"contacts,deals", 153}} {
+			w.env = append(w.env, "HUBSPOT_OBJECTS="+step.objects)
+			p := w.start()
+			w.sleepUntil(time.Minute, func() bool { return p.backfilled(150, []string{"contacts"}) })
+			time.Sleep(10 * time.Minute)
+			p.stop()
+			if got := len(w.events("deals")); got != step.events {
+				t.Errorf("HUBSPOT_OBJECTS=%s: %d events of deals, want %d", step.objects, got, step.events)
+			}
+			if step.objects == "contacts" {
+				w.portal.Update("deals", ids[1], map[string]string{"dealname": "While it was out"})
+				w.portal.Archive("deals", ids[2])
+				w.portal.Create("deals", nil)
+			}
+		}
+		if r := w.check("contacts", "deals"); r.Events == 0 {
+			t.Error("nothing was checked")
+		}
+		var begun []string
+		for _, r := range w.records("hubspot.offsets") {
+			if strings.Contains(string(r.Key), `"deals","stream":"backfill"`) {
+				_, rest, _ := strings.Cut(string(r.Value), `"started":"`)
+				begun = append(begun, rest[:len("2026-11-24T13:00:00")])
+			}
+		}
+		if begun = slices.Compact(begun); len(begun) != 1 {
+			t.Errorf("backfills of deals began at %q, want one", begun)
+		}
+	})
+}
