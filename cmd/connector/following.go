@@ -274,7 +274,8 @@ func (f *following) takeType(ctx context.Context, found stream.Found, shrunk boo
 	f.removals.Back(o.Type)
 	props := found.Properties
 	if shrunk {
-		props = append(slices.Clone(props), o.set.Lacking(props)...)
+		readable := slices.DeleteFunc(slices.Clone(f.ask.Sensitivities), func(s string) bool { return slices.Contains(found.Sensitivities(), s) })
+		props = append(slices.Clone(props), o.set.Lacking(props, readable)...)
 	}
 	set, diff := schema.Evolve(o.set, o.Type.Name, props, f.selection)
 	set.TypeID = o.Type.TypeID
@@ -287,6 +288,7 @@ func (f *following) takeType(ctx context.Context, found stream.Found, shrunk boo
 	if !diff.Empty() && !o.refused {
 		o.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","),
 			"excluded", strings.Join(diff.Excluded, ","), "treated", strings.Join(diff.Treated, ","), "withheld", strings.Join(diff.Withheld, ","))
+		f.sayVolatile(o.Object, &diff)
 	}
 	started = o.streams == nil
 	err = f.evolve(ctx, o, set, stream.Changed{Ask: diff.Ask(), Gone: diff.Removed})

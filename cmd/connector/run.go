@@ -345,10 +345,13 @@ func (f *following) streams(o *object, p stream.Places) []runner {
 func content(set *schema.Set, volatile schema.Globs) *cdc.Content {
 	names := make([]string, len(set.Fields))
 	for i, f := range set.Fields {
-		modified := f.Property == "lastmodifieddate" || f.Property == "hs_lastmodifieddate"
-		if f.InForce && !modified && !volatile.Match(set.Object, f.Property) {
+		if f.InForce && counts(set.Object, f.Property, volatile) {
 			names[i] = f.Name
 		}
 	}
 	return cdc.NewContent(names)
+}
+
+func counts(object, property string, volatile schema.Globs) bool {
+	return property != "lastmodifieddate" && property != "hs_lastmodifieddate" && !volatile.Match(object, property)
 }

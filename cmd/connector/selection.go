@@ -77,6 +77,24 @@ func (c *connector) saySelection(log *slog.Logger, found []stream.Found) {
 	c.saidSelection = text
 }
 
+// sayVolatile says which properties keep their old values in the topic although
+// they are published no more, or in another way: they are no part of a record's
+// content, so that nothing shows which records still have them there. Where the
+// id is left out too, every record is published again anyway.
+func (c *connector) sayVolatile(o *stream.Object, diff *schema.Diff) {
+	var names []string
+	for _, name := range slices.Concat(diff.Excluded, diff.Treated, diff.Removed) {
+		if !counts(o.Type.Name, name, c.volatile) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 && !slices.Contains(diff.Excluded, "hs_object_id") {
+		slices.Sort(names)
+		o.Log.Warn("old values of these properties stay in the topic until their record changes, because a change of them is none (HUBSPOT_VOLATILE); "+
+			"a snapshot signal for this object type replaces them at once", "properties", strings.Join(names, ","))
+	}
+}
+
 func matches(glob schema.Glob, found []stream.Found) bool {
 	for _, f := range found {
 		for _, p := range f.Properties {

@@ -440,3 +440,25 @@ func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
 		}
 	})
 }
+
+// TestSelection_VolatileValuesThatStayAreNamed: a volatile property that is
+// left out is no change of a record; what is to be done is said.
+func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_VOLATILE=*.firstname"}, func(w *world) {
+		id := w.portal.Create("contacts", map[string]string{"firstname": "Ann", "lastname": "Lee", "phone": "1"})
+		for _, exclude := range []string{"", "contacts.firstname,contacts.lastname"} {
+			w.env = append(w.env, "HUBSPOT_PROPERTIES_EXCLUDE="+exclude)
+			p := w.start()
+			w.sleepUntil(time.Minute, func() bool { return p.backfilled(1, []string{"contacts"}) })
+			time.Sleep(time.Minute)
+			p.stop()
+		}
+		last, events := w.folded("contacts")
+		if got := last[idText(id)]; events[idText(id)] != 2 || got["firstname"] != "" || got["lastname"] != "" || got["phone"] != "1" {
+			t.Errorf("%d events, the last one %q", events[idText(id)], got)
+		}
+		if n := strings.Count(w.log.String(), "old values of these properties stay"); n != 1 || !strings.Contains(w.log.String(), "properties=firstname") {
+			t.Errorf("said %d times", n)
+		}
+	})
+}

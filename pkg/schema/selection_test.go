@@ -193,6 +193,25 @@ func TestWithheldPropertiesAreNotRemoved(t *testing.T) {
 	}
 }
 
+// Where scopes were lost, nothing that is missing counts; but what may not be
+// read, or is not wanted, stays out.
+func TestLackingPropertiesAreThoseThatMayBeRead(t *testing.T) {
+	set, _ := Evolve(nil, "contacts", append(listed("a string", "b number"),
+		hubspot.Property{Name: "c", Type: "string", DataSensitivity: "sensitive"}, hubspot.Property{Name: "d", Type: "string", DataSensitivity: "highly_sensitive"}), nil)
+	for _, tt := range []struct{ sensitivities, want []string }{
+		{[]string{"non_sensitive"}, []string{"b number"}},
+		{[]string{"non_sensitive", "sensitive"}, []string{"b number", "c string"}},
+	} {
+		var got []string
+		for _, p := range set.Lacking(listed("a string"), tt.sensitivities) {
+			got = append(got, p.Name+" "+p.Type)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.sensitivities, got, tt.want)
+		}
+	}
+}
+
 // Whatever a portal and its operator do: the difference says of each property
 // which field holds its values now and how, compared with before.
 func FuzzEvolve(f *testing.F) {

@@ -87,8 +87,9 @@ func (s *Set) Same(o *Set) bool {
 }
 
 // Lacking gives the properties in force that are not among props, as HubSpot
-// listed them last. A nil set has none.
-func (s *Set) Lacking(props []hubspot.Property) []hubspot.Property {
+// listed them last, as far as they are ordinary or of a sensitivity that may be
+// read. A nil set has none.
+func (s *Set) Lacking(props []hubspot.Property, sensitivities []string) []hubspot.Property {
 	if s == nil {
 		return nil
 	}
@@ -98,7 +99,8 @@ func (s *Set) Lacking(props []hubspot.Property) []hubspot.Property {
 	}
 	var out []hubspot.Property
 	for _, f := range s.Fields {
-		if f.InForce && !listed[f.Property] {
+		readable := f.Sensitivity == "" || slices.Contains(sensitivities, f.Sensitivity)
+		if f.InForce && !listed[f.Property] && readable {
 			out = append(out, hubspot.Property{
 				Name: f.Property, Type: f.HubSpotType, FieldType: f.FieldType, Label: f.Label, DataSensitivity: f.Sensitivity,
 			})

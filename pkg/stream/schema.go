@@ -20,7 +20,7 @@ type Introspection struct {
 	// Wanted limits the types, by path name, type id or fully qualified name;
 	// empty means all that the token may read.
 	Wanted []string
-	// Sensitivities are the kinds of properties to ask for; "" is the ordinary.
+	// Sensitivities are the kinds of properties to ask for, the ordinary first.
 	Sensitivities []string
 	// Known says that a type was published before: that HubSpot does not have
 	// it any more is then no mistake in Wanted.
