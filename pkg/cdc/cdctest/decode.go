@@ -39,6 +39,7 @@ func (d *Decoder) Decode(object string, key, value []byte) (Event, error) {
 	}
 	envelope, properties, err := d.envelope(value)
 	if err == nil {
+		e.Schema = binary.BigEndian.Uint32(value[1:headerLen])
 		err = e.take(envelope, properties)
 	}
 	if err != nil {

@@ -20,6 +20,7 @@ type Event struct {
 	SourceMs hubspot.Millis
 	Seq      int64
 
+	Schema   uint32 // the registry's id of what the value was written with
 	Created  hubspot.Millis
 	Version  hubspot.Millis    // after.updatedAt
 	Values   map[string]any    // after.properties without the nulls, by HubSpot's names

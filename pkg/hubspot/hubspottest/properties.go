@@ -81,6 +81,16 @@ func (p *Portal) RetypeProperty(object, name, typ, fieldType string) {
 	t.define(next)
 }
 
+// RelabelProperty gives a property another label.
+func (p *Portal) RelabelProperty(object, name, label string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.must(object)
+	next := *t.def(name)
+	next.Label, next.updated = label, p.now()
+	t.define(&next)
+}
+
 // RemoveProperty archives a definition. Its values vanish from every record,
 // and no record's updatedAt moves.
 func (p *Portal) RemoveProperty(object, name string) {
