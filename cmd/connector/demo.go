@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -104,10 +103,10 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 	brokers := cluster.ListenAddrs()[0]
 
 	cfg, files, err := loadConfig([]string{
-		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL, "HUBSPOT_OBJECTS=" + strings.Join(demoObjects, ","),
+		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL,
 		"KAFKA_BROKERS=" + brokers, "SCHEMA_REGISTRY_URL=" + registry.URL(),
 		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=30s", "SYNC_ARCHIVE_INTERVAL=3s",
-		"SYNC_CENSUS_INTERVAL=3s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=5s",
+		"SYNC_CENSUS_INTERVAL=3s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=5s", "SYNC_SCHEMA_INTERVAL=1s",
 		"HTTP_ADDR=127.0.0.1:0",
 	})
 	if err != nil {
@@ -130,6 +129,10 @@ Events as they come (op, topic, key, what is in after, the stream that found it,
 	g.Go(func() error { return c.run(gctx) })
 	g.Go(func() error {
 		portal.Live(gctx, demoRate, demoLife)
+		return nil
+	})
+	g.Go(func() error {
+		demoSchemas(gctx, portal, d.tail)
 		return nil
 	})
 	g.Go(func() error { return d.tail.follow(gctx, cfg) })

@@ -90,6 +90,13 @@ func (t *tail) print(ctx context.Context, registry *sr.Client, r *kgo.Record) er
 	return err
 }
 
+// Write puts a line between the events.
+func (t *tail) Write(line []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.Write(line)
+}
+
 // decode reads the Confluent wire format: a zero byte, the schema's id, the
 // Avro body.
 func (t *tail) decode(ctx context.Context, registry *sr.Client, value []byte) (map[string]any, error) {
