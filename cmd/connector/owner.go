@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -62,6 +63,7 @@ func (c *connector) member(ctx context.Context) error {
 	}
 	defer s.leave()
 	log, said := c.log.With("group", s.group), ""
+	s.bury(ctx, log)
 	for ctx.Err() == nil {
 		role, term, err := s.now()
 		switch {
@@ -108,6 +110,7 @@ const (
 // again after failures, by itself.
 type seat struct {
 	group, topic string
+	where        string // processes
 	cl           *kgo.Client
 	end          context.CancelFunc // ends what the client does
 	watched      chan struct{}      // closed when watch has returned
@@ -122,7 +125,7 @@ type seat struct {
 
 func newSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 	s := &seat{
-		group: ownerGroup(cfg.Prefix), topic: offsets.CursorTopic(cfg.Prefix),
+		group: ownerGroup(cfg.Prefix), topic: offsets.CursorTopic(cfg.Prefix), where: processes(),
 		watched: make(chan struct{}), changed: make(chan struct{}, 1), endTerm: func() {},
 	}
 	// Not ctx: leaving comes after its end.
@@ -130,6 +133,7 @@ func newSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 	s.end = end
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...),
 		kgo.WithContext(life),
+		kgo.ClientID(memberClientID(s.where, os.Getpid())),
 		kgo.ConsumerGroup(s.group),
 		kgo.ConsumeTopics(s.topic),
 		// Cooperative and sticky: one more member takes nothing from the owner.
@@ -269,16 +273,24 @@ func (s *seat) leave() {
 	// takes as long as the coordinator waits for a member that died. It answers
 	// at once when it is told that this one is gone.
 	if member, _ := s.cl.GroupMetadata(); member != "" {
-		req := kmsg.NewPtrLeaveGroupRequest()
-		req.Group, req.MemberID = s.group, member
-		m := kmsg.NewLeaveGroupRequestMember()
-		m.MemberID = member
-		req.Members = append(req.Members, m)
-		_, _ = req.RequestWith(ctx, s.cl) // unheard, the session expires
+		s.remove(ctx, member)
 	}
 	s.end()
 	s.cl.Close()
 	<-s.watched
+}
+
+// remove tells the coordinator that members are gone. Unheard, their sessions
+// expire.
+func (s *seat) remove(ctx context.Context, members ...string) {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = s.group
+	for _, id := range members {
+		m := kmsg.NewLeaveGroupRequestMember()
+		m.MemberID = id
+		req.Members = append(req.Members, m)
+	}
+	_, _ = req.RequestWith(ctx, s.cl)
 }
 
 // cure says what to do about an error that the coordinator or the brokers gave.
