@@ -151,6 +151,10 @@ func connect(cfg Config) (*Sink, error) {
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()), // unless Opts say otherwise
+		// The first record of each topic asks for the topic's partitions, and
+		// the whole transaction waits for the answer: not five seconds, which
+		// a run with many topics would spend on each of them at its start.
+		kgo.MetadataMinAge(100 * time.Millisecond),
 	}, cfg.Opts...),
 		// One fixed id per portal: a new run fences the old one, and frees
 		// what it left open at once (KAFKA.md C1).
