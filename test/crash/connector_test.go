@@ -5,6 +5,7 @@ package crash
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,8 @@ import (
 type connector struct {
 	binary        string
 	environ       []string
-	log           string // file
+	logs          string // folder, a file for each process
+	starts        int
 	admin         *kadm.Client
 	transactional string // its id
 }
@@ -35,7 +37,7 @@ func buildConnector(t *testing.T, s *kafka, l *life, prefix string) *connector {
 	dir := t.TempDir()
 	c := &connector{
 		binary:        filepath.Join(dir, "connector"),
-		log:           filepath.Join(dir, "connector.log"),
+		logs:          dir,
 		admin:         s.admin,
 		transactional: sink.TransactionalID(prefix, portalID),
 		environ: []string{
@@ -63,33 +65,44 @@ func buildConnector(t *testing.T, s *kafka, l *life, prefix string) *connector {
 	return c
 }
 
-// logTail gives the last lines of all processes' log.
+// logTail gives the last lines of the last processes' logs.
 func (c *connector) logTail() string {
-	const lines = 40
-	b, err := os.ReadFile(c.log)
-	if err != nil {
-		return err.Error()
+	const lines, processes = 40, 2
+	var all []byte
+	for n := max(1, c.starts-processes+1); n <= c.starts; n++ {
+		b, err := os.ReadFile(c.logFile(n))
+		if err != nil {
+			return err.Error()
+		}
+		own := bytes.SplitAfter(b, []byte("\n"))
+		all = fmt.Appendf(all, "process %d:\n%s", n, bytes.Join(own[max(0, len(own)-lines):], nil))
 	}
-	all := bytes.SplitAfter(b, []byte("\n"))
-	return string(bytes.Join(all[max(0, len(all)-lines):], nil))
+	return string(all)
 }
+
+func (c *connector) logFile(n int) string { return filepath.Join(c.logs, fmt.Sprintf("%d.log", n)) }
 
 // process is one start of the connector.
 type process struct {
 	connector *connector
 	cmd       *exec.Cmd
+	log       string // file
 	began     time.Time
 	exited    chan struct{} // closed after cmd.Wait
 }
 
 func (c *connector) start(t *testing.T) *process {
 	t.Helper()
-	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	c.starts++
+	p := &process{
+		connector: c, cmd: exec.Command(c.binary, "run"), log: c.logFile(c.starts),
+		began: time.Now(), exited: make(chan struct{}),
+	}
+	log, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p := &process{connector: c, cmd: exec.Command(c.binary, "run"), began: time.Now(), exited: make(chan struct{})}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = c.environ, log, log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -105,6 +118,34 @@ func (c *connector) start(t *testing.T) *process {
 	return p
 }
 
+// says tells whether a message stands in the process's log.
+func (p *process) says(t *testing.T, message string) bool {
+	t.Helper()
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(b, []byte(message))
+}
+
+// untilSays lets the process run until a message stands in its log.
+func (p *process) untilSays(t *testing.T, within time.Duration, message string) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !p.says(t, message) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say %q within %v", message, within)
+		}
+		p.sleep(t, 10*time.Millisecond)
+	}
+}
+
+// What the log says of a process.
+const (
+	streaming  = "msg=streaming"
+	standingBy = "msg=\"standing by"
+)
+
 // sleep lets the process run; it must not end by itself.
 func (p *process) sleep(t *testing.T, d time.Duration) {
 	t.Helper()
@@ -116,12 +157,12 @@ func (p *process) sleep(t *testing.T, d time.Duration) {
 }
 
 // stopInTransaction lets the process run until it has a transaction open, and
-// freezes it there for the kill that follows; or until it has run for limit.
+// freezes it there for the kill that follows; or for as long as limit.
 // Without the freeze the transaction would mostly be over before the kill
 // arrives: it takes some milliseconds, as the question whether it is open does.
 func (p *process) stopInTransaction(t *testing.T, limit time.Duration) {
 	t.Helper()
-	for time.Since(p.began) < limit {
+	for began := time.Now(); time.Since(began) < limit; {
 		if p.transactionOpen(t) {
 			p.signal(t, syscall.SIGSTOP)
 			p.sleep(t, answered)

@@ -27,13 +27,15 @@ var (
 	seed  = flag.Uint64("seed", 0, "seed of life and kills; 0 takes a new one")
 )
 
-// A kill comes at a random moment of this span after the process was started.
+// A kill comes at a random moment of this span after the process became the
+// owner and streams: before that it does nothing that a kill could spoil.
 const (
 	earliestKill = 200 * time.Millisecond
 	latestKill   = 5 * time.Second
 )
 
 const (
+	starting = 3 * time.Minute  // until it streams; the first one creates the topics
 	catchUp  = 90 * time.Second // for what is missing when the portal has become quiet
 	afterall = 5 * time.Second  // and for what should not come any more
 	stopping = 10 * time.Second // DESIGN section 7: SIGTERM ends a run within it
@@ -57,14 +59,16 @@ func TestFiftyKills(t *testing.T) {
 	inside := 0
 	for i := range *kills {
 		p := connector.start(t)
+		p.untilSays(t, starting, streaming)
 		moment := earliestKill + time.Duration(rng.Int64N(int64(latestKill-earliestKill)))
 		if i%2 == 0 {
 			p.sleep(t, moment)
 		} else {
 			// A transaction is open for milliseconds only, so every second kill
 			// waits for the next one, and leaves it some time to come.
-			p.sleep(t, min(moment, latestKill-time.Second))
-			p.stopInTransaction(t, latestKill)
+			before := min(moment, latestKill-time.Second)
+			p.sleep(t, before)
+			p.stopInTransaction(t, latestKill-before)
 		}
 		p.kill(t)
 		if p.transactionOpen(t) {
