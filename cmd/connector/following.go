@@ -114,8 +114,10 @@ func (f *following) newObject(t hubspot.ObjectType, set *schema.Set, lane *cdc.L
 		Type: t, Client: f.client, Status: f.status, Metrics: f.shared, Log: f.log.With("object", t.Name), Lane: lane,
 	})
 	if lane == nil {
+		rows := f.loaded.Rows[t.Name]
+		delete(f.loaded.Rows, t.Name) // the lane has them in its own way
 		o.Lane = cdc.NewLane(cdc.LaneConfig{
-			Object: t.Name, Rows: f.loaded.Rows[t.Name],
+			Object: t.Name, Rows: rows,
 			SkipUnchanged: f.cfg.Event.SkipUnchanged, Patience: f.cfg.Sync.patience(), Committer: f.out,
 		})
 	}
@@ -365,7 +367,7 @@ func (f *following) start(o *object, p stream.Places) {
 		o.refilling = f.spawn(o.refill)
 	}
 	if o.sweeping == nil {
-		o.reconcile = &stream.Reconcile{Object: o.Object, Place: p.Reconcile, Interval: f.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed}
+		o.reconcile = &stream.Reconcile{Object: o.Object, Place: p.Reconcile, Interval: f.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed, Hurry: p.Hurry}
 		o.sweeping = f.spawn(o.reconcile)
 	}
 }
