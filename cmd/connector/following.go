@@ -41,6 +41,7 @@ type following struct {
 
 	ask      stream.Introspection
 	removals stream.Removals
+	signals  *stream.Signals
 	changed  *rate.Limiter // of looks at changed records' links
 
 	ctx   context.Context // the run's
@@ -83,6 +84,10 @@ func (c *connector) follow(log *slog.Logger, portal int64, out *sink.Sink, loade
 		Known:     func(word string) bool { return f.known(word) != nil },
 		Streaming: f.streaming,
 	}
+	var err error
+	if f.signals, err = f.newSignals(); err != nil {
+		return nil, err
+	}
 	// What an earlier run published is known even where HubSpot does not show
 	// it any more: it may have to be deleted.
 	for name, text := range loaded.Sets {
@@ -114,10 +119,8 @@ func (f *following) newObject(t hubspot.ObjectType, set *schema.Set, lane *cdc.L
 		Type: t, Client: f.client, Status: f.status, Metrics: f.shared, Log: f.log.With("object", t.Name), Lane: lane,
 	})
 	if lane == nil {
-		rows := f.loaded.Rows[t.Name]
-		delete(f.loaded.Rows, t.Name) // the lane has them in its own way
 		o.Lane = cdc.NewLane(cdc.LaneConfig{
-			Object: t.Name, Rows: rows,
+			Object: t.Name, Rows: f.loaded.Rows[t.Name],
 			SkipUnchanged: f.cfg.Event.SkipUnchanged, Patience: f.cfg.Sync.patience(), Committer: f.out,
 		})
 	}
@@ -170,6 +173,7 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 			}
 			labelled = time.Now()
 		}
+		f.signals.Follow(f.streamed())
 		if first {
 			f.log.Info("streaming", "objects", len(seen.Found), "pairs", len(f.pairs))
 		}
@@ -367,7 +371,7 @@ func (f *following) start(o *object, p stream.Places) {
 		o.refilling = f.spawn(o.refill)
 	}
 	if o.sweeping == nil {
-		o.reconcile = &stream.Reconcile{Object: o.Object, Place: p.Reconcile, Interval: f.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed, Hurry: p.Hurry}
+		o.reconcile = &stream.Reconcile{Object: o.Object, Place: p.Reconcile, Interval: f.cfg.Sync.ReconcileInterval, Since: p.Sweep.Completed}
 		o.sweeping = f.spawn(o.reconcile)
 	}
 }

@@ -143,6 +143,7 @@ type readiness struct {
 	Ready    bool              `json:"ready"`
 	Role     string            `json:"role"`
 	Backfill map[string]string `json:"backfill"`
+	Snapshot *stream.Snapshot  `json:"snapshot"` // that a signal asked for, while it is under way
 	Problems []stream.Problem  `json:"problems"`
 }
 
@@ -157,7 +158,7 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	if s != nil {
 		body.Role = "owner"
-		body.Backfill = status.Backfills()
+		body.Backfill, body.Snapshot = status.Backfills(), status.SnapshotRunning()
 		body.Problems = append(body.Problems, status.Problems()...)
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()

@@ -253,6 +253,7 @@ func (c *connector) once(ctx context.Context) error {
 	f.group.Go(func() error { return out.Run(f.ctx) })
 	f.group.Go(func() error { return c.watchDay(f.ctx, log) })
 	f.group.Go(func() error { return f.Run(f.ctx, seen) })
+	f.group.Go(func() error { return f.signals.Run(f.ctx) })
 	return f.group.Wait()
 }
 

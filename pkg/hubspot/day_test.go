@@ -22,7 +22,7 @@ func spend(ctx context.Context, g *Governor, p Priority) int {
 // DESIGN R15: the patient spend the day as a rate, the urgent may spend ahead,
 // nobody touches the reserve, and at the reset all goes on.
 func TestTheDayIsSpentDownToTheReserve(t *testing.T) {
-	for _, p := range []Priority{Leading, Confirm, Trailing, ChangedAssociations, Schema, Backfill} {
+	for _, p := range []Priority{Leading, Confirm, Trailing, ChangedAssociations, Schema, Snapshot, Backfill} {
 		synctest.Test(t, func(t *testing.T) {
 			g := NewGovernor(Limits{DailyReserve: 0.2})
 			resets := time.Now().Add(6 * time.Hour)

@@ -25,6 +25,7 @@ const (
 	Census
 	Schema
 	Reference
+	Snapshot // what an operator has asked for, and waits for
 	Archive
 	AssociationSweep
 	Reconcile
@@ -42,7 +43,7 @@ func (p Priority) paced() bool {
 }
 
 // aging is how long a request has to wait to be as urgent as a new one of the
-// next higher priority. So nobody starves: at the latest after ten agings a
+// next higher priority. So nobody starves: at the latest after eleven agings a
 // backfill goes before every leading read that came later.
 const aging = 5 * time.Second
 

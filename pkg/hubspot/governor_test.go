@@ -209,8 +209,8 @@ func TestTheMoreUrgentPassesFirst(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got := order(t, g, c, Backfill, Reconcile, AssociationSweep, Archive, Reference, Schema, Census, ChangedAssociations, Trailing, Confirm, Leading)
-			want := []Priority{Leading, Confirm, Trailing, ChangedAssociations, Census, Schema, Reference, Archive, AssociationSweep, Reconcile, Backfill}
+			got := order(t, g, c, Backfill, Reconcile, AssociationSweep, Archive, Snapshot, Reference, Schema, Census, ChangedAssociations, Trailing, Confirm, Leading)
+			want := []Priority{Leading, Confirm, Trailing, ChangedAssociations, Census, Schema, Reference, Snapshot, Archive, AssociationSweep, Reconcile, Backfill}
 			if !slices.Equal(got, want) {
 				t.Errorf("class %d: passed in the order %v, want %v", c, got, want)
 			}
@@ -230,9 +230,9 @@ func TestNobodyStarves(t *testing.T) {
 		leading := load(ctx, &wg, 20, r.listing(Leading))
 		backfill := load(ctx, &wg, 1, r.listing(Backfill))
 		wg.Wait()
-		// After ten agings of five seconds at the latest.
+		// After eleven agings of five seconds at the latest.
 		if *backfill < 10 {
-			t.Errorf("%d backfill calls in ten minutes, want one every 55 s", *backfill)
+			t.Errorf("%d backfill calls in ten minutes, want one every minute", *backfill)
 		}
 		if *leading < *backfill*20 {
 			t.Errorf("%d leading calls, %d of the backfill", *leading, *backfill)

@@ -258,11 +258,23 @@ func ParseRefill(text []byte) (r Refill, err error) {
 
 // Signals is the place in the signals topic.
 type Signals struct {
-	Offset int64 // of the next signal to be read
+	Offset int64 // of the earliest signal that is not done with
+	// Object is the object type or the pair whose snapshot that signal asks for
+	// and that is under way; "" before its first page. Only with it the rest holds.
+	Object  string
+	After   string     // what HubSpot's paging gave for the next page
+	ID      hubspot.ID // the last id that is done
+	Records int64      // of the object, so far
 }
 
-// Bytes writes the cursor.
-func (s Signals) Bytes() []byte { return newLine().json("offset", s.Offset).end() }
+// Bytes writes the cursor: object and what follows only inside a snapshot.
+func (s Signals) Bytes() []byte {
+	l := newLine().json("offset", s.Offset)
+	if s.Object != "" {
+		l.text("object", s.Object).text("after", s.After).text("id", s.ID.String()).json("records", s.Records)
+	}
+	return l.end()
+}
 
 // ParseSignals reads what Bytes wrote, or an operator typed.
 func ParseSignals(text []byte) (s Signals, err error) {
@@ -276,7 +288,25 @@ func ParseSignals(text []byte) (s Signals, err error) {
 	if s.Offset < 0 {
 		return Signals{}, fmt.Errorf(`"offset" is %d`, s.Offset)
 	}
-	return s, nil
+	if s.Object, err = m.optionalText("object"); err != nil {
+		return Signals{}, err
+	}
+	if s.Object == "" {
+		if m.has("after") || m.has("id") {
+			return Signals{}, errors.New(`"after" and "id" are a place inside a snapshot and need "object"`)
+		}
+		return s, nil
+	}
+	if s.After, err = m.optionalText("after"); err != nil {
+		return Signals{}, err
+	}
+	if s.ID, err = m.id("id"); err != nil {
+		return Signals{}, err
+	}
+	if m.has("records") {
+		s.Records, err = m.integer("records")
+	}
+	return s, err
 }
 
 // Birth ties the two topics together: both were born in one transaction.

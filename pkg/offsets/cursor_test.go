@@ -44,6 +44,8 @@ func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 			Refill{Properties: []string{"lifecyclestage"}, After: 123, Round: 1}.Bytes(), parse(ParseRefill),
 			Refill{Properties: []string{"lifecyclestage"}, After: 123, Round: 1}},
 		{`{"offset":17,"v":1}`, Signals{Offset: 17}.Bytes(), parse(ParseSignals), Signals{Offset: 17}},
+		{`{"offset":17,"object":"contacts","after":"124","id":"123","records":9,"v":1}`,
+			Signals{17, "contacts", "124", 123, 9}.Bytes(), parse(ParseSignals), Signals{17, "contacts", "124", 123, 9}},
 		{`{"id":"QWERTY","v":1}`, Birth{ID: "QWERTY"}.Bytes(), parse(ParseBirth), Birth{ID: "QWERTY"}},
 	} {
 		if string(c.got) != c.want {
@@ -75,7 +77,7 @@ func TestCursors_MadeByHandAreTaken(t *testing.T) {
 		{"associations", `{"id":""}`},
 		{"reference", `{}`},
 		{"refill", `{"properties":["a"],"round":2.0}`},
-		{"signals", `{"offset":0}`},
+		{"signals", `{"offset":0}`}, {"signals", `{"offset":3,"object":"contacts:companies"}`},
 		{"of-a-later-version", `[1,2]`},
 	} {
 		if err := checkValue(c.stream, []byte(c.value), now); err != nil {
@@ -106,6 +108,7 @@ func TestCursors_NonsenseIsRefused(t *testing.T) {
 		{"reference", `{"completed":true}`}, {"reference", `[]`},
 		{"refill", `{"properties":[],"round":1}`}, {"refill", `{"properties":["a"]}`}, {"refill", `{"properties":["a"],"round":3}`},
 		{"signals", `{"offset":-1}`}, {"signals", `{"offset":1.5}`}, {"signals", `{"offset":"1"}`},
+		{"signals", `{"offset":1,"id":"7"}`}, {"signals", `{"offset":1,"object":"contacts","id":"07"}`}, {"signals", `{"offset":1,"object":7}`},
 		{"birth", `{"id":""}`}, {"of-a-later-version", `nonsense`},
 	} {
 		if err := checkValue(c.stream, []byte(c.value), now); err == nil {

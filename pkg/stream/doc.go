@@ -13,6 +13,7 @@
 //	census          census.go   search, totals            none
 //	associations    associations.go  association reads    last id of the sweep
 //	refill          refill.go   search, has property      position
+//	signals         signals.go  what an operator asks for offset, and the place in a snapshot
 //	schema          schema.go   definitions, at start     none
 //	confirm         confirm.go  batch reads               none; it is no finder
 //	recheck         recheck.go  confirm, once more        none; it is no finder

@@ -10,6 +10,7 @@ type Metrics struct {
 	unresolved *prometheus.CounterVec
 	running    *prometheus.GaugeVec
 	disputed   *prometheus.GaugeVec
+	signals    *prometheus.CounterVec
 }
 
 // NewMetrics registers the streams' metrics.
@@ -25,21 +26,24 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"object"}),
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_snapshot_running",
-			Help: "1 while the backfill of the object type runs.",
+			Help: "Snapshots of the object under way: its backfill, and one that a signal asked for.",
 		}, []string{"object"}),
 		disputed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_disputed_records",
 			Help: "Ids about which HubSpot's search index and its object store do not agree.",
 		}, []string{"object"}),
+		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_signals_total",
+			Help: "Signals read: accepted, or passed_over because they cannot be understood.",
+		}, []string{"result"}),
 	}
-	reg.MustRegister(m.disputed, m.rereads, m.unresolved, m.running)
+	reg.MustRegister(m.signals, m.disputed, m.rereads, m.unresolved, m.running)
 	return m
 }
 
-func (m *Metrics) snapshot(object string, running bool) {
-	v := 0.0
-	if running {
-		v = 1
-	}
-	m.running.WithLabelValues(object).Set(v)
+// snapshot says that a snapshot of an object has begun; what it returns, that
+// it has ended.
+func (m *Metrics) snapshot(object string) (ended func()) {
+	m.running.WithLabelValues(object).Inc()
+	return m.running.WithLabelValues(object).Dec
 }

@@ -83,13 +83,17 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-		page.Readings, err = o.read(ctx, hubspot.Confirm, ids)
+		readings, err := o.read(ctx, hubspot.Confirm, ids)
 		if err != nil {
 			return err
 		}
-		for i := range page.Readings {
-			page.Readings[i].Second = second[page.Readings[i].ID]
+		for i := range readings {
+			readings[i].Second = second[readings[i].ID]
 		}
+		if page.Snapshot {
+			readings = instead(page.Readings, readings, ids)
+		}
+		page.Readings = readings
 	}
 }
 

@@ -78,6 +78,10 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 		var ids []hubspot.ID
 		before := map[hubspot.ID]uint64{}
 		for _, a := range again {
+			if a.Cause == cdc.Paged && page.Snapshot {
+				p.looks.add(look{fromEnd, a.From}) // it does not hold the page
+				continue
+			}
 			if a.Cause == cdc.Paged && try >= pagedTries {
 				p.From.Metrics.unresolved.WithLabelValues(p.Name()).Inc()
 				continue // its links change faster than they are read; the next sweep asks again
@@ -85,12 +89,20 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 			ids, before[a.From] = append(ids, a.From), a.Set
 			p.From.Metrics.rereads.WithLabelValues(p.Name(), a.Cause.String()).Inc()
 		}
-		if page.Readings, err = p.read(ctx, hubspot.Confirm, ids); err != nil {
+		if page.Snapshot && len(ids) == 0 {
+			return nil
+		}
+		readings, err := p.read(ctx, hubspot.Confirm, ids)
+		if err != nil {
 			return err
 		}
-		for i := range page.Readings {
-			page.Readings[i].Before = before[page.Readings[i].From]
+		for i := range readings {
+			readings[i].Before = before[readings[i].From]
 		}
+		if page.Snapshot {
+			readings = append(slices.DeleteFunc(page.Readings, func(rd cdc.LinkReading) bool { return slices.Contains(ids, rd.From) }), readings...)
+		}
+		page.Readings = readings
 	}
 }
 

@@ -17,9 +17,6 @@ type Reconcile struct {
 	Interval time.Duration
 	// Since is when the backfill ended; zero if it still runs.
 	Since hubspot.Millis
-	// Hurry leaves out the pauses of the sweep that Place is in: a property is
-	// gone from everything that is published (R13).
-	Hurry bool
 }
 
 // ReconcileStream is its stream.
@@ -59,13 +56,9 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		Object: o, Stream: ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval),
 	}
-	if r.Hurry {
-		s.Pause = 0
-	}
 	err := s.sweep(ctx)
 	r.Place = s.Place
 	if err == nil {
-		r.Hurry = false
 		o.Status.Reached(o.Type.Name, ReconcileStream, r.Place.Started)
 	}
 	return err

@@ -34,7 +34,7 @@ func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 	}
 	whole := len(c.Gone) > 0 || len(ask) > refillMost
 	if whole {
-		p.Hurry, p.Reconcile = true, offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: now}
+		p.Reconcile = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: now}
 		p.First = append(p.First, cdc.Cursor{Object: object, Stream: ReconcileStream, Value: p.Reconcile.Bytes()})
 	}
 	switch {

@@ -41,7 +41,6 @@ type Places struct {
 	Archive offsets.Archive
 	// Reconcile is the zero value before the first one.
 	Reconcile offsets.Sweep
-	Hurry     bool            // the reconcile is wanted at once
 	Refill    *offsets.Refill // nil: nothing to refill
 	// First is what has to be committed before any stream starts (R5): a type's
 	// first cursors, or those that a change of the configuration asks for.

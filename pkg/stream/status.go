@@ -24,6 +24,8 @@ type Status struct {
 	streams map[streamKey]*streamState
 	lanes   map[string]published
 	done    map[string]bool // object types whose backfill has ended
+
+	snapshot *Snapshot // that a signal asked for
 }
 
 type streamKey struct{ object, stream string }
@@ -173,7 +175,10 @@ func action(err error) string {
 	var brake *brakeError
 	var withheld *withheldError
 	var topic *cdc.RefusedError
+	var inbox *inboxError
 	switch {
+	case errors.As(err, &inbox):
+		return "see to it that the connector may create, describe and read the topic of signals; until then it takes none"
 	case errors.As(err, &withheld):
 		return withheld.action()
 	case errors.As(err, &topic):

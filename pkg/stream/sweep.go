@@ -36,8 +36,7 @@ func (s *Sweep) Run(ctx context.Context) error {
 func (s *Sweep) pass(ctx context.Context) error {
 	o := s.Object
 	if !s.Place.Done {
-		o.Metrics.snapshot(o.Type.Name, true)
-		defer o.Metrics.snapshot(o.Type.Name, false)
+		defer o.Metrics.snapshot(o.Type.Name)()
 		if err := s.sweep(ctx); err != nil {
 			return err
 		}

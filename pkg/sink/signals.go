@@ -1,0 +1,131 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Signals is the signals topic, read from a place on. It belongs to no group:
+// its place is a cursor like any other.
+type Signals struct {
+	cl        *kgo.Client
+	topic     string
+	next, end int64 // what is read next, and where the topic ended when it was opened
+	caughtUp  bool
+}
+
+// Signals makes sure of the signals topic and opens it at an offset.
+func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
+	name := offsets.SignalsTopic(s.cfg.Prefix)
+	adm := kadm.NewClient(s.cl)
+	if err := s.signalsTopic(ctx, adm, name); err != nil {
+		return nil, err
+	}
+	start, err := offsetOf(name, adm.ListStartOffsets)(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Not the high watermark: behind the last stable offset nothing can be
+	// read yet, and nobody waits here for somebody else's open transaction.
+	end, err := offsetOf(name, adm.ListCommittedOffsets)(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := from
+	if from < start || from > end {
+		at = start
+	}
+	if at != from && from != 0 {
+		s.log.Warn("the signals topic does not have the place where the connector stopped reading; it is read from its beginning",
+			"topic", name, "offset", from, "start", start, "end", end)
+	}
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, s.cfg.Opts...),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().At(at)}}),
+		kgo.FetchMaxWait(30*time.Second), // the topic is quiet for days
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // else the end is not seen where it is a marker
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
+	}
+	return &Signals{cl: cl, topic: name, next: at, end: end}, nil
+}
+
+// signalsTopic makes sure of the topic: one partition, because signals are
+// taken in their order, and not compacted, because all of them have one key.
+func (s *Sink) signalsTopic(ctx context.Context, adm *kadm.Client, name string) error {
+	f, err := s.ensureTopic(ctx, adm, name, 1, map[string]string{
+		"cleanup.policy": "delete",
+		"retention.ms":   strconv.Itoa(weekMs),
+	})
+	if err != nil {
+		return err
+	}
+	if f.partitions != 1 {
+		return &offsets.Refusal{
+			What: fmt.Sprintf("topic %s has %d partitions instead of one, so the order of the signals would be lost", name, f.partitions),
+			Cure: fmt.Sprintf("kafka-topics --delete --topic %s, and let the connector create it", name),
+		}
+	}
+	if policy := f.configs["cleanup.policy"]; strings.Contains(policy, "compact") {
+		return &offsets.Refusal{
+			What: fmt.Sprintf("topic %s has cleanup.policy=%s, and all signals have one key, so only the last of them would be left", name, policy),
+			Cure: fmt.Sprintf("kafka-configs --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete", name),
+		}
+	}
+	return nil
+}
+
+// offsetOf asks for an offset of the topic's only partition.
+func offsetOf(name string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) func(context.Context) (int64, error) {
+	return func(ctx context.Context) (int64, error) {
+		all, err := list(ctx, name)
+		if err == nil {
+			err = all.Error()
+		}
+		found, ok := all.Lookup(name, 0)
+		if err == nil && !ok {
+			err = fmt.Errorf("no partition 0 in the answer")
+		}
+		if err != nil {
+			return 0, fmt.Errorf("list offsets of %s: %w", name, err)
+		}
+		return found.Offset, nil
+	}
+}
+
+// Next waits for signals and gives them in their order. The first call returns
+// when everything that was there at the opening is read, be it nothing: whoever
+// goes on with what he was doing then knows of all that came meanwhile.
+func (r *Signals) Next(ctx context.Context) ([]offsets.Signal, error) {
+	var out []offsets.Signal
+	for r.next < r.end || r.caughtUp && len(out) == 0 {
+		fetches := r.cl.PollFetches(ctx)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for _, e := range fetches.Errors() {
+			return nil, fmt.Errorf("read %s: %w", r.topic, e.Err)
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			rec := it.Next()
+			r.next = rec.Offset + 1
+			if !rec.Attrs.IsControl() {
+				out = append(out, offsets.Signal{Offset: rec.Offset, Key: rec.Key, Value: rec.Value})
+			}
+		}
+	}
+	r.caughtUp = true
+	return out, nil
+}
+
+// Close ends the reading.
+func (r *Signals) Close() { r.cl.Close() }

@@ -1,0 +1,172 @@
+package sink
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+const signalsTopicName = "hubspot.signals"
+
+func (w *world) signal(values ...string) {
+	w.Helper()
+	cl, err := kgo.NewClient(append(w.opts, kgo.DefaultProduceTopic(signalsTopicName), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer cl.Close()
+	for _, value := range values {
+		if err := cl.ProduceSync(w.Context(), &kgo.Record{Key: []byte("hubspot"), Value: []byte(value)}).FirstErr(); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// take gives the values of the next signals; with nothing in ten seconds, none.
+func (w *world) take(s *Signals) []string {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+	defer cancel()
+	got, err := s.Next(ctx)
+	if err != nil && ctx.Err() == nil {
+		w.Fatal(err)
+	}
+	out := []string{}
+	for _, signal := range got {
+		out = append(out, string(signal.Value))
+	}
+	return out
+}
+
+func (r *run) signals(from int64) *Signals {
+	r.w.Helper()
+	s, err := r.Signals(r.w.Context(), from)
+	if err != nil {
+		r.w.Fatal(err)
+	}
+	r.w.Cleanup(s.Close)
+	return s
+}
+
+// What came while the connector was down is there before it goes on, what
+// comes later as it comes, and nobody's open transaction is waited for.
+func TestSignals_AreReadFromTheirPlaceOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.start()
+		empty := r.signals(0)
+		if got := w.take(empty); len(got) != 0 {
+			t.Errorf("read %q from an empty topic", got)
+		}
+		w.signal("0", "1", "2")
+		if got := w.take(empty); len(got) == 0 || got[0] != "0" {
+			t.Errorf("read %q, want 0 and what follows", got)
+		}
+		other, err := kgo.NewClient(append(w.opts, kgo.TransactionalID("someone"), kgo.DefaultProduceTopic(signalsTopicName), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		transaction := func(value string, how kgo.TransactionEndTry) func() {
+			if err := other.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			if err := other.ProduceSync(t.Context(), &kgo.Record{Value: []byte(value)}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := other.EndTransaction(t.Context(), how); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		transaction("aborted", kgo.TryAbort)() // offsets 3 and 4
+		commit := transaction("5", kgo.TryCommit)
+
+		later := r.signals(1)
+		if got := w.take(later); !slices.Equal(got, []string{"1", "2"}) {
+			t.Errorf("read %q, want 1 and 2", got)
+		}
+		if got := w.take(later); len(got) != 0 {
+			t.Errorf("read %q of an open transaction", got)
+		}
+		commit()
+		if got := w.take(later); !slices.Equal(got, []string{"5"}) {
+			t.Errorf("read %q, want 5", got)
+		}
+		w.signal("7")
+		if got := w.take(later); !slices.Equal(got, []string{"7"}) {
+			t.Errorf("read %q, want 7", got)
+		}
+	})
+}
+
+// A topic that was made anew, or whose old signals are past their retention, is
+// read from its beginning.
+func TestSignals_APlaceThatIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.start()
+		r.signals(0)
+		w.signal("0", "1", "2")
+		if got := w.take(r.signals(17)); !slices.Equal(got, []string{"0", "1", "2"}) {
+			t.Errorf("beyond the end: %q", got)
+		}
+		var trim kadm.Offsets
+		trim.Add(kadm.Offset{Topic: signalsTopicName, Partition: 0, At: 2})
+		if _, err := w.admin().DeleteRecords(t.Context(), trim); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.take(r.signals(1)); !slices.Equal(got, []string{"2"}) {
+			t.Errorf("before the start: %q", got)
+		}
+		if n := strings.Count(w.log.String(), "does not have the place"); n != 2 {
+			t.Errorf("it was said %d times, want twice", n)
+		}
+	})
+}
+
+// DESIGN section 4.
+func TestSignals_TheirTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start().signals(0)
+		described, err := w.admin().DescribeTopicConfigs(t.Context(), signalsTopicName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, c := range described[0].Configs {
+			got[c.Key] = c.MaybeValue()
+		}
+		if got["cleanup.policy"] != "delete" || got["retention.ms"] != "604800000" {
+			t.Errorf("cleanup.policy %s, retention.ms %s", got["cleanup.policy"], got["retention.ms"])
+		}
+	})
+	for name, c := range map[string]struct {
+		partitions int32
+		policy     string
+		says       []string
+	}{
+		"partitions": {3, "delete", []string{offsets.SignalsTopic("hubspot"), "3 partitions", "kafka-topics --delete"}},
+		"compacted":  {1, "compact", []string{offsets.SignalsTopic("hubspot"), "cleanup.policy=compact", "kafka-configs --alter"}},
+		"both":       {1, "compact,delete", []string{offsets.SignalsTopic("hubspot"), "cleanup.policy=compact,delete", "kafka-configs --alter"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.create(signalsTopicName, c.partitions, map[string]string{"cleanup.policy": c.policy})
+				_, err := w.start().Signals(t.Context(), 0)
+				mustRefuse(t, err, c.says...)
+			})
+		})
+	}
+}

@@ -1,0 +1,149 @@
+package stream
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// The types of signals that are understood, in Debezium's words
+// (https://debezium.io/documentation/reference/stable/configuration/signalling.html).
+const (
+	executeSnapshot = "execute-snapshot"
+	stopSnapshot    = "stop-snapshot"
+)
+
+// signal is what an operator wrote into the signals topic.
+type signal struct {
+	ID          string   // his own name for it
+	Type        string   // executeSnapshot or stopSnapshot
+	Collections []string // as he wrote them; of a stop, none is all
+	// Filters are the ids that he wants, by the collection as he wrote it.
+	Filters map[string][]hubspot.ID
+}
+
+// parseSignal reads Debezium's JSON. What it does not know it refuses where it
+// would change what is asked for: a filter that is passed over would have a
+// whole type published instead of three records.
+func parseSignal(text []byte) (signal, error) {
+	var raw struct {
+		ID   string
+		Type string
+		Data struct {
+			Collections []string    `json:"data-collections"`
+			Type        string      // of the snapshot
+			Conditions  []condition `json:"additional-conditions"`
+			Condition   string      `json:"additional-condition"`
+		}
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return signal{}, fmt.Errorf("it is not the JSON of a signal: %w", err)
+	}
+	s := signal{ID: raw.ID, Type: raw.Type, Collections: raw.Data.Collections}
+	switch {
+	case s.Type != executeSnapshot && s.Type != stopSnapshot:
+		return s, fmt.Errorf("its type is %q, neither %s nor %s", s.Type, executeSnapshot, stopSnapshot)
+	case raw.Data.Type != "" && !strings.EqualFold(raw.Data.Type, "incremental"):
+		return s, fmt.Errorf("data.type is %q, and snapshots are incremental", raw.Data.Type)
+	case s.Type == stopSnapshot:
+		return s, nil // by collection: Debezium knows no condition here
+	case len(s.Collections) == 0:
+		return s, errors.New(`data.data-collections names nothing; ".*" is everything`)
+	case raw.Data.Condition != "":
+		return s, errors.New("data.additional-condition is not understood; write data.additional-conditions")
+	}
+	s.Filters = map[string][]hubspot.ID{}
+	for _, c := range raw.Data.Conditions {
+		ids, err := c.ids()
+		if err != nil {
+			return s, fmt.Errorf("data.additional-conditions: %w", err)
+		}
+		s.Filters[c.Collection] = append(s.Filters[c.Collection], ids...)
+	}
+	return s, nil
+}
+
+type condition struct {
+	Collection string `json:"data-collection"`
+	Filter     string `json:"filter"`
+}
+
+// ids reads a filter such as "1,2,3".
+func (c *condition) ids() ([]hubspot.ID, error) {
+	var out []hubspot.ID
+	for text := range strings.SplitSeq(c.Filter, ",") {
+		id, err := hubspot.ParseID(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("the filter of %q is not a list of ids such as 1,2,3", c.Collection)
+		}
+		out = append(out, id)
+	}
+	return out, nil
+}
+
+// everything is the only pattern that is understood: Debezium takes each entry
+// as a regular expression of a whole name.
+const everything = ".*"
+
+// names says whether an entry of a signal means a collection. A dot may be
+// escaped, as Debezium's users write it.
+func names(entry string, c collection) bool {
+	entry = strings.ReplaceAll(entry, `\.`, ".")
+	return entry == everything || entry == c.name() || entry == c.topic()
+}
+
+// work is what is to be read of one collection.
+type work struct {
+	of   collection
+	ids  []hubspot.ID // rising; none is all
+	over bool         // done, stopped or given up
+}
+
+// plan finds what a signal asks for, in the order in which it is done. Names
+// that mean nothing here are returned too; conditions that would be passed over
+// are an error.
+func (s *signal) plan(all []collection) (out []*work, unknown []string, err error) {
+	filters := map[string][]hubspot.ID{}
+	for entry, ids := range s.Filters {
+		i := slices.IndexFunc(all, func(c collection) bool { return entry != everything && names(entry, c) })
+		if i < 0 {
+			return nil, nil, fmt.Errorf("data.additional-conditions: %q is nothing that is published", entry)
+		}
+		filters[all[i].name()] = append(filters[all[i].name()], ids...)
+	}
+	for _, entry := range s.Collections {
+		if entry != everything && !slices.ContainsFunc(all, func(c collection) bool { return names(entry, c) }) {
+			unknown = append(unknown, entry)
+		}
+	}
+	for _, c := range all {
+		if !slices.ContainsFunc(s.Collections, func(entry string) bool { return names(entry, c) }) {
+			continue
+		}
+		ids := filters[c.name()]
+		slices.Sort(ids)
+		out = append(out, &work{of: c, ids: slices.Compact(ids)})
+		delete(filters, c.name())
+	}
+	for name := range filters {
+		return nil, nil, fmt.Errorf("data.additional-conditions: %q is not among data.data-collections", name)
+	}
+	slices.SortFunc(out, func(a, b *work) int { return inOrder(a.of.name(), b.of.name()) })
+	return out, unknown, nil
+}
+
+// inOrder is the order in which collections are read, so that a place in the
+// middle says what is done: object types by name, then pairs.
+func inOrder(a, b string) int {
+	if x, y := strings.Contains(a, ":"), strings.Contains(b, ":"); x != y {
+		if x {
+			return 1
+		}
+		return -1
+	}
+	return strings.Compare(a, b)
+}

@@ -1,0 +1,495 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Signals takes what an operator writes into the signals topic: have records or
+// links published again, as they are now, and stop that (DESIGN section 4).
+//
+// The cursor is the offset of the earliest signal that is not done with, and
+// the place inside its snapshot. It moves in the transactions of the events, so
+// that a restart goes on at the page and publishes nothing twice. Signals are
+// done one after the other, in their order; only a stop is obeyed as soon as it
+// is read, and stops what was asked for before it. A run reads all that is in
+// the topic behind the cursor before it goes on, so that a stop counts also if
+// it came while the connector was down.
+type Signals struct {
+	// Prefix is that of the topics, and the key of the signals that are meant
+	// for this connector.
+	Prefix string
+	// Place is the cursor; nil before the first one. Then the topic is read from
+	// its beginning: whoever prepares a deployment may ask before it starts, and
+	// what is done twice for that was asked for.
+	Place *offsets.Signals
+	// Open makes sure of the topic and reads it from an offset on.
+	Open func(ctx context.Context, offset int64) (Inbox, error)
+
+	Committer cdc.Committer
+	Status    *Status
+	Metrics   *Metrics
+	Log       *slog.Logger
+
+	inbox    requests
+	mu       sync.Mutex
+	objects  []*Object // what can be asked for
+	pairs    []*Pair
+	followed chan struct{} // closed by the first Follow
+}
+
+// NewSignals makes the parts of s that others talk to it by.
+func NewSignals(s *Signals) *Signals {
+	s.inbox.wake, s.followed = make(chan struct{}, 1), make(chan struct{})
+	if s.Place != nil {
+		s.inbox.taken = s.Place.Offset
+	}
+	return s
+}
+
+// Follow says what can be asked for from now on.
+func (s *Signals) Follow(objects []*Object, pairs []*Pair) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.objects, s.pairs = objects, pairs
+	select {
+	case <-s.followed:
+	default:
+		close(s.followed)
+	}
+}
+
+// Inbox is the signals topic, opened at a place.
+type Inbox interface {
+	// Next waits for signals. Its first call does not wait longer than for those
+	// that were there at the opening.
+	Next(context.Context) ([]offsets.Signal, error)
+	Close()
+}
+
+const signalsStream = offsets.SignalsStream
+
+// Run reads signals and does what they ask for, from the first Follow on until
+// ctx ends.
+func (s *Signals) Run(ctx context.Context) error {
+	select {
+	case <-s.followed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ready := make(chan struct{})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.read(ctx, ready) })
+	g.Go(func() error {
+		select {
+		case <-ready:
+			return s.work(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	return g.Wait()
+}
+
+// read takes signals as they come; ready is closed when those are taken that
+// were there before. A topic that cannot be read is no reason to stop anything
+// else: it is said, and tried again.
+func (s *Signals) read(ctx context.Context, ready chan struct{}) error {
+	wait := time.Second
+	for {
+		err := s.follow(ctx, func() {
+			if ready != nil {
+				close(ready)
+				ready = nil
+			}
+			if wait > time.Second {
+				s.Log.Info("the signals topic can be read again")
+			}
+			wait = time.Second
+			s.Status.Clear("", signalsStream)
+		})
+		var refusal *offsets.Refusal
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &refusal):
+			return err
+		}
+		if s.Status.Problem("", signalsStream, &inboxError{err}) {
+			s.Log.Warn("the signals topic cannot be read; all else goes on, and it is tried again", "err", err)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, time.Minute)
+	}
+}
+
+// inboxError says that signals cannot be read.
+type inboxError struct{ err error }
+
+func (e *inboxError) Error() string { return e.err.Error() }
+func (e *inboxError) Unwrap() error { return e.err }
+
+// follow reads the topic from where it was left until that fails.
+func (s *Signals) follow(ctx context.Context, caughtUp func()) error {
+	inbox, err := s.Open(ctx, s.inbox.taken)
+	if err != nil {
+		return err
+	}
+	defer inbox.Close()
+	for {
+		signals, err := inbox.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, raw := range signals {
+			s.inbox.add(raw.Offset, s.take(raw))
+		}
+		caughtUp()
+	}
+}
+
+// take understands a signal, and obeys a stop at once. What is not understood
+// is said once and passed over; it has no work.
+func (s *Signals) take(raw offsets.Signal) request {
+	r := request{offset: raw.Offset}
+	log := s.Log.With("offset", raw.Offset)
+	if string(raw.Key) != s.Prefix {
+		log.Debug("a signal for somebody else is passed over", "key", string(raw.Key))
+		return r
+	}
+	passOver := func(err error) request {
+		s.Metrics.signals.WithLabelValues("passed_over").Inc()
+		log.Warn("a signal cannot be understood and is passed over", "signal", r.signal, "err", err)
+		return request{offset: raw.Offset}
+	}
+	sig, err := parseSignal(raw.Value)
+	r.signal = sig.ID
+	if err != nil {
+		return passOver(err)
+	}
+	work, unknown, err := sig.plan(s.collections())
+	if err != nil {
+		return passOver(err)
+	}
+	if len(unknown) > 0 && len(work) == 0 {
+		return passOver(&unknownError{unknown})
+	}
+	if len(unknown) > 0 {
+		log.Warn("a signal names what is not published here; the rest of it is done", "signal", r.signal, "unknown", strings.Join(unknown, ","))
+	}
+	s.Metrics.signals.WithLabelValues("accepted").Inc()
+	log = log.With("signal", r.signal, "type", sig.Type, "asks", strings.Join(sig.Collections, ","))
+	if sig.Type == stopSnapshot {
+		log.Info("signal accepted", "stopped", s.inbox.stop(work, len(sig.Collections) == 0))
+		return r
+	}
+	log.Info("signal accepted", "snapshots", len(work))
+	r.work = work
+	return r
+}
+
+type unknownError struct{ names []string }
+
+func (e *unknownError) Error() string {
+	return "nothing is published under " + strings.Join(e.names, ", ") +
+		`: name an object type, a pair such as contacts:companies, their topics, or ".*"`
+}
+
+// collections are what can be asked for now.
+func (s *Signals) collections() []collection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []collection
+	for _, o := range s.objects {
+		all = append(all, newObjectCollection(o, s.Prefix))
+	}
+	for _, p := range s.pairs {
+		all = append(all, &pairCollection{p, s.Prefix})
+	}
+	return all
+}
+
+// published says whether a collection is still what it was when it was asked
+// for: object types come and go.
+func (s *Signals) published(c collection) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch c := c.(type) {
+	case *objectCollection:
+		return slices.Contains(s.objects, c.Object)
+	case *pairCollection:
+		return slices.Contains(s.pairs, c.Pair)
+	}
+	return false
+}
+
+// work does what was asked for, page by page.
+func (s *Signals) work(ctx context.Context) error {
+	if s.Place != nil && !s.inbox.resume(*s.Place) {
+		s.Log.Warn("a snapshot cannot go on, because its signal is not in the topic any more or asks for something else",
+			"object", s.Place.Object, "cursor", string(s.Place.Bytes()))
+	}
+	for {
+		r, w, place := s.inbox.next()
+		if w != nil {
+			if err := s.snapshot(ctx, r, w); err != nil {
+				return err
+			}
+			continue
+		}
+		if s.Place == nil || *s.Place != place {
+			// It only says that there is nothing to be done: it need not hurry.
+			b := cdc.Batch{Cursors: []cdc.Cursor{{Stream: signalsStream, Value: place.Bytes()}}}
+			if err := s.Committer.Commit(ctx, &b); err != nil {
+				return err
+			}
+			s.Place = &place
+		}
+		select {
+		case <-s.inbox.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// snapshot publishes one collection again, from where the cursor is.
+func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
+	at := offsets.Signals{Offset: r.offset, Object: w.of.name()}
+	log := s.Log.With("signal", r.signal, "object", at.Object)
+	if p := s.Place; p != nil && p.Offset == at.Offset && p.Object == at.Object {
+		at = *p
+	}
+	what := "snapshot started"
+	if at.ID != 0 || at.After != "" {
+		what = "snapshot resumed"
+	}
+	total := len(w.ids)
+	if total == 0 {
+		total = w.of.live()
+	}
+	log.Info(what, "cursor", string(at.Bytes()), "ids", len(w.ids), "of", total)
+	defer s.Metrics.snapshot(at.Object)()
+	defer s.Status.Snapshot(nil)
+	for {
+		s.Status.Snapshot(&Snapshot{
+			Signal: r.signal, Object: at.Object, Records: at.Records, Of: total, ID: at.ID.String(), Waiting: s.inbox.waiting(),
+		})
+		page, err := s.page(ctx, w, at)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case s.inbox.over(w):
+			log.Info("snapshot stopped", "records", at.Records)
+			return nil
+		case err == nil && !s.published(w.of):
+			err = errors.New("it is not published any more")
+			fallthrough
+		case refused(err):
+			log.Warn("a snapshot is given up, because its object is refused; send the signal again when that is mended", "records", at.Records, "err", err)
+			s.inbox.finish(w)
+			return nil
+		case err != nil:
+			return err
+		}
+		at.After, at.ID, at.Records = page.after, page.last, at.Records+int64(page.records)
+		place := at
+		if page.end {
+			place = s.inbox.finish(w)
+		}
+		err = page.publish(ctx, cdc.Cursor{Stream: signalsStream, Value: place.Bytes()})
+		if refused(err) {
+			log.Warn("a snapshot is given up, because its object is refused; send the signal again when that is mended", "records", at.Records, "err", err)
+			s.inbox.finish(w)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.Place = &place
+		if len(page.absent) > 0 {
+			log.Warn("a signal names records of which HubSpot has nothing; there is no event for them", "ids", idList(page.absent))
+		}
+		if page.end {
+			log.Info("snapshot completed", "records", at.Records)
+			return nil
+		}
+	}
+}
+
+// page reads a page, unless a stop comes meanwhile: HubSpot may have us wait.
+func (s *Signals) page(ctx context.Context, w *work, at offsets.Signals) (snapshotPage, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.inbox.interrupt(w, cancel)
+	defer s.inbox.interrupt(nil, nil)
+	return w.of.page(ctx, at, w.ids)
+}
+
+func idList(ids []hubspot.ID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+// request is a signal that was read.
+type request struct {
+	offset int64
+	signal string // the operator's name for it
+	work   []*work
+}
+
+// requests are the signals that are not done with, in their order.
+type requests struct {
+	wake chan struct{}
+
+	mu      sync.Mutex
+	taken   int64 // the offset behind the last signal that was read
+	list    []*request
+	reading *work // under way, between two publishes
+	cancel  context.CancelFunc
+}
+
+func (q *requests) add(offset int64, r request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.taken = offset + 1
+	q.list = append(q.list, &r)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// resume takes what a place says is done out of its request. It says whether
+// the snapshot under way, if there was one, is among what was read.
+func (q *requests) resume(at offsets.Signals) (found bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range q.list {
+		for _, w := range r.work {
+			if r.offset == at.Offset {
+				w.over = w.over || inOrder(w.of.name(), at.Object) < 0
+				found = found || w.of.name() == at.Object
+			}
+		}
+	}
+	return found || at.Object == ""
+}
+
+// stop ends what was asked for before, of some collections or of all, and says
+// how many snapshots that were.
+func (q *requests) stop(some []*work, all bool) (stopped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range q.list {
+		for _, w := range r.work {
+			if w.over || !all && !slices.ContainsFunc(some, func(s *work) bool { return s.of.name() == w.of.name() }) {
+				continue
+			}
+			w.over = true
+			stopped++
+			if w == q.reading {
+				q.cancel()
+			}
+		}
+	}
+	return stopped
+}
+
+// interrupt has cancel called when the work is stopped.
+func (q *requests) interrupt(w *work, cancel context.CancelFunc) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reading, q.cancel = w, cancel
+	if w != nil && w.over {
+		cancel()
+	}
+}
+
+func (q *requests) over(w *work) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return w.over
+}
+
+// next drops what is done with, and gives the first work that is not. Without
+// any it gives the place behind all that was read.
+func (q *requests) next() (*request, *work, offsets.Signals) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head()
+}
+
+func (q *requests) head() (*request, *work, offsets.Signals) {
+	for ; len(q.list) > 0; q.list = q.list[1:] {
+		for _, w := range q.list[0].work {
+			if !w.over {
+				return q.list[0], w, offsets.Signals{Offset: q.list[0].offset, Object: w.of.name()}
+			}
+		}
+	}
+	return nil, nil, offsets.Signals{Offset: q.taken}
+}
+
+// finish ends a work and gives the place behind it.
+func (q *requests) finish(w *work) offsets.Signals {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w.over = true
+	_, _, place := q.head()
+	return place
+}
+
+// waiting is how many collections wait for their turn.
+func (q *requests) waiting() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range q.list {
+		for _, w := range r.work {
+			if !w.over {
+				n++
+			}
+		}
+	}
+	return max(0, n-1)
+}
+
+// Snapshot is one that a signal asked for and that is under way.
+type Snapshot struct {
+	Signal  string `json:"signal"` // the operator's name for it
+	Object  string `json:"object"`
+	Records int64  `json:"records"` // so far
+	Of      int    `json:"of"`      // about
+	ID      string `json:"id"`      // the last that is done
+	Waiting int    `json:"waiting"` // snapshots that come after it
+}
+
+// Snapshot says which snapshot is under way, nil for none.
+func (s *Status) Snapshot(now *Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.snapshot = now
+}
+
+// SnapshotRunning is the snapshot under way that a signal asked for, or nil.
+func (s *Status) SnapshotRunning() *Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.snapshot
+}

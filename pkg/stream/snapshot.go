@@ -1,0 +1,160 @@
+package stream
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// collection is what a snapshot can be asked of. There is one implementation
+// for each kind of topic.
+type collection interface {
+	name() string  // in cursors, metrics and logs
+	topic() string // of its events
+	live() int
+	// page reads what comes behind a place: of some ids (rising), or, with
+	// none, of everything.
+	page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (snapshotPage, error)
+}
+
+// snapshotPage is a page of a snapshot, read.
+type snapshotPage struct {
+	after   string // the place behind it
+	last    hubspot.ID
+	end     bool // nothing follows
+	records int
+	absent  []hubspot.ID // asked for by id, and not to be had
+	publish func(context.Context, cdc.Cursor) error
+}
+
+// objectCollection is an object type.
+type objectCollection struct {
+	*Object
+	prefix string
+	sweep  Sweep // its pages are the pages of a whole type
+}
+
+func newObjectCollection(o *Object, prefix string) *objectCollection {
+	return &objectCollection{o, prefix, Sweep{Object: o, Stream: signalsStream, Priority: hubspot.Snapshot}}
+}
+
+func (c *objectCollection) name() string  { return c.Type.Name }
+func (c *objectCollection) topic() string { return c.prefix + "." + c.Type.Name }
+func (c *objectCollection) live() int     { return c.Lane.Live() }
+
+func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (snapshotPage, error) {
+	var p snapshotPage
+	var readings []cdc.Reading
+	if ids != nil {
+		asked, end := behind(ids, at.ID, batchSize)
+		read, err := c.read(ctx, hubspot.Snapshot, asked)
+		if err != nil {
+			return p, err
+		}
+		readings = only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
+		p.last, p.end = lastOf(asked, at.ID), end
+		for _, id := range asked {
+			if !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
+				p.absent = append(p.absent, id)
+			}
+		}
+	} else {
+		list, err := c.sweep.fetch(ctx, at.After, at.ID)
+		if err != nil {
+			return p, err
+		}
+		p.after, p.last, p.end = list.after, max(at.ID, list.last), list.after == ""
+		readings = list.readings
+		if !c.sweep.unordered {
+			readings = only(readings, func(id hubspot.ID) bool { return id > at.ID && (p.end || id <= p.last) })
+		}
+	}
+	for i := range readings {
+		if readings[i].Outcome == cdc.IsLive {
+			p.records++
+		}
+	}
+	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
+		return c.publish(ctx, cdc.Page{Stream: signalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+	}
+	return p, nil
+}
+
+// pairCollection is the links of a pair of types.
+type pairCollection struct {
+	*Pair
+	prefix string
+}
+
+func (c *pairCollection) name() string { return c.Name() }
+func (c *pairCollection) topic() string {
+	return c.prefix + ".associations." + c.Lane.Pair().From + "." + c.Lane.Pair().To
+}
+func (c *pairCollection) live() int { return c.Lane.Live() }
+
+func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
+	asked := ids
+	if ids != nil {
+		asked, p.end = behind(ids, at.ID, hubspot.MaxLinks)
+	} else {
+		if asked, err = c.Lane.Next(ctx, at.ID, hubspot.MaxLinks); err != nil {
+			return p, err
+		}
+		p.end = len(asked) < hubspot.MaxLinks
+	}
+	p.last = lastOf(asked, at.ID)
+	readings, err := c.read(ctx, hubspot.Snapshot, asked)
+	if err != nil {
+		return p, err
+	}
+	for i := range readings {
+		p.records += len(readings[i].Links)
+	}
+	if ids != nil {
+		for _, id := range asked {
+			if !slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id }) {
+				p.absent = append(p.absent, id)
+			}
+		}
+	}
+	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
+		return c.publish(ctx, cdc.LinkPage{Stream: signalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+	}
+	return p, nil
+}
+
+// behind gives up to n of ids, which rise, above last; end says that no more
+// follow.
+func behind(ids []hubspot.ID, last hubspot.ID, n int) (next []hubspot.ID, end bool) {
+	i, found := slices.BinarySearch(ids, last)
+	if found {
+		i++
+	}
+	upTo := min(i+n, len(ids))
+	return ids[i:upTo], upTo == len(ids)
+}
+
+func lastOf(ids []hubspot.ID, none hubspot.ID) hubspot.ID {
+	if len(ids) == 0 {
+		return none
+	}
+	return ids[len(ids)-1]
+}
+
+// only leaves out live readings of records that a page does not ask for: a
+// survivor's losers come with it (R7), and would be published twice.
+func only(readings []cdc.Reading, asked func(hubspot.ID) bool) []cdc.Reading {
+	return slices.DeleteFunc(readings, func(r cdc.Reading) bool { return r.Outcome == cdc.IsLive && !asked(r.ID) })
+}
+
+// instead puts what was read again, because of ids, in the place of what was
+// read before.
+func instead(before, again []cdc.Reading, ids []hubspot.ID) []cdc.Reading {
+	again = only(again, func(id hubspot.ID) bool { return slices.Contains(ids, id) })
+	return append(again, slices.DeleteFunc(before, func(r cdc.Reading) bool {
+		return slices.Contains(ids, r.ID) || slices.ContainsFunc(again, func(a cdc.Reading) bool { return a.ID == r.ID })
+	})...)
+}
