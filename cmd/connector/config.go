@@ -93,6 +93,7 @@ type syncConfig struct {
 	ArchiveInterval      time.Duration `env:"SYNC_ARCHIVE_INTERVAL, default=5m" help:"wait between two passes over the archived records"`
 	CensusInterval       time.Duration `env:"SYNC_CENSUS_INTERVAL, default=1m" help:"wait between two counts of a type by search"`
 	AssociationsInterval time.Duration `env:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: 1h, and a day for pairs without any)"`
+	ReferenceInterval    time.Duration `env:"SYNC_REFERENCE_INTERVAL, default=5m" help:"wait between two readings of the owners, and of the pipelines with their stages"`
 	ReconcileInterval    time.Duration `env:"SYNC_RECONCILE_INTERVAL, default=24h" help:"time in which every record is read once again"`
 	SchemaInterval       time.Duration `env:"SYNC_SCHEMA_INTERVAL" help:"wait between two looks at object types, properties and association labels (default: 5m; labels of more than thirty pairs less often)"`
 }
@@ -286,7 +287,7 @@ func (c *config) validate() []string {
 		"SYNC_LEADING_INTERVAL": c.Sync.LeadingInterval, "SYNC_TRAILING_INTERVAL": c.Sync.TrailingInterval,
 		"SYNC_ARCHIVE_INTERVAL": c.Sync.ArchiveInterval, "SYNC_RECONCILE_INTERVAL": c.Sync.ReconcileInterval,
 		"SYNC_CENSUS_INTERVAL": c.Sync.CensusInterval, "SYNC_ASSOCIATIONS_INTERVAL": c.Sync.AssociationsInterval,
-		"SYNC_SCHEMA_INTERVAL": c.Sync.SchemaInterval,
+		"SYNC_SCHEMA_INTERVAL": c.Sync.SchemaInterval, "SYNC_REFERENCE_INTERVAL": c.Sync.ReferenceInterval,
 	} {
 		if d < 0 {
 			bad("%s: %v is below zero", name, d)

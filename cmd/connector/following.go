@@ -44,6 +44,8 @@ type following struct {
 	signals  *stream.Signals
 	changed  *rate.Limiter // of looks at changed records' links
 
+	pipelines *stream.Pipelines
+
 	ctx   context.Context // the run's
 	group *errgroup.Group // the run's
 
@@ -156,6 +158,9 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 	if interval == 0 {
 		interval = schemaInterval
 	}
+	if err := f.reference(ctx); err != nil {
+		return err
+	}
 	var labelled time.Time
 	for first := true; ; first = false {
 		changed, err := f.take(ctx, seen)
@@ -163,6 +168,7 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 			return err
 		}
 		f.begun = true
+		f.pipelines.Follow(f.streamed())
 		spacing := interval
 		if f.cfg.Sync.SchemaInterval == 0 {
 			spacing = max(spacing, time.Duration(len(f.pairs))*labelSpacing)
@@ -481,6 +487,9 @@ func (f *following) endType(ctx context.Context, o *object) error {
 			return err
 		}
 		f.status.Forget(links)
+	}
+	if err := f.pipelines.End(ctx, name, date); err != nil {
+		return err
 	}
 	f.status.Forget(name)
 	f.pace.Remove(name)

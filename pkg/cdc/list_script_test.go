@@ -217,6 +217,7 @@ func TestEntryHash_IsNamesAndTexts(t *testing.T) {
 		"the same":          {with("label", "New"), true},
 		"modified time":     {with("updatedAt", hubspot.Moment{Millis: 5, Known: true}), true},
 		"a null more":       {with("metadata", ""), true},
+		"another null":      {with("metadata", nil), true},
 		"an unknown time":   {with("archivedAt", hubspot.Moment{}), true},
 		"another label":     {with("label", "Old"), false},
 		"another order":     {with("displayOrder", int32(2)), false},

@@ -48,7 +48,7 @@ func EntryHash(values map[string]any) uint64 {
 	d.Reset()
 	var n [binary.MaxVarintLen64]byte
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if name == "updatedAt" || values[name] == "" {
+		if name == "updatedAt" || values[name] == nil || values[name] == "" {
 			continue
 		}
 		var text string

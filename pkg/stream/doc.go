@@ -12,6 +12,7 @@
 //	archive         archive.go  list of archived records  position
 //	census          census.go   search, totals            none
 //	associations    associations.go  association reads    last id of the sweep
+//	reference       owners.go, pipelines.go  owners, pipelines  when a list was read last
 //	refill          refill.go   search, has property      position
 //	signals         signals.go  what an operator asks for offset, and the place in a snapshot
 //	schema          schema.go   definitions, at start     none

@@ -174,6 +174,7 @@ func (s *Status) Problems() []Problem {
 func action(err error) string {
 	var brake *brakeError
 	var withheld *withheldError
+	var list *listError
 	var topic *cdc.RefusedError
 	var inbox *inboxError
 	switch {
@@ -181,6 +182,8 @@ func action(err error) string {
 		return "see to it that the connector may create, describe and read the topic of signals; until then it takes none"
 	case errors.As(err, &withheld):
 		return withheld.action()
+	case errors.As(err, &list):
+		return list.action()
 	case errors.As(err, &topic):
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. It is asked again with every look at the schemas"
 	case errors.As(err, &brake):

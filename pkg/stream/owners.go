@@ -1,0 +1,146 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Owners reads the portal's owners, all of them each time: HubSpot has no way
+// to ask which have changed.
+type Owners struct {
+	Reference
+	List List
+}
+
+// Run reads the owners again and again.
+func (o *Owners) Run(ctx context.Context) error { return o.repeat(ctx, o.pass, &o.List) }
+
+// errCircle says that the pages of a list lead in a circle.
+var errCircle = errors.New("a page of HubSpot's owners leads to an earlier one")
+
+func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
+	began := o.Client.Now()
+	reading, err := o.read(ctx)
+	if err == nil {
+		soon, err = o.publish(ctx, &o.List, reading, o.read)
+	}
+	if refused(err) || errors.Is(err, errCircle) {
+		o.told(&o.List, began, &listError{OwnersList, err})
+		return 0, nil
+	}
+	if err == nil {
+		err = o.finish(ctx, &o.List, began)
+	}
+	if err == nil {
+		o.told(&o.List, began, nil)
+	}
+	return soon, err
+}
+
+// read reads the live owners to the last page, and then, where one that is
+// published is not among them, the archived ones.
+func (o *Owners) read(ctx context.Context) (cdc.ListReading, error) {
+	r := cdc.ListReading{Archived: map[cdc.EntryKey]bool{}}
+	date, err := o.pages(ctx, false, func(now hubspot.Millis) {
+		r.Stamp, r.SentAt = o.List.Lane.Now(), now
+	}, func(owner *hubspot.Owner) {
+		if e := ownerEntry(owner); owner.Archived {
+			r.Archived[e.Key] = true
+		} else {
+			r.Entries = append(r.Entries, e)
+		}
+	})
+	r.Date = date
+	if err != nil {
+		return r, err
+	}
+	live, err := o.List.Lane.LiveUnder(ctx, "")
+	if err != nil {
+		return r, err
+	}
+	there := make(map[cdc.EntryKey]bool, len(r.Entries))
+	for i := range r.Entries {
+		there[r.Entries[i].Key] = true
+	}
+	if !slices.ContainsFunc(live, func(k cdc.EntryKey) bool { return !there[k] }) {
+		return r, nil
+	}
+	r.Date, err = o.pages(ctx, true, nil, func(owner *hubspot.Owner) {
+		r.Archived[cdc.NewEntryKey(string(owner.ID))] = true
+	})
+	return r, err
+}
+
+// pages reads the live or the archived owners page by page. onSend is called
+// before each attempt at the first page.
+func (o *Owners) pages(ctx context.Context, archived bool, onSend func(hubspot.Millis), take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
+	call := hubspot.Call{Priority: hubspot.Reference, OnSend: onSend}
+	seen := map[string]bool{}
+	for after := ""; ; {
+		page, err := o.Client.Owners(ctx, call, after, archived)
+		if err != nil {
+			return date, err
+		}
+		for i := range page.Owners {
+			take(&page.Owners[i])
+		}
+		call.OnSend, after, date = nil, page.After, page.Date
+		switch {
+		case after == "":
+			return date, nil
+		case seen[after]:
+			return date, errCircle
+		}
+		seen[after] = true
+	}
+}
+
+// ownerEntry is an owner as an entry of the list.
+func ownerEntry(o *hubspot.Owner) cdc.Entry {
+	values := map[string]any{
+		"email": string(o.Email), "firstName": string(o.FirstName), "lastName": string(o.LastName),
+		"type": string(o.Type), "userId": string(o.UserID), "teams": compactJSON(o.Teams),
+		"createdAt": o.CreatedAt, "updatedAt": o.UpdatedAt, "archived": o.Archived,
+	}
+	// Nothing says that teams come in an order: another one is no change.
+	hashed := maps.Clone(values)
+	var teams []json.RawMessage
+	if json.Unmarshal(o.Teams, &teams) == nil {
+		texts := make([]string, len(teams))
+		for i := range teams {
+			texts[i] = compactJSON(teams[i])
+		}
+		slices.Sort(texts)
+		hashed["teams"] = strings.Join(texts, ",")
+	}
+	return cdc.Entry{
+		Key: cdc.NewEntryKey(string(o.ID)), Version: o.UpdatedAt.Millis, Hash: cdc.EntryHash(hashed), Values: values,
+	}
+}
+
+// compactJSON writes a value of an answer on one line, the members of objects
+// by name, as they may come in any order. Null is "".
+func compactJSON(raw json.RawMessage) string {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber() // which is written as it was
+	var v any
+	if err := dec.Decode(&v); err != nil || v == nil {
+		return ""
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,185 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Pipelines reads the pipelines of the object types that are followed, and
+// their stages, which come with them: one call a type. Each answer is complete
+// for its type alone, so that a type that HubSpot refuses keeps what was
+// published of it. NewPipelines makes it.
+type Pipelines struct {
+	Reference
+	Pipelines, Stages List
+
+	without map[string]int // addresses of types that cannot have pipelines → passes until they are asked again
+	known   chan struct{}  // closed once the types are known
+
+	mu    sync.Mutex
+	types []hubspot.ObjectType
+}
+
+// NewPipelines makes the parts of p by which it is told what to read.
+func NewPipelines(p *Pipelines) *Pipelines {
+	p.without, p.known = map[string]int{}, make(chan struct{})
+	return p
+}
+
+// seldom is how many passes a type that cannot have pipelines is left out of.
+const seldom = 12
+
+// Follow says which types' pipelines are to be read from now on.
+func (p *Pipelines) Follow(types []hubspot.ObjectType) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.types == nil {
+		close(p.known)
+	}
+	p.types = append([]hubspot.ObjectType{}, types...)
+}
+
+func (p *Pipelines) followed() []hubspot.ObjectType {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.types
+}
+
+// Run reads the pipelines again and again, once it is known of which types.
+func (p *Pipelines) Run(ctx context.Context) error {
+	select {
+	case <-p.known:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return p.repeat(ctx, p.pass, &p.Pipelines, &p.Stages)
+}
+
+func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
+	began := p.Client.Now()
+	var problem *listError
+	for _, t := range p.followed() {
+		if p.without[t.Path] > 0 {
+			p.without[t.Path]--
+			continue
+		}
+		after, err := p.one(ctx, t)
+		if err != nil && !refused(err) {
+			return 0, err
+		}
+		if err != nil {
+			there, lost := p.refusal(ctx, t, err)
+			if lost != nil {
+				return 0, lost
+			}
+			switch {
+			case !there:
+			case problem == nil:
+				problem = &listError{"pipelines of " + t.Name, err}
+			default:
+				problem.of += ", " + t.Name
+			}
+		}
+		if after > 0 && (soon == 0 || after < soon) {
+			soon = after
+		}
+	}
+	for _, l := range []*List{&p.Pipelines, &p.Stages} {
+		if err := p.finish(ctx, l, began); err != nil {
+			return 0, err
+		}
+		p.told(l, began, problem)
+	}
+	return soon, nil
+}
+
+// refusal says whether it is a problem that HubSpot refuses a type's pipelines.
+// One that cannot have any is left alone for a while: HubSpot does not say
+// which types can, and answers 404 or 400 for the others.
+func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal error) (problem bool, err error) {
+	if hubspot.MissingScopes(refusal) {
+		return true, nil
+	}
+	published, err := p.Pipelines.Lane.LiveUnder(ctx, t.Name)
+	if err != nil || len(published) > 0 {
+		return true, err
+	}
+	p.without[t.Path] = seldom - 1
+	p.Log.Debug("HubSpot has no pipelines for an object type; it is asked again later", "object", t.Name, "stream", ReferenceStream, "err", refusal)
+	return false, nil
+}
+
+// one reads and publishes the pipelines of a type.
+func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Duration, err error) {
+	pipelines, stages, err := p.read(ctx, t)
+	if err != nil {
+		return 0, err
+	}
+	soon, err = p.publish(ctx, &p.Pipelines, pipelines, func(ctx context.Context) (cdc.ListReading, error) {
+		again, _, err := p.read(ctx, t)
+		return again, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	after, err := p.publish(ctx, &p.Stages, stages, func(ctx context.Context) (cdc.ListReading, error) {
+		_, again, err := p.read(ctx, t)
+		return again, err
+	})
+	return max(soon, after), err
+}
+
+// read asks for a type's pipelines: a reading of either list.
+func (p *Pipelines) read(ctx context.Context, t hubspot.ObjectType) (pipelines, stages cdc.ListReading, err error) {
+	pipelines.Under, stages.Under = t.Name, t.Name
+	answer, err := p.Client.Pipelines(ctx, hubspot.Call{Priority: hubspot.Reference, OnSend: func(now hubspot.Millis) {
+		pipelines.Stamp, pipelines.SentAt = p.Pipelines.Lane.Now(), now
+		stages.Stamp, stages.SentAt = p.Stages.Lane.Now(), now
+	}}, t.Path)
+	pipelines.Date, stages.Date = answer.Date, answer.Date
+	for i := range answer.Pipelines {
+		pl := &answer.Pipelines[i]
+		pipelines.Entries = append(pipelines.Entries, entryOf(cdc.NewEntryKey(t.Name, string(pl.ID)), pl.UpdatedAt, map[string]any{
+			"label": string(pl.Label), "displayOrder": optionalInt(pl.DisplayOrder), "createdAt": pl.CreatedAt, "archived": pl.Archived,
+		}))
+		for j := range pl.Stages {
+			s := &pl.Stages[j]
+			stages.Entries = append(stages.Entries, entryOf(cdc.NewEntryKey(t.Name, string(pl.ID), string(s.ID)), s.UpdatedAt, map[string]any{
+				"label": string(s.Label), "displayOrder": optionalInt(s.DisplayOrder), "metadata": compactJSON(s.Metadata),
+				"createdAt": s.CreatedAt, "archived": s.Archived,
+			}))
+		}
+	}
+	return pipelines, stages, err
+}
+
+func entryOf(key cdc.EntryKey, updated hubspot.Moment, values map[string]any) cdc.Entry {
+	values["updatedAt"] = updated
+	return cdc.Entry{Key: key, Version: updated.Millis, Hash: cdc.EntryHash(values), Values: values}
+}
+
+func optionalInt(n *int32) any {
+	if n == nil {
+		return nil
+	}
+	return *n
+}
+
+// End publishes that a type's pipelines and stages are gone because the type
+// was removed (R9).
+func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis) error {
+	for _, l := range []*List{&p.Stages, &p.Pipelines} {
+		page := cdc.ListPage{Stream: SchemaStream, Sync: true, Readings: []cdc.ListReading{{
+			Under: object, Ended: cdc.ObjectTypeRemoved, Stamp: l.Lane.Now(), SentAt: date, Date: date,
+		}}}
+		if _, err := l.Lane.Publish(ctx, page); err != nil {
+			return fmt.Errorf("publish that the %s of an object type are gone: %w", l.Lane.List(), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// ReferenceStream is the finder of entries of the reference lists, which can
+// only be read whole: source.stream of all their events.
+const ReferenceStream = "reference"
+
+// The reference lists, by their names in topics.
+const (
+	OwnersList    = "owners"
+	PipelinesList = "pipelines"
+	StagesList    = "pipeline_stages"
+)
+
+// Lists are the names of all reference lists.
+func Lists() []string { return []string{OwnersList, PipelinesList, StagesList} }
+
+// Reference is what the streams of the reference lists share.
+type Reference struct {
+	Client  *hubspot.Client
+	Status  *Status
+	Metrics *Metrics
+	Log     *slog.Logger
+	// Interval is the time between two readings of a list.
+	Interval time.Duration
+}
+
+// List is a reference list: its lane, and when it was last read as a whole.
+type List struct {
+	Lane  *cdc.ListLane
+	Place offsets.List
+
+	watched bool   // the status shows it
+	problem string // what the last pass did not read
+}
+
+// repeat repeats a pass, which gives how soon the next one has to come; zero:
+// when it is due.
+func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time.Duration, error), lists ...*List) error {
+	for _, l := range lists {
+		if l.Place.Completed != 0 {
+			r.watch(l)
+			r.Status.BackfillDone(l.Lane.List())
+		}
+	}
+	for {
+		soon, err := pass(ctx)
+		if err != nil {
+			return err
+		}
+		wait := r.Interval
+		if soon > 0 {
+			wait = min(wait, soon)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// watch has the status show a list that HubSpot lets us read.
+func (r *Reference) watch(l *List) {
+	if l.watched {
+		return
+	}
+	l.watched = true
+	r.Status.Watch(l.Lane.List(), l.Lane)
+	r.Metrics.snapshot(l.Lane.List(), l.Place.Completed == 0)
+}
+
+// publish has a complete reading of a list, or of a part of it, published.
+// read reads it once more where that is asked for (R1).
+func (r *Reference) publish(ctx context.Context, l *List, reading cdc.ListReading, read func(context.Context) (cdc.ListReading, error)) (soon time.Duration, err error) {
+	name := l.Lane.List()
+	r.watch(l)
+	for {
+		left, err := l.Lane.Publish(ctx, cdc.ListPage{Stream: ReferenceStream, Readings: []cdc.ListReading{reading}})
+		if err != nil {
+			return 0, fmt.Errorf("publish %s: %w", name, err)
+		}
+		if !left.Again {
+			return left.After, nil
+		}
+		r.Metrics.rereads.WithLabelValues(name, left.Cause.String()).Inc()
+		if left.Cause == cdc.Older {
+			if err := sleep(ctx, cdc.OlderWait); err != nil {
+				return 0, err
+			}
+		}
+		if reading, err = read(ctx); err != nil {
+			return 0, err
+		}
+		reading.Second = left.Cause == cdc.Older
+	}
+}
+
+// finish commits that a list was read from its beginning to its end.
+func (r *Reference) finish(ctx context.Context, l *List, began hubspot.Millis) error {
+	name, first := l.Lane.List(), l.Place.Completed == 0
+	next := offsets.List{Started: began, Completed: max(r.Client.Now(), began)}
+	if _, err := l.Lane.Publish(ctx, cdc.ListPage{
+		Stream: ReferenceStream, Sync: first, Swept: true,
+		Cursors: []cdc.Cursor{{Object: name, Stream: ReferenceStream, Value: next.Bytes()}},
+	}); err != nil {
+		return fmt.Errorf("publish the place of %s: %w", name, err)
+	}
+	l.Place = next
+	if first {
+		r.watch(l)
+		r.Metrics.snapshot(name, false)
+		r.Status.BackfillDone(name)
+	}
+	return nil
+}
+
+// told reports how a pass over a list went. A list that HubSpot refuses is a
+// problem that is shown, and keeps nothing else from being ready.
+func (r *Reference) told(l *List, began hubspot.Millis, problem *listError) {
+	name, before := l.Lane.List(), l.problem
+	if problem == nil {
+		l.problem = ""
+		r.Status.Started(name, ReferenceStream)
+		r.Status.Reached(name, ReferenceStream, began)
+		if before != "" {
+			r.Log.Info("a list is read whole again", "object", name, "stream", ReferenceStream)
+		}
+		return
+	}
+	l.problem = problem.of
+	if before == "" {
+		r.Status.Started(name, ReferenceStream)
+	}
+	r.Status.Problem(name, ReferenceStream, problem)
+	if problem.of != before { // the rest of its text differs each time
+		r.Log.Warn("a list is not read whole; what was published of it stays, and it is asked for again", "object", name, "stream", ReferenceStream, "err", problem)
+	}
+}
+
+// listError says what keeps a list from being read whole.
+type listError struct {
+	of  string // the list, or the object type whose part of it is refused
+	err error
+}
+
+func (e *listError) Error() string { return e.of + ": " + e.err.Error() }
+func (e *listError) Unwrap() error { return e.err }
+
+func (e *listError) action() string {
+	switch {
+	case hubspot.MissingScopes(e.err) && e.of == OwnersList:
+		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; they are asked for again"
+	case hubspot.MissingScopes(e.err):
+		return "give the token the read scope of this object type, or do without its pipelines; they are asked for again"
+	}
+	return "see HubSpot's status page; what was published stays, and the list is asked for again"
+}
