@@ -137,7 +137,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 	opt.Types = []string{"contacts", "companies", "deals"}
 	opt.LinksNotFound = seed%2 == 0
 	env := []string{
-		"SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m", "SYNC_LEADING_INTERVAL=5s",
+		"SYNC_REFERENCE_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m", "SYNC_LEADING_INTERVAL=5s",
 		"HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts,deals:p4242_car", "SYNC_SCHEMA_INTERVAL=40s",
 		"HUBSPOT_VOLATILE=none.none", // every property counts
 	}
@@ -153,7 +153,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		w.portal.AddLabel("contacts", "contacts", "Manager", "Report")
 		life := hubspottest.Life{
 			Create: 20, Update: 45, Calculated: 10, Touch: 5, Archive: 8, Restore: 5, Merge: 3, Purge: 3,
-			Associate: 30, Dissociate: 15, Relabel: 1,
+			Associate: 30, Dissociate: 15, Relabel: 1, Owner: 3, Pipeline: 6,
 		}
 		for _, pair := range pairs {
 			life.Pairs = append(life.Pairs, [2]string{pair.From, pair.To})
@@ -199,6 +199,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		time.Sleep(130 * time.Minute)
 		p.stop()
 		w.check(objects...)
+		w.checkLists(objects...)
 		for _, e := range w.seen(objects...) {
 			if !e.Tombstone {
 				sum.event(e.Op, e.Reason)

@@ -73,12 +73,21 @@ func (r *LinkReport) Findings() string {
 // records: promises 1 to 3 of DESIGN section 1 and the ops and reasons of
 // section 5. The events of a partition come in the order of their offsets.
 func CheckLinks(history LinkHistory, events []LinkEvent) *LinkReport {
+	return checkKeys(history, events, func(key string) string {
+		from, _, _ := strings.Cut(key, ":")
+		return from
+	})
+}
+
+// checkKeys does so for links and for lists; group gives the part of a key that
+// decides its partition.
+func checkKeys(history LinkHistory, events []LinkEvent, group func(key string) string) *LinkReport {
 	r := &LinkReport{Reasons: map[string]int{}}
 	byKey := map[string][]LinkEvent{}
 	partitions, seqs, last := map[string]int32{}, map[int64]string{}, map[int32]int64{}
 	for _, e := range events {
 		byKey[e.Key] = append(byKey[e.Key], e)
-		from, _, _ := strings.Cut(e.Key, ":")
+		from := group(e.Key)
 		if p, ok := partitions[from]; ok && p != e.Partition {
 			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: links of one record in partitions %d and %d", e.Key, p, e.Partition))
 		}

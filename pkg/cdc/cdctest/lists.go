@@ -1,0 +1,148 @@
+package cdctest
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// ListHistory is what HubSpot really had of a list's entries, by the keys of
+// the topic. The label of a state is the text of all its fields (EntryText).
+type ListHistory struct {
+	States   LinkHistory
+	Archived map[string]bool // keys that have been in HubSpot's list of archived ones
+}
+
+func (h *ListHistory) add(key string, live bool, fields map[string]any) {
+	if h.States == nil {
+		h.States, h.Archived = LinkHistory{}, map[string]bool{}
+	}
+	s := LinkState{Live: live}
+	if live {
+		s.Label = EntryText(fields)
+	}
+	if states := h.States[key]; len(states) == 0 || states[len(states)-1] != s {
+		h.States[key] = append(states, s)
+	}
+}
+
+// OwnerHistoryOf takes the history of the owners from a simulated portal.
+func OwnerHistoryOf(p *hubspottest.Portal) ListHistory {
+	var h ListHistory
+	for _, c := range p.OwnerHistory() {
+		o := c.Entry
+		fields := map[string]any{
+			"id": o.ID, "email": o.Email, "firstName": o.FirstName, "lastName": o.LastName, "type": o.Type, "archived": o.Archived,
+			"createdAt": time.UnixMilli(o.CreatedAt), "updatedAt": time.UnixMilli(o.UpdatedAt),
+		}
+		if o.UserID != 0 {
+			fields["userId"] = fmt.Sprint(o.UserID)
+		}
+		if len(o.Teams) > 0 {
+			teams, _ := json.Marshal(o.Teams) // strings and flags
+			fields["teams"] = string(teams)
+		}
+		h.add(o.ID, c.Live, fields)
+		h.Archived[o.ID] = h.Archived[o.ID] || c.Entry.Archived
+	}
+	return h
+}
+
+// PipelineHistoriesOf takes the histories of the pipelines of some types, and of
+// their stages, from a simulated portal.
+func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, stages ListHistory) {
+	for _, object := range objects {
+		there := map[string][]string{} // the stages of each pipeline
+		for _, c := range p.PipelineHistory(object) {
+			pl := c.Entry
+			key := object + ":" + pl.ID
+			pipelines.add(key, c.Live, map[string]any{
+				"id": pl.ID, "objectType": object, "label": pl.Label, "displayOrder": pl.DisplayOrder, "archived": false,
+				"createdAt": time.UnixMilli(pl.CreatedAt), "updatedAt": time.UnixMilli(pl.UpdatedAt),
+			})
+			var now []string
+			for _, s := range pl.Stages {
+				metadata, _ := json.Marshal(s.Metadata) // strings
+				if s.Metadata == nil {
+					metadata = []byte("{}")
+				}
+				stages.add(key+":"+s.ID, c.Live, map[string]any{
+					"id": s.ID, "objectType": object, "pipelineId": pl.ID, "label": s.Label, "displayOrder": s.DisplayOrder, "archived": false,
+					"metadata": string(metadata), "createdAt": time.UnixMilli(s.CreatedAt), "updatedAt": time.UnixMilli(s.UpdatedAt),
+				})
+				now = append(now, key+":"+s.ID)
+			}
+			for _, gone := range there[pl.ID] {
+				if !slices.Contains(now, gone) {
+					stages.add(gone, false, nil)
+				}
+			}
+			there[pl.ID] = now
+		}
+	}
+	return pipelines, stages
+}
+
+// EntryText writes the fields of an entry in a way that does not depend on who
+// wrote them: by name, nulls left out, JSON in an order of its own.
+func EntryText(fields map[string]any) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		var text string
+		switch v := fields[name].(type) {
+		case nil:
+		case time.Time:
+			text = fmt.Sprint(v.UnixMilli())
+		case string:
+			text = v
+			if name == "teams" || name == "metadata" {
+				text = anyOrder(v)
+			}
+		default:
+			text = fmt.Sprint(v)
+		}
+		if text != "" {
+			fmt.Fprintf(&b, "%s=%s ", name, text)
+		}
+	}
+	return b.String()
+}
+
+// anyOrder writes JSON so that the order of members and elements does not count.
+func anyOrder(text string) string {
+	var v any
+	if text == "" || json.Unmarshal([]byte(text), &v) != nil {
+		return text
+	}
+	if list, ok := v.([]any); ok {
+		slices.SortFunc(list, func(a, b any) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	return fmt.Sprint(v)
+}
+
+// CheckLists holds a list's events against its history, as CheckLinks does a
+// pair's.
+func CheckLists(history ListHistory, events []LinkEvent) *LinkReport {
+	r := checkKeys(history.States, events, func(key string) string { return key })
+	for _, e := range events {
+		if !e.isDelete() {
+			continue
+		}
+		switch e.Reason {
+		case "archived":
+			if !history.Archived[e.Key] {
+				r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: it was never archived", e.Key, e.Seq))
+			}
+		case "removed", "object_type_removed":
+		default:
+			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: a delete for the reason %q", e.Key, e.Seq, e.Reason))
+		}
+	}
+	return r
+}
