@@ -131,7 +131,7 @@ func (a *administrator) giveBack() {
 }
 
 func (a *administrator) allow() {
-	var scopes []string
+	scopes := []string{"crm.objects.owners.read"}
 	for _, object := range []string{"contacts", "companies", "deals", "custom"} {
 		if object == a.taken || object == "custom" && a.taken != "" && !slices.Contains([]string{"contacts", "companies", "deals"}, a.taken) {
 			continue

@@ -90,7 +90,7 @@ func (w *world) tale(list string) []string {
 	return out
 }
 
-func (w *world) told(list string, want ...string) {
+func (w *world) tells(list string, want ...string) {
 	w.t.Helper()
 	if got := w.tale(list); !slices.Equal(got, want) {
 		w.t.Errorf("%s: got\n%s\nwant\n%s", list, strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -151,9 +151,9 @@ func TestLists_TheirLife(t *testing.T) {
 		w.portal.RemoveStage("deals", "default", "appointmentscheduled")
 		p = w.start()
 		step(func() {}, func() { w.portal.RemovePipeline("deals", other) })
-		w.told("owners", "r "+owners[0], "r "+owners[1], "r "+owners[2], "r "+owners[3], "r "+owners[4],
+		w.tells("owners", "r "+owners[0], "r "+owners[1], "r "+owners[2], "r "+owners[3], "r "+owners[4],
 			"u "+owners[0], "d "+owners[1]+" archived", "c "+owners[5], "d "+owners[2]+" removed", "c "+owners[1]+" restored")
-		w.told("pipelines", "r deals:default", "c deals:"+other, "u deals:default", "d deals:"+other+" removed")
+		w.tells("pipelines", "r deals:default", "c deals:"+other, "u deals:default", "d deals:"+other+" removed")
 		stages := w.tale("pipeline_stages")
 		slices.Sort(stages[:2]) // HubSpot's answers have no order
 		if want := []string{
@@ -193,7 +193,7 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		}
 		w.portal.SetScopes(contacts, deals, owners)
 		time.Sleep(2 * time.Minute)
-		w.told("owners", "r "+id)
+		w.tells("owners", "r "+id)
 		if ready := p.readyz(); len(ready.Problems) > 0 {
 			t.Errorf("with the scope: %+v", ready)
 		}
@@ -212,14 +212,14 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		p.stop()
 		p = w.start()
 		time.Sleep(10 * time.Minute)
-		w.told("owners", "r "+id)
+		w.tells("owners", "r "+id)
 		if n := len(w.tale("pipeline_stages")); n != stages {
 			t.Errorf("%d events of stages, %d before scopes were taken away", n, stages)
 		}
 
 		w.portal.SetScopes(contacts, deals, owners)
 		time.Sleep(20 * time.Minute)
-		w.told("owners", "r "+id)
+		w.tells("owners", "r "+id)
 		if tale := w.tale("pipeline_stages"); len(tale) != stages+1 || tale[stages] != "c deals:default:late" {
 			t.Errorf("given back: %v", tale)
 		}

@@ -325,7 +325,7 @@ func TestR9_ScopesLostAndGivenBack(t *testing.T) {
 			}
 		}
 		w.portal.SetScopes("crm.objects.companies.read", "crm.schemas.companies.read", "crm.objects.contacts.read", "crm.schemas.contacts.read",
-			"crm.objects.custom.read", "crm.schemas.custom.read")
+			"crm.objects.custom.read", "crm.schemas.custom.read", "crm.objects.owners.read")
 		time.Sleep(15 * time.Minute)
 		if r := p.ready(); !r.Ready || len(r.Problems) > 0 {
 			t.Errorf("not ready again: %+v", r)

@@ -342,9 +342,9 @@ func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
 // the type goes on without them, says so, and nothing counts as removed; with
 // it they are there again (R9).
 func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
-	const ordinary, sensitive = "crm.objects.contacts.read", "crm.objects.contacts.sensitive.read.v2"
+	const ordinary, sensitive, owners = "crm.objects.contacts.read", "crm.objects.contacts.sensitive.read.v2", "crm.objects.owners.read"
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_SENSITIVE=sensitive", "SYNC_RECONCILE_INTERVAL=1000h"}
-	inWorld(t, hubspottest.Options{Seed: 24, Scopes: []string{ordinary, sensitive}}, env, func(w *world) {
+	inWorld(t, hubspottest.Options{Seed: 24, Scopes: []string{ordinary, sensitive, owners}}, env, func(w *world) {
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "ssn", Sensitivity: "sensitive"})
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "hiv", Sensitivity: "highly_sensitive"})
 		var ids []uint64
@@ -352,7 +352,7 @@ func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
 			ids = append(ids, w.portal.Create("contacts", map[string]string{"firstname": fmt.Sprint(i), "ssn": fmt.Sprint("078-05-", i), "hiv": secretText}))
 		}
 		run := func(scopes ...string) (problems []string, events int) {
-			w.portal.SetScopes(scopes...)
+			w.portal.SetScopes(append(scopes, owners)...)
 			p := w.start()
 			w.sleepUntil(time.Minute, func() bool { return p.backfilled(20, []string{"contacts"}) })
 			time.Sleep(2 * time.Hour)

@@ -206,11 +206,19 @@ func (p *Portal) Pipelines(object string) []Pipeline {
 }
 
 // PipelineHistory returns every change of a type's pipelines, and of their
-// stages, in the order in which they happened.
+// stages, in the order in which they happened; those of removed types of that
+// name too.
 func (p *Portal) PipelineHistory(object string) []ListChange[Pipeline] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.known(object).pipelineHistory)
+	name := p.known(object).name
+	var changes []ListChange[Pipeline]
+	for _, t := range p.types {
+		if t.name == name {
+			changes = append(changes, t.pipelineHistory...)
+		}
+	}
+	return changes
 }
 
 type pipelineJSON struct {
