@@ -155,6 +155,23 @@ func (e *environment) Lookup(name string) (string, bool) {
 	return strings.TrimSpace(v), v != "" && !e.masked[name]
 }
 
+// loadKafkaConfig is loadConfig for commands that only need Kafka, and the
+// variables that begin as others says.
+func loadKafkaConfig(environ []string, others ...string) (*config, error) {
+	c, _, err := loadConfig(environ)
+	var wrong *configError
+	if !errors.As(err, &wrong) {
+		return c, err
+	}
+	wrong.problems = slices.DeleteFunc(wrong.problems, func(problem string) bool {
+		return !slices.ContainsFunc(append(others, "KAFKA_", "LOG_"), func(p string) bool { return strings.HasPrefix(problem, p) })
+	})
+	if len(wrong.problems) > 0 {
+		return nil, wrong
+	}
+	return c, nil
+}
+
 // loadConfig reads and checks the environment, and reports every problem at
 // once. file gives the file that a secret came from, "" if it came from none.
 func loadConfig(environ []string) (c *config, file func(name string) string, err error) {
@@ -175,7 +192,7 @@ func loadConfig(environ []string) (c *config, file func(name string) string, err
 	problems = append(problems, env.unsafe()...)
 	if len(problems) > 0 {
 		slices.Sort(problems)
-		return nil, nil, &configError{problems}
+		return c, nil, &configError{problems}
 	}
 	return c, func(name string) string { return env.files[name] }, nil
 }

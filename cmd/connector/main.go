@@ -31,6 +31,7 @@ Usage:
 
 	connector run        follow the portal that the environment names
 	connector demo       show it all with a simulated portal and an embedded Kafka
+	connector offsets    show the cursors, move them, forget them
 	connector version    print the version
 
 "connector run -h" lists the environment variables.
@@ -54,6 +55,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = runCommand(ctx, args[1:], stdout, stderr)
 	case "demo":
 		err = demoCommand(ctx, args[1:], stdout, stderr)
+	case "offsets":
+		err = offsetsCommand(ctx, args[1:], os.Stdin, stdout, stderr)
 	case "version":
 		_, err = fmt.Fprintln(stdout, "connector", version())
 	case "help", "-h", "--help":

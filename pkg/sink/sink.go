@@ -193,6 +193,11 @@ func (s *Sink) prepare(ctx context.Context) error {
 		}
 	}
 	s.warnOfOldTransactions(ctx)
+	return s.fence(ctx)
+}
+
+// fence ends whatever a predecessor has under way, and its right to go on.
+func (s *Sink) fence(ctx context.Context) error {
 	if _, _, err := s.cl.ProducerID(ctx); err != nil {
 		return fmt.Errorf("fence the predecessor (transactional id %s): %w", TransactionalID(s.cfg.Prefix, s.cfg.Portal), err)
 	}

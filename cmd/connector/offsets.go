@@ -1,0 +1,340 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+const offsetsUsage = `connector offsets shows and changes the cursors: how far each stream has read.
+
+Usage:
+
+	connector offsets get                    print all of them
+	connector offsets set [FILE]             change those that FILE or standard input names
+	connector offsets reset --yes            forget all of them
+
+All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_* where the connector
+has them). --portal ID says whose cursors are meant, where the topic holds those of several.
+
+get prints, and set takes, the form of Kafka Connect (KIP-875):
+
+	{"offsets":[
+	{"partition":{"portal":4242,"object":"contacts","stream":"leading"},"offset":{"at":"2026-11-24T13:00:00.000Z","v":1}}
+	]}
+
+"offset":null has a cursor forgotten. set and reset write one transaction, after everything has
+been checked as the next start will check it, and refuse (exit code 3) while an instance runs or
+stands by. What the next run does:
+
+	leading, trailing-…   moved back: searches again from there, and publishes only what is new.
+	                      moved forward: what changed between is left to the longer tiers and the reconcile.
+	                      forgotten: starts now, and the type's backfill is run again.
+	backfill, reconcile   moved or forgotten: reads the records from there, or all, once again.
+	archive               moved or forgotten: reads the archived list from there, or all of it.
+	associations          moved or forgotten: reads the pair's links from there, or all of them.
+	reference, refill     forgotten: the list is read, the properties' holders are not read again.
+	signals               moved back: signals are taken again. Forgotten: those in the topic are.
+	reset                 all of this at once.
+
+Nothing of it publishes anything twice: what is published is remembered apart, in the topic
+<prefix>.state. To have records published again, send a snapshot signal.
+`
+
+// offsetsCommand is connector offsets.
+func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	wrong := func(format string, a ...any) error {
+		return &configError{[]string{"connector offsets: " + fmt.Sprintf(format, a...) + "; see connector offsets -h"}}
+	}
+	if len(args) == 0 {
+		return wrong("one of get, set and reset is needed")
+	}
+	verb, args := args[0], args[1:]
+	if verb == "-h" || verb == "--help" || verb == "help" {
+		fmt.Fprint(stdout, offsetsUsage)
+		return nil
+	}
+	flags := flag.NewFlagSet("offsets "+verb, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	portal := flags.Int64("portal", 0, "")
+	yes := flags.Bool("yes", false, "")
+	_ = flags.Bool("json", true, "") // there is no other form
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, offsetsUsage)
+		return nil
+	} else if err != nil {
+		return wrong("%v", err)
+	}
+	if most := map[string]int{"get": 0, "set": 1, "reset": 0}; flags.NArg() > most[verb] {
+		return wrong("%q is not understood", flags.Args()[most[verb]:])
+	}
+	cfg, err := loadKafkaConfig(os.Environ())
+	if err != nil {
+		return err
+	}
+	kafka, err := cfg.Kafka.options()
+	if err != nil {
+		return &configError{[]string{err.Error()}}
+	}
+	tool := &cursorTool{prefix: cfg.Kafka.TopicPrefix, kafka: kafka, portal: *portal, log: newLogger(cfg, stderr)}
+	switch verb {
+	case "get":
+		return tool.get(ctx, stdout, stderr)
+	case "set":
+		body, err := readBody(flags.Arg(0), stdin)
+		if err != nil {
+			return err
+		}
+		return tool.set(ctx, body, stderr)
+	case "reset":
+		return tool.reset(ctx, *yes, stderr)
+	}
+	return wrong("there is no %q", verb)
+}
+
+func readBody(file string, stdin io.Reader) ([]byte, error) {
+	if file == "" || file == "-" {
+		return io.ReadAll(stdin)
+	}
+	body, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &configError{[]string{err.Error()}}
+	}
+	return body, nil
+}
+
+// cursorTool reads and writes the cursors of a prefix.
+type cursorTool struct {
+	prefix string
+	kafka  []kgo.Opt
+	portal int64 // 0: the only one there is
+	log    *slog.Logger
+}
+
+// cursorBody is KIP-875's form of cursors.
+type cursorBody struct {
+	Offsets []cursorPair `json:"offsets"`
+}
+
+type cursorPair struct {
+	Partition json.RawMessage `json:"partition"`
+	Offset    json.RawMessage `json:"offset"`
+}
+
+func (t *cursorTool) read(ctx context.Context, state bool) (*offsets.Listing, error) {
+	l, err := offsets.ReadListing(ctx, offsets.Source{Opts: t.kafka, Prefix: t.prefix, Logger: t.log}, state)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		err = fmt.Errorf("the connector has not run with KAFKA_TOPIC_PREFIX=%s: %w", t.prefix, err)
+	}
+	return l, err
+}
+
+// get prints the cursors, one a line. Those that nobody understands are printed
+// too, and said: they are why one looks.
+func (t *cursorTool) get(ctx context.Context, stdout, stderr io.Writer) error {
+	l, err := t.read(ctx, false)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	out.WriteString(`{"offsets":[`)
+	first := true
+	for _, e := range l.Entries {
+		if t.portal != 0 && e.Key.Portal != t.portal && e.Key.Portal != 0 {
+			continue
+		}
+		if e.Err != nil {
+			fmt.Fprintf(stderr, "offset %d of %s, key %s: %v; the connector refuses to start with it\n",
+				e.Offset, offsets.CursorTopic(t.prefix), e.Raw, e.Err)
+		}
+		partition := e.Raw
+		if e.Key != (offsets.Key{}) {
+			partition = e.Key.Bytes()
+		}
+		if !first {
+			out.WriteByte(',')
+		}
+		first = false
+		fmt.Fprintf(&out, "\n{\"partition\":%s,\"offset\":%s}", asJSON(partition), asJSON(e.Value))
+	}
+	out.WriteString("\n]}\n")
+	_, err = stdout.Write(out.Bytes())
+	return err
+}
+
+// asJSON is a text that should be JSON in one line, or else a string of it.
+func asJSON(text []byte) []byte {
+	if line, err := offsets.OneLine(text); err == nil {
+		return line
+	}
+	quoted, err := json.Marshal(string(text))
+	if err != nil {
+		panic(err) // a string
+	}
+	return quoted
+}
+
+// set changes the cursors that a body names.
+func (t *cursorTool) set(ctx context.Context, body []byte, stderr io.Writer) error {
+	changes, err := parseChanges(body)
+	if err != nil {
+		return err
+	}
+	return t.edit(ctx, stderr, func(l *offsets.Listing, portal int64) ([]offsets.Edit, error) {
+		edits, err := l.Set(portal, changes, time.Now())
+		var refusal *offsets.Refusal
+		if err != nil && !errors.As(err, &refusal) {
+			err = &configError{strings.Split(err.Error(), "\n")}
+		}
+		return edits, err
+	})
+}
+
+// reset has all cursors forgotten.
+func (t *cursorTool) reset(ctx context.Context, yes bool, stderr io.Writer) error {
+	if !yes {
+		return &configError{[]string{"connector offsets reset forgets every cursor of " + offsets.CursorTopic(t.prefix) +
+			", and the next run reads everything once again; say --yes if that is meant"}}
+	}
+	return t.edit(ctx, stderr, func(l *offsets.Listing, portal int64) ([]offsets.Edit, error) { return l.Reset(portal) })
+}
+
+// edit looks, checks, and only then fences, looks again and writes.
+func (t *cursorTool) edit(ctx context.Context, stderr io.Writer, edit func(*offsets.Listing, int64) ([]offsets.Edit, error)) error {
+	l, err := t.read(ctx, true)
+	if err != nil {
+		return err
+	}
+	portal, err := t.whose(l)
+	if err != nil {
+		return err
+	}
+	if _, err := edit(l, portal); err != nil {
+		return err
+	}
+	if err := t.nobodyRuns(ctx); err != nil {
+		return err
+	}
+	written := 0
+	err = sink.EditCursors(ctx, sink.Config{Opts: t.kafka, Prefix: t.prefix, Portal: portal, Logger: t.log}, func() ([]offsets.Edit, error) {
+		l, err := t.read(ctx, true)
+		if err != nil {
+			return nil, err
+		}
+		edits, err := edit(l, portal)
+		written = len(edits)
+		return edits, err
+	})
+	if err == nil {
+		fmt.Fprintf(stderr, "%d records written to %s\n", written, offsets.CursorTopic(t.prefix))
+	}
+	return err
+}
+
+// whose is the portal whose cursors are meant.
+func (t *cursorTool) whose(l *offsets.Listing) (int64, error) {
+	switch {
+	case t.portal != 0:
+		return t.portal, nil
+	case len(l.Portals) == 1:
+		return l.Portals[0], nil
+	case len(l.Portals) == 0:
+		return 0, &offsets.Refusal{
+			What: "topic " + offsets.CursorTopic(t.prefix) + " holds no cursor, so the connector has never run there",
+			Cure: "look at KAFKA_TOPIC_PREFIX; a first start needs no cursors",
+		}
+	}
+	return 0, &configError{[]string{fmt.Sprintf("%s holds cursors of the portals %v; say which is meant with --portal", offsets.CursorTopic(t.prefix), l.Portals)}}
+}
+
+// nobodyRuns refuses while an instance runs or stands by: it would go on from
+// where it is, and a standby would take over.
+func (t *cursorTool) nobodyRuns(ctx context.Context) error {
+	cl, err := kgo.NewClient(t.kafka...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	group := ownerGroup(t.prefix)
+	groups, err := kadm.NewClient(cl).DescribeGroups(ctx, group)
+	if err == nil {
+		err = groups[group].Err
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("see who is in group %s: %w", group, err)
+	}
+	where, hosts := processes(), []string(nil)
+	for _, m := range groups[group].Members {
+		if !died(where, m.ClientID) {
+			hosts = append(hosts, m.ClientHost)
+		}
+	}
+	if len(hosts) == 0 {
+		return nil
+	}
+	return &offsets.Refusal{
+		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", group, len(hosts), strings.Join(hosts, ", ")),
+		Cure: fmt.Sprintf("stop every instance; one that was killed is forgotten after %v", sessionTimeout),
+	}
+}
+
+// parseChanges reads KIP-875's form, and reports all that is wrong with it.
+func parseChanges(text []byte) ([]offsets.Change, error) {
+	var body cursorBody
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&body)
+	if err == nil && decoder.More() {
+		err = errors.New("something stands behind it")
+	}
+	if err == nil && len(body.Offsets) == 0 {
+		err = errors.New(`"offsets" is empty`)
+	}
+	if err != nil {
+		return nil, &configError{[]string{fmt.Sprintf(`not of the form {"offsets":[{"partition":{…},"offset":{…}}]}: %v`, err)}}
+	}
+	var problems []string
+	changes := make([]offsets.Change, 0, len(body.Offsets))
+	for i, o := range body.Offsets {
+		problem := func(err error) { problems = append(problems, fmt.Sprintf("offsets[%d]: %v", i, err)) }
+		if o.Partition == nil || o.Offset == nil {
+			problem(errors.New(`"partition" and "offset" are both needed; "offset":null has a cursor forgotten`))
+			continue
+		}
+		key, err := offsets.ParseKey(o.Partition)
+		if err != nil {
+			problem(fmt.Errorf(`"partition": %w`, err))
+			continue
+		}
+		c := offsets.Change{Key: key}
+		if string(o.Offset) != "null" {
+			if c.Value, err = offsets.OneLine(o.Offset); err != nil {
+				problem(err)
+				continue
+			}
+		}
+		changes = append(changes, c)
+	}
+	if len(problems) > 0 {
+		return nil, &configError{problems}
+	}
+	return changes, nil
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// cursorTool is connector offsets in this world.
+func (w *world) cursorTool() *cursorTool {
+	return &cursorTool{
+		prefix: "hubspot", log: slog.New(slog.DiscardHandler),
+		kafka: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(w.network.DialContext)},
+	}
+}
+
+// gotten is what connector offsets get prints, by key.
+func (w *world) gotten() (cursors map[string]string, text, warnings string) {
+	w.t.Helper()
+	var out, errs bytes.Buffer
+	if err := w.cursorTool().get(w.t.Context(), &out, &errs); err != nil {
+		w.t.Fatal(err)
+	}
+	var body cursorBody
+	if err := json.Unmarshal(out.Bytes(), &body); err != nil {
+		w.t.Fatalf("%v in\n%s", err, out.String())
+	}
+	cursors = map[string]string{}
+	for _, o := range body.Offsets {
+		cursors[string(o.Partition)] = string(o.Offset)
+	}
+	return cursors, out.String(), errs.String()
+}
+
+func (w *world) set(body string) error {
+	w.t.Helper()
+	return w.cursorTool().set(w.t.Context(), []byte(body), &bytes.Buffer{})
+}
+
+func one(key, value string) string {
+	return fmt.Sprintf(`{"offsets":[{"partition":%s,"offset":%s}]}`, key, value)
+}
+
+// ran lets a connector publish some contacts, and ends it.
+func (w *world) ran(contacts int) []uint64 {
+	w.t.Helper()
+	ids := w.portal.Seed("contacts", contacts)
+	p := w.start()
+	w.sleepUntil(time.Minute, func() bool { return p.backfilled(contacts, []string{"contacts"}) })
+	time.Sleep(time.Minute)
+	p.stop()
+	return ids
+}
+
+// TestOffsets_WhatIsPrintedCanBeSet: get's form is set's (KIP-875), and setting
+// it changes nothing.
+func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 31}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.ran(20)
+		before, text, warnings := w.gotten()
+		for _, stream := range []string{"leading", "trailing-5m", "trailing-1h", "backfill"} {
+			if key := fmt.Sprintf(`{"portal":4242,"object":"contacts","stream":%q}`, stream); before[key] == "" {
+				t.Errorf("no %s in\n%s", key, text)
+			}
+		}
+		if strings.Contains(text, "birth") || warnings != "" {
+			t.Errorf("printed\n%s\n%s", text, warnings)
+		}
+		if err := w.set(text); err != nil {
+			t.Fatal(err)
+		}
+		after, _, _ := w.gotten()
+		if fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("after set\n%v\nbefore\n%v", after, before)
+		}
+		p := w.start()
+		w.sleepUntil(time.Minute, p.streams)
+		p.stop()
+	})
+}
+
+// TestOffsets_ASetCursorIsObeyed: a leading cursor that is moved back finds a
+// change that the index had hidden; another spelling of its key is forgotten.
+func TestOffsets_ASetCursorIsObeyed(t *testing.T) {
+	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 20)
+		time.Sleep(20 * time.Minute)
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(20, []string{"contacts"}) })
+		before := time.Now()
+		time.Sleep(time.Minute)
+		w.portal.Update("contacts", ids[0], map[string]string{"firstname": "Hidden"})
+		time.Sleep(30 * time.Minute)
+		p.stop()
+		odd := `{"stream":"leading","portal":4242,"object":"contacts"}`
+		w.produce("hubspot.offsets", odd, `{"at":"2000-01-01T00:00:00Z"}`)
+		if err := w.set(one(leadingKey, fmt.Sprintf(`{"at": %q}`, before.UTC().Format(time.RFC3339)))); err != nil {
+			t.Fatal(err)
+		}
+		if cursors := w.cursors(); cursors[odd] != "" || !strings.Contains(cursors[leadingKey], before.UTC().Format(time.RFC3339)) {
+			t.Errorf("cursors %v", cursors)
+		}
+		p = w.start()
+		w.readUntil(time.Minute, func() bool { return lastFirstName(w, ids[0]) == "Hidden" })
+		p.stop()
+		w.check("contacts")
+	})
+}
+
+// TestOffsets_ResetReadsEverythingAndPublishesNothingTwice.
+func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 32}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		ids := w.ran(150)
+		w.portal.UpdateCalculated("contacts", ids[9], map[string]string{"firstname": "Calculated"})
+		w.produce("hubspot.offsets", `{"nobody":"knows"}`, "what this is")
+		tool := w.cursorTool()
+		if err := tool.reset(w.t.Context(), false, &bytes.Buffer{}); exitCode(err) != exitConfig || !strings.Contains(err.Error(), "--yes") {
+			t.Errorf("without --yes: %v", err)
+		}
+		if err := tool.reset(w.t.Context(), true, &bytes.Buffer{}); err != nil {
+			t.Fatal(err)
+		}
+		if cursors, text, _ := w.gotten(); len(cursors) > 0 {
+			t.Errorf("left:\n%s", text)
+		}
+		p := w.start()
+		w.readUntil(time.Minute, func() bool { return lastFirstName(w, ids[9]) == "Calculated" })
+		time.Sleep(10 * time.Minute)
+		p.stop()
+		if r := w.check("contacts"); r.Events != 151 {
+			t.Errorf("%d events, want 150 and one change", r.Events)
+		}
+		if cursors, text, _ := w.gotten(); !strings.Contains(cursors[`{"portal":4242,"object":"contacts","stream":"backfill"}`], `"done":true`) {
+			t.Errorf("after the run\n%s", text)
+		}
+	})
+}
+
+// TestOffsets_RefusedWhileSomebodyRunsOrStandsBy, with exit code 3, and nobody
+// is fenced.
+func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 33}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.portal.Seed("contacts", 3)
+		first, second := w.twoInstances()
+		refused := func(who string) {
+			t.Helper()
+			for verb, err := range map[string]error{
+				"set":   w.set(one(leadingKey, "null")),
+				"reset": w.cursorTool().reset(w.t.Context(), true, &bytes.Buffer{}),
+			} {
+				if exitCode(err) != exitRefused || !strings.Contains(fmt.Sprint(err), "stop every instance") {
+					t.Errorf("%s while %s: %v", verb, who, err)
+				}
+			}
+			if cursors, _, _ := w.gotten(); cursors[leadingKey] == "" {
+				t.Errorf("written while %s", who)
+			}
+		}
+		refused("two are there")
+		first.stop()
+		w.sleepUntil(time.Minute, second.streams)
+		refused("one is there")
+		time.Sleep(time.Minute)
+		if second.terms() != 1 || !second.streams() {
+			t.Errorf("the owner was disturbed: %+v", second.ready())
+		}
+		second.stop()
+		if err := w.set(one(leadingKey, "null")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOffsets_NothingWrongIsWritten: every problem is reported at once, and of
+// a body with one wrong cursor none is set.
+func TestOffsets_NothingWrongIsWritten(t *testing.T) {
+	good := fmt.Sprintf(`{"partition":%s,"offset":{"at":"1999-12-31T00:00:00Z"}}`, leadingKey)
+	key := func(object, stream string) string {
+		return fmt.Sprintf(`{"portal":4242,"object":%q,"stream":%q}`, object, stream)
+	}
+	pair := func(partition, offset string) string {
+		return fmt.Sprintf(`{"offsets":[%s,{"partition":%s,"offset":%s}]}`, good, partition, offset)
+	}
+	inWorld(t, hubspottest.Options{Seed: 34}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.ran(3)
+		before := len(w.records("hubspot.offsets"))
+		for body, want := range map[string]string{
+			`{"offset":[]}`:              "unknown field",
+			`{"offsets":[]}`:             "is empty",
+			one(leadingKey, `{}`) + `{}`: "behind it",
+			`{"offsets":[{"partition":` + leadingKey + `}]}`:                        "both needed",
+			pair(key("contacts", "leading"), `{"at":"tomorrow"}`):                   "not a time",
+			pair(key("contacts", "trailing-5m"), `{"at":"2031-01-01T00:00:00Z"}`):   "future",
+			pair(key("contacts", "trailing-soon"), `{"at":"1999-01-01T00:00:00Z"}`): "named after a lag",
+			pair(key("contacts", "following"), `{"at":"1999-01-01T00:00:00Z"}`):     `no stream "following"`,
+			pair(key("contcats", "leading"), `{"at":"1999-01-01T00:00:00Z"}`):       `object "contcats" is not known here; there are contacts`,
+			pair(key("companies:deals", "associations"), `{"id":"1"}`):              "is not known here",
+			pair(key("contacts", "backfill"), `{"done":"yes"}`):                     "not true or false",
+			pair(`{"portal":4242,"stream":"birth"}`, `{"id":"mine"}`):               "cannot be set",
+			pair(`{"portal":4242,"stream":"birth"}`, `null`):                        "cannot be set",
+			pair(`{"portal":777,"object":"contacts","stream":"leading"}`, `null`):   "those of portal 4242",
+			pair(`{"portal":4242,"object":"contacts"}`, `null`):                     `"stream" is missing`,
+			pair(leadingKey, `null`):                                                "twice",
+		} {
+			err := w.set(body)
+			if exitCode(err) != exitConfig || !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("%s\ngives %v (exit %d), want %q", body, err, exitCode(err), want)
+			}
+		}
+		if after := len(w.records("hubspot.offsets")); after != before {
+			t.Errorf("%d records were written", after-before)
+		}
+		both := w.set(`{"offsets":[{"partition":` + key("a", "leading") + `,"offset":null},{"partition":` + key("b", "leading") + `,"offset":null}]}`)
+		if text := fmt.Sprint(both); !strings.Contains(text, `"a"`) || !strings.Contains(text, `"b"`) {
+			t.Errorf("not both problems: %v", both)
+		}
+	})
+}
+
+// TestOffsets_CureARefusal: what the connector refuses to start with is shown,
+// and put right.
+func TestOffsets_CureARefusal(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 35}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.ran(3)
+		w.produce("hubspot.offsets", leadingKey, `{"at":"tomorrow"}`)
+		if err := <-w.start().done; exitCode(err) != exitRefused {
+			t.Fatalf("got %v", err)
+		}
+		cursors, _, warnings := w.gotten()
+		if cursors[leadingKey] != `{"at":"tomorrow"}` || !strings.Contains(warnings, "not a time") {
+			t.Errorf("%v\n%s", cursors, warnings)
+		}
+		if err := w.set(one(leadingKey, "null")); err != nil {
+			t.Fatal(err)
+		}
+		p := w.start()
+		w.sleepUntil(time.Minute, p.streams)
+		p.stop()
+	})
+}
+
+// TestOffsets_WhereNobodyRan there is nothing to show or to set, and nothing is
+// created.
+func TestOffsets_WhereNobodyRan(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 36}, nil, func(w *world) {
+		if err := w.cursorTool().get(w.t.Context(), &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "has not run with KAFKA_TOPIC_PREFIX=hubspot") {
+			t.Errorf("get: %v", err)
+		}
+		if err := w.set(one(leadingKey, "null")); err == nil || !strings.Contains(err.Error(), "has not run") {
+			t.Errorf("set: %v", err)
+		}
+		w.ran(1)
+		tool := w.cursorTool()
+		tool.portal = 777
+		if err := tool.reset(w.t.Context(), true, &bytes.Buffer{}); exitCode(err) != exitRefused || !strings.Contains(err.Error(), "portal 777") {
+			t.Errorf("reset of another portal: %v", err)
+		}
+	})
+}
+
+// TestOffsets_Usage: what is asked for wrongly ends with 2, and help needs no
+// environment.
+func TestOffsets_Usage(t *testing.T) {
+	run := func(args ...string) (int, string) {
+		var out bytes.Buffer
+		code := command(t.Context(), append([]string{"offsets"}, args...), &out, &out)
+		return code, out.String()
+	}
+	for _, args := range [][]string{{"-h"}, {"set", "-h"}, {"help"}} {
+		if code, text := run(args...); code != exitOK || !strings.Contains(text, "What the next run does") {
+			t.Errorf("%v: exit %d\n%s", args, code, text)
+		}
+	}
+	t.Setenv("KAFKA_BROKERS", "")
+	for _, args := range [][]string{{}, {"move"}, {"get", "more"}, {"get", "--all"}, {"reset", "contacts"}, {"get"}} {
+		if code, text := run(args...); code != exitConfig {
+			t.Errorf("%v: exit %d\n%s", args, code, text)
+		}
+	}
+	if _, text := run("get"); !strings.Contains(text, "KAFKA_BROKERS") || strings.Contains(text, "HUBSPOT_ACCESS_TOKEN") {
+		t.Errorf("asks for what it does not need:\n%s", text)
+	}
+}

@@ -1,0 +1,229 @@
+package offsets
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Listing is the cursor topic as an operator sees and edits it: whatever stands
+// there, of any portal, understood or not.
+type Listing struct {
+	Entries []Entry // of cursors that have a value, in the order of their keys
+	Portals []int64 // whose cursors and birth ids stand there
+
+	topic   string
+	births  map[int64]bool
+	objects map[string]bool // that cursors or the state know of
+	values  [][]byte        // keys, as they are spelt, that have a value and are not a birth id
+}
+
+// Entry is a cursor as it stands in the topic. Of several spellings of its key
+// it is the latest.
+type Entry struct {
+	Key    Key // zero if it cannot be understood
+	Raw    []byte
+	Value  []byte
+	Offset int64
+	Err    error // why the connector would refuse to start
+}
+
+// Change is what an operator wants of a cursor: a value, or nil to have it
+// forgotten.
+type Change struct {
+	Key   Key
+	Value []byte
+}
+
+// Edit is a record of the cursor topic to be written.
+type Edit struct {
+	Key, Value []byte
+}
+
+// ReadListing reads the cursor topic up to its end, and of the state, if it is asked
+// for, which objects it knows of. Source.Portal is not looked at.
+func ReadListing(ctx context.Context, src Source, state bool) (*Listing, error) {
+	log := &cursorLog{topic: CursorTopic(src.Prefix), latest: map[string]cursorRecord{}}
+	l := &Listing{topic: log.topic, births: map[int64]bool{}, objects: map[string]bool{}}
+	topics := map[string]func(*kgo.Record) error{log.topic: log.add}
+	if state {
+		topics[StateTopic(src.Prefix)] = l.addState
+	}
+	if err := readToEnd(ctx, src, topics); err != nil {
+		return nil, fmt.Errorf("read %s: %w", strings.Join(slices.Sorted(maps.Keys(topics)), " and "), err)
+	}
+	l.take(log, time.Now())
+	return l, nil
+}
+
+// addState learns from the state's keys which objects, lists and pairs there
+// are.
+func (l *Listing) addState(r *kgo.Record) error {
+	if len(r.Key) == 0 || r.Value == nil {
+		return nil
+	}
+	switch name := r.Key[1:]; r.Key[0] {
+	case kindSet:
+		l.objects[string(name)] = true
+	case kindEntry, kindLink:
+		name, _, _ = bytes.Cut(name, []byte{0})
+		if !l.objects[string(name)] {
+			l.objects[string(name)] = true
+		}
+	}
+	return nil
+}
+
+func (l *Listing) take(log *cursorLog, now time.Time) {
+	records := slices.Collect(maps.Values(log.latest))
+	slices.SortFunc(records, func(a, b cursorRecord) int { return cmp.Compare(a.offset, b.offset) })
+	latest := map[Key]cursorRecord{}
+	portals := map[int64]bool{}
+	for _, r := range records {
+		key, err := ParseKey(r.raw)
+		if err == nil && key.Stream == BirthStream {
+			if r.value != nil {
+				l.births[key.Portal], portals[key.Portal] = true, true
+			}
+			continue
+		}
+		if r.value != nil {
+			l.values = append(l.values, r.raw)
+		}
+		switch {
+		case err == nil:
+			latest[key] = r
+		case r.value != nil:
+			l.Entries = append(l.Entries, Entry{Raw: r.raw, Value: r.value, Offset: r.offset, Err: fmt.Errorf("the key cannot be understood: %w", err)})
+		}
+	}
+	for key, r := range latest {
+		if r.value == nil {
+			continue
+		}
+		l.objects[key.Object], portals[key.Portal] = true, true
+		e := Entry{Key: key, Raw: r.raw, Value: r.value, Offset: r.offset}
+		if err := checkValue(key.Stream, r.value, now); err != nil {
+			e.Err = fmt.Errorf("the value cannot be understood: %w", err)
+		}
+		l.Entries = append(l.Entries, e)
+	}
+	slices.SortFunc(l.Entries, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Key.Portal, b.Key.Portal), strings.Compare(a.Key.Object, b.Key.Object),
+			strings.Compare(a.Key.Stream, b.Key.Stream), bytes.Compare(a.Raw, b.Raw))
+	})
+	l.Portals = slices.Sorted(maps.Keys(portals))
+}
+
+// Set says what has to be written for a portal's cursors to be changed. Every
+// change is checked first, as the next start will; the error names all that are
+// wrong. Other spellings of a changed key go, so that none of them comes back
+// to life.
+func (l *Listing) Set(portal int64, changes []Change, now time.Time) ([]Edit, error) {
+	if err := l.begun(portal); err != nil {
+		return nil, err
+	}
+	var wrong []error
+	seen := map[Key]bool{}
+	for _, c := range changes {
+		err := l.check(portal, c, now)
+		if err == nil && seen[c.Key] {
+			err = errors.New("stands there twice")
+		}
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", c.Key, err))
+		}
+		seen[c.Key] = true
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	var edits []Edit
+	for _, raw := range l.values {
+		if key, err := ParseKey(raw); err == nil && seen[key] && !bytes.Equal(raw, key.Bytes()) {
+			edits = append(edits, Edit{Key: raw})
+		}
+	}
+	for _, c := range changes {
+		edits = append(edits, Edit{c.Key.Bytes(), c.Value})
+	}
+	return edits, nil
+}
+
+// Reset says what has to be written for every cursor to be forgotten, those too
+// that nobody understands. The birth id stays: what is published is not
+// forgotten.
+func (l *Listing) Reset(portal int64) ([]Edit, error) {
+	if err := l.begun(portal); err != nil {
+		return nil, err
+	}
+	var edits []Edit
+	for _, raw := range l.values {
+		edits = append(edits, Edit{Key: raw})
+	}
+	return edits, nil
+}
+
+// begun refuses to write cursors that the connector did not begin: without its
+// birth id it would not start with them.
+func (l *Listing) begun(portal int64) error {
+	if l.births[portal] {
+		return nil
+	}
+	return &Refusal{
+		What: fmt.Sprintf("topic %s has no birth id of portal %d, so the connector has never run there", l.topic, portal),
+		Cure: "look at KAFKA_TOPIC_PREFIX and --portal; a first start needs no cursors",
+	}
+}
+
+func (l *Listing) check(portal int64, c Change, now time.Time) error {
+	if c.Key.Portal != portal {
+		return fmt.Errorf("the cursors are those of portal %d", portal)
+	}
+	switch s := c.Key.Stream; {
+	case s == BirthStream:
+		return errors.New("the birth id is no cursor and cannot be set: it ties the cursors to what is published")
+	case strings.HasPrefix(s, TrailingPrefix):
+		if lag, err := time.ParseDuration(strings.TrimPrefix(s, TrailingPrefix)); err != nil || lag <= 0 {
+			return fmt.Errorf("stream %q is named after a lag, such as trailing-5m", s)
+		}
+	case !slices.Contains(streams, s):
+		return fmt.Errorf("there is no stream %q; there are %s and %s5m (or another lag)", s, strings.Join(streams, ", "), TrailingPrefix)
+	}
+	if o := c.Key.Object; o != "" && !l.knows(o) {
+		names := slices.Sorted(maps.Keys(l.objects))
+		return fmt.Errorf("object %q is not known here; there are %s", o, strings.Join(slices.DeleteFunc(names, func(n string) bool { return n == "" }), ", "))
+	}
+	if c.Value == nil {
+		return nil
+	}
+	return checkValue(c.Key.Stream, c.Value, now)
+}
+
+// streams are those whose cursors an operator may set, beside the trailing tiers.
+var streams = []string{Leading, Backfill, Reconcile, ArchiveStream, Association, Reference, RefillStream, SignalsStream}
+
+// knows reports whether an object, a list or a pair is one that was followed
+// here. The end of a pair need not have been.
+func (l *Listing) knows(object string) bool {
+	from, _, pair := strings.Cut(object, ":")
+	return l.objects[object] || pair && l.objects[from]
+}
+
+// OneLine is a value as the connector writes it: JSON in one line.
+func OneLine(value []byte) ([]byte, error) {
+	var b bytes.Buffer
+	if err := json.Compact(&b, value); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	return b.Bytes(), nil
+}

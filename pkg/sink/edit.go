@@ -1,0 +1,32 @@
+package sink
+
+import (
+	"context"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// EditCursors changes cursors while nobody runs. It fences as a run does, has
+// edit look at the cursors as they stand then, and writes what it gives in one
+// transaction: an owner that began meanwhile is either fenced or fences, and
+// never goes on with cursors that it did not read.
+func EditCursors(ctx context.Context, cfg Config, edit func() ([]offsets.Edit, error)) error {
+	s, err := connect(cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.fence(ctx); err != nil {
+		return err
+	}
+	edits, err := edit()
+	if err != nil || len(edits) == 0 {
+		return err
+	}
+	records := make([]*kgo.Record, len(edits))
+	for i, e := range edits {
+		records[i] = &kgo.Record{Topic: s.cursorTopic, Key: e.Key, Value: e.Value}
+	}
+	return s.transact(ctx, records)
+}
