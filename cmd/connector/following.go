@@ -168,7 +168,7 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 			return err
 		}
 		f.begun = true
-		f.pipelines.Follow(f.streamed())
+		f.pipelines.Follow(f.types())
 		spacing := interval
 		if f.cfg.Sync.SchemaInterval == 0 {
 			spacing = max(spacing, time.Duration(len(f.pairs))*labelSpacing)

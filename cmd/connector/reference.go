@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -56,14 +56,13 @@ func (f *following) list(ctx context.Context, name string) (l stream.List, err e
 	return l, nil
 }
 
-// streamed are the object types whose records are read, by name. Only Run's
-// goroutine may ask.
-func (f *following) streamed() []hubspot.ObjectType {
-	out := []hubspot.ObjectType{}
-	for _, name := range slices.Sorted(maps.Keys(f.objects)) {
-		if o := f.objects[name]; o.streams != nil {
-			out = append(out, o.Type)
-		}
+// types are the object types whose records are read, by name.
+func (f *following) types() []hubspot.ObjectType {
+	objects, _ := f.streamed()
+	types := make([]hubspot.ObjectType, len(objects))
+	for i, o := range objects {
+		types[i] = o.Type
 	}
-	return out
+	slices.SortFunc(types, func(a, b hubspot.ObjectType) int { return strings.Compare(a.Name, b.Name) })
+	return types
 }

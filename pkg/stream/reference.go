@@ -41,6 +41,7 @@ type List struct {
 	Place offsets.List
 
 	watched bool   // the status shows it
+	ended   func() // of the metric of its first sweep
 	problem string // what the last pass did not read
 }
 
@@ -75,7 +76,9 @@ func (r *Reference) watch(l *List) {
 	}
 	l.watched = true
 	r.Status.Watch(l.Lane.List(), l.Lane)
-	r.Metrics.snapshot(l.Lane.List(), l.Place.Completed == 0)
+	if l.ended = r.Metrics.snapshot(l.Lane.List()); l.Place.Completed != 0 {
+		l.ended()
+	}
 }
 
 // publish has a complete reading of a list, or of a part of it, published.
@@ -117,7 +120,7 @@ func (r *Reference) finish(ctx context.Context, l *List, began hubspot.Millis) e
 	l.Place = next
 	if first {
 		r.watch(l)
-		r.Metrics.snapshot(name, false)
+		l.ended()
 		r.Status.BackfillDone(name)
 	}
 	return nil
