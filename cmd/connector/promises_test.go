@@ -65,7 +65,8 @@ func (w *world) check(objects ...string) *cdctest.Report {
 // has been quiet for as long as the slowest finder takes, everything is
 // published, once and in order (DESIGN promises 1 to 5): four object types, one
 // of them without an archived list, and three association pairs. Meanwhile
-// administrators change the portal's schemas, and the token's scopes.
+// administrators change the portal's schemas, and the token's scopes, and
+// operators ask for snapshots: the one exception to once, and only for them.
 func TestPromises_RandomLife(t *testing.T) {
 	lives := *seeds
 	switch {
@@ -85,8 +86,8 @@ func TestPromises_RandomLife(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, schemas %v",
-		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.schemas)
+	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, schemas %v, asked for again %d",
+		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.schemas, sum.again)
 	for _, op := range []string{"c", "u", "d", "r"} {
 		if sum.ops[op] == 0 {
 			t.Errorf("no event %q in all lives", op)
@@ -97,7 +98,7 @@ func TestPromises_RandomLife(t *testing.T) {
 			t.Errorf("no event with reason %q in all lives", reason)
 		}
 	}
-	if sum.ties == 0 || sum.restarts == 0 || sum.cuts == 0 {
+	if sum.ties == 0 || sum.restarts == 0 || sum.cuts == 0 || sum.again == 0 {
 		t.Error("lives without ties or restarts")
 	}
 }
@@ -108,6 +109,7 @@ type tally struct {
 	ops, reasons         map[string]int
 	ties, restarts, cuts int
 	schemas              map[string]int
+	again                int // events of snapshots that were asked for
 }
 
 func (s *tally) event(op, reason string) {
@@ -123,6 +125,12 @@ func (s *tally) schema(deed string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.schemas[deed]++
+}
+
+func (s *tally) repeats(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.again += n
 }
 
 func (s *tally) life(ties, restarts, cuts int) {
@@ -165,6 +173,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		p := w.start()
 		ties, restarts, cuts := 0, 0, 0
 		admin := &administrator{portal: w.portal, rng: rng, objects: objects, done: sum.schema}
+		asks := newOperator(w, seed, objects, pairs)
 		remove := w.portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit, Share: 0.03})
 		next := time.Now().Add(time.Minute)
 		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
@@ -178,6 +187,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			if rng.IntN(30) == 0 {
 				admin.step()
 			}
+			asks.step()
 			time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
 			if time.Now().After(next) {
 				next = time.Now().Add(time.Duration(30+rng.IntN(180)) * time.Second)
@@ -213,6 +223,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 				}
 			}
 		}
+		sum.repeats(asks.check())
 		sum.life(ties, restarts, cuts)
 	})
 }

@@ -568,3 +568,80 @@ func TestSignals_AWrongTopicRefuses(t *testing.T) {
 		})
 	}
 }
+
+// operator asks for snapshots at random in a random life, and stops some.
+type operator struct {
+	w       *world
+	rng     *rand.Rand
+	objects []string
+	pairs   []cdc.Pair
+	most    map[string]int // how often a collection, or id@collection, was asked for
+}
+
+func newOperator(w *world, seed uint64, objects []string, pairs []cdc.Pair) *operator {
+	w.t.Helper()
+	adm := kadm.NewClient(w.client())
+	defer adm.Close()
+	if _, err := adm.CreateTopic(w.t.Context(), 1, 1, nil, "hubspot.signals"); err != nil {
+		w.t.Fatal(err)
+	}
+	return &operator{w, rand.New(rand.NewPCG(seed, 1)), objects, pairs, map[string]int{}}
+}
+
+func (o *operator) step() {
+	if o.rng.IntN(15) > 0 {
+		return
+	}
+	object := o.objects[o.rng.IntN(len(o.objects))]
+	ids := o.w.portal.IDs(object)
+	slices.Sort(ids)
+	ids = ids[:min(len(ids), 1+o.rng.IntN(30))]
+	switch pair := o.pairs[o.rng.IntN(len(o.pairs))]; o.rng.IntN(6) {
+	case 0:
+		o.w.signal(execute("all", nil, ".*"))
+		for _, object := range o.objects {
+			o.most[object]++
+		}
+		for _, pair := range o.pairs {
+			o.most[pair.String()]++
+		}
+	case 1:
+		o.w.signal(execute("whole", nil, object))
+		o.most[object]++
+	case 2:
+		o.w.signal(execute("links", nil, pair.String()))
+		o.most[pair.String()]++
+	case 3:
+		o.w.signal(stop("some", object))
+	default:
+		if len(ids) > 0 {
+			o.w.signal(execute("ids", ids, object))
+		}
+		for _, id := range ids {
+			o.most[idText(id)+"@"+object]++
+		}
+	}
+}
+
+// check fails for what was published again without being asked for, or oftener
+// than it was; it gives how many events were.
+func (o *operator) check() (n int) {
+	o.w.t.Helper()
+	for _, object := range o.objects {
+		for id, times := range o.w.asked(object) {
+			n += times
+			if most := o.most[object] + o.most[id+"@"+object]; times > most {
+				o.w.t.Errorf("%s %s was published again %d times and asked for %d times", object, id, times, most)
+			}
+		}
+	}
+	for _, pair := range o.pairs {
+		for key, times := range o.w.askedLinks(pair) {
+			n += times
+			if most := o.most[pair.String()]; times > most {
+				o.w.t.Errorf("link %s of %s was published again %d times and asked for %d times", key, pair, times, most)
+			}
+		}
+	}
+	return n
+}
