@@ -15,7 +15,7 @@
 //	reference       owners.go, pipelines.go  owners, pipelines  when a list was read last
 //	refill          refill.go   search, has property      position
 //	signals         signals.go  what an operator asks for offset, and the place in a snapshot
-//	schema          schema.go   definitions, at start     none
+//	schema          schema.go, removal.go  definitions, labels  none
 //	confirm         confirm.go  batch reads               none; it is no finder
 //	recheck         recheck.go  confirm, once more        none; it is no finder
 //
