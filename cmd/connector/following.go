@@ -169,11 +169,7 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 		}
 		f.begun = true
 		f.pipelines.Follow(f.types())
-		spacing := interval
-		if f.cfg.Sync.SchemaInterval == 0 {
-			spacing = max(spacing, time.Duration(len(f.pairs))*labelSpacing)
-		}
-		if changed || time.Since(labelled) >= spacing {
+		if changed || time.Since(labelled) >= labelsEvery(f.cfg.Sync.SchemaInterval, len(f.pairs)) {
 			if err := f.takePairs(ctx, first); err != nil {
 				return err
 			}
@@ -192,6 +188,15 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 			return fmt.Errorf("look at the portal's schemas: %w", err)
 		}
 	}
+}
+
+// labelsEvery is the time between two looks at the labels of so many pairs; set
+// is what the operator chose for schemas, zero for nothing.
+func labelsEvery(set time.Duration, pairs int) time.Duration {
+	if set > 0 {
+		return set
+	}
+	return max(schemaInterval, time.Duration(pairs)*labelSpacing)
 }
 
 // take brings what is followed in line with what was seen. changed says that

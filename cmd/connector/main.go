@@ -30,6 +30,7 @@ const usage = `connector publishes every change of a HubSpot portal into Kafka.
 Usage:
 
 	connector run        follow the portal that the environment names
+	connector check      look at everything that run needs, and say what to do about it
 	connector demo       show it all with a simulated portal and an embedded Kafka
 	connector offsets    show the cursors, move them, forget them
 	connector version    print the version
@@ -53,6 +54,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch args[0] {
 	case "run":
 		err = runCommand(ctx, args[1:], stdout, stderr)
+	case "check":
+		err = checkCommand(ctx, args[1:], stdout, stderr)
 	case "demo":
 		err = demoCommand(ctx, args[1:], stdout, stderr)
 	case "offsets":
@@ -74,7 +77,10 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func exitCode(err error) int {
 	var config *configError
 	var refusal *offsets.Refusal
+	var checked *checkError
 	switch {
+	case errors.As(err, &checked):
+		return checked.code
 	case errors.As(err, &config):
 		return exitConfig
 	case errors.As(err, &refusal):

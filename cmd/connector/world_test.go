@@ -63,7 +63,7 @@ func inWorld(t *testing.T, opt hubspottest.Options, extra []string, f func(w *wo
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer w.kafka.Close()
+		defer func() { w.kafka.Close() }() // a test may have another one by then
 		w.env = append([]string{
 			"HUBSPOT_ACCESS_TOKEN=" + canary, "HUBSPOT_BASE_URL=https://hubspot.test",
 			"KAFKA_BROKERS=" + w.kafka.ListenAddrs()[0], "SCHEMA_REGISTRY_URL=http://registry.test",

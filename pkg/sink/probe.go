@@ -57,22 +57,16 @@ func Look(cfg Config) (*Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.looking, p.s = p, s
+	s.looking, s.metas, p.s = p, map[string]offsets.TopicMeta{}, s
 	return p, nil
 }
 
 // Close ends the connections.
 func (p *Probe) Close() { p.s.Close() }
 
-// Internal looks at the cursor and the state topic, as Open does.
-func (p *Probe) Internal(ctx context.Context) ([]*TopicLook, error) {
-	var looks []*TopicLook
-	var errs []error
-	for _, name := range []string{p.s.cursorTopic, p.s.stateTopic} {
-		look, err := p.look(name, func() error { return p.s.internalTopic(ctx, kadm.NewClient(p.s.cl), name) })
-		looks, errs = append(looks, look), append(errs, err)
-	}
-	return looks, errors.Join(errs...)
+// Internal looks at the cursor or the state topic, as Open does.
+func (p *Probe) Internal(ctx context.Context, name string) (*TopicLook, error) {
+	return p.look(name, func() error { return p.s.internalTopic(ctx, kadm.NewClient(p.s.cl), name) })
 }
 
 // Load reads what earlier runs have committed, as a run does. Internal has said
@@ -249,7 +243,7 @@ func (p *Probe) Cluster(ctx context.Context, seeds []string) (*ClusterLook, erro
 			c.MaxTransaction = maxTransaction(ctx, adm, b.NodeID)
 		}
 	}
-	c.TooShortTransaction = c.MaxTransaction != 0 && c.MaxTransaction < transactionTimeout
+	c.TooShortTransaction = c.MaxTransaction != 0 && c.MaxTransaction < TransactionTimeout
 	versions, err := adm.ApiVersions(ctx)
 	if err != nil {
 		return c, fmt.Errorf("ask for the brokers' versions: %w", err)

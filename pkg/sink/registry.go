@@ -13,9 +13,16 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
+// unasked says that a Probe has no registry to ask, and takes it that nothing
+// has changed there.
+func (s *Sink) unasked() bool { return s.looking != nil && s.cfg.Registry == nil }
+
 // schemaID has a schema accepted and gives its id; a Probe only asks, and gets
 // 0 for one that is to be registered.
 func (s *Sink) schemaID(ctx context.Context, subject string, text []byte) (int, error) {
+	if s.unasked() {
+		return 0, nil
+	}
 	if s.looking != nil {
 		id, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
 		s.looking.subject(subject, id)

@@ -30,12 +30,12 @@ const (
 	// DefaultMaxMessageBytes is max.message.bytes of the topics we create.
 	DefaultMaxMessageBytes = 8 << 20
 
-	// The brokers abort a transaction that is open for longer; a page's takes
-	// milliseconds.
-	transactionTimeout = time.Minute
+	// TransactionTimeout is how long the brokers let a transaction be open; a
+	// page's takes milliseconds.
+	TransactionTimeout = time.Minute
 	// After it the brokers have surely aborted the transaction, so waiting for
 	// brokers that are away makes no sense any more.
-	transactionLimit = transactionTimeout + 30*time.Second
+	transactionLimit = TransactionTimeout + 30*time.Second
 	// A transaction under way for so long means that the committer hangs.
 	hangingAfter = 2 * time.Minute
 	// What a run that is told to end may still spend on its last transaction.
@@ -159,7 +159,7 @@ func connect(cfg Config) (*Sink, error) {
 		// One fixed id per portal: a new run fences the old one, and frees
 		// what it left open at once (KAFKA.md C1).
 		kgo.TransactionalID(TransactionalID(cfg.Prefix, cfg.Portal)),
-		kgo.TransactionTimeout(transactionTimeout),
+		kgo.TransactionTimeout(TransactionTimeout),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -37,5 +38,17 @@ func ArchiveCalls(archived int) int { return max(1, pages(archived, listPage)) }
 
 // LinkCalls is how many calls one sweep over a pair takes.
 func LinkCalls(records int) int { return pages(records, hubspot.MaxLinks) }
+
+// LabelCalls is how many calls a look at the labels of all pairs takes. wanted
+// is HUBSPOT_ASSOCIATIONS.
+func LabelCalls(types int, wanted []string) int {
+	switch {
+	case slices.Equal(wanted, []string{NoPairs}):
+		return 0
+	case len(wanted) > 0:
+		return len(wanted)
+	}
+	return types * (types + 1) / 2
+}
 
 func pages(n, size int) int { return (n + size - 1) / size }
