@@ -40,11 +40,34 @@ func (s *Selection) hashed(object, property string) string {
 	return s.keyDigest()
 }
 
+// List applies the selection to an entry of a reference list, by the list's and
+// the fields' names (owners.email). Include is about the properties of records
+// and does not reach it; what is no text cannot be hashed, and is left out
+// where it is to be.
+func (s *Selection) List(list string, values map[string]any) {
+	if s == nil {
+		return
+	}
+	for field, value := range values {
+		text, isText := value.(string)
+		switch {
+		case s.Exclude.Match(list, field) || !isText && s.Hash.Match(list, field):
+			delete(values, field)
+		case text != "" && s.Hash.Match(list, field):
+			values[field] = s.digest(text)
+		}
+	}
+}
+
+func (s *Selection) digest(text string) string {
+	mac := hmac.New(sha256.New, []byte(s.Key.Reveal()))
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // keyDigest tells one key from another. It stands in the state topic, so it is
 // cut to what finds no key: who tries keys would need the hashed values anyway
 // to know that a guess is right, and those are longer.
 func (s *Selection) keyDigest() string {
-	mac := hmac.New(sha256.New, []byte(s.Key.Reveal()))
-	mac.Write([]byte("hubspot-cdc: which key"))
-	return hex.EncodeToString(mac.Sum(nil)[:8])
+	return s.digest("hubspot-cdc: which key")[:16]
 }
