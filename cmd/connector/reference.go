@@ -26,7 +26,7 @@ func (f *following) reference(ctx context.Context) error {
 		list[name] = l
 	}
 	shared := stream.Reference{
-		Client: f.client, Status: f.status, Metrics: f.shared, Log: f.log,
+		Client: f.client, Status: f.status, Metrics: f.shared, Log: f.log, Selection: f.selection,
 		Interval: max(f.cfg.Sync.ReferenceInterval, time.Second),
 	}
 	f.pipelines = stream.NewPipelines(&stream.Pipelines{

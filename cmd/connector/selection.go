@@ -96,9 +96,17 @@ func (c *connector) sayVolatile(o *stream.Object, diff *schema.Diff) {
 }
 
 func matches(glob schema.Glob, found []stream.Found) bool {
+	globs := schema.Globs{glob}
 	for _, f := range found {
 		for _, p := range f.Properties {
-			if (schema.Globs{glob}).Match(f.Type.Name, p.Name) {
+			if globs.Match(f.Type.Name, p.Name) {
+				return true
+			}
+		}
+	}
+	for _, list := range stream.Lists() {
+		for _, field := range schema.ListFields(list) {
+			if globs.Match(list, field) {
 				return true
 			}
 		}

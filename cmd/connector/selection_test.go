@@ -475,6 +475,46 @@ func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
 	})
 }
 
+// TestSelection_ReachesTheReferenceLists: the names of owners are personal data
+// too. INCLUDE is about the properties of records.
+func TestSelection_ReachesTheReferenceLists(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 27}, []string{"HUBSPOT_OBJECTS=deals", "HUBSPOT_PROPERTIES_INCLUDE=deals.*"}, func(w *world) {
+		id := w.portal.AddOwner(hubspottest.Owner{Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace"})
+		var last map[string]any
+		events := 0
+		run := func(env ...string) (step int) {
+			w.env = append(w.env, env...)
+			p := w.start()
+			time.Sleep(20 * time.Minute)
+			p.stop()
+			before := events
+			events = 0
+			for _, e := range w.events("owners") {
+				if e.key == id {
+					last = e.after
+					events++
+				}
+			}
+			return events - before
+		}
+		if n := run(); n != 1 || last["email"] != "ada@example.com" || last["lastName"] != "Lovelace" {
+			t.Errorf("as it is: %d events, %v", n, last)
+		}
+		n := run("HUBSPOT_PROPERTIES_EXCLUDE=owners.*Name,owners.teams", "HUBSPOT_PROPERTIES_HASH=*.email", "HUBSPOT_HASH_KEY="+hashKey)
+		if n != 1 || last["email"] != digestOf(hashKey, "ada@example.com") || last["firstName"] != nil || last["lastName"] != nil || last["id"] != id || last["createdAt"] == nil {
+			t.Errorf("left out and hashed: %d more events, %v", n, last)
+		}
+		// What is left out is no change either.
+		w.portal.UpdateOwner(id, func(o *hubspottest.Owner) { o.Teams = []hubspottest.Team{{ID: "7", Name: "North"}} })
+		if n := run(); n != 1 || last["teams"] != nil { // its updatedAt has moved
+			t.Errorf("a changed field that is left out: %d more events, %v", n, last)
+		}
+		if strings.Contains(w.log.String(), "match no property") {
+			t.Error("a pattern that matches owners is named as a slip")
+		}
+	})
+}
+
 // TestSelection_RandomLives: whatever is chosen, however often and at whatever
 // moment the connector is stopped, in the end the topic shows the portal under
 // the last choice, and no event repeats the one before it.

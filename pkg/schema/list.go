@@ -21,6 +21,17 @@ var lists = map[string]struct {
 	"pipeline_stages": {schemas.PipelineStage, []string{"objectType", "pipelineId", "id"}},
 }
 
+// ListFields names the fields of a list's entries beside those of the key.
+func ListFields(list string) (names []string) {
+	l := lists[list]
+	for _, f := range parseRecord(l.value).Fields {
+		if !slices.Contains(l.key, f.Name) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // ListEvent is one event about an entry of a list, as it is to be written.
 type ListEvent struct {
 	Op  byte     // c, u, d, r

@@ -53,7 +53,7 @@ func (o *Owners) read(ctx context.Context) (cdc.ListReading, error) {
 	date, err := o.pages(ctx, false, func(now hubspot.Millis) {
 		r.Stamp, r.SentAt = o.List.Lane.Now(), now
 	}, func(owner *hubspot.Owner) {
-		if e := ownerEntry(owner); owner.Archived {
+		if e := o.entry(owner); owner.Archived {
 			r.Archived[e.Key] = true
 		} else {
 			r.Entries = append(r.Entries, e)
@@ -104,17 +104,17 @@ func (o *Owners) pages(ctx context.Context, archived bool, onSend func(hubspot.M
 	}
 }
 
-// ownerEntry is an owner as an entry of the list.
-func ownerEntry(o *hubspot.Owner) cdc.Entry {
+// entry is an owner as an entry of the list.
+func (o *Owners) entry(owner *hubspot.Owner) cdc.Entry {
 	values := map[string]any{
-		"email": string(o.Email), "firstName": string(o.FirstName), "lastName": string(o.LastName),
-		"type": string(o.Type), "userId": string(o.UserID), "teams": compactJSON(o.Teams),
-		"createdAt": o.CreatedAt, "updatedAt": o.UpdatedAt, "archived": o.Archived,
+		"email": string(owner.Email), "firstName": string(owner.FirstName), "lastName": string(owner.LastName),
+		"type": string(owner.Type), "userId": string(owner.UserID), "teams": compactJSON(owner.Teams),
+		"createdAt": owner.CreatedAt, "updatedAt": owner.UpdatedAt, "archived": owner.Archived,
 	}
 	// Nothing says that teams come in an order: another one is no change.
 	hashed := maps.Clone(values)
 	var teams []json.RawMessage
-	if json.Unmarshal(o.Teams, &teams) == nil {
+	if json.Unmarshal(owner.Teams, &teams) == nil {
 		texts := make([]string, len(teams))
 		for i := range teams {
 			texts[i] = compactJSON(teams[i])
@@ -122,8 +122,10 @@ func ownerEntry(o *hubspot.Owner) cdc.Entry {
 		slices.Sort(texts)
 		hashed["teams"] = strings.Join(texts, ",")
 	}
+	o.Selection.List(OwnersList, values)
+	o.Selection.List(OwnersList, hashed)
 	return cdc.Entry{
-		Key: cdc.NewEntryKey(string(o.ID)), Version: o.UpdatedAt.Millis, Hash: cdc.EntryHash(hashed), Values: values,
+		Key: cdc.NewEntryKey(string(owner.ID)), Version: owner.UpdatedAt.Millis, Hash: cdc.EntryHash(hashed), Values: values,
 	}
 }
 

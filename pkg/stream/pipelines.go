@@ -144,12 +144,12 @@ func (p *Pipelines) read(ctx context.Context, t hubspot.ObjectType) (pipelines, 
 	pipelines.Date, stages.Date = answer.Date, answer.Date
 	for i := range answer.Pipelines {
 		pl := &answer.Pipelines[i]
-		pipelines.Entries = append(pipelines.Entries, entryOf(cdc.NewEntryKey(t.Name, string(pl.ID)), pl.UpdatedAt, map[string]any{
+		pipelines.Entries = append(pipelines.Entries, p.entry(PipelinesList, cdc.NewEntryKey(t.Name, string(pl.ID)), pl.UpdatedAt, map[string]any{
 			"label": string(pl.Label), "displayOrder": optionalInt(pl.DisplayOrder), "createdAt": pl.CreatedAt, "archived": pl.Archived,
 		}))
 		for j := range pl.Stages {
 			s := &pl.Stages[j]
-			stages.Entries = append(stages.Entries, entryOf(cdc.NewEntryKey(t.Name, string(pl.ID), string(s.ID)), s.UpdatedAt, map[string]any{
+			stages.Entries = append(stages.Entries, p.entry(StagesList, cdc.NewEntryKey(t.Name, string(pl.ID), string(s.ID)), s.UpdatedAt, map[string]any{
 				"label": string(s.Label), "displayOrder": optionalInt(s.DisplayOrder), "metadata": compactJSON(s.Metadata),
 				"createdAt": s.CreatedAt, "archived": s.Archived,
 			}))
@@ -158,8 +158,9 @@ func (p *Pipelines) read(ctx context.Context, t hubspot.ObjectType) (pipelines, 
 	return pipelines, stages, err
 }
 
-func entryOf(key cdc.EntryKey, updated hubspot.Moment, values map[string]any) cdc.Entry {
+func (p *Pipelines) entry(list string, key cdc.EntryKey, updated hubspot.Moment, values map[string]any) cdc.Entry {
 	values["updatedAt"] = updated
+	p.Selection.List(list, values)
 	return cdc.Entry{Key: key, Version: updated.Millis, Hash: cdc.EntryHash(values), Values: values}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
 // ReferenceStream is the finder of entries of the reference lists, which can
@@ -31,6 +32,8 @@ type Reference struct {
 	Status  *Status
 	Metrics *Metrics
 	Log     *slog.Logger
+	// Selection says which fields of entries are published, and how.
+	Selection *schema.Selection
 	// Interval is the time between two readings of a list.
 	Interval time.Duration
 }

@@ -124,7 +124,7 @@ func TestPromise4_OwnersOfHalfAListAreNoEvidence(t *testing.T) {
 // in which they came.
 func TestOwnerEntry_TeamsInAnotherOrderAreNoChange(t *testing.T) {
 	entry := func(teams string) cdc.Entry {
-		return ownerEntry(&hubspot.Owner{ID: "1", Teams: json.RawMessage(teams)})
+		return (&Owners{}).entry(&hubspot.Owner{ID: "1", Teams: json.RawMessage(teams)})
 	}
 	a, b := entry(`[{"id":"1","name":"<A>"}, {"name":"B","id":"2"}]`), entry(`[{"id":"2","name":"B"},{"id":"1","name":"<A>"}]`)
 	if a.Hash != b.Hash || a.Values["teams"] != `[{"id":"1","name":"<A>"},{"id":"2","name":"B"}]` || b.Values["teams"] != `[{"id":"2","name":"B"},{"id":"1","name":"<A>"}]` {
