@@ -32,7 +32,10 @@ func (f *following) reference(ctx context.Context) error {
 	f.pipelines = stream.NewPipelines(&stream.Pipelines{
 		Reference: shared, Pipelines: list[stream.PipelinesList], Stages: list[stream.StagesList],
 	})
-	f.spawn(&stream.Owners{Reference: shared, List: list[stream.OwnersList]}, f.pipelines)
+	owners := &stream.Owners{Reference: shared, List: list[stream.OwnersList]}
+	prefix := f.cfg.Kafka.TopicPrefix
+	f.signals.Lists = append(f.pipelines.Collections(prefix), owners.Collection(prefix))
+	f.spawn(owners, f.pipelines)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func (w *world) seenEntries(list string) []cdctest.LinkEvent {
 			for _, name := range map[string][]string{"owners": {"id"}, "pipelines": {"objectType", "id"}, "pipeline_stages": {"objectType", "pipelineId", "id"}}[list] {
 				key = append(key, fmt.Sprint(f[name]))
 			}
-			if strings.Join(key, ":") != e.Key || source["table"] != list || e.Stream != "reference" && e.Reason != "object_type_removed" {
+			if strings.Join(key, ":") != e.Key || source["table"] != list || e.Stream != "reference" && e.Stream != "signals" && e.Reason != "object_type_removed" {
 				w.t.Fatalf("key %s, %s %v, source %v", e.Key, side, f, source)
 			}
 			if e.Op != "d" {
@@ -298,6 +299,33 @@ func TestLists_GoWithTheirType(t *testing.T) {
 			"r " + car + ":repair:in", "d " + car + ":repair:in object_type_removed", "c " + car + ":repair:out",
 		}; !slices.Equal(tale, want) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(tale, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
+
+// TestLists_AreAskedForBySignals: whole, or by the ids of owners.
+func TestLists_AreAskedForBySignals(t *testing.T) {
+	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "products", "deals"}}
+	inWorld(t, opt, nil, func(w *world) {
+		a, b, c := w.portal.AddOwner(hubspottest.Owner{}), w.portal.AddOwner(hubspottest.Owner{}), w.portal.AddOwner(hubspottest.Owner{})
+		p := w.start()
+		time.Sleep(time.Minute)
+		w.portal.UpdateOwner(c, func(o *hubspottest.Owner) { o.LastName = "New" })
+		id, err := strconv.ParseUint(b, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.signal(execute("some", []uint64{id, 17}, "owners"), execute("all", nil, "hubspot.pipelines", "pipeline_stages"))
+		time.Sleep(time.Minute)
+		p.stop()
+		w.tells("owners", "r "+a, "r "+b, "r "+c, "r "+b, "u "+c)
+		w.tells("pipelines", "r deals:default", "r deals:default")
+		if n := len(w.tale("pipeline_stages")); n != 10 {
+			t.Errorf("%d events of stages, want 10", n)
+		}
+		w.checkLists("deals")
+		if !strings.Contains(w.log.String(), "ids=17") {
+			t.Error("the owner that there is not is not named")
 		}
 	})
 }

@@ -274,7 +274,7 @@ func TestSignals_Everything(t *testing.T) {
 		p := w.start()
 		w.synced(p, toCompanies, toCars)
 		w.signal(execute("all", nil, ".*"))
-		w.completed(5)
+		w.completed(5 + len(stream.Lists()))
 		w.each("contacts", 1, contacts...)
 		w.each("companies", 1, companies...)
 		w.each(car, 1, cars...)
@@ -290,7 +290,7 @@ func TestSignals_Everything(t *testing.T) {
 
 		// By the ids of from, too.
 		w.signal(execute("links", []uint64{contacts[1], contacts[0], contacts[1_099], 77}, "hubspot.associations.contacts.companies"))
-		w.completed(6)
+		w.completed(6 + len(stream.Lists()))
 		p.stop()
 		again := w.askedLinks(toCompanies)
 		for key, n := range links {
@@ -346,7 +346,7 @@ func TestSignals_AStop(t *testing.T) {
 		w.signal(execute("third", nil, ".*"))
 		w.sleepUntil(time.Minute, func() bool { return p.running() != nil })
 		w.signal(stop("all"), execute("fourth", []uint64{contacts[0]}, "contacts"))
-		w.sleepUntil(time.Minute, func() bool { return w.says("signal accepted", "signal=all", "stopped=3") == 1 })
+		w.sleepUntil(time.Minute, func() bool { return w.says("signal accepted", "signal=all", "stopped=6") == 1 })
 		w.completed(3)
 		w.portal.ClearFaults()
 		p.stop()
@@ -380,8 +380,9 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 		w.synced(p, toCompanies)
 		w.signal(execute("some", named, "contacts"), execute("all", nil, ".*"))
 		restarts, inside := 0, map[string]bool{}
-		for w.says("snapshot completed") < 4 {
-			w.sleepUntil(time.Minute, func() bool { return p.running() != nil || w.says("snapshot completed") == 4 })
+		snapshots := 4 + len(stream.Lists())
+		for w.says("snapshot completed") < snapshots {
+			w.sleepUntil(time.Minute, func() bool { return p.running() != nil || w.says("snapshot completed") == snapshots })
 			time.Sleep(time.Duration(rng.IntN(1_500)) * time.Millisecond)
 			if rng.IntN(2) == 0 {
 				w.brokers.cut()
@@ -531,7 +532,7 @@ func TestSignals_ARefusedTypeIsGivenUp(t *testing.T) {
 		w.synced(p)
 		remove := w.portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Endpoint: hubspottest.EndpointList, Object: "contacts", Status: http.StatusForbidden})
 		w.signal(execute("both", nil, ".*"))
-		w.completed(1)
+		w.completed(1 + len(stream.Lists()))
 		remove()
 		w.each("contacts", 0)
 		w.each("companies", 1, companies...)

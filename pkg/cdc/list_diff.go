@@ -55,7 +55,7 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 			seen[e.Key] = true
 			d.present = append(d.present, e.Key)
 			old, known := t.rows[e.Key]
-			c, changed := compareEntry(e, old.Row, known, r, p.Snapshot)
+			c, changed := compareEntry(e, old.Row, known, r, p.asks(e.Key))
 			switch {
 			case !changed:
 			case stale(e.Key):
@@ -122,6 +122,15 @@ func compareEntry(e *Entry, old Row, known bool, r *listRules, snapshot bool) (L
 	}
 	c.Incremental = snapshot && c.Op == Read
 	return c, true
+}
+
+// asks says whether an operator asked for an entry to be published again.
+func (p *ListPage) asks(key EntryKey) bool {
+	if p.Only == nil {
+		return p.Snapshot
+	}
+	parts := key.Parts()
+	return p.Snapshot && slices.Contains(p.Only, parts[len(parts)-1])
 }
 
 // lacking gives the live keys under a part that are not in seen, in order.

@@ -14,8 +14,10 @@ type ListPage struct {
 	Readings []ListReading
 	// Cursors move in the publish that leaves nothing to be read again (R6).
 	Cursors []Cursor
-	// Snapshot: as Page.Snapshot.
+	// Snapshot: as Page.Snapshot; of the entries whose own id (the last part of
+	// the key) is among Only, where there is one.
 	Snapshot bool
+	Only     []string
 	Sync     bool
 	// Swept says that with this page the list's first sweep has ended: entries
 	// that are found from now on are new, and no snapshot.

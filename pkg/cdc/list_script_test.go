@@ -20,7 +20,7 @@ import (
 //	skip-unchanged               the lane leaves out events with a new time alone
 //	stamp NAME                   a request is sent now
 //	wait SECONDS                 HubSpot's clock goes on
-//	page [cursor=X] [swept] [snapshot]      one publish, of the readings that follow it
+//	page [cursor=X] [swept] [snapshot] [only=ID]      one publish, of the readings that follow it
 //	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [second]
 //	                             a complete reading of the keys under a part, * for all
 //	live UNDER                   what is published
@@ -130,6 +130,9 @@ func (r *listReplayer) replay(script string) string {
 				}
 				page.Swept = page.Swept || w == "swept"
 				page.Snapshot = page.Snapshot || w == "snapshot"
+				if v, ok := strings.CutPrefix(w, "only="); ok {
+					page.Only = append(page.Only, v)
+				}
 			}
 		case "read":
 			page.Readings = append(page.Readings, r.reading(args))

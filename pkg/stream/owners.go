@@ -29,9 +29,10 @@ var errCircle = errors.New("a page of HubSpot's owners leads to an earlier one")
 
 func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := o.Client.Now()
-	reading, err := o.read(ctx)
+	read := func(ctx context.Context) (cdc.ListReading, error) { return o.read(ctx, hubspot.Reference) }
+	reading, err := read(ctx)
 	if err == nil {
-		soon, err = o.publish(ctx, &o.List, reading, o.read)
+		soon, err = o.publish(ctx, &o.List, reading, read)
 	}
 	if refused(err) || errors.Is(err, errCircle) {
 		o.told(&o.List, began, &listError{OwnersList, err})
@@ -48,9 +49,9 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 
 // read reads the live owners to the last page, and then, where one that is
 // published is not among them, the archived ones.
-func (o *Owners) read(ctx context.Context) (cdc.ListReading, error) {
+func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ListReading, error) {
 	r := cdc.ListReading{Archived: map[cdc.EntryKey]bool{}}
-	date, err := o.pages(ctx, false, func(now hubspot.Millis) {
+	date, err := o.pages(ctx, prio, false, func(now hubspot.Millis) {
 		r.Stamp, r.SentAt = o.List.Lane.Now(), now
 	}, func(owner *hubspot.Owner) {
 		if e := o.entry(owner); owner.Archived {
@@ -74,7 +75,7 @@ func (o *Owners) read(ctx context.Context) (cdc.ListReading, error) {
 	if !slices.ContainsFunc(live, func(k cdc.EntryKey) bool { return !there[k] }) {
 		return r, nil
 	}
-	r.Date, err = o.pages(ctx, true, nil, func(owner *hubspot.Owner) {
+	r.Date, err = o.pages(ctx, prio, true, nil, func(owner *hubspot.Owner) {
 		r.Archived[cdc.NewEntryKey(string(owner.ID))] = true
 	})
 	return r, err
@@ -82,8 +83,8 @@ func (o *Owners) read(ctx context.Context) (cdc.ListReading, error) {
 
 // pages reads the live or the archived owners page by page. onSend is called
 // before each attempt at the first page.
-func (o *Owners) pages(ctx context.Context, archived bool, onSend func(hubspot.Millis), take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
-	call := hubspot.Call{Priority: hubspot.Reference, OnSend: onSend}
+func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
+	call := hubspot.Call{Priority: prio, OnSend: onSend}
 	seen := map[string]bool{}
 	for after := ""; ; {
 		page, err := o.Client.Owners(ctx, call, after, archived)
@@ -145,4 +146,12 @@ func compactJSON(raw json.RawMessage) string {
 		return ""
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Collection is the owners as a signal can ask for them.
+func (o *Owners) Collection(prefix string) ListCollection {
+	return ListCollection{Prefix: prefix, Lane: o.List.Lane, Read: func(ctx context.Context) ([]cdc.ListReading, error) {
+		reading, err := o.read(ctx, hubspot.Snapshot)
+		return []cdc.ListReading{reading}, err
+	}}
 }

@@ -116,28 +116,28 @@ func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal e
 
 // one reads and publishes the pipelines of a type.
 func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Duration, err error) {
-	pipelines, stages, err := p.read(ctx, t)
+	pipelines, stages, err := p.read(ctx, hubspot.Reference, t)
 	if err != nil {
 		return 0, err
 	}
 	soon, err = p.publish(ctx, &p.Pipelines, pipelines, func(ctx context.Context) (cdc.ListReading, error) {
-		again, _, err := p.read(ctx, t)
+		again, _, err := p.read(ctx, hubspot.Reference, t)
 		return again, err
 	})
 	if err != nil {
 		return 0, err
 	}
 	after, err := p.publish(ctx, &p.Stages, stages, func(ctx context.Context) (cdc.ListReading, error) {
-		_, again, err := p.read(ctx, t)
+		_, again, err := p.read(ctx, hubspot.Reference, t)
 		return again, err
 	})
 	return max(soon, after), err
 }
 
 // read asks for a type's pipelines: a reading of either list.
-func (p *Pipelines) read(ctx context.Context, t hubspot.ObjectType) (pipelines, stages cdc.ListReading, err error) {
+func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.ObjectType) (pipelines, stages cdc.ListReading, err error) {
 	pipelines.Under, stages.Under = t.Name, t.Name
-	answer, err := p.Client.Pipelines(ctx, hubspot.Call{Priority: hubspot.Reference, OnSend: func(now hubspot.Millis) {
+	answer, err := p.Client.Pipelines(ctx, hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
 		pipelines.Stamp, pipelines.SentAt = p.Pipelines.Lane.Now(), now
 		stages.Stamp, stages.SentAt = p.Stages.Lane.Now(), now
 	}}, t.Path)
@@ -183,4 +183,29 @@ func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis)
 		}
 	}
 	return nil
+}
+
+// Collections are both lists as a signal can ask for them. Types that HubSpot
+// refuses are left out.
+func (p *Pipelines) Collections(prefix string) []ListCollection {
+	collection := func(l *List, pick func(pipelines, stages cdc.ListReading) cdc.ListReading) ListCollection {
+		return ListCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context) ([]cdc.ListReading, error) {
+			var all []cdc.ListReading
+			for _, t := range p.followed() {
+				pipelines, stages, err := p.read(ctx, hubspot.Snapshot, t)
+				switch {
+				case refused(err):
+				case err != nil:
+					return nil, err
+				default:
+					all = append(all, pick(pipelines, stages))
+				}
+			}
+			return all, nil
+		}}
+	}
+	return []ListCollection{
+		collection(&p.Pipelines, func(pipelines, _ cdc.ListReading) cdc.ListReading { return pipelines }),
+		collection(&p.Stages, func(_, stages cdc.ListReading) cdc.ListReading { return stages }),
+	}
 }

@@ -37,6 +37,9 @@ type Signals struct {
 	// Open makes sure of the topic and reads it from an offset on.
 	Open func(ctx context.Context, offset int64) (Inbox, error)
 
+	// Lists can be asked for besides what Follow says.
+	Lists []ListCollection
+
 	Committer cdc.Committer
 	Status    *Status
 	Metrics   *Metrics
@@ -219,6 +222,9 @@ func (s *Signals) collections() []collection {
 	for _, p := range s.pairs {
 		all = append(all, &pairCollection{p, s.Prefix})
 	}
+	for i := range s.Lists {
+		all = append(all, &s.Lists[i])
+	}
 	return all
 }
 
@@ -232,6 +238,8 @@ func (s *Signals) published(c collection) bool {
 		return slices.Contains(s.objects, c.Object)
 	case *pairCollection:
 		return slices.Contains(s.pairs, c.Pair)
+	case *ListCollection:
+		return true
 	}
 	return false
 }

@@ -158,3 +158,58 @@ func instead(before, again []cdc.Reading, ids []hubspot.ID) []cdc.Reading {
 		return slices.Contains(ids, r.ID) || slices.ContainsFunc(again, func(a cdc.Reading) bool { return a.ID == r.ID })
 	})...)
 }
+
+// ListCollection is a reference list.
+type ListCollection struct {
+	Prefix string
+	Lane   *cdc.ListLane
+	// Read reads the list, or what HubSpot lets us read of it.
+	Read func(context.Context) ([]cdc.ListReading, error)
+}
+
+func (c *ListCollection) name() string  { return c.Lane.List() }
+func (c *ListCollection) topic() string { return c.Prefix + "." + c.Lane.List() }
+func (c *ListCollection) live() int     { return c.Lane.Live() }
+
+// page reads the whole list: there is no other way.
+func (c *ListCollection) page(ctx context.Context, _ offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
+	page := cdc.ListPage{Stream: signalsStream, Snapshot: true}
+	for _, id := range ids {
+		page.Only = append(page.Only, id.String())
+	}
+	if page.Readings, err = c.Read(ctx); err != nil {
+		return p, err
+	}
+	p.end, p.absent = true, slices.Clone(ids)
+	for i := range page.Readings {
+		for _, e := range page.Readings[i].Entries {
+			parts := e.Key.Parts()
+			asked := func(id hubspot.ID) bool { return id.String() == parts[len(parts)-1] }
+			if ids == nil || slices.ContainsFunc(ids, asked) {
+				p.records++
+			}
+			p.absent = slices.DeleteFunc(p.absent, asked)
+		}
+	}
+	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
+		page.Cursors = []cdc.Cursor{cursor}
+		for {
+			left, err := c.Lane.Publish(ctx, page)
+			if err != nil || !left.Again {
+				return err
+			}
+			if left.Cause == cdc.Older {
+				if err := sleep(ctx, cdc.OlderWait); err != nil {
+					return err
+				}
+			}
+			if page.Readings, err = c.Read(ctx); err != nil {
+				return err
+			}
+			for i := range page.Readings {
+				page.Readings[i].Second = left.Cause == cdc.Older
+			}
+		}
+	}
+	return p, nil
+}
