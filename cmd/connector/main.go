@@ -33,6 +33,7 @@ Usage:
 	connector check      look at everything that run needs, and say what to do about it
 	connector demo       show it all with a simulated portal and an embedded Kafka
 	connector offsets    show the cursors, move them, forget them
+	connector tail       print the records of the topics, decoded
 	connector version    print the version
 
 "connector run -h" lists the environment variables.
@@ -60,6 +61,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = demoCommand(ctx, args[1:], stdout, stderr)
 	case "offsets":
 		err = offsetsCommand(ctx, args[1:], os.Stdin, stdout, stderr)
+	case "tail":
+		err = tailCommand(ctx, args[1:], stdout, stderr)
 	case "version":
 		_, err = fmt.Fprintln(stdout, "connector", version())
 	case "help", "-h", "--help":

@@ -108,15 +108,8 @@ func newConnector(cfg *config, files func(string) string, log *slog.Logger, net 
 	if c.selection, err = cfg.HubSpot.selection(); err != nil {
 		return nil, &configError{[]string{err.Error()}}
 	}
-	registry := []sr.ClientOpt{sr.URLs(cfg.Registry.URL), sr.UserAgent("hubspot-cdc/" + version())}
-	if cfg.Registry.Username != "" {
-		registry = append(registry, sr.BasicAuth(cfg.Registry.Username, cfg.Registry.Password.Reveal()))
-	}
-	if net.registry != nil {
-		registry = append(registry, sr.HTTPClient(&http.Client{Transport: net.registry}))
-	}
-	if c.registry, err = sr.NewClient(registry...); err != nil {
-		return nil, &configError{[]string{"SCHEMA_REGISTRY_URL: " + err.Error()}}
+	if c.registry, err = registryClient(cfg, net.registry); err != nil {
+		return nil, err
 	}
 	c.governor = hubspot.NewGovernor(hubspot.Limits{
 		Share:           cfg.HubSpot.RateShare,

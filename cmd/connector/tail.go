@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,79 +18,306 @@ import (
 	"time"
 
 	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// tail prints decoded events as a read_committed consumer sees them. It decodes
-// with another Avro library than the one that encodes.
+const tailUsage = `connector tail prints the records of the connector's topics as a read_committed consumer sees them.
+
+Usage:
+
+	connector tail [flags] [topic ...]
+
+A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
+signals, state. Without any, all topics with events are read, those too that come later.
+
+	--from-beginning   from the first record on (default: what comes from now on)
+	--object contacts  the topic of an object type; contacts:companies that of a pair
+	--op c,u,d,r       only events with these ops; d has the tombstones too
+	--key 123          only records with this key
+	--json             one line of JSON a record: topic, partition, offset, key, value, timestamp;
+	                   value null is a tombstone; dates are days, times milliseconds since 1970
+	-n 10              end after so many records
+	--for 10s          end after so long
+
+KAFKA_BROKERS and SCHEMA_REGISTRY_URL are needed, and what else the connector is given to reach
+both. Ctrl-C ends it.
+`
+
+// tailCommand is connector tail.
+func tailCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := &follower{}
+	flags := flag.NewFlagSet("tail", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.BoolVar(&f.fromBeginning, "from-beginning", false, "")
+	flags.BoolVar(&f.json, "json", false, "")
+	flags.IntVar(&f.most, "n", 0, "")
+	limit := flags.Duration("for", 0, "")
+	var objects []string
+	flags.Func("object", "", func(text string) error {
+		objects = append(objects, strings.Split(text, ",")...)
+		return nil
+	})
+	flags.Func("op", "", func(text string) error {
+		for op := range strings.SplitSeq(text, ",") {
+			if _, ok := opColours[op]; !ok {
+				return fmt.Errorf("%q is none of c, u, d and r", op)
+			}
+			f.ops = append(f.ops, op)
+		}
+		return nil
+	})
+	flags.Func("key", "", func(text string) error {
+		f.keys = append(f.keys, text)
+		return nil
+	})
+	topics, err := parseMixed(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, tailUsage)
+		return nil
+	}
+	if err != nil {
+		return &configError{[]string{fmt.Sprintf("connector tail: %v; see connector tail -h", err)}}
+	}
+	cfg, err := loadKafkaConfig(os.Environ(), "SCHEMA_REGISTRY_")
+	if err != nil {
+		return err
+	}
+	if f.kafka, err = cfg.Kafka.options(); err != nil {
+		return &configError{[]string{err.Error()}}
+	}
+	if f.registry, err = registryClient(cfg, nil); err != nil {
+		return err
+	}
+	f.prefix = cfg.Kafka.TopicPrefix
+	f.topics = topicNames(f.prefix, topics, objects)
+	f.tail = newTail(stdout, colours(stdout))
+	if *limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *limit)
+		defer cancel()
+	}
+	return f.follow(ctx)
+}
+
+// parseMixed takes flags behind arguments too.
+func parseMixed(flags *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = flags.Args(); len(args) == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, args[0]), args[1:]
+	}
+}
+
+// registryClient is a client of the schema registry.
+func registryClient(cfg *config, transport http.RoundTripper) (*sr.Client, error) {
+	opts := []sr.ClientOpt{sr.URLs(cfg.Registry.URL), sr.UserAgent("hubspot-cdc/" + version())}
+	if cfg.Registry.Username != "" {
+		opts = append(opts, sr.BasicAuth(cfg.Registry.Username, cfg.Registry.Password.Reveal()))
+	}
+	if transport != nil {
+		opts = append(opts, sr.HTTPClient(&http.Client{Transport: transport}))
+	}
+	client, err := sr.NewClient(opts...)
+	if err != nil {
+		return nil, &configError{[]string{"SCHEMA_REGISTRY_URL: " + err.Error()}}
+	}
+	return client, nil
+}
+
+// topicNames are the topics that are meant by their names, with or without the
+// prefix, and by object types and pairs.
+func topicNames(prefix string, topics, objects []string) []string {
+	var names []string
+	for _, name := range topics {
+		if !strings.HasPrefix(name, prefix+".") {
+			name = prefix + "." + name
+		}
+		names = append(names, name)
+	}
+	for _, object := range objects {
+		if from, to, pair := strings.Cut(object, ":"); pair {
+			object = "associations." + from + "." + to
+		}
+		names = append(names, prefix+"."+object)
+	}
+	return names
+}
+
+// follower reads topics and prints their records.
+type follower struct {
+	kafka         []kgo.Opt
+	registry      *sr.Client
+	prefix        string
+	topics        []string // none: all with events
+	fromBeginning bool
+	ops, keys     []string // none: all
+	eventsOnly    bool     // no tombstones
+	json          bool
+	most          int // records; 0: no end
+	tail          *tail
+}
+
+// follow prints until ctx ends or enough was printed.
+func (f *follower) follow(ctx context.Context) error {
+	start := kgo.NewOffset().AtStart()
+	if !f.fromBeginning {
+		start = kgo.NewOffset().AfterMilli(time.Now().UnixMilli()) // in topics that come later, all
+	}
+	opts := append(slices.Clone(f.kafka),
+		kgo.ConsumeResetOffset(start),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.MetadataMinAge(time.Second), kgo.MetadataMaxAge(time.Second), // new topics are seen soon
+	)
+	if len(f.topics) > 0 {
+		opts = append(opts, kgo.ConsumeTopics(f.topics...))
+	} else {
+		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^"+regexp.QuoteMeta(f.prefix+".")),
+			kgo.ConsumeExcludeTopics("^"+regexp.QuoteMeta(f.prefix+".")+"(offsets|state|signals)$"))
+	}
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := f.there(ctx, client); err != nil {
+		return ended(ctx, err)
+	}
+	printed := 0
+	for {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		for _, e := range fetches.Errors() {
+			return fmt.Errorf("read %s[%d]: %w", e.Topic, e.Partition, e.Err)
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r, err := f.tail.record(ctx, f.registry, f.prefix, it.Next())
+			if err != nil {
+				return ended(ctx, err)
+			}
+			if !f.wanted(r) {
+				continue
+			}
+			if err := f.tail.print(r, f.json); err != nil {
+				return err
+			}
+			if printed++; printed == f.most {
+				return nil
+			}
+		}
+	}
+}
+
+// ended is no error when the end was asked for.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// there makes sure that the topics which were named exist: one would wait for
+// a name that was misspelt for ever.
+func (f *follower) there(ctx context.Context, client *kgo.Client) error {
+	if len(f.topics) == 0 {
+		return nil
+	}
+	details, err := kadm.NewClient(client).ListTopics(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, name := range f.topics {
+		if !details.Has(name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(details)), func(name string) bool { return !strings.HasPrefix(name, f.prefix+".") })
+	return &configError{[]string{fmt.Sprintf("connector tail: there is no topic %s; there are: %s", strings.Join(missing, ", "), strings.Join(names, ", "))}}
+}
+
+// wanted says whether a record is to be printed. A tombstone belongs to the
+// delete before it.
+func (f *follower) wanted(r *record) bool {
+	if f.eventsOnly && r.event == nil || len(f.keys) > 0 && !slices.Contains(f.keys, r.key) {
+		return false
+	}
+	if len(f.ops) == 0 {
+		return true
+	}
+	op := r.op()
+	if r.tombstone() {
+		op = "d"
+	}
+	return slices.Contains(f.ops, op)
+}
+
+// tail prints decoded records, one a line.
 type tail struct {
+	decoder
 	out     io.Writer
 	colours bool
-	schemas map[int]*avro.Schema
 
 	mu     sync.Mutex
 	counts map[string]int
 }
 
 func newTail(out io.Writer, colours bool) *tail {
-	return &tail{out: out, colours: colours, schemas: map[int]*avro.Schema{}, counts: map[string]int{}}
+	return &tail{decoder: decoder{map[int]*avro.Schema{}}, out: out, colours: colours, counts: map[string]int{}}
 }
 
-// follow consumes every data topic of the prefix from its beginning until ctx
-// ends, those too that come later.
+// follow prints every event of the prefix from the first one until ctx ends.
 func (t *tail) follow(ctx context.Context, cfg *config) error {
-	opts, err := cfg.Kafka.options()
-	if err != nil {
+	f := &follower{prefix: cfg.Kafka.TopicPrefix, fromBeginning: true, eventsOnly: true, tail: t}
+	var err error
+	if f.kafka, err = cfg.Kafka.options(); err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(opts,
-		kgo.ConsumeRegex(), kgo.ConsumeTopics("^"+regexp.QuoteMeta(cfg.Kafka.TopicPrefix+".")),
-		kgo.ConsumeExcludeTopics("^"+regexp.QuoteMeta(cfg.Kafka.TopicPrefix+".")+"(offsets|state)$"),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.MetadataMinAge(time.Second), kgo.MetadataMaxAge(time.Second), // new topics are seen soon
-	)...)
-	if err != nil {
+	if f.registry, err = registryClient(cfg, nil); err != nil {
 		return err
 	}
-	defer client.Close()
-	registry, err := sr.NewClient(sr.URLs(cfg.Registry.URL))
-	if err != nil {
+	if err := f.follow(ctx); err != nil {
 		return err
 	}
-	for {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		var failed error
-		fetches.EachRecord(func(r *kgo.Record) {
-			if failed == nil {
-				failed = t.print(ctx, registry, r)
-			}
-		})
-		if failed != nil {
-			return failed
-		}
-	}
+	return ctx.Err()
 }
 
-func (t *tail) print(ctx context.Context, registry *sr.Client, r *kgo.Record) error {
-	if r.Value == nil {
-		return nil // the tombstone after a delete
-	}
-	event, err := t.decode(ctx, registry, r.Value)
-	if err != nil {
-		return fmt.Errorf("decode %s[%d]@%d: %w", r.Topic, r.Partition, r.Offset, err)
-	}
-	op, _ := event["op"].(string)
-	source, _ := event["source"].(map[string]any)
+// print prints a record, as JSON or for people.
+func (t *tail) print(r *record, asJSON bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts[op]++
-	_, err = fmt.Fprintf(t.out, "%s %-38s %-10s %s  [%v%s]\n",
-		t.colour(op), r.Topic, r.Key, brief(event), source["stream"], because(source))
+	if op := r.op(); op != "" {
+		t.counts[op]++
+	}
+	if asJSON {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(t.out, "%s\n", line)
+		return err
+	}
+	var err error
+	switch {
+	case r.event != nil:
+		source, _ := r.event["source"].(map[string]any)
+		_, err = fmt.Fprintf(t.out, "%s %-38s %-10s %s  [%v%s]\n",
+			t.colour(r.op()), r.Topic, r.key, brief(r.event), source["stream"], because(source))
+	case r.tombstone():
+		_, err = fmt.Fprintf(t.out, "- %-38s %-10s tombstone\n", r.Topic, r.key)
+	default:
+		_, err = fmt.Fprintf(t.out, "  %-38s %s %s\n", r.Topic, r.key, r.Value)
+	}
 	return err
 }
 
@@ -97,32 +328,18 @@ func (t *tail) Write(line []byte) (int, error) {
 	return t.out.Write(line)
 }
 
-// decode reads the Confluent wire format: a zero byte, the schema's id, the
-// Avro body.
+// decode reads an event, or a key.
 func (t *tail) decode(ctx context.Context, registry *sr.Client, value []byte) (map[string]any, error) {
-	var header sr.ConfluentHeader
-	id, body, err := header.DecodeID(value)
-	if err != nil {
-		return nil, err
-	}
-	schema := t.schemas[id]
-	if schema == nil {
-		text, err := registry.SchemaByID(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if schema, err = avro.Parse(text.Schema); err != nil {
-			return nil, err
-		}
-		t.schemas[id] = schema
-	}
-	var event map[string]any
-	rest, err := schema.Decode(body, &event)
-	if err == nil && len(rest) > 0 {
-		err = errors.New("bytes are left after the event")
-	}
+	event, _, err := t.avro(ctx, registry, value)
 	return event, err
 }
+
+func (r *record) op() string {
+	op, _ := r.event["op"].(string)
+	return op
+}
+
+func (r *record) tombstone() bool { return string(r.Value) == "null" }
 
 var opColours = map[string]string{"c": "32", "u": "33", "d": "31", "r": "36"}
 

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// tailed is what connector tail prints within some seconds of the world.
+func (w *world) tailed(f follower) (string, error) {
+	w.t.Helper()
+	var err error
+	f.kafka = []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(w.network.DialContext)}
+	cfg := &config{Registry: registryConfig{URL: "http://registry.test"}}
+	if f.registry, err = registryClient(cfg, w.registry); err != nil {
+		w.t.Fatal(err)
+	}
+	var out bytes.Buffer
+	f.prefix, f.tail = "hubspot", newTail(&out, false)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	defer cancel()
+	err = f.follow(ctx)
+	return out.String(), err
+}
+
+// printed reads what tail --json prints.
+func printed(t *testing.T, text string) []record {
+	t.Helper()
+	var out []record
+	for line := range strings.Lines(text) {
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// TestTail_DecodesEveryTopic: events with their values as Avro has them,
+// tombstones, links, cursors, and what the state remembers, with either format
+// of keys.
+func TestTail_DecodesEveryTopic(t *testing.T) {
+	for _, format := range []string{"string", "avro"} {
+		t.Run(format, func(t *testing.T) {
+			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_ARCHIVE_INTERVAL=10s", "KAFKA_KEY_FORMAT=" + format}
+			inWorld(t, hubspottest.Options{Seed: 41}, env, func(w *world) {
+				ids := w.portal.Seed("contacts", 3)
+				firm := w.portal.Seed("companies", 1)[0]
+				w.portal.Associate("contacts", ids[0], "companies", firm, "", 0)
+				created := time.Now().UnixMilli()
+				p := w.start()
+				w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) })
+				w.portal.Archive("contacts", ids[1])
+				time.Sleep(3 * time.Minute)
+				p.stop()
+
+				text, err := w.tailed(follower{topics: topicNames("hubspot", []string{"contacts"}, nil), fromBeginning: true, json: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				records := printed(t, text)
+				id := idText(ids[1])
+				key := map[string]string{"string": `"` + id + `"`, "avro": `{"id":"` + id + `"}`}[format]
+				var ops []string
+				for _, r := range records {
+					if r.Topic != "hubspot.contacts" || r.Timestamp < created {
+						t.Errorf("record %+v", r)
+					}
+					if string(r.Key) != key {
+						continue
+					}
+					var event struct {
+						Op     string
+						Before map[string]any
+						After  map[string]any
+					}
+					if err := json.Unmarshal(r.Value, &event); err != nil {
+						t.Fatal(err)
+					}
+					ops = append(ops, event.Op)
+					if event.Op == "r" {
+						if at, ok := event.After["createdAt"].(float64); !ok || int64(at) > created {
+							t.Errorf("createdAt %v", event.After["createdAt"])
+						}
+						if event.After["properties"].(map[string]any)["firstname"] == nil {
+							t.Errorf("no firstname in %s", r.Value)
+						}
+					}
+				}
+				if want := []string{"r", "d", ""}; len(records) != 5 || !slices.Equal(ops, want) {
+					t.Errorf("%d records, ops of the archived one %q, want %q\n%s", len(records), ops, want, text)
+				}
+
+				for topic, want := range map[string]string{
+					"offsets": `"key":{"portal":4242,"object":"contacts","stream":"backfill"},"value":{"ranges"`,
+					"state":   fmt.Sprintf(`"key":{"id":"%s","kind":"record","object":"contacts"},"value":{"live":false,"reason":"archived"`, id),
+					"associations.contacts.companies": map[string]string{
+						"string": fmt.Sprintf(`"key":"%d:%d:HUBSPOT_DEFINED:`, ids[0], firm),
+						"avro":   fmt.Sprintf(`"key":{"fromObjectId":"%d","toObjectId":"%d","category":"HUBSPOT_DEFINED","typeId":`, ids[0], firm),
+					}[format],
+				} {
+					for _, asJSON := range []bool{true, false} {
+						text, err := w.tailed(follower{topics: topicNames("hubspot", []string{topic}, nil), fromBeginning: true, json: asJSON})
+						if err != nil || text == "" || asJSON && !strings.Contains(text, want) {
+							t.Errorf("%s: %v, not %s in\n%s", topic, err, want, text)
+						}
+						if asJSON {
+							printed(t, text)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestTail_Filters: by key, op and number, and what comes from now on, in
+// topics too that come later.
+func TestTail_Filters(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 42}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=5s", "SYNC_LEADING_INTERVAL=1s", "KAFKA_KEY_FORMAT=avro"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 5)
+		type result struct {
+			text string
+			err  error
+		}
+		early := make(chan result)
+		go func() {
+			text, err := w.tailed(follower{most: 2})
+			early <- result{text, err}
+		}()
+		time.Sleep(time.Second)
+		p := w.start()
+		if r := <-early; r.err != nil || strings.Count(r.text, "\n") != 2 {
+			t.Errorf("topics that came later: %+v", r)
+		}
+		w.sleepUntil(time.Minute, p.streams)
+		w.portal.Archive("contacts", ids[0])
+		time.Sleep(time.Minute)
+		all := follower{fromBeginning: true}
+		for name, c := range map[string]struct {
+			change func(*follower)
+			want   int
+		}{
+			"all":           {func(*follower) {}, 7},
+			"op":            {func(f *follower) { f.ops = []string{"d"} }, 2},
+			"ops":           {func(f *follower) { f.ops = []string{"d", "r"} }, 7},
+			"key":           {func(f *follower) { f.keys = []string{idText(ids[0])} }, 3},
+			"key and op":    {func(f *follower) { f.keys, f.ops = []string{idText(ids[0])}, []string{"r"} }, 1},
+			"n":             {func(f *follower) { f.most = 4 }, 4},
+			"object":        {func(f *follower) { f.topics = topicNames("hubspot", nil, []string{"contacts"}) }, 7},
+			"whole name":    {func(f *follower) { f.topics = topicNames("hubspot", []string{"hubspot.contacts"}, nil) }, 7},
+			"from now on":   {func(f *follower) { f.fromBeginning = false }, 0},
+			"without those": {func(f *follower) { f.eventsOnly = true }, 6},
+		} {
+			f := all
+			c.change(&f)
+			text, err := w.tailed(f)
+			if n := strings.Count(text, "\n"); err != nil || n != c.want {
+				t.Errorf("%s: %d records, want %d (%v)\n%s", name, n, c.want, err, text)
+			}
+		}
+		_, err := w.tailed(follower{topics: topicNames("hubspot", nil, []string{"contcats"})})
+		if exitCode(err) != exitConfig || !strings.Contains(fmt.Sprint(err), "hubspot.contcats") || !strings.Contains(fmt.Sprint(err), "hubspot.contacts") {
+			t.Errorf("a topic that is not there: %v", err)
+		}
+		p.stop()
+	})
+}
+
+// TestTail_Usage: flags may stand behind topics, what is wrong ends with 2.
+func TestTail_Usage(t *testing.T) {
+	run := func(args ...string) (int, string) {
+		var out bytes.Buffer
+		code := command(t.Context(), append([]string{"tail"}, args...), &out, &out)
+		return code, out.String()
+	}
+	if code, text := run("contacts", "-h"); code != exitOK || !strings.Contains(text, "--from-beginning") {
+		t.Errorf("exit %d\n%s", code, text)
+	}
+	t.Setenv("KAFKA_BROKERS", "")
+	t.Setenv("SCHEMA_REGISTRY_URL", "")
+	for _, args := range [][]string{{"--op", "x"}, {"--colour"}, {"-n", "many"}, {}, {"contacts"}} {
+		if code, text := run(args...); code != exitConfig {
+			t.Errorf("%v: exit %d\n%s", args, code, text)
+		}
+	}
+	if _, text := run(); !strings.Contains(text, "KAFKA_BROKERS") || !strings.Contains(text, "SCHEMA_REGISTRY_URL") || strings.Contains(text, "HUBSPOT") {
+		t.Errorf("asks for\n%s", text)
+	}
+}
