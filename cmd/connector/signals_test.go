@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -98,15 +101,13 @@ func (w *world) says(words ...string) (n int) {
 }
 
 // running is the snapshot that /readyz shows.
-func (p *process) running() *stream.Snapshot {
-	p.w.t.Helper()
-	answer := httptest.NewRecorder()
-	p.health.readyz(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
-	var body readiness
-	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
-		p.w.t.Fatal(err)
-	}
-	return body.Snapshot
+func (p *process) running() *stream.Snapshot { return p.readyz().Snapshot }
+
+// deaf says that /readyz shows that signals cannot be read, and why.
+func (p *process) deaf(why string) bool {
+	return slices.ContainsFunc(p.readyz().Problems, func(problem stream.Problem) bool {
+		return problem.Stream == "signals" && strings.Contains(problem.Problem, why) && problem.Action != ""
+	})
 }
 
 func (p *process) shows(line string) bool {
@@ -645,4 +646,89 @@ func (o *operator) check() (n int) {
 		}
 	}
 	return n
+}
+
+// TestSignals_ATopicThatCannotBeRead stops nothing else: it is said and shown,
+// and signals are taken again when it can be. It was deleted, with the place in
+// it: the new one is read from its beginning.
+func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 29}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		ids := w.portal.Seed("contacts", 30)
+		p := w.start()
+		w.synced(p)
+		w.signal(execute("first", ids[:1], "contacts"), execute("second", ids[:1], "contacts"))
+		w.completed(2)
+		refuse := true
+		w.kafka.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			r := req.(*kmsg.ListOffsetsRequest)
+			if !refuse || len(r.Topics) != 1 || r.Topics[0].Topic != "hubspot.signals" {
+				return nil, nil, false
+			}
+			resp := r.ResponseKind().(*kmsg.ListOffsetsResponse)
+			part := kmsg.NewListOffsetsResponseTopicPartition()
+			part.ErrorCode = kerr.TopicAuthorizationFailed.Code
+			topic := kmsg.NewListOffsetsResponseTopic()
+			topic.Topic, topic.Partitions = "hubspot.signals", []kmsg.ListOffsetsResponseTopicPartition{part}
+			resp.Topics = []kmsg.ListOffsetsResponseTopic{topic}
+			return resp, nil, true
+		})
+		p.stop()
+		adm := kadm.NewClient(w.client())
+		defer adm.Close()
+		if _, err := adm.DeleteTopics(w.t.Context(), "hubspot.signals"); err != nil {
+			t.Fatal(err)
+		}
+		p = w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.deaf("TOPIC_AUTHORIZATION_FAILED") })
+		w.portal.Update("contacts", ids[5], map[string]string{"firstname": "Still followed"})
+		time.Sleep(10 * time.Minute)
+		if n := w.says("level=WARN", "signals topic cannot be read"); n != 1 {
+			t.Errorf("it was said %d times, want once", n)
+		}
+		if lost := cdctest.Lost(cdctest.HistoryOf(w.portal, "contacts"), w.seen("contacts")); len(lost) > 0 {
+			t.Errorf("the contacts were not followed meanwhile: %v", lost)
+		}
+		refuse = false
+		w.signal(execute("third", ids[1:2], "contacts"))
+		w.completed(3)
+		if p.deaf("") {
+			t.Error("the problem is shown although it is over")
+		}
+		p.stop()
+		if got := w.asked("contacts"); got[idText(ids[0])] != 2 || got[idText(ids[1])] != 1 || len(got) != 2 {
+			t.Errorf("published again: %v", got)
+		}
+		if got, want := w.cursors()[signalsKey], `{"offset":1,"v":1}`; got != want {
+			t.Errorf("cursor %s, want %s", got, want)
+		}
+		w.check("contacts")
+	})
+}
+
+// TestSignals_ATypeThatIsRemovedMeanwhile is not brought back to life by the
+// snapshot that is under way, and a signal for it is nobody's any more.
+func TestSignals_ATypeThatIsRemovedMeanwhile(t *testing.T) {
+	env := []string{"HUBSPOT_OBJECTS=contacts,p4242_car", "HUBSPOT_ASSOCIATIONS=none", "SYNC_SCHEMA_INTERVAL=10s"}
+	inWorld(t, hubspottest.Options{Seed: 30}, env, func(w *world) {
+		car := w.portal.AddCustomType("car").FullyQualifiedName
+		w.portal.Seed(car, 2_000)
+		contacts := w.portal.Seed("contacts", 20)
+		p := w.start()
+		w.synced(p)
+		w.portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Endpoint: hubspottest.EndpointList, Object: car, Latency: 2 * time.Second})
+		w.signal(execute("cars", nil, car), execute("contacts", nil, "contacts"))
+		w.sleepUntil(time.Minute, func() bool { s := p.running(); return s != nil && s.Records > 0 })
+		w.portal.RemoveCustomType(car)
+		w.completed(1)
+		w.each("contacts", 1, contacts...)
+		if w.says("given up", "signal=cars") != 1 {
+			t.Error("the log does not say that the snapshot was given up")
+		}
+		time.Sleep(5 * time.Minute)
+		w.signal(execute("too late", nil, car))
+		w.sleepUntil(time.Minute, func() bool { return w.says("passed over", "nothing is published under "+car) == 1 })
+		p.stop()
+		w.check("contacts", car)
+	})
 }

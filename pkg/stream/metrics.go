@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -45,5 +47,5 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 // it has ended.
 func (m *Metrics) snapshot(object string) (ended func()) {
 	m.running.WithLabelValues(object).Inc()
-	return m.running.WithLabelValues(object).Dec
+	return sync.OnceFunc(m.running.WithLabelValues(object).Dec)
 }
