@@ -143,9 +143,10 @@ type checker struct {
 	probe                 *sink.Probe // nil: the brokers cannot
 	loaded                *offsets.Loaded
 	internal, topics      []*sink.TopicLook
-	denied                []string // topics that the brokers do not let this user look at, or create
-	running               bool     // an instance runs, or stands by
-	noRules               bool     // the registry takes any schema
+	signals               []*sink.TopicLook // one, or none where it cannot be looked at
+	denied                []string          // topics that the brokers do not let this user look at, or create
+	running               bool              // an instance runs, or stands by
+	noRules               bool              // the registry takes any schema
 }
 
 // portalSeen is what HubSpot told of the portal.
@@ -158,6 +159,8 @@ type portalSeen struct {
 	refused  int           // types that are asked for again and again, in vain
 	ends     []stream.Ends
 	links    map[stream.Ends]bool // whether a pair has any
+
+	owners, withPipelines int // pages of owners, and types that have pipelines
 }
 
 // binSeen is a recycle bin.

@@ -126,7 +126,7 @@ func (k *checker) checkPortal(ctx context.Context) {
 	}
 	types := k.checkTypes(ctx)
 	k.checkSelection()
-	k.checkOwners(ctx)
+	k.checkLists(ctx)
 	k.count(ctx)
 	k.checkPairs(ctx, types)
 	k.checkLimits()
@@ -152,21 +152,25 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 	var all []looked
 	var wanted []hubspot.ObjectType
 	limited(ctx, func(ctx context.Context) {
+		custom := hubspot.ObjectType{Custom: true}.Scopes().All()
 		types, refusal, err := stream.Types(ctx, k.client)
 		switch {
 		case err != nil:
 			k.add(finding{Area: "scopes", Check: "custom_objects", Status: isWrong, Found: plainly(err), Todo: []string{"run the check again; see HubSpot's status page"}})
 			return
-		case refusal != nil:
-			custom := hubspot.ObjectType{Custom: true}.Scopes().All()
-			k.add(finding{Area: "scopes", Check: "custom_objects", Status: isNote, Found: "not readable, left out: " + plainly(refusal), Todo: click(custom), Scopes: custom})
+		case refusal != nil && len(k.cfg.HubSpot.Objects) == 0:
+			k.add(finding{Area: "scopes", Check: "custom_objects", Status: isNote, Found: "left out; to have them, click " + strings.Join(custom, " and "), Scopes: custom})
 		}
 		// One that was published before may be away without a mistake.
 		words := slices.DeleteFunc(slices.Clone(k.cfg.HubSpot.Objects), func(word string) bool {
 			return k.published(word) && !slices.ContainsFunc(types, func(t hubspot.ObjectType) bool { return stream.Names(t, word) })
 		})
 		if wanted, err = stream.Choose(types, words); err != nil {
-			k.add(finding{Area: "scopes", Check: "object_type", Status: isWrong, Code: codeOf(err), Found: err.Error(), Todo: []string{"correct HUBSPOT_OBJECTS"}})
+			f := finding{Area: "scopes", Check: "object_type", Status: isWrong, Code: codeOf(err), Found: err.Error(), Todo: []string{"correct HUBSPOT_OBJECTS"}}
+			if refusal != nil { // it may be a custom one
+				f.Todo, f.Scopes = append(f.Todo, click(custom)...), custom
+			}
+			k.add(f)
 		}
 		all = make([]looked, len(types))
 		var wg sync.WaitGroup
@@ -339,16 +343,28 @@ func (k *checker) checkSelection() {
 	}
 }
 
-// checkOwners asks for the reference lists.
-func (k *checker) checkOwners(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+// checkLists asks for the owners and for the pipelines of what is followed.
+func (k *checker) checkLists(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	page, err := k.client.Owners(ctx, asking, "", false)
+	k.portal.owners = 1
 	f := finding{Area: "scopes", Check: "owners", Status: isOK}
+	n, after, err := 0, "", error(nil)
+	for {
+		var page hubspot.OwnersPage
+		if page, err = k.client.Owners(ctx, asking, after, false); err != nil {
+			break
+		}
+		n += len(page.Owners)
+		if after = page.After; after == "" || k.portal.owners == listedPages {
+			break
+		}
+		k.portal.owners++
+	}
 	switch {
 	case err == nil:
-		f.Found = fmt.Sprintf("readable, %d owners", len(page.Owners))
-		if page.After != "" {
+		f.Found = fmt.Sprintf("readable, %d owners", n)
+		if after != "" {
 			f.Found += " and more"
 		}
 	case hubspot.MissingScopes(err):
@@ -357,6 +373,42 @@ func (k *checker) checkOwners(ctx context.Context) {
 		f.Todo = click(f.Scopes)
 	default:
 		f.Status, f.Found, f.Todo = isWarn, plainly(err), []string{"run the check again; see HubSpot's status page"}
+	}
+	k.add(f)
+	k.checkPipelines(ctx)
+}
+
+// listedPages is how many pages of a list are counted.
+const listedPages = 5
+
+// checkPipelines asks which types have pipelines. HubSpot answers 404 or 400 for
+// those that cannot have any.
+func (k *checker) checkPipelines(ctx context.Context) {
+	var with, failed []string
+	for _, f := range k.portal.found {
+		answer, err := k.client.Pipelines(ctx, asking, f.Type.Path)
+		switch {
+		case err == nil:
+			k.portal.withPipelines++
+			if len(answer.Pipelines) > 0 {
+				with = append(with, f.Type.Name)
+			}
+		case hubspot.MissingScopes(err):
+			k.portal.withPipelines++
+			scopes := f.Type.Scopes().All()
+			k.add(finding{Area: "scopes", Check: "pipelines", Subject: f.Type.Name, Status: isWarn,
+				Found: "not readable, so its pipelines and stages are left out", Todo: click(scopes), Scopes: scopes})
+		case hubspot.NotFound(err), hubspot.BadRequest(err):
+		default:
+			failed = append(failed, f.Type.Name+": "+plainly(err))
+		}
+	}
+	f := finding{Area: "scopes", Check: "pipelines", Status: isOK, Found: "none"}
+	if len(with) > 0 {
+		f.Found = "readable, of " + strings.Join(with, ", ")
+	}
+	if len(failed) > 0 {
+		f.Status, f.Found, f.Todo = isWarn, strings.Join(failed, "; "), []string{"run the check again; see HubSpot's status page"}
 	}
 	k.add(f)
 }
@@ -409,13 +461,10 @@ func (k *checker) live(object string) (n int) {
 	return n
 }
 
-// binPages is how much of a recycle bin is counted.
-const binPages = 5
-
 func (k *checker) bin(ctx context.Context, t hubspot.ObjectType) binSeen {
 	var b binSeen
 	after := ""
-	for range binPages {
+	for range listedPages {
 		page, err := k.client.List(ctx, asking, t.Path, nil, after, true, 0)
 		if hubspot.ArchivedUnsupported(err) {
 			return binSeen{none: true}

@@ -258,19 +258,33 @@ func (k *checker) checkTopics(ctx context.Context) {
 			look, err := k.probe.Topic(ctx, f.Type.Name, set)
 			k.topic(look, err)
 		}
+		if look, err := k.probe.SignalsTopic(ctx); err != nil {
+			k.troubles("topics", "topic", look.Name, err)
+		} else {
+			k.signals = append(k.signals, look)
+			k.sayTopic(look)
+		}
+		if k.loaded == nil {
+			return
+		}
+		// The topics of pairs and lists are made at the first link or entry.
+		prefix := k.cfg.Kafka.TopicPrefix
 		for _, e := range k.portal.ends {
 			pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
-			if k.loaded == nil {
-				break
-			}
-			if _, there := k.loaded.Topics[sink.PairTopicName(k.cfg.Kafka.TopicPrefix, pair)]; there {
+			if _, there := k.loaded.Topics[sink.PairTopicName(prefix, pair)]; there {
 				look, err := k.probe.PairTopic(ctx, pair)
+				k.topic(look, err)
+			}
+		}
+		for _, list := range stream.Lists() {
+			if _, there := k.loaded.Topics[sink.ListTopicName(prefix, list)]; there {
+				look, err := k.probe.ListTopic(ctx, list)
 				k.topic(look, err)
 			}
 		}
 	})
 	var missing []string
-	for _, look := range slices.Concat(k.internal, k.topics) {
+	for _, look := range k.looks() {
 		if !look.There {
 			missing = append(missing, look.Name)
 		}
@@ -287,6 +301,9 @@ func (k *checker) checkTopics(ctx context.Context) {
 			Found: fmt.Sprintf("%s (data topics: %s %s)", strings.Join(missing, ", "), partitions, replication)})
 	}
 }
+
+// looks are all topics that a run needs from its start.
+func (k *checker) looks() []*sink.TopicLook { return slices.Concat(k.internal, k.topics, k.signals) }
 
 // set is the property set that a run would have of a type.
 func (k *checker) set(f *stream.Found) (*schema.Set, error) {
@@ -359,6 +376,7 @@ func (k *checker) checkAccess(ctx context.Context) {
 		}
 	}
 	need(k.internal, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
+	need(k.signals, kmsg.ACLOperationRead, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
 	need(k.topics, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
 	f := finding{Area: "access", Check: "topics", Subject: prefix + ".*", Status: isOK, Found: "may be created, described, read and written, as far as the brokers tell of those that are there"}
 	if len(k.denied)+len(lacking) > 0 {

@@ -68,7 +68,7 @@ func (k *checker) plan() *plan {
 		return nil
 	}
 	out := &plan{Pairs: len(p.ends), Objects: []planObject{}, Notes: []string{}}
-	looks := slices.Concat(k.internal, k.topics)
+	looks := k.looks()
 	if len(looks) > 0 {
 		out.ToCreate = []string{}
 	}
@@ -101,16 +101,22 @@ func (k *checker) planBackfill(out *plan) {
 			continue // checkTopics has said so
 		}
 		lists, reads := stream.SweepCalls(n, slots)
-		out.Objects = append(out.Objects, planObject{f.Type.Name, n, lists + reads})
+		calls := lists + reads
+		if k.sweptAlready(f.Type.Name) {
+			calls = 0
+		}
+		out.Objects = append(out.Objects, planObject{f.Type.Name, n, calls})
 		out.Records += n
-		out.Backfill.Calls += lists + reads
+		out.Backfill.Calls += calls
 		// The pages of a type are read one after another.
-		longest = max(longest, time.Duration(lists+reads)*max(p.page, k.answer))
+		longest = max(longest, time.Duration(calls)*max(p.page, k.answer))
 		out.Sweep = max(out.Sweep, (stream.SweepTakes(n, k.cfg.Sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer).Hours())
 	}
 	slices.SortStableFunc(out.Objects, func(a, b planObject) int { return cmp.Compare(b.Records, a.Records) })
 	for _, e := range p.ends {
-		out.Backfill.Links += stream.LinkCalls(p.records[e.From.Name])
+		if !k.sweptLinks(e) {
+			out.Backfill.Links += stream.LinkCalls(p.records[e.From.Name])
+		}
 	}
 	took := max(longest.Seconds(), float64(out.Backfill.Calls)/rates.Objects)
 	out.Backfill.Minutes = took / 60
@@ -120,6 +126,25 @@ func (k *checker) planBackfill(out *plan) {
 			out.Backfill.Days = 1 + int(math.Ceil((calls-left)/float64(l.Daily-l.Reserve)))
 		}
 	}
+}
+
+// sweptAlready says that a type's backfill is done.
+func (k *checker) sweptAlready(object string) bool {
+	if k.loaded == nil {
+		return false
+	}
+	place, err := offsets.ParseSweep(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: object, Stream: offsets.Backfill}])
+	return err == nil && place.Done
+}
+
+// sweptLinks says that a pair's first sweep is done.
+func (k *checker) sweptLinks(e stream.Ends) bool {
+	if k.loaded == nil {
+		return false
+	}
+	pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
+	place, err := offsets.ParseAssociations(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: pair.String(), Stream: offsets.Association}])
+	return err == nil && place.Completed != 0
 }
 
 // planIdle adds up the calls of a day on which nothing changes.
@@ -167,6 +192,10 @@ func (k *checker) planIdle(out *plan) {
 		add("associations", float64(stream.LinkCalls(p.records[e.From.Name]))*times(every, 0))
 	}
 	k.planSchema(add)
+	every := max(sync.ReferenceInterval, time.Second)
+	for _, calls := range []float64{float64(p.owners), stream.PipelineCalls(p.withPipelines, len(p.found))} {
+		add("reference", calls*times(every, time.Duration(calls*float64(k.answer))))
+	}
 	if k.cfg.HubSpot.AccessToken != "" {
 		add("account", times(dayInterval, 0))
 	}
@@ -174,7 +203,7 @@ func (k *checker) planIdle(out *plan) {
 		out.IdleSum += s.Calls
 	}
 	if more {
-		out.Notes = append(out.Notes, fmt.Sprintf("some recycle bins hold more than the %d records that a check counts: archive takes more calls than this, one for each further 100 records and pass", binPages*100))
+		out.Notes = append(out.Notes, fmt.Sprintf("some recycle bins hold more than the %d records that a check counts: archive takes more calls than this, one for each further 100 records and pass", listedPages*100))
 	}
 }
 
@@ -199,7 +228,7 @@ func (k *checker) linked(e stream.Ends) bool {
 		if table := k.loaded.Links[pair]; table != nil && table.Live() > 0 {
 			return true
 		}
-		if _, swept := k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: pair.String(), Stream: offsets.Association}]; swept {
+		if k.sweptLinks(e) {
 			return false
 		}
 	}
@@ -219,14 +248,18 @@ func (p *plan) write(w io.Writer) error {
 	if p.ToCreate != nil {
 		create = number(len(p.ToCreate))
 	}
-	fmt.Fprintf(t, "topics to be created\t%s, and one for each of %d pairs of types at its first association\n", create, p.Pairs)
+	fmt.Fprintf(t, "topics to be created\t%s, and later one for each of %d pairs of types at its first association, and three for owners, pipelines and stages\n", create, p.Pairs)
 	how := "minutes"
 	minutes := math.Ceil(p.Backfill.Minutes)
 	if minutes <= 1 {
 		minutes, how = 1, "minute"
 	}
-	fmt.Fprintf(t, "backfill\t%s records in %s calls, about %.0f %s; then %s calls for associations\n",
-		number(p.Records), number(p.Backfill.Calls), minutes, how, number(p.Backfill.Links))
+	if p.Backfill.Calls == 0 {
+		fmt.Fprintf(t, "backfill\tdone; HubSpot has %s records\n", number(p.Records))
+	} else {
+		fmt.Fprintf(t, "backfill\t%s records in %s calls, about %.0f %s; then %s calls for associations\n",
+			number(p.Records), number(p.Backfill.Calls), minutes, how, number(p.Backfill.Links))
+	}
 	if p.Backfill.Days > 0 {
 		fmt.Fprintf(t, "\tthat is more than is left of today: it goes on for about %d days\n", p.Backfill.Days)
 	}

@@ -102,6 +102,18 @@ func (p *Probe) PairTopic(ctx context.Context, pair cdc.Pair) (*TopicLook, error
 	return p.look(PairTopicName(p.s.cfg.Prefix, pair), func() error { return p.s.PairTopic(ctx, pair) })
 }
 
+// ListTopic looks at the topic of a reference list, as Sink.ListTopic does.
+func (p *Probe) ListTopic(ctx context.Context, list string) (*TopicLook, error) {
+	p.s.loaded = true
+	return p.look(ListTopicName(p.s.cfg.Prefix, list), func() error { return p.s.ListTopic(ctx, list) })
+}
+
+// SignalsTopic looks at the topic of the signals, as Sink.Signals does.
+func (p *Probe) SignalsTopic(ctx context.Context) (*TopicLook, error) {
+	name := offsets.SignalsTopic(p.s.cfg.Prefix)
+	return p.look(name, func() error { return p.s.signalsTopic(ctx, kadm.NewClient(p.s.cl), name) })
+}
+
 // Owners counts the instances that run or stand by in a consumer group.
 func (p *Probe) Owners(ctx context.Context, group string) (int, error) {
 	groups, err := kadm.NewClient(p.s.cl).DescribeGroups(ctx, group)
@@ -149,8 +161,11 @@ func (p *Probe) wouldCreate(ctx context.Context, adm *kadm.Client, name string, 
 	if err != nil {
 		return found{}, fmt.Errorf("create topic %s: %w", name, err)
 	}
-	limit, _ := strconv.Atoi(configs["max.message.bytes"]) // ours
-	return found{partitions: partitions, limit: min(limit, p.s.cfg.MaxMessageBytes), configs: configs, created: true}, nil
+	f := found{partitions: partitions, limit: p.s.cfg.MaxMessageBytes, configs: configs, created: true}
+	if limit, err := strconv.Atoi(configs["max.message.bytes"]); err == nil {
+		f.limit = min(f.limit, limit)
+	}
+	return f, nil
 }
 
 func (p *Probe) allowed(name string, bits int32) {

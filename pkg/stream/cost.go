@@ -51,4 +51,10 @@ func LabelCalls(types int, wanted []string) int {
 	return types * (types + 1) / 2
 }
 
+// PipelineCalls is how many calls a pass over the pipelines takes on average:
+// of the types those that have some are asked each time, the others seldom.
+func PipelineCalls(with, types int) float64 {
+	return float64(with) + float64(types-with)/seldom
+}
+
 func pages(n, size int) int { return (n + size - 1) / size }
