@@ -48,7 +48,7 @@ func (f *following) list(ctx context.Context, name string) (l stream.List, err e
 		}
 	}
 	if _, there := f.loaded.Topics[sink.ListTopicName(f.cfg.Kafka.TopicPrefix, name)]; there {
-		if err := f.out.ListTopic(ctx, name); err != nil {
+		if err := f.out.ListTopic(ctx, name); err != nil && !refusedTopic(err) {
 			return l, err
 		}
 	}

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,18 +96,6 @@ func (w *world) tells(list string, want ...string) {
 	}
 }
 
-// readyz asks for readiness as an orchestrator does.
-func (p *process) readyz() readiness {
-	p.w.t.Helper()
-	answer := httptest.NewRecorder()
-	p.health.readyz(answer, httptest.NewRequest("GET", "/readyz", nil))
-	var body readiness
-	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil || body.Ready != (answer.Code == 200) {
-		p.w.t.Fatalf("/readyz: %d, %v, %s", answer.Code, err, answer.Body)
-	}
-	return body
-}
-
 // TestLists_TheirLife: read at the start, made, renamed, removed, archived,
 // restored, over a restart, each event once and with its reason (DESIGN
 // section 5).
@@ -166,7 +152,7 @@ func TestLists_TheirLife(t *testing.T) {
 		if n := w.checkLists("deals"); n != 20 {
 			t.Errorf("%d events checked, want 20", n)
 		}
-		if ready := p.readyz(); !ready.Ready || len(ready.Problems) > 0 || ready.Backfill["owners"] != "done" || ready.Backfill["pipeline_stages"] != "done" {
+		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 || ready.Backfill["owners"] != "done" || ready.Backfill["pipeline_stages"] != "done" {
 			t.Errorf("readiness %+v", ready)
 		}
 		p.stop()
@@ -182,7 +168,7 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		id := w.portal.AddOwner(hubspottest.Owner{FirstName: "Ada"})
 		p := w.start()
 		time.Sleep(10 * time.Minute)
-		ready := p.readyz()
+		ready := p.ready()
 		if !ready.Ready || len(ready.Problems) != 1 || ready.Problems[0].Object != "owners" || !strings.Contains(ready.Problems[0].Action, owners) {
 			t.Errorf("without the scope: %+v", ready)
 		}
@@ -195,7 +181,7 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		w.portal.SetScopes(contacts, deals, owners)
 		time.Sleep(2 * time.Minute)
 		w.tells("owners", "r "+id)
-		if ready := p.readyz(); len(ready.Problems) > 0 {
+		if ready := p.ready(); len(ready.Problems) > 0 {
 			t.Errorf("with the scope: %+v", ready)
 		}
 		stages := len(w.tale("pipeline_stages"))
@@ -204,7 +190,7 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		w.portal.AddStage("deals", "default", hubspottest.Stage{ID: "late"})
 		time.Sleep(10 * time.Minute)
 		shown := map[string]bool{}
-		for _, problem := range p.readyz().Problems {
+		for _, problem := range p.ready().Problems {
 			shown[problem.Object] = true
 		}
 		if !shown["owners"] || !shown["pipelines"] || !shown["pipeline_stages"] {
@@ -267,6 +253,45 @@ func TestLists_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 		// Each hour: 12 of deals, one of contacts and of products; 12 of owners.
 		if got := [2]int{calls[hubspottest.EndpointPipelines], calls[hubspottest.EndpointOwners]}; got != [2]int{4 * 14, 4 * 12} {
 			t.Errorf("%v calls in four hours, want %v", got, [2]int{4 * 14, 4 * 12})
+		}
+	})
+}
+
+// TestLists_TheRegistryRefusesOneTopic: that list stops, all else goes on, also
+// over a restart, and when the registry gives in all of it is published.
+func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
+	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "HUBSPOT_OBJECTS=deals"}
+	inWorld(t, hubspottest.Options{Seed: 1}, env, func(w *world) {
+		owner := w.portal.AddOwner(hubspottest.Owner{})
+		accepting := w.registry.to
+		w.registry.to = refusing{accepting, "hubspot.pipelines-value"}
+		for range 2 {
+			p := w.start()
+			time.Sleep(3 * time.Minute)
+			ready := p.ready()
+			if !ready.Ready || len(ready.Problems) == 0 || ready.Problems[0].Object != "pipelines" || !strings.Contains(ready.Problems[0].Problem, "hubspot.pipelines-value") ||
+				!strings.Contains(ready.Problems[0].Action, "subject") {
+				t.Errorf("readiness %+v", ready)
+			}
+			p.stop()
+		}
+		w.tells("owners", "r "+owner)
+		w.registry.to = accepting
+		p := w.start()
+		time.Sleep(3 * time.Minute)
+		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+			t.Errorf("readiness %+v", ready)
+		}
+		p.stop()
+		if n := w.checkLists("deals"); n != 7 {
+			t.Errorf("%d events, want 7", n)
+		}
+		for _, list := range []string{"pipelines", "pipeline_stages"} {
+			for _, line := range w.tale(list) {
+				if !strings.HasPrefix(line, "r ") {
+					t.Errorf("%s: %q, and the first sweep had not ended", list, line)
+				}
+			}
 		}
 	})
 }

@@ -62,47 +62,74 @@ func (p *Pipelines) Run(ctx context.Context) error {
 
 func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := p.Client.Now()
-	var problem *listError
+	lists := [...]*List{&p.Pipelines, &p.Stages}
+	var problems [len(lists)]*listError
 	for _, t := range p.followed() {
 		if p.without[t.Path] > 0 {
 			p.without[t.Path]--
 			continue
 		}
-		after, err := p.one(ctx, t)
-		if err != nil && !refused(err) {
+		after, errs, err := p.one(ctx, t)
+		if err != nil {
 			return 0, err
 		}
-		if err != nil {
-			there, lost := p.refusal(ctx, t, err)
-			if lost != nil {
-				return 0, lost
-			}
+		for i, err := range errs {
 			switch {
-			case !there:
-			case problem == nil:
-				problem = &listError{"pipelines of " + t.Name, err}
+			case err == nil:
+			case problems[i] == nil:
+				problems[i] = &listError{"pipelines of " + t.Name, err}
 			default:
-				problem.of += ", " + t.Name
+				problems[i].of += ", " + t.Name
 			}
 		}
 		if after > 0 && (soon == 0 || after < soon) {
 			soon = after
 		}
 	}
-	for _, l := range []*List{&p.Pipelines, &p.Stages} {
-		if err := p.finish(ctx, l, began); err != nil {
-			return 0, err
+	for i, l := range lists {
+		// A list whose topic cannot be written was not read to its end.
+		if !problems[i].refusedTopic() {
+			if err := p.finish(ctx, l, began); err != nil {
+				return 0, err
+			}
 		}
-		p.told(l, began, problem)
+		p.told(l, began, problems[i])
 	}
 	return soon, nil
+}
+
+// one reads and publishes the pipelines of a type. errs say what is refused of
+// either list: nothing follows from it for the other, or for other types.
+func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Duration, errs [2]error, err error) {
+	pipelines, stages, err := p.read(ctx, hubspot.Reference, t)
+	if refused(err) {
+		there, lost := p.refusal(ctx, t, err)
+		if there {
+			errs = [2]error{err, err}
+		}
+		return 0, errs, lost
+	}
+	if err != nil {
+		return 0, errs, err
+	}
+	for i, reading := range []cdc.ListReading{pipelines, stages} {
+		after, err := p.publish(ctx, []*List{&p.Pipelines, &p.Stages}[i], reading, func(ctx context.Context) (cdc.ListReading, error) {
+			pipelines, stages, err := p.read(ctx, hubspot.Reference, t)
+			return [...]cdc.ListReading{pipelines, stages}[i], err
+		})
+		if err != nil && !refused(err) {
+			return 0, errs, err
+		}
+		soon, errs[i] = max(soon, after), err
+	}
+	return soon, errs, nil
 }
 
 // refusal says whether it is a problem that HubSpot refuses a type's pipelines.
 // One that cannot have any is left alone for a while: HubSpot does not say
 // which types can, and answers 404 or 400 for the others.
 func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal error) (problem bool, err error) {
-	if hubspot.MissingScopes(refusal) {
+	if !hubspot.NotFound(refusal) && !hubspot.BadRequest(refusal) {
 		return true, nil
 	}
 	published, err := p.Pipelines.Lane.LiveUnder(ctx, t.Name)
@@ -112,26 +139,6 @@ func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal e
 	p.without[t.Path] = seldom - 1
 	p.Log.Debug("HubSpot has no pipelines for an object type; it is asked again later", "object", t.Name, "stream", ReferenceStream, "err", refusal)
 	return false, nil
-}
-
-// one reads and publishes the pipelines of a type.
-func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Duration, err error) {
-	pipelines, stages, err := p.read(ctx, hubspot.Reference, t)
-	if err != nil {
-		return 0, err
-	}
-	soon, err = p.publish(ctx, &p.Pipelines, pipelines, func(ctx context.Context) (cdc.ListReading, error) {
-		again, _, err := p.read(ctx, hubspot.Reference, t)
-		return again, err
-	})
-	if err != nil {
-		return 0, err
-	}
-	after, err := p.publish(ctx, &p.Stages, stages, func(ctx context.Context) (cdc.ListReading, error) {
-		_, again, err := p.read(ctx, hubspot.Reference, t)
-		return again, err
-	})
-	return max(soon, after), err
 }
 
 // read asks for a type's pipelines: a reading of either list.

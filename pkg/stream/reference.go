@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -161,8 +162,16 @@ type listError struct {
 func (e *listError) Error() string { return e.of + ": " + e.err.Error() }
 func (e *listError) Unwrap() error { return e.err }
 
+// refusedTopic says that it is the registry that refuses the topic's schema.
+func (e *listError) refusedTopic() bool {
+	var topic *cdc.RefusedError
+	return e != nil && errors.As(e.err, &topic)
+}
+
 func (e *listError) action() string {
 	switch {
+	case e.refusedTopic():
+		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. It is asked again with every reading of the list"
 	case hubspot.MissingScopes(e.err) && e.of == OwnersList:
 		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; they are asked for again"
 	case hubspot.MissingScopes(e.err):
