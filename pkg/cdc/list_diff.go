@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,13 @@ type listTable struct {
 	// absent is when an entry that is published as live was found missing for
 	// the first time. It is not stored: after a restart it is found so again.
 	absent map[EntryKey]hubspot.Millis
+	last   map[string]listed // by Under
+}
+
+// listed is which entries a reading had, and when it had come.
+type listed struct {
+	keys uint64
+	date hubspot.Millis
 }
 
 type listRules struct {
@@ -28,15 +36,17 @@ type listDecision struct {
 	left    ListLeft
 	absent  map[EntryKey]hubspot.Millis // found missing for the first time
 	present []EntryKey
+	last    map[string]listed
 }
 
 // diff compares complete readings of a list with what is published (R1, R10).
 // It changes nothing. An entry that a reading lacks is deleted when HubSpot
 // shows it among the archived ones, else when a second complete reading, sent a
-// while after the first had come, lacks it too (promise 4): a page's border that
-// moved while the list was read would else hide a live one.
+// while after the first had come, lacks it too (promise 4). Of readings that
+// took several calls it needs two on end with the same entries: a page's border
+// that moved between two calls hides a live one, and can do so twice (R14).
 func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
-	d := listDecision{absent: map[EntryKey]hubspot.Millis{}}
+	d := listDecision{absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}}
 	here := map[EntryKey]bool{} // decided in this page
 	for i := range p.Readings {
 		rd := &p.Readings[i]
@@ -69,6 +79,9 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 				add(c)
 			}
 		}
+		now, before := listed{rd.keys(), rd.Date}, t.last[rd.Under]
+		d.last[rd.Under] = now
+		certain := rd.Calls <= 1 || before.keys == now.keys && before.date <= rd.SentAt
 		for _, key := range t.lacking(rd.Under, seen) {
 			old := t.rows[key]
 			c := ListChange{Key: key, Row: Row{Version: old.Version}, Op: Delete, Reason: Removed, SourceMs: rd.Date}
@@ -86,6 +99,9 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 				continue
 			case rd.SentAt < first.Add(r.second):
 				d.left.After = max(d.left.After, time.Duration(first.Add(r.second)-rd.SentAt)*time.Millisecond)
+				continue
+			case !certain:
+				d.left.After = max(d.left.After, r.second)
 				continue
 			}
 			c.Row.Reason = c.Reason
@@ -153,6 +169,7 @@ func (t *listTable) apply(d *listDecision, counter uint64) {
 	for key, at := range d.absent {
 		t.absent[key] = at
 	}
+	maps.Copy(t.last, d.last)
 	for _, c := range d.changes {
 		t.rows[c.Key] = entry{c.Row, counter}
 		if !c.Row.Live {

@@ -70,7 +70,7 @@ type ListLane struct {
 func NewListLane(cfg ListLaneConfig) *ListLane {
 	l := &ListLane{
 		list: cfg.List, committer: cfg.Committer, turn: newTurn(),
-		table: listTable{rows: make(map[EntryKey]entry, len(cfg.Rows)), absent: map[EntryKey]hubspot.Millis{}},
+		table: listTable{rows: make(map[EntryKey]entry, len(cfg.Rows)), absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}},
 		rules: listRules{cfg.Swept, cfg.SkipUnchanged, cfg.Second},
 	}
 	for key, row := range cfg.Rows {

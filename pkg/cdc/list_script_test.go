@@ -21,7 +21,7 @@ import (
 //	stamp NAME                   a request is sent now
 //	wait SECONDS                 HubSpot's clock goes on
 //	page [cursor=X] [swept] [snapshot] [only=ID]      one publish, of the readings that follow it
-//	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [second]
+//	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [calls=N] [second]
 //	                             a complete reading of the keys under a part, * for all
 //	live UNDER                   what is published
 func TestListDecisions(t *testing.T) {
@@ -163,6 +163,8 @@ func (r *listReplayer) reading(words []string) ListReading {
 		switch name, v, _ := strings.Cut(w, "="); name {
 		case "sent":
 			rd.Stamp = r.stamps[v]
+		case "calls":
+			rd.Calls = int(r.number(v))
 		case "second":
 			rd.Second = true
 		case "ended":

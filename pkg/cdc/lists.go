@@ -88,8 +88,20 @@ type ListReading struct {
 	SentAt hubspot.Millis
 	// Date is HubSpot's Date of the (last) answer.
 	Date hubspot.Millis
+	// Calls is how many calls the entries took; see LinkReading.
+	Calls int
 	// Second marks the reading that Older asks for.
 	Second bool
+}
+
+// keys is a digest of which entries a reading has; never 0.
+func (r *ListReading) keys() uint64 {
+	keys := make([]string, len(r.Entries))
+	for i := range r.Entries {
+		keys[i] = string(r.Entries[i].Key)
+	}
+	slices.Sort(keys)
+	return xxhash.Sum64String(strings.Join(slices.Compact(keys), "\x00\x00")) | 1
 }
 
 // ListChange is an entry's new row and its event. The committer sets Row.Seq of

@@ -53,7 +53,7 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ListReadi
 	r := cdc.ListReading{Archived: map[cdc.EntryKey]bool{}}
 	date, err := o.pages(ctx, prio, false, func(now hubspot.Millis) {
 		r.Stamp, r.SentAt = o.List.Lane.Now(), now
-	}, func(owner *hubspot.Owner) {
+	}, &r.Calls, func(owner *hubspot.Owner) {
 		if e := o.entry(owner); owner.Archived {
 			r.Archived[e.Key] = true
 		} else {
@@ -75,7 +75,7 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ListReadi
 	if !slices.ContainsFunc(live, func(k cdc.EntryKey) bool { return !there[k] }) {
 		return r, nil
 	}
-	r.Date, err = o.pages(ctx, prio, true, nil, func(owner *hubspot.Owner) {
+	r.Date, err = o.pages(ctx, prio, true, nil, new(int), func(owner *hubspot.Owner) {
 		r.Archived[cdc.NewEntryKey(string(owner.ID))] = true
 	})
 	return r, err
@@ -83,7 +83,7 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ListReadi
 
 // pages reads the live or the archived owners page by page. onSend is called
 // before each attempt at the first page.
-func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
+func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), calls *int, take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
 	call := hubspot.Call{Priority: prio, OnSend: onSend}
 	seen := map[string]bool{}
 	for after := ""; ; {
@@ -91,6 +91,7 @@ func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool
 		if err != nil {
 			return date, err
 		}
+		*calls++
 		for i := range page.Owners {
 			take(&page.Owners[i])
 		}
