@@ -101,11 +101,11 @@ func (w *world) says(words ...string) (n int) {
 }
 
 // running is the snapshot that /readyz shows.
-func (p *process) running() *stream.Snapshot { return p.readyz().Snapshot }
+func (p *process) running() *stream.Snapshot { return p.ready().Snapshot }
 
 // deaf says that /readyz shows that signals cannot be read, and why.
 func (p *process) deaf(why string) bool {
-	return slices.ContainsFunc(p.readyz().Problems, func(problem stream.Problem) bool {
+	return slices.ContainsFunc(p.ready().Problems, func(problem stream.Problem) bool {
 		return problem.Stream == "signals" && strings.Contains(problem.Problem, why) && problem.Action != ""
 	})
 }
