@@ -448,3 +448,19 @@ func (w *world) subjects() []string {
 	}
 	return subjects
 }
+
+// TestCheck_OAuth: an installed app is told from a token; a refresh token that
+// HubSpot refuses is said as such, and no secret is shown.
+func TestCheck_OAuth(t *testing.T) {
+	app := &hubspottest.OAuthApp{ClientID: "app-1", ClientSecret: "client-secret-1", RefreshToken: canary}
+	env := append([]string{"HUBSPOT_ACCESS_TOKEN=", "HUBSPOT_CLIENT_ID=app-1", "HUBSPOT_CLIENT_SECRET=client-secret-1", "HUBSPOT_REFRESH_TOKEN=" + canary}, threeTypes...)
+	inWorld(t, hubspottest.Options{Seed: 14, OAuth: app}, env, func(w *world) {
+		c := w.inspect().is(exitOK)
+		c.says("token", "", isOK, "OAuth", "refresh token")
+		c.says("limit_ten_seconds", "", isOK, "110 calls")
+		c.says("limit_day", "", isOK, "no limit")
+		c = w.inspect("HUBSPOT_REFRESH_TOKEN=" + brokerCanary).is(exitFailed)
+		c.says("token", "", isWrong, "refuses it", "install the app", "HUBSPOT_CLIENT_SECRET")
+		c.silent("kafka", "registry")
+	})
+}
