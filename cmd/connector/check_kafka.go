@@ -24,23 +24,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// sinkLook is what the sink of a run would be.
-func (k *checker) sinkLook() (*sink.Probe, error) {
-	cfg := k.sinkConfig()
-	if k.account != nil {
-		cfg.Portal = k.account.PortalID
-	}
-	if !k.registryUp {
-		cfg.Registry = nil
-	}
-	return sink.Look(cfg)
-}
-
 // checkBrokers asks every broker, and the cluster about its transactions.
 func (k *checker) checkBrokers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
-	probe, err := k.sinkLook()
+	probe, err := sink.Look(k.sinkConfig())
 	if err != nil {
 		k.add(finding{Area: "kafka", Check: "client", Status: isWrong, Found: err.Error()})
 		return
@@ -147,7 +135,14 @@ func (k *checker) checkState(ctx context.Context) {
 	if !k.brokersUp {
 		return
 	}
-	probe, err := k.sinkLook() // now that the portal and the registry are known
+	cfg := k.sinkConfig()
+	if k.account != nil {
+		cfg.Portal = k.account.PortalID
+	}
+	if !k.registryUp {
+		cfg.Registry = nil
+	}
+	probe, err := sink.Look(cfg)
 	if err != nil {
 		return // checkBrokers has said so
 	}
