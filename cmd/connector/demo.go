@@ -28,7 +28,7 @@ var demoObjects = []string{"contacts", "companies", "deals"}
 // demoLife is what its users do.
 var demoLife = hubspottest.Life{
 	Create: 20, Update: 35, Touch: 3, Calculated: 5, Archive: 8, Restore: 4, Merge: 4, Purge: 3,
-	Associate: 14, Dissociate: 6, Relabel: 1,
+	Associate: 14, Dissociate: 6, Relabel: 1, Owner: 2, Pipeline: 2,
 }
 
 const (
@@ -106,7 +106,7 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL,
 		"KAFKA_BROKERS=" + brokers, "SCHEMA_REGISTRY_URL=" + registry.URL(),
 		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=30s", "SYNC_ARCHIVE_INTERVAL=3s",
-		"SYNC_CENSUS_INTERVAL=3s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=5s", "SYNC_SCHEMA_INTERVAL=1s",
+		"SYNC_CENSUS_INTERVAL=3s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=5s", "SYNC_SCHEMA_INTERVAL=1s", "SYNC_REFERENCE_INTERVAL=3s",
 		"HTTP_ADDR=127.0.0.1:0",
 	})
 	if err != nil {

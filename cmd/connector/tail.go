@@ -363,7 +363,13 @@ func brief(event map[string]any) string {
 	if to, ok := after["toObjectId"].(string); ok {
 		return fmt.Sprintf("%v %v -> %v %v %v", after["fromObjectType"], after["fromObjectId"], after["toObjectType"], to, label(after))
 	}
-	properties, _ := after["properties"].(map[string]any)
+	properties, ok := after["properties"].(map[string]any)
+	if !ok { // an entry of a list; its key is shown already
+		properties = maps.Clone(after)
+		for _, name := range []string{"id", "objectType", "pipelineId", "createdAt", "updatedAt", "archived"} {
+			delete(properties, name)
+		}
+	}
 	var names []string
 	for name, v := range properties {
 		if v != nil && !strings.HasPrefix(name, "hs_") && !strings.HasSuffix(name, "date") {
