@@ -454,23 +454,36 @@ func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
 }
 
 // TestSelection_VolatileValuesThatStayAreNamed: a volatile property that is
-// left out is no change of a record; what is to be done is said.
+// left out is no change of a record; what is to be done is said, and helps.
 func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_VOLATILE=*.firstname"}, func(w *world) {
-		id := w.portal.Create("contacts", map[string]string{"firstname": "Ann", "lastname": "Lee", "phone": "1"})
+		both := w.portal.Create("contacts", map[string]string{"firstname": "Ann", "lastname": "Lee", "phone": "1"})
+		volatile := w.portal.Create("contacts", map[string]string{"firstname": "Bob", "phone": "2"})
+		var p *process
 		for _, exclude := range []string{"", "contacts.firstname,contacts.lastname"} {
+			if p != nil {
+				p.stop()
+			}
 			w.env = append(w.env, "HUBSPOT_PROPERTIES_EXCLUDE="+exclude)
-			p := w.start()
-			w.sleepUntil(time.Minute, func() bool { return p.backfilled(1, []string{"contacts"}) })
+			p = w.start()
+			w.sleepUntil(time.Minute, func() bool { return p.backfilled(2, []string{"contacts"}) })
 			time.Sleep(time.Minute)
-			p.stop()
 		}
 		last, events := w.folded("contacts")
-		if got := last[idText(id)]; events[idText(id)] != 2 || got["firstname"] != "" || got["lastname"] != "" || got["phone"] != "1" {
-			t.Errorf("%d events, the last one %q", events[idText(id)], got)
+		if got := last[idText(both)]; events[idText(both)] != 2 || got["firstname"] != "" || got["lastname"] != "" || got["phone"] != "1" {
+			t.Errorf("%d events, the last one %q", events[idText(both)], got)
+		}
+		if got := last[idText(volatile)]; events[idText(volatile)] != 1 || got["firstname"] != "Bob" {
+			t.Errorf("%d events, the last one %q; is there nothing to be said any more?", events[idText(volatile)], got)
 		}
 		if n := strings.Count(w.log.String(), "old values of these properties stay"); n != 1 || !strings.Contains(w.log.String(), "properties=firstname") {
 			t.Errorf("said %d times", n)
+		}
+		w.signal(execute("replace", nil, "contacts"))
+		time.Sleep(10 * time.Minute)
+		p.stop()
+		if last, _ := w.folded("contacts"); last[idText(volatile)]["firstname"] != "" || last[idText(volatile)]["phone"] != "2" {
+			t.Errorf("after a snapshot: %q", last[idText(volatile)])
 		}
 	})
 }
