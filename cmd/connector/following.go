@@ -296,7 +296,7 @@ func (f *following) takeType(ctx context.Context, found stream.Found, shrunk boo
 	}
 	set, diff := schema.Evolve(o.set, o.Type.Name, props, f.selection)
 	set.TypeID = o.Type.TypeID
-	diff.Withhold(o.set, found.Sensitivities())
+	set.Withhold(o.set, &diff, found.Sensitivities(), f.selection)
 	o.SayWithheld(&found)
 	if o.streams != nil && !o.refused && set.Same(o.set) {
 		o.set = set // with the labels of today

@@ -413,6 +413,56 @@ func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
 	})
 }
 
+// TestSelection_SensitiveScopeLostInARun: the same while it runs.
+func TestSelection_SensitiveScopeLostInARun(t *testing.T) {
+	const ordinary, sensitive = "crm.objects.contacts.read", "crm.objects.contacts.sensitive.read.v2"
+	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_SENSITIVE=sensitive", "SYNC_RECONCILE_INTERVAL=1000h", "SYNC_SCHEMA_INTERVAL=1m"}
+	inWorld(t, hubspottest.Options{Seed: 28, Scopes: []string{ordinary, sensitive}}, env, func(w *world) {
+		w.portal.AddProperty("contacts", hubspottest.Property{Name: "ssn", Sensitivity: "sensitive"})
+		var ids []uint64
+		for i := range 20 {
+			ids = append(ids, w.portal.Create("contacts", map[string]string{"firstname": fmt.Sprint(i), "ssn": fmt.Sprint("078-05-", i)}))
+		}
+		p := w.start()
+		w.sleepUntil(time.Minute, func() bool { return p.backfilled(20, []string{"contacts"}) })
+		published := func() (values, events int) {
+			last, counts := w.folded("contacts")
+			for key, properties := range last {
+				events += counts[key]
+				if properties["ssn"] != "" {
+					values++
+				}
+			}
+			return values, events
+		}
+		problems := func() (streams []string) {
+			for _, problem := range p.ready().Problems {
+				if problem.Object == "contacts" {
+					streams = append(streams, problem.Stream)
+				}
+			}
+			return streams
+		}
+		time.Sleep(2 * time.Hour) // until nobody doubts the first readings
+		w.portal.SetScopes(ordinary)
+		w.sleepUntil(2*time.Minute, func() bool { return len(problems()) == 1 })
+		w.portal.Update("contacts", ids[3], map[string]string{"firstname": "Changed"})
+		time.Sleep(2 * time.Hour)
+		if got := problems(); !slices.Equal(got, []string{"sensitive"}) || !p.ready().Ready {
+			t.Errorf("without the scope: ready %v, problems %q", p.ready().Ready, got)
+		}
+		if values, events := published(); values != 19 || events != 21 {
+			t.Errorf("without the scope: %d values in %d events, want 19 in 21", values, events)
+		}
+		w.portal.SetScopes(ordinary, sensitive)
+		time.Sleep(2 * time.Hour)
+		if values, events := published(); values != 20 || events != 22 || len(problems()) != 0 {
+			t.Errorf("with it again: %d values in %d events, want 20 in 22; problems %q", values, events, problems())
+		}
+		p.stop()
+	})
+}
+
 // TestSelection_ATypeThatIsTakenOutStaysAsItIs, and goes on from its cursors
 // when it is taken in again.
 func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {

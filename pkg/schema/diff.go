@@ -18,25 +18,8 @@ type Diff struct {
 	// hashed, no longer hashed, or hashed with another key.
 	Treated []string
 	// Withheld were in force, and the token may not read them any more
-	// (Withhold). Nothing follows from it: shown again, they are Added.
+	// (Set.Withhold). Nothing follows from it: shown again, they are Added.
 	Withheld []string
-}
-
-// Withhold takes out of Removed, by what the set before knew of them, the
-// properties of a sensitivity that HubSpot did not show (R9: a property counts
-// as removed only when scopes have not shrunk).
-func (d *Diff) Withhold(before *Set, sensitivities []string) {
-	if len(sensitivities) == 0 || len(d.Removed) == 0 {
-		return
-	}
-	for _, f := range before.Fields {
-		i, removed := slices.BinarySearch(d.Removed, f.Property)
-		if f.InForce && removed && slices.Contains(sensitivities, f.Sensitivity) {
-			d.Removed = slices.Delete(d.Removed, i, i+1)
-			d.Withheld = append(d.Withheld, f.Property)
-		}
-	}
-	slices.Sort(d.Withheld)
 }
 
 // Empty says that records are read and written as before.

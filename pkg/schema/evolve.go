@@ -36,16 +36,16 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 	}
 	fields := make(map[typed]int)    // where the values of a property go while it has this type
 	known := make(map[string]bool)   // properties that have a field
-	was := make(map[string]bool)     // those that had one in force
+	was := make(map[string]bool)     // those that had one in force, or withheld
 	taken := make(map[string]bool)   // names of fields
 	desired := make(map[string]bool) // names that listed properties have a right to
 	for i := range next.Fields {
 		f := &next.Fields[i]
 		fields[typed{f.Property, f.Type}] = i
 		known[f.Property] = true
-		was[f.Property] = was[f.Property] || f.InForce
+		was[f.Property] = was[f.Property] || f.InForce || f.Withheld
 		taken[f.Name] = true
-		f.InForce = false
+		f.InForce, f.Withheld = false, false
 	}
 	for _, p := range props {
 		desired[Mangle(p.Name)] = true

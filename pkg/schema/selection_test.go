@@ -175,21 +175,49 @@ func TestSlotsNeedTheKeyThatTheSetIsHashedWith(t *testing.T) {
 }
 
 // R9: what the token may not see any more does not count as removed, and is
-// read again once it is shown.
+// read again once it is shown; unless the operator does not want it any more as
+// it was published.
 func TestWithheldPropertiesAreNotRemoved(t *testing.T) {
 	all := append(listed("a string"), hubspot.Property{Name: "b", Type: "string", DataSensitivity: "sensitive"}, hubspot.Property{Name: "c", Type: "string", DataSensitivity: "highly_sensitive"})
 	first, _ := Evolve(nil, "contacts", all, nil)
-	next, diff := Evolve(first, "contacts", nil, nil)
-	diff.Withhold(first, []string{"sensitive"})
+	look := func(before *Set, props []hubspot.Property, sel *Selection, refused ...string) (*Set, Diff) {
+		next, diff := Evolve(before, "contacts", props, sel)
+		next.Withhold(before, &diff, refused, sel)
+		text, err := json.Marshal(next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Set
+		if err := json.Unmarshal(text, &back); err != nil || !back.Same(next) {
+			t.Fatalf("read back %+v, %v; want %+v", back, err, next)
+		}
+		return &back, diff
+	}
+	lost, diff := look(first, nil, nil, "sensitive")
 	if want := (Diff{Removed: []string{"a", "c"}, Withheld: []string{"b"}}); !reflect.DeepEqual(diff, want) {
 		t.Errorf("%+q, want %+q", diff, want)
 	}
-	if diff.Empty() || len(diff.Ask()) > 0 {
-		t.Errorf("empty %v, asks for %q", diff.Empty(), diff.Ask())
+	if diff.Empty() || len(diff.Ask()) > 0 || lost.Slots(nil).Slot([]byte("b")) >= 0 {
+		t.Errorf("empty %v, asks for %q, slots %q", diff.Empty(), diff.Ask(), lost.Slots(nil).Names)
 	}
-	_, diff = Evolve(next, "contacts", all, nil)
-	if want := (Diff{Added: []string{"a", "b", "c"}}); !reflect.DeepEqual(diff, want) {
-		t.Errorf("shown again: %+q, want %+q", diff, want)
+	for _, tt := range []struct {
+		name    string
+		props   []hubspot.Property
+		selects []string
+		refused []string
+		want    Diff
+	}{
+		{"still refused", nil, nil, []string{"sensitive"}, Diff{}},
+		{"shown again", all, nil, nil, Diff{Added: []string{"a", "b", "c"}}},
+		{"shown, and hashed", all[1:2], []string{"#*.b", "key=k"}, nil, Diff{Added: []string{"b"}}},
+		{"really gone, or not asked for any more", nil, nil, nil, Diff{Removed: []string{"b"}}},
+		{"left out meanwhile", nil, []string{"-*.b"}, []string{"sensitive"}, Diff{Removed: []string{"b"}}},
+		{"hashed meanwhile", nil, []string{"#*.b", "key=k"}, []string{"sensitive"}, Diff{Removed: []string{"b"}}},
+		{"shown, and left out", all[1:2], []string{"-*.b"}, nil, Diff{Excluded: []string{"b"}}},
+	} {
+		if _, diff := look(lost, tt.props, selecting(t, tt.selects...), tt.refused...); fmt.Sprintf("%+q", diff) != fmt.Sprintf("%+q", tt.want) {
+			t.Errorf("%s: %+q, want %+q", tt.name, diff, tt.want)
+		}
 	}
 }
 

@@ -28,6 +28,10 @@ type Field struct {
 	// field in force; of a retyped one only the field of its present type is.
 	InForce bool
 
+	// Withheld says that the field is out of force for as long as the token may
+	// not read the property: what was published of it stays.
+	Withheld bool
+
 	// Hashed says that what goes here is a digest of the value, and with which
 	// key: a digest of the key (Selection), "" for values as they are.
 	Hashed string
@@ -79,7 +83,8 @@ func (s *Set) Same(o *Set) bool {
 	}
 	for i, f := range s.Fields {
 		g := o.Fields[i]
-		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.Sensitivity != g.Sensitivity || f.InForce != g.InForce || f.InForce && f.Hashed != g.Hashed {
+		if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type || f.Sensitivity != g.Sensitivity || f.InForce != g.InForce ||
+			f.Withheld != g.Withheld || f.InForce && f.Hashed != g.Hashed {
 			return false
 		}
 	}
@@ -109,6 +114,29 @@ func (s *Set) Lacking(props []hubspot.Property, sensitivities []string) []hubspo
 	return out
 }
 
+// Withhold takes out of what diff has as Removed since the set before the
+// properties of sensitivities that HubSpot refused to show (R9: a property
+// counts as removed only when scopes have not shrunk). It does not where the
+// selection has changed its mind about them: what was published must not stay.
+func (s *Set) Withhold(before *Set, diff *Diff, refused []string, sel *Selection) {
+	if before == nil || len(refused) == 0 {
+		return
+	}
+	for i, f := range before.Fields {
+		at, removed := slices.BinarySearch(diff.Removed, f.Property)
+		if !removed || !f.InForce && !f.Withheld || !slices.Contains(refused, f.Sensitivity) ||
+			!sel.takes(s.Object, f.Property) || sel.hashed(s.Object, f.Property) != f.Hashed {
+			continue
+		}
+		diff.Removed = slices.Delete(diff.Removed, at, at+1)
+		s.Fields[i].Withheld = true
+		if f.InForce {
+			diff.Withheld = append(diff.Withheld, f.Property)
+		}
+	}
+	slices.Sort(diff.Withheld)
+}
+
 // setJSON is a Set as it stands in the state topic.
 type setJSON struct {
 	Version int         `json:"v"`
@@ -127,6 +155,7 @@ type fieldJSON struct {
 	Label       string `json:"label,omitempty"`
 	Sensitivity string `json:"sensitivity,omitempty"`
 	InForce     bool   `json:"inForce"`
+	Withheld    bool   `json:"withheld,omitempty"`
 	Hashed      string `json:"hashed,omitempty"`
 }
 
