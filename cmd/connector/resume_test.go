@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
-	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // cursors reads the offsets topic as an operator does.
@@ -100,49 +98,6 @@ func TestAForgottenCursorStartsAnew(t *testing.T) {
 		}
 		if sweep := w.cursors()[`{"portal":4242,"object":"contacts","stream":"backfill"}`]; !strings.Contains(sweep, `"done":true`) {
 			t.Errorf("backfill cursor %s", sweep)
-		}
-	})
-}
-
-// TestAConnectorThatMustNotGoOnRefuses, with exit code 3 and the cure.
-func TestAConnectorThatMustNotGoOnRefuses(t *testing.T) {
-	for name, spoil := range map[string]func(w *world){
-		"nonsense in a cursor": func(w *world) { w.produce("hubspot.offsets", leadingKey, `{"at":"tomorrow"}`) },
-		"another birth": func(w *world) {
-			w.produce("hubspot.offsets", `{"portal":4242,"stream":"birth"}`, `{"id":"other","v":1}`)
-		},
-		"no birth": func(w *world) { w.produce("hubspot.offsets", `{"portal":4242,"stream":"birth"}`, "") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			inWorld(t, hubspottest.Options{}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-				w.portal.Seed("contacts", 3)
-				p := w.start()
-				w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) })
-				p.stop()
-				spoil(w)
-				err := <-w.start().done
-				var refusal *offsets.Refusal
-				if !errors.As(err, &refusal) || exitCode(err) != exitRefused {
-					t.Fatalf("got %v, exit %d", err, exitCode(err))
-				}
-				if !strings.Contains(err.Error(), "hubspot.offsets") || refusal.Cure == "" {
-					t.Errorf("the refusal names no topic or no cure: %v", err)
-				}
-			})
-		})
-	}
-}
-
-// TestAnotherPortalOnAUsedPrefixRefuses.
-func TestAnotherPortalOnAUsedPrefixRefuses(t *testing.T) {
-	inWorld(t, hubspottest.Options{}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-		w.portal.Seed("contacts", 3)
-		p := w.start()
-		w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) })
-		p.stop()
-		w.portal = hubspottest.New(hubspottest.Options{PortalID: 777})
-		if err := <-w.start().done; exitCode(err) != exitRefused {
-			t.Errorf("got %v, exit %d", err, exitCode(err))
 		}
 	})
 }

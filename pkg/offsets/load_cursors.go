@@ -100,6 +100,6 @@ func (c *cursorLog) refuse(what string, r cursorRecord, err error) error {
 	return &Refusal{
 		fmt.Sprintf("topic %s, partition %d, offset %d: the %s under key %s cannot be understood: %v",
 			c.topic, r.partition, r.offset, what, r.raw, err),
-		"produce a right one, or a null value under that very key to have it forgotten",
+		"set a right one with connector offsets set, or produce it, or a null value under that very key to have it forgotten",
 	}
 }
