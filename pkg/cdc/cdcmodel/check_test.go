@@ -146,19 +146,20 @@ func (w *world) kept() string {
 	return ""
 }
 
-func (w *world) keptFor(id hubspot.ID) string {
+// accountOf maps a record's events in order onto its history, and gives the
+// earliest state that the next event may show.
+func (w *world) accountOf(id hubspot.ID) (next int, broken string) {
 	r := &w.records[id]
 	events := w.events[id]
-	next := 0 // the earliest state that the next event may show
 	for i, e := range events {
 		if i > 0 && e.seq <= events[i-1].seq {
-			return fmt.Sprintf("%s comes after %s", e, events[i-1])
+			return 0, fmt.Sprintf("%s comes after %s", e, events[i-1])
 		}
 		if i > 0 && repeats(e, events[i-1]) {
-			return fmt.Sprintf("doubled: %s repeats %s", e, events[i-1])
+			return 0, fmt.Sprintf("doubled: %s repeats %s", e, events[i-1])
 		}
 		if broken := wellFormed(events[:i], e); broken != "" {
-			return broken
+			return 0, broken
 		}
 		at := next
 		for at < len(r.history) && !w.shows(e, r, r.history[at]) {
@@ -167,13 +168,22 @@ func (w *world) keptFor(id hubspot.ID) string {
 		if at == len(r.history) {
 			for _, s := range r.history[:next] {
 				if w.shows(e, r, s) {
-					return fmt.Sprintf("out of order: %s", e)
+					return 0, fmt.Sprintf("out of order: %s", e)
 				}
 			}
-			return fmt.Sprintf("shows a state that never was: %s", e)
+			return 0, fmt.Sprintf("shows a state that never was: %s", e)
 		}
 		next = at
 	}
+	return next, ""
+}
+
+func (w *world) keptFor(id hubspot.ID) string {
+	if _, broken := w.accountOf(id); broken != "" {
+		return broken
+	}
+	r := &w.records[id]
+	events := w.events[id]
 	switch {
 	case r.kind == live && len(events) == 0:
 		return "lost: never published"

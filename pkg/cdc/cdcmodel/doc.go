@@ -11,9 +11,13 @@
 // history of every record (check_test.go).
 //
 // Histories are played at random (search_test.go: -histories, -seed; one that
-// breaks a promise is made small and written down step by step) and, in a world
-// of two records, three versions of each and two finders, in every way
-// (every_test.go: -ways).
+// breaks a promise is made small and written down step by step) and, in a small
+// world, in every way (every_test.go): two records with up to three versions
+// each, or two records with a few links, and two finders for one pass each, in
+// every order of what is sent, served, received and changed, with a crash or
+// with time that passes where the scenario has them. From each state it goes on
+// once; key_test.go says what a state is and why that hides nothing, and
+// TestSearch_AKnownStateHidesNoWay counts it over. -large plays larger ones too.
 //
 // Every third random history has links too (R14): one pair, of the modelled type
 // with itself and with ids that nobody publishes; a store that is current, is read

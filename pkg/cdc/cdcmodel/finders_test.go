@@ -64,17 +64,20 @@ type tier struct {
 // pass mirrors stream.Tier.pass.
 func (t *tier) pass(a *agent) error {
 	for {
+		a.forget()
 		var l lookup
-		var rows []hubspot.SearchRow
-		var more bool
 		last, w := t.window.Last, a.w
 		if !t.window.Walking() {
 			last = 0
 		}
-		err := a.ask(&l, func() { rows, more = w.search(t.window.Start, last, t.lag > 0) })
+		found, err := ask(a, &l, func() (p rowPage) {
+			p.rows, p.more = w.search(t.window.Start, last, t.lag > 0)
+			return p
+		})
 		if err != nil {
 			return err
 		}
+		rows, more := found.rows, found.more
 		place := t.window.Begin(l.date)
 		start := place.Start
 		if w.without.start {
@@ -100,12 +103,13 @@ func (t *tier) pass(a *agent) error {
 				next.T0, next.Last = place.T0, place.Last
 			}
 			place = next
+			a.hear(place)
 		}
 		cursor := cdc.Cursor{Stream: t.stream, Value: places(int64(place.Start), int64(place.T0), int64(place.Last))}
 		if more && w.without.unfinished { // a walk that begins anew after a crash
 			cursor.Value = places(int64(place.Start), 0, 0)
 		}
-		if err := a.publish(cdc.Page{Stream: t.stream, Readings: readings, Cursors: []cdc.Cursor{cursor}}); err != nil {
+		if err := a.publish(cdc.Page{Stream: t.stream, Readings: readings, Cursors: []cdc.Cursor{cursor}}, func() { a.hear(place, more) }); err != nil {
 			return err
 		}
 		t.window = place
@@ -113,6 +117,11 @@ func (t *tier) pass(a *agent) error {
 			return nil
 		}
 	}
+}
+
+type rowPage struct {
+	rows []hubspot.SearchRow
+	more bool
 }
 
 // finish is cdc.Window.Finish, or what it must not be.
@@ -158,17 +167,23 @@ func (s *sweep) pass(a *agent) error {
 	after := s.after
 	var ahead []sweepPage
 	for {
+		if len(ahead) == 0 {
+			a.forget() // after is s.after
+		}
 		page, err := s.fetch(a, after)
 		if err != nil {
 			return err
 		}
 		ahead = append(ahead, page)
 		after = page.last
-		if page.more && len(ahead) < 2 && a.w.choices.of(2) == 1 {
-			continue
+		if page.more && len(ahead) < 2 {
+			another := a.w.choices.of(2) == 1
+			if a.hear(another); another {
+				continue
+			}
 		}
-		for _, page := range ahead {
-			if err := s.publish(a, page); err != nil {
+		for i, page := range ahead {
+			if err := s.publish(a, page, i == len(ahead)-1); err != nil {
 				return err
 			}
 		}
@@ -190,15 +205,24 @@ type sweepPage struct {
 	more     bool
 }
 
+type recordPage struct {
+	records []hubspot.Record
+	more    bool
+}
+
 // fetch mirrors stream.Sweep.fetch and gaps (R11).
 func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	var l lookup
-	var records []hubspot.Record
 	w := a.w
-	if err := a.ask(&l, func() { records, page.more = w.list(from) }); err != nil {
+	listed, err := ask(a, &l, func() (p recordPage) {
+		p.records, p.more = w.list(from)
+		return p
+	})
+	if err != nil {
 		return page, err
 	}
-	page.last = from
+	records := listed.records
+	page.last, page.more = from, listed.more
 	ids := make([]hubspot.ID, len(records))
 	for i := range records {
 		ids[i] = records[i].ID
@@ -223,13 +247,17 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 }
 
 // publish mirrors stream.Sweep.publish.
-func (s *sweep) publish(a *agent, page sweepPage) error {
+func (s *sweep) publish(a *agent, page sweepPage, last bool) error {
 	next := *s
 	next.after, next.done = page.last, !page.more
+	var rest func()
+	if last {
+		rest = func() { a.hear(next) }
+	}
 	err := a.publish(cdc.Page{
 		Stream: s.stream, Readings: page.readings, Sync: next.done,
 		Cursors: []cdc.Cursor{{Stream: s.stream, Value: next.cursor()}},
-	})
+	}, rest)
 	if err == nil {
 		*s = next
 	}
@@ -249,16 +277,25 @@ type bin struct{ after hubspot.ID }
 
 const archiveStream = "archive"
 
+type idPage struct {
+	ids  []hubspot.ID
+	more bool
+}
+
 // pass mirrors stream.Archive.pass.
 func (b *bin) pass(a *agent) error {
 	for {
+		a.forget()
 		var l lookup
-		var ids []hubspot.ID
-		var more bool
 		w := a.w
-		if err := a.ask(&l, func() { ids, more = w.listArchived(b.after) }); err != nil {
+		page, err := ask(a, &l, func() (p idPage) {
+			p.ids, p.more = w.listArchived(b.after)
+			return p
+		})
+		if err != nil {
 			return err
 		}
+		ids, more := page.ids, page.more
 		next := bin{}
 		if more {
 			next.after = ids[len(ids)-1]
@@ -275,7 +312,7 @@ func (b *bin) pass(a *agent) error {
 		if err := a.publish(cdc.Page{
 			Stream: archiveStream, Readings: readings,
 			Cursors: []cdc.Cursor{{Stream: archiveStream, Value: places(int64(next.after))}},
-		}); err != nil {
+		}, func() { a.hear(next, more) }); err != nil {
 			return err
 		}
 		if *b = next; !more {
@@ -293,14 +330,15 @@ const censusStream = "census"
 
 func (census) pass(a *agent) error {
 	var l lookup
-	var rows []hubspot.SearchRow
 	w := a.w
-	if err := a.ask(&l, func() {
+	rows, err := ask(a, &l, func() []hubspot.SearchRow {
 		page := w.page
 		w.page = lastID
-		rows, _ = w.search(0, 0, false)
+		rows, _ := w.search(0, 0, false)
 		w.page = page
-	}); err != nil {
+		return rows
+	})
+	if err != nil {
 		return err
 	}
 	var shown []hubspot.ID
@@ -326,7 +364,7 @@ func (census) pass(a *agent) error {
 	if err != nil {
 		return err
 	}
-	return a.publish(cdc.Page{Stream: censusStream, Readings: append(readings, others...)})
+	return a.publish(cdc.Page{Stream: censusStream, Readings: append(readings, others...)}, func() {})
 }
 
 var everyID = func() (ids []hubspot.ID) {
@@ -356,10 +394,11 @@ func (again) pass(a *agent) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	a.hear(stream, ids)
 	a.w.tell("recheck: confirms %v", ids)
 	readings, err := a.confirm(ids)
 	if err != nil {
 		return err
 	}
-	return a.publish(cdc.Page{Stream: stream, Readings: readings})
+	return a.publish(cdc.Page{Stream: stream, Readings: readings}, func() {})
 }

@@ -32,12 +32,12 @@ func (w *world) everyLinkKept() string {
 	return ""
 }
 
-// linkKept checks the promises for one link (R14).
-func linkKept(history []linkState, events []linkEvent) string {
-	next := 0 // the earliest state that the next event may show
+// linkAccount maps a link's events in order onto its history, and gives the
+// earliest state that the next event may show.
+func linkAccount(history []linkState, events []linkEvent) (next int, broken string) {
 	for i, e := range events {
 		if broken := linkWellFormed(events[:i], e); broken != "" {
-			return broken
+			return 0, broken
 		}
 		at := next
 		for at < len(history) && !e.shows(history[at]) {
@@ -46,12 +46,20 @@ func linkKept(history []linkState, events []linkEvent) string {
 		if at == len(history) {
 			for _, s := range history[:next] {
 				if e.shows(s) {
-					return fmt.Sprintf("out of order: %s", e)
+					return 0, fmt.Sprintf("out of order: %s", e)
 				}
 			}
-			return fmt.Sprintf("shows a state that never was: %s", e)
+			return 0, fmt.Sprintf("shows a state that never was: %s", e)
 		}
 		next = at
+	}
+	return next, ""
+}
+
+// linkKept checks the promises for one link (R14).
+func linkKept(history []linkState, events []linkEvent) string {
+	if _, broken := linkAccount(history, events); broken != "" {
+		return broken
 	}
 	truth := history[len(history)-1]
 	switch {

@@ -14,11 +14,11 @@ import (
 // pair is the part of a process that publishes links: the lane, and what its
 // finders share (stream.Pair).
 type pair struct {
-	links *cdc.LinkLane
-	begun bool // the first sweep has begun
-	looks map[look]dueLook
-	sweep linkSweep
-	facts []hubspot.ID // deletes that were published
+	linkLane *cdc.LinkLane
+	begun    bool // the first sweep has begun
+	looks    map[look]dueLook
+	sweep    linkSweep
+	facts    []hubspot.ID // deletes that were published
 }
 
 // startPair begins with what is committed, and looks at what the life before
@@ -33,19 +33,19 @@ func (p *process) startPair() {
 	p.pair = pair{looks: map[look]dueLook{}}
 	p.pair.sweep = linkSweep{hubspot.ID(v[0]), hubspot.Millis(v[1]), hubspot.Millis(v[2])}
 	p.begun = v[1] != 0
-	p.links = cdc.NewLinkLane(cdc.LinkLaneConfig{
-		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.lane, To: p.lane,
+	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
+		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
 		Swept: v[2] != 0, Committer: w,
 	})
 	ctx := context.Background()
-	lately, err := p.lane.LatelyModified(ctx, lastLook)
+	lately, err := p.recordLane.LatelyModified(ctx, lastLook)
 	if err != nil {
 		panic(err)
 	}
 	for _, id := range lately {
 		p.notify(id, cdc.Read)
 	}
-	dangling, err := p.links.Dangling(ctx)
+	dangling, err := p.linkLane.Dangling(ctx)
 	if err != nil {
 		panic(err)
 	}
@@ -93,7 +93,7 @@ func (p *process) notify(id hubspot.ID, op cdc.Op) {
 
 // watch mirrors stream.watchers.tell.
 func (a *agent) watch(changes []cdc.Change) {
-	if a.links == nil {
+	if a.linkLane == nil {
 		return
 	}
 	for i := range changes {
@@ -144,6 +144,7 @@ func (s *linkSweep) pass(a *agent) error {
 	a.begun = true
 	first := s.completed == 0
 	for {
+		a.forget() // first comes of s, which ends with the pass
 		ids, err := a.nextLinked(s.after, a.w.page)
 		if err != nil {
 			return err
@@ -197,6 +198,7 @@ func (changed) pass(a *agent) error {
 			others = append(others, l.id)
 		}
 	}
+	a.hear(ids, others)
 	holders, err := a.links.Holders(context.Background(), others)
 	if err != nil {
 		return err
@@ -227,6 +229,7 @@ func (p *process) dueLooks() (out []look) {
 			delete(p.looks, l)
 		}
 	}
+	slices.SortFunc(out, func(a, b look) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.id, b.id)) })
 	return out
 }
 
@@ -291,8 +294,8 @@ func (a *agent) readLinks(ids []hubspot.ID) ([]cdc.LinkReading, error) {
 // call mirrors stream.linkRead.call. A page never leads to itself here.
 func (r *linkRead) call(inputs []hubspot.LinkInput, last bool) (next []hubspot.LinkInput, unanswered []hubspot.ID, err error) {
 	var l lookup
-	var page hubspot.LinksPage
-	if err := r.ask(&l, func() { page = r.w.readLinks(inputs) }); err != nil {
+	page, err := ask(r.agent, &l, func() hubspot.LinksPage { return r.w.readLinks(inputs) })
+	if err != nil {
 		return nil, nil, err
 	}
 	for _, set := range page.Sets {

@@ -162,14 +162,20 @@ func (p *portal) actLink() {
 	case !t.made:
 		t.made, t.label = true, 0
 		if labelled {
-			t.label = p.fresh()
+			t.label = p.freshLabel()
 		}
 	case labelled:
-		t.label = p.fresh()
+		t.label = p.freshLabel()
 	default:
 		t.made = false
 	}
 	p.relink()
+}
+
+// freshLabel is a label that no link had before.
+func (p *portal) freshLabel() uint8 {
+	p.labels++
+	return p.labels
 }
 
 // readLinks answers a batch read of associations: a page of each record's

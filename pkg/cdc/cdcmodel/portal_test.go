@@ -92,11 +92,12 @@ func clock(m hubspot.Millis) string {
 // record is one id's life.
 type record struct {
 	state
-	created hubspot.Millis
-	history []state
-	into    hubspot.ID     // the record that this one was merged into
-	mergeAt hubspot.Millis // when
-	index   indexEntry
+	created  hubspot.Millis
+	contents uint8 // that there were
+	history  []state
+	into     hubspot.ID     // the record that this one was merged into
+	mergeAt  hubspot.Millis // when
+	index    indexEntry
 	// blinks is until when the object store does not answer the record, although
 	// it is there.
 	blinks hubspot.Millis
@@ -123,7 +124,7 @@ type indexChange struct {
 type portal struct {
 	now     hubspot.Millis
 	records [lastID + 1]record
-	next    uint8 // the next new content
+	labels  uint8 // that there were
 	page    int   // rows on a page of search or list
 	// losersInBin: a merged record also stands in the list of archived ones.
 	losersInBin bool
@@ -154,7 +155,7 @@ var (
 )
 
 func (p *portal) reset(c *choices) {
-	p.now, p.next, p.outage, p.choices, p.said = epoch, 0, 0, c, nil
+	p.now, p.labels, p.outage, p.choices, p.said = epoch, 0, 0, c, nil
 	for id := range p.records {
 		r := &p.records[id]
 		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
@@ -216,10 +217,14 @@ func (p *portal) moved() hubspot.Millis {
 	return p.now.Add(-skews[p.choices.of(len(skews))])
 }
 
-// fresh is content that no record had before.
-func (p *portal) fresh() uint8 {
-	p.next++
-	return p.next
+// fresh is content that the record had not before, nor any other has.
+func (p *portal) fresh(id hubspot.ID) uint8 {
+	const most = 256 / (lastID + 1)
+	r := &p.records[id]
+	if r.contents++; r.contents == most {
+		panic("too many contents")
+	}
+	return uint8(id)*most + r.contents
 }
 
 // show queues a change for the index. It is hidden from the tiers if it takes
@@ -236,7 +241,7 @@ func (p *portal) show(id hubspot.ID, in, moved bool) {
 
 func (p *portal) create(id hubspot.ID) {
 	p.records[id].created = p.now
-	p.set(id, state{kind: live, n: p.fresh(), updated: p.moved()})
+	p.set(id, state{kind: live, n: p.fresh(id), updated: p.moved()})
 	p.show(id, true, true)
 }
 
@@ -284,7 +289,7 @@ func (p *portal) do(id hubspot.ID, what change) {
 		}
 	case s.kind != live:
 	case what == calculate:
-		s.n = p.fresh()
+		s.n = p.fresh(id)
 		p.set(id, s)
 		r.hidden = true
 		p.tell("HubSpot: record %s has a calculated property changed: %s", id, s)
@@ -297,7 +302,7 @@ func (p *portal) do(id hubspot.ID, what change) {
 	case what == mergeKept || what == mergeNew:
 		p.merge(id, what)
 	default:
-		s.n, s.updated = p.fresh(), p.moved()
+		s.n, s.updated = p.fresh(id), p.moved()
 		p.set(id, s)
 		p.show(id, true, true)
 	}
@@ -339,7 +344,7 @@ func (p *portal) merge(id hubspot.ID, what change) {
 		l.into, l.mergeAt = into, p.now
 		p.moveLinks(loser, into)
 	}
-	s.kind, s.n, s.updated = live, p.fresh(), p.moved()
+	s.kind, s.n, s.updated = live, p.fresh(into), p.moved()
 	p.set(into, s)
 	p.show(into, true, true)
 	for _, loser := range losers {

@@ -13,12 +13,12 @@ import (
 
 // process is one life of the connector: from a start to a crash.
 type process struct {
-	w       *world
-	lane    *cdc.Lane
-	clock   hubspot.Millis // the latest Date that was received
-	clockAt hubspot.Millis // when
-	recheck map[hubspot.ID]due
-	agents  []*agent
+	w          *world
+	recordLane *cdc.Lane
+	clock      hubspot.Millis // the latest Date that was received
+	clockAt    hubspot.Millis // when
+	recheck    map[hubspot.ID]due
+	agents     []*agent
 
 	leading, trailing   tier
 	backfill, reconcile sweep
@@ -35,16 +35,28 @@ type due struct {
 // now mirrors hubspot.Client.Now: a time that HubSpot's clock has passed.
 func (p *process) now() hubspot.Millis { return p.clock + p.w.now - p.clockAt }
 
+func (a *agent) now() hubspot.Millis {
+	at := a.process.now()
+	a.hear(at)
+	return at
+}
+
 // agent is a finder on its way: it stops at every moment at which others may
 // take a step.
 type agent struct {
 	*process
-	name   string
+	name string
+	memory
+	// lane and links are the process's, seen through the memory.
+	lane   heardLane
+	links  heardLinks
 	yield  func(moment) bool
 	next   func() (moment, bool)
 	stop   func()
 	at     moment
-	passes int // that are over
+	sent   sending
+	unsent bool // what was sent did not arrive
+	passes int  // that are over
 	err    error
 }
 
@@ -82,6 +94,25 @@ func (a *agent) sleep(d time.Duration) error {
 	return nil
 }
 
+// sending is what a request has of the moment when it was sent.
+type sending struct {
+	stamp, links uint64
+	at           hubspot.Millis
+}
+
+// resend sends once more what was not served yet.
+func (w *world) resend(a *agent) {
+	a.unsent = true
+	w.step(a)
+	w.step(a)
+}
+
+// sentNow says that sending once more makes no difference.
+func (a *agent) sentNow() bool {
+	return a.sent.stamp == a.recordLane.Now() && a.sent.at == a.process.now() &&
+		(a.linkLane == nil || a.sent.links == a.linkLane.Now())
+}
+
 // lookup mirrors stream.lookup.
 type lookup struct {
 	stamp    uint64
@@ -93,23 +124,31 @@ type lookup struct {
 }
 
 // ask makes one request: sent, served and received are three steps.
-func (a *agent) ask(l *lookup, serve func()) error {
-	if err := a.pause(toSend); err != nil {
-		return err
+func ask[answer any](a *agent, l *lookup, serve func() answer) (out answer, err error) {
+	before := a.memory
+	for {
+		if err := a.pause(toSend); err != nil {
+			return out, err
+		}
+		l.stamp, l.sentAt = a.lane.Now(), a.now()
+		if a.links.lane != nil {
+			l.links = a.links.Now()
+		}
+		a.sent = sending{l.stamp, l.links, l.sentAt}
+		if err := a.pause(toServe); err != nil {
+			return out, err
+		}
+		if !a.unsent {
+			break
+		}
+		a.memory, a.unsent = before, false // it was never sent
 	}
-	l.stamp, l.sentAt = a.lane.Now(), a.now()
-	if a.links != nil {
-		l.links = a.links.Now()
-	}
-	if err := a.pause(toServe); err != nil {
-		return err
-	}
-	serve()
-	l.date = a.w.date()
+	out, l.date = serve(), a.w.date()
+	a.hear(out, l.date)
 	if err := a.pause(toReceive); err != nil {
-		return err
+		return out, err
 	}
-	if at := a.now(); l.date >= at {
+	if l.date >= a.process.now() {
 		a.clock, a.clockAt = l.date, a.w.now
 	}
 	if a.w.without.readingOrder {
@@ -117,8 +156,9 @@ func (a *agent) ask(l *lookup, serve func()) error {
 	}
 	if a.w.without.settled {
 		l.sentAt = a.w.now.Add(time.Hour)
+		a.hear(l.sentAt)
 	}
-	return nil
+	return out, nil
 }
 
 // read mirrors stream.Object.read.
@@ -160,8 +200,8 @@ func (a *agent) lookUp(ids []hubspot.ID) (lookup, error) {
 
 // lookUpOnce mirrors stream.Object.lookUpOnce.
 func (a *agent) lookUpOnce(ids []hubspot.ID) (l lookup, unanswered []hubspot.ID, err error) {
-	var page hubspot.BatchPage
-	if err := a.ask(&l, func() { page = a.w.batchRead(ids, false) }); err != nil {
+	page, err := ask(a, &l, func() hubspot.BatchPage { return a.w.batchRead(ids, false) })
+	if err != nil {
 		return l, nil, err
 	}
 	for i := range page.Records {
@@ -205,6 +245,7 @@ func (a *agent) confirm(ids []hubspot.ID) ([]cdc.Reading, error) {
 	}
 	if a.w.without.confirm {
 		l := lookup{stamp: a.lane.Now(), sentAt: a.now(), date: a.w.date()}
+		a.hear(l.date)
 		return goneReadings(nil, &l, l.date, ids), nil
 	}
 	first, out, missing, err := a.confirmLive(ids)
@@ -245,8 +286,8 @@ func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading,
 		if controls, err = a.lane.Controls(context.Background(), ids); err != nil {
 			return l, nil, nil, err
 		}
-		slices.Sort(controls) // where nothing was read yet they come in the order of a map
 	}
+	before := len(a.heard)
 	if l, err = a.lookUp(slices.Concat(ids, controls)); err != nil {
 		return l, nil, nil, err
 	}
@@ -263,6 +304,10 @@ func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading,
 			missing = append(missing, id)
 		}
 	}
+	// What the controls said is not needed any more.
+	a.heard = a.heard[:before]
+	a.hear(l.sentAt, l.date, missing, credible)
+	a.hearReadings(answered)
 	if len(missing) > 0 && !credible {
 		missing, err = a.listLacks(missing)
 	}
@@ -271,23 +316,23 @@ func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading,
 
 // listLacks mirrors stream.Object.listLacks; HubSpot's page of it holds more
 // than all records of the model.
-func (a *agent) listLacks(ids []hubspot.ID) (out []hubspot.ID, err error) {
+func (a *agent) listLacks(ids []hubspot.ID) ([]hubspot.ID, error) {
 	var l lookup
-	err = a.ask(&l, func() {
+	return ask(a, &l, func() (out []hubspot.ID) {
 		for _, id := range ids {
 			if a.w.records[id].kind != live {
 				out = append(out, id)
 			}
 		}
+		return out
 	})
-	return out, err
 }
 
 // confirmArchived mirrors stream.Object.confirmArchived.
 func (a *agent) confirmArchived(first *lookup, ids []hubspot.ID) (out []cdc.Reading, err error) {
 	var l lookup
-	var page hubspot.BatchPage
-	if err := a.ask(&l, func() { page = a.w.batchRead(ids, true) }); err != nil {
+	page, err := ask(a, &l, func() hubspot.BatchPage { return a.w.batchRead(ids, true) })
+	if err != nil {
 		return nil, err
 	}
 	for i := range page.Records {
@@ -322,8 +367,9 @@ func (a *agent) withLosers(readings []cdc.Reading) ([]cdc.Reading, error) {
 	return append(confirmed, readings...), err
 }
 
-// publish mirrors stream.Object.publish.
-func (a *agent) publish(page cdc.Page) error {
+// publish mirrors stream.Object.publish. rest hears what the caller still needs
+// when the page is published; nil if that is more than can be heard anew.
+func (a *agent) publish(page cdc.Page, rest func()) error {
 	var second idSet
 	if a.w.without.cursorLast {
 		if _, err := a.lane.Publish(context.Background(), cdc.Page{Stream: page.Stream, Cursors: page.Cursors, Sync: true}); err != nil {
@@ -359,6 +405,11 @@ func (a *agent) publish(page cdc.Page) error {
 		}
 		if len(left.Again) == 0 {
 			return nil
+		}
+		if rest != nil { // what was read so far is of no more use
+			a.forget()
+			rest()
+			a.hear(page.Stream, page.Cursors, page.Sync, second, left.Again)
 		}
 		var wait time.Duration
 		ids := make([]hubspot.ID, len(left.Again))

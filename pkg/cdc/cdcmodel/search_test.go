@@ -14,7 +14,7 @@ import (
 
 var (
 	histories = flag.Int("histories", 100_000, "how many random histories to play; a fiftieth of them with -short")
-	most      = flag.Int("ways", 5_000, "in how many ways to play a scenario of the small world at most; a fiftieth of them with -short")
+	large     = flag.Bool("large", false, "play the larger ones of the small worlds too; this takes many minutes")
 	seed      = flag.Uint64("seed", 0, "the seed of the random histories; 0 draws one")
 )
 

@@ -22,8 +22,11 @@ type world struct {
 	without without
 	finders []string // that run
 	process *process
-	log     []string // what happened, if told is set
-	told    bool
+	// everyWay: this is not a random history, and what finders learn matters.
+	everyWay bool
+	spelling []byte   // a key's, to be used again
+	log      []string // what happened, if told is set
+	told     bool
 
 	rows    map[hubspot.ID]cdc.Row
 	cursors map[string][]byte
@@ -215,13 +218,13 @@ func (w *world) start() {
 	if w.without.first && !sweeps.done { // to be overruled when the backfill is done
 		leading.Start, trailing.Start = started.Add(time.Hour*24*365), started.Add(time.Hour*24*365)
 	}
-	p.lane = cdc.NewLane(cdc.LaneConfig{
+	p.recordLane = cdc.NewLane(cdc.LaneConfig{
 		Object: "contacts", Rows: w.rows, Slots: slots, Content: content, Started: epoch,
 		Patience: cdc.Patience{Second: patience, Repeat: time.Hour}, Committer: w,
 	})
 	w.tell("the connector starts: %d rows, leading from %s, trailing from %s", len(w.rows), clock(leading.Start), clock(trailing.Start))
 	if _, ok := w.cursors[backfill]; !ok { // R5
-		_, err := p.lane.Publish(context.Background(), cdc.Page{Sync: true, Cursors: []cdc.Cursor{
+		_, err := p.recordLane.Publish(context.Background(), cdc.Page{Sync: true, Cursors: []cdc.Cursor{
 			{Stream: backfill, Value: sweeps.cursor()},
 			{Stream: leadingStream, Value: places(int64(leading.Start), 0, 0)},
 			{Stream: trailingStream, Value: places(int64(trailing.Start), 0, 0)},
@@ -257,7 +260,8 @@ func window(b []byte) cdc.Window {
 
 // run adds a finder, which repeats its pass (stream.supervise).
 func (p *process) run(name string) {
-	a := &agent{process: p, name: name}
+	a := &agent{process: p, name: name, memory: memory{on: p.w.everyWay}}
+	a.lane, a.links = heardLane{p.recordLane, &a.memory}, heardLinks{p.linkLane, &a.memory}
 	a.next, a.stop = iter.Pull(func(yield func(moment) bool) {
 		a.yield = yield
 		for {
@@ -265,6 +269,7 @@ func (p *process) run(name string) {
 				return
 			}
 			a.passes++
+			a.forget()
 			if a.err = a.pause(toPass); a.err != nil {
 				return
 			}

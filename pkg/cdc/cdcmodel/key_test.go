@@ -1,0 +1,275 @@
+package cdcmodel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Two ways that lead to one state go on alike, so that the search of every way
+// (every_test.go) goes on from each state once. That is sound only if whatever
+// may matter later is part of a state's key: too much in it costs time, too
+// little hides a violation. Therefore everything that a world is made of is in
+// it, found by reflection, down to the fields of the real lanes, which are not
+// this package's. A field that is added to any of them is in it too. Only these
+// are left out, each for a reason.
+var leftOut = map[string]string{
+	"world.log":          "it is for the reader",
+	"world.spelling":     "it is the key",
+	"world.told":         "it is for the reader",
+	"world.tally":        "it is for the reader",
+	"world.published":    "it is for the reader",
+	"portal.said":        "it is for the reader",
+	"portal.choices":     "between two steps no choice is half taken; those to come are the search's",
+	"world.rows":         "they are the lane's: every commit that stands is applied in the same step, or ends the lane",
+	"world.seq":          "it only rises, and is compared with lower ones",
+	"Row.Seq":            "as world.seq; what is decided does not depend on it",
+	"LinkRow.Seq":        "as world.seq",
+	"world.events":       "key has what the checks still need of them",
+	"world.linkEvents":   "key has what the checks still need of them",
+	"event.seq":          "as world.seq",
+	"event.stream":       "no check looks at it",
+	"linkEvent.seq":      "as world.seq",
+	"linkEvent.swept":    "it was for the check of that event, and key makes it",
+	"linkEvent.due":      "it was for the check of that event, and key makes it",
+	"process.w":          "it leads back",
+	"process.clock":      "only now() is used of it, and key has that",
+	"process.clockAt":    "only now() is used of it, and key has that",
+	"agent.process":      "it leads back",
+	"agent.lane":         "it leads back",
+	"agent.links":        "it leads back",
+	"agent.yield":        "where it goes on comes of what it heard (memory)",
+	"agent.next":         "where it goes on comes of what it heard (memory)",
+	"agent.stop":         "where it goes on comes of what it heard (memory)",
+	"agent.sent":         "key has the stamps, and memory the time",
+	"agent.err":          "whoever has one is not asked again",
+	"memory.stamps":      "key holds them against what was decided",
+	"memory.linkStamps":  "key holds them against what was decided",
+	"Reading.Stamp":      "hearReadings has which of the stamps it is",
+	"Reading.Slots":      "there is one",
+	"entry.decided":      "key holds the stamps against it",
+	"decidedSets.at":     "key holds the stamps against it",
+	"Lane.counter":       "it is at least any stamp and anything decided, and the next of them",
+	"LinkLane.counter":   "it is at least any stamp and anything decided, and the next of them",
+	"Lane.committer":     "it leads back",
+	"LinkLane.committer": "it leads back",
+	"Lane.turn":          "nobody stops while he has it",
+	"LinkLane.turn":      "nobody stops while he has it",
+	"Lane.live":          "it counts the rows",
+	"LinkLane.live":      "it counts the rows",
+	"Lane.held":          "it counts the absences",
+	"Lane.older":         "a metric: nothing is decided by it",
+	"Lane.decided":       "a real census counts by it; the model's compares ids",
+	"Lane.recent":        "it orders the controls, and of so few ids all are taken (lastID)",
+	"rules.content":      "there is one",
+	"rules.slots":        "there is one",
+	"Table.live":         "the rows' ids once more",
+	"LinkLane.from":      "process has it",
+	"LinkLane.to":        "process has it",
+	"LinkTable.links":    "world.linkRows, made of the same changes",
+	"LinkTable.back":     "world.linkRows once more",
+	"LinkTable.faces":    "world.linkRows once more",
+	"LinkTable.index":    "world.linkRows once more",
+	"LinkTable.live":     "world.linkRows once more",
+	"decidedSets.floor":  "it rises with the 65,536th record",
+}
+
+// key is a state, as 128 bits: of a million states two are taken for one with a
+// chance of one in 10^26.
+type key [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+// key gives the state of a world between two steps, and which promise its
+// events break already; more is what the search itself has still to do.
+func (w *world) key(more ...any) (k key, broken string) {
+	b := spelled(w.spelling[:0], reflect.ValueOf(w).Elem())
+	p := w.process
+	b = binary.AppendVarint(b, int64(p.now()))
+	for id := hubspot.ID(1); id <= lastID; id++ {
+		// What the checks still need of a record's events: how far in its history
+		// they have come (keptFor), and the last one.
+		next, wrong := w.accountOf(id)
+		if wrong != "" {
+			return k, fmt.Sprintf("record %s: %s", id, wrong)
+		}
+		b = binary.AppendVarint(b, int64(next))
+		b = lastOf(b, w.events[id])
+	}
+	if w.linked {
+		for i, events := range w.linkEvents {
+			next, wrong := linkAccount(w.ties[i].history, events)
+			if wrong != "" {
+				return k, fmt.Sprintf("link %s: %s", everyLink[i], wrong)
+			}
+			b = binary.AppendVarint(b, int64(next))
+			b = lastOf(b, events)
+		}
+	}
+	b = p.stampsIn(b)
+	for _, v := range more {
+		b = spelled(b, reflect.ValueOf(v))
+	}
+	w.spelling = b
+	return key{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}, ""
+}
+
+func lastOf[E any](b []byte, events []E) []byte {
+	if len(events) == 0 {
+		return append(b, 0)
+	}
+	return spelled(append(b, 1), reflect.ValueOf(&events[len(events)-1]).Elem())
+}
+
+// stampsIn holds every stamp that a finder has in its hands against the
+// counters at which the keys were decided. A lane asks of a stamp nothing but
+// whether it is less than one of these: of the present ones that is noted, and
+// whatever is decided from now on is above every stamp taken before.
+func (p *process) stampsIn(b []byte) []byte {
+	var decided, sets [lastID + 1]uint64
+	rows := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("rows")
+	for id := range decided {
+		if e := rows.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
+			decided[id] = e.FieldByName("decided").Uint()
+		}
+	}
+	if p.linkLane != nil {
+		at := reflect.ValueOf(p.linkLane).Elem().FieldByName("decided").FieldByName("at")
+		for id := range sets {
+			if e := at.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
+				sets[id] = e.Uint()
+			}
+		}
+	}
+	for _, a := range p.agents {
+		b = against(b, a.stamps, &decided)
+		b = against(b, a.linkStamps, &sets)
+	}
+	return b
+}
+
+func against(b []byte, stamps []uint64, decided *[lastID + 1]uint64) []byte {
+	b = append(b, byte(len(stamps)))
+	for _, stamp := range stamps {
+		var since idSet
+		for id, at := range decided {
+			if stamp < at {
+				since |= 1 << id
+			}
+		}
+		b = append(b, byte(since))
+	}
+	return b
+}
+
+// spelled appends a value so that two that differ are spelled differently, but
+// for what is left out. A slice or map that is nil is one that is empty, save
+// for bytes, where a null property is not an empty one.
+func spelled(b []byte, v reflect.Value) []byte {
+	switch v.Kind() {
+	case reflect.Bool:
+		if v.Bool() {
+			return append(b, 1)
+		}
+		return append(b, 0)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return binary.AppendVarint(b, v.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return binary.AppendUvarint(b, v.Uint())
+	case reflect.String:
+		return append(binary.AppendUvarint(b, uint64(v.Len())), v.String()...)
+	case reflect.Pointer:
+		if v.IsNil() {
+			return append(b, 0)
+		}
+		return spelled(append(b, 1), v.Elem())
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			if v.IsNil() {
+				return append(b, 0)
+			}
+			return append(binary.AppendUvarint(b, uint64(v.Len())+1), v.Bytes()...)
+		}
+		b = binary.AppendUvarint(b, uint64(v.Len()))
+		fallthrough
+	case reflect.Array:
+		for i := range v.Len() {
+			b = spelled(b, v.Index(i))
+		}
+		return b
+	case reflect.Map:
+		return spelledMap(b, v)
+	case reflect.Struct:
+		t := v.Type()
+		switch {
+		case t == linkStoreType && !v.FieldByName("linked").Bool(), // not in use
+			t == tieType && !v.Field(tieMade).Bool() && v.Field(tieHistory).Len() == 1: // never made
+			return append(b, 0)
+		case t == linkStoreType || t == tieType:
+			b = append(b, 1)
+		}
+		for _, i := range fieldsOf(t) {
+			b = spelled(b, v.Field(i))
+		}
+		return b
+	}
+	panic(fmt.Sprintf("a %s is part of a state, and its key cannot have it: leave it out, with a reason", v.Type()))
+}
+
+var (
+	linkStoreType = reflect.TypeFor[linkStore]()
+	tieType       = reflect.TypeFor[tie]()
+	tieMade       = indexOf(tieType.FieldByName("made"))
+	tieHistory    = indexOf(tieType.FieldByName("history"))
+)
+
+func indexOf(f reflect.StructField, _ bool) int { return f.Index[0] }
+
+func spelledMap(b []byte, v reflect.Value) []byte {
+	b = binary.AppendUvarint(b, uint64(v.Len()))
+	switch v.Len() {
+	case 0:
+		return b
+	case 1:
+		for i := v.MapRange(); i.Next(); {
+			b = spelled(spelled(b, i.Key()), i.Value())
+		}
+		return b
+	}
+	entries := make([][]byte, 0, v.Len())
+	for i := v.MapRange(); i.Next(); {
+		entries = append(entries, spelled(spelled(nil, i.Key()), i.Value()))
+	}
+	slices.SortFunc(entries, slices.Compare)
+	for _, e := range entries {
+		b = append(b, e...)
+	}
+	return b
+}
+
+var (
+	fields     sync.Map // reflect.Type to its fields that are not left out
+	leftOutMet sync.Map // those of leftOut that there are
+)
+
+func fieldsOf(t reflect.Type) []int {
+	if known, ok := fields.Load(t); ok {
+		return known.([]int)
+	}
+	in := []int{}
+	for i := range t.NumField() {
+		name := t.Name() + "." + t.Field(i).Name
+		if leftOut[name] == "" {
+			in = append(in, i)
+		} else {
+			leftOutMet.Store(name, true)
+		}
+	}
+	fields.Store(t, in)
+	return in
+}
