@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,10 +46,21 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	for_ := flags.Duration("for", 0, "end after this long (default: on Ctrl-C)")
 	dir := flags.String("data", "", "directory to keep the embedded Kafka's data in (default: a temporary one)")
 	verbose := flags.Bool("log", false, "show the connector's log, on standard error")
+	alone := flags.String("portal", "", "serve the simulated portal alone on this address, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
-	} else if err != nil || flags.NArg() > 0 {
-		return &configError{[]string{"usage: connector demo [--for 20s] [--data DIR] [--log]"}}
+	} else if err != nil || flags.NArg() > 0 || *alone != "" && (*dir != "" || *verbose) {
+		return &configError{[]string{"usage: connector demo [--for 20s] [--data DIR] [--log], or connector demo --portal ADDRESS [--for 20s]"}}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *for_ > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *for_)
+		defer cancel()
+	}
+	if *alone != "" {
+		return demoPortal(ctx, *alone, stdout)
 	}
 	if *dir == "" {
 		temporary, err := os.MkdirTemp("", "hubspot-cdc-demo-")
@@ -61,13 +73,6 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	log := slog.New(slog.DiscardHandler)
 	if *verbose {
 		log = slog.New(slog.NewTextHandler(stderr, nil))
-	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if *for_ > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, *for_)
-		defer cancel()
 	}
 	d := &demo{log: log, tail: newTail(stdout, colours(stdout))}
 	return d.run(ctx, *dir, stdout)
@@ -83,12 +88,32 @@ type demo struct {
 	tail *tail
 }
 
-func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
+// newDemoPortal makes the simulated portal, with what it holds from the start.
+func newDemoPortal() *hubspottest.Portal {
 	portal := hubspottest.New(hubspottest.Options{Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true})
 	for _, object := range demoObjects {
 		portal.Seed(object, demoRecords)
 	}
-	hubspotURL, stopPortal, err := serveDemo(portal)
+	return portal
+}
+
+// demoPortal serves the simulated portal alone, while its users work on it.
+func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
+	portal := newDemoPortal()
+	_, stop, err := serveDemo(portal, addr)
+	if err != nil {
+		return &configError{[]string{"--portal: " + err.Error()}}
+	}
+	defer stop()
+	fmt.Fprintf(stdout, "A simulated HubSpot portal listens on %s. It has %s, takes any token, and lives until Ctrl-C.\n",
+		addr, strings.Join(demoObjects, ", "))
+	portal.Live(ctx, demoRate, demoLife)
+	return nil
+}
+
+func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
+	portal := newDemoPortal()
+	hubspotURL, stopPortal, err := serveDemo(portal, "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -145,8 +170,8 @@ Events as they come (op, topic, key, what is in after, the stream that found it,
 }
 
 // serveDemo puts the portal on a port of this machine.
-func serveDemo(h http.Handler) (url string, stop func(), err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func serveDemo(h http.Handler, addr string) (url string, stop func(), err error) {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, err
 	}

@@ -31,7 +31,7 @@ Usage:
 
 	connector run        follow the portal that the environment names
 	connector check      look at everything that run needs, and say what to do about it
-	connector demo       show it all with a simulated portal and an embedded Kafka
+	connector demo       show it all with a simulated portal and an embedded Kafka; with --portal ADDRESS, the portal alone
 	connector offsets    show the cursors, move them, forget them
 	connector tail       print the records of the topics, decoded
 	connector version    print the version

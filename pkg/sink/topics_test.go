@@ -143,7 +143,7 @@ func TestTopic_RefusesWhatWouldGiveKeysAnotherPlace(t *testing.T) {
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		r.stop()
 
-		r, err := w.open(func(c *Config) { c.KeyFormat = KeyAvro })
+		_, err := w.open(func(c *Config) { c.KeyFormat = KeyAvro })
 		mustRefuse(t, err, contacts, "KAFKA_KEY_FORMAT=string")
 
 		if _, err := w.admin().UpdatePartitions(t.Context(), 5, contacts); err != nil {

@@ -23,7 +23,6 @@ type worker struct {
 	*process
 	database *postgres
 	api      string
-	columns  int // of contacts, when it had the first
 }
 
 func (*worker) name() string { return "Kafka Connect with PostgreSQL" }

@@ -1,0 +1,24 @@
+# syntax=docker/dockerfile:1
+# The connector alone: one static binary, no shell, not root.
+#   docker build --build-arg VERSION=v1.2.3 -t hubspot-cdc .
+#
+# There is no HEALTHCHECK: it would need a shell or another program inside the
+# image. Have whoever runs it ask over HTTP: /healthz (restart it when this
+# fails) and /readyz, as docs/containers.md shows.
+
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=$VERSION" -o /connector ./cmd/connector
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /connector /connector
+# Inside a container 127.0.0.1, the default, is nobody else's.
+ENV HTTP_ADDR=:8080
+EXPOSE 8080
+USER 65532:65532
+ENTRYPOINT ["/connector"]
+CMD ["run"]

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// TestDemoPortal_IsAPortalInUse: with --portal the simulated portal stands
+// alone on the address that was given, answers with any token, changes by
+// itself, and ends with the signal.
+func TestDemoPortal_IsAPortalInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	code := make(chan int, 1)
+	var stdout, stderr bytes.Buffer
+	go func() { code <- command(ctx, []string{"demo", "--portal", addr}, &stdout, &stderr) }()
+
+	var first, now string
+	for first == "" || now == first {
+		if ctx.Err() != nil {
+			t.Fatalf("the portal does not change: %q, then %q", first, now)
+		}
+		body, err := contactsOf(ctx, addr)
+		if err != nil {
+			continue // it does not listen yet
+		}
+		if first == "" {
+			first = body
+		}
+		now = body
+	}
+	cancel()
+	if got := <-code; got != exitOK {
+		t.Errorf("exit code %d, want 0: %s", got, stderr.String())
+	}
+	if !bytes.Contains(stdout.Bytes(), []byte(addr)) {
+		t.Errorf("it does not say where it listens: %s", stdout.String())
+	}
+}
+
+// contactsOf reads the portal's contacts.
+func contactsOf(ctx context.Context, addr string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/crm/objects/2026-09/contacts?limit=100", nil)
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Authorization", "Bearer anything")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	var page struct{ Results json.RawMessage }
+	if err := json.NewDecoder(answer.Body).Decode(&page); err != nil || answer.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("status %d: %w", answer.StatusCode, err)
+	}
+	return string(page.Results), nil
+}
+
+// TestDemoPortal_HasNothingOfTheRestOfTheDemo: what belongs to the embedded
+// Kafka and the connector is refused beside --portal, as a bad address is.
+func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
+	for _, args := range [][]string{
+		{"demo", "--portal", "127.0.0.1:0", "--log"},
+		{"demo", "--portal", "127.0.0.1:0", "--data", t.TempDir()},
+		{"demo", "--portal", "nowhere"},
+	} {
+		var out bytes.Buffer
+		if code := command(t.Context(), args, &out, &out); code != exitConfig {
+			t.Errorf("%v: exit code %d, want %d: %s", args, code, exitConfig, out.String())
+		}
+	}
+}
