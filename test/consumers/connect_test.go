@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/schema"
+
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 // worker is Kafka Connect with the connectors of docs/consumers, which write
 // into PostgreSQL.
 type worker struct {
-	*process
+	*services.Process
 	database *postgres
 	api      string
 }
@@ -29,7 +31,7 @@ func (*worker) name() string { return "Kafka Connect with PostgreSQL" }
 
 func startConnect(t *testing.T, k *kafka, prefix string, db *postgres) *worker {
 	t.Helper()
-	w := &worker{database: db, api: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
+	w := &worker{database: db, api: fmt.Sprintf("http://127.0.0.1:%d", services.FreePort(t))}
 	base, ok := strings.CutSuffix(k.Registry, "/apis/ccompat/v7")
 	if !ok {
 		t.Skipf("Apicurio's converter needs Apicurio, and the registry is %s", k.Registry)
@@ -50,12 +52,12 @@ func startConnect(t *testing.T, k *kafka, prefix string, db *postgres) *worker {
 			"localhost:5432": "127.0.0.1:" + strconv.Itoa(db.port),
 		}))
 	}
-	w.process = start(t, w.name(), exec.Command("java", append([]string{
+	w.Process = services.Run(t, w.name(), exec.Command("java", append([]string{
 		"-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=log4j2.properties", "-cp", classpath(t, "connect"),
 		"org.apache.kafka.connect.cli.ConnectStandalone",
 	}, files...)...))
-	eventually(t, startup, "the connectors run", func() error {
-		w.lives(t)
+	services.Eventually(t, startup, "the connectors run", func() error {
+		w.Lives(t)
 		states, err := w.states()
 		if err == nil && strings.Count(states, "RUNNING") < 4 { // two connectors, a task each
 			err = fmt.Errorf("%s", states)
@@ -79,7 +81,7 @@ func (w *worker) states() (string, error) {
 
 func (w *worker) differs(t *testing.T, truth *truth) error {
 	t.Helper()
-	w.lives(t)
+	w.Lives(t)
 	if states, err := w.states(); err != nil || strings.Contains(states, "FAILED") {
 		t.Fatalf("a connector failed: %v %s", err, states)
 	}

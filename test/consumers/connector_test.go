@@ -64,7 +64,7 @@ func (k *kafka) forget(t *testing.T, prefix string) {
 // waitForTopic waits until there is a topic with a schema.
 func (k *kafka) waitForTopic(t *testing.T, name string) {
 	t.Helper()
-	eventually(t, startup, "topic "+name, func() error {
+	services.Eventually(t, startup, "topic "+name, func() error {
 		topics, err := k.admin.ListTopics(t.Context(), name)
 		if err == nil {
 			err = topics.Error()
@@ -90,7 +90,7 @@ func (k *kafka) latest(t *testing.T, subject string) int {
 type connector struct {
 	binary  string
 	environ []string
-	*process
+	*services.Process
 }
 
 func newConnector(t *testing.T, k *kafka, portal, prefix string) *connector {
@@ -98,7 +98,7 @@ func newConnector(t *testing.T, k *kafka, portal, prefix string) *connector {
 	c := &connector{binary: filepath.Join(t.TempDir(), "connector")}
 	build := exec.Command("go", "build", "-o", c.binary, "./cmd/connector")
 	build.Dir = filepath.Join("..", "..")
-	output(t, build)
+	services.Output(t, build)
 	c.environ = []string{
 		"HUBSPOT_ACCESS_TOKEN=pat-consumers", "HUBSPOT_BASE_URL=" + portal,
 		"HUBSPOT_OBJECTS=" + strings.Join(deeds.Types, ","),
@@ -118,15 +118,15 @@ func (c *connector) start(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command(c.binary, "run")
 	cmd.Env = c.environ
-	c.process = start(t, "the connector", cmd)
+	c.Process = services.Run(t, "the connector", cmd)
 }
 
 // stop is what service managers do.
 func (c *connector) stop(t *testing.T) {
 	t.Helper()
-	c.lives(t)
-	c.end(syscall.SIGTERM)
-	if code := c.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Fatalf("exit code %d after SIGTERM: %v", code, c.cmd.ProcessState)
+	c.Lives(t)
+	c.End(syscall.SIGTERM)
+	if code := c.Cmd.ProcessState.ExitCode(); code != 0 {
+		t.Fatalf("exit code %d after SIGTERM: %v", code, c.Cmd.ProcessState)
 	}
 }

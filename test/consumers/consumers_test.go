@@ -17,6 +17,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 var (
@@ -25,10 +27,9 @@ var (
 )
 
 const (
-	startup  = 2 * time.Minute // of one consumer, its jars being there
-	catchUp  = 3 * time.Minute // after the portal's last change
-	lasting  = 5 * time.Second // what is equal must still be equal then
-	stopping = 10 * time.Second
+	startup = 2 * time.Minute
+	catchUp = 3 * time.Minute // after the portal's last change
+	lasting = 5 * time.Second // what is equal must still be equal then
 )
 
 // TestConsumersEqualThePortal: with creates, updates, archives, purges, merges,
@@ -43,29 +44,29 @@ func TestConsumersEqualThePortal(t *testing.T) {
 	}
 	t.Logf("seed %d", *seed)
 	postgresBin := findPostgres(t)
-	services := startServices(t)
+	kafka := startServices(t)
 	life := newLife(t, *seed)
 	prefix := fmt.Sprintf("consumers-%d", time.Now().UnixMilli())
-	connector := newConnector(t, services, life.url, prefix)
+	connector := newConnector(t, kafka, life.url, prefix)
 	database := startPostgres(t, postgresBin)
 
 	connector.start(t)
 	for _, topic := range []string{"contacts", "companies", "associations.contacts.companies"} {
-		services.waitForTopic(t, prefix+"."+topic)
+		kafka.waitForTopic(t, prefix+"."+topic)
 	}
-	job := startFlink(t, services, prefix)
-	worker := startConnect(t, services, prefix, database)
+	job := startFlink(t, kafka, prefix)
+	worker := startConnect(t, kafka, prefix, database)
 
 	life.go_(t, "before the property", 250)
-	version := services.latest(t, prefix+".contacts-value")
+	version := kafka.latest(t, prefix+".contacts-value")
 	life.addProperty(t)
-	eventually(t, startup, "the registry has the next schema", func() error {
-		if now := services.latest(t, prefix+".contacts-value"); now == version {
+	services.Eventually(t, startup, "the registry has the next schema", func() error {
+		if now := kafka.latest(t, prefix+".contacts-value"); now == version {
 			return fmt.Errorf("the latest version is still %d", now)
 		}
 		return nil
 	})
-	t.Logf("%s is in the schema: version %d follows %d", addedProperty, services.latest(t, prefix+".contacts-value"), version)
+	t.Logf("%s is in the schema: version %d follows %d", addedProperty, kafka.latest(t, prefix+".contacts-value"), version)
 	life.go_(t, "after the property", 250)
 	life.report(t)
 
@@ -73,7 +74,7 @@ func TestConsumersEqualThePortal(t *testing.T) {
 	began := time.Now()
 	consumers := []consumer{job, worker}
 	for _, c := range consumers {
-		eventually(t, catchUp, c.name()+" equals the portal", func() error { return c.differs(t, truth) })
+		services.Eventually(t, catchUp, c.name()+" equals the portal", func() error { return c.differs(t, truth) })
 		t.Logf("%s equals the portal %v after its last change", c.name(), time.Since(began).Round(100*time.Millisecond))
 	}
 	time.Sleep(lasting)
@@ -93,20 +94,4 @@ type consumer interface {
 	// has failed fails the test.
 	differs(t *testing.T, truth *truth) error
 	report(t *testing.T)
-}
-
-// eventually waits until check finds nothing wrong.
-func eventually(t *testing.T, limit time.Duration, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, limit, err)
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
 }

@@ -12,12 +12,14 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 // flinkJob is the job of docs/consumers/flink.sql. What it computes goes into
 // two topics, of which the latest record of each key counts.
 type flinkJob struct {
-	*process
+	*services.Process
 	stages, pairs string // topics
 
 	mu     sync.Mutex
@@ -49,11 +51,11 @@ func startFlink(t *testing.T, k *kafka, prefix string) *flinkJob {
 		versions = []string{"-Dflink.version=" + of, "-Dflink.kafka.version=" + connector}
 	}
 	jars := classpath(t, "flink", versions...)
-	j.process = start(t, j.name(), exec.Command("java", "-Xmx768m", "-XX:+UseSerialGC",
+	j.Process = services.Run(t, j.name(), exec.Command("java", "-Xmx768m", "-XX:+UseSerialGC",
 		"--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED",
 		"--add-opens=java.base/java.time=ALL-UNNAMED",
 		"-Dlog4j2.configurationFile=log4j2.properties", "-cp", jars, "flink/RunSql.java", sql))
-	j.says(t, "job started")
+	j.Says(t, "job started")
 	j.follow(t, k)
 	return j
 }
@@ -151,7 +153,7 @@ func (w *truth) contactCompanies() map[string]any {
 
 func (j *flinkJob) differs(t *testing.T, w *truth) error {
 	t.Helper()
-	j.lives(t)
+	j.Lives(t)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	stages, err := rowsOf(j.latest[j.stages], func(s stage) string { return s.Stage })

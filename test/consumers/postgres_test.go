@@ -7,18 +7,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 // postgres is a database server of this test's own.
 type postgres struct {
-	*process
+	*services.Process
 	bin, dir string
 	port     int
 	as       *syscall.SysProcAttr
@@ -50,44 +51,23 @@ func findPostgres(t *testing.T) string {
 
 func startPostgres(t *testing.T, bin string) *postgres {
 	t.Helper()
-	p := &postgres{bin: bin, port: freePort(t), as: &syscall.SysProcAttr{}}
+	p := &postgres{bin: bin, port: services.FreePort(t), as: &syscall.SysProcAttr{}}
 	var err error
 	if p.dir, err = os.MkdirTemp("", "hubspot-cdc-postgres-"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(p.dir) })
-	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
-		p.as.Credential = somebody(t)
-		if err := os.Chown(p.dir, int(p.as.Credential.Uid), int(p.as.Credential.Gid)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.as.Credential = services.NotRoot(t, p.dir) // PostgreSQL refuses to run as root
 	data := filepath.Join(p.dir, "data")
-	output(t, p.command("initdb", "-D", data, "-U", database, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"))
-	p.process = start(t, "PostgreSQL", p.command("postgres", "-D", data, "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
-	eventually(t, startup, "PostgreSQL answers", func() error {
-		p.lives(t)
+	services.Output(t, p.command("initdb", "-D", data, "-U", database, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"))
+	p.Process = services.Run(t, "PostgreSQL", p.command("postgres", "-D", data, "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-c", "fsync=off"))
+	services.Eventually(t, startup, "PostgreSQL answers", func() error {
+		p.Lives(t)
 		return p.command("pg_isready", "-q", "-U", database, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port)).Run()
 	})
 	p.query(t, "postgres", "CREATE DATABASE "+database)
 	t.Logf("%s on port %d", p.query(t, database, "SHOW server_version"), p.port)
 	return p
-}
-
-// somebody is a user who is not root.
-func somebody(t *testing.T) *syscall.Credential {
-	t.Helper()
-	for _, name := range []string{"postgres", "nobody"} {
-		if u, err := user.Lookup(name); err == nil {
-			uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
-			gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
-			if errUID == nil && errGID == nil {
-				return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-			}
-		}
-	}
-	t.Skip("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
-	return nil
 }
 
 func (p *postgres) command(name string, args ...string) *exec.Cmd {
@@ -100,14 +80,14 @@ func (p *postgres) command(name string, args ...string) *exec.Cmd {
 // query gives what a statement answers, without any alignment.
 func (p *postgres) query(t *testing.T, database, sql string) string {
 	t.Helper()
-	return output(t, p.command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+	return services.Output(t, p.command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
 		"-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", "hubspot", "-d", database, "-c", sql))
 }
 
 // rows reads a table; a table that is not there yet has none.
 func (p *postgres) rows(t *testing.T, table, key string) (map[string]map[string]any, error) {
 	t.Helper()
-	p.lives(t)
+	p.Lives(t)
 	if p.query(t, database, fmt.Sprintf("SELECT to_regclass('%s')", table)) == "" {
 		return nil, fmt.Errorf("there is no table %s", table)
 	}
