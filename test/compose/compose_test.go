@@ -28,6 +28,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/test/services"
 )
@@ -189,7 +190,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 		}
 	}
 	env := file.environ(t, "kafka", ":29092", port(inside), ":9092", port(outside), ":9093", port(controller),
-		"//kafka:", "//127.0.0.1:", "@kafka:", "@127.0.0.1:", "/var/lib/kafka/data", filepath.Join(dir, "data"))
+		"//kafka", "//127.0.0.1", "@kafka", "@127.0.0.1", "/var/lib/kafka/data", filepath.Join(dir, "data"))
 	classes := filepath.Join(jars, "lib", "*")
 	setup := exec.Command("java", "-cp", classes, "kafka.docker.KafkaDockerWrapper", "setup",
 		"--default-configs-dir", filepath.Join(dir, "default"), "--mounted-configs-dir", filepath.Join(dir, "mounted"), "--final-configs-dir", filepath.Join(dir, "final"))
@@ -212,9 +213,10 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	app := exec.Command("java", "-Xmx256m", "-XX:+UseSerialGC", "-jar", filepath.Join(cache, "apicurio-"+version, "apicurio-registry-app-"+version+"-runner.jar"))
 	app.Env = append(file.environ(t, "registry"), fmt.Sprintf("QUARKUS_HTTP_PORT=%d", registry)) // the image's is 8080
 	services.Run(t, "registry", app)
-	services.Eventually(t, 2*time.Minute, "the registry checks as the file says", func() error {
-		return answers(port(registry), "/apis/ccompat/v7/config", "BACKWARD")
+	services.Eventually(t, 2*time.Minute, "the registry answers", func() error {
+		return answers(port(registry), "/apis/ccompat/v7/subjects", "[")
 	})
+	compatible(t, "http://127.0.0.1"+port(registry)+"/apis/ccompat/v7")
 
 	// Ours, as nobody in particular, like in the image.
 	run := func(name string, env ...string) *services.Process {
@@ -254,6 +256,26 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	connector.End(syscall.SIGTERM)
 	if code := connector.Cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d after SIGTERM", code)
+	}
+}
+
+// compatible wants a registry to refuse a schema that cannot read what was
+// written before.
+func compatible(t *testing.T, url string) {
+	t.Helper()
+	registry, err := sr.NewClient(sr.URLs(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(text string) error {
+		_, err := registry.CreateSchema(t.Context(), "compatible", sr.Schema{Schema: text})
+		return err
+	}
+	if err := add(`{"type":"record","name":"r","fields":[]}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := add(`{"type":"record","name":"r","fields":[{"name":"f","type":"int"}]}`); err == nil {
+		t.Error("the registry takes a schema that is not compatible")
 	}
 }
 
