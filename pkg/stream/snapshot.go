@@ -96,7 +96,7 @@ func (c *pairCollection) topic() string {
 func (c *pairCollection) live() int { return c.Lane.Live() }
 
 func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
-	asked := ids
+	var asked []hubspot.ID
 	if ids != nil {
 		asked, p.end = behind(ids, at.ID, hubspot.MaxLinks)
 	} else {
