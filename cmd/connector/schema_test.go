@@ -78,11 +78,14 @@ func TestR13_APropertyIsAddedInARun(t *testing.T) {
 		w.portal.Update("contacts", ids[8], map[string]string{"points": "8"})
 		time.Sleep(10 * time.Minute)
 		p.stop()
-		told := w.told("contacts", 300, "points")
-		w.want(told[:2], fmt.Sprintf("u %d refill points=12.5", ids[7]), fmt.Sprintf("u %d refill points=9", ids[9]))
-		if len(told) != 3 || !strings.HasSuffix(told[2], "points=8") {
-			t.Errorf("then came %v", told[2:])
+		var told []string // without the stream: a holder that the index shows late may be found by another
+		for _, e := range w.events("contacts")[300:] {
+			told = append(told, fmt.Sprint(e.op, " ", e.key, " ", e.property("points")))
 		}
+		slices.Sort(told)
+		want := []string{fmt.Sprint("u ", ids[7], " 12.5"), fmt.Sprint("u ", ids[8], " 8"), fmt.Sprint("u ", ids[9], " 9")}
+		slices.Sort(want)
+		w.want(told, want...)
 		if reads > 3 {
 			t.Errorf("%d batch reads for two holders", reads)
 		}

@@ -56,6 +56,7 @@ var leftOut = map[string]string{
 	"decidedSets.at":     "key holds the stamps against it",
 	"Lane.counter":       "it is at least any stamp and anything decided, and the next of them",
 	"LinkLane.counter":   "it is at least any stamp and anything decided, and the next of them",
+	"Lane.slots":         "there is one",
 	"Lane.committer":     "it leads back",
 	"LinkLane.committer": "it leads back",
 	"Lane.turn":          "nobody stops while he has it",
