@@ -29,8 +29,13 @@ const (
 // census names such a record again.
 type absences struct {
 	first map[hubspot.ID]hubspot.Millis // when it was found gone for the first time
-	held  map[hubspot.ID]hubspot.Millis // since when the brake holds it
-	gone  []hubspot.Millis              // when deletes for absence were published, in the last Repeat
+	// doubted are those whose second confirm was doubtful: it takes a third.
+	// While HubSpot hides records, a survivor may be hidden, and the loser of a
+	// merge looks purged. Once is enough: among many that are purged, those that
+	// HubSpot ought to answer may be gone themselves.
+	doubted map[hubspot.ID]bool
+	held    map[hubspot.ID]hubspot.Millis // since when the brake holds it
+	gone    []hubspot.Millis              // when deletes for absence were published, in the last Repeat
 }
 
 // wait says whether a record that is found gone has to be confirmed once more
@@ -44,6 +49,9 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	// overlap have looked at one moment, and are one.
 	if missing := first.Add(p.Second) - r.SentAt; missing > 0 {
 		return Later{ID: r.ID, After: time.Duration(missing) * time.Millisecond}, true
+	}
+	if r.Doubtful && !a.doubted[r.ID] {
+		return Later{ID: r.ID, After: p.Second}, true
 	}
 	recent := len(a.first) // this one and all others that wait
 	for _, at := range a.gone {
@@ -66,6 +74,7 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 	if a.first == nil {
 		a.first, a.held = map[hubspot.ID]hubspot.Millis{}, map[hubspot.ID]hubspot.Millis{}
+		a.doubted = map[hubspot.ID]bool{}
 	}
 	later := map[hubspot.ID]bool{}
 	for _, l := range d.left.Later {
@@ -76,10 +85,11 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 		held, waits := later[r.ID]
 		switch {
 		case r.Outcome != IsGone:
-			delete(a.first, r.ID)
-			delete(a.held, r.ID)
+			a.forget(r.ID)
 		case waits && a.first[r.ID] == 0:
 			a.first[r.ID] = r.Date
+		case waits && r.Doubtful && r.SentAt >= a.first[r.ID].Add(p.Second):
+			a.doubted[r.ID] = true
 		case held && a.held[r.ID] == 0:
 			a.held[r.ID] = r.Date
 		}
@@ -88,10 +98,15 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 		if c.Event == nil || c.Row.Reason != Purged {
 			continue
 		}
-		delete(a.first, c.ID)
-		delete(a.held, c.ID)
+		a.forget(c.ID)
 		at := c.Event.SourceMs
 		a.gone = slices.DeleteFunc(a.gone, func(old hubspot.Millis) bool { return old <= at.Add(-p.Repeat) })
 		a.gone = append(a.gone, at)
 	}
+}
+
+func (a *absences) forget(id hubspot.ID) {
+	delete(a.first, id)
+	delete(a.held, id)
+	delete(a.doubted, id)
 }

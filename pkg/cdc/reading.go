@@ -46,6 +46,9 @@ type Reading struct {
 	SentAt hubspot.Millis
 	// Date is HubSpot's Date of the answer.
 	Date hubspot.Millis
+	// Doubtful marks an absence that was found while HubSpot did not answer a
+	// record that it ought to have, either: see absences.
+	Doubtful bool
 	// Second marks the read that R1 asks for when a record seemed to have
 	// gone back to an older version.
 	Second bool

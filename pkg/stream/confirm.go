@@ -52,7 +52,7 @@ func (o *Object) confirmChunk(ctx context.Context, ids []hubspot.ID) ([]cdc.Read
 	}
 	for _, id := range missing {
 		gone := o.reading(&first, cdc.IsGone, nil, last.date)
-		gone.ID = id
+		gone.ID, gone.Doubtful = id, first.doubtful || last.doubtful
 		live = append(live, gone)
 	}
 	return append(out, live...), nil
@@ -69,16 +69,18 @@ func (o *Object) confirmLive(ctx context.Context, ids []hubspot.ID) (a lookup, a
 	if err != nil {
 		return a, nil, nil, err
 	}
-	credible := false
+	live := 0
 	for _, r := range a.readings {
-		if slices.Contains(controls, r.ID) {
-			credible = credible || r.Outcome == cdc.IsLive
-			continue
+		switch {
+		case !slices.Contains(controls, r.ID):
+			answered = append(answered, r)
+		case r.Outcome == cdc.IsLive:
+			live++
 		}
-		answered = append(answered, r)
 	}
+	a.doubtful = live < len(controls)
 	missing = slices.DeleteFunc(a.missing, func(id hubspot.ID) bool { return slices.Contains(controls, id) })
-	if len(missing) > 0 && !credible {
+	if len(missing) > 0 && live == 0 {
 		if missing, err = o.listLacks(ctx, missing); err != nil {
 			return a, nil, nil, err
 		}

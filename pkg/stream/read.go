@@ -57,6 +57,7 @@ type lookup struct {
 	sentAt   hubspot.Millis // HubSpot's time then, at least
 	date     hubspot.Millis // HubSpot's Date of the answer
 	readings []cdc.Reading  // live, or merged
+	doubtful bool           // a control id was not answered live (R7)
 	missing  []hubspot.ID   // HubSpot said, naming the id, that it is not there
 }
 

@@ -121,6 +121,7 @@ type lookup struct {
 	date     hubspot.Millis
 	readings []cdc.Reading
 	missing  []hubspot.ID
+	doubtful bool // a control id was not answered live
 }
 
 // ask makes one request: sent, served and received are three steps.
@@ -267,13 +268,14 @@ func (a *agent) confirm(ids []hubspot.ID) ([]cdc.Reading, error) {
 	if err != nil {
 		return nil, err
 	}
+	first.doubtful = first.doubtful || last.doubtful
 	return append(out, goneReadings(answered, &first, last.date, missing)...), nil
 }
 
 func goneReadings(out []cdc.Reading, first *lookup, date hubspot.Millis, ids []hubspot.ID) []cdc.Reading {
 	for _, id := range ids {
 		r := reading(first, cdc.IsGone, nil, date)
-		r.ID = id
+		r.ID, r.Doubtful = id, first.doubtful
 		out = append(out, r)
 	}
 	return out
@@ -291,14 +293,17 @@ func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading,
 	if l, err = a.lookUp(slices.Concat(ids, controls)); err != nil {
 		return l, nil, nil, err
 	}
-	credible := a.w.without.controls
+	live := 0
 	for _, r := range l.readings {
-		if slices.Contains(controls, r.ID) {
-			credible = credible || r.Outcome == cdc.IsLive
-			continue
+		switch {
+		case !slices.Contains(controls, r.ID):
+			answered = append(answered, r)
+		case r.Outcome == cdc.IsLive:
+			live++
 		}
-		answered = append(answered, r)
 	}
+	credible := live > 0 || a.w.without.controls
+	l.doubtful = live < len(controls)
 	for _, id := range l.missing {
 		if !slices.Contains(controls, id) {
 			missing = append(missing, id)
@@ -306,7 +311,7 @@ func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading,
 	}
 	// What the controls said is not needed any more.
 	a.heard = a.heard[:before]
-	a.hear(l.sentAt, l.date, missing, credible)
+	a.hear(l.sentAt, l.date, missing, credible, l.doubtful)
 	a.hearReadings(answered)
 	if len(missing) > 0 && !credible {
 		missing, err = a.listLacks(missing)
