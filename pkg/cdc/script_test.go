@@ -155,11 +155,12 @@ func (r *replayer) reading(words []string) Reading {
 		out.Outcome, out.Record = IsMerged, nil
 	case "gone":
 		out.Outcome, out.Record = IsGone, nil
-		out.Doubtful = words[len(words)-1] == "doubtful"
 	}
 	for _, w := range words[2:] {
 		k, v, _ := strings.Cut(w, "=")
 		switch k {
+		case "doubtful":
+			out.Doubtful = true
 		case "v":
 			rec.Updated = seconds(r.number(v))
 		case "c":
