@@ -52,8 +52,9 @@ stands by. What the next run does:
 	signals               moved back: signals are taken again. Forgotten: those in the topic are.
 	reset                 all of this at once.
 
-Nothing of it publishes anything twice: what is published is remembered apart, in the topic
-<prefix>.state. To have records published again, send a snapshot signal.
+But for signals that are taken again, nothing of it publishes anything twice: what is published
+is remembered apart, in the topic <prefix>.state. To have records published again, send a
+snapshot signal.
 `
 
 // offsetsCommand is connector offsets.
