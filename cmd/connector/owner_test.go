@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -317,10 +318,11 @@ func TestStandby_ASignalEndsAStandbyInTime(t *testing.T) {
 func TestStandby_AMissingRightIsNamed(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 28}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.portal.Seed("contacts", 3)
-		denied := true
+		var denied atomic.Bool
+		denied.Store(true)
 		w.kafka.ControlKey(kmsg.JoinGroup.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			w.kafka.KeepControl()
-			if !denied {
+			if !denied.Load() {
 				return nil, nil, false
 			}
 			resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
@@ -339,7 +341,7 @@ func TestStandby_AMissingRightIsNamed(t *testing.T) {
 		if n := p.hubspot.requests.Load(); n > 0 {
 			t.Errorf("%d requests of HubSpot", n)
 		}
-		denied = false
+		denied.Store(false)
 		w.sleepUntil(time.Minute, p.streams)
 		p.stop()
 	})
