@@ -87,6 +87,7 @@ func (w *world) story(pair cdc.Pair) []string {
 // TestR14_ALinksLife: read at the start, made, labelled, relabelled, taken
 // away, with a record archived and restored, each event once.
 func TestR14_ALinksLife(t *testing.T) {
+	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_ASSOCIATIONS_INTERVAL=30s", "SYNC_ARCHIVE_INTERVAL=10s"}
 	inWorld(t, hubspottest.Options{Seed: 1}, env, func(w *world) {
 		contacts, companies := w.portal.Seed("contacts", 10), w.portal.Seed("companies", 10)
@@ -126,6 +127,7 @@ func TestR14_ALinksLife(t *testing.T) {
 // one that was made behind a record's change a minute later, any other within
 // one sweep.
 func TestR14_HowSoon(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: time.Second, Max: 3 * time.Second}}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_LEADING_INTERVAL=2s"}, func(w *world) {
 		contacts, companies := w.portal.Seed("contacts", 3_000), w.portal.Seed("companies", 50)
@@ -166,6 +168,7 @@ func TestR14_HowSoon(t *testing.T) {
 // TestR1_ASweepsOldAnswerIsNoDelete: a link is made and published while the
 // answer of a sweep that began before is still on its way.
 func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
+	t.Parallel()
 	var w *world
 	var contact, company uint64
 	var armed, raced atomic.Bool
@@ -207,6 +210,7 @@ func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 // direction of DESIGN section 5; else those that the operator names, in the
 // direction given. A pair without links has no topic.
 func TestPairs_AreLearntOrNamed(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		env  []string
 		want []string
@@ -264,6 +268,7 @@ func TestPairs_AreLearntOrNamed(t *testing.T) {
 // TestPairs_AMistakeIsSaid: what is wrong with HUBSPOT_ASSOCIATIONS ends the
 // process with exit code 2.
 func TestPairs_AMistakeIsSaid(t *testing.T) {
+	t.Parallel()
 	for pairs, says := range map[string]string{
 		"contacts:cars":             `no object type "cars"`,
 		"tickets:contacts":          `"tickets" is not followed`,
@@ -289,6 +294,7 @@ func TestPairs_AMistakeIsSaid(t *testing.T) {
 // takes one for a hundred; and a pair without any link is swept once a day.
 func TestR14_ASweepCostsACallForAThousandRecords(t *testing.T) {
 	long(t)
+	t.Parallel()
 	const records = 100_000
 	opt := hubspottest.Options{Seed: 6, NoHistory: true, Limits: hubspottest.Limits{Daily: 10_000_000}}
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts", "SYNC_LEADING_INTERVAL=1m"}

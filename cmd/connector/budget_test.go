@@ -13,6 +13,7 @@ import (
 // leaves (DESIGN section 3).
 func TestPromise6_NoThrottleAndTheWholeShare(t *testing.T) {
 	long(t)
+	t.Parallel()
 	types := []string{"contacts", "companies", "deals", "tickets", "products"}
 	const records = 20_000
 	opt := hubspottest.Options{Seed: 1, Types: types, NoHistory: true, Latency: hubspottest.Span{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond}}

@@ -14,6 +14,7 @@ import (
 // and stays.
 func TestR12_DeletesOfATypeWithoutAnArchivedList(t *testing.T) {
 	long(t)
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 21, Types: []string{}, NoHistory: true}
 	inWorld(t, opt, nil, func(w *world) {
 		t := w.t
@@ -62,6 +63,7 @@ func TestR12_DeletesOfATypeWithoutAnArchivedList(t *testing.T) {
 // TestR9_TheBrakeHoldsAMassDelete: when much of a type is gone at once without
 // a trace, it is said and held for an hour; then it is published.
 func TestR9_TheBrakeHoldsAMassDelete(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 22, NoHistory: true}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		t := w.t

@@ -110,6 +110,7 @@ var threeTypes = []string{"HUBSPOT_OBJECTS=contacts,companies,deals"}
 // TestCheck_AllIsWell: against a portal, brokers and a registry that are as
 // they should be, nothing is wrong, and nothing is written anywhere.
 func TestCheck_AllIsWell(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
 		w.portal.Seed("contacts", 250)
 		c := w.inspect().is(exitOK)
@@ -138,6 +139,7 @@ func TestCheck_AllIsWell(t *testing.T) {
 // TestCheck_DisturbsNoRun: beside a run a check sees its topics and the group,
 // and the run goes on as the owner, fenced by nobody.
 func TestCheck_DisturbsNoRun(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 2}, threeTypes, func(w *world) {
 		w.portal.Seed("contacts", 250)
 		p := w.start()
@@ -167,6 +169,7 @@ func TestCheck_DisturbsNoRun(t *testing.T) {
 // both, as what to click; a type that the operator asks for is a problem, any
 // other a note (issue 5).
 func TestCheck_NamesMissingScopes(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 3, Scopes: []string{"crm.objects.contacts.read", "crm.schemas.deals.read", "crm.objects.owners.read"}}
 	inWorld(t, opt, nil, func(w *world) {
 		c := w.inspect().is(exitOK)
@@ -194,6 +197,7 @@ func TestCheck_NamesMissingScopes(t *testing.T) {
 // TestCheck_SensitiveScopes: sensitive properties that are asked for and cannot
 // be read are named with their scope.
 func TestCheck_SensitiveScopes(t *testing.T) {
+	t.Parallel()
 	scopes := []string{"crm.objects.contacts.read", "crm.objects.owners.read", "crm.objects.custom.read"}
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_SENSITIVE=sensitive"}
 	inWorld(t, hubspottest.Options{Seed: 4, Scopes: scopes}, env, func(w *world) {
@@ -206,6 +210,7 @@ func TestCheck_SensitiveScopes(t *testing.T) {
 // TestCheck_Configuration: what is wrong in the configuration ends a check as it
 // ends a run, also what only HubSpot can tell.
 func TestCheck_Configuration(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 5}, nil, func(w *world) {
 		err := check(w.t.Context(), append(slices.Clone(w.env), "KAFKA_PARTITIONS=0"), network{}, false, &bytes.Buffer{})
 		var config *configError
@@ -221,6 +226,7 @@ func TestCheck_Configuration(t *testing.T) {
 // TestCheck_OneThingAwayHidesNothingElse: what is away is said plainly and in
 // time, and everything else is looked at all the same.
 func TestCheck_OneThingAwayHidesNothingElse(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 6, Tokens: []string{canary}}, threeTypes, func(w *world) {
 		{ // wrong token
 			w.portal.SetTokens("pat-another")
@@ -278,6 +284,7 @@ func TestCheck_OneThingAwayHidesNothingElse(t *testing.T) {
 // TestCheck_OldTransactions: a cluster whose transaction.version is below 2, and
 // one that does not let a transaction last as long as ours, are told apart.
 func TestCheck_OldTransactions(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 7}, threeTypes, func(w *world) {
 		w.replaceKafka(kfake.MaxVersions(kversion.V3_8_0()))
 		w.inspect().is(exitOK).says("transaction_version", "", isWarn, "kafka-features", "transaction.version=2")
@@ -289,6 +296,7 @@ func TestCheck_OldTransactions(t *testing.T) {
 // TestCheck_RefusesAsARunDoes: what a run refuses with exit code 3, a check
 // finds with the same words.
 func TestCheck_RefusesAsARunDoes(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 8}, threeTypes, func(w *world) {
 		w.portal.Seed("contacts", 20)
 		p := w.start()
@@ -319,6 +327,7 @@ func TestCheck_RefusesAsARunDoes(t *testing.T) {
 
 // TestCheck_RefusesAnotherPortal: a prefix belongs to one portal.
 func TestCheck_RefusesAnotherPortal(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 8}, threeTypes, func(w *world) {
 		p := w.start()
 		w.sleepUntil(5*time.Minute, p.streams)
@@ -332,6 +341,7 @@ func TestCheck_RefusesAnotherPortal(t *testing.T) {
 // TestCheck_GivesTheAclCommands: a user who may do nothing is told which
 // commands allow it; one who may do what they allow has no problem.
 func TestCheck_GivesTheAclCommands(t *testing.T) {
+	t.Parallel()
 	sasl := []string{"KAFKA_SASL_MECHANISM=SCRAM-SHA-256", "KAFKA_SASL_USERNAME=cdc", "KAFKA_SASL_PASSWORD=" + brokerCanary}
 	user := func(acls ...kfake.ACL) []kfake.Opt {
 		return []kfake.Opt{
@@ -371,6 +381,7 @@ func TestCheck_GivesTheAclCommands(t *testing.T) {
 
 // TestCheck_RegistryWithoutRules: a registry that compares nothing is a warning.
 func TestCheck_RegistryWithoutRules(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 11}, threeTypes, func(w *world) {
 		w.registry.to = inProcess{srfake.NewRegistry(srfake.WithGlobalCompat(sr.CompatNone)).Handler()}
 		w.inspect().is(exitOK).says("compatibility", "(global)", isWarn, "NONE", "BACKWARD", "curl")
@@ -383,6 +394,7 @@ func TestCheck_RegistryWithoutRules(t *testing.T) {
 // day, and what is asked for while others have spent the day is not taken for
 // refused.
 func TestCheck_TheDayIsUsedUp(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 12, Limits: hubspottest.Limits{Daily: 2000}}, threeTypes, func(w *world) {
 		w.portal.Seed("contacts", 50_000)
 		w.portal.UseDaily(1300)
@@ -452,6 +464,7 @@ func (w *world) subjects() []string {
 // TestCheck_OAuth: an installed app is told from a token; a refresh token that
 // HubSpot refuses is said as such, and no secret is shown.
 func TestCheck_OAuth(t *testing.T) {
+	t.Parallel()
 	app := &hubspottest.OAuthApp{ClientID: "app-1", ClientSecret: "client-secret-1", RefreshToken: canary}
 	env := append([]string{"HUBSPOT_ACCESS_TOKEN=", "HUBSPOT_CLIENT_ID=app-1", "HUBSPOT_CLIENT_SECRET=client-secret-1", "HUBSPOT_REFRESH_TOKEN=" + canary}, threeTypes...)
 	inWorld(t, hubspottest.Options{Seed: 14, OAuth: app}, env, func(w *world) {

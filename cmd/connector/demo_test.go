@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,7 +33,7 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("the portal does not change: %q, then %q", first, now)
 		}
-		body, err := contactsOf(ctx, addr)
+		body, err := lastChanged(ctx, addr)
 		if err != nil {
 			continue // it does not listen yet
 		}
@@ -50,13 +51,15 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 	}
 }
 
-// contactsOf reads the portal's contacts.
-func contactsOf(ctx context.Context, addr string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/crm/objects/2026-09/contacts?limit=100", nil)
+// lastChanged reads the contact that was changed last.
+func lastChanged(ctx context.Context, addr string) (string, error) {
+	const search = `{"after": "", "filterGroups": [], "sorts": [{"propertyName": "lastmodifieddate", "direction": "DESCENDING"}], "properties": ["lastmodifieddate"], "limit": 1}`
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/crm/objects/2026-09/contacts/search", strings.NewReader(search))
 	if err != nil {
 		return "", err
 	}
 	r.Header.Set("Authorization", "Bearer anything")
+	r.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return "", err

@@ -106,6 +106,7 @@ type failing struct {
 // second after the first three; when it ends, everything is published, and the
 // token stands nowhere.
 func TestHubSpotsFailuresPass(t *testing.T) {
+	t.Parallel()
 	causes := []failing{
 		{"token refused", hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 401}},
 		{"HubSpot down", hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503}},
@@ -143,6 +144,7 @@ func TestHubSpotsFailuresPass(t *testing.T) {
 // TestBrokersAndRegistryMayGoAway, at the start and in the middle: attempts
 // stay rare, and when they are back everything is published, once.
 func TestBrokersAndRegistryMayGoAway(t *testing.T) {
+	t.Parallel()
 	causes := []struct {
 		name     string
 		cut      func(*world)
@@ -199,6 +201,7 @@ func TestBrokersAndRegistryMayGoAway(t *testing.T) {
 
 // TestASignalEndsTheRunInTime, with the brokers away too (DESIGN section 7).
 func TestASignalEndsTheRunInTime(t *testing.T) {
+	t.Parallel()
 	for _, away := range []bool{false, true} {
 		inWorld(t, hubspottest.Options{Seed: 3}, nil, func(w *world) {
 			w.portal.Seed("contacts", 300)
@@ -221,6 +224,7 @@ func TestASignalEndsTheRunInTime(t *testing.T) {
 // TestPromise5_AnEventTooLargeLeavesOutItsLargestValues, by name, and the rest
 // goes on.
 func TestPromise5_AnEventTooLargeLeavesOutItsLargestValues(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 4}, []string{"KAFKA_MAX_MESSAGE_BYTES=20000", "HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		large := w.portal.Create("contacts", map[string]string{"firstname": "Large", "lastname": strings.Repeat("x", 30_000)})
 		small := w.portal.Create("contacts", map[string]string{"firstname": "Small"})

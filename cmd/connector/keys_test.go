@@ -48,6 +48,7 @@ var avroKeys = []string{"HUBSPOT_OBJECTS=contacts,companies", "KAFKA_KEY_FORMAT=
 // which decode to its id or ids, and stands in the partition where Kafka's own
 // partitioner puts the id's text, as with keys that are text.
 func TestAvroKeys_EachRecordHasOneKeyForEver(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{}, avroKeys, func(w *world) {
 		deleted := fmt.Sprint(keyedLife(w))
 		for _, topic := range []string{"contacts", "companies", contactCompanies} {
@@ -90,6 +91,7 @@ func TestAvroKeys_EachRecordHasOneKeyForEver(t *testing.T) {
 // TestKeyFormat_PartitionsAreTheSameInBoth: what one format puts together the
 // other does too, so that topics of both kinds can be joined.
 func TestKeyFormat_PartitionsAreTheSameInBoth(t *testing.T) {
+	t.Parallel()
 	places := func(env []string, idOf func(w *world, key []byte) string) map[string]int32 {
 		found := map[string]int32{}
 		inWorld(t, hubspottest.Options{Seed: 3}, env, func(w *world) {
@@ -115,6 +117,7 @@ func TestKeyFormat_PartitionsAreTheSameInBoth(t *testing.T) {
 // TestKeyFormat_AnotherOneOnAUsedPrefixRefuses (DESIGN section 4): exit code 3,
 // with the cure, and before any topic is made for a type that is new.
 func TestKeyFormat_AnotherOneOnAUsedPrefixRefuses(t *testing.T) {
+	t.Parallel()
 	for _, formats := range [][2]string{{"string", "avro"}, {"avro", "string"}} {
 		t.Run(formats[0]+" to "+formats[1], func(t *testing.T) {
 			inWorld(t, hubspottest.Options{}, []string{"HUBSPOT_OBJECTS=contacts", "KAFKA_KEY_FORMAT=" + formats[0]}, func(w *world) {
@@ -138,6 +141,7 @@ func TestKeyFormat_AnotherOneOnAUsedPrefixRefuses(t *testing.T) {
 // every record would get a second one. Exit code 3, and the strange registry is
 // left as it is.
 func TestAvroKeys_ARegistryWithoutTheirSchemaRefuses(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{}, avroKeys, func(w *world) {
 		w.portal.Seed("contacts", 3)
 		p := w.start()

@@ -63,6 +63,7 @@ func (w *world) ran(contacts int) []uint64 {
 // TestOffsets_WhatIsPrintedCanBeSet: get's form is set's (KIP-875), and setting
 // it changes nothing.
 func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 31}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.ran(20)
 		before, text, warnings := w.gotten()
@@ -90,6 +91,7 @@ func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 // TestOffsets_ASetCursorIsObeyed: a leading cursor that is moved back finds a
 // change that the index had hidden; another spelling of its key is forgotten.
 func TestOffsets_ASetCursorIsObeyed(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 20)
@@ -118,6 +120,7 @@ func TestOffsets_ASetCursorIsObeyed(t *testing.T) {
 
 // TestOffsets_ResetReadsEverythingAndPublishesNothingTwice.
 func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 32}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		ids := w.ran(150)
 		w.portal.UpdateCalculated("contacts", ids[9], map[string]string{"firstname": "Calculated"})
@@ -148,6 +151,7 @@ func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
 // TestOffsets_RefusedWhileSomebodyRunsOrStandsBy, with exit code 3, and nobody
 // is fenced.
 func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 33}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.portal.Seed("contacts", 3)
 		first, second := w.twoInstances()
@@ -183,6 +187,7 @@ func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
 // TestOffsets_NothingWrongIsWritten: every problem is reported at once, and of
 // a body with one wrong cursor none is set.
 func TestOffsets_NothingWrongIsWritten(t *testing.T) {
+	t.Parallel()
 	good := fmt.Sprintf(`{"partition":%s,"offset":{"at":"1999-12-31T00:00:00Z"}}`, leadingKey)
 	key := func(object, stream string) string {
 		return fmt.Sprintf(`{"portal":4242,"object":%q,"stream":%q}`, object, stream)
@@ -229,6 +234,7 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 // TestOffsets_CureARefusal: what the connector refuses to start with is shown,
 // and put right.
 func TestOffsets_CureARefusal(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 35}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.ran(3)
 		w.produce("hubspot.offsets", leadingKey, `{"at":"tomorrow"}`)
@@ -251,6 +257,7 @@ func TestOffsets_CureARefusal(t *testing.T) {
 // TestOffsets_WhereNobodyRan there is nothing to show or to set, and nothing is
 // created.
 func TestOffsets_WhereNobodyRan(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 36}, nil, func(w *world) {
 		if err := w.cursorTool().get(w.t.Context(), &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "has not run with KAFKA_TOPIC_PREFIX=hubspot") {
 			t.Errorf("get: %v", err)

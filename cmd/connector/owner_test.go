@@ -51,6 +51,7 @@ const within = 10 * time.Second
 // nothing of HubSpot; when the owner is killed it goes on within ten seconds,
 // and what both published is complete and without doubles.
 func TestStandby_OneRunsTheOtherTakesOver(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 21}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 300)
 		first, second := w.twoInstances()
@@ -98,6 +99,7 @@ func TestStandby_OneRunsTheOtherTakesOver(t *testing.T) {
 // TestStandby_ADeadOwnersPlaceIsTakenByItsSuccessor: one instance, killed and
 // started again, is the owner as soon as the group has missed it.
 func TestStandby_ADeadOwnersPlaceIsTakenByItsSuccessor(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 22}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.portal.Seed("contacts", 30)
 		p := w.startBeside()
@@ -152,6 +154,7 @@ func TestStandby_WhoDiedHere(t *testing.T) {
 
 // TestStandby_AGracefulEndHandsOverAtOnce.
 func TestStandby_AGracefulEndHandsOverAtOnce(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 23}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.portal.Seed("contacts", 30)
 		first, second := w.twoInstances()
@@ -171,6 +174,7 @@ func TestStandby_AGracefulEndHandsOverAtOnce(t *testing.T) {
 // TestStandby_AnOwnerThatWasCutOffStandsBy: it was missed, another one is the
 // owner when the network is back, and that is the end of it.
 func TestStandby_AnOwnerThatWasCutOffStandsBy(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 24}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 60)
 		first, second := w.twoInstances()
@@ -201,6 +205,7 @@ func TestStandby_AnOwnerThatWasCutOffStandsBy(t *testing.T) {
 // transactional id, in no group, takes it away; that is said once, and the
 // instance comes back when it may.
 func TestStandby_FencedMeansStandingBy(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 25}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 60)
 		first, second := w.twoInstances()
@@ -230,6 +235,7 @@ func TestStandby_FencedMeansStandingBy(t *testing.T) {
 // its place to another instance, and its client does not know yet. A run that
 // is begun now would fence the new owner.
 func TestStandby_AnOwnerThatWasMissedAsksBeforeItFences(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 60)
 		first, second := w.twoInstances()
@@ -265,6 +271,7 @@ func TestStandby_AnOwnerThatWasMissedAsksBeforeItFences(t *testing.T) {
 // TestStandby_ASignalEndsAStandbyInTime: while it stands by, with the brokers
 // away, and while it waits for an owner that is dead.
 func TestStandby_ASignalEndsAStandbyInTime(t *testing.T) {
+	t.Parallel()
 	both := func(w *world) (ending, other *process) {
 		first, second := w.twoInstances()
 		return second, first
@@ -316,6 +323,7 @@ func TestStandby_ASignalEndsAStandbyInTime(t *testing.T) {
 
 // TestStandby_AMissingRightIsNamed, once, and tried again until it is given.
 func TestStandby_AMissingRightIsNamed(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 28}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.portal.Seed("contacts", 3)
 		var denied atomic.Bool
@@ -349,6 +357,7 @@ func TestStandby_AMissingRightIsNamed(t *testing.T) {
 
 // TestStandby_TheGroupHoldsNoOffsets.
 func TestStandby_TheGroupHoldsNoOffsets(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 29}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		p := w.start()
 		time.Sleep(10 * time.Minute)

@@ -13,6 +13,7 @@ import (
 // API within three of a hundred.
 func TestCheck_ThePlanIsWhatARunDoes(t *testing.T) {
 	long(t)
+	t.Parallel()
 	opt := hubspottest.Options{
 		Seed: 13, NoHistory: true, Latency: hubspottest.Span{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond},
 	}

@@ -252,6 +252,7 @@ func bulkProperty(object string) string {
 // while the index shows them late.
 func TestPromise1_TwelveThousandTies(t *testing.T) {
 	long(t)
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 5, Index: hubspottest.Index{Min: time.Second, Max: 30 * time.Second, Tail: 0.01, TailMax: 4 * time.Minute}}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 12_000)
@@ -270,6 +271,7 @@ func TestPromise1_TwelveThousandTies(t *testing.T) {
 // TestPromise1_ChangesDuringTheBackfill: what changes behind the sweep's back
 // is published, old records come as r, new ones as c (R5, R10).
 func TestPromise1_ChangesDuringTheBackfill(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 6}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		old := w.portal.Seed("contacts", 5_000)
 		time.Sleep(2 * time.Second)
@@ -302,6 +304,7 @@ func TestPromise1_ChangesDuringTheBackfill(t *testing.T) {
 // TestPromise5_WrongValuesAndOddNames: every raw text is either in its field or
 // in unparsed, under HubSpot's name.
 func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 8}, nil, func(w *world) {
 		car := w.portal.AddCustomType("car", oddProperties...).FullyQualifiedName
 		id := w.portal.Create(car, map[string]string{
@@ -338,6 +341,7 @@ func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
 // change, the first start takes its Date, the backfill reads the record, and
 // only then the change can be read.
 func TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		opt := hubspottest.Options{Seed: seed, WriteDelay: 1900 * time.Millisecond}
 		inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {

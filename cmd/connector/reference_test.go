@@ -100,6 +100,7 @@ func (w *world) tells(list string, want ...string) {
 // restored, over a restart, each event once and with its reason (DESIGN
 // section 5).
 func TestLists_TheirLife(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "deals"}}
 	inWorld(t, opt, nil, func(w *world) {
 		var owners []string
@@ -162,6 +163,7 @@ func TestLists_TheirLife(t *testing.T) {
 // TestLists_AMissingScopeKeepsNothingElseFromBeingReady, nor does its loss
 // delete anything; given back, the list is read again.
 func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
+	t.Parallel()
 	const contacts, deals, owners = "crm.objects.contacts.read", "crm.objects.deals.read", "crm.objects.owners.read"
 	opt := hubspottest.Options{Seed: 1, Scopes: []string{contacts, deals}}
 	inWorld(t, opt, []string{"SYNC_REFERENCE_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=10s"}, func(w *world) {
@@ -218,6 +220,7 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 // TestLists_OneTypesFailureIsItsOwn: what HubSpot does not answer, or answers
 // without a list, deletes nothing, of this type or of another.
 func TestLists_OneTypesFailureIsItsOwn(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, Types: []string{"contacts", "products", "deals", "tickets"}}
 	inWorld(t, opt, []string{"SYNC_REFERENCE_INTERVAL=1m"}, func(w *world) {
 		w.portal.AddOwner(hubspottest.Owner{})
@@ -242,6 +245,8 @@ func TestLists_OneTypesFailureIsItsOwn(t *testing.T) {
 // TestLists_TypesWithoutPipelinesAreSeldomAsked: HubSpot does not say which
 // these are.
 func TestLists_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
+	long(t)
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, Types: []string{"contacts", "products", "deals"}}
 	inWorld(t, opt, nil, func(w *world) {
 		p := w.start()
@@ -260,6 +265,7 @@ func TestLists_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 // TestLists_TheRegistryRefusesOneTopic: that list stops, all else goes on, also
 // over a restart, and when the registry gives in all of it is published.
 func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "HUBSPOT_OBJECTS=deals"}
 	inWorld(t, hubspottest.Options{Seed: 1}, env, func(w *world) {
 		owner := w.portal.AddOwner(hubspottest.Owner{})
@@ -299,6 +305,7 @@ func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
 // TestLists_GoWithTheirType: the pipelines of a custom type that was removed,
 // and that came back under its name.
 func TestLists_GoWithTheirType(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "SYNC_SCHEMA_INTERVAL=1m"}
 	inWorld(t, hubspottest.Options{Seed: 1, Types: []string{"contacts", "deals"}}, env, func(w *world) {
 		car := w.portal.AddCustomType("car").FullyQualifiedName
@@ -330,6 +337,7 @@ func TestLists_GoWithTheirType(t *testing.T) {
 
 // TestLists_AreAskedForBySignals: whole, or by the ids of owners.
 func TestLists_AreAskedForBySignals(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "products", "deals"}}
 	inWorld(t, opt, nil, func(w *world) {
 		a, b, c := w.portal.AddOwner(hubspottest.Owner{}), w.portal.AddOwner(hubspottest.Owner{}), w.portal.AddOwner(hubspottest.Owner{})
@@ -359,6 +367,7 @@ func TestLists_AreAskedForBySignals(t *testing.T) {
 // habits, its failures and restarts of the connector, held against what a
 // consumer saw.
 func TestLists_ExactlyOnce(t *testing.T) {
+	t.Parallel()
 	seeds := uint64(10)
 	if testing.Short() {
 		seeds = 2

@@ -16,6 +16,7 @@ import (
 // 3, at once and not after tries, says where it is and what cures it, and
 // writes nothing (DESIGN section 4).
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	admin := func(w *world, do func(*kadm.Client) error) {
 		w.t.Helper()
 		cl := w.client()

@@ -43,6 +43,7 @@ const leadingKey = `{"portal":4242,"object":"contacts","stream":"leading"}`
 // connector was stopped is where the first search begins, and a change that the
 // index had hidden is published (DESIGN section 4).
 func TestAMovedCursorIsObeyed(t *testing.T) {
+	t.Parallel()
 	// Every change is shown by the index after a quarter of an hour, and the only tier
 	// besides the leading one looks back a minute: it is never seen.
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
@@ -80,6 +81,7 @@ func TestAMovedCursorIsObeyed(t *testing.T) {
 // TestAForgottenCursorStartsAnew: a tier without a cursor starts now and the
 // sweep runs again; what it finds published already is not published again.
 func TestAForgottenCursorStartsAnew(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 2}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 150)
 		p := w.start()
@@ -106,6 +108,7 @@ func TestAForgottenCursorStartsAnew(t *testing.T) {
 // read again and published, the others are not; a retyped property goes on in
 // a new field, and every event can be read with its schema.
 func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 11}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=2m"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 300)
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "string"})
@@ -158,6 +161,7 @@ func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
 // TestDeletesHaveAReason: archived, merged with the survivor, and what is live
 // again comes back as restored.
 func TestDeletesHaveAReason(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 12, MergedInArchive: true}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 120)
@@ -194,6 +198,7 @@ func TestDeletesHaveAReason(t *testing.T) {
 // TestR7_AnAnswerThatForgetsEverythingIsNoEvidence: a batch read that knows no
 // record at all, the control ids neither, deletes nothing.
 func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 13}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 50)
 		p := w.start()
@@ -220,6 +225,7 @@ func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
 
 // TestOffsetsAreReadable: the cursors of DESIGN section 4, one line of JSON each.
 func TestOffsetsAreReadable(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 14}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
 		w.portal.Seed("contacts", 3)
 		p := w.start()

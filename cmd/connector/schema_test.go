@@ -64,6 +64,7 @@ var quiet = []string{"HUBSPOT_ASSOCIATIONS=none", "SYNC_SCHEMA_INTERVAL=1m", "SY
 // without a restart, and of the records only those with a value are published
 // again.
 func TestR13_APropertyIsAddedInARun(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 1}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
 		ids := w.portal.Seed("contacts", 300)
 		p := w.start()
@@ -96,6 +97,7 @@ func TestR13_APropertyIsAddedInARun(t *testing.T) {
 // TestR13_APropertyIsRemovedInARun: its field stays and is null; every record
 // that had a value is published once more, the others are not.
 func TestR13_APropertyIsRemovedInARun(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 2}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number"})
 		ids := w.portal.Seed("contacts", 300)
@@ -124,6 +126,7 @@ func TestR13_APropertyIsRemovedInARun(t *testing.T) {
 // TestR13_ARemovedPropertysHoldersAreReadAfterACrash: the sweep that it asks
 // for is committed with the property set.
 func TestR13_ARemovedPropertysHoldersAreReadAfterACrash(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 3}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number"})
 		ids := w.portal.Seed("contacts", 900)
@@ -156,6 +159,7 @@ func TestR13_ARemovedPropertysHoldersAreReadAfterACrash(t *testing.T) {
 // TestR13_APropertyIsRetypedInARun: its values stand in a new field and the old
 // one is null; retyped back they stand in the first again.
 func TestR13_APropertyIsRetypedInARun(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 4}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
 		w.portal.Seed("contacts", 20)
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "size", Type: "string"})
@@ -177,6 +181,7 @@ func TestR13_APropertyIsRetypedInARun(t *testing.T) {
 
 // TestSchema_ALabelAloneIsNoNewVersion (DESIGN section 5).
 func TestSchema_ALabelAloneIsNoNewVersion(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 5}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
 		def := hubspottest.Property{Name: "size", Label: "Size", Type: "string"}
 		w.portal.AddProperty("contacts", def)
@@ -201,6 +206,7 @@ func TestSchema_ALabelAloneIsNoNewVersion(t *testing.T) {
 // two looks; defined again under its old name, the new records come into the
 // same topic.
 func TestR9_ACustomTypesLife(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m"}
 	inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}}, env, func(w *world) {
 		person := w.portal.Seed("contacts", 3)[0]
@@ -250,6 +256,7 @@ func TestR9_ACustomTypesLife(t *testing.T) {
 // TestR9_ATypeReplacedWhileStopped: another id under the same name is another
 // type, and the records of the one before are gone.
 func TestR9_ATypeReplacedWhileStopped(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 7, Types: []string{"contacts"}}, []string{"SYNC_SCHEMA_INTERVAL=1m"}, func(w *world) {
 		car := w.portal.AddCustomType("car").FullyQualifiedName
 		w.portal.Seed(car, 700)
@@ -269,6 +276,7 @@ func TestR9_ATypeReplacedWhileStopped(t *testing.T) {
 // TestR9_ATypeRemovedWhileStopped is deleted after two looks of the next run,
 // although HUBSPOT_OBJECTS names what the portal does not have any more.
 func TestR9_ATypeRemovedWhileStopped(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=contacts,p4242_car"}
 	inWorld(t, hubspottest.Options{Seed: 8, Types: []string{"contacts"}}, env, func(w *world) {
 		car := w.portal.AddCustomType("car").FullyQualifiedName
@@ -292,6 +300,7 @@ func TestR9_ATypeRemovedWhileStopped(t *testing.T) {
 // deleted, readiness says what is missing, and what changed meanwhile is
 // published when the scopes are back.
 func TestR9_ScopesLostAndGivenBack(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=5m", "SYNC_TRAILING_LAG=1m"}
 	inWorld(t, hubspottest.Options{Seed: 9, Types: []string{"contacts", "companies"}}, env, func(w *world) {
 		car := w.portal.AddCustomType("car").FullyQualifiedName
@@ -342,6 +351,7 @@ func TestR9_ScopesLostAndGivenBack(t *testing.T) {
 // TestSchema_ALabelOfAssociationsIsAddedAndRenamed: the new label's links are
 // published, and a new name at the next look, not at the next sweep.
 func TestSchema_ALabelOfAssociationsIsAddedAndRenamed(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=contacts,companies"}
 	inWorld(t, hubspottest.Options{Seed: 10}, env, func(w *world) {
 		person, firm := w.portal.Seed("contacts", 1)[0], w.portal.Seed("companies", 1)[0]
@@ -365,6 +375,7 @@ func TestSchema_ALabelOfAssociationsIsAddedAndRenamed(t *testing.T) {
 // as well as at its start; all else goes on, readiness says so, and when the
 // registry gives in, everything that was missed is published.
 func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
+	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_OBJECTS=contacts,companies"}
 	inWorld(t, hubspottest.Options{Seed: 11}, env, func(w *world) {
 		people, firms := w.portal.Seed("contacts", 20), w.portal.Seed("companies", 20)

@@ -156,6 +156,7 @@ func (w *world) wantFold(object string, names []string, publish func(name, text 
 // TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished, and what is hashed
 // is a digest wherever it turns up; null stays null.
 func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
+	t.Parallel()
 	var wire wire
 	env := []string{
 		"HUBSPOT_OBJECTS=contacts,deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=1s", "SYNC_ARCHIVE_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=30m",
@@ -221,6 +222,8 @@ func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
 // last events equal the portal under the new one, and each record that it
 // concerns has one event more (docs/selection.md).
 func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
+	long(t)
+	t.Parallel()
 	names := []string{"email", "firstname", "lastname", "phone", "score"}
 	type treatment struct {
 		exclude, hash []string
@@ -316,6 +319,7 @@ func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
 // TestSelection_MergesAreFoundWithoutTheirProperty: R7 reads
 // hs_merged_object_ids also where it is left out, or hashed.
 func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
+	t.Parallel()
 	for name, env := range map[string][]string{
 		"left out": {"HUBSPOT_PROPERTIES_EXCLUDE=*.hs_merged*"},
 		"hashed":   {"HUBSPOT_PROPERTIES_HASH=*.hs_merged*", "HUBSPOT_HASH_KEY=" + hashKey},
@@ -354,6 +358,8 @@ func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
 // the type goes on without them, says so, and nothing counts as removed; with
 // it they are there again (R9).
 func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
+	long(t)
+	t.Parallel()
 	const ordinary, sensitive, owners = "crm.objects.contacts.read", "crm.objects.contacts.sensitive.read.v2", "crm.objects.owners.read"
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_SENSITIVE=sensitive", "SYNC_RECONCILE_INTERVAL=1000h"}
 	inWorld(t, hubspottest.Options{Seed: 24, Scopes: []string{ordinary, sensitive, owners}}, env, func(w *world) {
@@ -415,6 +421,8 @@ func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
 
 // TestSelection_SensitiveScopeLostInARun: the same while it runs.
 func TestSelection_SensitiveScopeLostInARun(t *testing.T) {
+	long(t)
+	t.Parallel()
 	const ordinary, sensitive = "crm.objects.contacts.read", "crm.objects.contacts.sensitive.read.v2"
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_SENSITIVE=sensitive", "SYNC_RECONCILE_INTERVAL=1000h", "SYNC_SCHEMA_INTERVAL=1m"}
 	inWorld(t, hubspottest.Options{Seed: 28, Scopes: []string{ordinary, sensitive}}, env, func(w *world) {
@@ -466,6 +474,7 @@ func TestSelection_SensitiveScopeLostInARun(t *testing.T) {
 // TestSelection_ATypeThatIsTakenOutStaysAsItIs, and goes on from its cursors
 // when it is taken in again.
 func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 25}, []string{"HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=1000h"}, func(w *world) {
 		ids := w.portal.Seed("deals", 150)
 		w.portal.Seed("contacts", 150)
@@ -506,6 +515,7 @@ func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
 // TestSelection_VolatileValuesThatStayAreNamed: a volatile property that is
 // left out is no change of a record; what is to be done is said, and helps.
 func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_VOLATILE=*.firstname"}, func(w *world) {
 		both := w.portal.Create("contacts", map[string]string{"firstname": "Ann", "lastname": "Lee", "phone": "1"})
 		volatile := w.portal.Create("contacts", map[string]string{"firstname": "Bob", "phone": "2"})
@@ -541,6 +551,7 @@ func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
 // TestSelection_ReachesTheReferenceLists: the names of owners are personal data
 // too. INCLUDE is about the properties of records.
 func TestSelection_ReachesTheReferenceLists(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 27}, []string{"HUBSPOT_OBJECTS=deals", "HUBSPOT_PROPERTIES_INCLUDE=deals.*"}, func(w *world) {
 		id := w.portal.AddOwner(hubspottest.Owner{Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace"})
 		var last map[string]any
@@ -582,9 +593,10 @@ func TestSelection_ReachesTheReferenceLists(t *testing.T) {
 // moment the connector is stopped, in the end the topic shows the portal under
 // the last choice, and no event repeats the one before it.
 func TestSelection_RandomLives(t *testing.T) {
+	t.Parallel()
 	lives := uint64(8)
 	if testing.Short() {
-		lives = 2
+		lives = 1
 	}
 	for seed := *firstSeed; seed < *firstSeed+lives; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { randomSelection(t, seed) })

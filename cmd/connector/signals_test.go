@@ -145,6 +145,7 @@ func (w *world) completed(n int) {
 // as r, though nothing has changed; what has changed with them; a record that
 // was deleted is a delete, and of what HubSpot has not there is no event.
 func TestSignals_IDs(t *testing.T) {
+	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=10m", "SYNC_CENSUS_INTERVAL=10m"}
 	inWorld(t, hubspottest.Options{Seed: 21}, env, func(w *world) {
 		ids := w.portal.Seed("contacts", 300)
@@ -197,6 +198,8 @@ func TestSignals_IDs(t *testing.T) {
 // while users work on the portal and the type's other streams go on; the fold
 // of the events is the portal.
 func TestSignals_AWholeTypeWhileItChanges(t *testing.T) {
+	long(t)
+	t.Parallel()
 	opt := hubspottest.Harsh(22)
 	opt.Types = []string{"contacts"}
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_ARCHIVE_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=1h", "HUBSPOT_VOLATILE=none.none"}
@@ -263,6 +266,7 @@ func TestSignals_AWholeTypeWhileItChanges(t *testing.T) {
 
 // TestSignals_Everything: object types and the links of their pairs, each once.
 func TestSignals_Everything(t *testing.T) {
+	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies,p4242_car", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:p4242_car"}
 	inWorld(t, hubspottest.Options{Seed: 23}, env, func(w *world) {
 		car := w.portal.AddCustomType("car").FullyQualifiedName
@@ -316,6 +320,7 @@ func TestSignals_Everything(t *testing.T) {
 // HubSpot has waiting; it stops what was asked for before it, of some
 // collections or all, and nothing after it, and a restart does not take it back.
 func TestSignals_AStop(t *testing.T) {
+	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies,deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=1m"}
 	inWorld(t, hubspottest.Options{Seed: 24}, env, func(w *world) {
 		contacts, companies, deals := w.portal.Seed("contacts", 3_000), w.portal.Seed("companies", 200), w.portal.Seed("deals", 10)
@@ -368,6 +373,7 @@ func TestSignals_AStop(t *testing.T) {
 // its brokers go away, in the middle of a snapshot, it goes on at the page, and
 // no record is published again twice, none is left out.
 func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
+	t.Parallel()
 	opt := hubspottest.Options{Seed: 25, Latency: hubspottest.Span{Min: 10 * time.Millisecond, Max: 300 * time.Millisecond}}
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies"}
 	inWorld(t, opt, env, func(w *world) {
@@ -435,6 +441,7 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 // TestSignals_BadOnes are said once, with their offset, counted and passed
 // over; those of another key are nobody's business. What comes behind is done.
 func TestSignals_BadOnes(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 30)
 		p := w.start()
@@ -487,6 +494,7 @@ func TestSignals_BadOnes(t *testing.T) {
 // connector is done, also beside the backfill; a cursor moved back is obeyed,
 // one that was forgotten begins at the topic's beginning.
 func TestSignals_BeforeTheFirstStart(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 27}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 800)
 		adm := kadm.NewClient(w.client())
@@ -526,6 +534,7 @@ func TestSignals_BeforeTheFirstStart(t *testing.T) {
 
 // TestSignals_ARefusedTypeIsGivenUp, and what comes behind it is done.
 func TestSignals_ARefusedTypeIsGivenUp(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 28}, []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
 		w.portal.Seed("contacts", 30)
 		companies := w.portal.Seed("companies", 30)
@@ -549,6 +558,7 @@ func TestSignals_ARefusedTypeIsGivenUp(t *testing.T) {
 
 // TestSignals_AWrongTopicRefuses, with exit code 3 and the cure.
 func TestSignals_AWrongTopicRefuses(t *testing.T) {
+	t.Parallel()
 	compact := "compact"
 	for name, c := range map[string]struct {
 		partitions int32
@@ -652,6 +662,7 @@ func (o *operator) check() (n int) {
 // and signals are taken again when it can be. It was deleted, with the place in
 // it: the new one is read from its beginning.
 func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 29}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 30)
 		p := w.start()
@@ -709,6 +720,7 @@ func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
 // TestSignals_ATypeThatIsRemovedMeanwhile is not brought back to life by the
 // snapshot that is under way, and a signal for it is nobody's any more.
 func TestSignals_ATypeThatIsRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,p4242_car", "HUBSPOT_ASSOCIATIONS=none", "SYNC_SCHEMA_INTERVAL=10s"}
 	inWorld(t, hubspottest.Options{Seed: 30}, env, func(w *world) {
 		car := w.portal.AddCustomType("car").FullyQualifiedName

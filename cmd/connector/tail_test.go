@@ -50,6 +50,7 @@ func printed(t *testing.T, text string) []record {
 // tombstones, links, cursors, and what the state remembers, with either format
 // of keys.
 func TestTail_DecodesEveryTopic(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"string", "avro"} {
 		t.Run(format, func(t *testing.T) {
 			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_ARCHIVE_INTERVAL=10s", "KAFKA_KEY_FORMAT=" + format}
@@ -127,6 +128,7 @@ func TestTail_DecodesEveryTopic(t *testing.T) {
 // TestTail_Filters: by key, op and number, and what comes from now on, in
 // topics too that come later.
 func TestTail_Filters(t *testing.T) {
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 42}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=5s", "SYNC_LEADING_INTERVAL=1s", "KAFKA_KEY_FORMAT=avro"}, func(w *world) {
 		ids := w.portal.Seed("contacts", 5)
 		type result struct {

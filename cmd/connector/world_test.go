@@ -356,8 +356,9 @@ func (w *world) poll(every, limit time.Duration, cond func() bool) time.Duration
 	return time.Since(began)
 }
 
-// long leaves a test out with -short: under the race detector its hundred
-// thousand records take minutes, and the others race in the same places.
+// long leaves a test out with -short: under the race detector a hundred
+// thousand records take minutes and a day of virtual time tens of seconds, and
+// the others race in the same places.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

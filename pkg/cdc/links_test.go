@@ -108,6 +108,9 @@ func TestLinkTable_OfAnEmptyOne(t *testing.T) {
 // TestLinkTable_FortyBytesALink: a million links, each to another record, as
 // they are loaded from the state topic and as a first sweep brings them.
 func TestLinkTable_FortyBytesALink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for -short, which is for the race detector: this is one goroutine")
+	}
 	const links = 1_000_000
 	rng := rand.New(rand.NewPCG(1, 1))
 	keys := make([]LinkKey, links)

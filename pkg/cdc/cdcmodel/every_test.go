@@ -530,6 +530,9 @@ func TestSearch_NoWayOfASmallWorldBreaksAPromise(t *testing.T) {
 // (key_test.go): to go all ways to their ends comes to as many, and to the same
 // ends, as to go on from each state once.
 func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for -short, which is for the race detector: this is one goroutine")
+	}
 	most, compared := 2_000.0, 0
 	if *large {
 		most *= 20
@@ -564,6 +567,9 @@ func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
 // enough to show what most of the rules are for. The others need three finders,
 // an index that flaps, or more time (TestSearch_EveryRuleIsNeeded).
 func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for -short, which is for the race detector: this is one goroutine")
+	}
 	for _, c := range []struct {
 		rule  string
 		off   without
