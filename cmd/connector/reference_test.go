@@ -166,7 +166,7 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 	t.Parallel()
 	const contacts, deals, owners = "crm.objects.contacts.read", "crm.objects.deals.read", "crm.objects.owners.read"
 	opt := hubspottest.Options{Seed: 1, Scopes: []string{contacts, deals}}
-	inWorld(t, opt, []string{"SYNC_REFERENCE_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=10s"}, func(w *world) {
+	inWorld(t, opt, []string{"SYNC_REFERENCE_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_LEADING_INTERVAL=1m"}, func(w *world) {
 		id := w.portal.AddOwner(hubspottest.Owner{FirstName: "Ada"})
 		p := w.start()
 		time.Sleep(10 * time.Minute)

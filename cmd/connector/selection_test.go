@@ -159,7 +159,7 @@ func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
 	t.Parallel()
 	var wire wire
 	env := []string{
-		"HUBSPOT_OBJECTS=contacts,deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=1s", "SYNC_ARCHIVE_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=30m",
+		"HUBSPOT_OBJECTS=contacts,deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=10s", "SYNC_ARCHIVE_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=30m",
 		"HUBSPOT_PROPERTIES_INCLUDE=contacts.*,deals.deal*", "HUBSPOT_PROPERTIES_EXCLUDE=*.email,contacts.lastname",
 		"HUBSPOT_PROPERTIES_HASH=contacts.phone,contacts.score,contacts.notmine", "HUBSPOT_HASH_KEY=" + hashKey,
 	}
@@ -606,7 +606,7 @@ func TestSelection_RandomLives(t *testing.T) {
 func randomSelection(t *testing.T, seed uint64) {
 	names := []string{"email", "firstname", "lastname", "phone", "score"}
 	opt := hubspottest.Options{Seed: seed, Index: hubspottest.Index{Min: time.Second, Max: 6 * time.Second, Tail: 0.2, TailMax: 40 * time.Minute}}
-	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_RECONCILE_INTERVAL=1000h"}, func(w *world) {
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=1000h"}, func(w *world) {
 		random := rand.New(rand.NewPCG(seed, seed))
 		value := func() string { return []string{"", "", "", "", "7", "some text"}[random.IntN(6)] }
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "score", Type: "number"})

@@ -39,7 +39,6 @@ func (d *Decoder) Decode(object string, key, value []byte) (Event, error) {
 	}
 	envelope, properties, err := d.envelope(value)
 	if err == nil {
-		e.Schema = binary.BigEndian.Uint32(value[1:headerLen])
 		err = e.take(envelope, properties)
 	}
 	if err != nil {
@@ -145,7 +144,7 @@ func (e *Event) take(envelope map[string]any, properties map[string]string) erro
 	if !e.isDelete() {
 		e.Created = hubspot.MillisOf(get[time.Time](&image, "createdAt"))
 		e.Version = hubspot.MillisOf(get[time.Time](&image, "updatedAt"))
-		e.Values = make(map[string]any)
+		e.Values, e.Fields = make(map[string]any), make(map[string]string)
 		for field, v := range get[map[string]any](&image, "properties") {
 			if v == nil {
 				continue
@@ -154,7 +153,7 @@ func (e *Event) take(envelope map[string]any, properties map[string]string) erro
 			if !known {
 				return fmt.Errorf("the field %s does not say which property it is", field)
 			}
-			e.Values[name] = v
+			e.Values[name], e.Fields[name] = v, field
 		}
 		if raw := getNullable[string](&image, "unparsed"); raw != "" {
 			if err := json.Unmarshal([]byte(raw), &e.Unparsed); err != nil {

@@ -1,6 +1,7 @@
 package cdctest
 
 import (
+	"maps"
 	"reflect"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -20,10 +21,10 @@ type Event struct {
 	SourceMs hubspot.Millis
 	Seq      int64
 
-	Schema   uint32 // the registry's id of what the value was written with
 	Created  hubspot.Millis
 	Version  hubspot.Millis    // after.updatedAt
 	Values   map[string]any    // after.properties without the nulls, by HubSpot's names
+	Fields   map[string]string // the field that each of the values stands in
 	Unparsed map[string]string // raw texts that their field could not take whole
 }
 
@@ -36,7 +37,7 @@ func (e *Event) repeats(before *Event) bool {
 		return e.isDelete() && before.isDelete()
 	}
 	return e.Version == before.Version && reflect.DeepEqual(e.Values, before.Values) &&
-		reflect.DeepEqual(e.Unparsed, before.Unparsed)
+		maps.Equal(e.Fields, before.Fields) && maps.Equal(e.Unparsed, before.Unparsed)
 }
 
 // shows says whether the event is a faithful account of the state.
