@@ -155,8 +155,10 @@ type portalSeen struct {
 	records  map[string]int
 	ids      map[string][]hubspot.ID // some of each
 	archived map[string]binSeen
-	page     time.Duration // how long a page of the backfill takes
-	refused  int           // types that are asked for again and again, in vain
+	page     time.Duration        // how long a page of the backfill takes
+	refused  int                  // types that are asked for again and again, in vain
+	hidden   []hubspot.ObjectType // those that would be followed
+	custom   bool                 // the custom types were listed
 	ends     []stream.Ends
 	links    map[stream.Ends]bool // whether a pair has any
 

@@ -161,17 +161,23 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 		case refusal != nil && len(k.cfg.HubSpot.Objects) == 0:
 			k.add(finding{Area: "scopes", Check: "custom_objects", Status: isNote, Found: "left out; to have them, click " + strings.Join(custom, " and "), Scopes: custom})
 		}
-		// One that was published before may be away without a mistake.
-		words := slices.DeleteFunc(slices.Clone(k.cfg.HubSpot.Objects), func(word string) bool {
-			return k.published(word) && !slices.ContainsFunc(types, func(t hubspot.ObjectType) bool { return stream.Names(t, word) })
-		})
-		if wanted, err = stream.Choose(types, words); err != nil {
-			f := finding{Area: "scopes", Check: "object_type", Status: isWrong, Code: codeOf(err), Found: err.Error(), Todo: []string{"correct HUBSPOT_OBJECTS"}}
-			if refusal != nil { // it may be a custom one
-				f.Todo, f.Scopes = append(f.Todo, click(custom)...), custom
+		var unknown []string
+		wanted, unknown = stream.Choose(types, k.cfg.HubSpot.Objects)
+		for _, word := range unknown {
+			f := finding{Area: "scopes", Check: "object_type", Subject: word, Status: isWrong}
+			switch {
+			case k.published(word): // it may be away without a mistake
+				continue
+			case refusal != nil:
+				f.Found, f.Scopes = "not seen, and custom object types are not readable: "+plainly(refusal), custom
+				f.Todo = append(click(custom), "or, if this is none, correct HUBSPOT_OBJECTS")
+			default:
+				err := &stream.UnknownObjectError{Name: word}
+				f.Code, f.Found, f.Todo = codeOf(err), err.Error(), []string{"correct HUBSPOT_OBJECTS"}
 			}
 			k.add(f)
 		}
+		k.portal.custom = refusal == nil
 		all = make([]looked, len(types))
 		var wg sync.WaitGroup
 		atOnce := make(chan struct{}, 8)
@@ -224,6 +230,7 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 		case errors.Is(l.err, context.DeadlineExceeded):
 			unasked = append(unasked, l.typ.Name)
 		default:
+			k.portal.hidden = append(k.portal.hidden, l.typ)
 			k.portal.refused += k.inVain(l.err)
 			f.Scopes = missing(l, given)
 			f.Found = "not readable: " + plainly(l.err)
@@ -510,7 +517,9 @@ func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 	p.links = map[stream.Ends]bool{}
 	limited(ctx, func(ctx context.Context) {
 		refusals := &listener{key: "object"}
-		found, err := stream.Pairs(ctx, k.client, slog.New(refusals), types, k.cfg.HubSpot.Associations, k.published)
+		found, err := stream.Pairs(ctx, k.client, slog.New(refusals), types, k.cfg.HubSpot.Associations, func(word string) bool {
+			return k.published(word) || stream.Hidden(word, p.hidden, p.custom)
+		})
 		f := finding{Area: "scopes", Check: "associations", Status: isOK}
 		switch {
 		case err == nil:

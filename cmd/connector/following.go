@@ -37,6 +37,7 @@ type following struct {
 	pace    *stream.Pace
 	leftOut string          // types that the token may not read, as they were said last
 	refused map[string]bool // types that it could not read at the last look
+	seen    stream.Seen     // the last look
 	begun   bool            // the first look was taken up
 
 	ask      stream.Introspection
@@ -209,7 +210,12 @@ func (f *following) take(ctx context.Context, seen stream.Seen) (changed bool, e
 		refused[name] = true
 		shrunk = shrunk || o != nil && o.set != nil && !f.refused[name]
 	}
-	f.refused = refused
+	for name := range f.refused {
+		if !refused[name] && f.objects[name] == nil { // an operator's word, perhaps, for a type of another name
+			f.status.Forget(name)
+		}
+	}
+	f.refused, f.seen = refused, seen
 	there := map[string]bool{}
 	for _, found := range seen.Found {
 		there[found.Type.Name] = true

@@ -113,7 +113,7 @@ func (f *following) learn(ctx context.Context, types []hubspot.ObjectType, first
 	if first && slices.Equal(f.learnt.types, types) && time.Since(f.learnt.at) < pairsLastFor {
 		return f.learnt.pairs, nil
 	}
-	away := func(word string) bool { return f.known(word) != nil }
+	away := func(word string) bool { return f.known(word) != nil || f.seen.Hides(word) }
 	found, err := stream.Pairs(ctx, f.client, f.log, types, f.cfg.HubSpot.Associations, away)
 	if wrong, ok := errors.AsType[*stream.PairError](err); ok {
 		return nil, &configError{[]string{wrong.Error()}}

@@ -348,6 +348,68 @@ func TestR9_ScopesLostAndGivenBack(t *testing.T) {
 	})
 }
 
+// TestR9_ScopesThatWereNeverGiven: an object type that the operator names and
+// that the token has not seen yet is a problem with its scopes, no slip in the
+// configuration; all else runs, and with the scopes it and its pairs do too.
+func TestR9_ScopesThatWereNeverGiven(t *testing.T) {
+	t.Parallel()
+	companies := []string{"crm.objects.companies.read", "crm.schemas.companies.read", "crm.objects.owners.read"}
+	for name, words := range map[string][2]string{
+		"by names":    {"contacts", "p4242_car"},
+		"by type ids": {"0-1", "2-1029"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			contacts, car := words[0], words[1]
+			env := []string{
+				"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=companies," + contacts + "," + car,
+				"HUBSPOT_ASSOCIATIONS=" + contacts + ":companies,companies:" + car + "," + car + ":" + contacts,
+			}
+			opt := hubspottest.Options{Seed: 10, Types: []string{"contacts", "companies"}, Scopes: companies}
+			inWorld(t, opt, env, func(w *world) {
+				carType := w.portal.AddCustomType("car")
+				if car[0] == '2' && carType.ObjectTypeID != car {
+					t.Fatalf("the type's id is %s", carType.ObjectTypeID)
+				}
+				objects := []string{"contacts", "companies", carType.FullyQualifiedName}
+				for _, object := range objects {
+					w.portal.Seed(object, 5)
+				}
+				pairs := []cdc.Pair{toCompanies, {From: "companies", To: objects[2]}, {From: objects[2], To: "contacts"}}
+				for _, pair := range pairs {
+					w.portal.Associate(pair.From, w.portal.IDs(pair.From)[0], pair.To, w.portal.IDs(pair.To)[0], "", 0)
+				}
+				p := w.start()
+				time.Sleep(10 * time.Minute)
+				r := p.ready()
+				scopes := ""
+				for _, problem := range r.Problems {
+					scopes += problem.Problem
+				}
+				if r.Ready || !strings.Contains(scopes, "crm.objects.contacts.read") || !strings.Contains(scopes, "custom-object-read") {
+					t.Errorf("without the scopes: %+v", r)
+				}
+				c := w.inspect().is(exitFailed)
+				c.says("object_type", car, isWrong, "click crm.objects.custom.read and crm.schemas.custom.read")
+				c.says("associations", "", isOK)
+				if n := len(w.told("companies", 0)); n != 5 {
+					t.Errorf("%d companies", n)
+				}
+
+				w.portal.SetScopes(append(companies, "crm.objects.contacts.read", "crm.schemas.contacts.read", "crm.objects.custom.read", "crm.schemas.custom.read")...)
+				time.Sleep(15 * time.Minute)
+				if r := p.ready(); !r.Ready || len(r.Problems) > 0 {
+					t.Errorf("with the scopes: %+v", r)
+				}
+				p.stop()
+				w.check(objects...)
+				for _, pair := range pairs {
+					w.checkLinks(pair)
+				}
+			})
+		})
+	}
+}
+
 // TestSchema_ALabelOfAssociationsIsAddedAndRenamed: the new label's links are
 // published, and a new name at the next look, not at the next sweep.
 func TestSchema_ALabelOfAssociationsIsAddedAndRenamed(t *testing.T) {

@@ -123,11 +123,11 @@ func directed(types []hubspot.ObjectType) []hubspot.ObjectType {
 // because its records are the ones asked about; the to type must exist.
 func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(string) bool) ([]Ends, error) {
 	find := func(types []hubspot.ObjectType, name string) (hubspot.ObjectType, bool) {
-		found, err := Choose(types, []string{name})
-		if err != nil {
+		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool { return Names(t, name) })
+		if i < 0 {
 			return hubspot.ObjectType{}, false
 		}
-		return found[0], true
+		return types[i], true
 	}
 	var all []hubspot.ObjectType // every type of the portal, once it is needed
 	var out []Ends

@@ -34,11 +34,24 @@ type Introspection struct {
 type Seen struct {
 	// Found are the types that the token may read.
 	Found []Found
-	// Refused are those it may not, by name, with HubSpot's answer.
+	// Refused are those it may not, by name, with HubSpot's answer. Where the
+	// custom types were not listed, words of Wanted that may mean one are too.
 	Refused map[string]error
 	// Custom says that the custom object types were listed: one that is not
 	// among Found or Refused then does not stand in HubSpot's list.
 	Custom bool
+
+	refused []hubspot.ObjectType
+}
+
+// Hides says that a word for an object type may mean one that HubSpot does not
+// let this token see.
+func (s *Seen) Hides(word string) bool { return Hidden(word, s.refused, s.Custom) }
+
+// Hidden is Seen.Hides for those who asked HubSpot type by type.
+func Hidden(word string, refused []hubspot.ObjectType, custom bool) bool {
+	named := func(t hubspot.ObjectType) bool { return Names(t, word) }
+	return slices.ContainsFunc(refused, named) || !custom && !slices.ContainsFunc(hubspot.StandardTypes(), named)
 }
 
 // Found is an object type of the portal that the token may read.
@@ -69,11 +82,16 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	}
 	seen.Custom = refusal == nil
 	if len(in.Wanted) > 0 {
-		wanted := slices.DeleteFunc(slices.Clone(in.Wanted), func(name string) bool {
-			return in.Known(name) && !slices.ContainsFunc(types, func(t hubspot.ObjectType) bool { return Names(t, name) })
-		})
-		if types, err = Choose(types, wanted); err != nil {
-			return seen, err
+		var unknown []string
+		types, unknown = Choose(types, in.Wanted)
+		for _, word := range unknown {
+			switch {
+			case in.Known(word): // it was removed, or is hidden, and its own name is reported
+			case refusal != nil:
+				seen.Refused[word] = refusal
+			default:
+				return seen, &UnknownObjectError{word}
+			}
 		}
 	}
 	found := make([]*Found, len(types))
@@ -106,6 +124,7 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 			seen.Found = append(seen.Found, *f)
 		} else {
 			seen.Refused[types[i].Name] = refusals[i]
+			seen.refused = append(seen.refused, types[i])
 		}
 	}
 	return seen, nil
@@ -137,20 +156,17 @@ func Names(t hubspot.ObjectType, word string) bool {
 	return word != "" && (t.TypeID == word || strings.EqualFold(t.Name, word))
 }
 
-// Choose finds the types that the operator names. An unknown one is an
-// *UnknownObjectError.
-func Choose(types []hubspot.ObjectType, wanted []string) ([]hubspot.ObjectType, error) {
-	var out []hubspot.ObjectType
-	for _, name := range wanted {
-		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool { return Names(t, name) })
+// Choose finds the types that the operator names, and the words that name none.
+func Choose(types []hubspot.ObjectType, wanted []string) (chosen []hubspot.ObjectType, unknown []string) {
+	for _, word := range wanted {
+		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool { return Names(t, word) })
 		if i < 0 {
-			return nil, &UnknownObjectError{name}
-		}
-		if !slices.Contains(out, types[i]) {
-			out = append(out, types[i])
+			unknown = append(unknown, word)
+		} else if !slices.Contains(chosen, types[i]) {
+			chosen = append(chosen, types[i])
 		}
 	}
-	return out, nil
+	return chosen, unknown
 }
 
 // Look reads a type's properties, and one page of one record: a token can have
