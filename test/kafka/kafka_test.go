@@ -456,7 +456,7 @@ func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.Topic(t.Context(), "deals", set("email"))
-	var refusal *offsets.Refusal
+	var refusal *cdc.RefusedError
 	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), p.topic("deals")+"-value") {
 		t.Errorf("err = %v, want a refusal that names the subject", err)
 	}
