@@ -383,9 +383,9 @@ func TestCheck_GivesTheAclCommands(t *testing.T) {
 func TestCheck_RegistryWithoutRules(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 11}, threeTypes, func(w *world) {
-		w.registry.to = inProcess{srfake.NewRegistry(srfake.WithGlobalCompat(sr.CompatNone)).Handler()}
+		w.registry.turn(inProcess{srfake.NewRegistry(srfake.WithGlobalCompat(sr.CompatNone)).Handler()})
 		w.inspect().is(exitOK).says("compatibility", "(global)", isWarn, "NONE", "BACKWARD", "curl")
-		w.registry.to = inProcess{http.NotFoundHandler()}
+		w.registry.turn(inProcess{http.NotFoundHandler()})
 		w.inspect().is(exitFailed).says("registry", "", isWrong, "404", "/apis/ccompat/v7")
 	})
 }

@@ -148,19 +148,18 @@ func TestAvroKeys_ARegistryWithoutTheirSchemaRefuses(t *testing.T) {
 		w.readUntil(time.Minute, func() bool { return w.has("contacts", 3) })
 		p.stop()
 
-		right := w.registry.to
 		strange := srfake.NewRegistry()
 		for i := range 3 { // its ids stand for other schemas
 			if _, _, err := strange.RegisterSchema(fmt.Sprint("other", i), sr.Schema{Schema: fmt.Sprintf(`{"type":"fixed","name":"f%d","size":1}`, i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w.registry.to = inProcess{strange.Handler()}
+		right := w.registry.turn(inProcess{strange.Handler()})
 		w.refuses("-key", "second key", "bring back the registry's content")
 		if strange.SubjectExists("hubspot.contacts-key") || strange.SubjectExists("hubspot.contacts-value") {
 			t.Error("schemas were registered in the strange registry")
 		}
-		w.registry.to = right
+		w.registry.turn(right)
 		w.start().stop()
 	})
 }

@@ -72,7 +72,7 @@ func TestPromises_RandomLife(t *testing.T) {
 	switch {
 	case lives > 0:
 	case testing.Short():
-		lives = 2
+		lives = 1
 	default:
 		lives = 12
 	}
@@ -88,6 +88,9 @@ func TestPromises_RandomLife(t *testing.T) {
 	})
 	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, schemas %v, asked for again %d",
 		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.schemas, sum.again)
+	if lives == 1 {
+		return // not everything happens in one life
+	}
 	for _, op := range []string{"c", "u", "d", "r"} {
 		if sum.ops[op] == 0 {
 			t.Errorf("no event %q in all lives", op)

@@ -270,7 +270,7 @@ func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 1}, env, func(w *world) {
 		owner := w.portal.AddOwner(hubspottest.Owner{})
 		accepting := w.registry.to
-		w.registry.to = refusing{accepting, "hubspot.pipelines-value"}
+		w.registry.turn(refusing{accepting, "hubspot.pipelines-value"})
 		for range 2 {
 			p := w.start()
 			time.Sleep(3 * time.Minute)
@@ -282,7 +282,7 @@ func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
 			p.stop()
 		}
 		w.tells("owners", "r "+owner)
-		w.registry.to = accepting
+		w.registry.turn(accepting)
 		p := w.start()
 		time.Sleep(3 * time.Minute)
 		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {

@@ -444,7 +444,7 @@ func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 		p := w.start()
 		w.sleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{"contacts", "companies"}) })
 		accepting := w.registry.to
-		w.registry.to = refusing{accepting, "hubspot.contacts-value"}
+		w.registry.turn(refusing{accepting, "hubspot.contacts-value"})
 		w.portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number"})
 		time.Sleep(2 * time.Minute)
 		w.portal.Update("contacts", people[0], map[string]string{"points": "1"})
@@ -471,7 +471,7 @@ func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 			p = w.start()
 			time.Sleep(5 * time.Minute)
 		}
-		w.registry.to = accepting
+		w.registry.turn(accepting)
 		time.Sleep(20 * time.Minute)
 		if r := p.ready(); !r.Ready || len(r.Problems) > 0 {
 			t.Errorf("not ready again: %+v", r)

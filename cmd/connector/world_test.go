@@ -97,9 +97,19 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // line carries requests while it is not cut, and counts them.
 type line struct {
-	to       http.RoundTripper
 	cut      atomic.Bool
 	requests atomic.Int64
+
+	mu sync.Mutex
+	to http.RoundTripper
+}
+
+// turn has the line lead elsewhere, and gives where it led.
+func (l *line) turn(to http.RoundTripper) (before http.RoundTripper) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, l.to = l.to, to
+	return before
 }
 
 func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -107,7 +117,10 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.cut.Load() {
 		return nil, errors.New("connection refused")
 	}
-	return l.to.RoundTrip(r)
+	l.mu.Lock()
+	to := l.to
+	l.mu.Unlock()
+	return to.RoundTrip(r)
 }
 
 // cable carries connections. Cut, it breaks them and lets no new one through.

@@ -485,28 +485,26 @@ func scenarios(large bool) []scenario {
 	return slices.Concat(small, big)
 }
 
-// shortened is every tenth scenario with -short: the race detector, with which
-// CI runs that, makes the search six times as long.
-func shortened(all []scenario) (some []scenario) {
-	if !testing.Short() {
-		return all
+// exhaustive leaves a test out with -short, which is for the race detector: the
+// search takes six times as long with it, and is one goroutine.
+func exhaustive(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("too long for -short")
 	}
-	for i := 0; i < len(all); i += 10 {
-		some = append(some, all[i])
-	}
-	return some
 }
 
 // TestSearch_NoWayOfASmallWorldBreaksAPromise (DESIGN section 2): two records,
 // three versions of each, two finders; and two records, a few links and their
 // finders. Every way.
 func TestSearch_NoWayOfASmallWorldBreaksAPromise(t *testing.T) {
+	exhaustive(t)
 	for _, c := range []struct {
 		name string
 		all  []scenario
 	}{
-		{"records", shortened(scenarios(*large))},
-		{"links", shortened(linkScenarios(*large))},
+		{"records", scenarios(*large)},
+		{"links", linkScenarios(*large)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			began, played := time.Now(), 0
@@ -530,9 +528,7 @@ func TestSearch_NoWayOfASmallWorldBreaksAPromise(t *testing.T) {
 // (key_test.go): to go all ways to their ends comes to as many, and to the same
 // ends, as to go on from each state once.
 func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("too long for -short, which is for the race detector: this is one goroutine")
-	}
+	exhaustive(t)
 	most, compared := 2_000.0, 0
 	if *large {
 		most *= 20
@@ -567,9 +563,7 @@ func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
 // enough to show what most of the rules are for. The others need three finders,
 // an index that flaps, or more time (TestSearch_EveryRuleIsNeeded).
 func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("too long for -short, which is for the race detector: this is one goroutine")
-	}
+	exhaustive(t)
 	for _, c := range []struct {
 		rule  string
 		off   without
