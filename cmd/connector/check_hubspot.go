@@ -168,9 +168,9 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 			switch {
 			case k.published(word): // it may be away without a mistake
 				continue
-			case refusal != nil:
+			case refusal != nil && stream.CustomWord(word):
 				f.Found, f.Scopes = "not seen, and custom object types are not readable: "+plainly(refusal), custom
-				f.Todo = append(click(custom), "or, if this is none, correct HUBSPOT_OBJECTS")
+				f.Todo = append(click(custom), "or leave it out of HUBSPOT_OBJECTS")
 			default:
 				err := &stream.UnknownObjectError{Name: word}
 				f.Code, f.Found, f.Todo = codeOf(err), err.Error(), []string{"correct HUBSPOT_OBJECTS"}

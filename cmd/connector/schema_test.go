@@ -410,6 +410,25 @@ func TestR9_ScopesThatWereNeverGiven(t *testing.T) {
 	}
 }
 
+// TestObjects_ASlipIsSaid: a word that can be no type's ends the process with
+// exit code 2, whatever the token may see.
+func TestObjects_ASlipIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, scopes := range map[string][]string{
+		"a token that sees everything": nil,
+		"without custom types":         {"crm.objects.contacts.read", "crm.schemas.contacts.read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, hubspottest.Options{Scopes: scopes}, []string{"HUBSPOT_OBJECTS=contacts,cars"}, func(w *world) {
+				err := <-w.start().done
+				if exitCode(err) != exitConfig || !strings.Contains(err.Error(), `HUBSPOT_OBJECTS names "cars"`) {
+					t.Errorf("exit %d, %v", exitCode(err), err)
+				}
+			})
+		})
+	}
+}
+
 // TestSchema_ALabelOfAssociationsIsAddedAndRenamed: the new label's links are
 // published, and a new name at the next look, not at the next sweep.
 func TestSchema_ALabelOfAssociationsIsAddedAndRenamed(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,9 +51,14 @@ func (s *Seen) Hides(word string) bool { return Hidden(word, s.refused, s.Custom
 
 // Hidden is Seen.Hides for those who asked HubSpot type by type.
 func Hidden(word string, refused []hubspot.ObjectType, custom bool) bool {
-	named := func(t hubspot.ObjectType) bool { return Names(t, word) }
-	return slices.ContainsFunc(refused, named) || !custom && !slices.ContainsFunc(hubspot.StandardTypes(), named)
+	return !custom && CustomWord(word) || slices.ContainsFunc(refused, func(t hubspot.ObjectType) bool { return Names(t, word) })
 }
+
+var customWord = regexp.MustCompile(`^(?i:2-[0-9]+|p[0-9]+_.+)$`)
+
+// CustomWord says that a word has the form of a custom type's id or fully
+// qualified name.
+func CustomWord(word string) bool { return customWord.MatchString(word) }
 
 // Found is an object type of the portal that the token may read.
 type Found struct {
@@ -87,7 +93,7 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 		for _, word := range unknown {
 			switch {
 			case in.Known(word): // it was removed, or is hidden, and its own name is reported
-			case refusal != nil:
+			case refusal != nil && CustomWord(word):
 				seen.Refused[word] = refusal
 			default:
 				return seen, &UnknownObjectError{word}
