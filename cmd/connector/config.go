@@ -151,8 +151,11 @@ func readSecret(file string) (string, error) {
 // Lookup is envconfig's interface. An empty variable is one that is not set.
 func (e *environment) Lookup(name string) (string, bool) {
 	e.last = name
-	v := e.vars[name]
-	return strings.TrimSpace(v), v != "" && !e.masked[name]
+	if e.masked[name] { // a value beside false would be taken where there is no default
+		return "", false
+	}
+	v := strings.TrimSpace(e.vars[name])
+	return v, v != ""
 }
 
 // loadKafkaConfig is loadConfig for commands that only need Kafka, and the

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,9 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 	_, _, err := loadConfig([]string{
 		"SYNC_ARCHIVE_INTERVAL=often", "HUBSPOT_RATE_SHARE=2", "KAFKA_PARTITIONS=many", "SYNC_TRAILING_LAG=5m,soon",
 		"HUBSPOT_CLIENT_ID=abc", "EVENT_BEFORE=all", "SCHEMA_REGISTRY_URL=registry:8081", "HUBSPOT_VOLATILE=days_since",
+		// These have no default.
+		"SYNC_LEADING_INTERVAL=abc", "SYNC_ASSOCIATIONS_INTERVAL=abc", "HUBSPOT_RATE_10S=abc", "HUBSPOT_RATE_SEARCH=abc",
+		"KAFKA_TLS_ENABLED=abc", "EVENT_SKIP_UNCHANGED=abc",
 	})
 	var config *configError
 	if !errors.As(err, &config) || exitCode(err) != exitConfig {
@@ -29,6 +33,7 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"SYNC_ARCHIVE_INTERVAL", "HUBSPOT_RATE_SHARE", "KAFKA_PARTITIONS", "SYNC_TRAILING_LAG", "HUBSPOT_REFRESH_TOKEN",
 		"EVENT_BEFORE", "SCHEMA_REGISTRY_URL", "HUBSPOT_VOLATILE", "KAFKA_BROKERS",
+		"SYNC_LEADING_INTERVAL", "SYNC_ASSOCIATIONS_INTERVAL", "HUBSPOT_RATE_10S", "HUBSPOT_RATE_SEARCH", "KAFKA_TLS_ENABLED", "EVENT_SKIP_UNCHANGED",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported in\n%v", name, err)
@@ -226,6 +231,9 @@ func TestASignalEndsTheRunInTime(t *testing.T) {
 func TestPromise5_AnEventTooLargeLeavesOutItsLargestValues(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 4}, []string{"KAFKA_MAX_MESSAGE_BYTES=20000", "HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		for i := range 200 { // their list in the state is larger than an event may be
+			w.portal.AddProperty("contacts", hubspottest.Property{Name: fmt.Sprintf("a_property_with_a_long_name_%d", i), Label: strings.Repeat("label ", 10)})
+		}
 		large := w.portal.Create("contacts", map[string]string{"firstname": "Large", "lastname": strings.Repeat("x", 30_000)})
 		small := w.portal.Create("contacts", map[string]string{"firstname": "Small"})
 		p := w.start()
@@ -243,6 +251,19 @@ func TestPromise5_AnEventTooLargeLeavesOutItsLargestValues(t *testing.T) {
 			t.Errorf("small record: %v", e)
 		}
 	})
+}
+
+// counted says that a counter has come at least so far.
+func (p *process) counted(name string, least float64) bool {
+	answer := httptest.NewRecorder()
+	p.health.metricsz(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for line := range strings.Lines(answer.Body.String()) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "hubspot_cdc_"+name+" "); ok {
+			n, err := strconv.ParseFloat(text, 64)
+			return err == nil && n >= least
+		}
+	}
+	return false
 }
 
 // ready asks /readyz.

@@ -190,6 +190,9 @@ func TestStandby_AnOwnerThatWasCutOffStandsBy(t *testing.T) {
 		}
 		first.brokers.mend()
 		w.sleepUntil(time.Minute, first.standsBy)
+		if !first.counted(`commits_total{result="failed"}`, 1) || !first.counted(`events_total{object="contacts",op="r"}`, 60) {
+			t.Error("the run that ended took its counters with it")
+		}
 		live(5 * time.Minute)
 		if first.terms() != 1 || second.terms() != 1 || !second.streams() || !first.standsBy() {
 			t.Errorf("terms %d and %d, the second is %+v", first.terms(), second.terms(), second.ready())

@@ -74,6 +74,7 @@ type connector struct {
 	governor *hubspot.Governor
 	client   *hubspot.Client
 	metrics  *prometheus.Registry
+	counts   *stream.Metrics
 	lags     []stream.Lag
 	volatile schema.Globs
 	health   *health
@@ -94,6 +95,7 @@ type network struct {
 // newConnector builds a connector and makes no request.
 func newConnector(cfg *config, files func(string) string, log *slog.Logger, net network) (*connector, error) {
 	c := &connector{cfg: cfg, log: log, metrics: prometheus.NewRegistry()}
+	c.counts = stream.NewMetrics(c.metrics)
 	var err error
 	if c.kafka, err = cfg.Kafka.options(); err != nil {
 		return nil, &configError{[]string{err.Error()}}
@@ -210,9 +212,8 @@ func (c *connector) once(ctx context.Context) error {
 	log := c.log.With("portal", account.PortalID)
 	c.learnDay(ctx, log)
 
-	metrics := prometheus.NewRegistry()
 	sinkConfig := c.sinkConfig()
-	sinkConfig.Portal, sinkConfig.Registerer = account.PortalID, metrics
+	sinkConfig.Portal, sinkConfig.Registerer = account.PortalID, c.metrics
 	out, err := sink.Open(ctx, sinkConfig)
 	if err != nil {
 		return err
@@ -223,8 +224,10 @@ func (c *connector) once(ctx context.Context) error {
 		return err
 	}
 	status := stream.NewStatus(c.client.Now)
+	metrics := prometheus.NewRegistry() // of this run alone
 	metrics.MustRegister(status)
-	f, err := c.follow(log, account.PortalID, out, loaded, status, stream.NewMetrics(metrics))
+	defer c.counts.Between()
+	f, err := c.follow(log, account.PortalID, out, loaded, status, c.counts)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,6 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 	for _, p := range props {
 		listed[p.Name] = true
 		if !sel.takes(object, p.Name) {
-			next.Merged = next.Merged || p.Name == hubspot.MergedProperty
 			if was[p.Name] {
 				diff.Excluded = append(diff.Excluded, p.Name)
 			}
@@ -114,6 +113,8 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 		add(retypedName(f.Property, word, unavailable), f)
 	}
 
+	// Asking for a property that a type does not have costs nothing (R7).
+	next.Merged = !slices.ContainsFunc(next.Fields, func(f Field) bool { return f.InForce && f.Property == hubspot.MergedProperty })
 	if prev == nil {
 		return next, Diff{}
 	}

@@ -208,7 +208,7 @@ func TestSetJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The format of what users have in their state topic.
-	const want = `{"v":1,"object":"p82918_car","fields":[` +
+	const want = `{"v":1,"object":"p82918_car","merged":true,"fields":[` +
 		`{"name":"_u0031st","property":"1st","type":"date","hubspotType":"date","fieldType":"text","label":"The 1st","inForce":false},` +
 		`{"name":"amount","property":"amount","type":"double","hubspotType":"number","fieldType":"text","label":"The amount","inForce":false},` +
 		`{"name":"b","property":"b","type":"boolean","hubspotType":"bool","fieldType":"text","label":"The b","inForce":true},` +

@@ -46,8 +46,9 @@ type Set struct {
 	// TypeID is HubSpot's id of the object type whose records these are: a
 	// custom type that is made anew under its old name has another one.
 	TypeID string
-	// Merged says that hs_merged_object_ids is read although the selection
-	// leaves it out: merges are found by it (R7).
+	// Merged says that hs_merged_object_ids is read although no field takes it,
+	// because the definitions do not show it or the selection leaves it out:
+	// merges are found by it (R7).
 	Merged bool
 	Fields []Field
 }

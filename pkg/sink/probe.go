@@ -161,7 +161,7 @@ func (p *Probe) wouldCreate(ctx context.Context, adm *kadm.Client, name string, 
 	if err != nil {
 		return found{}, fmt.Errorf("create topic %s: %w", name, err)
 	}
-	f := found{partitions: partitions, limit: p.s.cfg.MaxMessageBytes, configs: configs, created: true}
+	f := found{partitions: partitions, limit: largestBatch, configs: configs, created: true}
 	if limit, err := strconv.Atoi(configs["max.message.bytes"]); err == nil {
 		f.limit = min(f.limit, limit)
 	}

@@ -89,6 +89,10 @@ func (s *Sink) dataTopic(ctx context.Context, adm *kadm.Client, name string, was
 	if err != nil {
 		return found{}, err
 	}
+	s.mu.Lock()
+	f.limit = min(f.limit, s.cfg.MaxMessageBytes)
+	s.limits[name] = f.limit
+	s.mu.Unlock()
 	if f.created && was.Partitions > 0 {
 		s.log.Warn("the topic was not there any more and is created anew: what was published is gone from it, and only changes are published; "+
 			"bring the topic back, or ask for a snapshot of the object", "topic", name)
@@ -187,7 +191,7 @@ func (s *Sink) lookUp(ctx context.Context, adm *kadm.Client, name string) (found
 	for _, c := range settings.Configs {
 		f.configs[c.Key] = c.MaybeValue()
 	}
-	f.limit = min(s.cfg.MaxMessageBytes, largestBatch)
+	f.limit = largestBatch
 	if s.looking != nil {
 		s.looking.there(name, f)
 	}

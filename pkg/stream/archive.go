@@ -31,8 +31,13 @@ func (a *Archive) pass(ctx context.Context) error {
 	for {
 		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, nil, a.Place.After, true, 0)
 		if hubspot.ArchivedUnsupported(err) {
-			o.Log.Info("HubSpot does not list archived records of this type; its deletes are not found by this version", "stream", archiveStream)
+			o.Log.Info("HubSpot does not list archived records of this type; its deletes are found by counting (census) and by reading everything (reconcile)", "stream", archiveStream)
 			return errFinished
+		}
+		if hubspot.BadRequest(err) && a.Place.After != "" { // an old cursor, which HubSpot promises nothing of
+			o.Log.Warn("HubSpot does not go on with its list of archived records; it is read from its beginning", "stream", archiveStream, "err", err)
+			a.Place.After = ""
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("list archived records after %q: %w", a.Place.After, err)

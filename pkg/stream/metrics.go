@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are the counters that streams share.
+// Metrics are what the streams of all runs count, one run after another.
 type Metrics struct {
 	rereads    *prometheus.CounterVec
 	unresolved *prometheus.CounterVec
@@ -41,6 +41,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	reg.MustRegister(m.signals, m.disputed, m.rereads, m.unresolved, m.running)
 	return m
+}
+
+// Between says that no run is under way: nothing is at present, and what was
+// counted stays.
+func (m *Metrics) Between() {
+	m.running.Reset()
+	m.disputed.Reset()
 }
 
 // snapshot says that a snapshot of an object has begun; what it returns, that

@@ -19,6 +19,7 @@ type Object struct {
 	anew     chan struct{} // one slot: a reconcile is wanted now
 	watchers *watchers
 	withheld *atomic.Value // what SayWithheld said last, a string
+	narrow   *atomic.Bool  // HubSpot took a list with all properties for too long
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -30,7 +31,7 @@ type Object struct {
 
 // NewObject makes the parts of o that its streams talk to each other by.
 func NewObject(o Object) *Object {
-	o.held, o.withheld = new(atomic.Int64), new(atomic.Value)
+	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
 	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers = newWatchers()
 	return &o

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -41,6 +42,21 @@ func (r *Refill) Run(ctx context.Context) error {
 	return supervise(ctx, r.Object, refillStream, func() time.Duration { return 0 }, r.pass)
 }
 
+// giveUp has everything read once instead: there are properties that a search
+// cannot be filtered by, such as an e-mail's body (HUBSPOT.md section 1), and
+// nothing tells of all of them.
+func (r *Refill) giveUp(ctx context.Context, why error) error {
+	o := r.Object
+	o.Log.Warn("HubSpot cannot search for the holders of these properties; every record is read again instead",
+		"stream", refillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
+	if err := o.publish(ctx, cdc.Page{Stream: refillStream, Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: refillStream}}}); err != nil {
+		return err
+	}
+	r.Place.Round = refillRounds + 1
+	o.askReconcile()
+	return errFinished
+}
+
 // pass is one round, or the rest of one.
 func (r *Refill) pass(ctx context.Context) error {
 	o := r.Object
@@ -54,6 +70,9 @@ func (r *Refill) pass(ctx context.Context) error {
 	}}
 	for {
 		page, end, err := w.next(ctx, r.Place.After, r.Place.After != 0)
+		if hubspot.BadRequest(err) {
+			return r.giveUp(ctx, err)
+		}
 		if err != nil {
 			return err
 		}

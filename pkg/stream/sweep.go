@@ -75,6 +75,12 @@ func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 		from, _ := hubspot.ParseID(last) // none before the first page
 		for {
 			page, err := s.fetch(ctx, after, from)
+			if hubspot.BadRequest(err) && after != "" {
+				// HubSpot promises nothing of an old cursor of its list.
+				s.Object.Log.Warn("HubSpot does not go on with its list; it is read from its beginning", "stream", s.Stream, "err", err)
+				after, from = "", 0
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -131,11 +137,15 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
 	sent := lookup{slots: o.Lane.Slots()}
-	whole, asked := hubspot.ListFits(sent.slots), sent.slots
+	whole, asked := hubspot.ListFits(sent.slots) && !o.narrow.Load(), sent.slots
 	if !whole {
 		asked = nil
 	}
 	list, err := o.Client.List(ctx, o.call(s.Priority, &sent), o.Type.Path, asked, after, false, 0)
+	if whole && (hubspot.TooLong(err) || hubspot.TooLarge(err)) { // how long is too long, HubSpot does not say
+		o.narrow.Store(true)
+		return s.fetch(ctx, after, from)
+	}
 	if err != nil {
 		return sweepPage{}, fmt.Errorf("list after %q: %w", after, err)
 	}

@@ -1,0 +1,132 @@
+package stream
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// answering is a HubSpot that answers as told.
+type answering func(*http.Request) (status int, body string)
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := a(r)
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: r,
+	}, nil
+}
+
+// client reads a HubSpot that answers so.
+func (a answering) client(t *testing.T) *hubspot.Client {
+	t.Helper()
+	client, err := hubspot.New(hubspot.Config{
+		Auth:      hubspot.AccessToken(func() (hubspot.Secret, error) { return "token", nil }),
+		Transport: a, Governor: hubspot.NewGovernor(hubspot.Limits{}), Registerer: prometheus.NewRegistry(),
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// contacts are those of a HubSpot that answers so, asked for with these
+// properties.
+func (a answering) contacts(t *testing.T, properties ...string) (*Object, *committed) {
+	t.Helper()
+	client, out := a.client(t), &committed{}
+	return NewObject(Object{
+		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts", ModifiedProperty: "lastmodifieddate"}, Client: client,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Lane: cdc.NewLane(cdc.LaneConfig{
+			Object: "contacts", Slots: &hubspot.Slots{Names: properties}, Content: cdc.NewContent(properties), Committer: out,
+		}),
+	}), out
+}
+
+const refusal = `{"status":"error","message":"no","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","category":"VALIDATION_ERROR"}`
+
+// TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain.
+func TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		object, _ := answering(func(*http.Request) (int, string) {
+			return 200, `{"total":201,"results":[],"paging":{"next":{"after":"200"}}}`
+		}).contacts(t)
+		if err := (&Census{Object: object}).leaf(t.Context(), cdc.Range{}); err != errUnordered {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestR13_WhatNoSearchFindsIsReadWithEverything: a refill that HubSpot refuses
+// ends, and the reconcile begins.
+func TestR13_WhatNoSearchFindsIsReadWithEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		searches := 0
+		object, _ := answering(func(*http.Request) (int, string) { searches++; return 400, refusal }).contacts(t)
+		r := &Refill{Object: object, Lag: time.Hour, Place: offsets.Refill{Properties: []string{"hs_email_html"}, Round: 1}}
+		if err := r.Run(t.Context()); err != nil || r.Left() != nil || searches > 2 {
+			t.Errorf("%v, left %+v after %d searches", err, r.Left(), searches)
+		}
+		select {
+		case <-object.anew:
+		default:
+			t.Error("no reconcile is asked for")
+		}
+	})
+}
+
+// TestSweep_AnAddressThatIsTooLong: the ids are listed, and the records read by
+// batch, from then on.
+func TestSweep_AnAddressThatIsTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		long, short := 0, 0
+		object, _ := answering(func(r *http.Request) (int, string) {
+			switch {
+			case r.Method == http.MethodPost:
+				return 200, `{"status":"COMPLETE","results":[]}`
+			case strings.Contains(r.URL.RawQuery, "city"):
+				long++
+				return 414, ""
+			}
+			short++
+			return 200, `{"results":[]}`
+		}).contacts(t, "city")
+		for range 2 {
+			s := &Sweep{Object: object, Stream: ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}
+			if err := s.sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if long != 1 || short != 2 {
+			t.Errorf("%d long lists, %d short ones", long, short)
+		}
+	})
+}
+
+// TestSweep_AnOldCursorOfTheListIsRefused: the list is read from its beginning.
+func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		object, _ := answering(func(r *http.Request) (int, string) {
+			if r.URL.Query().Get("after") != "" {
+				return 400, refusal
+			}
+			return 200, `{"results":[]}`
+		}).contacts(t)
+		s := &Sweep{Object: object, Stream: ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0", After: "abc", ID: "7"}}}}
+		if err := s.sweep(t.Context()); err != nil || !s.Place.Done {
+			t.Errorf("%v, %+v", err, s.Place)
+		}
+	})
+}
