@@ -151,6 +151,9 @@ func (f *following) streaming(t hubspot.ObjectType) bool {
 const (
 	schemaInterval = 5 * time.Minute
 	labelSpacing   = 10 * time.Second
+	// partialInterval is the time to the next look where HubSpot did not answer
+	// about a type.
+	partialInterval = time.Minute
 )
 
 // Run takes up what the first look has shown, and then looks again and again.
@@ -180,8 +183,12 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 		if first {
 			f.log.Info("streaming", "objects", len(seen.Found), "pairs", len(f.pairs))
 		}
+		wait := interval
+		if seen.Partial {
+			wait = min(wait, partialInterval)
+		}
 		select {
-		case <-time.After(interval):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -130,3 +130,47 @@ func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestLook_OneTypeThatIsNotAnswered keeps no other from being found, and one
+// pair no other pair; nothing is taken for refused while HubSpot is away.
+func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
+	for name, page := range map[string]struct {
+		status int
+		body   string
+	}{
+		"a proxy's page": {404, "404 page not found"}, "a lasting failure": {502, ""}, "no body": {403, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				away := time.Now().Add(time.Hour)
+				hubspotAnswers := answering(func(r *http.Request) (int, string) {
+					if time.Now().Before(away) || strings.Contains(r.URL.Path, "/deal_split") {
+						return page.status, page.body
+					}
+					if strings.Contains(r.URL.Path, "/labels") && strings.Contains(r.URL.Path, "deals") {
+						return page.status, page.body
+					}
+					return 200, `{"results":[]}`
+				})
+				client, log := hubspotAnswers.client(t), slog.New(slog.DiscardHandler)
+				in := Introspection{
+					Client: client, Log: log, Sensitivities: []string{"non_sensitive"},
+					Known: func(string) bool { return false }, Streaming: func(hubspot.ObjectType) bool { return false },
+				}
+				seen, err := in.Look(t.Context())
+				if err != nil || len(seen.Found) != len(hubspot.StandardTypes())-1 || seen.Refused["deal_split"] != errNoAnswer || !seen.Partial {
+					t.Errorf("%v, found %d, refused %v", err, len(seen.Found), seen.Refused)
+				}
+				if time.Now().Before(away) {
+					t.Error("what is not answered while HubSpot is away is taken for refused")
+				}
+				types := hubspot.StandardTypes()[:3]
+				wanted := []string{"contacts:companies", "contacts:deals"}
+				pairs, err := Pairs(t.Context(), client, log, types, wanted, func(string) bool { return false })
+				if err != nil || len(pairs) != 1 || pairs[0].To.Name != "companies" {
+					t.Errorf("pairs %v, %v", pairs, err)
+				}
+			})
+		})
+	}
+}

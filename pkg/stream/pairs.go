@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
@@ -52,7 +50,8 @@ type FoundPair struct {
 // names, in the direction given, or else every pair of synced types for which
 // HubSpot knows a type of association. There is no list of them to ask for.
 // A pair that the operator names and of which a type is away (the token may not
-// read it now, or it was removed) is left out.
+// read it now, or it was removed) is left out, as is one about which HubSpot
+// answers nothing.
 func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced []hubspot.ObjectType, wanted []string, away func(name string) bool) ([]FoundPair, error) {
 	var all []Ends
 	named := len(wanted) > 0
@@ -73,29 +72,31 @@ func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced
 		}
 	}
 	labels := make([][]hubspot.AssociationLabel, len(all))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(introspectAtOnce)
-	for i, e := range all {
-		g.Go(func() (err error) {
-			labels[i], err = client.AssociationLabels(gctx, hubspot.Call{Priority: hubspot.Schema}, e.From.Path, e.To.Path)
-			switch {
-			case hubspot.NoSuchPair(err):
-				return nil
-			case refused(err):
-				log.Debug("HubSpot does not tell of the associations of two types", "object", e.From.Name+":"+e.To.Name, "err", err)
-				return nil
-			case err != nil:
-				return fmt.Errorf("read the association labels of %s:%s: %w", e.From.Name, e.To.Name, err)
-			}
+	later := make([]bool, len(all))
+	err := askEach(ctx, len(all), func(ctx context.Context, i int) (err error) {
+		e := all[i]
+		labels[i], err = client.AssociationLabels(ctx, hubspot.Call{Priority: hubspot.Schema}, e.From.Path, e.To.Path)
+		switch {
+		case hubspot.NoSuchPair(err):
 			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+		case err != nil && unanswered(ctx):
+			log.Warn("HubSpot does not answer what associations two types have; it is asked again", "object", e.From.Name+":"+e.To.Name)
+			later[i] = true
+			return nil
+		case refused(err):
+			log.Debug("HubSpot does not tell of the associations of two types", "object", e.From.Name+":"+e.To.Name, "err", err)
+			return nil
+		case err != nil:
+			return fmt.Errorf("read the association labels of %s:%s: %w", e.From.Name, e.To.Name, err)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	var out []FoundPair
 	for i, e := range all {
-		if named || len(labels[i]) > 0 {
+		if !later[i] && (named || len(labels[i]) > 0) {
 			out = append(out, FoundPair{e, labels[i]})
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
@@ -41,6 +39,8 @@ type Seen struct {
 	// Custom says that the custom object types were listed: one that is not
 	// among Found or Refused then does not stand in HubSpot's list.
 	Custom bool
+	// Partial says that one of Refused was not answered at all: look again soon.
+	Partial bool
 
 	refused []hubspot.ObjectType
 }
@@ -76,9 +76,6 @@ func (e *UnknownObjectError) Error() string {
 	return fmt.Sprintf("HUBSPOT_OBJECTS names %q, which this portal does not have; use a path name (contacts), a type id (0-1, 2-123) or a fully qualified name (p4242_car)", e.Name)
 }
 
-// introspectAtOnce bounds the requests that an Introspection has under way.
-const introspectAtOnce = 8
-
 // Look asks which object types there are, and for the properties of each.
 func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	seen := Seen{Refused: map[string]error{}}
@@ -102,27 +99,26 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	}
 	found := make([]*Found, len(types))
 	refusals := make([]error, len(types))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(introspectAtOnce)
-	for i, t := range types {
-		g.Go(func() error {
-			ask := Look
-			if in.Streaming(t) {
-				ask = Properties
-			}
-			f, err := ask(gctx, in.Client, t, in.Sensitivities)
-			if refused(err) {
-				refusals[i] = err
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("introspect %s: %w", t.Name, err)
-			}
-			found[i] = f
+	err = askEach(ctx, len(types), func(ctx context.Context, i int) error {
+		ask := Look
+		if in.Streaming(types[i]) {
+			ask = Properties
+		}
+		f, err := ask(ctx, in.Client, types[i], in.Sensitivities)
+		switch {
+		case err != nil && unanswered(ctx):
+			refusals[i] = errNoAnswer
 			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+		case refused(err):
+			refusals[i] = err
+			return nil
+		case err != nil:
+			return fmt.Errorf("introspect %s: %w", types[i].Name, err)
+		}
+		found[i] = f
+		return nil
+	})
+	if err != nil {
 		return seen, err
 	}
 	for i, f := range found {
@@ -131,6 +127,7 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 		} else {
 			seen.Refused[types[i].Name] = refusals[i]
 			seen.refused = append(seen.refused, types[i])
+			seen.Partial = seen.Partial || refusals[i] == errNoAnswer
 		}
 	}
 	return seen, nil
