@@ -10,8 +10,9 @@ import (
 // day is the account's daily limit, shared with all of its private apps. The
 // last part of it, the reserve, is theirs (DESIGN section 3 and R15).
 //
-// Account calls ask how the day stands and pass however it stands: a day that
-// was taken for spent by mistake would else never be found to be free again.
+// Account calls ask how the day stands and pass however it stands, unless
+// HubSpot answers them too that it is spent: a day that was taken for spent by
+// mistake would else be found to be free again only late.
 type day struct {
 	fixed    int64 // by settings; 0: learnt
 	limit    int64 // 0: no limit, or none known
@@ -21,6 +22,32 @@ type day struct {
 	latest   time.Time // while resets is not known: when the day has ended at the latest
 	location *time.Location
 	pace     *rate.Limiter // of those who spend the day as a rate
+	others   hold
+	account  hold // of the Account calls
+}
+
+// hold is what a 429 DAILY leaves behind. HubSpot's word is not taken for the
+// whole day: it may be a stray one, or the clocks differ at the day's end. So
+// all wait for some minutes, then one call finds out: the others wait for what
+// comes of it.
+type hold struct {
+	until   time.Time // zero: nothing is held
+	struck  time.Time // when HubSpot last said so
+	strikes int       // in a row
+}
+
+// longestHold is how long a hold lasts at most; probeLasts is how long the one
+// that finds out is waited for, before another does.
+const (
+	longestHold = 15 * time.Minute
+	probeLasts  = 10 * time.Second
+)
+
+func (d *day) hold(account bool) *hold {
+	if account {
+		return &d.account
+	}
+	return &d.others
 }
 
 func newDay(limits Limits) day {
@@ -59,6 +86,7 @@ func (d *day) roll(now time.Time) {
 		}
 	case !now.Before(d.resets):
 		d.used = 0
+		d.others.strikes, d.account.strikes = 0, 0
 		if d.location != nil {
 			d.resets = nextMidnight(now, d.location)
 		}
@@ -87,6 +115,9 @@ func (d *day) rate(now time.Time) float64 {
 
 // ready returns when the day lets the waiter pass.
 func (d *day) ready(now time.Time, w *waiter) time.Time {
+	if until := d.hold(w.account).until; until.After(now) {
+		return until
+	}
 	if w.account || d.limit == 0 {
 		return now
 	}
@@ -102,20 +133,45 @@ func (d *day) ready(now time.Time, w *waiter) time.Time {
 // spend counts a call.
 func (d *day) spend(now time.Time, w *waiter) {
 	d.used++
+	if h := d.hold(w.account); !h.until.IsZero() {
+		h.until = now.Add(probeLasts) // this one finds out
+	}
 	if !w.account && w.priority.paced() {
 		d.pace.AllowN(now, 1)
 	}
 }
 
-// exhausted says until when to wait after HubSpot said that the day is spent:
-// until it ends, or minutes, growing, where its end is not known.
-func (d *day) exhausted(now time.Time, strikes int) time.Time {
-	if d.resets.After(now) {
-		d.used = max(d.used, d.limit)
-		// Not at the very moment: clocks differ.
-		return d.resets.Add(5 * time.Second)
+// exhausted takes HubSpot's word, for a call sent at the given time, that the
+// day is spent: minutes of waiting, growing, but not beyond the day's end. The
+// count stays as it is: DailyUsage tells better.
+func (d *day) exhausted(now time.Time, account bool, retryAfter time.Duration, sent time.Time) {
+	h := d.hold(account)
+	if !sent.After(h.struck) {
+		return // on its way together with the one that was heard
 	}
-	return now.Add(min(time.Hour, time.Minute<<min(strikes-1, 6)))
+	h.strikes++
+	h.struck = now
+	wait := min(max(time.Minute<<min(h.strikes-1, 4), retryAfter), longestHold)
+	if d.resets.After(now) {
+		// Not at the very moment: clocks differ.
+		wait = min(wait, d.resets.Sub(now)+5*time.Second)
+	}
+	h.until = now.Add(wait)
+}
+
+// passed notes that HubSpot answered a call sent at the given time.
+func (d *day) passed(account bool, sent time.Time) {
+	if h := d.hold(account); sent.After(h.struck) {
+		h.until, h.strikes = time.Time{}, 0
+	}
+}
+
+// counted notes that HubSpot gave its count: where something is left, one call
+// finds out now.
+func (d *day) counted(now time.Time) {
+	if d.others.until.After(now) && d.spendable() >= 1 {
+		d.others.until = now
+	}
 }
 
 // nextMidnight returns when the day of now ends.

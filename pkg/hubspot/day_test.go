@@ -157,7 +157,7 @@ func TestTheDayEndsAtMidnightOfTheAccount(t *testing.T) {
 func TestDaily429WithoutAReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []func() (*http.Response, error){
-			answers(429, `{"policyName":"DAILY"}`), answers(429, `{"policyName":"DAILY"}`), answers(429, `{"policyName":"DAILY"}`), answers(200, emptyPage),
+			answers(429, dailyRefusal), answers(429, dailyRefusal), answers(429, dailyRefusal), answers(200, emptyPage),
 		}}
 		r := newRig(t, s.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2, Daily: 1000}) })
 		if err := r.listing(Leading)(t.Context()); err != nil {
@@ -171,16 +171,194 @@ func TestDaily429WithoutAReset(t *testing.T) {
 	})
 }
 
-func TestDaily429WaitsForTheReset(t *testing.T) {
+const dailyRefusal = `{"policyName":"DAILY"}`
+
+// One stray 429 DAILY costs a minute, not the day.
+func TestAStrayDaily429CostsAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{steps: []func() (*http.Response, error){answers(429, `{"policyName":"DAILY"}`), answers(200, emptyPage)}}
+		s := &script{steps: []func() (*http.Response, error){answers(429, dailyRefusal), answers(200, emptyPage), answers(429, dailyRefusal), answers(200, emptyPage)}}
 		r := newRig(t, s.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
 		r.governor.learnDay(DailyUsage{Used: 10, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(3 * time.Hour))})
-		if err := r.listing(Leading)(t.Context()); err != nil {
-			t.Fatal(err)
+		for range 2 {
+			if err := r.listing(Leading)(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if w := s.waits()[0]; w < 3*time.Hour || w > 3*time.Hour+10*time.Second {
-			t.Errorf("waited %v, want the three hours to the reset", w)
+		for _, i := range []int{0, 2} { // the second time a minute again
+			if w := s.waits()[i]; w < time.Minute || w > time.Minute+time.Second {
+				t.Errorf("waits %v, want a minute after each refusal", s.waits())
+			}
+		}
+	})
+}
+
+// A day that is really spent is asked for a few times per quarter of an hour,
+// by all streams together, and all go on soon after it has ended, also where
+// HubSpot's clock is a little behind.
+func TestDaily429WaitsForTheReset(t *testing.T) {
+	for _, late := range []time.Duration{0, 10 * time.Second, 3 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			resets := began.Add(3 * time.Hour)
+			var mu sync.Mutex
+			var refused []time.Time
+			r := newRig(t, func(*http.Request) (*http.Response, error) {
+				time.Sleep(100 * time.Millisecond)
+				mu.Lock()
+				defer mu.Unlock()
+				if time.Now().Before(resets.Add(late)) {
+					refused = append(refused, time.Now())
+					return respond(429, dailyRefusal), nil
+				}
+				return respond(200, emptyPage), nil
+			}, func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+			r.governor.learnDay(DailyUsage{Used: 10, Limit: 1000, ResetsAt: MillisOf(resets)})
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					if err := r.listing(Leading)(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+				wg.Go(func() {
+					if err := r.searching(Leading)(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if d := time.Since(resets); d < late || d > 2*late+90*time.Second {
+				t.Errorf("went on %v after the day's end, HubSpot's was %v late", d, late)
+			}
+			perQuarter := map[int]int{}
+			for _, at := range refused {
+				if d := at.Sub(began); d > time.Second && at.Before(resets) { // not those on their way together
+					perQuarter[int(d/(15*time.Minute))]++
+				}
+			}
+			for q, n := range perQuarter {
+				if n > 4 {
+					t.Errorf("%d attempts in quarter %d of a spent day, want at most 4", n, q)
+				}
+			}
+			if len(perQuarter) < 11 {
+				t.Errorf("attempts in the quarters %v, want one in each", perQuarter)
+			}
+		})
+	}
+}
+
+// A Retry-After makes the wait longer, up to a quarter of an hour and not
+// beyond the day's end.
+func TestDaily429HeedsARetryAfter(t *testing.T) {
+	for _, c := range []struct {
+		asks     string
+		ends     time.Duration
+		min, max time.Duration
+	}{
+		{"300", 3 * time.Hour, 5 * time.Minute, 5*time.Minute + time.Second},
+		{"80000", 3 * time.Hour, 15 * time.Minute, 15*time.Minute + time.Second},
+		{"80000", 2 * time.Minute, 2 * time.Minute, 2*time.Minute + 6*time.Second},
+		{"5", 3 * time.Hour, time.Minute, time.Minute + time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{steps: []func() (*http.Response, error){answers(429, dailyRefusal, "Retry-After", c.asks), answers(200, emptyPage)}}
+			r := newRig(t, s.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+			r.governor.learnDay(DailyUsage{Used: 10, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(c.ends))})
+			if err := r.listing(Leading)(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if w := s.waits()[0]; w < c.min || w > c.max {
+				t.Errorf("Retry-After %s, the day ends in %v: waited %v, want %v to %v", c.asks, c.ends, w, c.min, c.max)
+			}
+		})
+	}
+}
+
+// The question how the day stands is asked also after a 429 DAILY. An answer
+// that something is left lets one call find out at once, and the rest follow.
+func TestACountThatLeavesSomethingEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		spent, refused, used := true, 0, 1000
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			if req.URL.Path == "/account-info/2026-09/api-usage/daily/private-apps" {
+				return respond(200, `{"results":[{"usageLimit":1000,"currentUsage":`+strconv.Itoa(used)+`,"fetchStatus":"SUCCESS"}]}`), nil
+			}
+			if spent {
+				refused++
+				return respond(429, dailyRefusal, "Retry-After", "80000"), nil
+			}
+			return respond(200, emptyPage), nil
+		}, func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+		ask := func(count int) {
+			began := time.Now()
+			mu.Lock()
+			used = count
+			mu.Unlock()
+			if _, err := r.DailyUsage(t.Context(), Call{Priority: Schema}); err != nil || time.Since(began) > time.Second {
+				t.Errorf("the question took %v, err = %v", time.Since(began), err)
+			}
+			time.Sleep(20 * time.Second)
+		}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if err := r.searching(Leading)(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		first := refused
+		ask(1000)
+		ask(900) // the reserve is others'
+		if refused != first {
+			t.Errorf("%d calls after a count that leaves nothing", refused-first)
+		}
+		ask(100) // too early: HubSpot refuses still
+		if refused != first+1 {
+			t.Errorf("%d calls found out that the day is spent still, want one", refused-first)
+		}
+		mu.Lock()
+		spent = false
+		mu.Unlock()
+		began := time.Now()
+		ask(100)
+		wg.Wait()
+		if d := time.Since(began); d > 21*time.Second {
+			t.Errorf("the rest went on after %v, want at once", d)
+		}
+	})
+}
+
+// Where Account calls are refused too, they wait as well, and hold up nobody
+// else.
+func TestARefusedAccountCallWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/account-info/2026-09/details" {
+				asked++
+				return respond(429, dailyRefusal), nil
+			}
+			return respond(200, emptyPage), nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = r.ask(ctx) })
+		time.Sleep(time.Second)
+		began := time.Now()
+		if err := r.listing(Leading)(t.Context()); err != nil || time.Since(began) > time.Second {
+			t.Errorf("a reading took %v, err = %v", time.Since(began), err)
+		}
+		wg.Wait()
+		if asked > 9 {
+			t.Errorf("asked %d times in an hour", asked)
 		}
 	})
 }

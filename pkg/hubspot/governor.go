@@ -369,15 +369,16 @@ func (g *Governor) sent(now time.Time) {
 	r.sent = append(r.sent[old:], now)
 }
 
-// observe learns from the headers of an answer that was not throttled, sent at
-// the given time.
-func (g *Governor) observe(c class, header http.Header, sent time.Time) {
+// observe learns from the headers of an answer that was not throttled, to a
+// call sent at the given time.
+func (g *Governor) observe(c class, account bool, header http.Header, sent time.Time) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l := &g.lines[c]; sent.After(l.pausedAt) {
 		l.strikes = 0
 	}
+	g.day.passed(account, sent)
 	if limit, ok := headerNumber(header, "X-HubSpot-RateLimit-Daily"); ok {
 		if left, ok := headerNumber(header, "X-HubSpot-RateLimit-Daily-Remaining"); ok && limit > 0 {
 			g.day.learn(int64(limit-left), int64(limit))
@@ -425,13 +426,19 @@ const (
 )
 
 // throttled notes a 429 for a call sent at the given time. It stops the whole
-// class, or with the day everything: no other request would fare better. Only
-// a call that was sent after the latest stop makes the next one longer.
-func (g *Governor) throttled(c class, policy string, retryAfter time.Duration, sent time.Time) {
+// class, or with the day everything but Account calls: no other request would
+// fare better. Only a call that was sent after the latest stop makes the next
+// one longer.
+func (g *Governor) throttled(c class, account bool, policy string, retryAfter time.Duration, sent time.Time) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	defer g.pump()
+	if policy == policyDay {
+		g.day.roll(now)
+		g.day.exhausted(now, account, retryAfter, sent)
+		return
+	}
 	l := &g.lines[c]
 	again := sent.After(l.pausedAt)
 	if again {
@@ -439,16 +446,6 @@ func (g *Governor) throttled(c class, policy string, retryAfter time.Duration, s
 		l.pausedAt = now
 	}
 	n := max(1, l.strikes)
-	if policy == policyDay {
-		until := g.day.exhausted(now, n)
-		if t := now.Add(retryAfter); t.After(until) {
-			until = t
-		}
-		for c := range g.lines {
-			g.lines[c].pause(until)
-		}
-		return
-	}
 	var wait time.Duration
 	switch policy {
 	case policySecond:
@@ -493,6 +490,7 @@ func (g *Governor) learnDay(u DailyUsage) {
 	if u.ResetsAt.Time().After(time.Now()) {
 		g.day.resets = u.ResetsAt.Time()
 	}
+	g.day.counted(time.Now())
 	g.pump()
 }
 

@@ -310,7 +310,7 @@ func TestA429StopsItsClass(t *testing.T) {
 		for c := range classes {
 			synctest.Test(t, func(t *testing.T) {
 				g := NewGovernor(Limits{})
-				g.throttled(searches, policy, 0, time.Now())
+				g.throttled(searches, false, policy, 0, time.Now())
 				began := time.Now()
 				if err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
 					t.Fatal(err)
@@ -334,7 +334,7 @@ func TestThrottledWaitsGrow(t *testing.T) {
 			sent := time.Now()
 			time.Sleep(100 * time.Millisecond)
 			for range 5 { // together
-				g.throttled(searches, policySecond, 0, sent)
+				g.throttled(searches, false, policySecond, 0, sent)
 			}
 			waits = append(waits, time.Until(g.lines[searches].paused))
 			time.Sleep(time.Until(g.lines[searches].paused))
@@ -346,8 +346,8 @@ func TestThrottledWaitsGrow(t *testing.T) {
 			}
 		}
 		sent := time.Now()
-		g.observe(searches, http.Header{}, sent)
-		g.throttled(searches, policySecond, 0, time.Now())
+		g.observe(searches, false, http.Header{}, sent)
+		g.throttled(searches, false, policySecond, 0, time.Now())
 		if w := time.Until(g.lines[searches].paused); w > 1200*time.Millisecond {
 			t.Errorf("after a good answer the wait is %v, want a second again", w)
 		}

@@ -108,7 +108,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		case v.done:
 			answered = true
 			if !r.ungoverned {
-				c.governor.observe(r.class, a.header, a.sent)
+				c.governor.observe(r.class, r.account, a.header, a.sent)
 			}
 			return Answer{Date: c.clock.note(a.header, a.received)}, nil
 
@@ -123,7 +123,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				}
 				continue
 			}
-			c.governor.throttled(r.class, v.policy, v.wait, a.sent)
+			c.governor.throttled(r.class, r.account, v.policy, v.wait, a.sent)
 
 		case v.lasting != nil:
 			if v.lasting.Status == http.StatusUnauthorized && !r.anonymous && stale == nil {
@@ -137,7 +137,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				}
 			}
 			if !r.ungoverned {
-				c.governor.observe(r.class, a.header, a.sent)
+				c.governor.observe(r.class, r.account, a.header, a.sent)
 			}
 			c.clock.note(a.header, a.received)
 			answered = true
