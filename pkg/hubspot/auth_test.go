@@ -15,32 +15,58 @@ import (
 
 // DESIGN section 7: secrets in files are read again on a 401.
 func TestATokenThatChangedIsTakenUp(t *testing.T) {
-	token, reads := Secret("old\n"), 0
-	accepted := "Bearer old"
-	r := newRig(t, func(req *http.Request) (*http.Response, error) {
-		if req.Header.Get("Authorization") != accepted {
-			return respond(401, refusal("INVALID_AUTHENTICATION", "x")), nil
+	synctest.Test(t, func(t *testing.T) { // a last 401 takes its time
+		token, reads := Secret("old\n"), 0
+		accepted := "Bearer old"
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			if req.Header.Get("Authorization") != accepted {
+				return respond(401, refusal("INVALID_AUTHENTICATION", "x")), nil
+			}
+			return respond(200, accountBody), nil
+		}, func(c *Config) {
+			c.Auth = AccessToken(func() (Secret, error) { reads++; return token, nil })
+		})
+		for range 3 {
+			if err := r.ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		return respond(200, accountBody), nil
-	}, func(c *Config) {
-		c.Auth = AccessToken(func() (Secret, error) { reads++; return token, nil })
+		if reads != 1 {
+			t.Errorf("the file was read %d times, want once", reads)
+		}
+		token, accepted = "new", "Bearer new"
+		if err := r.ask(t.Context()); err != nil || reads != 2 {
+			t.Errorf("after the change: err = %v, %d reads", err, reads)
+		}
+		accepted = "Bearer other"
+		if err := r.ask(t.Context()); !Unauthorized(err) || reads != 3 {
+			t.Errorf("a refused token: err = %v, %d reads, want Unauthorized after one more", err, reads)
+		}
 	})
-	for range 3 {
-		if err := r.ask(t.Context()); err != nil {
-			t.Fatal(err)
+}
+
+// A 401 alone is no proof: the same token is sent once more after two seconds.
+func TestA401OfTheSameTokenIsTriedOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, body := range []string{refusal("INVALID_AUTHENTICATION", "Authentication credentials not found. This API supports …"), ""} {
+			s := &script{steps: []func() (*http.Response, error){answers(401, body), answers(200, accountBody)}}
+			r := newRig(t, s.wire())
+			if err := r.ask(t.Context()); err != nil || len(s.at) != 2 || s.waits()[0] != 2*time.Second {
+				t.Errorf("a stray 401: err = %v, waits %v, want one of two seconds", err, s.waits())
+			}
+
+			s = &script{steps: []func() (*http.Response, error){answers(401, body)}}
+			err := newRig(t, s.wire()).ask(t.Context())
+			if !Unauthorized(err) || len(s.at) != 2 || !strings.Contains(err.Error(), "GET /account-info/2026-09/details: HubSpot answered 401") {
+				t.Errorf("a 401 that stays: err = %v after %d attempts, want Unauthorized after two", err, len(s.at))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := newRig(t, s.wire()).ask(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("err = %v, want the end of the context", err)
+			}
+			cancel()
 		}
-	}
-	if reads != 1 {
-		t.Errorf("the file was read %d times, want once", reads)
-	}
-	token, accepted = "new", "Bearer new"
-	if err := r.ask(t.Context()); err != nil || reads != 2 {
-		t.Errorf("after the change: err = %v, %d reads", err, reads)
-	}
-	accepted = "Bearer other"
-	if err := r.ask(t.Context()); !Unauthorized(err) || reads != 3 {
-		t.Errorf("a refused token: err = %v, %d reads, want Unauthorized after one more", err, reads)
-	}
+	})
 }
 
 func TestAnUnreadableTokenIsAnError(t *testing.T) {

@@ -42,6 +42,9 @@ var (
 	errTooLarge   = errors.New("the answer is larger than the client takes")
 )
 
+// secondThought is how long a token that was refused waits for its second try.
+const secondThought = 2 * time.Second
+
 // attempt is what came of one attempt.
 type attempt struct {
 	sent     time.Time
@@ -132,9 +135,15 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				if err != nil {
 					return Answer{}, err
 				}
-				if fresh != stale {
-					continue
+				if fresh == stale {
+					// A 401 alone is no proof (HUBSPOT section 7): the edges
+					// of HubSpot are wrong for moments. The same token again.
+					last = "401"
+					if err := pause(ctx, secondThought, nil, nil); err != nil {
+						return gaveUp()
+					}
 				}
+				continue
 			}
 			if !r.ungoverned {
 				c.governor.observe(r.class, r.account, a.header, a.sent)
