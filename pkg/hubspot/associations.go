@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-faster/jx"
@@ -322,7 +323,7 @@ func (d *linksDecoder) linkType(dec *jx.Decoder) error {
 		case "category":
 			l.Category, err = d.word(dec)
 		case "typeId":
-			l.TypeID, err = dec.Int()
+			l.TypeID, err = readInt(dec)
 		case "label":
 			l.Label, err = d.word(dec)
 		default:
@@ -338,6 +339,15 @@ func (d *linksDecoder) linkType(dec *jx.Decoder) error {
 	}
 	d.links = append(d.links, l)
 	return nil
+}
+
+// readInt reads a number that may be quoted.
+func readInt(dec *jx.Decoder) (int, error) {
+	text, err := readText(dec)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(text))
 }
 
 // word reads a text of which there are few different ones.
@@ -399,25 +409,33 @@ func unquoted(raw json.RawMessage) string { return strings.Trim(string(raw), `"`
 // AssociationLabel is a type of association of a pair of types, in one
 // direction.
 type AssociationLabel struct {
-	Category string `json:"category"`
-	TypeID   int    `json:"typeId"`
-	Label    string `json:"label"` // "" for the type of a link without label
+	Category string
+	TypeID   int
+	Label    string // "" for the type of a link without label
 }
 
 // AssociationLabels returns the types of association from records of one type
 // to those of another. There is no list of the pairs that exist: NoSuchPair
 // tells of the error that this one does not.
 func (c *Client) AssociationLabels(ctx context.Context, call Call, from, to string) ([]AssociationLabel, error) {
+	type apiLabel struct {
+		Category string      `json:"category"`
+		TypeID   json.Number `json:"typeId"` // may be quoted
+		Label    string      `json:"label"`
+	}
 	var labels []AssociationLabel
 	_, err := c.do(ctx, call, &request{
 		api: "association_labels", class: exemptCalls, method: http.MethodGet,
 		path: c.pairPath(from, to) + "/labels",
-		read: func(body []byte) (err error) {
-			labels, err = readResults[AssociationLabel](body)
-			for _, l := range labels {
-				if l.Category == "" || l.TypeID == 0 {
+		read: func(body []byte) error {
+			results, err := readResults[apiLabel](body)
+			labels = make([]AssociationLabel, 0, len(results))
+			for _, l := range results {
+				id, err := strconv.Atoi(l.TypeID.String())
+				if l.Category == "" || err != nil || id == 0 {
 					return errors.New("a label without category or typeId")
 				}
+				labels = append(labels, AssociationLabel{l.Category, id, l.Label})
 			}
 			return err
 		},

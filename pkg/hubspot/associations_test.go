@@ -96,6 +96,7 @@ func TestLinksSayOnlyWhatWasSaid(t *testing.T) {
 		"asked twice":                   {[]ID{1, 1, 2, 2}, body(set(`"1"`, to("8", plain)), ""), "1: 8/HUBSPOT_DEFINED/279/; [] [] [2]"},
 		"told in parts":                 {[]ID{1}, body(set(`"1"`, to("9", plain))+`,{"paging":{"next":{"after":"x"}},"to":[`+to("8", plain)+`],"from":{"id":"1"}}`, ""), "1: 8/HUBSPOT_DEFINED/279/ 9/HUBSPOT_DEFINED/279/ after x; [] [] []"},
 		"no types, no link":             {[]ID{1}, body(set(`"1"`, to("8")), ""), "1:; [] [] []"},
+		"a quoted type id":              {[]ID{1}, body(set(`"1"`, to("8", `{"category":"HUBSPOT_DEFINED","typeId":"279"}`)), ""), "1: 8/HUBSPOT_DEFINED/279/; [] [] []"},
 		"an id that is no number":       {[]ID{1}, body(set(`"1"`, to(`"a-b"`, plain, primary), to("8", plain)), ""), "1: 8/HUBSPOT_DEFINED/279/; [] [] []"},
 	} {
 		for _, status := range []int{200, 207} {
@@ -129,7 +130,7 @@ func TestWhatIsNoAnswerOfAssociationsIsRefused(t *testing.T) {
 		`"toObjectId":2,`:               {``, `"toObjectId":[],`},
 		`"associationTypes":[`:          {`"types":[`},
 		`"category":"HUBSPOT_DEFINED",`: {``, `"category":null,`, `"category":"",`},
-		`"typeId":279,`:                 {``, `"typeId":0,`, `"typeId":2.5,`, `"typeId":null,`},
+		`"typeId":279,`:                 {``, `"typeId":0,`, `"typeId":"x",`, `"typeId":2.5,`, `"typeId":null,`},
 		`"after":"3"`:                   {``, `"after":""`, `"after":null`},
 	} {
 		if !strings.Contains(good, part) {
@@ -193,7 +194,7 @@ func TestAssociationLabels(t *testing.T) {
 	var path string
 	r := newRig(t, func(req *http.Request) (*http.Response, error) {
 		path = req.Method + " " + req.URL.RequestURI()
-		return respond(200, `{"results":[{"category":"HUBSPOT_DEFINED","typeId":279,"label":null},{"category":"USER_DEFINED","typeId":37,"label":"Adviser"}]}`), nil
+		return respond(200, `{"results":[{"category":"HUBSPOT_DEFINED","typeId":279,"label":null},{"category":"USER_DEFINED","typeId":"37","label":"Adviser"}]}`), nil
 	})
 	got, err := r.AssociationLabels(t.Context(), Call{}, "contacts", "companies")
 	want := []AssociationLabel{{"HUBSPOT_DEFINED", 279, ""}, {"USER_DEFINED", 37, "Adviser"}}
@@ -202,9 +203,9 @@ func TestAssociationLabels(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []func() (*http.Response, error){
-			answers(200, `{"results":[{"typeId":279}]}`), answers(200, `{}`), answers(404, htmlPage), answers(200, `{"results":[]}`),
+			answers(200, `{"results":[{"typeId":279}]}`), answers(200, `{"results":[{"category":"A","typeId":2.5}]}`), answers(200, `{}`), answers(404, htmlPage), answers(200, `{"results":[]}`),
 		}}
-		if labels, err := newRig(t, s.wire()).AssociationLabels(t.Context(), Call{}, "contacts", "companies"); err != nil || len(labels) != 0 || len(s.at) != 4 {
+		if labels, err := newRig(t, s.wire()).AssociationLabels(t.Context(), Call{}, "contacts", "companies"); err != nil || len(labels) != 0 || len(s.at) != 5 {
 			t.Errorf("labels %v, err = %v after %d attempts", labels, err, len(s.at))
 		}
 	})
@@ -218,13 +219,15 @@ func TestNoSuchPair(t *testing.T) {
 		category string
 		want     bool
 	}{{400, "VALIDATION_ERROR", true}, {404, "OBJECT_NOT_FOUND", true}, {403, "MISSING_SCOPES", false}, {401, "INVALID_AUTHENTICATION", false}} {
-		r := newRig(t, always(c.status, refusal(c.category, "no")))
-		if _, err := r.AssociationLabels(t.Context(), Call{}, "contacts", "products"); err == nil || NoSuchPair(err) != c.want {
-			t.Errorf("%d: err = %v, NoSuchPair %v", c.status, err, NoSuchPair(err))
-		}
-		if p, err := r.Links(t.Context(), Call{}, "contacts", "products", asked(1)); err == nil || NoSuchPair(err) || p.Empty != nil || p.NotFound != nil {
-			t.Errorf("%d: page %+v, err = %v", c.status, p, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, always(c.status, refusal(c.category, "no")))
+			if _, err := r.AssociationLabels(t.Context(), Call{}, "contacts", "products"); err == nil || NoSuchPair(err) != c.want {
+				t.Errorf("%d: err = %v, NoSuchPair %v", c.status, err, NoSuchPair(err))
+			}
+			if p, err := r.Links(t.Context(), Call{}, "contacts", "products", asked(1)); err == nil || NoSuchPair(err) || p.Empty != nil || p.NotFound != nil {
+				t.Errorf("%d: page %+v, err = %v", c.status, p, err)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -318,13 +319,22 @@ func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
 	return Millis(ms), nil
 }
 
+// number reads the total, which is a whole number; null is none.
 func (d *decoder) number(dec *jx.Decoder) error {
 	text, err := readText(dec)
 	if err != nil {
 		return err
 	}
-	d.page.total, err = strconv.Atoi(string(text))
-	return err
+	if len(text) == 0 {
+		d.page.total = 0
+		return nil
+	}
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || n != math.Trunc(n) || math.Abs(n) > 1<<53 {
+		return &contentError{"a total that is none"}
+	}
+	d.page.total = int(n)
+	return nil
 }
 
 // readPaging reads {"next":{"after":"…"}}; more says that there is a next page.
@@ -357,6 +367,9 @@ func readPaging(dec *jx.Decoder) (after string, more bool, err error) {
 // free to have any shape.
 func (d *decoder) errors(dec *jx.Decoder) error {
 	d.page.missing = nil
+	if dec.Next() == jx.Null {
+		return dec.Null()
+	}
 	return dec.Arr(func(dec *jx.Decoder) error {
 		raw, err := dec.Raw()
 		if err != nil {

@@ -107,6 +107,21 @@ func TestDecodedValues(t *testing.T) {
 	}
 }
 
+// Members that HubSpot leaves out, it may also send as null or in another form.
+func TestOddFormsOfAPageAreTaken(t *testing.T) {
+	for body, total := range map[string]int{
+		`{"results":[],"errors":null}`:              0,
+		`{"results":[],"total":null}`:               0,
+		`{"results":[],"total":12.0}`:               12,
+		`{"results":[],"total":"12","errors":[]}`:   12,
+		`{"paging":null,"results":[],"total":12e0}`: 12,
+	} {
+		if p, err := decodePage([]byte(body), nil, 1); err != nil || p.total != total || p.missing != nil {
+			t.Errorf("%s: total %d, missing %v, err = %v", body, p.total, p.missing, err)
+		}
+	}
+}
+
 // What is not the whole answer that is due is refused, never half taken.
 func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	good := `{"results":[{"id":"1","properties":{"a":"b"},"updatedAt":"2020-01-02T03:04:05Z"}],"paging":{"next":{"after":"2"}}}`
@@ -128,6 +143,7 @@ func TestWhatIsNotAPageIsRefused(t *testing.T) {
 		`{"results":[{"id":"1","properties":{}}]}`,
 		`{"results":[{"id":"1","properties":{},"updatedAt":null}]}`,
 		`{"results":[{"id":"1","properties":{},"updatedAt":"yesterday"}]}`,
+		`{"results":[],"total":1.5}`, `{"results":[],"total":"many"}`, `{"results":[],"total":true}`,
 		`{"results":[],"errors":{}}`, `{"results":[],"errors":[{]}`,
 		`{"status":"error","message":"no"}`,
 	} {
