@@ -139,6 +139,11 @@ func readErrorBody(r *request, a attempt) (b errorBody, known bool) {
 	}
 	known = b.Status == "error" || b.Category != "" || b.CorrelationID != "" ||
 		a.header.Get("X-HubSpot-Correlation-Id") != "" && b.Message != ""
+	if a.status == http.StatusForbidden && b.Message != "" {
+		// Some APIs refuse with less. Unlike a 404, a 403 tells nothing of any
+		// record, and to wait for a scope for ever would be worse.
+		known = known || b.ErrorType != "" || b.Status == float64(a.status)
+	}
 	if r.anonymous { // the token endpoint has errors of its own
 		known = known || b.OAuthError != "" || b.Message != ""
 	}

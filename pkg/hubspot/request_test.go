@@ -141,8 +141,6 @@ func TestLastingErrors(t *testing.T) {
 		{400, refusal("VALIDATION_ERROR", "Paging through deleted objects is not yet supported for this object type."), ArchivedUnsupported, "Paging through deleted objects"},
 		{400, refusal("VALIDATION_ERROR", "whatever"), BadRequest, "VALIDATION_ERROR"},
 		{400, `{"status":"error","message":"Unable to infer object type from: butterflies","correlationId":"b4c2bed9-bf1f-48a3-949b-256d76b47192"}`, BadRequest, "Unable to infer object type from: butterflies"},
-		{401, refusal("INVALID_AUTHENTICATION", "Authentication credentials not found. This API supports …"), Unauthorized, "INVALID_AUTHENTICATION"},
-		{401, "", Unauthorized, "401"},
 		{403, `{"status":"error","message":"One or more of the following scopes are required.","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","context":{"requiredGranularScopes":["custom-object-read"]},"category":"MISSING_SCOPES"}`, MissingScopes, "custom-object-read"},
 		{403, `{"status":"error","message":"This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes.","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","errors":[{"message":"One or more of the following scopes are required.","context":{"requiredGranularScopes":["crm.objects.leads.read"]}}],"links":{"scopes":"https://developers.hubspot.com/scopes"},"category":"MISSING_SCOPES"}`, MissingScopes, "scopes: crm.objects.leads.read"},
 		{404, refusal("OBJECT_NOT_FOUND", "resource not found"), NotFound, "resource not found"},
@@ -161,6 +159,32 @@ func TestLastingErrors(t *testing.T) {
 		}
 		if e.Status != c.status || c.body != "" && c.status != 414 && e.CorrelationID == "" {
 			t.Errorf("%d: %+v lacks status or correlation id", c.status, e)
+		}
+	}
+}
+
+// A 403 of HubSpot's may have less than the usual members; one of something on
+// the way has still less, and a 404 of that kind is nobody's word.
+func TestA403WithLittleIsHubSpots(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"status":403,"message":"Forbidden"}`:          true,
+		`{"errorType":"FORBIDDEN","message":"no"}`:      true,
+		`{"category":"MISSING_SCOPES","message":"no"}`:  true,
+		`{"status":404,"message":"Forbidden"}`:          false,
+		`{"status":"403","message":"Forbidden"}`:        false,
+		`{"message":"Forbidden"}`:                       false,
+		`{"status":403,"message":{"text":"Forbidden"}}`: false,
+		`{"status":403}`:                                false,
+		`{"errorType":"FORBIDDEN"}`:                     false,
+		htmlPage:                                        false,
+	} {
+		if v := judge(&request{}, attempt{status: 403, header: http.Header{}, body: []byte(body)}); (v.lasting != nil) != want {
+			t.Errorf("403 %s: taken for HubSpot's %v, want %v", body, v.lasting != nil, want)
+		}
+	}
+	for _, body := range []string{`{"status":404,"message":"Not found"}`, `{"errorType":"NOT_FOUND","message":"no"}`} {
+		if v := judge(&request{}, attempt{status: 404, header: http.Header{}, body: []byte(body)}); v.lasting != nil {
+			t.Errorf("404 %s: taken for HubSpot's", body)
 		}
 	}
 }
