@@ -167,10 +167,16 @@ func (d *day) passed(account bool, sent time.Time) {
 }
 
 // counted notes that HubSpot gave its count: where something is left, one call
-// finds out now.
+// finds out now. A hold does not outlast a day whose end is known only now.
 func (d *day) counted(now time.Time) {
-	if d.others.until.After(now) && d.spendable() >= 1 {
-		d.others.until = now
+	h := &d.others
+	if !h.until.After(now) {
+		return
+	}
+	if d.spendable() >= 1 {
+		h.until = now
+	} else if end := d.resets.Add(5 * time.Second); d.resets.After(now) && h.until.After(end) {
+		h.until = end
 	}
 }
 

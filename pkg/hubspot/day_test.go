@@ -340,6 +340,22 @@ func TestACountThatLeavesSomethingEndsTheWait(t *testing.T) {
 	})
 }
 
+// A wait that began before the day's end was known ends with the day too.
+func TestAWaitDoesNotOutlastTheDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{DailyReserve: 0.2})
+		g.throttled(searches, false, policyDay, time.Hour, time.Now())
+		g.learnDay(DailyUsage{Used: 1000, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(2 * time.Minute))})
+		began := time.Now()
+		if err := g.acquire(t.Context(), searches, Leading, false, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(began); d < 2*time.Minute || d > 2*time.Minute+6*time.Second {
+			t.Errorf("waited %v, want the two minutes to the reset", d)
+		}
+	})
+}
+
 // Where Account calls are refused too, they wait as well, and hold up nobody
 // else.
 func TestARefusedAccountCallWaits(t *testing.T) {
