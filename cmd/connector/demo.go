@@ -55,8 +55,10 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *for_ > 0 {
+		// Without a deadline: a limiter would refuse what it cannot grant before.
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, *for_)
+		ctx, cancel = context.WithCancel(ctx)
+		defer time.AfterFunc(*for_, cancel).Stop()
 		defer cancel()
 	}
 	if *alone != "" {
