@@ -480,7 +480,7 @@ func kindOf(name string) string {
 		case reflect.TypeFor[time.Duration]():
 			return "duration such as 30s or 5m"
 		case reflect.TypeFor[bool]():
-			return "true or false"
+			return "boolean: true or false"
 		}
 		return "number that fits"
 	}
