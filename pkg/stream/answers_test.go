@@ -174,3 +174,20 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 		})
 	}
 }
+
+// TestArchive_AnOldCursorOfTheListIsRefused: the recycle bin is read from its
+// beginning.
+func TestArchive_AnOldCursorOfTheListIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		object, _ := answering(func(r *http.Request) (int, string) {
+			if r.URL.Query().Get("after") != "" {
+				return 400, refusal
+			}
+			return 200, `{"results":[]}`
+		}).contacts(t)
+		a := &Archive{Object: object, Place: offsets.Archive{After: "abc"}}
+		if err := a.pass(t.Context()); err != nil || a.Place.After != "" || a.Place.Completed == 0 {
+			t.Errorf("%v, %+v", err, a.Place)
+		}
+	})
+}
