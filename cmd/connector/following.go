@@ -28,17 +28,17 @@ import (
 // changes what is followed.
 type following struct {
 	*connector
-	log     *slog.Logger
-	account int64
-	out     *sink.Sink
-	loaded  *offsets.Loaded
-	status  *stream.Status
-	shared  *stream.Metrics
-	pace    *stream.Pace
-	leftOut string          // types that the token may not read, as they were said last
-	refused map[string]bool // types that it could not read at the last look
-	seen    stream.Seen     // the last look
-	begun   bool            // the first look was taken up
+	log                 *slog.Logger
+	account             int64
+	out                 *sink.Sink
+	loaded              *offsets.Loaded
+	status              *stream.Status
+	shared              *stream.Metrics
+	pace                *stream.Pace
+	refused             map[string]bool // types that it could not read at the last look
+	seen                stream.Seen     // the last look
+	leftOut, unanswered string          // types that the token may not read, or that HubSpot does not answer about, as they were said last
+	begun               bool            // the first look was taken up
 
 	ask      stream.Introspection
 	removals stream.Removals
@@ -184,7 +184,7 @@ func (f *following) Run(ctx context.Context, seen stream.Seen) error {
 			f.log.Info("streaming", "objects", len(seen.Found), "pairs", len(f.pairs))
 		}
 		wait := interval
-		if seen.Partial {
+		if len(seen.Unanswered) > 0 {
 			wait = min(wait, partialInterval)
 		}
 		select {
@@ -264,13 +264,17 @@ func (f *following) sayRefused(seen stream.Seen) {
 		case o != nil || len(f.cfg.HubSpot.Objects) > 0:
 			f.status.Expect(name, stream.SchemaStream)
 			f.problem(name, seen.Refused[name])
-		default:
+		case !slices.Contains(seen.Unanswered, name):
 			left = append(left, name)
 		}
 	}
 	if text := strings.Join(left, ","); text != f.leftOut {
 		f.leftOut = text
 		f.log.Info("HubSpot does not let this token read some object types; they are left out", "objects", text)
+	}
+	if text := strings.Join(seen.Unanswered, ","); text != f.unanswered {
+		f.unanswered = text
+		f.log.Warn("HubSpot answers about the other object types, and not about these; it is asked again", "objects", text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -115,15 +116,23 @@ func TestSweep_AnAddressThatIsTooLong(t *testing.T) {
 	})
 }
 
+// refusing is a list of two pages, which does not go on from one cursor.
+func refusing(cursor string) answering {
+	return func(r *http.Request) (int, string) {
+		switch r.URL.Query().Get("after") {
+		case cursor:
+			return 400, refusal
+		case "":
+			return 200, `{"results":[],"paging":{"next":{"after":"8"}}}`
+		}
+		return 200, `{"results":[]}`
+	}
+}
+
 // TestSweep_AnOldCursorOfTheListIsRefused: the list is read from its beginning.
 func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		object, _ := answering(func(r *http.Request) (int, string) {
-			if r.URL.Query().Get("after") != "" {
-				return 400, refusal
-			}
-			return 200, `{"results":[]}`
-		}).contacts(t)
+		object, _ := refusing("abc").contacts(t)
 		s := &Sweep{Object: object, Stream: ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0", After: "abc", ID: "7"}}}}
 		if err := s.sweep(t.Context()); err != nil || !s.Place.Done {
 			t.Errorf("%v, %+v", err, s.Place)
@@ -158,7 +167,7 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 					Known: func(string) bool { return false }, Streaming: func(hubspot.ObjectType) bool { return false },
 				}
 				seen, err := in.Look(t.Context())
-				if err != nil || len(seen.Found) != len(hubspot.StandardTypes())-1 || seen.Refused["deal_split"] != errNoAnswer || !seen.Partial {
+				if err != nil || len(seen.Found) != len(hubspot.StandardTypes())-1 || seen.Refused["deal_split"] != errNoAnswer || len(seen.Unanswered) != 1 {
 					t.Errorf("%v, found %d, refused %v", err, len(seen.Found), seen.Refused)
 				}
 				if time.Now().Before(away) {
@@ -179,15 +188,42 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 // beginning.
 func TestArchive_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		object, _ := answering(func(r *http.Request) (int, string) {
-			if r.URL.Query().Get("after") != "" {
-				return 400, refusal
-			}
-			return 200, `{"results":[]}`
-		}).contacts(t)
+		object, _ := refusing("abc").contacts(t)
 		a := &Archive{Object: object, Place: offsets.Archive{After: "abc"}}
 		if err := a.pass(t.Context()); err != nil || a.Place.After != "" || a.Place.Completed == 0 {
 			t.Errorf("%v, %+v", err, a.Place)
 		}
 	})
+}
+
+// TestSweep_APageThatIsAlwaysRefused is waited for, and does not have the list
+// read again and again.
+func TestSweep_APageThatIsAlwaysRefused(t *testing.T) {
+	for name, run := range map[string]func(o *Object, ctx context.Context) error{
+		"backfill": func(o *Object, ctx context.Context) error {
+			return (&Sweep{Object: o, Stream: Backfill, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}).Run(ctx)
+		},
+		"reconcile": func(o *Object, ctx context.Context) error {
+			close(o.swept)
+			return (&Reconcile{Object: o, Interval: time.Hour, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}).Run(ctx)
+		},
+		"archive": func(o *Object, ctx context.Context) error {
+			return (&Archive{Object: o, Interval: time.Minute}).Run(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls, refused := 0, refusing("8")
+				object, _ := answering(func(r *http.Request) (int, string) { calls++; return refused(r) }).contacts(t)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := run(object, ctx); ctx.Err() == nil {
+					t.Errorf("ended: %v", err)
+				}
+				if calls > 80 {
+					t.Errorf("%d calls in an hour", calls)
+				}
+			})
+		})
+	}
 }

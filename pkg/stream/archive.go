@@ -17,6 +17,8 @@ type Archive struct {
 	Object   *Object
 	Place    offsets.Archive
 	Interval time.Duration
+
+	anew bool // the bin was begun anew, because HubSpot refused the cursor
 }
 
 const archiveStream = "archive"
@@ -34,7 +36,8 @@ func (a *Archive) pass(ctx context.Context) error {
 			o.Log.Info("HubSpot does not list archived records of this type; its deletes are found by counting (census) and by reading everything (reconcile)", "stream", archiveStream)
 			return errFinished
 		}
-		if hubspot.BadRequest(err) && a.Place.After != "" { // an old cursor, which HubSpot promises nothing of
+		if hubspot.BadRequest(err) && a.Place.After != "" && !a.anew { // as in Sweep.sweepRange
+			a.anew = true
 			o.Log.Warn("HubSpot does not go on with its list of archived records; it is read from its beginning", "stream", archiveStream, "err", err)
 			a.Place.After = ""
 			continue
@@ -69,6 +72,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		}
 		a.Place = next
 		if next.After == "" {
+			a.anew = false
 			o.Status.Reached(o.Type.Name, archiveStream, next.Started)
 			return nil
 		}

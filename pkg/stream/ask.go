@@ -17,7 +17,7 @@ const (
 	askAtOnce = 8
 	// askPatience is for how long the last questions are waited for, since the
 	// one before them was answered.
-	askPatience = time.Minute
+	askPatience = 20 * time.Second
 )
 
 // askEach asks n questions. Each waits as long as HubSpot needs, but not where

@@ -17,6 +17,8 @@ type Reconcile struct {
 	Interval time.Duration
 	// Since is when the backfill ended; zero if it still runs.
 	Since hubspot.Millis
+
+	anew bool // Sweep.anew of the sweep under way
 }
 
 // ReconcileStream is its stream.
@@ -54,10 +56,10 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	}
 	s := Sweep{
 		Object: o, Stream: ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
-		Pause: reconcilePause(o.Lane.Live(), r.Interval),
+		Pause: reconcilePause(o.Lane.Live(), r.Interval), anew: r.anew,
 	}
 	err := s.sweep(ctx)
-	r.Place = s.Place
+	r.Place, r.anew = s.Place, s.anew && err != nil
 	if err == nil {
 		o.Status.Reached(o.Type.Name, ReconcileStream, r.Place.Started)
 	}

@@ -39,8 +39,9 @@ type Seen struct {
 	// Custom says that the custom object types were listed: one that is not
 	// among Found or Refused then does not stand in HubSpot's list.
 	Custom bool
-	// Partial says that one of Refused was not answered at all: look again soon.
-	Partial bool
+	// Unanswered are those of Refused about which HubSpot gave no answer at all:
+	// look again soon.
+	Unanswered []string
 
 	refused []hubspot.ObjectType
 }
@@ -127,7 +128,9 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 		} else {
 			seen.Refused[types[i].Name] = refusals[i]
 			seen.refused = append(seen.refused, types[i])
-			seen.Partial = seen.Partial || refusals[i] == errNoAnswer
+			if refusals[i] == errNoAnswer {
+				seen.Unanswered = append(seen.Unanswered, types[i].Name)
+			}
 		}
 	}
 	return seen, nil

@@ -26,6 +26,7 @@ type Sweep struct {
 	Pause time.Duration
 
 	unordered bool // HubSpot's list is not in the order of ids: no gaps are looked for
+	anew      bool // the list was begun anew, because HubSpot refused the cursor
 }
 
 // Run is the backfill: it sweeps once, and ends when the sweep is done.
@@ -75,8 +76,10 @@ func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 		from, _ := hubspot.ParseID(last) // none before the first page
 		for {
 			page, err := s.fetch(ctx, after, from)
-			if hubspot.BadRequest(err) && after != "" {
-				// HubSpot promises nothing of an old cursor of its list.
+			if hubspot.BadRequest(err) && after != "" && !s.anew {
+				// HubSpot promises nothing of an old cursor of its list. Once:
+				// a page that it always refuses is no old cursor.
+				s.anew = true
 				s.Object.Log.Warn("HubSpot does not go on with its list; it is read from its beginning", "stream", s.Stream, "err", err)
 				after, from = "", 0
 				continue
