@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -42,23 +41,20 @@ type associations struct {
 	calls  [][]string
 }
 
-func (a *associations) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body struct{ Inputs []struct{ ID, After string } }
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+func (a *associations) respond(r *http.Request) (status int, body string) {
+	var sent struct{ Inputs []struct{ ID, After string } }
+	if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
 		a.t.Error(err)
 	}
 	var asked []string
-	for _, in := range body.Inputs {
+	for _, in := range sent.Inputs {
 		if in.After != "" {
 			in.ID += "@" + in.After
 		}
 		asked = append(asked, in.ID)
 	}
 	a.calls = append(a.calls, asked)
-	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
-		Body: io.NopCloser(strings.NewReader(a.answer(len(a.calls), asked))), Request: r,
-	}, nil
+	return http.StatusOK, a.answer(len(a.calls), asked)
 }
 
 // result is one record's page; after "" ends it.
@@ -85,13 +81,7 @@ func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pai
 	t.Helper()
 	http := &associations{t: t, answer: respond}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	client, err := hubspot.New(hubspot.Config{
-		Auth:      hubspot.AccessToken(func() (hubspot.Secret, error) { return "token", nil }),
-		Transport: http, Governor: hubspot.NewGovernor(hubspot.Limits{}), Logger: log, Registerer: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := answering(http.respond).client(t)
 	out := &committed{}
 	rows := map[hubspot.ID]cdc.Row{}
 	for id := range hubspot.ID(9) {

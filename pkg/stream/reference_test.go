@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -37,22 +36,14 @@ type answers struct {
 	answer func(n int) string
 }
 
-func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *answers) respond(r *http.Request) (status int, body string) {
 	a.asked = append(a.asked, r.URL.RequestURI())
-	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
-		Body: io.NopCloser(strings.NewReader(a.answer(len(a.asked)))), Request: r,
-	}, nil
+	return http.StatusOK, a.answer(len(a.asked))
 }
 
 func newOwners(t *testing.T, hs *answers, out cdc.Committer) *Owners {
 	t.Helper()
-	client, err := hubspot.New(hubspot.Config{
-		Auth: hubspot.AccessToken(func() (hubspot.Secret, error) { return "pat", nil }), Transport: hs,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := answering(hs.respond).client(t)
 	return &Owners{
 		Reference: Reference{
 			Client: client, Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
