@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -50,7 +51,7 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil || flags.NArg() > 0 || *alone != "" && (*dir != "" || *verbose) {
-		return &configError{[]string{"usage: connector demo [--for 20s] [--data DIR] [--log], or connector demo --portal ADDRESS [--for 20s]"}}
+		return misused("usage: connector demo [--for 20s] [--data DIR] [--log], or connector demo --portal ADDRESS [--for 20s]")
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -104,7 +105,7 @@ func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 	portal := newDemoPortal()
 	_, stop, err := serveDemo(portal, addr)
 	if err != nil {
-		return &configError{[]string{"--portal: " + err.Error()}}
+		return misused("--portal: %v", err)
 	}
 	defer stop()
 	fmt.Fprintf(stdout, "A simulated HubSpot portal listens on %s. It has %s, takes any token, and lives until Ctrl-C.\n",
@@ -129,17 +130,16 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 	defer cluster.Close()
 	brokers := cluster.ListenAddrs()[0]
 
-	cfg, files, err := loadConfig([]string{
-		"HUBSPOT_ACCESS_TOKEN=pat-demo", "HUBSPOT_BASE_URL=" + hubspotURL,
-		"KAFKA_BROKERS=" + brokers, "SCHEMA_REGISTRY_URL=" + registry.URL(),
-		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=30s", "SYNC_ARCHIVE_INTERVAL=3s",
-		"SYNC_CENSUS_INTERVAL=3s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=5s", "SYNC_SCHEMA_INTERVAL=1s", "SYNC_REFERENCE_INTERVAL=3s",
-		"HTTP_ADDR=127.0.0.1:0",
-	})
-	if err != nil {
-		return err
+	cfg := connector.DefaultConfig()
+	cfg.HubSpot.AccessToken, cfg.HubSpot.BaseURL = "pat-demo", hubspotURL
+	cfg.Kafka.Brokers, cfg.Registry.URL = []string{brokers}, registry.URL()
+	cfg.Sync = connector.Sync{
+		LeadingInterval: time.Second, TrailingLag: []string{"30s"}, SchemaInterval: time.Second,
+		ArchiveInterval: 3 * time.Second, CensusInterval: 3 * time.Second, ReferenceInterval: 3 * time.Second,
+		AssociationsInterval: 5 * time.Second, ReconcileInterval: 10 * time.Second,
 	}
-	c, err := newConnector(cfg, files, d.log, network{})
+	cfg.HTTP.Addr = "127.0.0.1:0"
+	c, err := connector.New(cfg, connector.Options{Logger: d.log, Version: version()})
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ Events as they come (op, topic, key, what is in after, the stream that found it,
 `, hubspotURL, brokers, registry.URL())
 
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.run(gctx) })
+	g.Go(func() error { return c.Run(gctx) })
 	g.Go(func() error {
 		portal.Live(gctx, demoRate, demoLife)
 		return nil
@@ -162,7 +162,7 @@ Events as they come (op, topic, key, what is in after, the stream that found it,
 		demoSchemas(gctx, portal, d.tail)
 		return nil
 	})
-	g.Go(func() error { return d.tail.follow(gctx, cfg) })
+	g.Go(func() error { return d.tail.follow(gctx, &cfg) })
 	err = g.Wait()
 	if ctx.Err() != nil { // the end was asked for
 		err = nil

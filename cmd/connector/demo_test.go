@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
 // TestDemoPortal_IsAPortalInUse: with --portal the simulated portal stands
@@ -43,7 +45,7 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 		now = body
 	}
 	cancel()
-	if got := <-code; got != exitOK {
+	if got := <-code; got != connector.ExitOK {
 		t.Errorf("exit code %d, want 0: %s", got, stderr.String())
 	}
 	if !bytes.Contains(stdout.Bytes(), []byte(addr)) {
@@ -81,8 +83,8 @@ func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
 		{"demo", "--portal", "nowhere"},
 	} {
 		var out bytes.Buffer
-		if code := command(t.Context(), args, &out, &out); code != exitConfig {
-			t.Errorf("%v: exit code %d, want %d: %s", args, code, exitConfig, out.String())
+		if code := command(t.Context(), args, &out, &out); code != connector.ExitConfig {
+			t.Errorf("%v: exit code %d, want %d: %s", args, code, connector.ExitConfig, out.String())
 		}
 	}
 }

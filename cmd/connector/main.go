@@ -1,8 +1,7 @@
 // Command connector publishes every change of a HubSpot portal into Kafka.
 //
-// It decides who starts and stops what: commands, configuration, signals, the
-// HTTP server, and the loop that begins a run anew after a failure. What a run
-// does is in pkg/stream, pkg/cdc and pkg/sink.
+// It holds the words, flags and environment of each command. What a run decides
+// and does is in pkg/connector and below.
 package main
 
 import (
@@ -14,15 +13,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/hubspot-cdc/connector/pkg/offsets"
-)
-
-// Exit codes, on which service managers rely (DESIGN section 7).
-const (
-	exitOK      = 0
-	exitFailed  = 1
-	exitConfig  = 2
-	exitRefused = 3
+	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
 const usage = `connector publishes every change of a HubSpot portal into Kafka.
@@ -49,7 +40,7 @@ func main() {
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
-		return exitConfig
+		return connector.ExitConfig
 	}
 	var err error
 	switch args[0] {
@@ -68,27 +59,19 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "help", "-h", "--help":
 		_, err = fmt.Fprint(stdout, usage)
 	default:
-		err = &configError{problems: []string{fmt.Sprintf("there is no command %q; see connector help", args[0])}}
+		err = misused("there is no command %q; see connector help", args[0])
 	}
-	if err == nil {
-		return exitOK
+	if err != nil {
+		fmt.Fprintln(stderr, err)
 	}
-	fmt.Fprintln(stderr, err)
-	return exitCode(err)
+	var checked *checkError
+	if errors.As(err, &checked) {
+		return checked.code
+	}
+	return connector.ExitCode(err)
 }
 
-func exitCode(err error) int {
-	var config *configError
-	var refusal *offsets.Refusal
-	var checked *checkError
-	switch {
-	case errors.As(err, &checked):
-		return checked.code
-	case errors.As(err, &config):
-		return exitConfig
-	case errors.As(err, &refusal):
-		return exitRefused
-	default:
-		return exitFailed
-	}
+// misused says that a command was called in a way that it does not know.
+func misused(format string, args ...any) error {
+	return &connector.ConfigError{Problems: []string{fmt.Sprintf(format, args...)}}
 }

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
@@ -38,7 +38,7 @@ get prints, and set takes, the form of Kafka Connect (KIP-875):
 	{"partition":{"portal":4242,"object":"contacts","stream":"leading"},"offset":{"at":"2026-11-24T13:00:00.000Z","v":1}}
 	]}
 
-"offset":null has a cursor forgotten. set and reset write one transaction, after everything has
+"offset":null forgets a cursor. set and reset write one transaction, after everything has
 been checked as the next start will check it, and refuse (exit code 3) while an instance runs or
 stands by. What the next run does:
 
@@ -60,7 +60,7 @@ snapshot signal.
 // offsetsCommand is connector offsets.
 func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	wrong := func(format string, a ...any) error {
-		return &configError{[]string{"connector offsets: " + fmt.Sprintf(format, a...) + "; see connector offsets -h"}}
+		return misused("connector offsets: "+format+"; see connector offsets -h", a...)
 	}
 	if len(args) == 0 {
 		return wrong("one of get, set and reset is needed")
@@ -84,15 +84,16 @@ func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout,
 	if most := map[string]int{"get": 0, "set": 1, "reset": 0}; flags.NArg() > most[verb] {
 		return wrong("%q is not understood", flags.Args()[most[verb]:])
 	}
-	cfg, err := loadKafkaConfig(os.Environ())
+	s, err := load("KAFKA_", "LOG_")
 	if err != nil {
 		return err
 	}
-	kafka, err := cfg.Kafka.options()
+	k := &s.connector.Kafka
+	kafka, err := k.Options()
 	if err != nil {
-		return &configError{[]string{err.Error()}}
+		return err
 	}
-	tool := &cursorTool{prefix: cfg.Kafka.TopicPrefix, kafka: kafka, portal: *portal, log: newLogger(cfg, stderr)}
+	tool := &cursorTool{prefix: k.TopicPrefix, kafka: kafka, portal: *portal, log: s.log.logger(stderr)}
 	switch verb {
 	case "get":
 		return tool.get(ctx, stdout, stderr)
@@ -114,7 +115,7 @@ func readBody(file string, stdin io.Reader) ([]byte, error) {
 	}
 	body, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &configError{[]string{err.Error()}}
+		return nil, misused("%v", err)
 	}
 	return body, nil
 }
@@ -200,7 +201,7 @@ func (t *cursorTool) set(ctx context.Context, body []byte, stderr io.Writer) err
 		edits, err := l.Set(portal, changes, time.Now())
 		var refusal *offsets.Refusal
 		if err != nil && !errors.As(err, &refusal) {
-			err = &configError{strings.Split(err.Error(), "\n")}
+			err = &connector.ConfigError{Problems: strings.Split(err.Error(), "\n")}
 		}
 		return edits, err
 	})
@@ -209,8 +210,7 @@ func (t *cursorTool) set(ctx context.Context, body []byte, stderr io.Writer) err
 // reset has all cursors forgotten.
 func (t *cursorTool) reset(ctx context.Context, yes bool, stderr io.Writer) error {
 	if !yes {
-		return &configError{[]string{"connector offsets reset forgets every cursor of " + offsets.CursorTopic(t.prefix) +
-			", and the next run reads everything once again; say --yes if that is meant"}}
+		return misused("connector offsets reset forgets every cursor of %s, and the next run reads everything again; say --yes if that is meant", offsets.CursorTopic(t.prefix))
 	}
 	return t.edit(ctx, stderr, func(l *offsets.Listing, portal int64) ([]offsets.Edit, error) { return l.Reset(portal) })
 }
@@ -260,40 +260,22 @@ func (t *cursorTool) whose(l *offsets.Listing) (int64, error) {
 			Cure: "look at KAFKA_TOPIC_PREFIX; a first start needs no cursors",
 		}
 	}
-	return 0, &configError{[]string{fmt.Sprintf("%s holds cursors of the portals %v; say which is meant with --portal", offsets.CursorTopic(t.prefix), l.Portals)}}
+	return 0, misused("%s holds cursors of the portals %v; say which is meant with --portal", offsets.CursorTopic(t.prefix), l.Portals)
 }
 
 // nobodyRuns refuses while an instance runs or stands by: it would go on from
 // where it is, and a standby would take over.
 func (t *cursorTool) nobodyRuns(ctx context.Context) error {
-	cl, err := kgo.NewClient(t.kafka...)
+	hosts, err := connector.Instances(ctx, t.kafka, t.prefix)
 	if err != nil {
 		return err
-	}
-	defer cl.Close()
-	group := ownerGroup(t.prefix)
-	groups, err := kadm.NewClient(cl).DescribeGroups(ctx, group)
-	if err == nil {
-		err = groups[group].Err
-	}
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("see who is in group %s: %w", group, err)
-	}
-	where, hosts := processes(), []string(nil)
-	for _, m := range groups[group].Members {
-		if !died(where, m.ClientID) {
-			hosts = append(hosts, m.ClientHost)
-		}
 	}
 	if len(hosts) == 0 {
 		return nil
 	}
 	return &offsets.Refusal{
-		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", group, len(hosts), strings.Join(hosts, ", ")),
-		Cure: fmt.Sprintf("stop every instance; one that was killed is forgotten after %v", sessionTimeout),
+		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", connector.OwnerGroup(t.prefix), len(hosts), strings.Join(hosts, ", ")),
+		Cure: fmt.Sprintf("stop every instance; one that was killed is forgotten after %v", connector.SessionTimeout),
 	}
 }
 
@@ -310,14 +292,14 @@ func parseChanges(text []byte) ([]offsets.Change, error) {
 		err = errors.New(`"offsets" is empty`)
 	}
 	if err != nil {
-		return nil, &configError{[]string{fmt.Sprintf(`not of the form {"offsets":[{"partition":{…},"offset":{…}}]}: %v`, err)}}
+		return nil, misused(`not of the form {"offsets":[{"partition":{…},"offset":{…}}]}: %v`, err)
 	}
 	var problems []string
 	changes := make([]offsets.Change, 0, len(body.Offsets))
 	for i, o := range body.Offsets {
 		problem := func(err error) { problems = append(problems, fmt.Sprintf("offsets[%d]: %v", i, err)) }
 		if o.Partition == nil || o.Offset == nil {
-			problem(errors.New(`"partition" and "offset" are both needed; "offset":null has a cursor forgotten`))
+			problem(errors.New(`"partition" and "offset" are both needed; "offset":null forgets a cursor`))
 			continue
 		}
 		key, err := offsets.ParseKey(o.Partition)
@@ -335,7 +317,7 @@ func parseChanges(text []byte) ([]offsets.Change, error) {
 		changes = append(changes, c)
 	}
 	if len(problems) > 0 {
-		return nil, &configError{problems}
+		return nil, &connector.ConfigError{Problems: problems}
 	}
 	return changes, nil
 }

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	depl "github.com/hubspot-cdc/connector/internal/world"
 
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -18,20 +19,20 @@ import (
 func (w *world) cursorTool() *cursorTool {
 	return &cursorTool{
 		prefix: "hubspot", log: slog.New(slog.DiscardHandler),
-		kafka: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(w.network.DialContext)},
+		kafka: w.Kafka.Options(),
 	}
 }
 
 // gotten is what connector offsets get prints, by key.
 func (w *world) gotten() (cursors map[string]string, text, warnings string) {
-	w.t.Helper()
+	w.T.Helper()
 	var out, errs bytes.Buffer
-	if err := w.cursorTool().get(w.t.Context(), &out, &errs); err != nil {
-		w.t.Fatal(err)
+	if err := w.cursorTool().get(w.T.Context(), &out, &errs); err != nil {
+		w.T.Fatal(err)
 	}
 	var body cursorBody
 	if err := json.Unmarshal(out.Bytes(), &body); err != nil {
-		w.t.Fatalf("%v in\n%s", err, out.String())
+		w.T.Fatalf("%v in\n%s", err, out.String())
 	}
 	cursors = map[string]string{}
 	for _, o := range body.Offsets {
@@ -41,23 +42,12 @@ func (w *world) gotten() (cursors map[string]string, text, warnings string) {
 }
 
 func (w *world) set(body string) error {
-	w.t.Helper()
-	return w.cursorTool().set(w.t.Context(), []byte(body), &bytes.Buffer{})
+	w.T.Helper()
+	return w.cursorTool().set(w.T.Context(), []byte(body), &bytes.Buffer{})
 }
 
 func one(key, value string) string {
 	return fmt.Sprintf(`{"offsets":[{"partition":%s,"offset":%s}]}`, key, value)
-}
-
-// ran lets a connector publish some contacts, and ends it.
-func (w *world) ran(contacts int) []uint64 {
-	w.t.Helper()
-	ids := w.portal.Seed("contacts", contacts)
-	p := w.start()
-	w.sleepUntil(time.Minute, func() bool { return p.backfilled(contacts, []string{"contacts"}) })
-	time.Sleep(time.Minute)
-	p.stop()
-	return ids
 }
 
 // TestOffsets_WhatIsPrintedCanBeSet: get's form is set's (KIP-875), and setting
@@ -65,7 +55,7 @@ func (w *world) ran(contacts int) []uint64 {
 func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 31}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-		w.ran(20)
+		w.Ran(20)
 		before, text, warnings := w.gotten()
 		for _, stream := range []string{"leading", "trailing-5m", "trailing-1h", "backfill"} {
 			if key := fmt.Sprintf(`{"portal":4242,"object":"contacts","stream":%q}`, stream); before[key] == "" {
@@ -82,9 +72,9 @@ func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 		if fmt.Sprint(after) != fmt.Sprint(before) {
 			t.Errorf("after set\n%v\nbefore\n%v", after, before)
 		}
-		p := w.start()
-		w.sleepUntil(time.Minute, p.streams)
-		p.stop()
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool { return p.Ready().Ready })
+		p.Stop()
 	})
 }
 
@@ -94,27 +84,27 @@ func TestOffsets_ASetCursorIsObeyed(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
-		ids := w.portal.Seed("contacts", 20)
+		ids := w.Portal.Seed("contacts", 20)
 		time.Sleep(20 * time.Minute)
-		p := w.start()
-		w.sleepUntil(time.Minute, func() bool { return p.backfilled(20, []string{"contacts"}) })
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
 		before := time.Now()
 		time.Sleep(time.Minute)
-		w.portal.Update("contacts", ids[0], map[string]string{"firstname": "Hidden"})
+		w.Portal.Update("contacts", ids[0], map[string]string{"firstname": "Hidden"})
 		time.Sleep(30 * time.Minute)
-		p.stop()
+		p.Stop()
 		odd := `{"stream":"leading","portal":4242,"object":"contacts"}`
-		w.produce("hubspot.offsets", odd, `{"at":"2000-01-01T00:00:00Z"}`)
-		if err := w.set(one(leadingKey, fmt.Sprintf(`{"at": %q}`, before.UTC().Format(time.RFC3339)))); err != nil {
+		w.Produce("hubspot.offsets", odd, `{"at":"2000-01-01T00:00:00Z"}`)
+		if err := w.set(one(depl.LeadingKey, fmt.Sprintf(`{"at": %q}`, before.UTC().Format(time.RFC3339)))); err != nil {
 			t.Fatal(err)
 		}
-		if cursors := w.cursors(); cursors[odd] != "" || !strings.Contains(cursors[leadingKey], before.UTC().Format(time.RFC3339)) {
+		if cursors := w.Cursors(); cursors[odd] != "" || !strings.Contains(cursors[depl.LeadingKey], before.UTC().Format(time.RFC3339)) {
 			t.Errorf("cursors %v", cursors)
 		}
-		p = w.start()
-		w.readUntil(time.Minute, func() bool { return lastFirstName(w, ids[0]) == "Hidden" })
-		p.stop()
-		w.check("contacts")
+		p = w.Start()
+		w.ReadUntil(time.Minute, func() bool { return w.FirstName(ids[0]) == "Hidden" })
+		p.Stop()
+		w.Check(nil, "contacts")
 	})
 }
 
@@ -122,24 +112,24 @@ func TestOffsets_ASetCursorIsObeyed(t *testing.T) {
 func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 32}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-		ids := w.ran(150)
-		w.portal.UpdateCalculated("contacts", ids[9], map[string]string{"firstname": "Calculated"})
-		w.produce("hubspot.offsets", `{"nobody":"knows"}`, "what this is")
+		ids := w.Ran(150)
+		w.Portal.UpdateCalculated("contacts", ids[9], map[string]string{"firstname": "Calculated"})
+		w.Produce("hubspot.offsets", `{"nobody":"knows"}`, "what this is")
 		tool := w.cursorTool()
-		if err := tool.reset(w.t.Context(), false, &bytes.Buffer{}); exitCode(err) != exitConfig || !strings.Contains(err.Error(), "--yes") {
+		if err := tool.reset(w.T.Context(), false, &bytes.Buffer{}); connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(err.Error(), "--yes") {
 			t.Errorf("without --yes: %v", err)
 		}
-		if err := tool.reset(w.t.Context(), true, &bytes.Buffer{}); err != nil {
+		if err := tool.reset(w.T.Context(), true, &bytes.Buffer{}); err != nil {
 			t.Fatal(err)
 		}
 		if cursors, text, _ := w.gotten(); len(cursors) > 0 {
 			t.Errorf("left:\n%s", text)
 		}
-		p := w.start()
-		w.readUntil(time.Minute, func() bool { return lastFirstName(w, ids[9]) == "Calculated" })
+		p := w.Start()
+		w.ReadUntil(time.Minute, func() bool { return w.FirstName(ids[9]) == "Calculated" })
 		time.Sleep(10 * time.Minute)
-		p.stop()
-		if r := w.check("contacts"); r.Events != 151 {
+		p.Stop()
+		if r := w.Check(nil, "contacts"); r.Events != 151 {
 			t.Errorf("%d events, want 150 and one change", r.Events)
 		}
 		if cursors, text, _ := w.gotten(); !strings.Contains(cursors[`{"portal":4242,"object":"contacts","stream":"backfill"}`], `"done":true`) {
@@ -153,32 +143,35 @@ func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
 func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 33}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-		w.portal.Seed("contacts", 3)
-		first, second := w.twoInstances()
+		w.Portal.Seed("contacts", 3)
+		first := w.StartBeside()
+		w.SleepUntil(time.Minute, func() bool { return first.Ready().Ready })
+		second := w.StartBeside()
+		w.SleepUntil(time.Minute, func() bool { return second.Ready().Role == "standby" })
 		refused := func(who string) {
 			t.Helper()
 			for verb, err := range map[string]error{
-				"set":   w.set(one(leadingKey, "null")),
-				"reset": w.cursorTool().reset(w.t.Context(), true, &bytes.Buffer{}),
+				"set":   w.set(one(depl.LeadingKey, "null")),
+				"reset": w.cursorTool().reset(w.T.Context(), true, &bytes.Buffer{}),
 			} {
-				if exitCode(err) != exitRefused || !strings.Contains(fmt.Sprint(err), "stop every instance") {
+				if connector.ExitCode(err) != connector.ExitRefused || !strings.Contains(fmt.Sprint(err), "stop every instance") {
 					t.Errorf("%s while %s: %v", verb, who, err)
 				}
 			}
-			if cursors, _, _ := w.gotten(); cursors[leadingKey] == "" {
+			if cursors, _, _ := w.gotten(); cursors[depl.LeadingKey] == "" {
 				t.Errorf("written while %s", who)
 			}
 		}
 		refused("two are there")
-		first.stop()
-		w.sleepUntil(time.Minute, second.streams)
+		first.Stop()
+		w.SleepUntil(time.Minute, func() bool { return second.Ready().Role == "owner" && second.Ready().Ready })
 		refused("one is there")
 		time.Sleep(time.Minute)
-		if second.terms() != 1 || !second.streams() {
-			t.Errorf("the owner was disturbed: %+v", second.ready())
+		if second.Log.Count("this instance is the owner") != 1 || !second.Ready().Ready {
+			t.Errorf("the owner was disturbed: %+v", second.Ready())
 		}
-		second.stop()
-		if err := w.set(one(leadingKey, "null")); err != nil {
+		second.Stop()
+		if err := w.set(one(depl.LeadingKey, "null")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -188,7 +181,7 @@ func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
 // a body with one wrong cursor none is set.
 func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 	t.Parallel()
-	good := fmt.Sprintf(`{"partition":%s,"offset":{"at":"1999-12-31T00:00:00Z"}}`, leadingKey)
+	good := fmt.Sprintf(`{"partition":%s,"offset":{"at":"1999-12-31T00:00:00Z"}}`, depl.LeadingKey)
 	key := func(object, stream string) string {
 		return fmt.Sprintf(`{"portal":4242,"object":%q,"stream":%q}`, object, stream)
 	}
@@ -196,13 +189,13 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 		return fmt.Sprintf(`{"offsets":[%s,{"partition":%s,"offset":%s}]}`, good, partition, offset)
 	}
 	inWorld(t, hubspottest.Options{Seed: 34}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-		w.ran(3)
-		before := len(w.records("hubspot.offsets"))
+		w.Ran(3)
+		before := len(w.Records("hubspot.offsets"))
 		for body, want := range map[string]string{
-			`{"offset":[]}`:              "unknown field",
-			`{"offsets":[]}`:             "is empty",
-			one(leadingKey, `{}`) + `{}`: "behind it",
-			`{"offsets":[{"partition":` + leadingKey + `}]}`:                        "both needed",
+			`{"offset":[]}`:                   "unknown field",
+			`{"offsets":[]}`:                  "is empty",
+			one(depl.LeadingKey, `{}`) + `{}`: "behind it",
+			`{"offsets":[{"partition":` + depl.LeadingKey + `}]}`:                   "both needed",
 			pair(key("contacts", "leading"), `{"at":"tomorrow"}`):                   "not a time",
 			pair(key("contacts", "trailing-5m"), `{"at":"2031-01-01T00:00:00Z"}`):   "future",
 			pair(key("contacts", "trailing-soon"), `{"at":"1999-01-01T00:00:00Z"}`): "named after a lag",
@@ -214,14 +207,14 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 			pair(`{"portal":4242,"stream":"birth"}`, `null`):                        "cannot be set",
 			pair(`{"portal":777,"object":"contacts","stream":"leading"}`, `null`):   "those of portal 4242",
 			pair(`{"portal":4242,"object":"contacts"}`, `null`):                     `"stream" is missing`,
-			pair(leadingKey, `null`):                                                "twice",
+			pair(depl.LeadingKey, `null`):                                           "twice",
 		} {
 			err := w.set(body)
-			if exitCode(err) != exitConfig || !strings.Contains(fmt.Sprint(err), want) {
-				t.Errorf("%s\ngives %v (exit %d), want %q", body, err, exitCode(err), want)
+			if connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("%s\ngives %v (exit %d), want %q", body, err, connector.ExitCode(err), want)
 			}
 		}
-		if after := len(w.records("hubspot.offsets")); after != before {
+		if after := len(w.Records("hubspot.offsets")); after != before {
 			t.Errorf("%d records were written", after-before)
 		}
 		both := w.set(`{"offsets":[{"partition":` + key("a", "leading") + `,"offset":null},{"partition":` + key("b", "leading") + `,"offset":null}]}`)
@@ -236,21 +229,21 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 func TestOffsets_CureARefusal(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 35}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
-		w.ran(3)
-		w.produce("hubspot.offsets", leadingKey, `{"at":"tomorrow"}`)
-		if err := <-w.start().done; exitCode(err) != exitRefused {
+		w.Ran(3)
+		w.Produce("hubspot.offsets", depl.LeadingKey, `{"at":"tomorrow"}`)
+		if err := <-w.Start().Done; connector.ExitCode(err) != connector.ExitRefused {
 			t.Fatalf("got %v", err)
 		}
 		cursors, _, warnings := w.gotten()
-		if cursors[leadingKey] != `{"at":"tomorrow"}` || !strings.Contains(warnings, "not a time") {
+		if cursors[depl.LeadingKey] != `{"at":"tomorrow"}` || !strings.Contains(warnings, "not a time") {
 			t.Errorf("%v\n%s", cursors, warnings)
 		}
-		if err := w.set(one(leadingKey, "null")); err != nil {
+		if err := w.set(one(depl.LeadingKey, "null")); err != nil {
 			t.Fatal(err)
 		}
-		p := w.start()
-		w.sleepUntil(time.Minute, p.streams)
-		p.stop()
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool { return p.Ready().Ready })
+		p.Stop()
 	})
 }
 
@@ -259,16 +252,16 @@ func TestOffsets_CureARefusal(t *testing.T) {
 func TestOffsets_WhereNobodyRan(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 36}, nil, func(w *world) {
-		if err := w.cursorTool().get(w.t.Context(), &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "has not run with KAFKA_TOPIC_PREFIX=hubspot") {
+		if err := w.cursorTool().get(w.T.Context(), &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "has not run with KAFKA_TOPIC_PREFIX=hubspot") {
 			t.Errorf("get: %v", err)
 		}
-		if err := w.set(one(leadingKey, "null")); err == nil || !strings.Contains(err.Error(), "has not run") {
+		if err := w.set(one(depl.LeadingKey, "null")); err == nil || !strings.Contains(err.Error(), "has not run") {
 			t.Errorf("set: %v", err)
 		}
-		w.ran(1)
+		w.Ran(1)
 		tool := w.cursorTool()
 		tool.portal = 777
-		if err := tool.reset(w.t.Context(), true, &bytes.Buffer{}); exitCode(err) != exitRefused || !strings.Contains(err.Error(), "portal 777") {
+		if err := tool.reset(w.T.Context(), true, &bytes.Buffer{}); connector.ExitCode(err) != connector.ExitRefused || !strings.Contains(err.Error(), "portal 777") {
 			t.Errorf("reset of another portal: %v", err)
 		}
 	})
@@ -283,13 +276,13 @@ func TestOffsets_Usage(t *testing.T) {
 		return code, out.String()
 	}
 	for _, args := range [][]string{{"-h"}, {"set", "-h"}, {"help"}} {
-		if code, text := run(args...); code != exitOK || !strings.Contains(text, "What the next run does") {
+		if code, text := run(args...); code != connector.ExitOK || !strings.Contains(text, "What the next run does") {
 			t.Errorf("%v: exit %d\n%s", args, code, text)
 		}
 	}
 	t.Setenv("KAFKA_BROKERS", "")
 	for _, args := range [][]string{{}, {"move"}, {"get", "more"}, {"get", "--all"}, {"reset", "contacts"}, {"get"}} {
-		if code, text := run(args...); code != exitConfig {
+		if code, text := run(args...); code != connector.ExitConfig {
 			t.Errorf("%v: exit %d\n%s", args, code, text)
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
 const tailUsage = `connector tail prints the records of the connector's topics as a read_committed consumer sees them.
@@ -47,7 +47,7 @@ both. Ctrl-C ends it.
 
 // tailCommand is connector tail.
 func tailCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := &follower{}
+	f := &consumer{}
 	flags := flag.NewFlagSet("tail", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&f.fromBeginning, "from-beginning", false, "")
@@ -78,19 +78,15 @@ func tailCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		return nil
 	}
 	if err != nil {
-		return &configError{[]string{fmt.Sprintf("connector tail: %v; see connector tail -h", err)}}
+		return misused("connector tail: %v; see connector tail -h", err)
 	}
-	cfg, err := loadKafkaConfig(os.Environ(), "SCHEMA_REGISTRY_")
+	settings, err := load("KAFKA_", "SCHEMA_REGISTRY_", "LOG_")
 	if err != nil {
 		return err
 	}
-	if f.kafka, err = cfg.Kafka.options(); err != nil {
-		return &configError{[]string{err.Error()}}
-	}
-	if f.registry, err = registryClient(cfg, nil); err != nil {
+	if err := f.reach(&settings.connector); err != nil {
 		return err
 	}
-	f.prefix = cfg.Kafka.TopicPrefix
 	f.topics = topicNames(f.prefix, topics, objects)
 	f.tail = newTail(stdout, colours(stdout))
 	if *limit > 0 {
@@ -114,20 +110,14 @@ func parseMixed(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-// registryClient is a client of the schema registry.
-func registryClient(cfg *config, transport http.RoundTripper) (*sr.Client, error) {
-	opts := []sr.ClientOpt{sr.URLs(cfg.Registry.URL), sr.UserAgent("hubspot-cdc/" + version())}
-	if cfg.Registry.Username != "" {
-		opts = append(opts, sr.BasicAuth(cfg.Registry.Username, cfg.Registry.Password.Reveal()))
+// reach makes the clients' ways to the brokers and to the registry.
+func (f *consumer) reach(cfg *connector.Config) (err error) {
+	f.prefix = cfg.Kafka.TopicPrefix
+	if f.kafka, err = cfg.Kafka.Options(); err != nil {
+		return err
 	}
-	if transport != nil {
-		opts = append(opts, sr.HTTPClient(&http.Client{Transport: transport}))
-	}
-	client, err := sr.NewClient(opts...)
-	if err != nil {
-		return nil, &configError{[]string{"SCHEMA_REGISTRY_URL: " + err.Error()}}
-	}
-	return client, nil
+	f.registry, err = cfg.Registry.Client(version(), nil)
+	return err
 }
 
 // topicNames are the topics that are meant by their names, with or without the
@@ -149,8 +139,8 @@ func topicNames(prefix string, topics, objects []string) []string {
 	return names
 }
 
-// follower reads topics and prints their records.
-type follower struct {
+// consumer reads topics and prints their records.
+type consumer struct {
 	kafka         []kgo.Opt
 	registry      *sr.Client
 	prefix        string
@@ -164,7 +154,7 @@ type follower struct {
 }
 
 // follow prints until ctx ends or enough was printed.
-func (f *follower) follow(ctx context.Context) error {
+func (f *consumer) follow(ctx context.Context) error {
 	start := kgo.NewOffset().AtStart()
 	if !f.fromBeginning {
 		start = kgo.NewOffset().AfterMilli(time.Now().UnixMilli()) // in topics that come later, all
@@ -223,9 +213,9 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// there makes sure that the topics which were named exist: one would wait for
-// a name that was misspelt for ever.
-func (f *follower) there(ctx context.Context, client *kgo.Client) error {
+// there makes sure that the topics which were named exist: a misspelt name
+// would be waited for without end.
+func (f *consumer) there(ctx context.Context, client *kgo.Client) error {
 	if len(f.topics) == 0 {
 		return nil
 	}
@@ -243,12 +233,12 @@ func (f *follower) there(ctx context.Context, client *kgo.Client) error {
 		return nil
 	}
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(details)), func(name string) bool { return !strings.HasPrefix(name, f.prefix+".") })
-	return &configError{[]string{fmt.Sprintf("connector tail: there is no topic %s; there are: %s", strings.Join(missing, ", "), strings.Join(names, ", "))}}
+	return misused("connector tail: there is no topic %s; there are: %s", strings.Join(missing, ", "), strings.Join(names, ", "))
 }
 
 // wanted says whether a record is to be printed. A tombstone belongs to the
 // delete before it.
-func (f *follower) wanted(r *record) bool {
+func (f *consumer) wanted(r *record) bool {
 	if f.eventsOnly && r.event == nil || len(f.keys) > 0 && !slices.Contains(f.keys, r.key) {
 		return false
 	}
@@ -277,13 +267,9 @@ func newTail(out io.Writer, colours bool) *tail {
 }
 
 // follow prints every event of the prefix from the first one until ctx ends.
-func (t *tail) follow(ctx context.Context, cfg *config) error {
-	f := &follower{prefix: cfg.Kafka.TopicPrefix, fromBeginning: true, eventsOnly: true, tail: t}
-	var err error
-	if f.kafka, err = cfg.Kafka.options(); err != nil {
-		return err
-	}
-	if f.registry, err = registryClient(cfg, nil); err != nil {
+func (t *tail) follow(ctx context.Context, cfg *connector.Config) error {
+	f := &consumer{fromBeginning: true, eventsOnly: true, tail: t}
+	if err := f.reach(cfg); err != nil {
 		return err
 	}
 	if err := f.follow(ctx); err != nil {
@@ -326,12 +312,6 @@ func (t *tail) Write(line []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.out.Write(line)
-}
-
-// decode reads an event, or a key.
-func (t *tail) decode(ctx context.Context, registry *sr.Client, value []byte) (map[string]any, error) {
-	event, _, err := t.avro(ctx, registry, value)
-	return event, err
 }
 
 func (r *record) op() string {

@@ -10,25 +10,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
 // tailed is what connector tail prints within some seconds of the world.
-func (w *world) tailed(f follower) (string, error) {
-	w.t.Helper()
-	var err error
-	f.kafka = []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(w.network.DialContext)}
-	cfg := &config{Registry: registryConfig{URL: "http://registry.test"}}
-	if f.registry, err = registryClient(cfg, w.registry); err != nil {
-		w.t.Fatal(err)
-	}
+func (w *world) tailed(f consumer) (string, error) {
+	w.T.Helper()
+	f.kafka, f.registry = w.Kafka.Options(), w.RegistryClient()
 	var out bytes.Buffer
 	f.prefix, f.tail = "hubspot", newTail(&out, false)
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.T.Context(), 10*time.Second)
 	defer cancel()
-	err = f.follow(ctx)
+	err := f.follow(ctx)
 	return out.String(), err
 }
 
@@ -55,17 +49,17 @@ func TestTail_DecodesEveryTopic(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_ARCHIVE_INTERVAL=10s", "KAFKA_KEY_FORMAT=" + format}
 			inWorld(t, hubspottest.Options{Seed: 41}, env, func(w *world) {
-				ids := w.portal.Seed("contacts", 3)
-				firm := w.portal.Seed("companies", 1)[0]
-				w.portal.Associate("contacts", ids[0], "companies", firm, "", 0)
+				ids := w.Portal.Seed("contacts", 3)
+				firm := w.Portal.Seed("companies", 1)[0]
+				w.Portal.Associate("contacts", ids[0], "companies", firm, "", 0)
 				created := time.Now().UnixMilli()
-				p := w.start()
-				w.sleepUntil(time.Minute, func() bool { return p.backfilled(3, []string{"contacts"}) })
-				w.portal.Archive("contacts", ids[1])
+				p := w.Start()
+				w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+				w.Portal.Archive("contacts", ids[1])
 				time.Sleep(3 * time.Minute)
-				p.stop()
+				p.Stop()
 
-				text, err := w.tailed(follower{topics: topicNames("hubspot", []string{"contacts"}, nil), fromBeginning: true, json: true})
+				text, err := w.tailed(consumer{topics: topicNames("hubspot", []string{"contacts"}, nil), fromBeginning: true, json: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -111,7 +105,7 @@ func TestTail_DecodesEveryTopic(t *testing.T) {
 					}[format],
 				} {
 					for _, asJSON := range []bool{true, false} {
-						text, err := w.tailed(follower{topics: topicNames("hubspot", []string{topic}, nil), fromBeginning: true, json: asJSON})
+						text, err := w.tailed(consumer{topics: topicNames("hubspot", []string{topic}, nil), fromBeginning: true, json: asJSON})
 						if err != nil || text == "" || asJSON && !strings.Contains(text, want) {
 							t.Errorf("%s: %v, not %s in\n%s", topic, err, want, text)
 						}
@@ -130,39 +124,39 @@ func TestTail_DecodesEveryTopic(t *testing.T) {
 func TestTail_Filters(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 42}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=5s", "SYNC_LEADING_INTERVAL=1s", "KAFKA_KEY_FORMAT=avro"}, func(w *world) {
-		ids := w.portal.Seed("contacts", 5)
+		ids := w.Portal.Seed("contacts", 5)
 		type result struct {
 			text string
 			err  error
 		}
 		early := make(chan result)
 		go func() {
-			text, err := w.tailed(follower{most: 2})
+			text, err := w.tailed(consumer{most: 2})
 			early <- result{text, err}
 		}()
 		time.Sleep(time.Second)
-		p := w.start()
+		p := w.Start()
 		if r := <-early; r.err != nil || strings.Count(r.text, "\n") != 2 {
 			t.Errorf("topics that came later: %+v", r)
 		}
-		w.sleepUntil(time.Minute, p.streams)
-		w.portal.Archive("contacts", ids[0])
+		w.SleepUntil(time.Minute, func() bool { return p.Ready().Ready })
+		w.Portal.Archive("contacts", ids[0])
 		time.Sleep(time.Minute)
-		all := follower{fromBeginning: true}
+		all := consumer{fromBeginning: true}
 		for name, c := range map[string]struct {
-			change func(*follower)
+			change func(*consumer)
 			want   int
 		}{
-			"all":           {func(*follower) {}, 7},
-			"op":            {func(f *follower) { f.ops = []string{"d"} }, 2},
-			"ops":           {func(f *follower) { f.ops = []string{"d", "r"} }, 7},
-			"key":           {func(f *follower) { f.keys = []string{idText(ids[0])} }, 3},
-			"key and op":    {func(f *follower) { f.keys, f.ops = []string{idText(ids[0])}, []string{"r"} }, 1},
-			"n":             {func(f *follower) { f.most = 4 }, 4},
-			"object":        {func(f *follower) { f.topics = topicNames("hubspot", nil, []string{"contacts"}) }, 7},
-			"whole name":    {func(f *follower) { f.topics = topicNames("hubspot", []string{"hubspot.contacts"}, nil) }, 7},
-			"from now on":   {func(f *follower) { f.fromBeginning = false }, 0},
-			"without those": {func(f *follower) { f.eventsOnly = true }, 6},
+			"all":           {func(*consumer) {}, 7},
+			"op":            {func(f *consumer) { f.ops = []string{"d"} }, 2},
+			"ops":           {func(f *consumer) { f.ops = []string{"d", "r"} }, 7},
+			"key":           {func(f *consumer) { f.keys = []string{idText(ids[0])} }, 3},
+			"key and op":    {func(f *consumer) { f.keys, f.ops = []string{idText(ids[0])}, []string{"r"} }, 1},
+			"n":             {func(f *consumer) { f.most = 4 }, 4},
+			"object":        {func(f *consumer) { f.topics = topicNames("hubspot", nil, []string{"contacts"}) }, 7},
+			"whole name":    {func(f *consumer) { f.topics = topicNames("hubspot", []string{"hubspot.contacts"}, nil) }, 7},
+			"from now on":   {func(f *consumer) { f.fromBeginning = false }, 0},
+			"without those": {func(f *consumer) { f.eventsOnly = true }, 6},
 		} {
 			f := all
 			c.change(&f)
@@ -171,11 +165,11 @@ func TestTail_Filters(t *testing.T) {
 				t.Errorf("%s: %d records, want %d (%v)\n%s", name, n, c.want, err, text)
 			}
 		}
-		_, err := w.tailed(follower{topics: topicNames("hubspot", nil, []string{"contcats"})})
-		if exitCode(err) != exitConfig || !strings.Contains(fmt.Sprint(err), "hubspot.contcats") || !strings.Contains(fmt.Sprint(err), "hubspot.contacts") {
+		_, err := w.tailed(consumer{topics: topicNames("hubspot", nil, []string{"contcats"})})
+		if connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(fmt.Sprint(err), "hubspot.contcats") || !strings.Contains(fmt.Sprint(err), "hubspot.contacts") {
 			t.Errorf("a topic that is not there: %v", err)
 		}
-		p.stop()
+		p.Stop()
 	})
 }
 
@@ -186,13 +180,13 @@ func TestTail_Usage(t *testing.T) {
 		code := command(t.Context(), append([]string{"tail"}, args...), &out, &out)
 		return code, out.String()
 	}
-	if code, text := run("contacts", "-h"); code != exitOK || !strings.Contains(text, "--from-beginning") {
+	if code, text := run("contacts", "-h"); code != connector.ExitOK || !strings.Contains(text, "--from-beginning") {
 		t.Errorf("exit %d\n%s", code, text)
 	}
 	t.Setenv("KAFKA_BROKERS", "")
 	t.Setenv("SCHEMA_REGISTRY_URL", "")
 	for _, args := range [][]string{{"--op", "x"}, {"--colour"}, {"-n", "many"}, {}, {"contacts"}} {
-		if code, text := run(args...); code != exitConfig {
+		if code, text := run(args...); code != connector.ExitConfig {
 			t.Errorf("%v: exit %d\n%s", args, code, text)
 		}
 	}

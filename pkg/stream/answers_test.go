@@ -175,9 +175,12 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 				}
 				types := hubspot.StandardTypes()[:3]
 				wanted := []string{"contacts:companies", "contacts:deals"}
-				pairs, err := Pairs(t.Context(), client, log, types, wanted, func(string) bool { return false })
+				pairs, hidden, err := Pairs(t.Context(), client, types, wanted, func(string) bool { return false })
 				if err != nil || len(pairs) != 1 || pairs[0].To.Name != "companies" {
 					t.Errorf("pairs %v, %v", pairs, err)
+				}
+				if len(hidden) != 1 || !hidden[0].Unanswered || hidden[0].To.Name != "deals" {
+					t.Errorf("hidden pairs %v", hidden)
 				}
 			})
 		})

@@ -25,8 +25,7 @@ type look struct {
 }
 
 // looks are the records of a pair to be looked at: at once and, because links
-// are made behind the record's own change, after one and after ten minutes
-// (R14). They live as long as the run; what a restart forgets is left to the
+// are made behind the record's own change, twice more (R14). They live as long as the run; what a restart forgets is left to the
 // sweep.
 type looks struct {
 	after []time.Duration // rising; the first is 0
@@ -41,16 +40,8 @@ type dueLook struct {
 	step  int
 }
 
-// newLooks shrinks the waits to the interval of the sweep where it is shorter;
-// zero is no interval.
-func newLooks(interval time.Duration) *looks {
-	l := &looks{after: []time.Duration{0, time.Minute, 10 * time.Minute}, wake: make(chan struct{}, 1), due: map[look]dueLook{}}
-	for i := range l.after {
-		if interval > 0 {
-			l.after[i] = min(l.after[i], interval)
-		}
-	}
-	return l
+func newLooks(after []time.Duration) *looks {
+	return &looks{after: after, wake: make(chan struct{}, 1), due: map[look]dueLook{}}
 }
 
 // add has a record looked at from now on. One that changes again and again is

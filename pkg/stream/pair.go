@@ -30,6 +30,9 @@ type Pair struct {
 	Log              *slog.Logger
 	// Interval is that of the sweep where it was set; else zero.
 	Interval time.Duration
+	// Waits are how long after a record's change its links are read; they rise,
+	// and the first is 0 (R14).
+	Waits []time.Duration
 }
 
 // associationsStream is the finder of links: source.stream of all their events,
@@ -39,7 +42,7 @@ const associationsStream = "associations"
 // NewPair makes the parts of p that streams talk to it by; place is where its
 // sweep is.
 func NewPair(p *Pair, place offsets.Associations) *Pair {
-	p.looks, p.anew = newLooks(p.Interval), make(chan struct{}, 1)
+	p.looks, p.anew = newLooks(p.Waits), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	return p
 }

@@ -92,7 +92,7 @@ func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pai
 		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Lane: cdc.NewLane(cdc.LaneConfig{Object: "contacts", Rows: rows, Content: cdc.NewContent(nil), Committer: out}),
 	})
-	p := NewPair(&Pair{From: contacts, FromPath: "contacts", ToPath: "companies", Log: log, Lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
+	p := NewPair(&Pair{From: contacts, FromPath: "contacts", ToPath: "companies", Waits: []time.Duration{0}, Log: log, Lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "companies"}, From: contacts.Lane, Swept: true, Committer: out,
 	})}, offsets.Associations{})
 	return p, out, http
@@ -211,18 +211,17 @@ func TestR14_EachRecordIsPagedToItsEnd(t *testing.T) {
 }
 
 // TestR14_LooksAtOnceAndAfterOneAndTenMinutes, counted from a record's last
-// change, and never later than the interval of the sweep.
+// change.
 func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
 	for _, c := range []struct {
-		interval time.Duration
-		want     string
+		waits []time.Duration
+		want  string
 	}{
-		{0, "[0s 30s 1m30s 10m30s]"},
-		{time.Hour, "[0s 30s 1m30s 10m30s]"},
-		{20 * time.Second, "[0s 20s 20s 30s 50s 50s]"},
+		{[]time.Duration{0, time.Minute, 10 * time.Minute}, "[0s 30s 1m30s 10m30s]"},
+		{[]time.Duration{0, 20 * time.Second, 20 * time.Second}, "[0s 20s 20s 30s 50s 50s]"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := newLooks(c.interval)
+			l := newLooks(c.waits)
 			began := time.Now()
 			var at []time.Duration
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -235,7 +234,7 @@ func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
 				}
 			}
 			if got := fmt.Sprint(at); got != c.want {
-				t.Errorf("interval %v: looked at %s, want %s", c.interval, got, c.want)
+				t.Errorf("waits %v: looked at %s, want %s", c.waits, got, c.want)
 			}
 		})
 	}

@@ -4,16 +4,19 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // Ends are the two types of a pair, in the direction in which its links are
 // published.
 type Ends struct{ From, To hubspot.ObjectType }
+
+// Name is the pair as it stands in topics, cursors and logs.
+func (e Ends) Name() cdc.Pair { return cdc.Pair{From: e.From.Name, To: e.To.Name} }
 
 // PairError says that HUBSPOT_ASSOCIATIONS names a pair that cannot be
 // followed: a mistake in the configuration.
@@ -46,22 +49,28 @@ type FoundPair struct {
 	Labels []hubspot.AssociationLabel
 }
 
+// HiddenPair is a pair about which HubSpot does not tell this token anything.
+type HiddenPair struct {
+	Ends
+	Unanswered bool  // HubSpot did not answer at all: ask again
+	Err        error // HubSpot's answer
+}
+
 // Pairs tells which pairs of types are to be followed: those that the operator
 // names, in the direction given, or else every pair of synced types for which
 // HubSpot knows a type of association. There is no list of them to ask for.
 // A pair that the operator names and of which a type is away (the token may not
 // read it now, or it was removed) is left out, as is one about which HubSpot
-// answers nothing.
-func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced []hubspot.ObjectType, wanted []string, away func(name string) bool) ([]FoundPair, error) {
+// answers nothing. hidden are those that HubSpot keeps to itself.
+func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(name string) bool) (found []FoundPair, hidden []HiddenPair, err error) {
 	var all []Ends
 	named := len(wanted) > 0
 	switch {
 	case slices.Equal(wanted, []string{NoPairs}):
-		return nil, nil
+		return nil, nil, nil
 	case named:
-		var err error
 		if all, err = namedPairs(ctx, client, synced, wanted, away); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	default:
 		types := directed(synced)
@@ -72,19 +81,18 @@ func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced
 		}
 	}
 	labels := make([][]hubspot.AssociationLabel, len(all))
-	later := make([]bool, len(all))
-	err := askEach(ctx, len(all), func(ctx context.Context, i int) (err error) {
+	hides := make([]*HiddenPair, len(all))
+	err = askEach(ctx, len(all), func(ctx context.Context, i int) (err error) {
 		e := all[i]
 		labels[i], err = client.AssociationLabels(ctx, hubspot.Call{Priority: hubspot.Schema}, e.From.Path, e.To.Path)
 		switch {
 		case hubspot.NoSuchPair(err):
 			return nil
 		case err != nil && unanswered(ctx):
-			log.Warn("HubSpot does not answer what associations two types have; it is asked again", "object", e.From.Name+":"+e.To.Name)
-			later[i] = true
+			hides[i] = &HiddenPair{e, true, errNoAnswer}
 			return nil
 		case refused(err):
-			log.Debug("HubSpot does not tell of the associations of two types", "object", e.From.Name+":"+e.To.Name, "err", err)
+			hides[i] = &HiddenPair{e, false, err}
 			return nil
 		case err != nil:
 			return fmt.Errorf("read the association labels of %s:%s: %w", e.From.Name, e.To.Name, err)
@@ -92,15 +100,18 @@ func Pairs(ctx context.Context, client *hubspot.Client, log *slog.Logger, synced
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []FoundPair
 	for i, e := range all {
-		if !later[i] && (named || len(labels[i]) > 0) {
-			out = append(out, FoundPair{e, labels[i]})
+		r := hides[i]
+		if r != nil {
+			hidden = append(hidden, *r)
+		}
+		if (r == nil || !r.Unanswered) && (named || len(labels[i]) > 0) {
+			found = append(found, FoundPair{e, labels[i]})
 		}
 	}
-	return out, nil
+	return found, hidden, nil
 }
 
 // directed puts types into the order that decides the direction of a pair: the

@@ -21,8 +21,12 @@ type Changed struct {
 // property set concerns are read again, and adds to First the cursors that say
 // so: they are committed together with the set. Holders are refilled, together
 // with those whose refill was under way. What HubSpot cannot be asked for, and
-// more properties than a search takes, has everything read once more.
+// more properties than a search takes, has everything read once more. A backfill
+// that has not begun yet reads everything anyway.
 func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
+	if r := p.Sweep.Ranges; len(r) == 1 && !p.Sweep.Done && r[0].ID == "" {
+		return
+	}
 	ask, left := slices.Clone(c.Ask), []string(nil)
 	if p.Refill != nil {
 		left = slices.DeleteFunc(slices.Clone(p.Refill.Properties), func(name string) bool { return slices.Contains(c.Gone, name) })

@@ -34,6 +34,14 @@ func Lags(written []string) ([]Lag, error) {
 	return lags, nil
 }
 
+// Longest is the longest lag of a tier.
+func Longest(lags []Lag) (longest time.Duration) {
+	for _, lag := range lags {
+		longest = max(longest, lag.By)
+	}
+	return longest
+}
+
 // Places are where an object type's streams go on.
 type Places struct {
 	Windows []cdc.Window // one per tier

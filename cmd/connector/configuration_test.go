@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md")
+
+const configurationPage = "../../docs/configuration.md"
+
+// TestConfigurationPage: docs/configuration.md is what connector run -h prints,
+// so that nobody sets what does not work.
+func TestConfigurationPage(t *testing.T) {
+	var help bytes.Buffer
+	if code := command(t.Context(), []string{"run", "-h"}, &help, &help); code != 0 {
+		t.Fatalf("connector run -h: exit code %d", code)
+	}
+	want := fmt.Sprintf(`# Configuration
+
+The connector reads its environment. This page is what `+"`connector run -h`"+` prints;
+`+"`go test ./cmd/connector -run TestConfigurationPage -update`"+` writes it.
+
+- An empty variable counts as one that is not set.
+- A secret can stand in a file: `+"`NAME_FILE`"+` names it, and counts more than `+"`NAME`"+`. One
+  newline at its end does not belong to the secret. HubSpot's are read again when HubSpot
+  refuses the token.
+- Durations are written as `+"`30s`, `5m` or `1h30m`"+`, lists with commas.
+- The connector reports every problem at once and ends with exit code 2.
+- It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ and that it does not know.
+  It refuses to start with one that seems to choose what is published.
+
+See [selection.md](selection.md) for the patterns of HUBSPOT_PROPERTIES_* and
+[operations.md](operations.md) for what follows from the intervals.
+
+`+"```text\n%s```\n", help.String())
+	if *update {
+		if err := os.WriteFile(configurationPage, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(configurationPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("docs/configuration.md is not what connector run -h prints; write it with -update\n%s", want)
+	}
+}

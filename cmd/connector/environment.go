@@ -1,0 +1,253 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+	"golang.org/x/term"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+)
+
+// settings is everything that the environment says. A variable is a field of
+// connector.Config, or of logging: its tag names it, and its help is all that
+// connector run -h and docs/configuration.md say of it.
+type settings struct {
+	connector connector.Config
+	log       logging
+}
+
+type logging struct {
+	Level  string `envconfig:"LOG_LEVEL" help:"debug, info, warn or error"`
+	Format string `envconfig:"LOG_FORMAT" help:"text or json (default text on a terminal, else json)"`
+}
+
+// defaults are the settings of an empty environment.
+func defaults() *settings {
+	return &settings{connector.DefaultConfig(), logging{Level: "info"}}
+}
+
+// part is a group of variables, in the order of the help.
+type part struct {
+	title string
+	group any // a pointer to a struct with a tag on each field
+}
+
+func (s *settings) parts() []part {
+	c := &s.connector
+	return []part{
+		{"HubSpot", &c.HubSpot}, {"Kafka", &c.Kafka}, {"Schema registry", &c.Registry},
+		{"How often HubSpot is asked", &c.Sync}, {"Events", &c.Event}, {"HTTP", &c.HTTP}, {"Log", &s.log},
+	}
+}
+
+// load reads and checks the environment, and reports every problem at once. Of
+// variables whose names begin otherwise than with only, no problem is reported;
+// none means all.
+func load(only ...string) (*settings, error) {
+	s := defaults()
+	tidy(s)
+	var problems []string
+	for _, p := range s.parts() {
+		problems = append(problems, fill(p.group)...)
+	}
+	var wrong *connector.ConfigError
+	if errors.As(s.connector.Validate(), &wrong) {
+		problems = append(problems, wrong.Problems...)
+	}
+	problems = append(problems, s.log.validate()...)
+	problems = append(problems, unsafe()...)
+	if len(only) > 0 {
+		problems = slices.DeleteFunc(problems, func(problem string) bool {
+			return !slices.ContainsFunc(only, func(prefix string) bool { return strings.HasPrefix(problem, prefix) })
+		})
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return nil, &connector.ConfigError{Problems: problems}
+	}
+	return s, nil
+}
+
+// tidy makes an empty variable one that is not set, and takes white space from
+// around the others. It changes this process's environment, because envconfig
+// reads nothing else.
+func tidy(s *settings) {
+	for v := range s.variables() {
+		text, set := os.LookupEnv(v.name)
+		switch trimmed := strings.TrimSpace(text); {
+		case !set || trimmed == text && text != "":
+		case trimmed == "":
+			_ = os.Unsetenv(v.name) // fails nowhere
+		default:
+			_ = os.Setenv(v.name, trimmed)
+		}
+	}
+}
+
+// fill sets a group's fields from the environment. A value that cannot be parsed
+// is a problem, and counts as not set. Each group is processed by itself:
+// envconfig would look the fields of a nested struct up under the struct's name
+// too.
+func fill(group any) (problems []string) {
+	for {
+		err := envconfig.Process("", group)
+		var wrong *envconfig.ParseError
+		if !errors.As(err, &wrong) {
+			if err != nil {
+				problems = append(problems, err.Error())
+			}
+			break
+		}
+		problems = append(problems, fmt.Sprintf("%s: %q is not a %s", wrong.KeyName, wrong.Value, kindOf(wrong.TypeName)))
+		_ = os.Unsetenv(wrong.KeyName)
+	}
+	for _, field := range reflect.ValueOf(group).Elem().Fields() {
+		if list, ok := field.Addr().Interface().(*[]string); ok {
+			for i := range *list {
+				(*list)[i] = strings.TrimSpace((*list)[i])
+			}
+			*list = slices.DeleteFunc(*list, func(text string) bool { return text == "" })
+		}
+	}
+	return problems
+}
+
+func kindOf(typeName string) string {
+	switch typeName {
+	case "time.Duration":
+		return "duration such as 30s or 5m"
+	case "bool":
+		return "boolean: true or false"
+	}
+	return "number that fits"
+}
+
+func (l *logging) validate() (problems []string) {
+	for _, one := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"LOG_LEVEL", l.Level, []string{"debug", "info", "warn", "error"}},
+		{"LOG_FORMAT", l.Format, []string{"", "text", "json"}},
+	} {
+		if !slices.Contains(one.allowed, one.value) {
+			problems = append(problems, fmt.Sprintf("%s: %q is none of %s", one.name, one.value, strings.Join(one.allowed, ", ")))
+		}
+	}
+	return problems
+}
+
+// logger writes to w as the operator wants it.
+func (l *logging) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l.Level)) // validate has checked it
+	opts := &slog.HandlerOptions{Level: level}
+	f, isFile := w.(*os.File)
+	if l.Format == "text" || l.Format == "" && isFile && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// unknown lists the variables that look like ours and are not: mistyped, or
+// meant for another version.
+func unknown() []string {
+	known := map[string]bool{}
+	for v := range defaults().variables() {
+		known[v.name] = true
+	}
+	var out []string
+	for _, text := range os.Environ() {
+		name, _, _ := strings.Cut(text, "=")
+		ours := strings.HasPrefix(name, "HUBSPOT_") || strings.HasPrefix(name, "SYNC_") || strings.HasPrefix(name, "EVENT_")
+		if ours && !known[name] {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// unsafe refuses, among the unknown variables, those that seem to choose what is
+// published: ignoring them would publish what was meant to be left out.
+func unsafe() []string {
+	var p []string
+	for _, name := range unknown() {
+		for _, word := range []string{"PROPERT", "INCLUDE", "EXCLUDE", "HASH", "SENSITIV"} {
+			if strings.Contains(name, word) {
+				p = append(p, name+": is not a variable of this version, see connector run -h; the connector does not ignore what chooses the properties to publish")
+				break
+			}
+		}
+	}
+	return p
+}
+
+// variable is one line of the configuration.
+type variable struct {
+	title, name, help string
+	byDefault         string // as it would stand in the environment
+	secret            bool
+}
+
+// variables goes through the fields in the order in which they stand there.
+func (s *settings) variables() func(func(variable) bool) {
+	return func(yield func(variable) bool) {
+		for _, p := range s.parts() {
+			for f, value := range reflect.ValueOf(p.group).Elem().Fields() {
+				v := variable{p.title, f.Tag.Get("envconfig"), f.Tag.Get("help"), spelled(value), f.Tag.Get("secret") != ""}
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// spelled is a value as an operator writes it; "" where it is not set.
+func spelled(v reflect.Value) string {
+	if v.IsZero() {
+		return ""
+	}
+	switch value := v.Interface().(type) {
+	case []string:
+		return strings.Join(value, ",")
+	case time.Duration: // 5m, not 5m0s
+		return strings.NewReplacer("m0s", "m", "h0m0s", "h").Replace(value.String())
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// printVariables is the help of connector run.
+func printVariables(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	title := ""
+	for v := range defaults().variables() {
+		if v.title != title {
+			title = v.title
+			fmt.Fprintf(t, "\n%s\n", title)
+		}
+		if v.help == "" { // the file of the secret before it
+			continue
+		}
+		text := v.help
+		if v.byDefault != "" {
+			text += " (default " + v.byDefault + ")"
+		}
+		if v.secret {
+			text += "; also " + v.name + "_FILE"
+		}
+		fmt.Fprintf(t, "  %s\t%s\n", v.name, text)
+	}
+	return t.Flush()
+}

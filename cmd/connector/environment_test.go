@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/connector/check"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// environment sets variables for a test, and takes all others of ours away.
+func environment(t *testing.T, variables ...string) {
+	t.Helper()
+	unset := func(name string) {
+		if _, set := os.LookupEnv(name); set {
+			t.Setenv(name, "") // so that it comes back
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for v := range defaults().variables() {
+		unset(v.name)
+	}
+	for _, name := range unknown() {
+		unset(name)
+	}
+	for _, text := range variables {
+		name, value, _ := strings.Cut(text, "=")
+		t.Setenv(name, value)
+	}
+}
+
+var enough = []string{"HUBSPOT_ACCESS_TOKEN=x", "KAFKA_BROKERS=a:1", "SCHEMA_REGISTRY_URL=http://r"}
+
+// TestConfigurationReportsEveryProblemAtOnce, and exits with 2.
+func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
+	environment(t,
+		"SYNC_ARCHIVE_INTERVAL=often", "HUBSPOT_RATE_SHARE=2", "KAFKA_PARTITIONS=many", "SYNC_TRAILING_LAG=5m,soon",
+		"HUBSPOT_CLIENT_ID=abc", "EVENT_BEFORE=all", "SCHEMA_REGISTRY_URL=registry:8081", "HUBSPOT_VOLATILE=days_since",
+		"LOG_LEVEL=loud",
+		// These have no default.
+		"SYNC_LEADING_INTERVAL=abc", "SYNC_ASSOCIATIONS_INTERVAL=abc", "HUBSPOT_RATE_10S=abc", "HUBSPOT_RATE_SEARCH=abc",
+		"KAFKA_TLS_ENABLED=abc", "EVENT_SKIP_UNCHANGED=abc",
+	)
+	_, err := load()
+	var config *connector.ConfigError
+	if !errors.As(err, &config) || connector.ExitCode(err) != connector.ExitConfig {
+		t.Fatalf("got %v, exit %d", err, connector.ExitCode(err))
+	}
+	for _, name := range []string{
+		"SYNC_ARCHIVE_INTERVAL", "HUBSPOT_RATE_SHARE", "KAFKA_PARTITIONS", "SYNC_TRAILING_LAG", "HUBSPOT_REFRESH_TOKEN",
+		"EVENT_BEFORE", "SCHEMA_REGISTRY_URL", "HUBSPOT_VOLATILE", "KAFKA_BROKERS", "LOG_LEVEL",
+		"SYNC_LEADING_INTERVAL", "SYNC_ASSOCIATIONS_INTERVAL", "HUBSPOT_RATE_10S", "HUBSPOT_RATE_SEARCH", "KAFKA_TLS_ENABLED", "EVENT_SKIP_UNCHANGED",
+	} {
+		if n := strings.Count(err.Error(), name); n != 1 {
+			t.Errorf("%s is reported %d times in\n%v", name, n, err)
+		}
+	}
+	environment(t)
+	_, err = load()
+	for _, name := range []string{"HUBSPOT_ACCESS_TOKEN", "KAFKA_BROKERS", "SCHEMA_REGISTRY_URL"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s missing is not reported in %v", name, err)
+		}
+	}
+}
+
+// TestConfiguration_EmptyIsUnset: an empty variable counts as one that is not
+// set, as does one of blanks; blanks around a value do not belong to it.
+func TestConfiguration_EmptyIsUnset(t *testing.T) {
+	environment(t, append(slices.Clone(enough),
+		"SYNC_ARCHIVE_INTERVAL=", "KAFKA_PARTITIONS=  ", "KAFKA_TOPIC_PREFIX=", "HUBSPOT_VOLATILE=", "TOMBSTONES_ON_DELETE=",
+		"SYNC_RECONCILE_INTERVAL= 36h\n", "KAFKA_BROKERS= a:1 , b:2 ,", "KAFKA_REPLICATION=3",
+	)...)
+	s, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := connector.DefaultConfig()
+	want.HubSpot.AccessToken, want.Registry.URL = "x", "http://r"
+	want.Kafka.Brokers, want.Kafka.Replication = []string{"a:1", "b:2"}, 3
+	want.Sync.ReconcileInterval = 36 * 3600e9
+	if got := fmt.Sprintf("%#v", s.connector); got != fmt.Sprintf("%#v", want) {
+		t.Errorf("got  %s\nwant %#v", got, want)
+	}
+}
+
+// TestConfiguration_NamesOfGroupsAreNoPrefix: a variable is read by its own name
+// alone.
+func TestConfiguration_NamesOfGroupsAreNoPrefix(t *testing.T) {
+	environment(t, append(slices.Clone(enough), "KAFKA_KAFKA_TOPIC_PREFIX=wrong", "TOPIC_PREFIX=wrong", "BROKERS=wrong:1")...)
+	s, err := load()
+	if err != nil || s.connector.Kafka.TopicPrefix != "hubspot" || s.connector.Kafka.Brokers[0] != "a:1" {
+		t.Errorf("%v, %+v", err, s)
+	}
+}
+
+// TestVariablesThatAreNotKnown: a mistyped name is reported; one that seems to
+// choose personal data is refused.
+func TestVariablesThatAreNotKnown(t *testing.T) {
+	environment(t, "SYNC_LEADING_INTERVALL=1s", "SYNC_LEADING_INTERVAL=1s", "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file", "KAFKA_OPTS=-Xmx1g")
+	if got, want := unknown(), []string{"SYNC_LEADING_INTERVALL"}; !slices.Equal(got, want) {
+		t.Errorf("unknown %q, want %q", got, want)
+	}
+	environment(t, append(slices.Clone(enough), "HUBSPOT_PROPERTIES_EXCLUDES=contacts.email")...)
+	_, err := load()
+	if connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(fmt.Sprint(err), "HUBSPOT_PROPERTIES_EXCLUDES") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSecretsComeFromFiles: NAME_FILE stands for NAME, and counts more.
+func TestSecretsComeFromFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(canary+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environment(t, append(slices.Clone(enough), "HUBSPOT_ACCESS_TOKEN_FILE="+file)...)
+	s, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.connector.HubSpot.Token(); err != nil || got.Reveal() != canary {
+		t.Errorf("token %q, %v", got.Reveal(), err)
+	}
+	environment(t, "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file")
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), "HUBSPOT_ACCESS_TOKEN_FILE: open /no/such/file") || strings.Contains(err.Error(), "is required (or") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestCheckCommand: a variable that is mistyped is a finding of connector check,
+// and what is wrong in the configuration ends it as it ends a run.
+func TestCheckCommand(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 5}, nil, func(w *world) {
+		o := w.Options(w.Portal.Transport(), w.Brokers)
+		o.Logger = slog.New(slog.DiscardHandler)
+		variables := []string{
+			"HUBSPOT_ACCESS_TOKEN=" + canary, "HUBSPOT_BASE_URL=https://hubspot.test",
+			"KAFKA_BROKERS=" + w.Kafka.ListenAddrs()[0], "SCHEMA_REGISTRY_URL=http://registry.test",
+		}
+		environment(t, append(variables, "HUBSPOT_OBJEKTS=contacts")...)
+		var text bytes.Buffer
+		if err := runCheck(w.T.Context(), o, true, &text); err != nil {
+			t.Error(err)
+		}
+		var report check.Report
+		if err := json.Unmarshal(text.Bytes(), &report); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(report.Findings, func(f check.Finding) bool {
+			return f.Check == "environment" && f.Subject == "HUBSPOT_OBJEKTS" && f.Status == check.Warn
+		}) {
+			t.Errorf("%+v", report.Findings)
+		}
+		environment(t, append(variables, "HUBSPOT_OBJECTS=contacts,butterflies")...)
+		err := runCheck(w.T.Context(), o, false, io.Discard)
+		var checked *checkError
+		if !errors.As(err, &checked) || checked.code != connector.ExitConfig {
+			t.Errorf("a type that does not exist: %v", err)
+		}
+		environment(t, append(variables, "KAFKA_PARTITIONS=0")...)
+		if err := runCheck(w.T.Context(), o, false, io.Discard); connector.ExitCode(err) != connector.ExitConfig {
+			t.Errorf("KAFKA_PARTITIONS=0: %v", err)
+		}
+	})
+}

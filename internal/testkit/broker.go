@@ -1,0 +1,88 @@
+package testkit
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Broker is a Kafka of one broker on a network of its own.
+type Broker struct {
+	*kfake.Cluster
+	Network *kfake.VirtualNetwork
+
+	tb testing.TB
+}
+
+// NewBroker starts a broker whose topics have three partitions unless they are
+// created with another number. It stops when the test ends.
+func NewBroker(tb testing.TB, opts ...kfake.Opt) *Broker {
+	tb.Helper()
+	b := &Broker{Network: new(kfake.VirtualNetwork), tb: tb}
+	b.start(opts)
+	tb.Cleanup(func() { b.Close() }) // the one that is there by then
+	return b
+}
+
+// Replace puts an empty broker in the place of this one. It has another
+// address.
+func (b *Broker) Replace(opts ...kfake.Opt) {
+	b.tb.Helper()
+	b.Close()
+	b.start(opts)
+}
+
+func (b *Broker) start(opts []kfake.Opt) {
+	b.tb.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{
+		kfake.NumBrokers(1), kfake.DefaultNumPartitions(3), kfake.ListenFn(b.Network.Listen),
+		// The broker compacts every hour, and pays no attention to
+		// min.compaction.lag.ms. A test that wants compaction calls Compact.
+		kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": "86400000"}),
+	}, opts...)...)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	b.Cluster = cluster
+}
+
+// Options lead a client to the broker.
+func (b *Broker) Options(more ...kgo.Opt) []kgo.Opt {
+	return append([]kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.Network.DialContext)}, more...)
+}
+
+// Client makes a client that is closed when the test ends.
+func (b *Broker) Client(opts ...kgo.Opt) *kgo.Client {
+	b.tb.Helper()
+	return Client(b.tb, b.Options(opts...)...)
+}
+
+// Admin makes a client for an operator's requests.
+func (b *Broker) Admin() *kadm.Client {
+	b.tb.Helper()
+	return kadm.NewClient(b.Client())
+}
+
+// Produce writes records outside any transaction, as an operator does with
+// kcat. A record that names a partition goes there: without one it is the first.
+func (b *Broker) Produce(records ...*kgo.Record) {
+	b.tb.Helper()
+	cl := b.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	if err := cl.ProduceSync(b.tb.Context(), records...).FirstErr(); err != nil {
+		b.tb.Fatal(err)
+	}
+}
+
+// Client makes a client of any Kafka. It is closed when the test ends.
+func Client(tb testing.TB, opts ...kgo.Opt) *kgo.Client {
+	tb.Helper()
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(cl.Close)
+	return cl
+}

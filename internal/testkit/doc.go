@@ -1,0 +1,40 @@
+// Package testkit is what the tests of several packages stand on: a Kafka and a
+// schema registry inside the test, what a read_committed consumer sees of them,
+// the lines to both, which a test can cut, a log that can be read while it is
+// written, and waiting.
+//
+// # Usage
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		broker, registry, log := testkit.NewBroker(t), testkit.NewRegistry(t), new(testkit.Log)
+//		run(broker.Options(), registry.Client(), log.Logger(t.Output()))
+//		testkit.Until(t, time.Second, time.Minute, func() bool { return log.Has("streaming") })
+//		for _, r := range testkit.ReadCommitted(t, "hubspot.contacts", broker.Options()...) {
+//			fields := registry.Decode(r.Value)
+//			...
+//		}
+//	})
+//
+// Whatever takes a testing.TB fails that test by itself and cleans up when it
+// ends. In a bubble all of it runs in virtual time: broker and registry have no
+// sockets, which would stop the bubble's clock. Create them inside the bubble,
+// with the bubble's own t.
+//
+// ReadSettled, Latest, Decoder and Until also serve the tests on a real Kafka
+// (test/...), where they wait in real time.
+//
+// # What it leaves to others
+//
+// The simulated portal is pkg/hubspot/hubspottest, the promises are checked by
+// pkg/cdc/cdctest, and test/services starts a real Kafka and registry. testkit
+// imports no package of pkg, so that the tests inside any of them can use it.
+// Only tests import it.
+//
+// # Where the fakes differ from the real ones
+//
+// The fake broker shows a commit at once, the real one some milliseconds later:
+// a test on a real broker uses ReadSettled, which waits for it, or polls. A test
+// that a commit is there when it is confirmed uses ReadCommitted, on the fake
+// one. The fake registry calls every schema compatible. What depends on either
+// is tested in test/kafka.
+package testkit

@@ -1,0 +1,49 @@
+package testkit
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Log keeps what is logged. Any number of goroutines may write it while others
+// read.
+type Log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write is part of io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String is everything that was logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Logger logs as text, from Debug on, into the log and to others.
+func (l *Log) Logger(others ...io.Writer) *slog.Logger {
+	to := io.MultiWriter(append(others, l)...)
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Has tells whether a text was logged.
+func (l *Log) Has(text string) bool { return l.Count(text) > 0 }
+
+// Count is how many times a text was logged.
+func (l *Log) Count(text string) int { return strings.Count(l.String(), text) }
+
+// Tail is the last lines from Info on.
+func (l *Log) Tail(lines int) string {
+	all := slices.DeleteFunc(strings.Split(l.String(), "\n"), func(line string) bool { return strings.Contains(line, "level=DEBUG") })
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

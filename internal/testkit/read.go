@@ -1,0 +1,84 @@
+package testkit
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// patience is how long a reader waits for a transaction that is still open.
+const patience = 2 * time.Minute
+
+// ReadCommitted gives what a read_committed consumer sees of a topic at this
+// moment, partition by partition. What is still open hides what is behind it.
+func ReadCommitted(tb testing.TB, topic string, broker ...kgo.Opt) []*kgo.Record {
+	tb.Helper()
+	return read(tb, topic, broker, (*kadm.Client).ListCommittedOffsets)
+}
+
+// ReadSettled also waits: for transactions that are open, and for the markers of
+// those that ended, so that nothing which was written by now is missing.
+func ReadSettled(tb testing.TB, topic string, broker ...kgo.Opt) []*kgo.Record {
+	tb.Helper()
+	return read(tb, topic, broker, (*kadm.Client).ListEndOffsets)
+}
+
+func read(tb testing.TB, topic string, broker []kgo.Opt, list func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)) []*kgo.Record {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	defer cancel()
+	// Without control records the end would not be seen where a marker is last.
+	cl, err := kgo.NewClient(append(slices.Clone(broker),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableFetchSessions())...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer cl.Close()
+	ends, err := list(kadm.NewClient(cl), ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		tb.Fatalf("read %s: %v", topic, err)
+	}
+	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			from[o.Partition], left[o.Partition] = kgo.NewOffset().AtStart(), o.Offset
+		}
+	})
+	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: from})
+	var records []*kgo.Record
+	for len(left) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			tb.Fatalf("read %s, with %v left by partition: %v", topic, left, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if !r.Attrs.IsControl() {
+				records = append(records, r)
+			}
+			if end, there := left[r.Partition]; there && r.Offset+1 >= end {
+				delete(left, r.Partition)
+			}
+		})
+	}
+	return records
+}
+
+// Latest is what compaction would leave: the last value of each key, without
+// the keys that were tombstoned.
+func Latest(records []*kgo.Record) map[string]string {
+	latest := map[string]string{}
+	for _, r := range records {
+		latest[string(r.Key)] = string(r.Value)
+		if r.Value == nil {
+			delete(latest, string(r.Key))
+		}
+	}
+	return latest
+}

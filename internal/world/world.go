@@ -1,0 +1,366 @@
+// Package world is a whole deployment for tests: a simulated portal, Kafka, a
+// schema registry and the connector as it is shipped, in one synctest bubble, on
+// a clock that jumps. Hours of sync take milliseconds.
+//
+// It stands on package testkit. The tests of pkg/connector, of its checks and of
+// the commands share it.
+package world
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// Canary is the token of every test: nothing that the connector lets out may
+// hold it.
+const Canary = "pat-na1-canary-5f0c2a9e"
+
+// World is the deployment.
+type World struct {
+	T        *testing.T
+	Portal   *hubspottest.Portal
+	Kafka    *testkit.Broker
+	Brokers  *testkit.Cable // between the connector and the brokers
+	Registry *testkit.Line  // between the connector and the registry
+	Log      *testkit.Log
+	Config   connector.Config
+
+	decoder *testkit.Decoder
+}
+
+// In runs f in a world. settings are of the form NAME=value, as in an
+// environment; see [World.Set].
+func In(t *testing.T, opt hubspottest.Options, settings []string, f func(w *World)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &World{
+			T: t, Portal: hubspottest.New(opt), Kafka: testkit.NewBroker(t),
+			Registry: testkit.NewLine(testkit.NewRegistry(t).Transport()), Log: new(testkit.Log),
+			Config: connector.DefaultConfig(),
+		}
+		w.Brokers = testkit.NewCable(w.Kafka.Network.DialContext)
+		w.decoder = testkit.NewDecoder(t, w.RegistryClient())
+		w.Config.HubSpot.AccessToken, w.Config.HubSpot.BaseURL = Canary, "https://hubspot.test"
+		w.Config.Kafka.Brokers, w.Config.Registry.URL = w.Kafka.ListenAddrs(), "http://registry.test"
+		w.Config.HTTP.Addr = ""
+		w.Set(settings...)
+		defer func() {
+			if strings.Contains(w.Log.String(), Canary) {
+				t.Error("the token stands in the log")
+			}
+			if t.Failed() {
+				t.Logf("log of the connector:\n%s", w.Log.Tail(60))
+			}
+		}()
+		f(w)
+	})
+}
+
+// Set changes the configuration of the processes that start from now on.
+func (w *World) Set(settings ...string) {
+	w.T.Helper()
+	if err := set(&w.Config, settings...); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// RegistryClient is a client of the registry, by the connector's line.
+func (w *World) RegistryClient() *sr.Client {
+	w.T.Helper()
+	client, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.Registry}))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return client
+}
+
+// Process is one start of the connector.
+type Process struct {
+	*connector.Connector
+	Cancel  context.CancelFunc
+	Done    chan error     // what Run returned
+	Brokers *testkit.Cable // between it and the brokers
+	HubSpot *testkit.Line  // between it and the portal
+	Log     *testkit.Log   // its own, which is part of the world's too
+
+	t *testing.T
+}
+
+// Start begins a connector with the world's configuration.
+func (w *World) Start() *Process { return w.StartOn(w.Brokers) }
+
+// StartBeside begins one that has its own way to the brokers.
+func (w *World) StartBeside() *Process {
+	return w.StartOn(testkit.NewCable(w.Kafka.Network.DialContext))
+}
+
+// Options lead a connector into the world.
+func (w *World) Options(hubspot http.RoundTripper, brokers *testkit.Cable) connector.Options {
+	return connector.Options{
+		Version: "test", HubSpot: hubspot, Registry: w.Registry,
+		Kafka: []kgo.Opt{
+			kgo.Dialer(brokers.DialContext),
+			// Under the race detector each lz4 buffer of four megabytes takes longer than all else.
+			kgo.ProducerBatchCompression(kgo.NoCompression()),
+		},
+	}
+}
+
+// StartOn begins a connector that reaches the brokers by a cable of the test's.
+func (w *World) StartOn(brokers *testkit.Cable) *Process {
+	w.T.Helper()
+	p := &Process{
+		Done: make(chan error, 1), Brokers: brokers,
+		HubSpot: testkit.NewLine(w.Portal.Transport()), Log: new(testkit.Log), t: w.T,
+	}
+	o := w.Options(p.HubSpot, brokers)
+	o.Logger = p.Log.Logger(w.Log)
+	var err error
+	if p.Connector, err = connector.New(w.Config, o); err != nil {
+		w.T.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, p.Cancel = context.WithCancel(w.T.Context())
+	go func() { p.Done <- p.Run(ctx) }()
+	return p
+}
+
+// Kill is what kill -9 is to the brokers: its connections end without a word.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.Brokers.Cut()
+	p.Stop()
+}
+
+// Stop tells the connector to end, as a signal does, and waits for it.
+func (p *Process) Stop() {
+	p.t.Helper()
+	p.Cancel()
+	if err := <-p.Done; err != nil {
+		p.t.Errorf("the connector ended with %v", err)
+	}
+}
+
+// Get asks the connector over HTTP.
+func (p *Process) Get(path string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	p.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	return answer
+}
+
+// Ready asks /readyz.
+func (p *Process) Ready() connector.Readiness {
+	p.t.Helper()
+	answer := p.Get("/readyz")
+	var r connector.Readiness
+	if err := json.Unmarshal(answer.Body.Bytes(), &r); err != nil {
+		p.t.Fatal(err)
+	}
+	if r.Ready != (answer.Code == http.StatusOK) {
+		p.t.Errorf("readyz answers %d with ready=%v", answer.Code, r.Ready)
+	}
+	return r
+}
+
+// Backfilled says that the backfills of these types have ended.
+func (p *Process) Backfilled(types ...string) bool {
+	ready := p.Ready()
+	for _, object := range types {
+		if ready.Backfill[object] != "done" {
+			return false
+		}
+	}
+	return true
+}
+
+// Ran lets a connector publish some contacts, and ends it.
+func (w *World) Ran(contacts int) []uint64 {
+	w.T.Helper()
+	ids := w.Portal.Seed("contacts", contacts)
+	p := w.Start()
+	w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+	time.Sleep(time.Minute)
+	p.Stop()
+	return ids
+}
+
+// Leaks fails the test if the token stands in what HTTP shows.
+func (p *Process) Leaks() {
+	p.t.Helper()
+	for _, path := range []string{"/readyz", "/healthz", "/metrics"} {
+		if strings.Contains(p.Get(path).Body.String(), Canary) {
+			p.t.Errorf("the token stands in %s", path)
+		}
+	}
+}
+
+// Records reads a topic to its end as a read_committed consumer. One that is not
+// there has none.
+func (w *World) Records(topic string) []*kgo.Record {
+	w.T.Helper()
+	if topics, err := w.Kafka.Admin().ListTopics(w.T.Context(), topic); err != nil || !topics.Has(topic) {
+		return nil
+	}
+	return testkit.ReadCommitted(w.T, topic, w.Kafka.Options()...)
+}
+
+// Cursors reads the cursor topic as an operator does.
+func (w *World) Cursors() map[string]string {
+	w.T.Helper()
+	out := map[string]string{}
+	for _, r := range w.Records("hubspot.offsets") {
+		out[string(r.Key)] = string(r.Value)
+	}
+	return out
+}
+
+// LeadingKey is the key of the leading tier's cursor of contacts.
+const LeadingKey = `{"portal":4242,"object":"contacts","stream":"leading"}`
+
+// Produce writes one record by hand, as kcat does; an empty value is a
+// tombstone.
+func (w *World) Produce(topic, key, value string) {
+	w.T.Helper()
+	r := &kgo.Record{Topic: topic, Key: []byte(key)}
+	if value != "" {
+		r.Value = []byte(value)
+	}
+	w.Kafka.Produce(r)
+}
+
+// Seen is everything that a consumer of the objects' topics has read.
+func (w *World) Seen(objects ...string) []cdctest.Event {
+	w.T.Helper()
+	registry := w.RegistryClient()
+	d := cdctest.Decoder{Fetch: func(id int) (string, error) {
+		s, err := registry.SchemaByID(w.T.Context(), id)
+		return s.Schema, err
+	}}
+	var out []cdctest.Event
+	for _, object := range objects {
+		for _, r := range w.Records("hubspot." + object) {
+			e, err := d.Decode(object, r.Key, r.Value)
+			if err != nil {
+				w.T.Fatal(err)
+			}
+			e.Partition, e.Offset = r.Partition, r.Offset
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Check holds everything published of the objects against everything that
+// happened to them. late says which properties came, changed or went meanwhile;
+// nil: none.
+func (w *World) Check(late func(property string) bool, objects ...string) *cdctest.Report {
+	w.T.Helper()
+	if late == nil {
+		late = func(string) bool { return false }
+	}
+	report := cdctest.CheckEvolving(cdctest.HistoryOf(w.Portal, objects...), w.Seen(objects...), late)
+	if !report.Clean() {
+		w.T.Errorf("lost %d, doubled %d, reordered %d, malformed %d of %d events\n%s", len(report.Lost), len(report.Doubled),
+			len(report.Reordered), len(report.Malformed), report.Events, report.Findings())
+	}
+	return report
+}
+
+// FirstName is the name that was published last of a contact.
+func (w *World) FirstName(id uint64) any {
+	w.T.Helper()
+	var name any
+	for _, e := range w.Events("contacts") {
+		if e.Key == IDText(id) {
+			name = e.Property("firstname")
+		}
+	}
+	return name
+}
+
+// Decode reads a key or a value in the registry's wire format.
+func (w *World) Decode(body []byte) map[string]any {
+	w.T.Helper()
+	return w.decoder.Decode(body)
+}
+
+// Event is a decoded data record.
+type Event struct {
+	Key    string
+	Op     string
+	After  map[string]any
+	Before map[string]any
+	Source map[string]any
+}
+
+// Property is a value of after.properties.
+func (e Event) Property(name string) any {
+	properties, _ := e.After["properties"].(map[string]any)
+	return properties[name]
+}
+
+// Seq is source.seq.
+func (e Event) Seq() int64 { return e.Source["seq"].(int64) }
+
+// Events decodes an object's topic, in the order of source.seq, without the
+// tombstones.
+func (w *World) Events(object string) []Event {
+	w.T.Helper()
+	var out []Event
+	for _, r := range w.Records("hubspot." + object) {
+		if r.Value == nil {
+			continue
+		}
+		m := w.Decode(r.Value)
+		e := Event{Key: string(r.Key), Op: m["op"].(string)}
+		e.After, _ = m["after"].(map[string]any)
+		e.Before, _ = m["before"].(map[string]any)
+		e.Source, _ = m["source"].(map[string]any)
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b Event) int { return cmp.Compare(a.Seq(), b.Seq()) })
+	return out
+}
+
+// SleepUntil waits, in virtual time, until cond holds; at most limit.
+func (w *World) SleepUntil(limit time.Duration, cond func() bool) time.Duration {
+	w.T.Helper()
+	return testkit.Until(w.T, 100*time.Millisecond, limit, cond)
+}
+
+// ReadUntil is SleepUntil for what has to be read from topics, which costs more
+// to ask.
+func (w *World) ReadUntil(limit time.Duration, cond func() bool) time.Duration {
+	w.T.Helper()
+	return testkit.Until(w.T, 5*time.Second, limit, cond)
+}
+
+// Long leaves a test out with -short: under the race detector a hundred
+// thousand records take minutes and a day of virtual time tens of seconds, and
+// the others race in the same places.
+func Long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("too long for -short")
+	}
+}
+
+// IDText is a record's id as it stands in keys.
+func IDText(id uint64) string { return strconv.FormatUint(id, 10) }

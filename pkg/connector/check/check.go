@@ -1,0 +1,178 @@
+// Package check finds out what a run would find: it asks HubSpot, the brokers
+// and the schema registry what a run asks them, changes nothing, and says what
+// an operator can do about what is wrong. It plans topics, backfill and calls by
+// what the streams themselves decide by.
+//
+// Its caller prepares the configuration ([connector.Prepare]) and writes the
+// report, as a table or as JSON. A check may run beside a connector.
+package check
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// Status says what a finding means for a run.
+type Status string
+
+// The statuses, from good to bad.
+const (
+	OK   Status = "ok"
+	Note Status = "note" // worth knowing; a run works
+	Warn Status = "warn" // a run works, but not as well as it could
+	Fail Status = "fail" // a run does not work
+)
+
+// Finding is one line of the table. Area, Check and Subject are stable names.
+type Finding struct {
+	Area    string   `json:"area"` // hubspot, scopes, kafka, access, topics, registry
+	Check   string   `json:"check"`
+	Subject string   `json:"subject,omitempty"`
+	Status  Status   `json:"status"`
+	Found   string   `json:"found"`
+	Todo    []string `json:"todo,omitempty"`
+	Scopes  []string `json:"scopes,omitempty"` // to be given to the token
+	// Code is the exit code with which a run ends because of it; 0: it does not
+	// end, or not by itself.
+	Code int `json:"exit_code,omitempty"`
+}
+
+// Report is everything that a check has found.
+type Report struct {
+	Version  string    `json:"version"`
+	OK       bool      `json:"ok"`
+	Code     int       `json:"exit_code"` // with which a run would end
+	Portal   int64     `json:"portal,omitempty"`
+	Prefix   string    `json:"topic_prefix"`
+	Findings []Finding `json:"checks"`
+	Plan     *Plan     `json:"plan"` // null where HubSpot could not be asked
+}
+
+// Failed counts the findings that keep a run from working.
+func (r *Report) Failed() (n int) {
+	for _, f := range r.Findings {
+		if f.Status == Fail {
+			n++
+		}
+	}
+	return n
+}
+
+// Run checks everything that a run needs. more are findings of the caller's own,
+// which take their place in the report. It takes a minute at most, and with
+// everything away about ten seconds.
+func Run(ctx context.Context, setup *connector.Setup, more ...Finding) *Report {
+	k := &checker{setup: setup}
+	for _, f := range more {
+		k.add(f)
+	}
+	return k.look(ctx)
+}
+
+// How long the parts of a check may take. What is away must not keep the other
+// answers back: with everything away it is over in about ten seconds.
+const (
+	reachPatience = 5 * time.Second  // to reach HubSpot, the brokers, the registry
+	askPatience   = 15 * time.Second // for all questions of one kind
+)
+
+// checker collects what is found. The parts of a check run side by side.
+type checker struct {
+	setup *connector.Setup
+
+	mu       sync.Mutex
+	findings []Finding
+
+	account *hubspot.Account // nil: HubSpot could not be asked
+	answer  time.Duration    // how long HubSpot took for one
+	portal  portalSeen
+
+	brokersUp, registryUp bool        // they can be reached
+	probe                 *sink.Probe // nil: the brokers cannot
+	loaded                *offsets.Loaded
+	internal, topics      []*sink.TopicLook
+	signals               []*sink.TopicLook // one, or none where it cannot be looked at
+	denied                []string          // topics that the brokers do not let this user look at, or create
+	running               bool              // an instance runs, or stands by
+	noRules               bool              // the registry takes any schema
+}
+
+// portalSeen is what HubSpot told of the portal.
+type portalSeen struct {
+	found    []stream.Found // of the types that a run follows
+	records  map[string]int
+	ids      map[string][]hubspot.ID // some of each
+	archived map[string]binSeen
+	page     time.Duration        // how long a page of the backfill takes
+	refused  int                  // types that are asked for again and again, in vain
+	hidden   []hubspot.ObjectType // those that would be followed
+	custom   bool                 // the custom types were listed
+	ends     []stream.Ends
+	links    map[stream.Ends]bool // whether a pair has any
+
+	owners, withPipelines int // pages of owners, and types that have pipelines
+}
+
+// binSeen is a recycle bin.
+type binSeen struct {
+	records int
+	more    bool // there are more than that
+	none    bool // HubSpot does not list it
+}
+
+func (k *checker) add(f Finding) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f.Code == 0 && f.Status == Fail {
+		f.Code = connector.ExitFailed
+	}
+	k.findings = append(k.findings, f)
+}
+
+// look runs the parts: first whether the three can be reached at all, then what
+// each of them says, then what follows from all of them.
+func (k *checker) look(ctx context.Context) *Report {
+	together(
+		func() { k.checkToken(ctx) },
+		func() { k.checkBrokers(ctx) },
+		func() { k.checkRegistry(ctx) },
+	)
+	k.checkState(ctx)
+	if k.probe != nil {
+		defer k.probe.Close()
+	}
+	k.checkPortal(ctx)
+	k.checkTopics(ctx)
+	k.checkAccess(ctx)
+	k.checkSubjects(ctx)
+	r := &Report{Version: k.setup.Version, Prefix: k.setup.Config.Kafka.TopicPrefix, Plan: k.plan()}
+	if k.account != nil {
+		r.Portal = k.account.PortalID
+	}
+	r.Findings = inOrder(k.findings)
+	for _, f := range r.Findings {
+		switch {
+		case f.Code == connector.ExitRefused, r.Code == connector.ExitOK:
+			r.Code = f.Code
+		case f.Code == connector.ExitConfig && r.Code != connector.ExitRefused:
+			r.Code = f.Code
+		}
+	}
+	r.OK = r.Code == connector.ExitOK
+	return r
+}
+
+func together(parts ...func()) {
+	var wg sync.WaitGroup
+	for _, part := range parts {
+		wg.Go(part)
+	}
+	wg.Wait()
+}

@@ -1,0 +1,185 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// asking is the priority of a check's questions: a run of the same portal goes
+// on beside it, in a process of its own.
+var asking = hubspot.Call{Priority: hubspot.Schema}
+
+// checkToken says what kind of token there is and whose it is.
+func (k *checker) checkToken(ctx context.Context) {
+	h := &k.setup.Config.HubSpot
+	f := Finding{Area: "hubspot", Check: "token", Status: OK}
+	token, _ := h.Token() // Validate has read it
+	switch text := token.Reveal(); {
+	case h.OAuth():
+		f.Found = "OAuth: access tokens of half an hour, by refresh token"
+	case strings.HasPrefix(text, "pat-"):
+		f.Found = "of a service key or a private app (pat-...)"
+	case len(text) > 100: // HubSpot's own access tokens
+		f.Status, f.Found = Warn, "looks like an access token of OAuth, which ends within half an hour"
+		f.Todo = []string{"give HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN instead, or the token of a service key"}
+	default:
+		f.Status, f.Found = Note, "of a form that is not known; those of service keys and private apps begin with pat-"
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+	defer cancel()
+	began := time.Now()
+	account, err := k.setup.HubSpot.Account(ctx, asking)
+	if err != nil {
+		k.add(refusedToken(f, err, h.BaseURL))
+		return
+	}
+	k.add(f)
+	k.account, k.answer = &account, time.Since(began)
+	k.add(Finding{Area: "hubspot", Check: "account", Subject: fmt.Sprint(account.PortalID), Status: OK,
+		Found: fmt.Sprintf("%s, time zone %s, data hosted in %s", cmp.Or(account.AccountType, "type not told"),
+			cmp.Or(account.TimeZone, "not told"), cmp.Or(account.DataHostingLocation, "a place not told"))})
+	k.add(k.versions())
+}
+
+// refusedToken says why HubSpot cannot be asked.
+func refusedToken(f Finding, err error, address string) Finding {
+	f.Status = Fail
+	switch {
+	case hubspot.Unauthorized(err):
+		f.Found += "; HubSpot refuses it: " + plainly(err)
+		f.Todo = []string{"give a valid token in HUBSPOT_ACCESS_TOKEN or in the file that HUBSPOT_ACCESS_TOKEN_FILE names (HubSpot: Settings, Integrations, Service keys)"}
+		if strings.HasPrefix(f.Found, "OAuth") {
+			f.Todo = []string{"install the app in the account anew and take its refresh token; check HUBSPOT_CLIENT_ID and HUBSPOT_CLIENT_SECRET"}
+		}
+	case hubspot.NotFound(err):
+		f.Check, f.Found = "account", "HubSpot does not know this API: "+plainly(err)
+		f.Todo = []string{"check HUBSPOT_API_VERSION and HUBSPOT_BASE_URL"}
+	default:
+		f.Check, f.Found = "account", "HubSpot cannot be asked: "+plainly(err)
+		f.Todo = []string{fmt.Sprintf("check that %s can be reached from here (HUBSPOT_BASE_URL, HTTPS_PROXY, firewall)", address)}
+	}
+	return f
+}
+
+// plainly is an error in which the end of the check's patience is said in other
+// words than Go's, and what came of the latest try first.
+func plainly(err error) string {
+	text := err.Error()
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return text
+	}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, context.DeadlineExceeded.Error()), ": ")
+	if _, latest, ok := strings.Cut(text, " (latest: "); ok {
+		return strings.TrimSuffix(latest, ")") + ", again and again"
+	}
+	return strings.TrimPrefix(text+": no answer in the time that a check gives it", ": ")
+}
+
+// supported is how long HubSpot supports a dated version (HUBSPOT.md section 8).
+const supported = 18 // months
+
+func (k *checker) versions() Finding {
+	f := Finding{Area: "hubspot", Check: "api_version", Status: OK}
+	byVersion := map[string][]string{}
+	for _, v := range k.setup.HubSpot.Versions() {
+		byVersion[v.Version] = append(byVersion[v.Version], v.API)
+	}
+	var parts, old []string
+	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
+		parts = append(parts, version+" ("+strings.Join(byVersion[version], ", ")+")")
+		if since, err := time.Parse("2006-01", version); err == nil && k.setup.HubSpot.Now().Time().After(since.AddDate(0, supported, 0)) {
+			old = append(old, version)
+		}
+	}
+	f.Found = strings.Join(parts, ", ")
+	if k.setup.Config.HubSpot.APIVersion != "" {
+		f.Found += "; set by HUBSPOT_API_VERSION for all"
+	}
+	if len(old) > 0 {
+		f.Status = Warn
+		f.Todo = []string{"HubSpot does not support " + strings.Join(old, ", ") + " any more: use a newer version of the connector, or another HUBSPOT_API_VERSION"}
+	}
+	return f
+}
+
+// checkPortal asks for everything that HubSpot tells of the portal.
+func (k *checker) checkPortal(ctx context.Context) {
+	if k.account == nil {
+		return
+	}
+	k.setup.LearnDay(ctx, slog.New(slog.DiscardHandler))
+	if k.left() == 0 {
+		k.checkLimits()
+		k.add(Finding{Area: "scopes", Check: "object_types", Status: Fail, Found: "not asked: nothing of the day's calls is left to us",
+			Todo: []string{"run the check again after the day has ended (limit_day above), or lower HUBSPOT_DAILY_RESERVE"}})
+		return
+	}
+	types := k.checkTypes(ctx)
+	k.checkSelection()
+	k.checkLists(ctx)
+	k.count(ctx)
+	k.checkPairs(ctx, types)
+	k.checkLimits()
+}
+
+// limited runs a part for as long as its questions may take.
+func limited(ctx context.Context, part func(context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	part(ctx)
+}
+
+// left is what is left to us of the day's calls; below zero: no limit is known.
+func (k *checker) left() int64 {
+	l := k.setup.Governor.Learnt()
+	if l.Daily == 0 {
+		return -1
+	}
+	return max(0, l.Daily-l.Reserve-l.Used)
+}
+
+// checkLimits says what was learnt on the way.
+func (k *checker) checkLimits() {
+	h, l, rates := &k.setup.Config.HubSpot, k.setup.Governor.Learnt(), k.setup.Governor.Rates()
+	f := Finding{Area: "hubspot", Check: "limit_ten_seconds", Status: OK, Found: fmt.Sprintf("%d calls in ten seconds", l.TenSeconds)}
+	switch {
+	case h.Rate10s > 0:
+		f.Found += ", set by HUBSPOT_RATE_10S"
+	case l.TenSecondsTold:
+		f.Found += fmt.Sprintf(", HubSpot says, of which %d were left", l.TenSecondsLeft)
+	default:
+		f.Found += ", the least that HubSpot documents; it did not say"
+	}
+	f.Found += fmt.Sprintf("; %.1f a second are ours (HUBSPOT_RATE_SHARE=%g)", rates.Objects, h.RateShare)
+	k.add(f)
+	f = Finding{Area: "hubspot", Check: "limit_search", Status: OK,
+		Found: fmt.Sprintf("%g searches a second; %.1f are ours", l.Searches, rates.Search)}
+	if h.RateSearch > 0 {
+		f.Found += ", set by HUBSPOT_RATE_SEARCH"
+	}
+	k.add(f)
+	f = Finding{Area: "hubspot", Check: "limit_day", Status: OK}
+	if l.Daily == 0 {
+		f.Found = "no limit of the day was told"
+		k.add(f)
+		return
+	}
+	left := k.left()
+	f.Found = fmt.Sprintf("%s calls a day, %s (%s) used by all apps of the account; %s are left to others (HUBSPOT_DAILY_RESERVE=%g), so %s are left to us until %s",
+		number(l.Daily), number(l.Used), percent(float64(l.Used)/float64(l.Daily)), number(l.Reserve), h.DailyReserve, number(left),
+		l.Resets.UTC().Format("2006-01-02 15:04 UTC"))
+	if left == 0 {
+		f.Status = Warn
+		f.Todo = []string{"a run waits until the day ends: look which app uses the calls (HubSpot: Settings, Integrations, Usage), or lower HUBSPOT_DAILY_RESERVE"}
+	}
+	k.add(f)
+}

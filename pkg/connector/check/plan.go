@@ -1,0 +1,293 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// Plan is what a run would do, and what it would cost. The figures come from
+// what the streams themselves decide by; a test holds them against a portal's
+// count of a day.
+type Plan struct {
+	ToCreate []string     `json:"topics_to_create"`
+	Pairs    int          `json:"pairs"` // of each, a topic at its first link
+	Objects  []planObject `json:"objects"`
+	Records  int          `json:"records"`
+	Backfill planBackfill `json:"backfill"`
+	Idle     []planStream `json:"idle_calls_a_day"`
+	IdleSum  int          `json:"idle_calls_a_day_sum"`
+	Limit    int64        `json:"daily_limit"`                   // 0: none
+	Share    float64      `json:"idle_share_of_limit,omitempty"` // of the whole
+	Ours     float64      `json:"idle_share_of_ours,omitempty"`  // of what the reserve leaves
+	Sweep    float64      `json:"reconcile_hours"`               // how long the longest takes
+	Notes    []string     `json:"notes"`
+}
+
+type planObject struct {
+	Object  string `json:"object"`
+	Records int    `json:"records"`
+	Calls   int    `json:"backfill_calls"`
+}
+
+// planBackfill is the first sweep over everything.
+type planBackfill struct {
+	Calls   int     `json:"calls"`             // for the records
+	Links   int     `json:"association_calls"` // for the first sweep of associations
+	Minutes float64 `json:"minutes"`
+	Days    int     `json:"days,omitempty"` // where today's calls do not suffice
+}
+
+type planStream struct {
+	Stream string `json:"stream"`
+	Calls  int    `json:"calls"`
+}
+
+const day = 24 * time.Hour
+
+// times is how often something happens in a day, that takes a while itself.
+func times(every, takes time.Duration) float64 {
+	if every+takes <= 0 {
+		return 0
+	}
+	return float64(day) / float64(every+takes)
+}
+
+// plan is nil where HubSpot did not tell what there is.
+func (k *checker) plan() *Plan {
+	p := &k.portal
+	if k.account == nil || len(p.found) == 0 {
+		return nil
+	}
+	out := &Plan{Pairs: len(p.ends), Objects: []planObject{}, Notes: []string{}}
+	looks := k.looks()
+	if len(looks) > 0 {
+		out.ToCreate = []string{}
+	}
+	for _, look := range looks {
+		if !look.There {
+			out.ToCreate = append(out.ToCreate, look.Name)
+		}
+	}
+	k.planBackfill(out)
+	k.planIdle(out)
+	learnt := k.setup.Governor.Learnt()
+	if out.Limit = learnt.Daily; out.Limit > 0 {
+		out.Share = float64(out.IdleSum) / float64(out.Limit)
+		out.Ours = float64(out.IdleSum) / math.Max(1, float64(out.Limit-learnt.Reserve))
+		if out.Ours > 1 {
+			out.Notes = append(out.Notes, "idle calls are more than the reserve leaves of a day: the patient streams are slowed down until all fits. Name fewer types in HUBSPOT_OBJECTS, or set longer intervals (SYNC_LEADING_INTERVAL, SYNC_CENSUS_INTERVAL, SYNC_ARCHIVE_INTERVAL)")
+		}
+	}
+	return out
+}
+
+func (k *checker) planBackfill(out *Plan) {
+	p := &k.portal
+	rates, longest := k.setup.Governor.Rates(), time.Duration(0)
+	for i := range p.found {
+		f := &p.found[i]
+		n := p.records[f.Type.Name]
+		slots, err := k.slots(f)
+		if err != nil {
+			continue // checkTopics has said so
+		}
+		lists, reads := stream.SweepCalls(n, slots)
+		calls := lists + reads
+		if k.sweptAlready(f.Type.Name) {
+			calls = 0
+		}
+		out.Objects = append(out.Objects, planObject{f.Type.Name, n, calls})
+		out.Records += n
+		out.Backfill.Calls += calls
+		// The pages of a type are read one after another.
+		longest = max(longest, time.Duration(calls)*max(p.page, k.answer))
+		out.Sweep = max(out.Sweep, (stream.SweepTakes(n, k.setup.Config.Sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer).Hours())
+	}
+	slices.SortStableFunc(out.Objects, func(a, b planObject) int { return cmp.Compare(b.Records, a.Records) })
+	for _, e := range p.ends {
+		if !k.sweptLinks(e) {
+			out.Backfill.Links += stream.LinkCalls(p.records[e.From.Name])
+		}
+	}
+	took := max(longest.Seconds(), float64(out.Backfill.Calls)/rates.Objects)
+	out.Backfill.Minutes = took / 60
+	if l := k.setup.Governor.Learnt(); l.Daily > 0 {
+		calls, left := float64(out.Backfill.Calls+out.Backfill.Links), float64(l.Daily-l.Reserve-l.Used)
+		if calls > left {
+			out.Backfill.Days = 1 + int(math.Ceil((calls-left)/float64(l.Daily-l.Reserve)))
+		}
+	}
+}
+
+// sweptAlready says that a type's backfill is done.
+func (k *checker) sweptAlready(object string) bool {
+	if k.loaded == nil {
+		return false
+	}
+	place, err := offsets.ParseSweep(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: object, Stream: offsets.Backfill}])
+	return err == nil && place.Done
+}
+
+// sweptLinks says that a pair's first sweep is done.
+func (k *checker) sweptLinks(e stream.Ends) bool {
+	if k.loaded == nil {
+		return false
+	}
+	pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
+	place, err := offsets.ParseAssociations(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: pair.String(), Stream: offsets.Association}])
+	return err == nil && place.Completed != 0
+}
+
+// planIdle adds up the calls of a day on which nothing changes.
+func (k *checker) planIdle(out *Plan) {
+	p, sync := &k.portal, &k.setup.Config.Sync
+	add := func(name string, calls float64) {
+		i := slices.IndexFunc(out.Idle, func(s planStream) bool { return s.Stream == name })
+		if i < 0 {
+			i = len(out.Idle)
+			out.Idle = append(out.Idle, planStream{Stream: name})
+		}
+		out.Idle[i].Calls += int(math.Round(calls))
+	}
+	pace := stream.NewPace(k.setup.Governor.Rates().Search*connector.LeadingShare, sync.LeadingInterval)
+	for _, f := range p.found {
+		pace.Add(f.Type.Name)
+	}
+	more := false
+	for i := range p.found {
+		f := &p.found[i]
+		name := f.Type.Name
+		n, bin := p.records[name], p.archived[name]
+		for _, lag := range k.setup.Lags {
+			every := sync.Trailing(lag)
+			if lag.By == 0 {
+				every = pace.Interval(name)
+			}
+			add(lag.Stream, times(every, k.answer))
+		}
+		searches := stream.CensusCalls(n)
+		add("census", float64(searches)*times(sync.CensusInterval, time.Duration(searches)*k.answer))
+		if !bin.none {
+			lists := stream.ArchiveCalls(bin.records)
+			add("archive", float64(lists)*times(sync.ArchiveInterval, time.Duration(lists)*k.answer))
+			more = more || bin.more
+		}
+		if slots, err := k.slots(f); err == nil {
+			lists, reads := stream.SweepCalls(n, slots)
+			takes := stream.SweepTakes(n, sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer
+			add("reconcile", float64(lists+reads)*times(max(sync.ReconcileInterval, takes), 0))
+		}
+	}
+	for _, e := range p.ends {
+		every := stream.LinksEvery(sync.AssociationsInterval, k.linked(e))
+		add("associations", float64(stream.LinkCalls(p.records[e.From.Name]))*times(every, 0))
+	}
+	k.planSchema(add)
+	every := max(sync.ReferenceInterval, time.Second)
+	for _, calls := range []float64{float64(p.owners), stream.PipelineCalls(p.withPipelines, len(p.found))} {
+		add("reference", calls*times(every, time.Duration(calls*float64(k.answer))))
+	}
+	if !k.setup.Config.HubSpot.OAuth() {
+		add("account", times(connector.DayInterval, 0))
+	}
+	for _, s := range out.Idle {
+		out.IdleSum += s.Calls
+	}
+	if more {
+		out.Notes = append(out.Notes, fmt.Sprintf("some recycle bins hold more than the %d records that a check counts: archive takes more calls than this, one for each further 100 records and pass", listedPages*100))
+	}
+}
+
+// planSchema is what the looks at the portal's schemas take.
+func (k *checker) planSchema(add func(string, float64)) {
+	p := &k.portal
+	every := k.setup.Config.Sync.Schema()
+	calls := 1 + p.refused + len(p.found)*len(k.setup.Config.HubSpot.Sensitivities())
+	add("schema", float64(calls)*times(every, k.answer))
+	if labels := stream.LabelCalls(len(p.found), k.setup.Config.HubSpot.Associations); labels > 0 {
+		// It is thought of at each look at the schemas.
+		looks := math.Ceil(float64(k.setup.Config.Sync.Labels(len(p.ends))) / float64(every))
+		add("labels", float64(labels)*times(every, k.answer)/looks)
+	}
+}
+
+// linked says whether a pair has links: the state knows it of a pair that was
+// swept, the sample of others.
+func (k *checker) linked(e stream.Ends) bool {
+	pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
+	if k.loaded != nil {
+		if table := k.loaded.Links[pair]; table != nil && table.Live() > 0 {
+			return true
+		}
+		if k.sweptLinks(e) {
+			return false
+		}
+	}
+	linked, sampled := k.portal.links[e]
+	return linked || !sampled && k.portal.records[e.From.Name] > 0
+}
+
+// write writes the plan under the table.
+func (p *Plan) write(w io.Writer) error {
+	if p == nil {
+		_, err := fmt.Fprintln(w, "\nPLAN\nnone: HubSpot did not tell what there is")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "\nPLAN\n")
+	create := "not known: the brokers did not tell"
+	if p.ToCreate != nil {
+		create = number(len(p.ToCreate))
+	}
+	fmt.Fprintf(t, "topics to be created\t%s, and later one for each of %d pairs of types at its first association, and three for owners, pipelines and stages\n", create, p.Pairs)
+	how := "minutes"
+	minutes := math.Ceil(p.Backfill.Minutes)
+	if minutes <= 1 {
+		minutes, how = 1, "minute"
+	}
+	if p.Backfill.Calls == 0 {
+		fmt.Fprintf(t, "backfill\tdone; HubSpot has %s records\n", number(p.Records))
+	} else {
+		fmt.Fprintf(t, "backfill\t%s records in %s calls, about %.0f %s; then %s calls for associations\n",
+			number(p.Records), number(p.Backfill.Calls), minutes, how, number(p.Backfill.Links))
+	}
+	if p.Backfill.Days > 0 {
+		fmt.Fprintf(t, "\tthat is more than is left of today: it goes on for about %d days\n", p.Backfill.Days)
+	}
+	for _, o := range p.Objects {
+		fmt.Fprintf(t, "  %s\t%s records, %s calls\n", o.Object, number(o.Records), number(o.Calls))
+	}
+	sum := number(p.IdleSum)
+	if p.Limit > 0 {
+		sum += fmt.Sprintf(", %s of the day's %s; %s of what the reserve leaves", percent(p.Share), number(p.Limit), percent(p.Ours))
+	}
+	fmt.Fprintf(t, "idle calls a day\t%s\n", sum)
+	for _, s := range p.Idle {
+		fmt.Fprintf(t, "  %s\t%s\n", s.Stream, number(s.Calls))
+	}
+	fmt.Fprintf(t, "reconcile\teverything is read once again in %s\n", hours(p.Sweep))
+	for _, note := range p.Notes {
+		fmt.Fprintf(t, "note\t%s\n", note)
+	}
+	return t.Flush()
+}
+
+func hours(h float64) string {
+	switch {
+	case h < 1:
+		return fmt.Sprintf("%.0f minutes", math.Ceil(60*h))
+	case h > 48:
+		return fmt.Sprintf("%.1f days", h/24)
+	}
+	return fmt.Sprintf("%.1f hours", h)
+}

@@ -1,0 +1,337 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// looked is what HubSpot says of a type.
+type looked struct {
+	typ   hubspot.ObjectType
+	found *stream.Found
+	err   error
+}
+
+// checkTypes asks for every type that the portal may have, and says what a run
+// would follow and which scopes others need.
+func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
+	var all []looked
+	var wanted []hubspot.ObjectType
+	limited(ctx, func(ctx context.Context) {
+		custom := hubspot.ObjectType{Custom: true}.Scopes().All()
+		types, refusal, err := stream.Types(ctx, k.setup.HubSpot)
+		switch {
+		case err != nil:
+			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Fail, Found: plainly(err), Todo: []string{"run the check again; see HubSpot's status page"}})
+			return
+		case refusal != nil && len(k.setup.Config.HubSpot.Objects) == 0:
+			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Note, Found: "left out; to have them, click " + strings.Join(custom, " and "), Scopes: custom})
+		}
+		var unknown []string
+		wanted, unknown = stream.Choose(types, k.setup.Config.HubSpot.Objects)
+		for _, word := range unknown {
+			f := Finding{Area: "scopes", Check: "object_type", Subject: word, Status: Fail}
+			switch {
+			case k.published(word): // it may be away without a mistake
+				continue
+			case refusal != nil && stream.CustomWord(word):
+				f.Found, f.Scopes = "not seen, and custom object types are not readable: "+plainly(refusal), custom
+				f.Todo = append(click(custom), "or leave it out of HUBSPOT_OBJECTS")
+			default:
+				err := &stream.UnknownObjectError{Name: word}
+				f.Code, f.Found, f.Todo = connector.ExitCode(err), err.Error(), []string{"correct HUBSPOT_OBJECTS"}
+			}
+			k.add(f)
+		}
+		k.portal.custom = refusal == nil
+		all = make([]looked, len(types))
+		var wg sync.WaitGroup
+		atOnce := make(chan struct{}, 8)
+		for i, t := range types {
+			wg.Go(func() {
+				atOnce <- struct{}{}
+				defer func() { <-atOnce }()
+				found, err := stream.Look(ctx, k.setup.HubSpot, t, k.setup.Config.HubSpot.Sensitivities())
+				all[i] = looked{t, found, err}
+			})
+		}
+		wg.Wait()
+	})
+	k.sayTypes(all, wanted)
+	followed := make([]hubspot.ObjectType, len(k.portal.found))
+	for i, f := range k.portal.found {
+		followed[i] = f.Type
+	}
+	return followed
+}
+
+// published says whether an earlier run has published a type of that name.
+func (k *checker) published(name string) bool {
+	return k.loaded != nil && k.loaded.Sets[name] != nil
+}
+
+// sayTypes sorts the answers: what is followed, what a scope is missing for,
+// what the account does not have.
+func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
+	named := len(k.setup.Config.HubSpot.Objects) > 0
+	given := map[string]bool{} // scopes that the token must have
+	for _, l := range all {
+		if l.err == nil && l.found != nil {
+			given[l.typ.Scopes().Records] = true
+		}
+	}
+	var unnamed, absent, unasked []string
+	lacking := map[string][]string{} // types by the scopes that they need
+	for _, l := range all {
+		f := Finding{Area: "scopes", Check: "object_type", Subject: l.typ.Name, Status: OK}
+		follow := !named || slices.Contains(wanted, l.typ)
+		switch {
+		case l.err == nil && follow:
+			k.portal.found = append(k.portal.found, *l.found)
+			f.Found = fmt.Sprintf("readable, %d properties", len(l.found.Properties))
+			k.add(withheld(f, l.found))
+		case l.err == nil:
+			unnamed = append(unnamed, l.typ.Name)
+		case named && !follow:
+		case errors.Is(l.err, context.DeadlineExceeded):
+			unasked = append(unasked, l.typ.Name)
+		default:
+			k.portal.hidden = append(k.portal.hidden, l.typ)
+			k.portal.refused += k.inVain(l.err)
+			f.Scopes = missing(l, given)
+			f.Found = "not readable: " + plainly(l.err)
+			f.Todo = click(f.Scopes)
+			switch {
+			case named:
+				f.Status = Fail
+				f.Todo = append(f.Todo, "or leave "+l.typ.Name+" out of HUBSPOT_OBJECTS")
+				k.add(f)
+			case len(f.Scopes) > 0:
+				key := strings.Join(f.Scopes, " ")
+				lacking[key] = append(lacking[key], l.typ.Name)
+			case hubspot.MissingScopes(l.err) || hubspot.NotFound(l.err) || hubspot.BadRequest(l.err):
+				absent = append(absent, l.typ.Name)
+			default:
+				f.Status, f.Todo = Warn, []string{"run the check again; see HubSpot's status page"}
+				k.add(f)
+			}
+		}
+	}
+	for _, scopes := range slices.SortedFunc(maps.Keys(lacking), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rankOf(all, lacking[a][0]), rankOf(all, lacking[b][0])))
+	}) {
+		k.add(Finding{Area: "scopes", Check: "object_type", Subject: strings.Join(lacking[scopes], ","), Status: Note,
+			Found: "left out; to have it, click " + strings.Join(strings.Fields(scopes), " and "), Scopes: strings.Fields(scopes)})
+	}
+	if len(absent) > 0 {
+		k.add(Finding{Area: "scopes", Check: "absent_types", Status: Note, Found: "this account does not have them, whatever the scopes: " + strings.Join(absent, ", ")})
+	}
+	if len(unnamed) > 0 {
+		k.add(Finding{Area: "scopes", Check: "unnamed_types", Status: Note, Found: "readable, and not named in HUBSPOT_OBJECTS: " + strings.Join(unnamed, ", ")})
+	}
+	switch {
+	case len(unasked) > 0:
+		f := Finding{Area: "scopes", Check: "object_types", Subject: strings.Join(unasked, ","), Status: Warn,
+			Found: "not asked in the time that a check has, so they are left out of what follows",
+			Todo:  []string{"see whether the day's calls are used up (limit_day above), or run the check again"}}
+		if len(k.portal.found) == 0 {
+			f.Status = Fail
+		}
+		k.add(f)
+	case len(k.portal.found) == 0 && len(all) > 0:
+		k.add(Finding{Area: "scopes", Check: "object_types", Status: Fail, Found: "the token may read no object type",
+			Todo: []string{"give it the read scopes of those to follow: the lines above name them"}})
+	}
+}
+
+// withheld says which sensitive properties the token may not read. Types for
+// which HubSpot has no such scope have no such properties.
+func withheld(f Finding, found *stream.Found) Finding {
+	var lacking []string
+	for _, w := range found.Withheld {
+		scope := found.Type.SensitiveScope(w.Sensitivity)
+		if scope == "" && hubspot.MissingScopes(w.Err) {
+			continue
+		}
+		lacking = append(lacking, w.Sensitivity)
+		if scope != "" {
+			f.Scopes = append(f.Scopes, scope)
+		}
+	}
+	if len(lacking) > 0 {
+		f.Status = Warn
+		f.Found += "; not readable, though HUBSPOT_SENSITIVE asks for them: " + strings.Join(lacking, ", ") + " ones"
+		f.Todo = click(f.Scopes)
+	}
+	return f
+}
+
+// inVain is how many calls a look at a type takes that is refused.
+func (k *checker) inVain(err error) int {
+	if e, ok := errors.AsType[*hubspot.Error](err); ok && strings.HasPrefix(e.Path, "/crm/objects/") {
+		return len(k.setup.Config.HubSpot.Sensitivities()) + 1
+	}
+	return 1
+}
+
+func rankOf(all []looked, name string) int {
+	return slices.IndexFunc(all, func(l looked) bool { return l.typ.Name == name })
+}
+
+// missing are the scopes to give for a type. The token may lack that for the
+// definitions, for the records, or both: which, the refused call shows. Where
+// another type shows that the token has the scope, it is not the scope.
+func missing(l looked, given map[string]bool) []string {
+	if !hubspot.MissingScopes(l.err) {
+		return nil
+	}
+	need := l.typ.Scopes()
+	e, _ := errors.AsType[*hubspot.Error](l.err)
+	told := slices.DeleteFunc(slices.Clone(e.Scopes), func(s string) bool { return !hubspot.Clickable(s) })
+	switch {
+	case need.Records == "":
+		return told
+	case given[need.Records]:
+		return nil
+	case strings.HasPrefix(e.Path, "/crm/objects/"): // the definitions could be read
+		return []string{need.Records}
+	}
+	return need.All()
+}
+
+func click(scopes []string) []string {
+	if len(scopes) == 0 {
+		return nil
+	}
+	return []string{"click " + strings.Join(scopes, " and ") + " (" + hubspot.ScopesPage + ")"}
+}
+
+// checkSelection says which patterns of the selection match nothing.
+func (k *checker) checkSelection() {
+	if unmatched := k.setup.Config.HubSpot.Unmatched(k.portal.found); len(unmatched) > 0 {
+		k.add(Finding{Area: "scopes", Check: "selection", Status: Warn, Found: "patterns that match no property: " + strings.Join(unmatched, "; "),
+			Todo: []string{"look for typing mistakes; the object part is the name in the topic"}})
+	}
+}
+
+// checkLists asks for the owners and for the pipelines of what is followed.
+func (k *checker) checkLists(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	k.portal.owners = 1
+	f := Finding{Area: "scopes", Check: "owners", Status: OK}
+	n, after, err := 0, "", error(nil)
+	for {
+		var page hubspot.OwnersPage
+		if page, err = k.setup.HubSpot.Owners(ctx, asking, after, false); err != nil {
+			break
+		}
+		n += len(page.Owners)
+		if after = page.After; after == "" || k.portal.owners == listedPages {
+			break
+		}
+		k.portal.owners++
+	}
+	switch {
+	case err == nil:
+		f.Found = fmt.Sprintf("readable, %d owners", n)
+		if after != "" {
+			f.Found += " and more"
+		}
+	case hubspot.MissingScopes(err):
+		f.Status, f.Found = Warn, "not readable, so there will be no topic of them"
+		f.Scopes = []string{hubspot.ScopeOwners}
+		f.Todo = click(f.Scopes)
+	default:
+		f.Status, f.Found, f.Todo = Warn, plainly(err), []string{"run the check again; see HubSpot's status page"}
+	}
+	k.add(f)
+	k.checkPipelines(ctx)
+}
+
+// listedPages is how many pages of a list are counted.
+const listedPages = 5
+
+// checkPipelines asks which types have pipelines. HubSpot answers 404 or 400 for
+// those that cannot have any.
+func (k *checker) checkPipelines(ctx context.Context) {
+	var with, failed []string
+	for _, f := range k.portal.found {
+		answer, err := k.setup.HubSpot.Pipelines(ctx, asking, f.Type.Path)
+		switch {
+		case err == nil:
+			k.portal.withPipelines++
+			if len(answer.Pipelines) > 0 {
+				with = append(with, f.Type.Name)
+			}
+		case hubspot.MissingScopes(err):
+			k.portal.withPipelines++
+			scopes := f.Type.Scopes().All()
+			k.add(Finding{Area: "scopes", Check: "pipelines", Subject: f.Type.Name, Status: Warn,
+				Found: "not readable, so its pipelines and stages are left out", Todo: click(scopes), Scopes: scopes})
+		case hubspot.NotFound(err), hubspot.BadRequest(err):
+		default:
+			failed = append(failed, f.Type.Name+": "+plainly(err))
+		}
+	}
+	f := Finding{Area: "scopes", Check: "pipelines", Status: OK, Found: "none"}
+	if len(with) > 0 {
+		f.Found = "readable, of " + strings.Join(with, ", ")
+	}
+	if len(failed) > 0 {
+		f.Status, f.Found, f.Todo = Warn, strings.Join(failed, "; "), []string{"run the check again; see HubSpot's status page"}
+	}
+	k.add(f)
+}
+
+// checkPairs asks which pairs of types there are to follow.
+func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
+	p := &k.portal
+	p.links = map[stream.Ends]bool{}
+	limited(ctx, func(ctx context.Context) {
+		found, hidden, err := stream.Pairs(ctx, k.setup.HubSpot, types, k.setup.Config.HubSpot.Associations, func(word string) bool {
+			return k.published(word) || stream.Hidden(word, p.hidden, p.custom)
+		})
+		f := Finding{Area: "scopes", Check: "associations", Status: OK}
+		switch {
+		case err == nil:
+			for _, pair := range found {
+				p.ends = append(p.ends, pair.Ends)
+			}
+			f.Found = fmt.Sprintf("pairs of types to follow: %d", len(found))
+			if len(hidden) > 0 {
+				var names []string
+				for _, h := range hidden {
+					names = append(names, h.Name().String())
+				}
+				f.Status = Warn
+				f.Found += "; refused: " + strings.Join(names, ", ")
+				f.Todo = []string{"give the token the read scopes of both types of each"}
+			}
+		case connector.ExitCode(err) == connector.ExitConfig:
+			f.Status, f.Code, f.Found, f.Todo = Fail, connector.ExitConfig, err.Error(), []string{"correct HUBSPOT_ASSOCIATIONS"}
+		case errors.Is(err, context.DeadlineExceeded):
+			for i, from := range types {
+				for _, to := range types[i:] {
+					p.ends = append(p.ends, stream.Ends{From: from, To: to})
+				}
+			}
+			f.Status = Note
+			f.Found = fmt.Sprintf("%d types make up to %d pairs, too many for a check to ask; the plan counts them all", len(types), len(p.ends))
+		default:
+			f.Status, f.Found, f.Todo = Fail, plainly(err), []string{"run the check again; see HubSpot's status page"}
+		}
+		k.add(f)
+	})
+	limited(ctx, k.sample)
+}

@@ -1,0 +1,148 @@
+package connector
+
+import (
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+// Config says what a connector follows and where it writes. It is plain data:
+// start from [DefaultConfig] and change fields. [Config.Validate] reports every
+// problem at once.
+//
+// The tags are for programs that fill it from an environment, as `connector
+// run` does: envconfig names the variable, help is its line of help. Problems
+// name fields by these variables. A field with secret:"true" is followed by one
+// with the name of a file, which counts instead where it is set.
+type Config struct {
+	HubSpot  HubSpot
+	Kafka    Kafka
+	Registry Registry
+	Sync     Sync
+	Event    Event
+	HTTP     HTTP
+}
+
+// HubSpot says which portal is followed, as whom, and what of it.
+type HubSpot struct {
+	AccessToken      hubspot.Secret `envconfig:"HUBSPOT_ACCESS_TOKEN" help:"token of a service key or private app" secret:"true"`
+	AccessTokenFile  string         `envconfig:"HUBSPOT_ACCESS_TOKEN_FILE"` // read again after a 401
+	ClientID         string         `envconfig:"HUBSPOT_CLIENT_ID" help:"instead of a token: OAuth client id"`
+	ClientSecret     hubspot.Secret `envconfig:"HUBSPOT_CLIENT_SECRET" help:"OAuth client secret" secret:"true"`
+	ClientSecretFile string         `envconfig:"HUBSPOT_CLIENT_SECRET_FILE"` // read again after a 401
+	RefreshToken     hubspot.Secret `envconfig:"HUBSPOT_REFRESH_TOKEN" help:"OAuth refresh token" secret:"true"`
+	RefreshTokenFile string         `envconfig:"HUBSPOT_REFRESH_TOKEN_FILE"` // read again after a 401
+	BaseURL          string         `envconfig:"HUBSPOT_BASE_URL" help:"root of HubSpot's API"`
+	APIVersion       string         `envconfig:"HUBSPOT_API_VERSION" help:"one version for all of HubSpot's APIs, such as 2026-03 (default: the one each was built for)"`
+	Objects          []string       `envconfig:"HUBSPOT_OBJECTS" help:"object types to follow: path name, type id or fully qualified name (default: all that the token may read)"`
+	Associations     []string       `envconfig:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair among the synced types)"`
+	Sensitive        string         `envconfig:"HUBSPOT_SENSITIVE" help:"none, sensitive or highly_sensitive: which sensitive properties to read"`
+	Include          []string       `envconfig:"HUBSPOT_PROPERTIES_INCLUDE" help:"object.property globs of the only properties to read and publish (default: all)"`
+	Exclude          []string       `envconfig:"HUBSPOT_PROPERTIES_EXCLUDE" help:"object.property globs of properties to leave out; counts more than HUBSPOT_PROPERTIES_INCLUDE"`
+	Hash             []string       `envconfig:"HUBSPOT_PROPERTIES_HASH" help:"object.property globs of properties to publish as HMAC-SHA256 of their text, in hex"`
+	HashKey          hubspot.Secret `envconfig:"HUBSPOT_HASH_KEY" help:"key of these hashes, 16 bytes or more" secret:"true"`
+	HashKeyFile      string         `envconfig:"HUBSPOT_HASH_KEY_FILE"`
+	Volatile         []string       `envconfig:"HUBSPOT_VOLATILE" help:"object.property globs whose changes alone are no event"`
+	RateShare        float64        `envconfig:"HUBSPOT_RATE_SHARE" help:"share of HubSpot's limits per second and ten seconds to use"`
+	DailyReserve     float64        `envconfig:"HUBSPOT_DAILY_RESERVE" help:"share of the day's calls to leave to others"`
+	Rate10s          int            `envconfig:"HUBSPOT_RATE_10S" help:"limit of calls in ten seconds (default: learnt)"`
+	RateSearch       int            `envconfig:"HUBSPOT_RATE_SEARCH" help:"limit of searches a second (default: learnt)"`
+	RateDaily        int            `envconfig:"HUBSPOT_RATE_DAILY" help:"limit of calls a day (default: learnt)"`
+}
+
+// Kafka says which cluster is written to, as whom, and what its topics are like.
+type Kafka struct {
+	Brokers          []string       `envconfig:"KAFKA_BROKERS" help:"host:port,... of the cluster (required)"`
+	TopicPrefix      string         `envconfig:"KAFKA_TOPIC_PREFIX" help:"first part of every topic's name"`
+	KeyFormat        string         `envconfig:"KAFKA_KEY_FORMAT" help:"string, or avro: key records, for the Debezium modes of Materialize and RisingWave"`
+	Partitions       int32          `envconfig:"KAFKA_PARTITIONS" help:"partitions of new data topics (-1: the broker's default)"`
+	Replication      int16          `envconfig:"KAFKA_REPLICATION" help:"replication of new topics (-1: the broker's default)"`
+	MaxMessageBytes  int            `envconfig:"KAFKA_MAX_MESSAGE_BYTES" help:"largest event; larger ones leave out their largest values"`
+	TLS              bool           `envconfig:"KAFKA_TLS_ENABLED" help:"connect with TLS"`
+	CAFile           string         `envconfig:"KAFKA_TLS_CA_FILE" help:"PEM file of the authorities to trust"`
+	CertFile         string         `envconfig:"KAFKA_TLS_CERT_FILE" help:"PEM file of the client certificate"`
+	KeyFile          string         `envconfig:"KAFKA_TLS_KEY_FILE" help:"PEM file of the client's key"`
+	SASLMechanism    string         `envconfig:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"`
+	SASLUsername     string         `envconfig:"KAFKA_SASL_USERNAME" help:"user for SASL"`
+	SASLPassword     hubspot.Secret `envconfig:"KAFKA_SASL_PASSWORD" help:"password for SASL" secret:"true"`
+	SASLPasswordFile string         `envconfig:"KAFKA_SASL_PASSWORD_FILE"`
+}
+
+// Registry says where the schemas of the events are kept.
+type Registry struct {
+	URL          string         `envconfig:"SCHEMA_REGISTRY_URL" help:"Confluent API of the schema registry (required)"`
+	Username     string         `envconfig:"SCHEMA_REGISTRY_USERNAME" help:"user of the schema registry"`
+	Password     hubspot.Secret `envconfig:"SCHEMA_REGISTRY_PASSWORD" help:"password of the schema registry" secret:"true"`
+	PasswordFile string         `envconfig:"SCHEMA_REGISTRY_PASSWORD_FILE"`
+}
+
+// Sync says how often HubSpot is asked. Where an interval is zero, the streams
+// choose it themselves; see timings.go for the waits that a short one shrinks.
+type Sync struct {
+	LeadingInterval      time.Duration `envconfig:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
+	TrailingLag          []string      `envconfig:"SYNC_TRAILING_LAG" help:"how far behind to search again"`
+	TrailingInterval     time.Duration `envconfig:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
+	ArchiveInterval      time.Duration `envconfig:"SYNC_ARCHIVE_INTERVAL" help:"wait between two passes over the archived records"`
+	CensusInterval       time.Duration `envconfig:"SYNC_CENSUS_INTERVAL" help:"wait between two counts of a type by search"`
+	AssociationsInterval time.Duration `envconfig:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: 1h, and a day for pairs without any)"`
+	ReferenceInterval    time.Duration `envconfig:"SYNC_REFERENCE_INTERVAL" help:"wait between two readings of the owners, and of the pipelines with their stages"`
+	ReconcileInterval    time.Duration `envconfig:"SYNC_RECONCILE_INTERVAL" help:"time in which every record is read once again"`
+	SchemaInterval       time.Duration `envconfig:"SYNC_SCHEMA_INTERVAL" help:"wait between two looks at object types, properties and association labels (default: 5m; labels of more than thirty pairs less often)"`
+}
+
+// Event says what events are like.
+type Event struct {
+	Before        string `envconfig:"EVENT_BEFORE" help:"none, or key: before holds the id on updates, for Flink's debezium-avro-confluent"`
+	SkipUnchanged bool   `envconfig:"EVENT_SKIP_UNCHANGED" help:"leave out events whose only change is the modified time"`
+	Tombstones    bool   `envconfig:"TOMBSTONES_ON_DELETE" help:"publish a tombstone after every delete"`
+}
+
+// HTTP says where the connector answers operators.
+type HTTP struct {
+	// Addr is "" for a program that serves [Connector.Handler] itself.
+	Addr string `envconfig:"HTTP_ADDR" help:"address of /healthz, /readyz and /metrics"`
+}
+
+// Values of HubSpot.Sensitive.
+const (
+	SensitiveNone = "none"
+	Sensitive     = "sensitive"
+	SensitiveHigh = "highly_sensitive"
+)
+
+// Values of Event.Before.
+const (
+	BeforeNone = "none"
+	BeforeKey  = "key"
+)
+
+// DefaultConfig gives the values that hold where nothing is set. A token, the
+// brokers and the registry are missing.
+func DefaultConfig() Config {
+	return Config{
+		HubSpot: HubSpot{
+			BaseURL:      "https://api.hubapi.com",
+			Sensitive:    SensitiveNone,
+			Volatile:     []string{"*.hs_time_in_*", "*.hs_v2_*time_in_*", "*.*days_since*", "*.*time_since*"},
+			RateShare:    0.8,
+			DailyReserve: 0.2,
+		},
+		Kafka: Kafka{
+			TopicPrefix:     "hubspot",
+			KeyFormat:       sink.KeyString,
+			Partitions:      -1,
+			Replication:     -1,
+			MaxMessageBytes: sink.DefaultMaxMessageBytes,
+		},
+		Sync: Sync{
+			TrailingLag:       []string{"5m", "1h"},
+			ArchiveInterval:   5 * time.Minute,
+			CensusInterval:    time.Minute,
+			ReferenceInterval: 5 * time.Minute,
+			ReconcileInterval: 24 * time.Hour,
+		},
+		Event: Event{Before: BeforeNone, Tombstones: true},
+		HTTP:  HTTP{Addr: "127.0.0.1:8080"},
+	}
+}

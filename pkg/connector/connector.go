@@ -1,0 +1,164 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// Connector follows one portal. New makes it; Run is called once.
+type Connector struct {
+	setup  *Setup
+	health *health
+	// Counters and what was learnt outlive a run.
+	counts    *stream.Metrics
+	pairs     *learntPairs
+	unmatched string // patterns, as the log said them last
+}
+
+// New makes a connector and no request. Its error is a *[ConfigError].
+func New(cfg Config, o Options) (*Connector, error) {
+	setup, err := Prepare(cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Connector{
+		setup: setup, health: newHealth(setup.Metrics), counts: stream.NewMetrics(setup.Metrics), pairs: &learntPairs{},
+	}, nil
+}
+
+// Handler answers /healthz, /readyz and /metrics. Run serves it where
+// Config.HTTP.Addr names an address.
+func (c *Connector) Handler() http.Handler { return c.health.handler() }
+
+// Run takes part until ctx ends: it stands by while another instance with the
+// same prefix runs, and follows the portal while it is the owner. A failure
+// ends the run under way, not the process: the next run recovers from what is
+// committed. It returns nil when ctx has ended, and an error for which
+// [ExitCode] is [ExitConfig] or [ExitRefused] when an operator has to act.
+func (c *Connector) Run(ctx context.Context) error {
+	if addr := c.setup.Config.HTTP.Addr; addr != "" {
+		stop, err := c.health.serve(addr, c.setup.Log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	return c.takePart(ctx)
+}
+
+// takePart stands by and runs by turns, until ctx ends or something is found
+// that only an operator can mend.
+func (c *Connector) takePart(ctx context.Context) error {
+	// An instance that left comes back only when those that stand by have had
+	// the time to learn that it left.
+	const giveWay = 2 * heartbeatInterval
+	return c.again(ctx, "not in the group of instances; joining it again", giveWay, permanent, c.member)
+}
+
+// member is one membership of the group. A standby asks nothing of HubSpot.
+func (c *Connector) member(ctx context.Context) error {
+	cfg := c.setup.SinkConfig()
+	if err := sink.EnsureCursorTopic(ctx, cfg); err != nil {
+		return err
+	}
+	s, err := takeSeat(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	log, said := c.setup.Log.With("group", s.group), ""
+	s.bury(ctx, log)
+	for ctx.Err() == nil {
+		role, term, err := s.now()
+		switch {
+		case role == owner:
+			log.Info("this instance is the owner")
+			c.health.starting()
+			if err := c.repeat(term, s); err != nil {
+				return err
+			}
+			said = ""
+			continue
+		case role == standby:
+			if said != "standby" {
+				log.Info("standing by: another instance is the owner")
+			}
+			said = "standby"
+			c.health.standingBy()
+		case err != nil:
+			err = fmt.Errorf("join consumer group %s: %w%s", s.group, err, s.cure(err))
+			if said != err.Error() {
+				log.Error("not in the group of instances; the client goes on trying", "err", err)
+			}
+			said = err.Error()
+			c.health.failed(err)
+		}
+		select {
+		case <-s.changed:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// errNotOwner ends the ownership, not the process.
+var errNotOwner = errors.New("this instance is not the owner any more")
+
+// repeat is the one way to recover (docs/contract.md section 4): after a run
+// that failed comes another one, which fences, rebuilds and goes on. It is called
+// while this instance is the owner, ends with ctx, and gives the ownership up
+// when somebody else has fenced it.
+func (c *Connector) repeat(ctx context.Context, s *seat) error {
+	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
+	return c.again(ctx, "the run ended; the next one begins", time.Second, over, func(ctx context.Context) error {
+		if err := s.confirm(ctx); err != nil {
+			return err
+		}
+		err := c.once(ctx)
+		if sink.Fenced(err) {
+			return fmt.Errorf("%w: fenced by another process: %w", errNotOwner, err)
+		}
+		return err
+	})
+}
+
+// calmAfter is how long a try must have lasted for the next failure to count as
+// a new one.
+const calmAfter = time.Minute
+
+// again tries until ctx ends, or until an error for which over says that
+// another try cannot help. Waits grow from the first one to one minute; the log
+// says the same error only when it first comes.
+func (c *Connector) again(ctx context.Context, what string, first time.Duration, over func(error) bool, try func(context.Context) error) error {
+	wait, said := first, ""
+	for {
+		began := time.Now()
+		err := try(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if over(err) {
+			return err
+		}
+		if time.Since(began) > calmAfter {
+			wait, said = first, ""
+		}
+		c.health.failed(err)
+		if text := err.Error(); text != said {
+			c.setup.Log.Error(what, "err", err, "wait", wait.String())
+			said = text
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+		wait = min(2*wait, time.Minute)
+	}
+}

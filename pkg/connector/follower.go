@@ -1,0 +1,184 @@
+package connector
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// follower decides what a run follows: object types, pairs and reference lists,
+// which come, change and go while it lasts. It is the stream `schema`; only its
+// goroutine changes what is followed.
+type follower struct {
+	shared     *run
+	types      *types
+	pairs      *pairs
+	references *references
+	signals    *stream.Signals
+}
+
+func newFollower(r *run, learnt *learntPairs) (*follower, error) {
+	types, err := newTypes(r)
+	if err != nil {
+		return nil, err
+	}
+	f := &follower{shared: r, types: types, pairs: newPairs(r, types, learnt)}
+	if f.signals, err = newSignals(r); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// run takes up what the first look has shown, and then looks again and again.
+func (f *follower) run(ctx context.Context, seen stream.Seen) error {
+	r, sync := f.shared, &f.shared.setup.Config.Sync
+	var err error
+	if f.references, err = startReferences(ctx, r); err != nil {
+		return err
+	}
+	f.signals.Lists = f.references.collections()
+	var labelled time.Time
+	for first := true; ; first = false {
+		changed, err := f.take(ctx, seen)
+		if err != nil {
+			return err
+		}
+		f.references.follow(f.types.streamed())
+		if changed || time.Since(labelled) >= sync.Labels(len(f.pairs.byName)) {
+			if err := f.pairs.take(ctx, first); err != nil {
+				return err
+			}
+			labelled = time.Now()
+		}
+		f.signals.Follow(f.types.streamed(), f.pairs.streamed())
+		if first {
+			r.log.Info("streaming", "objects", len(seen.Found), "pairs", len(f.pairs.byName))
+		}
+		wait := sync.Schema()
+		if len(seen.Unanswered) > 0 {
+			wait = min(wait, partialInterval)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if seen, err = f.types.ask.Look(ctx); err != nil {
+			return fmt.Errorf("look at the portal's schemas: %w", err)
+		}
+	}
+}
+
+// take brings what is followed in line with what was seen. changed says that
+// types came or went.
+func (f *follower) take(ctx context.Context, seen stream.Seen) (changed bool, err error) {
+	shrunk := f.types.note(seen)
+	there := map[string]bool{}
+	for _, found := range seen.Found {
+		there[found.Type.Name] = true
+		if o := f.types.byName[found.Type.Name]; o.replacedBy(found.Type) {
+			if ended, err := f.takeReplaced(ctx, o, shrunk); err != nil {
+				return false, err
+			} else if !ended {
+				continue
+			}
+		}
+		started, err := f.types.take(ctx, found, shrunk)
+		if err != nil {
+			return false, err
+		}
+		changed = changed || started
+	}
+	f.types.sayRefused(seen)
+	for _, name := range slices.Sorted(maps.Keys(f.types.byName)) {
+		o := f.types.byName[name]
+		if there[name] || seen.Refused[name] != nil || !o.records.Type.Custom || !f.types.wanted(o.records.Type) {
+			continue
+		}
+		ended, err := f.takeMissing(ctx, o, seen.Custom && !shrunk)
+		if err != nil {
+			return false, err
+		}
+		changed = changed || ended
+	}
+	f.types.begun = true
+	return changed, nil
+}
+
+// takeMissing looks after a custom type that HubSpot does not list, and ends it
+// when that is certain (R9).
+func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool) (ended bool, err error) {
+	if o.records.Lane.Live() == 0 && o.streams == nil {
+		return false, nil
+	}
+	if !evidence {
+		f.types.removals.Back(o.records.Type)
+		return false, nil
+	}
+	removed, err := f.types.removals.Removed(ctx, o.records.Type, false)
+	if err != nil || !removed {
+		return false, err
+	}
+	return true, f.endType(ctx, o)
+}
+
+// takeReplaced ends a custom type whose name has another id now.
+func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool) (ended bool, err error) {
+	if o.records.Lane.Live() == 0 && o.streams == nil {
+		return true, nil
+	}
+	if shrunk {
+		return false, nil
+	}
+	removed, err := f.types.removals.Removed(ctx, o.records.Type, true)
+	if err != nil || !removed {
+		return false, err
+	}
+	return true, f.endType(ctx, o)
+}
+
+// endType publishes the end of everything of a type that was removed: its
+// records, then their links.
+func (f *follower) endType(ctx context.Context, o *objectType) error {
+	name := o.records.Type.Name
+	f.shared.log.Warn("an object type was removed from the portal; its records and their associations are published as deleted",
+		"object", name, "records", o.records.Lane.Live())
+	for _, p := range f.pairs.of(name) {
+		p.stop()
+	}
+	date := f.shared.setup.HubSpot.Now()
+	if err := o.end(ctx, date); err != nil {
+		return err
+	}
+	for _, p := range f.pairs.of(name) {
+		if err := p.end(ctx, date); err != nil {
+			return err
+		}
+	}
+	if err := f.references.end(ctx, name, date); err != nil {
+		return err
+	}
+	f.types.forget(o)
+	return nil
+}
+
+// newSignals goes on with the signals where the last run left them.
+func newSignals(r *run) (*stream.Signals, error) {
+	s := &stream.Signals{
+		Prefix: r.setup.Config.Kafka.TopicPrefix, Committer: r.out, Status: r.status, Metrics: r.counts, Log: r.log,
+		Open: func(ctx context.Context, offset int64) (stream.Inbox, error) { return r.out.Signals(ctx, offset) },
+	}
+	if v := r.cursor("", offsets.SignalsStream); v != nil {
+		place, err := offsets.ParseSignals(v)
+		if err != nil {
+			return nil, err
+		}
+		s.Place = &place
+	}
+	return stream.NewSignals(s), nil
+}

@@ -1,0 +1,237 @@
+package connector
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+const (
+	// changedShare is the part of the day's calls that may be spent on the links
+	// of changed records, and changedBurst how many calls may come at once.
+	changedShare = 0.25
+	changedBurst = 50
+	// changedLeast, in calls a second, is spent in any case: the governor says
+	// when there is nothing left of the day.
+	changedLeast = 1.0 / 60
+)
+
+// pairs are the pairs of types whose links a run follows, and those that were
+// published and are away now.
+type pairs struct {
+	run     *run
+	types   *types
+	learnt  *learntPairs
+	changed *rate.Limiter // of calls for changed records' links
+	byName  map[cdc.Pair]*pair
+}
+
+func newPairs(r *run, t *types, learnt *learntPairs) *pairs {
+	return &pairs{
+		run: r, types: t, learnt: learnt,
+		changed: rate.NewLimiter(rate.Inf, changedBurst), byName: map[cdc.Pair]*pair{},
+	}
+}
+
+// pair is two object types whose links are followed, or were published.
+type pair struct {
+	run    *run
+	lane   *cdc.LinkLane
+	labels []hubspot.AssociationLabel
+	// both are nil while no stream runs
+	links   *stream.Pair
+	streams *task
+}
+
+// streamed are the pairs that streams run for.
+func (ps *pairs) streamed() []*stream.Pair {
+	var out []*stream.Pair
+	for _, p := range ps.byName {
+		if p.links != nil {
+			out = append(out, p.links)
+		}
+	}
+	return out
+}
+
+// take follows the pairs that are to be followed, and has those swept whose
+// labels have changed. first is the beginning of a run, which need not ask what
+// the one before has just learnt.
+func (ps *pairs) take(ctx context.Context, first bool) error {
+	objects := ps.types.streamed()
+	found, err := ps.learn(ctx, objects, first)
+	if err != nil {
+		return err
+	}
+	var added []*stream.Pair
+	var started []*pair
+	var places []offsets.Associations
+	for _, e := range found {
+		p := ps.byName[e.Name()]
+		if p != nil && p.streams != nil {
+			if !slices.Equal(p.labels, e.Labels) {
+				p.links.Log.Info("association labels changed; reading all associations of the pair again")
+				p.links.Anew()
+			}
+			p.labels = e.Labels
+			continue
+		}
+		p, place, err := ps.prepare(ctx, e)
+		if err != nil {
+			return fmt.Errorf("start associations %s: %w", e.Name(), err)
+		}
+		added, started, places = append(added, p.links), append(started, p), append(places, place)
+	}
+	if err := stream.Watch(ctx, objects, added); err != nil {
+		return err
+	}
+	for i, p := range started {
+		p.streams = ps.run.tasks.spawn(
+			&stream.AssociationSweep{Pair: p.links, Place: places[i]},
+			&stream.ChangedAssociations{Pair: p.links, Wait: ps.spaced},
+		)
+	}
+	return nil
+}
+
+// spaced spaces the calls for changed records' links.
+func (ps *pairs) spaced(ctx context.Context) error {
+	ps.changed.SetLimit(rate.Limit(max(ps.run.setup.Governor.Rates().Day*changedShare, changedLeast)))
+	return ps.changed.Wait(ctx)
+}
+
+// learntPairs are the pairs that HubSpot told of. There may be hundreds to ask
+// for, one call each: runs that follow each other do not ask again.
+type learntPairs struct {
+	types []hubspot.ObjectType
+	pairs []stream.FoundPair
+	at    time.Time
+}
+
+const pairsLastFor = time.Hour
+
+// learn tells which pairs to follow.
+func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool) ([]stream.FoundPair, error) {
+	types := make([]hubspot.ObjectType, len(objects))
+	for i, o := range objects {
+		types[i] = o.Type
+	}
+	if first && slices.Equal(ps.learnt.types, types) && time.Since(ps.learnt.at) < pairsLastFor {
+		return ps.learnt.pairs, nil
+	}
+	found, hidden, err := stream.Pairs(ctx, ps.run.setup.HubSpot, types, ps.run.setup.Config.HubSpot.Associations, ps.types.away)
+	if wrong, ok := errors.AsType[*stream.PairError](err); ok {
+		return nil, &ConfigError{[]string{wrong.Error()}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hidden {
+		if h.Unanswered {
+			ps.run.log.Warn("HubSpot does not answer which associations two types have; asking again", "object", h.Name().String())
+		} else {
+			ps.run.log.Debug("HubSpot does not tell of the associations of two types", "object", h.Name().String(), "err", h.Err)
+		}
+	}
+	for _, p := range found {
+		slices.SortFunc(p.Labels, func(a, b hubspot.AssociationLabel) int {
+			return cmp.Or(strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
+		})
+	}
+	*ps.learnt = learntPairs{types, found, time.Now()}
+	return found, nil
+}
+
+// prepare makes what the streams of a pair need, and takes its place from where
+// an earlier run left it.
+func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, place offsets.Associations, err error) {
+	r, name := ps.run, e.Name()
+	if v := r.cursor(name.String(), offsets.Association); v != nil {
+		if place, err = offsets.ParseAssociations(v); err != nil {
+			return nil, place, err
+		}
+	}
+	if _, there := r.loaded.Topics[sink.PairTopicName(r.setup.Config.Kafka.TopicPrefix, name)]; there {
+		if err := r.out.PairTopic(ctx, name); err != nil && !refusedTopic(err) {
+			return nil, place, err
+		}
+	}
+	p = ps.pair(name)
+	p.lane.Swept(place.Completed != 0)
+	p.labels = e.Labels
+	links := stream.Pair{
+		From: ps.types.byName[e.From.Name].records, FromPath: e.From.Path, ToPath: e.To.Path, Lane: p.lane,
+		Log: r.log.With("object", name.String()), Interval: r.setup.Config.Sync.AssociationsInterval, Waits: r.timings.Links,
+	}
+	if to := ps.types.byName[e.To.Name]; to != nil && to.streams != nil {
+		links.To = to.records
+	}
+	p.links = stream.NewPair(&links, place)
+	r.status.Watch(name.String(), p.lane)
+	r.status.Expect(name.String(), offsets.Association)
+	return p, place, nil
+}
+
+// pair gives the pair of that name, which is made with what was published of it.
+func (ps *pairs) pair(name cdc.Pair) *pair {
+	if p := ps.byName[name]; p != nil {
+		return p
+	}
+	lane := func(object string) *cdc.Lane {
+		if o := ps.types.byName[object]; o != nil {
+			return o.records.Lane
+		}
+		return nil
+	}
+	p := &pair{run: ps.run, lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
+		Pair: name, Table: ps.run.loaded.Links[name], From: lane(name.From), To: lane(name.To), Committer: ps.run.out,
+	})}
+	ps.byName[name] = p
+	return p
+}
+
+// of gives every pair of a type of which something was published.
+func (ps *pairs) of(object string) []*pair {
+	for name := range ps.run.loaded.Links {
+		ps.pair(name)
+	}
+	var out []*pair
+	for name, p := range ps.byName {
+		if name.From == object || name.To == object {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *pair) int { return strings.Compare(a.lane.Pair().String(), b.lane.Pair().String()) })
+	return out
+}
+
+func (p *pair) stop() {
+	p.streams.end()
+	if p.links != nil {
+		p.links.Unwatch()
+	}
+	p.links, p.streams = nil, nil
+}
+
+// end publishes that every link is gone, because one of the two types was
+// removed.
+func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
+	name := p.lane.Pair().String()
+	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.Association)); err != nil {
+		return err
+	}
+	p.run.status.Forget(name)
+	return nil
+}

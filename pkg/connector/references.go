@@ -1,0 +1,85 @@
+package connector
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// references are the reference lists: owners, pipelines and their stages.
+type references struct {
+	prefix    string
+	owners    *stream.Owners
+	pipelines *stream.Pipelines
+}
+
+// startReferences starts their streams. The owners are read from now on,
+// pipelines once it is known which types are followed.
+func startReferences(ctx context.Context, r *run) (*references, error) {
+	list := map[string]stream.List{}
+	for _, name := range stream.Lists() {
+		l, err := r.list(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("start %s: %w", name, err)
+		}
+		list[name] = l
+	}
+	shared := stream.Reference{
+		Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log, Selection: r.setup.Selection,
+		Interval: max(r.setup.Config.Sync.ReferenceInterval, time.Second),
+	}
+	rs := &references{
+		prefix: r.setup.Config.Kafka.TopicPrefix,
+		owners: &stream.Owners{Reference: shared, List: list[stream.OwnersList]},
+		pipelines: stream.NewPipelines(&stream.Pipelines{
+			Reference: shared, Pipelines: list[stream.PipelinesList], Stages: list[stream.StagesList],
+		}),
+	}
+	r.tasks.spawn(rs.owners, rs.pipelines)
+	return rs, nil
+}
+
+// list makes a list's lane. Its topic is made at its first entry, as a pair's is
+// at its first link.
+func (r *run) list(ctx context.Context, name string) (l stream.List, err error) {
+	if v := r.cursor(name, offsets.Reference); v != nil {
+		if l.Place, err = offsets.ParseList(v); err != nil {
+			return l, err
+		}
+	}
+	if _, there := r.loaded.Topics[sink.ListTopicName(r.setup.Config.Kafka.TopicPrefix, name)]; there {
+		if err := r.out.ListTopic(ctx, name); err != nil && !refusedTopic(err) {
+			return l, err
+		}
+	}
+	l.Lane = cdc.NewListLane(cdc.ListLaneConfig{
+		List: name, Rows: r.loaded.Lists[name], Swept: l.Place.Completed != 0,
+		SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Second: r.timings.Second, Committer: r.out,
+	})
+	return l, nil
+}
+
+// collections are the lists as signals name them.
+func (rs *references) collections() []stream.ListCollection {
+	return append(rs.pipelines.Collections(rs.prefix), rs.owners.Collection(rs.prefix))
+}
+
+// follow has the pipelines of these types read.
+func (rs *references) follow(objects []*stream.Object) {
+	types := make([]hubspot.ObjectType, len(objects))
+	for i, o := range objects {
+		types[i] = o.Type
+	}
+	rs.pipelines.Follow(types)
+}
+
+// end publishes that the pipelines of a type are gone, because it was removed.
+func (rs *references) end(ctx context.Context, object string, date hubspot.Millis) error {
+	return rs.pipelines.End(ctx, object, date)
+}

@@ -1,0 +1,129 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// run is what everything in one run shares: from the moment that the
+// predecessor is fenced until something fails or the ownership ends.
+type run struct {
+	setup   *Setup
+	log     *slog.Logger
+	portal  int64
+	out     *sink.Sink
+	loaded  *offsets.Loaded // what earlier runs have committed
+	status  *stream.Status
+	counts  *stream.Metrics
+	pace    *stream.Pace
+	timings timings
+	tasks   *tasks
+}
+
+// once is one run: learn the portal, fence the predecessor, rebuild what is
+// published, and stream until something fails.
+func (c *Connector) once(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := c.setup
+	account, err := s.HubSpot.Account(ctx, hubspot.Call{Priority: hubspot.Schema})
+	if err != nil {
+		return fmt.Errorf("read the account's details: %w", err)
+	}
+	log := s.Log.With("portal", account.PortalID)
+	s.LearnDay(ctx, log)
+
+	cfg := s.SinkConfig()
+	cfg.Portal, cfg.Registerer = account.PortalID, s.Metrics
+	out, err := sink.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	loaded, err := out.Load(ctx)
+	if err != nil {
+		return err
+	}
+	status := stream.NewStatus(s.HubSpot.Now)
+	metrics := prometheus.NewRegistry() // of this run alone
+	metrics.MustRegister(status)
+	defer c.counts.Between()
+
+	tasks := newTasks(ctx)
+	f, err := newFollower(&run{
+		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
+		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
+		timings: s.Config.Sync.timings(), tasks: tasks,
+	}, c.pairs)
+	if err != nil {
+		return err
+	}
+	seen, err := f.types.ask.Look(ctx)
+	if unknown, ok := errors.AsType[*stream.UnknownObjectError](err); ok {
+		return &ConfigError{[]string{unknown.Error()}}
+	}
+	if err != nil {
+		return fmt.Errorf("look at the portal's schemas: %w", err)
+	}
+	if len(seen.Found) == 0 && len(f.types.byName) == 0 {
+		return errors.New("the token may read no object type: give it the read scopes of those to follow")
+	}
+	c.sayUnmatched(log, seen.Found)
+
+	c.health.running(out, status, metrics)
+	defer c.health.ended()
+	tasks.add(out.Run)
+	tasks.add(func(ctx context.Context) error { return s.watchDay(ctx, log) })
+	tasks.add(func(ctx context.Context) error { return f.run(ctx, seen) })
+	tasks.add(f.signals.Run)
+	return tasks.wait()
+}
+
+// cursor is the value of a cursor as the last run left it; nil: there is none.
+func (r *run) cursor(object, stream string) []byte {
+	return r.loaded.Cursors[offsets.Key{Portal: r.portal, Object: object, Stream: stream}]
+}
+
+// LearnDay asks what is left of the day's calls, so that the governor need not
+// wait for the headers of the first answers. Not every kind of token may ask,
+// and no start waits for it.
+func (s *Setup) LearnDay(ctx context.Context, log *slog.Logger) {
+	if s.Config.HubSpot.OAuth() {
+		return // an OAuth app has no day's limit, and is answered that of the private apps
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	usage, err := s.HubSpot.DailyUsage(ctx, hubspot.Call{Priority: hubspot.Schema})
+	if err != nil {
+		log.Debug("the daily limit is learnt from headers", "err", err)
+		return
+	}
+	log.Debug("daily limit", "used", usage.Used, "limit", usage.Limit)
+}
+
+// DayInterval is how often the day's calls are asked for: other integrations
+// spend from the same day, and searches carry no headers that say so.
+const DayInterval = 5 * time.Minute
+
+func (s *Setup) watchDay(ctx context.Context, log *slog.Logger) error {
+	ticker := time.NewTicker(DayInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.LearnDay(ctx, log)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package connector
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// Options are what a program gives a connector besides its configuration. The
+// zero value is right for most.
+type Options struct {
+	Logger  *slog.Logger // nil: slog.Default()
+	Version string       // source.version of every event; "": unknown
+	// HubSpot and Registry carry the requests to them; nil is the network.
+	HubSpot, Registry http.RoundTripper
+	// Kafka are options of every Kafka client, after those of the Config.
+	Kafka []kgo.Opt
+}
+
+// Setup is a configuration made ready: what was written is parsed, and the
+// clients are there. None of them has made a request. A run begins with it, and
+// so does a check, which finds what a run would find.
+type Setup struct {
+	Config   Config
+	Version  string
+	Log      *slog.Logger
+	HubSpot  *hubspot.Client
+	Governor *hubspot.Governor // HubSpot's limits
+	Registry *sr.Client
+	Kafka    []kgo.Opt            // how every Kafka client reaches the brokers
+	Metrics  *prometheus.Registry // of the process
+
+	Lags      []stream.Lag
+	Volatile  schema.Globs
+	Selection *schema.Selection
+}
+
+// Prepare validates a configuration and makes the clients. Its error is a
+// *[ConfigError].
+func Prepare(cfg Config, o Options) (*Setup, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s, err := prepare(cfg, o)
+	if err != nil {
+		return nil, &ConfigError{[]string{err.Error()}}
+	}
+	return s, nil
+}
+
+func prepare(cfg Config, o Options) (s *Setup, err error) {
+	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry()}
+	if s.Log == nil {
+		s.Log = slog.Default()
+	}
+	if s.Kafka, err = cfg.Kafka.Options(o.Kafka...); err != nil {
+		return nil, err
+	}
+	if s.Registry, err = cfg.Registry.Client(o.Version, o.Registry); err != nil {
+		return nil, err
+	}
+	if s.Lags, err = stream.Lags(cfg.Sync.TrailingLag); err != nil {
+		return nil, err
+	}
+	if s.Volatile, err = schema.CompileGlobs(cfg.HubSpot.Volatile); err != nil {
+		return nil, err
+	}
+	if s.Selection, err = cfg.HubSpot.selection(); err != nil {
+		return nil, err
+	}
+	h := &cfg.HubSpot
+	s.Governor = hubspot.NewGovernor(hubspot.Limits{
+		Share: h.RateShare, DailyReserve: h.DailyReserve,
+		SearchPerSecond: float64(h.RateSearch), TenSeconds: h.Rate10s, Daily: int64(h.RateDaily),
+	})
+	s.HubSpot, err = hubspot.New(hubspot.Config{
+		BaseURL: h.BaseURL, APIVersion: h.APIVersion, Auth: h.auth(),
+		Transport: o.HubSpot, Governor: s.Governor, Logger: s.Log, Registerer: s.Metrics,
+	})
+	return s, err
+}
+
+// SinkConfig is what the configuration says about writing to Kafka. The portal
+// is not known yet.
+func (s *Setup) SinkConfig() sink.Config {
+	k := &s.Config.Kafka
+	return sink.Config{
+		Opts: s.Kafka, Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
+		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
+		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
+		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log,
+	}
+}
+
+// auth is how the token comes to the requests. It is asked again after a 401,
+// and then reads the files of secrets again.
+func (h *HubSpot) auth() hubspot.Auth {
+	read := func(value hubspot.Secret, file string) func() (hubspot.Secret, error) {
+		return func() (hubspot.Secret, error) { return secret(value, file) }
+	}
+	if h.OAuth() {
+		return hubspot.OAuth(h.ClientID, read(h.ClientSecret, h.ClientSecretFile), read(h.RefreshToken, h.RefreshTokenFile))
+	}
+	return hubspot.AccessToken(read(h.AccessToken, h.AccessTokenFile))
+}
+
+// OAuth says that the token is one of an OAuth app, by refresh token.
+func (h *HubSpot) OAuth() bool { return h.AccessToken == "" && h.AccessTokenFile == "" }
+
+// Token reads the access token of a service key or private app, from its file
+// where there is one.
+func (h *HubSpot) Token() (hubspot.Secret, error) { return secret(h.AccessToken, h.AccessTokenFile) }
+
+// Sensitivities are the values of HubSpot's dataSensitivity to ask for.
+func (h *HubSpot) Sensitivities() []string {
+	switch h.Sensitive {
+	case SensitiveHigh:
+		return []string{"non_sensitive", Sensitive, SensitiveHigh}
+	case Sensitive:
+		return []string{"non_sensitive", Sensitive}
+	}
+	return []string{"non_sensitive"}
+}
+
+// The values of KAFKA_SASL_MECHANISM.
+const (
+	saslPlain  = "PLAIN"
+	saslSHA256 = "SCRAM-SHA-256"
+	saslSHA512 = "SCRAM-SHA-512"
+)
+
+// Options are what a Kafka client needs to reach the cluster, and more, which
+// comes after them.
+func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) {
+	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc")}
+	config, err := k.tls()
+	if err != nil {
+		return nil, err
+	}
+	if config != nil {
+		opts = append(opts, kgo.DialTLSConfig(config))
+	}
+	password, err := secret(k.SASLPassword, k.SASLPasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("KAFKA_SASL_PASSWORD_FILE: %w", err)
+	}
+	var m sasl.Mechanism
+	switch strings.ToUpper(k.SASLMechanism) {
+	case "":
+		return append(opts, more...), nil
+	case saslPlain:
+		m = plain.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsMechanism()
+	case saslSHA256:
+		m = scram.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsSha256Mechanism()
+	case saslSHA512:
+		m = scram.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsSha512Mechanism()
+	default:
+		return nil, fmt.Errorf("KAFKA_SASL_MECHANISM: %q is not known", k.SASLMechanism)
+	}
+	return append(append(opts, kgo.SASL(m)), more...), nil
+}
+
+func (k *Kafka) tls() (*tls.Config, error) {
+	if !k.TLS {
+		if k.CAFile != "" || k.CertFile != "" || k.KeyFile != "" {
+			return nil, errors.New("KAFKA_TLS_ENABLED: must be true for the files of KAFKA_TLS_* to be used")
+		}
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if k.CAFile != "" {
+		pem, err := os.ReadFile(k.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %s holds no certificate", k.CAFile)
+		}
+	}
+	if k.CertFile != "" || k.KeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(k.CertFile, k.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("KAFKA_TLS_CERT_FILE, KAFKA_TLS_KEY_FILE: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+// Client is a client of the schema registry. version is the program's, for the
+// registry's log; transport carries its requests, nil is the network.
+func (r *Registry) Client(version string, transport http.RoundTripper) (*sr.Client, error) {
+	opts := []sr.ClientOpt{sr.URLs(r.URL), sr.UserAgent("hubspot-cdc/" + version)}
+	if r.Username != "" {
+		password, err := secret(r.Password, r.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("SCHEMA_REGISTRY_PASSWORD_FILE: %w", err)
+		}
+		opts = append(opts, sr.BasicAuth(r.Username, password.Reveal()))
+	}
+	if transport != nil {
+		opts = append(opts, sr.HTTPClient(&http.Client{Transport: transport}))
+	}
+	client, err := sr.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("SCHEMA_REGISTRY_URL: %w", err)
+	}
+	return client, nil
+}

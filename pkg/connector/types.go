@@ -1,0 +1,172 @@
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// types are the object types that a run follows, and those that were published
+// and are away now.
+type types struct {
+	run      *run
+	ask      stream.Introspection
+	removals stream.Removals
+	byName   map[string]*objectType
+
+	seen    stream.Seen     // the last look
+	refused map[string]bool // types that HubSpot refused at it
+	begun   bool            // the first look was taken up
+
+	// As the log said them last: types that the token may not read, and types
+	// that HubSpot does not answer about.
+	leftOut, unanswered string
+}
+
+func newTypes(r *run) (*types, error) {
+	t := &types{
+		run: r, byName: map[string]*objectType{},
+		removals: stream.Removals{Client: r.setup.HubSpot, Wait: r.timings.Removed},
+	}
+	t.ask = stream.Introspection{
+		Client: r.setup.HubSpot, Log: r.log,
+		Wanted: r.setup.Config.HubSpot.Objects, Sensitivities: r.setup.Config.HubSpot.Sensitivities(),
+		Known: t.known, Streaming: t.streaming,
+	}
+	// What an earlier run published is known even where HubSpot does not show
+	// it any more: it may have to be deleted.
+	for name, text := range r.loaded.Sets {
+		set := &schema.Set{}
+		if err := json.Unmarshal(text, set); err != nil {
+			return nil, fmt.Errorf("state of %s: %w", name, err)
+		}
+		if typ, ok := typeOf(name, set); ok {
+			t.byName[name] = newObjectType(r, typ, set, nil)
+		}
+	}
+	return t, nil
+}
+
+// typeOf is the object type whose records are published under a name.
+func typeOf(name string, set *schema.Set) (hubspot.ObjectType, bool) {
+	standard := hubspot.StandardTypes()
+	if i := slices.IndexFunc(standard, func(t hubspot.ObjectType) bool { return t.Name == name }); i >= 0 {
+		return standard[i], true
+	}
+	return hubspot.ObjectSchema{ObjectTypeID: set.TypeID, FullyQualifiedName: name}.ObjectType(), set.TypeID != ""
+}
+
+// known says whether an operator's word means an object type that was published.
+func (t *types) known(word string) bool {
+	for _, o := range t.byName {
+		if stream.Names(o.records.Type, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// away says that a word may mean a type that is not there now: HubSpot hides it,
+// or it was published and is gone.
+func (t *types) away(word string) bool { return t.known(word) || t.seen.Hides(word) }
+
+func (t *types) streaming(typ hubspot.ObjectType) bool {
+	o := t.byName[typ.Name]
+	return o != nil && o.streams != nil && o.records.Type == typ
+}
+
+// streamed are the object types that streams run for, by name.
+func (t *types) streamed() []*stream.Object {
+	var out []*stream.Object
+	for _, name := range slices.Sorted(maps.Keys(t.byName)) {
+		if o := t.byName[name]; o.streams != nil {
+			out = append(out, o.records)
+		}
+	}
+	return out
+}
+
+// wanted says whether HUBSPOT_OBJECTS asks for a type.
+func (t *types) wanted(typ hubspot.ObjectType) bool {
+	words := t.ask.Wanted
+	return len(words) == 0 || slices.ContainsFunc(words, func(word string) bool { return stream.Names(typ, word) })
+}
+
+// note remembers a look. shrunk says that a scope was taken away since the one
+// before, which explains whatever is missing (R9).
+func (t *types) note(seen stream.Seen) (shrunk bool) {
+	refused := map[string]bool{}
+	for name := range seen.Refused {
+		o := t.byName[name]
+		refused[name] = true
+		shrunk = shrunk || o != nil && o.set != nil && !t.refused[name]
+	}
+	for name := range t.refused {
+		if !refused[name] && t.byName[name] == nil { // an operator's word, perhaps, for a type of another name
+			t.run.status.Forget(name)
+		}
+	}
+	t.refused, t.seen = refused, seen
+	return shrunk
+}
+
+// take follows a type, or what changed of it if it is followed already.
+func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (started bool, err error) {
+	o := t.byName[found.Type.Name]
+	switch {
+	case o == nil:
+		o = newObjectType(t.run, found.Type, nil, nil)
+	case o.records.Type != found.Type: // o is of a type that was removed
+		o = newObjectType(t.run, found.Type, o.set, o.records.Lane)
+	}
+	t.byName[found.Type.Name] = o
+	t.removals.Back(found.Type)
+	return o.take(ctx, found, shrunk, !t.begun)
+}
+
+// forget takes a type out whose end was published.
+func (t *types) forget(o *objectType) {
+	name := o.records.Type.Name
+	t.run.status.Forget(name)
+	t.run.pace.Remove(name)
+	t.byName[name] = &objectType{run: t.run, records: o.records, set: o.set}
+}
+
+// sayRefused reports the types that the token may not read: those that were
+// asked for, or published before, are a problem.
+func (t *types) sayRefused(seen stream.Seen) {
+	var left []string
+	for _, name := range slices.Sorted(maps.Keys(seen.Refused)) {
+		o := t.byName[name]
+		switch {
+		case o != nil && o.streams != nil: // its streams report it themselves
+		case o != nil || len(t.ask.Wanted) > 0:
+			t.run.notFollowed(name, seen.Refused[name])
+		case !slices.Contains(seen.Unanswered, name):
+			left = append(left, name)
+		}
+	}
+	if text := strings.Join(left, ","); text != t.leftOut {
+		t.leftOut = text
+		t.run.log.Info("HubSpot does not let this token read some object types; they are left out", "objects", text)
+	}
+	if text := strings.Join(seen.Unanswered, ","); text != t.unanswered {
+		t.unanswered = text
+		t.run.log.Warn("HubSpot answers about the other object types, but not about these; asking again", "objects", text)
+	}
+}
+
+// notFollowed reports what keeps an object type from being followed.
+func (r *run) notFollowed(name string, err error) {
+	r.status.Expect(name, stream.SchemaStream)
+	if r.status.Problem(name, stream.SchemaStream, err) {
+		r.log.Warn("an object type is not followed; trying again", "object", name, "err", err)
+	}
+}

@@ -1,0 +1,194 @@
+package connector
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// shortestKey keeps the digests of short values (a phone number, a date of
+// birth) from being undone by trying keys. In bytes.
+const shortestKey = 16
+
+// smallestMessage is the least KAFKA_MAX_MESSAGE_BYTES: an event without any
+// values fits into it.
+const smallestMessage = 16 << 10
+
+// problems collects what is wrong with a configuration.
+type problems []string
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
+
+func (p *problems) oneOf(name, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		p.add("%s: %q is none of %s", name, value, strings.Join(allowed, ", "))
+	}
+}
+
+// Validate checks everything that can be checked without asking anybody, and
+// reads the files of secrets. It returns nil or a *[ConfigError] with every
+// problem, sorted.
+func (c *Config) Validate() error {
+	var p problems
+	c.HubSpot.validate(&p)
+	c.Kafka.validate(&p)
+	c.Registry.validate(&p)
+	c.Sync.validate(&p)
+	p.oneOf("EVENT_BEFORE", c.Event.Before, BeforeNone, BeforeKey)
+	if len(p) == 0 {
+		return nil
+	}
+	slices.Sort(p)
+	return &ConfigError{p}
+}
+
+// secret reads a secret, from its file where there is one; one trailing newline
+// does not belong to it.
+func secret(value hubspot.Secret, file string) (hubspot.Secret, error) {
+	if file == "" {
+		return value, nil
+	}
+	b, err := os.ReadFile(file)
+	return hubspot.Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")), err
+}
+
+// given says whether a secret is set, and reports a file that cannot be read.
+// Such a secret counts as set.
+func (p *problems) given(name string, value hubspot.Secret, file string) bool {
+	value, err := secret(value, file)
+	if err != nil {
+		p.add("%s_FILE: %v", name, err)
+	}
+	return value != "" || err != nil
+}
+
+func (h *HubSpot) validate(p *problems) {
+	token := p.given("HUBSPOT_ACCESS_TOKEN", h.AccessToken, h.AccessTokenFile)
+	client := p.given("HUBSPOT_CLIENT_SECRET", h.ClientSecret, h.ClientSecretFile)
+	refresh := p.given("HUBSPOT_REFRESH_TOKEN", h.RefreshToken, h.RefreshTokenFile)
+	oauth := h.ClientID != "" || client || refresh
+	switch {
+	case !token && !oauth:
+		p.add("HUBSPOT_ACCESS_TOKEN: is required (or HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN)")
+	case token && oauth:
+		p.add("HUBSPOT_ACCESS_TOKEN: give either a token or OAuth's three variables, not both")
+	case oauth && (h.ClientID == "" || !client || !refresh):
+		p.add("HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET, HUBSPOT_REFRESH_TOKEN: all three are required for OAuth")
+	}
+	if err := checkURL(h.BaseURL); err != nil {
+		p.add("HUBSPOT_BASE_URL: %v", err)
+	}
+	p.oneOf("HUBSPOT_SENSITIVE", h.Sensitive, SensitiveNone, Sensitive, SensitiveHigh)
+	if h.RateShare <= 0 || h.RateShare > 1 {
+		p.add("HUBSPOT_RATE_SHARE: %v is not above 0 and at most 1", h.RateShare)
+	}
+	if h.DailyReserve < 0 || h.DailyReserve >= 1 {
+		p.add("HUBSPOT_DAILY_RESERVE: %v is not between 0 and below 1", h.DailyReserve)
+	}
+	for name, v := range map[string]int{"HUBSPOT_RATE_10S": h.Rate10s, "HUBSPOT_RATE_SEARCH": h.RateSearch, "HUBSPOT_RATE_DAILY": h.RateDaily} {
+		if v < 0 {
+			p.add("%s: %d is below zero", name, v)
+		}
+	}
+	if err := stream.CheckPairs(h.Associations); err != nil {
+		p.add("%v", err)
+	}
+	h.validateSelection(p)
+}
+
+// validateSelection checks what chooses among the properties.
+func (h *HubSpot) validateSelection(p *problems) {
+	for name, texts := range h.patterns() {
+		for _, text := range texts {
+			if _, err := schema.CompileGlob(text); err != nil {
+				p.add("%s: %v", name, err)
+			}
+		}
+	}
+	given := p.given("HUBSPOT_HASH_KEY", h.HashKey, h.HashKeyFile)
+	key, err := secret(h.HashKey, h.HashKeyFile)
+	switch n := len(key.Reveal()); {
+	case !given && len(h.Hash) > 0:
+		p.add("HUBSPOT_HASH_KEY: is required with HUBSPOT_PROPERTIES_HASH (make one with: openssl rand -hex 32)")
+	case given && err == nil && n < shortestKey:
+		p.add("HUBSPOT_HASH_KEY: has %d bytes, the least is %d (make one with: openssl rand -hex 32)", n, shortestKey)
+	}
+}
+
+func (k *Kafka) validate(p *problems) {
+	if len(k.Brokers) == 0 {
+		p.add("KAFKA_BROKERS: is required (host:port, more than one by commas)")
+	}
+	if !topicName(k.TopicPrefix) {
+		p.add("KAFKA_TOPIC_PREFIX: %q is not a topic name: letters, digits, '.', '_' and '-', at most 100", k.TopicPrefix)
+	}
+	p.oneOf("KAFKA_KEY_FORMAT", k.KeyFormat, sink.KeyString, sink.KeyAvro)
+	if k.Partitions == 0 || k.Partitions < -1 {
+		p.add("KAFKA_PARTITIONS: %d is neither -1 nor above 0", k.Partitions)
+	}
+	if k.Replication == 0 || k.Replication < -1 {
+		p.add("KAFKA_REPLICATION: %d is neither -1 nor above 0", k.Replication)
+	}
+	if k.MaxMessageBytes < smallestMessage {
+		p.add("KAFKA_MAX_MESSAGE_BYTES: %d is below %d", k.MaxMessageBytes, smallestMessage)
+	}
+	p.oneOf("KAFKA_SASL_MECHANISM", strings.ToUpper(k.SASLMechanism), "", saslPlain, saslSHA256, saslSHA512)
+	password := p.given("KAFKA_SASL_PASSWORD", k.SASLPassword, k.SASLPasswordFile)
+	if k.SASLMechanism != "" && (k.SASLUsername == "" || !password) {
+		p.add("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: both are required with KAFKA_SASL_MECHANISM")
+	}
+	if _, err := k.tls(); err != nil {
+		p.add("%v", err)
+	}
+}
+
+func (r *Registry) validate(p *problems) {
+	p.given("SCHEMA_REGISTRY_PASSWORD", r.Password, r.PasswordFile)
+	if r.URL == "" {
+		p.add("SCHEMA_REGISTRY_URL: is required")
+	} else if err := checkURL(r.URL); err != nil {
+		p.add("SCHEMA_REGISTRY_URL: %v", err)
+	}
+}
+
+func (s *Sync) validate(p *problems) {
+	if _, err := stream.Lags(s.TrailingLag); err != nil {
+		p.add("%v", err)
+	}
+	for name, d := range map[string]time.Duration{
+		"SYNC_LEADING_INTERVAL": s.LeadingInterval, "SYNC_TRAILING_INTERVAL": s.TrailingInterval,
+		"SYNC_ARCHIVE_INTERVAL": s.ArchiveInterval, "SYNC_RECONCILE_INTERVAL": s.ReconcileInterval,
+		"SYNC_CENSUS_INTERVAL": s.CensusInterval, "SYNC_ASSOCIATIONS_INTERVAL": s.AssociationsInterval,
+		"SYNC_SCHEMA_INTERVAL": s.SchemaInterval, "SYNC_REFERENCE_INTERVAL": s.ReferenceInterval,
+	} {
+		if d < 0 {
+			p.add("%s: %v is below zero", name, d)
+		}
+	}
+}
+
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q is not an http or https address", text)
+	}
+	if u.User != nil {
+		return errors.New("a user and password do not belong into the address; there are variables for them")
+	}
+	return nil
+}
+
+// topicName leaves room for the longest name of a topic behind the prefix.
+func topicName(prefix string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	return prefix != "" && len(prefix) <= 100 && prefix != "." && prefix != ".." && strings.Trim(prefix, letters) == ""
+}
