@@ -256,6 +256,7 @@ func (t *cursorTool) whose(l *offsets.Listing) (int64, error) {
 		return l.Portals[0], nil
 	case len(l.Portals) == 0:
 		return 0, &offsets.Refusal{
+			To:   offsets.ChangeCursors,
 			What: "topic " + offsets.CursorTopic(t.prefix) + " holds no cursor, so the connector has never run there",
 			Cure: "look at KAFKA_TOPIC_PREFIX; a first start needs no cursors",
 		}
@@ -292,6 +293,7 @@ func (t *cursorTool) nobodyRuns(ctx context.Context) error {
 		return nil
 	}
 	return &offsets.Refusal{
+		To:   offsets.ChangeCursors,
 		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", group, len(hosts), strings.Join(hosts, ", ")),
 		Cure: fmt.Sprintf("stop every instance; one that was killed is forgotten after %v", sessionTimeout),
 	}
