@@ -14,7 +14,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
-	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // seenLinks is everything that a consumer of a pair's topic has read.
@@ -26,7 +26,7 @@ func (w *world) seenLinks(pair cdc.Pair) []cdctest.LinkEvent {
 	}
 	decoder := newTail(nil, false)
 	var out []cdctest.LinkEvent
-	for _, r := range w.records(sink.PairTopicName("hubspot", pair)) {
+	for _, r := range w.records(offsets.PairTopic("hubspot", pair)) {
 		e := cdctest.LinkEvent{Key: string(r.Key), Partition: r.Partition, Tombstone: r.Value == nil}
 		if !e.Tombstone {
 			m, err := decoder.decode(w.t.Context(), registry, r.Value)
@@ -254,7 +254,7 @@ func TestPairs_AreLearntOrNamed(t *testing.T) {
 				}
 				for _, pair := range got {
 					from, to, _ := strings.Cut(pair, ":")
-					topic := "topic=" + sink.PairTopicName("hubspot", cdc.Pair{From: from, To: to}) + "\n"
+					topic := "topic=" + offsets.PairTopic("hubspot", cdc.Pair{From: from, To: to}) + "\n"
 					created := strings.Contains(w.log.String(), topic)
 					if links := len(w.portal.Links(from, to)); created != (links > 0) {
 						t.Errorf("%s: %d links, topic created: %v", pair, links, created)

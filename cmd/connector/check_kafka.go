@@ -266,13 +266,13 @@ func (k *checker) checkTopics(ctx context.Context) {
 		prefix := k.cfg.Kafka.TopicPrefix
 		for _, e := range k.portal.ends {
 			pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
-			if _, there := k.loaded.Topics[sink.PairTopicName(prefix, pair)]; there {
+			if _, there := k.loaded.Topics[offsets.PairTopic(prefix, pair)]; there {
 				look, err := k.probe.PairTopic(ctx, pair)
 				k.topic(look, err)
 			}
 		}
 		for _, list := range stream.Lists() {
-			if _, there := k.loaded.Topics[sink.ListTopicName(prefix, list)]; there {
+			if _, there := k.loaded.Topics[offsets.ReferenceTopic(prefix, list)]; there {
 				look, err := k.probe.ListTopic(ctx, list)
 				k.topic(look, err)
 			}

@@ -14,7 +14,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
-	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -141,7 +140,7 @@ func (f *following) newPair(ctx context.Context, e stream.FoundPair) (*pair, off
 			return nil, place, err
 		}
 	}
-	if _, there := f.loaded.Topics[sink.PairTopicName(f.cfg.Kafka.TopicPrefix, name)]; there {
+	if _, there := f.loaded.Topics[offsets.PairTopic(f.cfg.Kafka.TopicPrefix, name)]; there {
 		if err := f.out.PairTopic(ctx, name); err != nil && !refusedTopic(err) {
 			return nil, place, err
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
-	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -47,7 +46,7 @@ func (f *following) list(ctx context.Context, name string) (l stream.List, err e
 			return l, err
 		}
 	}
-	if _, there := f.loaded.Topics[sink.ListTopicName(f.cfg.Kafka.TopicPrefix, name)]; there {
+	if _, there := f.loaded.Topics[offsets.ReferenceTopic(f.cfg.Kafka.TopicPrefix, name)]; there {
 		if err := f.out.ListTopic(ctx, name); err != nil && !refusedTopic(err) {
 			return l, err
 		}

@@ -15,16 +15,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// PairTopicName is the topic of a pair's links.
-func PairTopicName(prefix string, pair cdc.Pair) string {
-	return prefix + ".associations." + pair.From + "." + pair.To
-}
-
 // PairTopic makes a pair's topic ready: see Topic. Commit calls it at the
 // pair's first link, so that pairs without links have no topic; a caller that
 // knows from Load that there is one makes sure of it at the start.
 func (s *Sink) PairTopic(ctx context.Context, pair cdc.Pair) error {
-	name := PairTopicName(s.cfg.Prefix, pair)
+	name := offsets.PairTopic(s.cfg.Prefix, pair)
 	encoder, err := schema.CompileLinks(name)
 	if err != nil {
 		return err

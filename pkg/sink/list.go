@@ -14,12 +14,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// ListTopicName is the topic of a reference list's entries.
-func ListTopicName(prefix, list string) string { return prefix + "." + list }
-
 // ListTopic makes a list's topic ready: see PairTopic.
 func (s *Sink) ListTopic(ctx context.Context, list string) error {
-	name := ListTopicName(s.cfg.Prefix, list)
+	name := offsets.ReferenceTopic(s.cfg.Prefix, list)
 	encoder, err := schema.CompileList(name, list)
 	if err != nil {
 		return err

@@ -93,19 +93,19 @@ func (p *Probe) Load(ctx context.Context) (*offsets.Loaded, error) {
 // Load it knows nothing of what the topic was before.
 func (p *Probe) Topic(ctx context.Context, object string, set *schema.Set) (*TopicLook, error) {
 	p.s.loaded = true
-	return p.look(p.s.cfg.Prefix+"."+object, func() error { return p.s.Topic(ctx, object, set) })
+	return p.look(offsets.ObjectTopic(p.s.cfg.Prefix, object), func() error { return p.s.Topic(ctx, object, set) })
 }
 
 // PairTopic looks at a pair's topic, as Sink.PairTopic does.
 func (p *Probe) PairTopic(ctx context.Context, pair cdc.Pair) (*TopicLook, error) {
 	p.s.loaded = true
-	return p.look(PairTopicName(p.s.cfg.Prefix, pair), func() error { return p.s.PairTopic(ctx, pair) })
+	return p.look(offsets.PairTopic(p.s.cfg.Prefix, pair), func() error { return p.s.PairTopic(ctx, pair) })
 }
 
 // ListTopic looks at the topic of a reference list, as Sink.ListTopic does.
 func (p *Probe) ListTopic(ctx context.Context, list string) (*TopicLook, error) {
 	p.s.loaded = true
-	return p.look(ListTopicName(p.s.cfg.Prefix, list), func() error { return p.s.ListTopic(ctx, list) })
+	return p.look(offsets.ReferenceTopic(p.s.cfg.Prefix, list), func() error { return p.s.ListTopic(ctx, list) })
 }
 
 // SignalsTopic looks at the topic of the signals, as Sink.Signals does.

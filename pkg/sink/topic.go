@@ -40,7 +40,7 @@ type topic struct {
 // A *cdc.RefusedError stops this topic: until Topic succeeds, batches with
 // changes of the object are refused with the same error.
 func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
-	name := s.cfg.Prefix + "." + object
+	name := offsets.ObjectTopic(s.cfg.Prefix, object)
 	encoder, err := schema.Compile(name, set)
 	if err != nil {
 		return err
