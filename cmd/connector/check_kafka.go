@@ -28,7 +28,7 @@ import (
 func (k *checker) checkBrokers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
-	probe, err := sink.Look(k.sinkConfig())
+	probe, err := sink.NewProbe(k.sinkConfig())
 	if err != nil {
 		k.add(finding{Area: "kafka", Check: "client", Status: isWrong, Found: err.Error()})
 		return
@@ -142,7 +142,7 @@ func (k *checker) checkState(ctx context.Context) {
 	if !k.registryUp {
 		cfg.Registry = nil
 	}
-	probe, err := sink.Look(cfg)
+	probe, err := sink.NewProbe(cfg)
 	if err != nil {
 		return // checkBrokers has said so
 	}
@@ -298,7 +298,7 @@ func (k *checker) checkTopics(ctx context.Context) {
 }
 
 // looks are all topics that a run needs from its start.
-func (k *checker) looks() []*sink.TopicLook { return slices.Concat(k.internal, k.topics, k.signals) }
+func (k *checker) looks() []*sink.TopicFinding { return slices.Concat(k.internal, k.topics, k.signals) }
 
 // set is the property set that a run would have of a type.
 func (k *checker) set(f *stream.Found) (*schema.Set, error) {
@@ -322,7 +322,7 @@ func (k *checker) slots(f *stream.Found) (*hubspot.Slots, error) {
 	return set.Slots(k.selection), nil
 }
 
-func (k *checker) topic(look *sink.TopicLook, err error) {
+func (k *checker) topic(look *sink.TopicFinding, err error) {
 	if err != nil {
 		k.troubles("topics", "topic", look.Name, err)
 		return
@@ -332,7 +332,7 @@ func (k *checker) topic(look *sink.TopicLook, err error) {
 }
 
 // sayTopic describes a topic that is there.
-func (k *checker) sayTopic(look *sink.TopicLook) {
+func (k *checker) sayTopic(look *sink.TopicFinding) {
 	if !look.There && len(look.Warnings) == 0 {
 		return
 	}
@@ -346,7 +346,7 @@ func (k *checker) sayTopic(look *sink.TopicLook) {
 	}
 	for _, warning := range look.Warnings {
 		f.Status = isWarn
-		f.Todo = append(f.Todo, warning)
+		f.Todo = append(f.Todo, warning.String())
 	}
 	k.add(f)
 }
@@ -361,10 +361,10 @@ func (k *checker) checkAccess(ctx context.Context) {
 	defer cancel()
 	prefix := k.cfg.Kafka.TopicPrefix
 	var lacking []kmsg.ACLOperation
-	need := func(looks []*sink.TopicLook, ops ...kmsg.ACLOperation) {
+	need := func(looks []*sink.TopicFinding, ops ...kmsg.ACLOperation) {
 		for _, look := range looks {
 			for _, op := range ops {
-				if !look.May(op) && !slices.Contains(lacking, op) {
+				if look.Denied(op) && !slices.Contains(lacking, op) {
 					lacking = append(lacking, op)
 				}
 			}
