@@ -92,7 +92,8 @@ func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout,
 	if err != nil {
 		return &configError{[]string{err.Error()}}
 	}
-	tool := &cursorTool{prefix: cfg.Kafka.TopicPrefix, kafka: kafka, portal: *portal, log: newLogger(cfg, stderr)}
+	log := newLogger(cfg, stderr)
+	tool := &cursorTool{prefix: cfg.Kafka.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: *portal, log: log}
 	switch verb {
 	case "get":
 		return tool.get(ctx, stdout, stderr)

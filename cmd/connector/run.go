@@ -100,7 +100,7 @@ func newConnector(cfg *config, files func(string) string, log *slog.Logger, net 
 	if c.kafka, err = cfg.Kafka.options(); err != nil {
 		return nil, &configError{[]string{err.Error()}}
 	}
-	c.kafka = append(c.kafka, net.kafka...)
+	c.kafka = append(append(c.kafka, sink.ClientLog(log)), net.kafka...)
 	if c.lags, err = stream.Lags(cfg.Sync.TrailingLag); err != nil {
 		return nil, &configError{[]string{err.Error()}}
 	}

@@ -48,7 +48,7 @@ const (
 
 // Config is what a Sink needs to know.
 type Config struct {
-	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, hooks
+	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, ClientLog
 	Prefix string    // of the topics
 	Portal int64
 
