@@ -93,7 +93,8 @@ func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout,
 	if err != nil {
 		return err
 	}
-	tool := &cursorTool{prefix: k.TopicPrefix, kafka: kafka, portal: *portal, log: s.log.logger(stderr)}
+	log := s.log.logger(stderr)
+	tool := &cursorTool{prefix: k.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: *portal, log: log}
 	switch verb {
 	case "get":
 		return tool.get(ctx, stdout, stderr)
@@ -256,6 +257,7 @@ func (t *cursorTool) whose(l *offsets.Listing) (int64, error) {
 		return l.Portals[0], nil
 	case len(l.Portals) == 0:
 		return 0, &offsets.Refusal{
+			To:   offsets.ChangeCursors,
 			What: "topic " + offsets.CursorTopic(t.prefix) + " holds no cursor, so the connector has never run there",
 			Cure: "look at KAFKA_TOPIC_PREFIX; a first start needs no cursors",
 		}
@@ -274,6 +276,7 @@ func (t *cursorTool) nobodyRuns(ctx context.Context) error {
 		return nil
 	}
 	return &offsets.Refusal{
+		To:   offsets.ChangeCursors,
 		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", connector.OwnerGroup(t.prefix), len(hosts), strings.Join(hosts, ", ")),
 		Cure: fmt.Sprintf("stop every instance; one that was killed is forgotten after %v", connector.SessionTimeout),
 	}

@@ -20,7 +20,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 const tailUsage = `connector tail prints the records of the connector's topics as a read_committed consumer sees them.
@@ -132,9 +134,10 @@ func topicNames(prefix string, topics, objects []string) []string {
 	}
 	for _, object := range objects {
 		if from, to, pair := strings.Cut(object, ":"); pair {
-			object = "associations." + from + "." + to
+			names = append(names, offsets.PairTopic(prefix, cdc.Pair{From: from, To: to}))
+		} else {
+			names = append(names, offsets.ObjectTopic(prefix, object))
 		}
-		names = append(names, prefix+"."+object)
 	}
 	return names
 }

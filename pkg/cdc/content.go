@@ -10,9 +10,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// HashAlgorithm numbers the way Content.Hash works. It stands beside every
-// hash in the state topic, so that a later way is not mistaken for a change of
-// every record (R10).
+// HashAlgorithm numbers the way Content.Hash and EntryHash work. It stands
+// beside every hash in the state topic, and a reader refuses a number that it
+// does not know: a hash made another way would look like a change of every
+// record (R10). Whoever changes either way counts it up, and teaches
+// offsets.ParseRow what to do with rows of the old number.
 const HashAlgorithm = 1
 
 // Content says which slots make up a record's content, by the names of their

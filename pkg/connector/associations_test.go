@@ -12,14 +12,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
-	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // seenLinks is everything that a consumer of a pair's topic has read.
 func (w *world) seenLinks(pair cdc.Pair) []cdctest.LinkEvent {
 	w.T.Helper()
 	var out []cdctest.LinkEvent
-	for _, r := range w.Records(sink.PairTopicName("hubspot", pair)) {
+	for _, r := range w.Records(offsets.PairTopic("hubspot", pair)) {
 		e := cdctest.LinkEvent{Key: string(r.Key), Partition: r.Partition, Tombstone: r.Value == nil}
 		if !e.Tombstone {
 			m := w.Decode(r.Value)
@@ -244,7 +244,7 @@ func TestPairs_AreLearntOrNamed(t *testing.T) {
 				}
 				for _, pair := range got {
 					from, to, _ := strings.Cut(pair, ":")
-					topic := "topic=" + sink.PairTopicName("hubspot", cdc.Pair{From: from, To: to}) + "\n"
+					topic := "topic=" + offsets.PairTopic("hubspot", cdc.Pair{From: from, To: to}) + "\n"
 					created := strings.Contains(w.Log.String(), topic)
 					if links := len(w.Portal.Links(from, to)); created != (links > 0) {
 						t.Errorf("%s: %d links, topic created: %v", pair, links, created)

@@ -14,7 +14,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
-	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -163,7 +162,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 			return nil, place, err
 		}
 	}
-	if _, there := r.loaded.Topics[sink.PairTopicName(r.setup.Config.Kafka.TopicPrefix, name)]; there {
+	if _, there := r.loaded.Topics[offsets.PairTopic(r.setup.Config.Kafka.TopicPrefix, name)]; there {
 		if err := r.out.PairTopic(ctx, name); err != nil && !refusedTopic(err) {
 			return nil, place, err
 		}

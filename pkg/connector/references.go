@@ -8,7 +8,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
-	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -53,7 +52,7 @@ func (r *run) list(ctx context.Context, name string) (l stream.List, err error) 
 			return l, err
 		}
 	}
-	if _, there := r.loaded.Topics[sink.ListTopicName(r.setup.Config.Kafka.TopicPrefix, name)]; there {
+	if _, there := r.loaded.Topics[offsets.ReferenceTopic(r.setup.Config.Kafka.TopicPrefix, name)]; there {
 		if err := r.out.ListTopic(ctx, name); err != nil && !refusedTopic(err) {
 			return l, err
 		}

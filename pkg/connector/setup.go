@@ -70,7 +70,8 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
-	if s.Kafka, err = cfg.Kafka.Options(o.Kafka...); err != nil {
+	// One ClientLog for all clients: it keeps each of them from repeating the others.
+	if s.Kafka, err = cfg.Kafka.Options(append([]kgo.Opt{sink.ClientLog(s.Log)}, o.Kafka...)...); err != nil {
 		return nil, err
 	}
 	if s.Registry, err = cfg.Registry.Client(o.Version, o.Registry); err != nil {

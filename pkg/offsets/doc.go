@@ -13,18 +13,3 @@
 // predecessor first, otherwise a transaction may still be added behind the
 // reader's back.
 package offsets
-
-// CursorTopic is the topic of the cursors.
-func CursorTopic(prefix string) string { return prefix + ".offsets" }
-
-// StateTopic is the topic of what is published.
-func StateTopic(prefix string) string { return prefix + ".state" }
-
-// SignalsTopic is the topic in which an operator asks for snapshots.
-func SignalsTopic(prefix string) string { return prefix + ".signals" }
-
-// Signal is a record of that topic, as somebody wrote it.
-type Signal struct {
-	Offset     int64
-	Key, Value []byte
-}

@@ -180,6 +180,7 @@ func (l *Listing) begun(portal int64) error {
 		return nil
 	}
 	return &Refusal{
+		To:   ChangeCursors,
 		What: fmt.Sprintf("topic %s has no birth id of portal %d, so the connector has never run there", l.topic, portal),
 		Cure: "look at KAFKA_TOPIC_PREFIX and --portal; a first start needs no cursors",
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // EntryRowKey is the key of the row of a list's entry. Its value is that of an
-// object's row (AppendRow), with cdc.EntryHash under the same hash version.
+// object's row (AppendRow), with cdc.EntryHash under the same number of the algorithm.
 func EntryRowKey(list string, k cdc.EntryKey) []byte {
 	key := make([]byte, 0, 2+len(list)+len(k))
 	key = append(key, kindEntry)

@@ -123,26 +123,27 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 // checkBirth makes sure that the cursors are those of this state: a cursor
 // ahead of the state would lose changes for ever, without a sign.
 func checkBirth(cursorTopic, cursorBirth, stateTopic, stateBirth string) error {
-	anew := fmt.Sprintf("bring back the topic that is missing or was replaced, "+
-		"or delete both %s and %s to start anew (everything is published again)", cursorTopic, stateTopic)
+	var what string
 	switch {
 	case cursorBirth == "" && stateBirth == "":
-		return &Refusal{fmt.Sprintf("%s and %s have records but no birth id, so the connector did not begin them",
-			cursorTopic, stateTopic), anew}
+		what = fmt.Sprintf("%s and %s have records but no birth id, so the connector did not begin them", cursorTopic, stateTopic)
 	case cursorBirth == "":
-		return &Refusal{fmt.Sprintf("%s has a birth id and %s has none", stateTopic, cursorTopic), anew}
+		what = fmt.Sprintf("%s has a birth id and %s has none", stateTopic, cursorTopic)
 	case stateBirth == "":
-		return &Refusal{fmt.Sprintf("%s has a birth id and %s has none", cursorTopic, stateTopic), anew}
+		what = fmt.Sprintf("%s has a birth id and %s has none", cursorTopic, stateTopic)
 	case cursorBirth != stateBirth:
-		return &Refusal{fmt.Sprintf("the birth ids differ (%s: %s, %s: %s), so one of the topics is another installation's",
-			cursorTopic, cursorBirth, stateTopic, stateBirth), anew}
+		what = fmt.Sprintf("the birth ids differ (%s: %s, %s: %s), so one of the topics is another installation's",
+			cursorTopic, cursorBirth, stateTopic, stateBirth)
+	default:
+		return nil
 	}
-	return nil
+	return &Refusal{What: what, Cure: fmt.Sprintf("bring back the topic that is missing or was replaced, "+
+		"or delete both %s and %s to start anew (everything is published again)", cursorTopic, stateTopic)}
 }
 
 func otherPortal(topic string, theirs, ours int64) error {
 	return &Refusal{
-		fmt.Sprintf("%s belongs to portal %d and the token to portal %d", topic, theirs, ours),
-		"use that portal's token, or another KAFKA_TOPIC_PREFIX for this portal",
+		What: fmt.Sprintf("%s belongs to portal %d and the token to portal %d", topic, theirs, ours),
+		Cure: "use that portal's token, or another KAFKA_TOPIC_PREFIX for this portal",
 	}
 }

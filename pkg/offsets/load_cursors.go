@@ -98,8 +98,8 @@ func (c *cursorLog) resolve(portal int64, now time.Time) (map[Key][]byte, []OddK
 
 func (c *cursorLog) refuse(what string, r cursorRecord, err error) error {
 	return &Refusal{
-		fmt.Sprintf("topic %s, partition %d, offset %d: the %s under key %s cannot be understood: %v",
+		What: fmt.Sprintf("topic %s, partition %d, offset %d: the %s under key %s cannot be understood: %v",
 			c.topic, r.partition, r.offset, what, r.raw, err),
-		"set a right one with connector offsets set, or produce it, or a null value under that very key to have it forgotten",
+		Cure: "set a right one with connector offsets set, or produce it, or a null value under that very key to have it forgotten",
 	}
 }

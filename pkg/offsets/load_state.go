@@ -249,8 +249,8 @@ func (s *stateLog) empty() bool {
 
 func (s *stateLog) refuse(r *kgo.Record, err error) error {
 	return &Refusal{
-		fmt.Sprintf("topic %s, partition %d, offset %d: the record under key %q cannot be understood: %v",
+		What: fmt.Sprintf("topic %s, partition %d, offset %d: the record under key %q cannot be understood: %v",
 			s.topic, r.Partition, r.Offset, r.Key, err),
-		"run the version of the connector that wrote it, or a newer one",
+		Cure: "run the version of the connector that wrote it, or a newer one",
 	}
 }

@@ -58,11 +58,10 @@ const (
 	rowVersion   = 1
 	flagLive     = 1
 	flagSettled  = 2
-	hashVersion  = 1 // R10's content hash; a change of it is a new number
-	rowFixedHead = 4 // version, flags, reason, hash version
+	rowFixedHead = 4 // version, flags, reason, hash algorithm
 )
 
-// AppendRow writes a row: version, flags, reason, hash version (a byte each),
+// AppendRow writes a row: version, flags, reason, hash algorithm (a byte each),
 // the object's version as a varint, the hash in eight bytes, seq as a uvarint.
 func AppendRow(dst []byte, r cdc.Row) []byte {
 	var flags byte
@@ -72,18 +71,22 @@ func AppendRow(dst []byte, r cdc.Row) []byte {
 	if r.Settled {
 		flags |= flagSettled
 	}
-	dst = append(dst, rowVersion, flags, byte(r.Reason), hashVersion)
+	dst = append(dst, rowVersion, flags, byte(r.Reason), cdc.HashAlgorithm)
 	dst = binary.AppendVarint(dst, int64(r.Version))
 	dst = binary.BigEndian.AppendUint64(dst, r.Hash)
 	return binary.AppendUvarint(dst, uint64(r.Seq))
 }
 
-// ParseRow is the reverse of AppendRow.
+// ParseRow is the reverse of AppendRow. It refuses a hash of another algorithm:
+// compared with ours, it would make every record a change.
 func ParseRow(b []byte) (cdc.Row, error) {
 	if len(b) < rowFixedHead {
 		return cdc.Row{}, errors.New("row is cut off")
 	}
-	if b[0] != rowVersion || b[3] != hashVersion || b[1]&^(flagLive|flagSettled) != 0 || b[2] > byte(cdc.Restored) {
+	if b[0] == rowVersion && b[3] != cdc.HashAlgorithm {
+		return cdc.Row{}, fmt.Errorf("row whose hash is of algorithm %d; this version knows %d", b[3], cdc.HashAlgorithm)
+	}
+	if b[0] != rowVersion || b[1]&^(flagLive|flagSettled) != 0 || b[2] > byte(cdc.Restored) {
 		return cdc.Row{}, fmt.Errorf("row of a version that is not known (% x)", b[:rowFixedHead])
 	}
 	r := cdc.Row{Live: b[1]&flagLive != 0, Settled: b[1]&flagSettled != 0, Reason: cdc.Reason(b[2])}

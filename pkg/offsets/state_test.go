@@ -3,6 +3,7 @@ package offsets
 import (
 	"bytes"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -57,6 +58,21 @@ func TestState_RowsReadBackAsTheyWere(t *testing.T) {
 			if err != nil || string(gotObject) != object || gotID != id {
 				t.Errorf("%s %d reads back as %s %d, %v", object, id, gotObject, gotID, err)
 			}
+		}
+	}
+}
+
+// TestState_AHashOfAnotherAlgorithmIsRefused: read as one of ours, it would make
+// every record look changed (R10).
+func TestState_AHashOfAnotherAlgorithmIsRefused(t *testing.T) {
+	b := AppendRow(nil, cdc.Row{Version: 1, Hash: 7, Seq: 2, Live: true})
+	if b[3] != cdc.HashAlgorithm {
+		t.Fatalf("the row names algorithm %d, its hash was made by %d", b[3], cdc.HashAlgorithm)
+	}
+	for _, other := range []byte{0, cdc.HashAlgorithm + 1} {
+		b[3] = other
+		if got, err := ParseRow(b); err == nil || !strings.Contains(err.Error(), "algorithm") {
+			t.Errorf("a hash of algorithm %d is read as %+v, %v", other, got, err)
 		}
 	}
 }

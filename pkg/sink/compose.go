@@ -147,13 +147,17 @@ func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspo
 		s.log.Warn("an event is larger than its topic allows; its largest values are left out",
 			"object", t.object, "topic", t.name, "id", c.ID, "values", omitted, "limit", t.limit)
 	}
-	tx.events[eventKind{t.object, e.Op}]++
 	counts := tx.of(t.object)
 	counts.unparsed += unparsed
 	counts.omitted += omitted
+	return s.records(tx, t, e.Op, partition, key, value)
+}
 
+// records are an event's and, behind a delete, its tombstone.
+func (s *Sink) records(tx *transaction, t *topic, op cdc.Op, partition int32, key, value []byte) []*kgo.Record {
+	tx.events[eventKind{t.object, op}]++
 	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
-	if e.Op == cdc.Delete && s.cfg.Tombstones {
+	if op == cdc.Delete && s.cfg.Tombstones {
 		records = append(records, &kgo.Record{Topic: t.name, Partition: partition, Key: key})
 	}
 	return records

@@ -14,4 +14,8 @@
 // The caller opens a Sink per run, in this order: Open (which fences the
 // predecessor), Load, Topic for each object, Run in a goroutine of its own
 // beside the streams that Commit, and Close when Run has returned.
+//
+// What has to be there before the first event (topics, schemas) is decided in
+// setup. Its effects are a run's, which take place, or a Probe's, which only
+// ask: so a check finds what a run would find, and changes nothing.
 package sink

@@ -15,24 +15,23 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// PairTopicName is the topic of a pair's links.
-func PairTopicName(prefix string, pair cdc.Pair) string {
-	return prefix + ".associations." + pair.From + "." + pair.To
-}
-
 // PairTopic makes a pair's topic ready: see Topic. Commit calls it at the
 // pair's first link, so that pairs without links have no topic; a caller that
 // knows from Load that there is one makes sure of it at the start.
 func (s *Sink) PairTopic(ctx context.Context, pair cdc.Pair) error {
-	name := PairTopicName(s.cfg.Prefix, pair)
-	encoder, err := schema.CompileLinks(name)
-	if err != nil {
-		return err
+	t, err := pairTopic(s.cfg.Prefix, pair)
+	return s.ready(ctx, t, err)
+}
+
+func pairTopic(prefix string, pair cdc.Pair) (t *topic, err error) {
+	t = &topic{
+		object: pair.String(), name: offsets.PairTopic(prefix, pair), least: smallestEvent,
+		keyFields: []keyField{{"fromObjectId", "string"}, {"toObjectId", "string"}, {"category", "string"}, {"typeId", "int"}},
 	}
-	t := &topic{object: pair.String(), name: name, links: encoder}
-	return s.ready(ctx, t, smallestEvent, encoder.Schema(), []keyField{
-		{"fromObjectId", "string"}, {"toObjectId", "string"}, {"category", "string"}, {"typeId", "int"},
-	})
+	if t.links, err = schema.CompileLinks(t.name); err == nil {
+		t.schema = t.links.Schema()
+	}
+	return t, err
 }
 
 // need makes the topic of a pair whose first link is to be committed, or of a
@@ -86,12 +85,7 @@ func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.Link
 		tx.of(t.object).omitted++
 		s.log.Warn("an event is larger than its topic allows; its label is left out", "object", t.object, "topic", t.name, "limit", t.limit)
 	}
-	tx.events[eventKind{t.object, c.Op}]++
-	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
-	if c.Op == cdc.Delete && s.cfg.Tombstones {
-		records = append(records, &kgo.Record{Topic: t.name, Partition: partition, Key: key})
-	}
-	return records
+	return s.records(tx, t, c.Op, partition, key, value)
 }
 
 // linkKey is the record's key for a link.
@@ -99,10 +93,5 @@ func (t *topic) linkKey(k *cdc.LinkKey) []byte {
 	if t.keyHeader == nil {
 		return fmt.Appendf(nil, "%d:%d:%s:%d", k.From, k.To, k.Category, k.TypeID)
 	}
-	key := slices.Clone(t.keyHeader)
-	for _, text := range []string{k.From.String(), k.To.String(), k.Category} {
-		key = binary.AppendVarint(key, int64(len(text)))
-		key = append(key, text...)
-	}
-	return binary.AppendVarint(key, int64(k.TypeID))
+	return binary.AppendVarint(t.avroKey(k.From.String(), k.To.String(), k.Category), int64(k.TypeID))
 }

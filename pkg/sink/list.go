@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -14,21 +13,22 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// ListTopicName is the topic of a reference list's entries.
-func ListTopicName(prefix, list string) string { return prefix + "." + list }
-
 // ListTopic makes a list's topic ready: see PairTopic.
 func (s *Sink) ListTopic(ctx context.Context, list string) error {
-	name := ListTopicName(s.cfg.Prefix, list)
-	encoder, err := schema.CompileList(name, list)
-	if err != nil {
-		return err
+	t, err := listTopic(s.cfg.Prefix, list)
+	return s.ready(ctx, t, err)
+}
+
+func listTopic(prefix, list string) (t *topic, err error) {
+	t = &topic{object: list, name: offsets.ReferenceTopic(prefix, list), least: smallestEvent}
+	if t.list, err = schema.CompileList(t.name, list); err != nil {
+		return t, err
 	}
-	var key []keyField
-	for _, field := range encoder.Key() {
-		key = append(key, keyField{field, "string"})
+	t.schema = t.list.Schema()
+	for _, field := range t.list.Key() {
+		t.keyFields = append(t.keyFields, keyField{field, "string"})
 	}
-	return s.ready(ctx, &topic{object: list, name: name, list: encoder}, smallestEvent, encoder.Schema(), key)
+	return t, nil
 }
 
 // composeEntries makes the records of a list's batch, as composeBatch does of
@@ -73,12 +73,7 @@ func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ListChange, now hu
 		s.log.Warn("an event is larger than its topic allows; its largest values are left out",
 			"object", t.object, "topic", t.name, "value", name, "limit", t.limit)
 	}
-	tx.events[eventKind{t.object, c.Op}]++
-	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
-	if c.Op == cdc.Delete && s.cfg.Tombstones {
-		records = append(records, &kgo.Record{Topic: t.name, Partition: partition, Key: key})
-	}
-	return records
+	return s.records(tx, t, c.Op, partition, key, value)
 }
 
 // largest names the longest text of an entry; "" when it has none left.
@@ -97,10 +92,5 @@ func (t *topic) entryKey(k cdc.EntryKey) []byte {
 	if t.keyHeader == nil {
 		return []byte(k.String())
 	}
-	key := slices.Clone(t.keyHeader)
-	for _, text := range k.Parts() {
-		key = binary.AppendVarint(key, int64(len(text)))
-		key = append(key, text...)
-	}
-	return key
+	return t.avroKey(k.Parts()...)
 }

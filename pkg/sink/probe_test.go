@@ -1,11 +1,16 @@
 package sink
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
 
 // TestProbe_ChangesNothing: a Probe creates no topic and registers no schema,
@@ -31,7 +36,7 @@ func TestProbe_ChangesNothing(t *testing.T) {
 		}
 
 		cfg := w.config()
-		p, err := Look(cfg)
+		p, err := NewProbe(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,4 +71,67 @@ func TestProbe_ChangesNothing(t *testing.T) {
 			t.Errorf("subjects: %v, %v", subjects, err)
 		}
 	})
+}
+
+// TestProbe_FindsWhatARunWarnsOf: the same warnings, with the same settings,
+// which a run logs and a Probe returns.
+func TestProbe_FindsWhatARunWarnsOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.create("hubspot.offsets", 1, map[string]string{"cleanup.policy": "compact", "delete.retention.ms": "1000"})
+		w.create(contacts, 2, map[string]string{"cleanup.policy": "delete"})
+		r := w.start()
+		r.mustCommit(batch(change(cdc.Read, 1, "a")))
+		r.stop()
+		logged := w.log.String()
+
+		p, err := NewProbe(w.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		cursors, err := p.Internal(t.Context(), "hubspot.offsets")
+		if err != nil || !cursors.There {
+			t.Fatalf("%+v, %v", cursors, err)
+		}
+		events, err := p.Topic(t.Context(), "contacts", contactSet)
+		if err != nil || !events.There || events.Partitions != 2 || len(events.Subjects) != 1 || events.Subjects[0].ID == 0 {
+			t.Errorf("%+v, %v", events, err)
+		}
+		for want, f := range map[string]*TopicFinding{
+			"seven days are right (delete.retention.ms=1000)":                       cursors,
+			"a consumer that starts anew will miss objects (cleanup.policy=delete)": events,
+		} {
+			if len(f.Warnings) != 1 || !strings.HasSuffix(f.Warnings[0].String(), want) {
+				t.Errorf("%s: %v, want %q", f.Name, f.Warnings, want)
+				continue
+			}
+			said := fmt.Sprintf("level=WARN msg=%q portal=4242 topic=%s %s\n", f.Warnings[0].Text, f.Name, f.Warnings[0].Setting)
+			if !strings.Contains(logged, said) {
+				t.Errorf("the run did not log %q but\n%s", said, logged)
+			}
+		}
+		if now := w.log.String(); now != logged {
+			t.Errorf("a Probe logs:\n%s", now[len(logged):])
+		}
+	})
+}
+
+// TestTopicFinding_DeniedIsWhatTheBrokersTold: whoever is told nothing is
+// denied nothing.
+func TestTopicFinding_DeniedIsWhatTheBrokersTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		bits int32
+		want bool
+	}{
+		"not told":        {-1 << 31, false},
+		"nothing allowed": {0, true},
+		"read allowed":    {1 << kmsg.ACLOperationRead, true},
+		"write allowed":   {1<<kmsg.ACLOperationRead | 1<<kmsg.ACLOperationWrite, false},
+	} {
+		f := &TopicFinding{Operations: operations(c.bits)}
+		if got := f.Denied(kmsg.ACLOperationWrite); got != c.want {
+			t.Errorf("%s: denied %v", name, got)
+		}
+	}
 }

@@ -9,48 +9,70 @@ import (
 	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// unasked says that a Probe has no registry to ask, and takes it that nothing
-// has changed there.
-func (s *Sink) unasked() bool { return s.looking != nil && s.cfg.Registry == nil }
-
-// schemaID has a schema accepted and gives its id; a Probe only asks, and gets
-// 0 for one that is to be registered.
-func (s *Sink) schemaID(ctx context.Context, subject string, text []byte) (int, error) {
-	if s.unasked() {
-		return 0, nil
+// schemas has a topic's schemas accepted, and returns what the state is to know
+// of the topic.
+func (s *setup) schemas(ctx context.Context, t *topic, found *TopicFinding, was offsets.TopicMeta) (now offsets.TopicMeta, err error) {
+	now = offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
+	if s.cfg.KeyFormat == KeyAvro {
+		subject := t.name + "-key"
+		if now.KeySchema, err = s.keySchemaID(ctx, t.name, subject, was.KeySchema, keySchema(t.name, t.keyFields)); err != nil {
+			return now, err
+		}
+		t.keyHeader = wireHeader(now.KeySchema)
+		found.Subjects = append(found.Subjects, SubjectFinding{subject, now.KeySchema})
 	}
-	if s.looking != nil {
-		id, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
-		s.looking.subject(subject, id)
-		return id, err
+	subject := t.name + "-value"
+	id, err := s.schemaID(ctx, subject, t.schema)
+	if err != nil {
+		return now, err
 	}
-	return registerSchema(ctx, s.cfg.Registry, subject, text)
+	t.header = wireHeader(id)
+	found.Subjects = append(found.Subjects, SubjectFinding{subject, id})
+	return now, nil
 }
 
-// registerSchema gives the registry's id for an Avro schema. The registry is
-// asked whether the schema may follow the latest one before anything is
-// written with it. A schema that differs from the latest only in docs and
-// props is not registered again: a changed label is not a new version.
+// schemaID gives the registry's id for an Avro schema. The registry is asked
+// whether the schema may follow the latest one before anything is written with
+// it. A schema that differs from the latest only in docs and props is not
+// registered again: a changed label is not a new version.
 //
 // A registry that is away is an error like any other; one that says no is a
 // *cdc.RefusedError.
-func registerSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
-	id, err := acceptedSchema(ctx, registry, subject, text)
+func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (int, error) {
+	id, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
 	if err != nil || id != 0 {
 		return id, err
 	}
-	id, err = registry.RegisterSchema(ctx, subject, avroSchema(text), -1, -1)
-	if refuses(err) {
-		return 0, incompatible(subject, err.Error())
+	return s.effects.registerSchema(ctx, subject, text)
+}
+
+// keySchemaID gives the id that the registry has for a topic's Avro keys. It
+// stands in every key, and Kafka compares keys by their bytes: what it was at
+// the topic's first key (0: there is none yet) it has to be for ever.
+func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int, text []byte) (int, error) {
+	if was == 0 {
+		return s.schemaID(ctx, subject, text)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("register schema of %s: %w", subject, err)
+	now, err := s.cfg.Registry.SchemaByID(ctx, was)
+	switch {
+	case statusOf(err) == http.StatusNotFound:
+	case err != nil:
+		return 0, fmt.Errorf("ask registry for schema %d of %s: %w", was, subject, err)
+	default:
+		if same, err := schema.SameFields([]byte(now.Schema), text); err == nil && same {
+			return was, nil
+		}
 	}
-	return id, nil
+	return 0, &offsets.Refusal{
+		To:   "write topic " + topic,
+		What: fmt.Sprintf("the keys in topic %s have schema id %d, and the schema registry has no such schema of subject %s, so every object would get a second key", topic, was, subject),
+		Cure: "bring back the registry's content, or the SCHEMA_REGISTRY_URL of before, " + anew,
+	}
 }
 
 // acceptedSchema gives the id that a schema has, or 0 where the registry does

@@ -3,8 +3,6 @@ package sink
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -24,18 +22,19 @@ type Signals struct {
 
 // Signals makes sure of the signals topic and opens it at an offset.
 func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
-	name := offsets.SignalsTopic(s.cfg.Prefix)
-	adm := kadm.NewClient(s.cl)
-	if err := s.signalsTopic(ctx, adm, name); err != nil {
+	found, err := s.setup.signalsTopic(ctx)
+	s.warn(found)
+	if err != nil {
 		return nil, err
 	}
-	start, err := offsetOf(name, adm.ListStartOffsets)(ctx)
+	name, adm := found.Name, s.setup.adm
+	start, err := offsetOf(ctx, name, adm.ListStartOffsets)
 	if err != nil {
 		return nil, err
 	}
 	// Not the high watermark: behind the last stable offset nothing can be
 	// read yet, and nobody waits here for somebody else's open transaction.
-	end, err := offsetOf(name, adm.ListCommittedOffsets)(ctx)
+	end, err := offsetOf(ctx, name, adm.ListCommittedOffsets)
 	if err != nil {
 		return nil, err
 	}
@@ -59,47 +58,20 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	return &Signals{cl: cl, topic: name, next: at, end: end}, nil
 }
 
-// signalsTopic makes sure of the topic: one partition, because signals are
-// taken in their order, and not compacted, because all of them have one key.
-func (s *Sink) signalsTopic(ctx context.Context, adm *kadm.Client, name string) error {
-	f, err := s.ensureTopic(ctx, adm, name, 1, map[string]string{
-		"cleanup.policy": "delete",
-		"retention.ms":   strconv.Itoa(weekMs),
-	})
-	if err != nil {
-		return err
-	}
-	if f.partitions != 1 {
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s has %d partitions instead of one, so the order of the signals would be lost", name, f.partitions),
-			Cure: fmt.Sprintf("kafka-topics --delete --topic %s, and let the connector create it", name),
-		}
-	}
-	if policy := f.configs["cleanup.policy"]; strings.Contains(policy, "compact") {
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s has cleanup.policy=%s, and all signals have one key, so only the last of them would be left", name, policy),
-			Cure: fmt.Sprintf("kafka-configs --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete", name),
-		}
-	}
-	return nil
-}
-
 // offsetOf asks for an offset of the topic's only partition.
-func offsetOf(name string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) func(context.Context) (int64, error) {
-	return func(ctx context.Context) (int64, error) {
-		all, err := list(ctx, name)
-		if err == nil {
-			err = all.Error()
-		}
-		found, ok := all.Lookup(name, 0)
-		if err == nil && !ok {
-			err = fmt.Errorf("no partition 0 in the answer")
-		}
-		if err != nil {
-			return 0, fmt.Errorf("list offsets of %s: %w", name, err)
-		}
-		return found.Offset, nil
+func offsetOf(ctx context.Context, name string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
+	all, err := list(ctx, name)
+	if err == nil {
+		err = all.Error()
 	}
+	found, ok := all.Lookup(name, 0)
+	if err == nil && !ok {
+		err = fmt.Errorf("no partition 0 in the answer")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("list offsets of %s: %w", name, err)
+	}
+	return found.Offset, nil
 }
 
 // Next waits for signals and gives them in their order. The first call returns

@@ -1,11 +1,13 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -46,7 +48,7 @@ const (
 
 // Config is what a Sink needs to know.
 type Config struct {
-	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, hooks
+	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, ClientLog
 	Prefix string    // of the topics
 	Portal int64
 
@@ -70,22 +72,19 @@ type Sink struct {
 	log     *slog.Logger
 	metrics *metrics
 	cl      *kgo.Client
+	setup   *setup // of topics and schemas
 	closing atomic.Bool
 	closed  chan struct{} // closed when the client is
 
 	cursorTopic, stateTopic string
 	db                      string // source.db
 
-	// looking: this one belongs to a Probe, which changes nothing.
-	looking *Probe
-
 	mu     sync.Mutex
 	topics map[string]*topic            // by object
-	metas  map[string]offsets.TopicMeta // by topic, as the state has them
+	metas  map[string]offsets.TopicMeta // by topic, as the state has them; nil before Load
 	limits map[string]int               // by topic: the largest record batch
 	// refused says of objects whose topic is not to be written, why (Topic).
 	refused map[string]*cdc.RefusedError
-	loaded  bool
 
 	committer
 	seq       int64        // the last one given out; the committer's alone, once Run is under way
@@ -116,28 +115,29 @@ func EnsureCursorTopic(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer s.Close()
-	return s.internalTopic(ctx, kadm.NewClient(s.cl), s.cursorTopic)
+	return s.internalTopic(ctx, s.cursorTopic)
+}
+
+// complete puts defaults where nothing is set.
+func (cfg Config) complete() (Config, error) {
+	cfg.Partitions = cmp.Or(cfg.Partitions, -1)
+	cfg.Replication = cmp.Or(cfg.Replication, -1)
+	cfg.MaxMessageBytes = cmp.Or(cfg.MaxMessageBytes, DefaultMaxMessageBytes)
+	cfg.KeyFormat = cmp.Or(cfg.KeyFormat, KeyString)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.KeyFormat != KeyString && cfg.KeyFormat != KeyAvro {
+		return cfg, fmt.Errorf("key format %q is neither %s nor %s", cfg.KeyFormat, KeyString, KeyAvro)
+	}
+	return cfg, nil
 }
 
 // connect makes a Sink and no request.
 func connect(cfg Config) (*Sink, error) {
-	if cfg.Partitions == 0 {
-		cfg.Partitions = -1
-	}
-	if cfg.Replication == 0 {
-		cfg.Replication = -1
-	}
-	if cfg.MaxMessageBytes == 0 {
-		cfg.MaxMessageBytes = DefaultMaxMessageBytes
-	}
-	if cfg.KeyFormat == "" {
-		cfg.KeyFormat = KeyString
-	}
-	if cfg.KeyFormat != KeyString && cfg.KeyFormat != KeyAvro {
-		return nil, fmt.Errorf("key format %q is neither %s nor %s", cfg.KeyFormat, KeyString, KeyAvro)
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
 	}
 	s := &Sink{
 		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
@@ -168,6 +168,8 @@ func connect(cfg Config) (*Sink, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	s.cl, s.closed = cl, make(chan struct{})
+	adm := kadm.NewClient(cl)
+	s.setup = &setup{cfg, cl, adm, &realEffects{adm, cfg.Replication, cfg.Registry, s.log}}
 	return s, nil
 }
 
@@ -186,14 +188,36 @@ func TransactionalID(prefix string, portal int64) string {
 
 // prepare is Open's part that talks to the brokers.
 func (s *Sink) prepare(ctx context.Context) error {
-	adm := kadm.NewClient(s.cl)
 	for _, name := range []string{s.cursorTopic, s.stateTopic} {
-		if err := s.internalTopic(ctx, adm, name); err != nil {
+		if err := s.internalTopic(ctx, name); err != nil {
 			return err
 		}
 	}
-	s.warnOfOldTransactions(ctx)
+	// Without an answer: what follows needs the brokers too, and says what is wrong.
+	if level, err := transactionVersion(ctx, s.cl); err == nil && level < safeTransactions {
+		s.log.Warn("the cluster's transaction.version is below 2, so a delayed request may end a later transaction; " +
+			"kafka-features upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure")
+	}
 	return s.fence(ctx)
+}
+
+func (s *Sink) internalTopic(ctx context.Context, name string) error {
+	found, err := s.setup.internalTopic(ctx, name)
+	s.warn(found)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits[name] = found.batchLimit()
+	return err
+}
+
+// batchLimit tells the client how large a topic's record batches may be.
+func (s *Sink) batchLimit(topic string) int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit, ok := s.limits[topic]; ok {
+		return int32(limit)
+	}
+	return int32(min(s.cfg.MaxMessageBytes, largestBatch))
 }
 
 // fence ends whatever a predecessor has under way, and its right to go on.
@@ -215,11 +239,7 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.seq, s.loaded = l.Seq, true
-	s.metas = map[string]offsets.TopicMeta{}
-	for name, meta := range l.Topics {
-		s.metas[name] = meta
-	}
+	s.seq, s.metas = l.Seq, maps.Clone(l.Topics)
 	s.mu.Unlock()
 	s.attach(s.repairs(l)...)
 	return l, nil

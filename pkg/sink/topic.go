@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // topic is an object's, a pair's or a list's topic and how it is written: one
@@ -22,10 +20,13 @@ type topic struct {
 	object, name string
 	partitions   int32
 	limit        int // bytes of the largest record batch
+	least        int // bytes that it must take
 	set          *schema.Set
 	encoder      *schema.Encoder
 	links        *schema.LinkEncoder // of a pair's topic, which has no set and no encoder
 	list         *schema.ListEncoder // of a list's, likewise
+	schema       []byte              // of the values
+	keyFields    []keyField          // of Avro keys
 	header       []byte              // before each value
 	keyHeader    []byte              // before each key, when keys are Avro
 }
@@ -40,19 +41,25 @@ type topic struct {
 // A *cdc.RefusedError stops this topic: until Topic succeeds, batches with
 // changes of the object are refused with the same error.
 func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
-	name := s.cfg.Prefix + "." + object
-	encoder, err := schema.Compile(name, set)
-	if err != nil {
-		return err
-	}
-	t := &topic{object: object, name: name, set: set, encoder: encoder}
-	err = s.ready(ctx, t, len(set.Fields)+smallestEvent, encoder.Schema(), []keyField{{"id", "string"}})
+	t, err := objectTopic(s.cfg.Prefix, object, set)
+	err = s.ready(ctx, t, err)
 	if refused, ok := errors.AsType[*cdc.RefusedError](err); ok || err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.refused[object] = refused
 	}
 	return err
+}
+
+func objectTopic(prefix, object string, set *schema.Set) (t *topic, err error) {
+	t = &topic{
+		object: object, name: offsets.ObjectTopic(prefix, object), least: len(set.Fields) + smallestEvent, set: set,
+		keyFields: []keyField{{"id", "string"}},
+	}
+	if t.encoder, err = schema.Compile(t.name, set); err == nil {
+		t.schema = t.encoder.Schema()
+	}
+	return t, err
 }
 
 // stopped gives why an object's topic is not written for now; nil if it is.
@@ -65,54 +72,42 @@ func (s *Sink) stopped(object string) error {
 	return nil
 }
 
-// ready makes sure of a topic that takes events of least bytes, and of its
-// schemas.
-func (s *Sink) ready(ctx context.Context, t *topic, least int, value []byte, key []keyField) error {
+// ready makes sure of a topic and of its schemas; from then on events are
+// written to it. A topic whose schema does not compile comes with that error.
+func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
-	meta, known := s.metas[t.name]
-	loaded := s.loaded
+	was, loaded := s.metas[t.name], s.metas != nil
 	s.mu.Unlock()
 	if !loaded {
 		return fmt.Errorf("topic %s: nothing was loaded yet", t.name)
 	}
-	found, err := s.dataTopic(ctx, kadm.NewClient(s.cl), t.name, meta)
+	found, err := s.setup.dataTopic(ctx, t, was)
+	s.warn(found)
 	if err != nil {
 		return err
 	}
-	t.partitions, t.limit = found.partitions, found.limit
-	if t.limit < least {
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s takes at most %d bytes, too few for an event with nothing but nulls (%d)", t.name, t.limit, least),
-			Cure: fmt.Sprintf("raise max.message.bytes of the topic (the connector creates topics with %d) and KAFKA_MAX_MESSAGE_BYTES", DefaultMaxMessageBytes),
-		}
-	}
-	now := offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
-	if known && meta.Partitions != now.Partitions {
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", t.name, now.Partitions, meta.Partitions),
-			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", meta.Partitions, anew),
-		}
-	}
-	if s.cfg.KeyFormat == KeyAvro {
-		if now.KeySchema, err = s.keySchemaID(ctx, t.name, meta.KeySchema, keySchema(t.name, key)); err != nil {
-			return err
-		}
-		t.keyHeader = wireHeader(now.KeySchema)
-	}
-	id, err := s.schemaID(ctx, t.name+"-value", value)
+	now, err := s.setup.schemas(ctx, t, found, was)
 	if err != nil {
 		return err
 	}
-	t.header = wireHeader(id)
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.topics[t.object] = t
-	if !known {
+	s.topics[t.object], s.limits[t.name] = t, t.limit
+	if was.Partitions == 0 { // the state does not know it yet
 		s.metas[t.name] = now
 		s.attach(s.stateRecord(offsets.TopicKey(t.name), now.Bytes()))
 	}
 	return nil
+}
+
+// warn logs what was found of a topic that a run goes on with.
+func (s *Sink) warn(t *TopicFinding) {
+	for _, w := range t.Warnings {
+		s.log.Warn(w.Text, "topic", t.Name, w.Setting)
+	}
 }
 
 const anew = "or start anew under another KAFKA_TOPIC_PREFIX"
@@ -132,44 +127,22 @@ func checkFormats(topics map[string]offsets.TopicMeta, format string) error {
 	return nil
 }
 
-// keySchemaID gives the id that the registry has for a topic's Avro keys. It
-// stands in every key, and Kafka compares keys by their bytes: what it was at
-// the topic's first key (0: there is none yet) it has to be for ever.
-func (s *Sink) keySchemaID(ctx context.Context, topic string, was int, text []byte) (int, error) {
-	subject := topic + "-key"
-	if s.unasked() {
-		return was, nil
-	}
-	if was == 0 {
-		return s.schemaID(ctx, subject, text)
-	}
-	now, err := s.cfg.Registry.SchemaByID(ctx, was)
-	switch {
-	case statusOf(err) == http.StatusNotFound:
-	case err != nil:
-		return 0, fmt.Errorf("ask registry for schema %d of %s: %w", was, subject, err)
-	default:
-		if same, err := schema.SameFields([]byte(now.Schema), text); err == nil && same {
-			if s.looking != nil {
-				s.looking.subject(subject, was)
-			}
-			return was, nil
-		}
-	}
-	return 0, &offsets.Refusal{
-		What: fmt.Sprintf("the keys in topic %s have schema id %d, and the schema registry has no such schema of subject %s, so every object would get a second key", topic, was, subject),
-		Cure: "bring back the registry's content, or the SCHEMA_REGISTRY_URL of before, " + anew,
-	}
-}
-
 // key is the record's key for an id in decimal digits.
 func (t *topic) key(id []byte) []byte {
 	if t.keyHeader == nil {
 		return id
 	}
-	key := append(make([]byte, 0, len(t.keyHeader)+1+len(id)), t.keyHeader...)
-	key = binary.AppendVarint(key, int64(len(id)))
-	return append(key, id...)
+	return t.avroKey(string(id))
+}
+
+// avroKey is the key of a topic whose keys' first fields, or all, are texts.
+func (t *topic) avroKey(texts ...string) []byte {
+	key := slices.Clone(t.keyHeader)
+	for _, text := range texts {
+		key = binary.AppendVarint(key, int64(len(text)))
+		key = append(key, text...)
+	}
+	return key
 }
 
 const (

@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 const (
@@ -28,20 +30,21 @@ const (
 	largestBatch = 64 << 20
 )
 
-// found is what the brokers say about a topic.
-type found struct {
-	partitions int32
-	limit      int // bytes of the largest record batch, ours and the topic's
-	configs    map[string]string
-	created    bool // it was not there
+// setup makes sure of topics and schemas, and returns what it found. A run and
+// a Probe share it, so that both decide alike; they differ in its effects.
+type setup struct {
+	cfg     Config
+	cl      *kgo.Client
+	adm     *kadm.Client
+	effects effects
 }
 
 // internalTopic makes sure of the cursor or the state topic: one partition,
 // because the latest record of a key counts, and compacted, because both are
 // read from their start at every start.
-func (s *Sink) internalTopic(ctx context.Context, adm *kadm.Client, name string) error {
+func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, error) {
 	week := strconv.Itoa(weekMs)
-	f, err := s.ensureTopic(ctx, adm, name, 1, map[string]string{
+	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
 		"cleanup.policy":      "compact",
 		"segment.bytes":       strconv.Itoa(32 << 20), // only closed segments are compacted
 		"segment.ms":          strconv.Itoa(10 * 60 * 1000),
@@ -50,36 +53,36 @@ func (s *Sink) internalTopic(ctx context.Context, adm *kadm.Client, name string)
 		"max.message.bytes":   strconv.Itoa(DefaultMaxMessageBytes),
 	})
 	if err != nil {
-		return err
+		return t, err
 	}
-	if f.partitions != 1 {
-		return &offsets.Refusal{
-			What: fmt.Sprintf("topic %s has %d partitions instead of one", name, f.partitions),
+	if t.Partitions != 1 {
+		return t, &offsets.Refusal{
+			What: fmt.Sprintf("topic %s has %d partitions instead of one", name, t.Partitions),
 			Cure: "delete it, if it is not the connector's, and let the connector create it; or use another KAFKA_TOPIC_PREFIX",
 		}
 	}
-	if policy := f.configs["cleanup.policy"]; policy != "compact" {
-		return &offsets.Refusal{
+	if policy := t.Configs["cleanup.policy"]; policy != "compact" {
+		return t, &offsets.Refusal{
 			What: fmt.Sprintf("topic %s has cleanup.policy=%s, so what the connector remembers would be deleted", name, policy),
 			Cure: fmt.Sprintf("kafka-configs --alter --topic %s --add-config cleanup.policy=compact", name),
 		}
 	}
-	if ms, err := strconv.Atoi(f.configs["delete.retention.ms"]); err == nil && ms < weekMs {
-		s.log.Warn("a reader slower than delete.retention.ms would miss deletes; seven days are right",
-			"topic", name, "delete.retention.ms", ms)
+	if ms, err := strconv.Atoi(t.Configs["delete.retention.ms"]); err == nil && ms < weekMs {
+		t.warn("a reader slower than delete.retention.ms would miss deletes; seven days are right", slog.Int("delete.retention.ms", ms))
 	}
-	return nil
+	return t, nil
 }
 
-// dataTopic makes sure of an object's topic. Consumers may have created it
-// with settings of their own: these are left alone, and said.
-func (s *Sink) dataTopic(ctx context.Context, adm *kadm.Client, name string, was offsets.TopicMeta) (found, error) {
+// dataTopic makes sure of a topic with events, and that it takes them. Consumers
+// may have created it with settings of their own: these are left alone, and
+// warned of.
+func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) (*TopicFinding, error) {
 	partitions := s.cfg.Partitions
 	if was.Partitions > 0 { // the topic was there before: should it be gone, then keys stay where they were
 		partitions = was.Partitions
 	}
 	week := strconv.Itoa(weekMs)
-	f, err := s.ensureTopic(ctx, adm, name, partitions, map[string]string{
+	f, err := s.ensureTopic(ctx, t.name, partitions, map[string]string{
 		"cleanup.policy":        "compact",
 		"min.compaction.lag.ms": week,
 		"delete.retention.ms":   week,
@@ -87,162 +90,133 @@ func (s *Sink) dataTopic(ctx context.Context, adm *kadm.Client, name string, was
 		"max.message.bytes":     strconv.Itoa(min(s.cfg.MaxMessageBytes, largestBatch)),
 	})
 	if err != nil {
-		return found{}, err
+		return f, err
 	}
-	s.mu.Lock()
-	f.limit = min(f.limit, s.cfg.MaxMessageBytes)
-	s.limits[name] = f.limit
-	s.mu.Unlock()
-	if f.created && was.Partitions > 0 {
-		s.log.Warn("the topic was not there any more and is created anew: what was published is gone from it, and only changes are published; "+
-			"bring the topic back, or ask for a snapshot of the object", "topic", name)
+	if !f.There && was.Partitions > 0 {
+		f.warn("the topic was not there any more and is created anew: what was published is gone from it, and only changes are published; "+
+			"bring the topic back, or ask for a snapshot of the object", slog.Attr{})
 	}
-	if policy := f.configs["cleanup.policy"]; strings.Contains(policy, "delete") {
-		s.log.Warn("records of this topic are deleted after its retention time; a consumer that starts anew will miss objects",
-			"topic", name, "cleanup.policy", policy)
+	if policy := f.Configs["cleanup.policy"]; strings.Contains(policy, "delete") {
+		f.warn("records of this topic are deleted after its retention time; a consumer that starts anew will miss objects",
+			slog.String("cleanup.policy", policy))
+	}
+	t.partitions, t.limit = f.Partitions, min(f.batchLimit(), s.cfg.MaxMessageBytes)
+	if t.limit < t.least {
+		return f, &offsets.Refusal{
+			To:   "write topic " + t.name,
+			What: fmt.Sprintf("topic %s takes at most %d bytes, too few for an event with nothing but nulls (%d)", t.name, t.limit, t.least),
+			Cure: fmt.Sprintf("raise max.message.bytes of the topic (the connector creates topics with %d) and KAFKA_MAX_MESSAGE_BYTES", DefaultMaxMessageBytes),
+		}
+	}
+	if was.Partitions > 0 && was.Partitions != t.partitions {
+		return f, &offsets.Refusal{
+			To:   "write topic " + t.name,
+			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", t.name, t.partitions, was.Partitions),
+			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", was.Partitions, anew),
+		}
 	}
 	return f, nil
 }
 
-// ensureTopic creates a topic if it is not there, and says what it is like.
-func (s *Sink) ensureTopic(ctx context.Context, adm *kadm.Client, name string, partitions int32, configs map[string]string) (found, error) {
+// signalsTopic makes sure of the signals topic: one partition, because signals
+// are taken in their order, and not compacted, because all of them have one key.
+func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
+	name := offsets.SignalsTopic(s.cfg.Prefix)
+	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
+		"cleanup.policy": "delete",
+		"retention.ms":   strconv.Itoa(weekMs),
+	})
+	if err != nil {
+		return t, err
+	}
+	if t.Partitions != 1 {
+		return t, &offsets.Refusal{
+			To:   "read signals",
+			What: fmt.Sprintf("topic %s has %d partitions instead of one, so the order of the signals would be lost", name, t.Partitions),
+			Cure: fmt.Sprintf("kafka-topics --delete --topic %s, and let the connector create it", name),
+		}
+	}
+	if policy := t.Configs["cleanup.policy"]; strings.Contains(policy, "compact") {
+		return t, &offsets.Refusal{
+			To:   "read signals",
+			What: fmt.Sprintf("topic %s has cleanup.policy=%s, and all signals have one key, so only the last of them would be left", name, policy),
+			Cure: fmt.Sprintf("kafka-configs --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete", name),
+		}
+	}
+	return t, nil
+}
+
+// ensureTopic creates a topic if it is not there, and describes it. With an
+// error too the finding says which topic it is about.
+func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, configs map[string]string) (*TopicFinding, error) {
+	want := &TopicFinding{Name: name, Partitions: partitions, Configs: configs}
 	deadline := time.Now().Add(topicPatience)
 	created := false
 	for {
-		f, err := s.lookUp(ctx, adm, name)
+		t, err := s.describe(ctx, name)
 		switch {
 		case err == nil:
-			s.mu.Lock()
-			s.limits[name] = f.limit
-			s.mu.Unlock()
-			f.created = created
-			return f, nil
-		case errors.Is(err, kerr.UnknownTopicOrPartition) && s.looking != nil:
-			return s.looking.wouldCreate(ctx, adm, name, partitions, configs)
+			t.There = !created
+			return t, nil
 		case errors.Is(err, kerr.UnknownTopicOrPartition) && !created:
-			if err := s.createTopic(ctx, adm, name, partitions, configs); err != nil {
-				return found{}, err
+			if created, err = s.effects.createTopic(ctx, want); err != nil || !created {
+				return want, err
 			}
-			created = true
 			continue
 		case !kerr.IsRetriable(err) || time.Now().After(deadline):
-			return found{}, fmt.Errorf("describe topic %s: %w", name, err)
+			return want, fmt.Errorf("describe topic %s: %w", name, err)
 		}
 		select { // not every broker knows it yet, or a partition has no leader
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			return found{}, fmt.Errorf("describe topic %s: %w", name, ctx.Err())
+			return want, fmt.Errorf("describe topic %s: %w", name, ctx.Err())
 		}
 	}
 }
 
-func (s *Sink) createTopic(ctx context.Context, adm *kadm.Client, name string, partitions int32, configs map[string]string) error {
-	settings := make(map[string]*string, len(configs))
-	for key, value := range configs {
-		settings[key] = &value
-	}
-	_, err := adm.CreateTopic(ctx, partitions, s.cfg.Replication, settings, name)
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("create topic %s: %w", name, err)
-	}
-	s.log.Info("topic created", "topic", name)
-	return nil
-}
-
-// lookUp asks for a topic's partitions and settings.
-func (s *Sink) lookUp(ctx context.Context, adm *kadm.Client, name string) (found, error) {
+// describe asks for a topic's partitions and settings, and for what this user
+// may do with it.
+func (s *setup) describe(ctx context.Context, name string) (*TopicFinding, error) {
 	// Not through kadm, which may answer from the client's cache.
 	req := kmsg.NewPtrMetadataRequest()
 	asked := kmsg.NewMetadataRequestTopic()
 	asked.Topic = &name
 	req.Topics = append(req.Topics, asked)
 	req.AllowAutoTopicCreation = false
-	req.IncludeTopicAuthorizedOperations = s.looking != nil
+	req.IncludeTopicAuthorizedOperations = true
 	resp, err := req.RequestWith(ctx, s.cl)
 	if err != nil {
-		return found{}, err
+		return nil, err
 	}
 	if len(resp.Topics) != 1 {
-		return found{}, fmt.Errorf("the answer names %d topics", len(resp.Topics))
+		return nil, fmt.Errorf("the answer names %d topics", len(resp.Topics))
 	}
-	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
-		return found{}, err
+	told := &resp.Topics[0]
+	if err := kerr.ErrorForCode(told.ErrorCode); err != nil {
+		return nil, err
 	}
-	for _, p := range resp.Topics[0].Partitions {
+	for _, p := range told.Partitions {
 		if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-			return found{}, err
+			return nil, err
 		}
 	}
-	f := found{partitions: int32(len(resp.Topics[0].Partitions)), configs: map[string]string{}}
-	if s.looking != nil {
-		s.looking.allowed(name, resp.Topics[0].AuthorizedOperations)
-	}
-	described, err := adm.DescribeTopicConfigs(ctx, name)
+	described, err := s.adm.DescribeTopicConfigs(ctx, name)
 	if err != nil {
-		return found{}, err
+		return nil, err
 	}
 	settings, err := described.On(name, nil)
 	if err == nil {
 		err = settings.Err
 	}
 	if err != nil {
-		return found{}, fmt.Errorf("its settings: %w", err)
+		return nil, fmt.Errorf("its settings: %w", err)
+	}
+	t := &TopicFinding{
+		Name: name, Partitions: int32(len(told.Partitions)), Operations: operations(told.AuthorizedOperations),
+		Configs: make(map[string]string, len(settings.Configs)),
 	}
 	for _, c := range settings.Configs {
-		f.configs[c.Key] = c.MaybeValue()
+		t.Configs[c.Key] = c.MaybeValue()
 	}
-	f.limit = largestBatch
-	if s.looking != nil {
-		s.looking.there(name, f)
-	}
-	if n, err := strconv.Atoi(f.configs["max.message.bytes"]); err == nil {
-		f.limit = min(f.limit, n)
-	}
-	return f, nil
-}
-
-// batchLimit tells the client how large a topic's record batches may be.
-func (s *Sink) batchLimit(topic string) int32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if limit, ok := s.limits[topic]; ok {
-		return int32(limit)
-	}
-	return int32(min(s.cfg.MaxMessageBytes, largestBatch))
-}
-
-// safeTransactions is the level of transaction.version from which a request
-// that was delayed in the network cannot end a later transaction than the one
-// it was meant for (KIP-890).
-const safeTransactions = 2
-
-// OldTransactions is what to say of a cluster below that level.
-const OldTransactions = "the cluster's transaction.version is below 2, so a delayed request may end a later transaction; " +
-	"kafka-features upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure"
-
-func (s *Sink) warnOfOldTransactions(ctx context.Context) {
-	// Without an answer: what follows needs the brokers too, and says what is wrong.
-	if level, err := transactionVersion(ctx, s.cl); err == nil && level < safeTransactions {
-		s.log.Warn(OldTransactions)
-	}
-}
-
-// transactionVersion asks for the level of the feature that the cluster has
-// agreed on; 0: it has none.
-func transactionVersion(ctx context.Context, cl *kgo.Client) (int16, error) {
-	req := kmsg.NewPtrApiVersionsRequest()
-	req.ClientSoftwareName, req.ClientSoftwareVersion = "hubspot-cdc", "1"
-	resp, err := req.RequestWith(ctx, cl)
-	if err == nil {
-		err = kerr.ErrorForCode(resp.ErrorCode)
-	}
-	if err != nil {
-		return 0, err
-	}
-	for _, feature := range resp.FinalizedFeatures {
-		if feature.Name == "transaction.version" {
-			return feature.MaxVersionLevel, nil
-		}
-	}
-	return 0, nil
+	return t, nil
 }

@@ -42,7 +42,7 @@ func newObjectCollection(o *Object, prefix string) *objectCollection {
 }
 
 func (c *objectCollection) name() string  { return c.Type.Name }
-func (c *objectCollection) topic() string { return c.prefix + "." + c.Type.Name }
+func (c *objectCollection) topic() string { return offsets.ObjectTopic(c.prefix, c.Type.Name) }
 func (c *objectCollection) live() int     { return c.Lane.Live() }
 
 func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (snapshotPage, error) {
@@ -89,11 +89,9 @@ type pairCollection struct {
 	prefix string
 }
 
-func (c *pairCollection) name() string { return c.Name() }
-func (c *pairCollection) topic() string {
-	return c.prefix + ".associations." + c.Lane.Pair().From + "." + c.Lane.Pair().To
-}
-func (c *pairCollection) live() int { return c.Lane.Live() }
+func (c *pairCollection) name() string  { return c.Name() }
+func (c *pairCollection) topic() string { return offsets.PairTopic(c.prefix, c.Lane.Pair()) }
+func (c *pairCollection) live() int     { return c.Lane.Live() }
 
 func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
 	var asked []hubspot.ID
@@ -168,7 +166,7 @@ type ListCollection struct {
 }
 
 func (c *ListCollection) name() string  { return c.Lane.List() }
-func (c *ListCollection) topic() string { return c.Prefix + "." + c.Lane.List() }
+func (c *ListCollection) topic() string { return offsets.ReferenceTopic(c.Prefix, c.Lane.List()) }
 func (c *ListCollection) live() int     { return c.Lane.Live() }
 
 // page reads the whole list: there is no other way.

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
@@ -51,22 +53,23 @@ func TestConsumersEqualThePortal(t *testing.T) {
 	database := startPostgres(t, postgresBin)
 
 	connector.start(t)
-	for _, topic := range []string{"contacts", "companies", "associations.contacts.companies"} {
-		kafka.waitForTopic(t, prefix+"."+topic)
+	contacts, companies := offsets.ObjectTopic(prefix, "contacts"), offsets.ObjectTopic(prefix, "companies")
+	for _, topic := range []string{contacts, companies, offsets.PairTopic(prefix, cdc.Pair{From: "contacts", To: "companies"})} {
+		kafka.waitForTopic(t, topic)
 	}
 	job := startFlink(t, kafka, prefix)
 	worker := startConnect(t, kafka, prefix, database)
 
 	life.go_(t, "before the property", 250)
-	version := kafka.latest(t, prefix+".contacts-value")
+	version := kafka.latest(t, contacts+"-value")
 	life.addProperty(t)
 	services.Eventually(t, startup, "the registry has the next schema", func() error {
-		if now := kafka.latest(t, prefix+".contacts-value"); now == version {
+		if now := kafka.latest(t, contacts+"-value"); now == version {
 			return fmt.Errorf("the latest version is still %d", now)
 		}
 		return nil
 	})
-	t.Logf("%s is in the schema: version %d follows %d", addedProperty, kafka.latest(t, prefix+".contacts-value"), version)
+	t.Logf("%s is in the schema: version %d follows %d", addedProperty, kafka.latest(t, contacts+"-value"), version)
 	life.go_(t, "after the property", 250)
 	life.report(t)
 

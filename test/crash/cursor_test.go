@@ -16,6 +16,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // TestACursorMovedByKcatIsObeyed (DESIGN section 4): the index hid a change
@@ -56,7 +57,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 
 	key := `{"portal":4242,"object":"contacts","stream":"leading"}`
 	run := func(stdin string, args ...string) string {
-		cmd := exec.Command(kcat, append([]string{"-b", services.Brokers, "-t", prefix + ".offsets"}, args...)...)
+		cmd := exec.Command(kcat, append([]string{"-b", services.Brokers, "-t", offsets.CursorTopic(prefix)}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
 		out, err := cmd.Output()
 		if err != nil {

@@ -67,7 +67,7 @@ func (p *place) client(opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-func (p *place) topic(name string) string { return p.prefix + "." + name }
+func (p *place) topic(object string) string { return offsets.ObjectTopic(p.prefix, object) }
 
 // open fences, loads and makes the contacts topic ready; the committer runs
 // until the test ends.
@@ -314,7 +314,7 @@ func TestLoad_OfACompactedLog(t *testing.T) {
 		if i == 1 {
 			_, err := p.admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
 				{Name: "min.cleanable.dirty.ratio", Value: &quick}, {Name: "segment.ms", Value: &small},
-			}, p.topic("state"), p.topic("offsets"))
+			}, offsets.StateTopic(p.prefix), offsets.CursorTopic(p.prefix))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -324,7 +324,7 @@ func TestLoad_OfACompactedLog(t *testing.T) {
 		}
 	}
 	for deadline := time.Now().Add(time.Minute); ; {
-		n := len(p.committed(p.topic("state")))
+		n := len(p.committed(offsets.StateTopic(p.prefix)))
 		if n < 30 {
 			t.Logf("%d records are left", n)
 			break
@@ -369,12 +369,12 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := leading.String() + "\t" + at(1) + "\n"
-	p.committed(p.topic("offsets")) // its markers are there
+	p.committed(offsets.CursorTopic(p.prefix)) // its markers are there
 	t.Run("kafka-console-consumer", func(t *testing.T) {
 		if p.bin == "" {
 			t.Skip("the broker was not started by kafka.sh, so its tools are not known")
 		}
-		got := p.run("", filepath.Join(p.bin, "kafka-console-consumer"), "--bootstrap-server", p.brokers, "--topic", p.topic("offsets"),
+		got := p.run("", filepath.Join(p.bin, "kafka-console-consumer"), "--bootstrap-server", p.brokers, "--topic", offsets.CursorTopic(p.prefix),
 			"--from-beginning", "--isolation-level", "read_committed", "--formatter-property", "print.key=true",
 			"--max-messages", "2", "--timeout-ms", "20000")
 		if !strings.Contains(got, want) {
@@ -386,22 +386,22 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		if got := p.run("", kcat, "-b", p.brokers, "-t", p.topic("offsets"), "-C", "-o", "beginning", "-e", "-q", "-f", "%k\t%s\n"); !strings.Contains(got, want) {
+		if got := p.run("", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-C", "-o", "beginning", "-e", "-q", "-f", "%k\t%s\n"); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
 		}
 		odd := `{ "stream": "leading", "object": "contacts", "portal": 4242 }`
 		byHand := `{"at": "2026-01-24T12:00:00Z"}`
-		p.run(odd+"|"+byHand+"\n", kcat, "-b", p.brokers, "-t", p.topic("offsets"), "-P", "-K", "|")
+		p.run(odd+"|"+byHand+"\n", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|")
 		_, l := p.load()
 		if got := string(l.Cursors[leading]); got != byHand || len(l.Odd) != 1 {
 			t.Errorf("cursor %q, odd %v", got, l.Odd)
 		}
-		p.run(leading.String()+"|\n"+odd+"|\n", kcat, "-b", p.brokers, "-t", p.topic("offsets"), "-P", "-K", "|", "-Z")
+		p.run(leading.String()+"|\n"+odd+"|\n", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|", "-Z")
 		_, l = p.load()
 		if got, there := l.Cursors[leading]; there {
 			t.Errorf("the forgotten cursor is %q", got)
 		}
-		p.run(leading.String()+"|yesterday\n", kcat, "-b", p.brokers, "-t", p.topic("offsets"), "-P", "-K", "|")
+		p.run(leading.String()+"|yesterday\n", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|")
 		_, err = offsets.Load(t.Context(), offsets.Source{Opts: []kgo.Opt{kgo.SeedBrokers(p.brokers)}, Prefix: p.prefix, Portal: portal})
 		var refusal *offsets.Refusal
 		if !errors.As(err, &refusal) || !strings.Contains(err.Error(), leading.String()) {

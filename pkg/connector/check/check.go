@@ -97,11 +97,11 @@ type checker struct {
 	brokersUp, registryUp bool        // they can be reached
 	probe                 *sink.Probe // nil: the brokers cannot
 	loaded                *offsets.Loaded
-	internal, topics      []*sink.TopicLook
-	signals               []*sink.TopicLook // one, or none where it cannot be looked at
-	denied                []string          // topics that the brokers do not let this user look at, or create
-	running               bool              // an instance runs, or stands by
-	noRules               bool              // the registry takes any schema
+	internal, topics      []*sink.TopicFinding
+	signals               []*sink.TopicFinding // one, or none where it cannot be looked at
+	denied                []string             // topics that the brokers do not let this user look at, or create
+	running               bool                 // an instance runs, or stands by
+	noRules               bool                 // the registry takes any schema
 }
 
 // portalSeen is what HubSpot told of the portal.

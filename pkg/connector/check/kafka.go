@@ -29,7 +29,7 @@ import (
 func (k *checker) checkBrokers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
-	probe, err := sink.Look(k.setup.SinkConfig())
+	probe, err := sink.NewProbe(k.setup.SinkConfig())
 	if err != nil {
 		k.add(Finding{Area: "kafka", Check: "client", Status: Fail, Found: err.Error()})
 		return
@@ -143,7 +143,7 @@ func (k *checker) checkState(ctx context.Context) {
 	if !k.registryUp {
 		cfg.Registry = nil
 	}
-	probe, err := sink.Look(cfg)
+	probe, err := sink.NewProbe(cfg)
 	if err != nil {
 		return // checkBrokers has said so
 	}
@@ -267,13 +267,13 @@ func (k *checker) checkTopics(ctx context.Context) {
 		prefix := k.setup.Config.Kafka.TopicPrefix
 		for _, e := range k.portal.ends {
 			pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
-			if _, there := k.loaded.Topics[sink.PairTopicName(prefix, pair)]; there {
+			if _, there := k.loaded.Topics[offsets.PairTopic(prefix, pair)]; there {
 				look, err := k.probe.PairTopic(ctx, pair)
 				k.topic(look, err)
 			}
 		}
 		for _, list := range stream.Lists() {
-			if _, there := k.loaded.Topics[sink.ListTopicName(prefix, list)]; there {
+			if _, there := k.loaded.Topics[offsets.ReferenceTopic(prefix, list)]; there {
 				look, err := k.probe.ListTopic(ctx, list)
 				k.topic(look, err)
 			}
@@ -299,7 +299,7 @@ func (k *checker) checkTopics(ctx context.Context) {
 }
 
 // looks are all topics that a run needs from its start.
-func (k *checker) looks() []*sink.TopicLook { return slices.Concat(k.internal, k.topics, k.signals) }
+func (k *checker) looks() []*sink.TopicFinding { return slices.Concat(k.internal, k.topics, k.signals) }
 
 // set is the property set that a run would have of a type.
 func (k *checker) set(f *stream.Found) (*schema.Set, error) {
@@ -323,7 +323,7 @@ func (k *checker) slots(f *stream.Found) (*hubspot.Slots, error) {
 	return set.Slots(k.setup.Selection), nil
 }
 
-func (k *checker) topic(look *sink.TopicLook, err error) {
+func (k *checker) topic(look *sink.TopicFinding, err error) {
 	if err != nil {
 		k.troubles("topics", "topic", look.Name, err)
 		return
@@ -333,7 +333,7 @@ func (k *checker) topic(look *sink.TopicLook, err error) {
 }
 
 // sayTopic describes a topic that is there.
-func (k *checker) sayTopic(look *sink.TopicLook) {
+func (k *checker) sayTopic(look *sink.TopicFinding) {
 	if !look.There && len(look.Warnings) == 0 {
 		return
 	}
@@ -347,7 +347,7 @@ func (k *checker) sayTopic(look *sink.TopicLook) {
 	}
 	for _, warning := range look.Warnings {
 		f.Status = Warn
-		f.Todo = append(f.Todo, warning)
+		f.Todo = append(f.Todo, warning.String())
 	}
 	k.add(f)
 }
@@ -362,10 +362,10 @@ func (k *checker) checkAccess(ctx context.Context) {
 	defer cancel()
 	prefix := k.setup.Config.Kafka.TopicPrefix
 	var lacking []kmsg.ACLOperation
-	need := func(looks []*sink.TopicLook, ops ...kmsg.ACLOperation) {
+	need := func(looks []*sink.TopicFinding, ops ...kmsg.ACLOperation) {
 		for _, look := range looks {
 			for _, op := range ops {
-				if !look.May(op) && !slices.Contains(lacking, op) {
+				if look.Denied(op) && !slices.Contains(lacking, op) {
 					lacking = append(lacking, op)
 				}
 			}

@@ -1,10 +1,11 @@
 package check
 
 import (
-	depl "github.com/hubspot-cdc/connector/internal/world"
 	"math"
 	"testing"
 	"time"
+
+	depl "github.com/hubspot-cdc/connector/internal/world"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"

@@ -1,0 +1,94 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+)
+
+const cannotDial = `msg="kafka client: unable to open connection to broker" addr=broker:9092 broker=seed_0 err=`
+
+// TestClientLog_ABrokerThatIsAwayIsSaidOnce, by however many clients, and again
+// as long as it lasts. Debug has every line.
+func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {
+		synctest.Test(t, func(t *testing.T) {
+			var log lockedBuffer
+			opts := []kgo.Opt{
+				kgo.SeedBrokers("broker:9092"), ClientLog(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))),
+				kgo.Dialer(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("connection refused") }),
+			}
+			member, err := kgo.NewClient(append(opts, kgo.ConsumerGroup("hubspot.owner"), kgo.ConsumeTopics("hubspot.offsets"))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer member.CloseAllowingRebalance()
+			other, err := kgo.NewClient(opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			for range 30 {
+				_ = other.Ping(t.Context())
+				time.Sleep(time.Second)
+			}
+			lines := log.String()
+			if n := strings.Count(lines, "level=WARN "+cannotDial); n != 1 {
+				t.Errorf("%d warnings in 30 s, want one:\n%s", n, lines)
+			}
+			if n := strings.Count(lines, "level=WARN") + strings.Count(lines, "level=ERROR"); n > 3 {
+				t.Errorf("%d lines in 30 s:\n%s", n, lines)
+			}
+			if debug := strings.Contains(lines, "level=DEBUG "+cannotDial); debug != (level == slog.LevelDebug) {
+				t.Errorf("at level %v, the other lines are there: %v", level, debug)
+			}
+			if info := strings.Contains(lines, "metadata update triggered"); info != (level == slog.LevelDebug) {
+				t.Errorf("at level %v, what clients call information is there: %v", level, info)
+			}
+
+			time.Sleep(clientRepeats)
+			_ = other.Ping(t.Context())
+			if n := strings.Count(log.String(), "level=WARN "+cannotDial); n != 2 {
+				t.Errorf("%d warnings after %v, want two", n, clientRepeats)
+			}
+		})
+	}
+}
+
+// TestClientLog_HoldsNoPasswordAndNoRecord at any level.
+func TestClientLog_HoldsNoPasswordAndNoRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const canary = "canary-5f0c2a9e"
+		var log lockedBuffer
+		network := new(kfake.VirtualNetwork)
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(network.Listen), kfake.SeedTopics(1, "some"),
+			kfake.EnableSASL(), kfake.Superuser("PLAIN", "cdc", canary))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cluster.Close()
+		cl, err := kgo.NewClient(
+			kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.SASL(plain.Auth{User: "cdc", Pass: canary}.AsMechanism()),
+			ClientLog(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "some", Key: []byte(canary), Value: []byte(canary)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		cl.Close()
+		if lines := log.String(); !strings.Contains(lines, "producing to a new topic") || strings.Contains(lines, canary) {
+			t.Errorf("log:\n%s", lines)
+		}
+	})
+}
