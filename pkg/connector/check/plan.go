@@ -69,13 +69,13 @@ func (k *checker) plan() *Plan {
 		return nil
 	}
 	out := &Plan{Pairs: len(p.ends), Objects: []planObject{}, Notes: []string{}}
-	looks := k.looks()
-	if len(looks) > 0 {
+	topics := k.needed()
+	if len(topics) > 0 {
 		out.ToCreate = []string{}
 	}
-	for _, look := range looks {
-		if !look.There {
-			out.ToCreate = append(out.ToCreate, look.Name)
+	for _, t := range topics {
+		if !t.There {
+			out.ToCreate = append(out.ToCreate, t.Name)
 		}
 	}
 	k.planBackfill(out)

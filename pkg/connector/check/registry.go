@@ -65,8 +65,8 @@ func (k *checker) checkSubjects(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
 	var known, fresh []string
-	for _, look := range k.topics {
-		for _, s := range look.Subjects {
+	for _, t := range k.topics {
+		for _, s := range t.Subjects {
 			if s.ID != 0 {
 				known = append(known, s.Name)
 			} else {

@@ -1,0 +1,102 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+// checkAccess says what this user may not do, and gives the commands that an
+// administrator runs.
+func (k *checker) checkAccess(ctx context.Context) {
+	if k.probe == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+	defer cancel()
+	prefix := k.setup.Config.Kafka.TopicPrefix
+	var lacking []kmsg.ACLOperation
+	need := func(topics []*sink.TopicFinding, ops ...kmsg.ACLOperation) {
+		for _, t := range topics {
+			for _, op := range ops {
+				if t.Denied(op) && !slices.Contains(lacking, op) {
+					lacking = append(lacking, op)
+				}
+			}
+		}
+	}
+	need(k.internal, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
+	need(k.signals, kmsg.ACLOperationRead, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
+	need(k.topics, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
+	f := Finding{Area: "access", Check: "topics", Subject: prefix + ".*", Status: OK, Found: "may be created, described, read and written, as far as the brokers tell of those that are there"}
+	if len(k.denied)+len(lacking) > 0 {
+		var names []string
+		for _, op := range lacking {
+			names = append(names, op.String())
+		}
+		f.Status = Fail
+		f.Found = "not allowed: " + strings.Join(names, ", ")
+		if len(names) == 0 {
+			f.Found = "not allowed to describe or to create " + strings.Join(k.denied, ", ")
+		}
+		f.Todo = []string{k.acl("--operation Create --operation Describe --operation DescribeConfigs --operation Read --operation Write --resource-pattern-type prefixed --topic " + prefix + ".")}
+	}
+	k.add(f)
+	if k.account != nil {
+		k.sayAccess(k.probe.Producer(ctx))
+	}
+	k.sayAccess(k.probe.Group(ctx, connector.OwnerGroup(prefix)))
+}
+
+// sayAccess is about the permissions on one resource.
+func (k *checker) sayAccess(all []sink.Access) {
+	f := Finding{Area: "access", Check: strings.ReplaceAll(all[0].Kind, "-", "_"), Subject: all[0].Name, Status: OK}
+	var allowed, refused, flags []string
+	for _, a := range all {
+		flags = append(flags, "--operation "+word(a.Operation))
+		switch {
+		case a.Err == nil:
+			allowed = append(allowed, a.Operation.String())
+		case a.Denied():
+			refused = append(refused, a.Operation.String())
+		default:
+			f.Status, f.Found = Note, "could not be asked: "+plainly(a.Err)
+		}
+	}
+	switch {
+	case len(refused) > 0:
+		f.Status, f.Found = Fail, "not allowed: "+strings.Join(refused, ", ")
+		f.Todo = []string{k.acl(strings.Join(flags, " ") + " --" + all[0].Kind + " " + all[0].Name)}
+	case f.Found == "":
+		f.Found = "allowed: " + strings.Join(allowed, ", ")
+	}
+	k.add(f)
+}
+
+// word is an operation as kafka-acls spells it.
+func word(op kmsg.ACLOperation) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(op.String(), "_") {
+		b.WriteString(part[:1] + strings.ToLower(part[1:]))
+	}
+	return b.String()
+}
+
+// acl is a command that allows this user something.
+func (k *checker) acl(rest string) string {
+	user := k.setup.Config.Kafka.SASLUsername
+	switch {
+	case user != "":
+	case k.setup.Config.Kafka.CertFile != "":
+		user = "<the subject of the client certificate>"
+	default:
+		user = "ANONYMOUS"
+	}
+	return fmt.Sprintf("kafka-acls --bootstrap-server %s --add --allow-principal 'User:%s' %s", k.setup.Config.Kafka.Brokers[0], user, rest)
+}

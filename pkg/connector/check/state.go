@@ -1,0 +1,122 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+// checkState looks at the connector's own topics, reads what earlier runs have
+// committed, and says who runs now.
+func (k *checker) checkState(ctx context.Context) {
+	if !k.brokersUp {
+		return
+	}
+	cfg := k.setup.SinkConfig()
+	if k.account != nil {
+		cfg.Portal = k.account.PortalID
+	}
+	if !k.registryUp {
+		cfg.Registry = nil
+	}
+	probe, err := sink.NewProbe(cfg)
+	if err != nil {
+		return // checkBrokers has said so
+	}
+	k.probe = probe
+	limited(ctx, func(ctx context.Context) {
+		ok := true
+		for _, name := range []string{offsets.CursorTopic(k.setup.Config.Kafka.TopicPrefix), offsets.StateTopic(k.setup.Config.Kafka.TopicPrefix)} {
+			t, err := probe.Internal(ctx, name)
+			if err != nil {
+				ok = false
+				k.troubles("topics", "topic", name, err)
+				continue
+			}
+			k.internal = append(k.internal, t)
+			k.sayTopic(t)
+		}
+		k.checkOwner(ctx)
+		if k.account == nil {
+			k.add(Finding{Area: "topics", Check: "state", Status: Note, Found: "not looked at: which portal it must be of, HubSpot did not say"})
+			return
+		}
+		if !ok {
+			return
+		}
+		loaded, err := probe.Load(ctx)
+		if err != nil {
+			k.troubles("topics", "state", "", err)
+			return
+		}
+		k.loaded = loaded
+		f := Finding{Area: "topics", Check: "state", Subject: fmt.Sprint(k.account.PortalID), Status: OK,
+			Found: fmt.Sprintf("of this portal: %d object types, %d topics, %d cursors", len(loaded.Sets), len(loaded.Topics), len(loaded.Cursors))}
+		if loaded.Fresh {
+			f.Found = "none: the first run begins with a backfill"
+		}
+		k.add(f)
+	})
+}
+
+// checkOwner says whether an instance runs.
+func (k *checker) checkOwner(ctx context.Context) {
+	group := connector.OwnerGroup(k.setup.Config.Kafka.TopicPrefix)
+	n, err := k.probe.Owners(ctx, group)
+	f := Finding{Area: "kafka", Check: "owner", Subject: group, Status: OK, Found: "no instance runs"}
+	switch {
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		return // checkAccess says so
+	case errors.Is(err, kerr.CoordinatorNotAvailable): // nobody has used a group in this cluster yet
+	case err != nil:
+		f.Status, f.Found = Note, "not known: "+plainly(err)
+	case n > 0:
+		k.running = true
+		f.Status, f.Found = Note, fmt.Sprintf("instances that run or stand by: %d; another one would stand by", n)
+	}
+	k.add(f)
+}
+
+// troubles adds what keeps a run from a topic, one finding for each error.
+func (k *checker) troubles(area, check, subject string, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			k.troubles(area, check, subject, one)
+		}
+		return
+	}
+	f := Finding{Area: area, Check: check, Subject: subject, Status: Fail, Code: connector.ExitCode(err), Found: plainly(err)}
+	var refusal *offsets.Refusal
+	var schema *cdc.RefusedError
+	switch {
+	case errors.As(err, &schema):
+		f.Area, f.Check, f.Subject = "registry", "schema", schema.Subject
+		f.Found = "the registry does not accept the next schema: " + schema.Reason
+		f.Todo = []string{"look at what else was registered there; if the subject is the connector's alone, set its compatibility to BACKWARD or FULL, or use another KAFKA_TOPIC_PREFIX"}
+	case errors.As(err, &refusal):
+		f.Found, f.Todo = refusal.What, []string{refusal.Cure}
+	case denied(err): // checkAccess says so, with the commands
+		k.denied = append(k.denied, cmp.Or(subject, check))
+		return
+	case errors.Is(err, kerr.InvalidReplicationFactor):
+		f.Todo = []string{"set KAFKA_REPLICATION to at most the number of brokers, or leave it out"}
+	case errors.Is(err, kerr.PolicyViolation):
+		f.Todo = []string{"the cluster's create.topic.policy refuses it: create the topic yourself, with cleanup.policy=compact, or have the policy changed"}
+	default:
+		f.Todo = []string{"look at the brokers, and run the check again"}
+	}
+	k.add(f)
+}
+
+func denied(err error) bool {
+	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) ||
+		errors.Is(err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed)
+}

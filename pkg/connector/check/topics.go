@@ -1,0 +1,132 @@
+package check
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// checkTopics looks at the topic of each object type and pair as a run does,
+// with the schema that it would have.
+func (k *checker) checkTopics(ctx context.Context) {
+	if k.probe == nil {
+		return
+	}
+	limited(ctx, func(ctx context.Context) {
+		for i := range k.portal.found {
+			f := &k.portal.found[i]
+			set, err := k.set(f)
+			if err != nil {
+				k.troubles("topics", "state", f.Type.Name, err)
+				continue
+			}
+			t, err := k.probe.Topic(ctx, f.Type.Name, set)
+			k.topic(t, err)
+		}
+		if t, err := k.probe.SignalsTopic(ctx); err != nil {
+			k.troubles("topics", "topic", t.Name, err)
+		} else {
+			k.signals = append(k.signals, t)
+			k.sayTopic(t)
+		}
+		if k.loaded == nil {
+			return
+		}
+		// The topics of pairs and lists are made at the first link or entry.
+		prefix := k.setup.Config.Kafka.TopicPrefix
+		for _, e := range k.portal.ends {
+			pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
+			if _, there := k.loaded.Topics[offsets.PairTopic(prefix, pair)]; there {
+				t, err := k.probe.PairTopic(ctx, pair)
+				k.topic(t, err)
+			}
+		}
+		for _, list := range stream.Lists() {
+			if _, there := k.loaded.Topics[offsets.ReferenceTopic(prefix, list)]; there {
+				t, err := k.probe.ListTopic(ctx, list)
+				k.topic(t, err)
+			}
+		}
+	})
+	var missing []string
+	for _, t := range k.needed() {
+		if !t.There {
+			missing = append(missing, t.Name)
+		}
+	}
+	if len(missing) > 0 {
+		partitions, replication := "the brokers' default of partitions", "and of replicas"
+		if n := k.setup.Config.Kafka.Partitions; n > 0 {
+			partitions = fmt.Sprintf("%d partitions", n)
+		}
+		if n := k.setup.Config.Kafka.Replication; n > 0 {
+			replication = fmt.Sprintf("and %d replicas", n)
+		}
+		k.add(Finding{Area: "topics", Check: "to_be_created", Status: OK,
+			Found: fmt.Sprintf("%s (data topics: %s %s)", strings.Join(missing, ", "), partitions, replication)})
+	}
+}
+
+// needed are all topics that a run needs from its start.
+func (k *checker) needed() []*sink.TopicFinding { return slices.Concat(k.internal, k.topics, k.signals) }
+
+// set is the property set that a run would have of a type.
+func (k *checker) set(f *stream.Found) (*schema.Set, error) {
+	var before *schema.Set
+	if k.loaded != nil && k.loaded.Sets[f.Type.Name] != nil {
+		before = &schema.Set{}
+		if err := json.Unmarshal(k.loaded.Sets[f.Type.Name], before); err != nil {
+			return nil, err
+		}
+	}
+	set, _ := schema.Next(before, f.Type, schema.Listing{
+		Properties: f.Properties, Asked: k.setup.Config.HubSpot.Sensitivities(), Refused: f.Sensitivities(),
+	}, k.setup.Selection)
+	return set, nil
+}
+
+func (k *checker) slots(f *stream.Found) (*hubspot.Slots, error) {
+	set, err := k.set(f)
+	if err != nil {
+		return nil, err
+	}
+	return set.Slots(k.setup.Selection), nil
+}
+
+func (k *checker) topic(t *sink.TopicFinding, err error) {
+	if err != nil {
+		k.troubles("topics", "topic", t.Name, err)
+		return
+	}
+	k.topics = append(k.topics, t)
+	k.sayTopic(t)
+}
+
+// sayTopic describes a topic that is there.
+func (k *checker) sayTopic(t *sink.TopicFinding) {
+	if !t.There && len(t.Warnings) == 0 {
+		return
+	}
+	f := Finding{Area: "topics", Check: "topic", Subject: t.Name, Status: OK, Found: "not there"}
+	if t.There {
+		f.Found = fmt.Sprintf("partitions %d, cleanup.policy %s, max.message.bytes %s, delete.retention.ms %s, min.compaction.lag.ms %s", t.Partitions,
+			t.Configs["cleanup.policy"], t.Configs["max.message.bytes"], t.Configs["delete.retention.ms"], t.Configs["min.compaction.lag.ms"])
+		if k.loaded != nil && k.loaded.Topics[t.Name].KeyFormat != "" {
+			f.Found += ", keys " + k.loaded.Topics[t.Name].KeyFormat
+		}
+	}
+	for _, warning := range t.Warnings {
+		f.Status = Warn
+		f.Todo = append(f.Todo, warning.String())
+	}
+	k.add(f)
+}
