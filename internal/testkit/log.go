@@ -12,6 +12,8 @@ import (
 // Log keeps what is logged. Any number of goroutines may write it while others
 // read.
 type Log struct {
+	Level slog.Level // of what Logger keeps; zero is from Info on
+
 	mu sync.Mutex
 	b  bytes.Buffer
 }
@@ -30,10 +32,10 @@ func (l *Log) String() string {
 	return l.b.String()
 }
 
-// Logger logs as text, from Debug on, into the log and to others.
+// Logger logs as text, into the log and to others.
 func (l *Log) Logger(others ...io.Writer) *slog.Logger {
 	to := io.MultiWriter(append(others, l)...)
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: l.Level}))
 }
 
 // Has tells whether a text was logged.

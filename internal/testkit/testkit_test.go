@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -169,7 +170,7 @@ func TestLines_CutAndMended(t *testing.T) {
 }
 
 func TestLog_IsReadWhileItIsWritten(t *testing.T) {
-	log, other := new(testkit.Log), new(testkit.Log)
+	log, other := &testkit.Log{Level: slog.LevelDebug}, new(testkit.Log)
 	logger := log.Logger(other)
 	done := make(chan struct{})
 	go func() {
@@ -189,6 +190,11 @@ func TestLog_IsReadWhileItIsWritten(t *testing.T) {
 	<-done
 	if !log.Has("fine print") || other.String() != log.String() {
 		t.Errorf("logged\n%s\nand\n%s", log, other)
+	}
+	quiet := new(testkit.Log)
+	quiet.Logger().Debug("fine print")
+	if quiet.Has("fine print") {
+		t.Error("fine print is in a log that starts with Info")
 	}
 	if tail := log.Tail(3); strings.Contains(tail, "fine print") || strings.Count(tail, "msg=said") != 2 {
 		t.Errorf("the tail is\n%s", tail)

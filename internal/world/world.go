@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -128,7 +129,7 @@ func (w *World) StartOn(brokers *testkit.Cable) *Process {
 	w.T.Helper()
 	p := &Process{
 		Done: make(chan error, 1), Brokers: brokers,
-		HubSpot: testkit.NewLine(w.Portal.Transport()), Log: new(testkit.Log), t: w.T,
+		HubSpot: testkit.NewLine(w.Portal.Transport()), Log: &testkit.Log{Level: slog.LevelDebug}, t: w.T,
 	}
 	o := w.Options(p.HubSpot, brokers)
 	o.Logger = p.Log.Logger(w.Log)

@@ -1,7 +1,6 @@
 package hubspot
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
 // canary is the token of every test; it must not come out anywhere.
@@ -48,43 +49,22 @@ func refusal(category, message string) string {
 	return `{"status":"error","message":"` + message + `","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","category":"` + category + `"}`
 }
 
-// journal keeps what was logged.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
-// count returns how many lines of a level were logged.
-func (j *journal) count(level string) int { return strings.Count(j.String(), "level="+level) }
-
 // rig is a client with what can be seen of it.
 type rig struct {
 	*Client
-	log *journal
+	log *testkit.Log
 	reg *prometheus.Registry
 }
 
 // newRig makes a client on the wire, with limits far away unless given.
 func newRig(t testing.TB, w wire, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{log: &journal{}, reg: prometheus.NewRegistry()}
+	r := &rig{log: &testkit.Log{Level: slog.LevelDebug}, reg: prometheus.NewRegistry()}
 	cfg := Config{
 		Auth:       AccessToken(func() (Secret, error) { return canary, nil }),
 		Transport:  w,
 		Governor:   NewGovernor(Limits{SearchPerSecond: 1e6, TenSeconds: 1e6}),
-		Logger:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:     r.log.Logger(),
 		Registerer: r.reg,
 	}
 	for _, f := range change {
@@ -95,7 +75,7 @@ func newRig(t testing.TB, w wire, change ...func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if strings.Contains(r.log.String(), canary) {
+		if r.log.Has(canary) {
 			t.Errorf("the token is in the log:\n%s", r.log)
 		}
 	})

@@ -96,7 +96,7 @@ func TestAwayHubSpotIsAskedOnceASecond(t *testing.T) {
 				if d := a.ok[len(a.ok)-1].Sub(back); d > 5*time.Second {
 					t.Errorf("the last stream went on after %v", d)
 				}
-				if w, i := r.log.count("WARN"), r.log.count("INFO"); w != 1 || i != 1 {
+				if w, i := r.log.Count("level=WARN"), r.log.Count("level=INFO"); w != 1 || i != 1 {
 					t.Errorf("%d warnings and %d infos, want one of each:\n%s", w, i, r.log)
 				}
 			})
@@ -133,7 +133,7 @@ func TestOneFailingRequestHoldsUpNobody(t *testing.T) {
 		if good < 1190 || poison < 10 || poison > 25 {
 			t.Errorf("%d good answers (want 1200) and %d attempts that failed (want 10 to 25)", good, poison)
 		}
-		if n := r.log.count("WARN"); n != 1 {
+		if n := r.log.Count("level=WARN"); n != 1 {
 			t.Errorf("%d warnings, want 1:\n%s", n, r.log)
 		}
 	})
@@ -194,7 +194,7 @@ func TestStumblesAreSaidSeldom(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if w := r.log.count("WARN"); w > 10 {
+		if w := r.log.Count("level=WARN"); w > 10 {
 			t.Errorf("%d warnings in ten minutes", w)
 		}
 	})
@@ -208,14 +208,14 @@ func TestACauseEndsForGoodWhenAllGaveUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_ = r.ask(ctx)
-		if w, i := r.log.count("WARN"), r.log.count("INFO"); w != 1 || i != 0 {
+		if w, i := r.log.Count("level=WARN"), r.log.Count("level=INFO"); w != 1 || i != 0 {
 			t.Errorf("%d warnings and %d infos, want the warning alone:\n%s", w, i, r.log)
 		}
 		a.set(false)
 		if err := r.ask(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if i := r.log.count("INFO"); i != 0 {
+		if i := r.log.Count("level=INFO"); i != 0 {
 			t.Errorf("%d infos, want none:\n%s", i, r.log)
 		}
 	})

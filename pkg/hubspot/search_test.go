@@ -64,7 +64,7 @@ func TestSearchPage(t *testing.T) {
 			t.Errorf("page %+v", p)
 		}
 	}
-	if n := r.log.count("WARN"); n != 1 {
+	if n := r.log.Count("level=WARN"); n != 1 {
 		t.Errorf("%d warnings of an id that is no number, want one:\n%s", n, r.log)
 	}
 }

@@ -3,7 +3,6 @@ package offsets
 import (
 	"bytes"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -63,8 +62,7 @@ func TestLinkRow_IsReadBack(t *testing.T) {
 // TestLoad_TheLatestRowOfEachLinkCounts, and old deletes are dropped (DESIGN
 // section 4).
 func TestLoad_TheLatestRowOfEachLinkCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)
 		old := time.Now().Add(-KeepDeleted - time.Hour)
 		key := func(from, to uint64) cdc.LinkKey {

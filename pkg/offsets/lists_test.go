@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"maps"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -31,8 +30,7 @@ func TestEntryRowKey_IsReadBack(t *testing.T) {
 // TestLoad_TheLatestRowOfEachEntryCounts, and old deletes are dropped (DESIGN
 // section 4).
 func TestLoad_TheLatestRowOfEachEntryCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)
 		now := time.Now()
 		old := now.Add(-KeepDeleted - time.Hour)

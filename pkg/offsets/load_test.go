@@ -5,19 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hubspot-cdc/connector/pkg/cdc"
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 const portal = 4242
@@ -25,60 +24,26 @@ const portal = 4242
 // kafka is a broker in this bubble, with the two topics.
 type kafka struct {
 	testing.TB
-	cluster *kfake.Cluster
-	opts    []kgo.Opt
-	log     lockedBuffer
+	*testkit.Broker
+	log testkit.Log
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func newKafka(t testing.TB) *kafka {
+// inKafka runs a test in a bubble of its own.
+func inKafka(t *testing.T, f func(t *testing.T, k *kafka)) {
 	t.Helper()
-	net := new(kfake.VirtualNetwork)
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(net.Listen),
-		kfake.BrokerConfigs(map[string]string{"transaction.max.timeout.ms": "3600000"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	k := &kafka{TB: t, cluster: cluster, opts: []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(net.DialContext)}}
-	compact := "compact"
-	adm := kadm.NewClient(k.client())
-	if _, err := adm.CreateTopics(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &compact},
-		CursorTopic("hubspot"), StateTopic("hubspot")); err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func (k *kafka) client(opts ...kgo.Opt) *kgo.Client {
-	k.Helper()
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, k.opts...), opts...)...)
-	if err != nil {
-		k.Fatal(err)
-	}
-	k.Cleanup(cl.Close)
-	return cl
+	synctest.Test(t, func(t *testing.T) {
+		k := &kafka{TB: t, Broker: testkit.NewBroker(t, kfake.BrokerConfigs(map[string]string{"transaction.max.timeout.ms": "3600000"}))}
+		compact := "compact"
+		if _, err := k.Admin().CreateTopics(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &compact},
+			CursorTopic("hubspot"), StateTopic("hubspot")); err != nil {
+			t.Fatal(err)
+		}
+		f(t, k)
+	})
 }
 
 func (k *kafka) load() (*Loaded, error) {
-	return Load(k.Context(), Source{Opts: k.opts, Prefix: "hubspot", Portal: portal,
-		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, k.Output()), nil))})
+	return Load(k.Context(), Source{Opts: k.Options(), Prefix: "hubspot", Portal: portal, Logger: k.log.Logger(k.Output())})
 }
 
 func (k *kafka) mustLoad() *Loaded {
@@ -94,7 +59,7 @@ func (k *kafka) mustLoad() *Loaded {
 // returns with the transaction still open.
 func (k *kafka) begin(id string, records ...*kgo.Record) *kgo.Client {
 	k.Helper()
-	cl := k.client(kgo.TransactionalID(id), kgo.TransactionTimeout(time.Hour))
+	cl := k.Client(kgo.TransactionalID(id), kgo.TransactionTimeout(time.Hour))
 	if err := cl.BeginTransaction(); err != nil {
 		k.Fatal(err)
 	}
@@ -149,8 +114,8 @@ var (
 )
 
 func TestLoad_EmptyTopicsAreAFirstStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newKafka(t).mustLoad()
+	inKafka(t, func(t *testing.T, k *kafka) {
+		l := k.mustLoad()
 		if !l.Fresh || l.Birth != "" || l.Seq != 0 || len(l.Cursors) != 0 || len(l.Rows) != 0 {
 			t.Errorf("loaded %+v, want a fresh start", l)
 		}
@@ -158,8 +123,7 @@ func TestLoad_EmptyTopicsAreAFirstStart(t *testing.T) {
 }
 
 func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		live := cdc.Row{Version: 7, Hash: 8, Seq: 3, Live: true}
 		k.write(append(birth("A"), cursor(leading.String(), place1), row(1, cdc.Row{Version: 1, Seq: 1, Live: true}), row(2, live))...)
 		k.write(cursor(leading.String(), place2), row(1, cdc.Row{Version: 2, Seq: 9, Reason: cdc.Archived}),
@@ -187,8 +151,7 @@ func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
 // KAFKA.md C3: the tail is a marker, often behind aborted records, and
 // compaction leaves gaps. Waiting for the last data record would never end.
 func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(append(birth("A"), cursor(leading.String(), place1))...)
 		for i := range 50 {
 			k.write(row(hubspot.ID(i%5), cdc.Row{Version: 1, Seq: int64(i), Live: true}))
@@ -207,7 +170,7 @@ func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("the end was only seen after %v", took)
 			}
-			k.cluster.Compact()
+			k.Compact()
 		}
 	})
 }
@@ -215,8 +178,7 @@ func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 // The last stable offset would end below committed records as long as anybody
 // has a transaction open there.
 func TestLoad_WaitsForAForeignTransactionAndSaysSo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)
 		other := k.begin("someone-else", cursor(leading.String(), place1))
 		k.write(cursor(leading.String(), place2))
@@ -229,15 +191,14 @@ func TestLoad_WaitsForAForeignTransactionAndSaysSo(t *testing.T) {
 		if took := time.Since(began); took < time.Minute || took > 2*time.Minute {
 			t.Errorf("took %v", took)
 		}
-		if log := k.log.String(); !strings.Contains(log, "has a transaction open since offset") {
-			t.Errorf("the log does not say who holds the read back:\n%s", log)
+		if !k.log.Has("has a transaction open since offset") {
+			t.Errorf("the log does not say who holds the read back:\n%s", &k.log)
 		}
 	})
 }
 
 func TestLoad_GivesUpAfterFifteenMinutesAndNamesTheTool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)
 		k.begin("someone-else", cursor(leading.String(), place1))
 		began := time.Now()
@@ -256,13 +217,12 @@ func TestLoad_GivesUpAfterFifteenMinutesAndNamesTheTool(t *testing.T) {
 }
 
 func TestLoad_EndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.begin("someone-else", cursor(leading.String(), place1))
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		began := time.Now()
-		_, err := Load(ctx, Source{Opts: k.opts, Prefix: "hubspot", Portal: portal})
+		_, err := Load(ctx, Source{Opts: k.Options(), Prefix: "hubspot", Portal: portal})
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 6*time.Second {
 			t.Errorf("err = %v after %v", err, time.Since(began))
 		}
@@ -294,8 +254,7 @@ func TestLoad_Refuses(t *testing.T) {
 		"topic meta wrong": {append(birth("A"), state(TopicKey("hubspot.contacts"), []byte(`{"v":1}`))), []string{"hubspot.state"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := newKafka(t)
+			inKafka(t, func(t *testing.T, k *kafka) {
 				k.write(c.records...)
 				_, err := k.load()
 				var refusal *Refusal
@@ -316,8 +275,7 @@ func TestLoad_Refuses(t *testing.T) {
 }
 
 func TestLoad_WhatIsTombstonedDoesNoHarm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(append(birth("A"), cursor(`nonsense`, `nonsense`), cursor(leading.String(), `nonsense`),
 			cursor(`{"portal":99,"stream":"x"}`, `1`))...)
 		k.write(cursor(`nonsense`, ""), cursor(leading.String(), ""), cursor(`{"portal":99,"stream":"x"}`, ""))
@@ -345,8 +303,7 @@ func TestLoad_LatestOffsetWinsAcrossSpellings(t *testing.T) {
 		"odd was forgotten first": {[]*kgo.Record{cursor(spaced, ""), cursor(leading.String(), place1)}, place1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := newKafka(t)
+			inKafka(t, func(t *testing.T, k *kafka) {
 				k.write(birth("A")...)
 				k.write(c.records...)
 				l := k.mustLoad()
@@ -369,8 +326,7 @@ func TestLoad_LatestOffsetWinsAcrossSpellings(t *testing.T) {
 }
 
 func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newKafka(t)
+	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)
 		old := time.Now().Add(-KeepDeleted - time.Hour)
 		aged := func(r *kgo.Record, when time.Time) *kgo.Record { r.Timestamp = when; return r }
@@ -408,11 +364,7 @@ func BenchmarkLoad_MillionRows(b *testing.B) {
 	}
 	defer cluster.Close()
 	opts := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
-	cl, err := kgo.NewClient(append(opts, kgo.TransactionalID("writer"))...)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer cl.Close()
+	cl := testkit.Client(b, append(opts, kgo.TransactionalID("writer"))...)
 	for written := 0; written < rows; {
 		if err := cl.BeginTransaction(); err != nil {
 			b.Fatal(err)

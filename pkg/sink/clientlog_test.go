@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
 const cannotDial = `msg="kafka client: unable to open connection to broker" addr=broker:9092 broker=seed_0 err=`
@@ -22,9 +24,9 @@ const cannotDial = `msg="kafka client: unable to open connection to broker" addr
 func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {
 		synctest.Test(t, func(t *testing.T) {
-			var log lockedBuffer
+			log := testkit.Log{Level: level}
 			opts := []kgo.Opt{
-				kgo.SeedBrokers("broker:9092"), ClientLog(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))),
+				kgo.SeedBrokers("broker:9092"), ClientLog(log.Logger()),
 				kgo.Dialer(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("connection refused") }),
 			}
 			member, err := kgo.NewClient(append(opts, kgo.ConsumerGroup("hubspot.owner"), kgo.ConsumeTopics("hubspot.offsets"))...)
@@ -32,11 +34,7 @@ func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer member.CloseAllowingRebalance()
-			other, err := kgo.NewClient(opts...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer other.Close()
+			other := testkit.Client(t, opts...)
 			for range 30 {
 				_ = other.Ping(t.Context())
 				time.Sleep(time.Second)
@@ -57,7 +55,7 @@ func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
 
 			time.Sleep(clientRepeats)
 			_ = other.Ping(t.Context())
-			if n := strings.Count(log.String(), "level=WARN "+cannotDial); n != 2 {
+			if n := log.Count("level=WARN " + cannotDial); n != 2 {
 				t.Errorf("%d warnings after %v, want two", n, clientRepeats)
 			}
 		})
@@ -68,21 +66,9 @@ func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
 func TestClientLog_HoldsNoPasswordAndNoRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const canary = "canary-5f0c2a9e"
-		var log lockedBuffer
-		network := new(kfake.VirtualNetwork)
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(network.Listen), kfake.SeedTopics(1, "some"),
-			kfake.EnableSASL(), kfake.Superuser("PLAIN", "cdc", canary))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cluster.Close()
-		cl, err := kgo.NewClient(
-			kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.SASL(plain.Auth{User: "cdc", Pass: canary}.AsMechanism()),
-			ClientLog(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-		)
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := testkit.Log{Level: slog.LevelDebug}
+		broker := testkit.NewBroker(t, kfake.SeedTopics(1, "some"), kfake.EnableSASL(), kfake.Superuser("PLAIN", "cdc", canary))
+		cl := broker.Client(kgo.SASL(plain.Auth{User: "cdc", Pass: canary}.AsMechanism()), ClientLog(log.Logger()))
 		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "some", Key: []byte(canary), Value: []byte(canary)}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}

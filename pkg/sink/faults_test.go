@@ -22,11 +22,11 @@ import (
 // is closed.
 func (w *world) holdEndTxn(n int) (release chan struct{}) {
 	release = make(chan struct{})
-	w.cluster.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
+	w.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
 		if n--; n > 0 {
-			w.cluster.KeepControl()
+			w.KeepControl()
 		}
-		w.cluster.SleepControl(func() { <-release })
+		w.SleepControl(func() { <-release })
 		return nil, nil, false
 	})
 	return release
@@ -34,8 +34,8 @@ func (w *world) holdEndTxn(n int) (release chan struct{}) {
 
 // silence has the broker take every request and answer none.
 func (w *world) silence() {
-	w.cluster.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
-		w.cluster.KeepControl()
+	w.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		w.KeepControl()
 		return nil, nil, true
 	})
 }
@@ -45,15 +45,15 @@ func (w *world) silence() {
 // request was processed, or it was lost on its way.
 func (w *world) crashAt(key kmsg.Key, n int, processed bool, vanish func()) (crashed *atomic.Bool, disarm func()) {
 	crashed, disarmed := new(atomic.Bool), new(atomic.Bool)
-	w.cluster.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+	w.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
 		if disarmed.Load() {
-			w.cluster.DropControl()
+			w.DropControl()
 			return nil, nil, false
 		}
 		if n--; n > 0 {
 			return nil, nil, false
 		}
-		w.cluster.DropControl()
+		w.DropControl()
 		crashed.Store(true)
 		go vanish()
 		return nil, nil, !processed
@@ -75,11 +75,10 @@ func TestTransaction_AllOrNothingWhateverStepFails(t *testing.T) {
 		"end unknown":         {{Keys: []kmsg.Key{kmsg.EndTxn}, TopLevel: true, Err: kerr.UnknownServerError}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inWorld(t, func(t *testing.T, w *world) {
 				r := w.start()
 				r.mustCommit(at(batch(change(cdc.Read, 1, "a")), place(1)))
-				w.cluster.Fault(faults...)
+				w.Fault(faults...)
 				if err := r.Commit(t.Context(), at(batch(change(cdc.Read, 2, "b"), change(cdc.Read, 3, "c")), place(2))); err == nil {
 					t.Fatal("a failed transaction counts as committed")
 				}
@@ -114,8 +113,7 @@ func TestTransaction_AllOrNothingWhateverStepFails(t *testing.T) {
 // KAFKA.md C2: after a failure the client answers EndTransaction with nil
 // although nothing was written. A fenced instance must never claim success.
 func TestFenced_NeverClaimsSuccess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		old := w.start()
 		old.mustCommit(batch(change(cdc.Read, 1, "old")))
 		young := w.start()
@@ -136,8 +134,7 @@ func TestFenced_NeverClaimsSuccess(t *testing.T) {
 }
 
 func TestFenced_BetweenFlushAndCommit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		old := w.start()
 		old.mustCommit(batch(change(cdc.Read, 1, "old")))
 		release := w.holdEndTxn(1)
@@ -160,12 +157,11 @@ func TestFenced_BetweenFlushAndCommit(t *testing.T) {
 // into the next transaction. Commits under load with a slow broker stay apart:
 // what is committed when Commit returns is there, complete.
 func TestTransaction_NothingSpillsIntoTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
-		w.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-			w.cluster.KeepControl()
-			w.cluster.SleepControl(func() { time.Sleep(50 * time.Millisecond) })
+		w.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.KeepControl()
+			w.SleepControl(func() { time.Sleep(50 * time.Millisecond) })
 			return nil, nil, false
 		})
 		for round := range 4 {
@@ -190,8 +186,7 @@ func TestCrash_AtAnyStepLosesAndDoublesNothing(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.EndTxn} {
 		for _, processed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/processed=%v", key.Name(), processed), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
+				inWorld(t, func(t *testing.T, w *world) {
 					want := map[string]bool{}
 					random := rand.New(rand.NewPCG(1, uint64(key)))
 					for round := range 20 {
@@ -256,8 +251,7 @@ func (w *world) checkState(l *offsets.Loaded) {
 // A stream that is ended alone, while the run goes on, must know what became of
 // its batch: what is committed and not applied would be published twice.
 func TestCommit_OutlivesItsCallersContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		release := w.holdEndTxn(1)
@@ -277,17 +271,12 @@ func TestCommit_OutlivesItsCallersContext(t *testing.T) {
 // A crashed run's transaction must not hold consumers back until it times out:
 // the next run frees them at once.
 func TestOpen_FreesWhatTheLastRunLeftOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		// A predecessor with the same id, gone in mid-transaction.
 		r.stop()
-		cl, err := kgo.NewClient(append([]kgo.Opt{kgo.TransactionalID(TransactionalID("hubspot", portal)),
-			kgo.RecordPartitioner(kgo.ManualPartitioner())}, w.opts...)...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		cl := w.Client(kgo.TransactionalID(TransactionalID("hubspot", portal)), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		if err := cl.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}

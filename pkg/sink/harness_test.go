@@ -2,31 +2,24 @@ package sink
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/avro"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sr"
-	"github.com/twmb/franz-go/pkg/sr/srfake"
 )
 
 const (
@@ -37,64 +30,24 @@ const (
 // world is a broker and a schema registry inside the test's bubble.
 type world struct {
 	testing.TB
-	cluster  *kfake.Cluster
-	opts     []kgo.Opt
-	registry *srfake.Registry
+	*testkit.Broker
+	registry *testkit.Registry
 	metrics  *prometheus.Registry
-	log      lockedBuffer
-	schemas  map[string]*avro.Schema
+	log      testkit.Log
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func newWorld(t testing.TB) *world {
+// inWorld runs a test in a bubble of its own.
+func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
-	net := new(kfake.VirtualNetwork)
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(net.Listen), kfake.DefaultNumPartitions(3))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return &world{
-		TB: t, schemas: map[string]*avro.Schema{}, cluster: cluster, registry: srfake.NewRegistry(), metrics: prometheus.NewRegistry(),
-		opts: []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(net.DialContext)},
-	}
-}
-
-// inProcess answers requests by calling the handler: no sockets, which would
-// stop the bubble's clock.
-type inProcess struct{ http.Handler }
-
-func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w.Result(), nil
+	synctest.Test(t, func(t *testing.T) {
+		f(t, &world{TB: t, Broker: testkit.NewBroker(t), registry: testkit.NewRegistry(t), metrics: prometheus.NewRegistry()})
+	})
 }
 
 func (w *world) config(change ...func(*Config)) Config {
-	w.Helper()
-	registry, err := sr.NewClient(sr.URLs("http://registry"), sr.HTTPClient(&http.Client{Transport: inProcess{w.registry.Handler()}}))
-	if err != nil {
-		w.Fatal(err)
-	}
 	cfg := Config{
-		Opts: w.opts, Prefix: "hubspot", Portal: portal, Registry: registry, Version: "1.2.3", Tombstones: true,
-		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(&w.log, w.Output()), nil)), Registerer: w.metrics,
+		Opts: w.Options(), Prefix: "hubspot", Portal: portal, Registry: w.registry.Client(), Version: "1.2.3", Tombstones: true,
+		Logger: w.log.Logger(w.Output()), Registerer: w.metrics,
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -126,25 +79,27 @@ func (w *world) open(change ...func(*Config)) (*run, error) {
 	return r, nil
 }
 
-// start opens, makes the contacts topic ready and starts the committer.
-func (w *world) start(change ...func(*Config)) *run {
+func (w *world) mustOpen(change ...func(*Config)) *run {
 	w.Helper()
 	r, err := w.open(change...)
-	if err == nil {
-		err = r.Topic(w.Context(), "contacts", contactSet)
-	}
 	if err != nil {
 		w.Fatal(err)
 	}
-	r.begin()
 	return r
 }
 
-func (r *run) begin() {
-	ctx, cancel := context.WithCancel(r.w.Context())
+// start opens, makes the contacts topic ready and starts the committer.
+func (w *world) start(change ...func(*Config)) *run {
+	w.Helper()
+	r := w.mustOpen(change...)
+	if err := r.Topic(w.Context(), "contacts", contactSet); err != nil {
+		w.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.Context())
 	r.cancel, r.result = cancel, make(chan error, 1)
 	go func() { r.result <- r.Run(ctx) }()
-	r.w.Cleanup(cancel)
+	w.Cleanup(cancel)
+	return r
 }
 
 // stop ends the run as a signal does.
@@ -215,44 +170,7 @@ func place(second int) string {
 // read gives what a read_committed consumer sees of a topic by now.
 func (w *world) read(topic string) []*kgo.Record {
 	w.Helper()
-	cl, err := kgo.NewClient(append(slices.Clone(w.opts),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableFetchSessions())...)
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer cl.Close()
-	ends, err := kadm.NewClient(cl).ListCommittedOffsets(w.Context(), topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		w.Fatal(err)
-	}
-	from := map[int32]kgo.Offset{}
-	left := 0
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			from[o.Partition] = kgo.NewOffset().AtStart()
-			left++
-		}
-	})
-	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: from})
-	var records []*kgo.Record
-	for left > 0 {
-		fetches := cl.PollFetches(w.Context())
-		if err := fetches.Err(); err != nil {
-			w.Fatal(err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				records = append(records, r)
-			}
-			if end, _ := ends.Lookup(topic, r.Partition); r.Offset+1 == end.Offset {
-				left--
-			}
-		})
-	}
-	return records
+	return testkit.ReadCommitted(w, topic, w.Options()...)
 }
 
 // event is what a test looks at in an envelope.
@@ -278,7 +196,7 @@ func (w *world) events(topic string) []event {
 	for _, r := range w.read(topic) {
 		e := event{key: string(r.Key), partition: r.Partition, tombstone: r.Value == nil}
 		if !e.tombstone {
-			e.all = w.decode(r.Value)
+			e.all = w.registry.Decode(r.Value)
 			e.op = e.all["op"].(string)
 			e.seq = e.all["source"].(map[string]any)["seq"].(int64)
 			if after, ok := e.all["after"].(map[string]any); ok {
@@ -290,29 +208,32 @@ func (w *world) events(topic string) []event {
 	return events
 }
 
-func (w *world) decode(value []byte) map[string]any {
+// tells wants a topic to hold these records, told in the order of their keys:
+// the key, and what say picks of an event that is not null. A record is in the
+// partition of the part of its key that place gives.
+func (w *world) tells(topic string, place func(key string) string, say func(op string, source, image map[string]any) []any, want ...string) {
 	w.Helper()
-	if len(value) < 5 || value[0] != 0 {
-		w.Fatalf("not in the registry's wire format: % x", value)
-	}
-	cl := w.config().Registry
-	written, err := cl.SchemaByID(w.Context(), int(binary.BigEndian.Uint32(value[1:5])))
-	if err != nil {
-		w.Fatal(err)
-	}
-	s := w.schemas[written.Schema]
-	if s == nil {
-		if s, err = avro.Parse(written.Schema); err != nil {
-			w.Fatal(err)
+	records := w.read(topic)
+	slices.SortStableFunc(records, func(a, b *kgo.Record) int { return bytes.Compare(a.Key, b.Key) })
+	var got []string
+	for _, r := range records {
+		line := string(r.Key)
+		if r.Value != nil {
+			e := w.registry.Decode(r.Value)
+			for _, said := range say(e["op"].(string), e["source"].(map[string]any), cmp.Or(e["after"], e["before"]).(map[string]any)) {
+				if said != nil {
+					line += fmt.Sprint(" ", said)
+				}
+			}
 		}
-		w.schemas[written.Schema] = s
+		got = append(got, line)
+		if want := partitionOf([]byte(place(string(r.Key))), 3); r.Partition != want {
+			w.Errorf("%s is in partition %d, want %d", r.Key, r.Partition, want)
+		}
 	}
-	var all map[string]any
-	rest, err := s.Decode(value[5:], &all)
-	if err != nil || len(rest) > 0 {
-		w.Fatalf("decode: %v, %d bytes are left", err, len(rest))
+	if !slices.Equal(got, want) {
+		w.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	return all
 }
 
 // inOrder are the events as the committer gave them out.
@@ -327,41 +248,14 @@ func inOrder(events []event) []string {
 
 // cursors is the latest value per key of the cursor topic.
 func (w *world) cursors() map[string]string {
-	latest := map[string]string{}
-	for _, r := range w.read("hubspot.offsets") {
-		delete(latest, string(r.Key))
-		if r.Value != nil {
-			latest[string(r.Key)] = string(r.Value)
-		}
-	}
-	return latest
+	w.Helper()
+	return testkit.Latest(w.read("hubspot.offsets"))
 }
 
 // counter is a metric's value.
 func (w *world) counter(name string, labels ...string) float64 {
 	w.Helper()
-	families, err := w.metrics.Gather()
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-	metric:
-		for _, m := range family.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if !slices.Contains(labels, l.GetValue()) {
-					continue metric
-				}
-			}
-			if m.Histogram != nil {
-				return float64(m.Histogram.GetSampleCount())
-			}
-			return m.Counter.GetValue()
-		}
-	}
-	return 0
+	return testkit.Metric(w, w.metrics, name, labels...)
 }
 
 const leadingKey = `{"portal":4242,"object":"contacts","stream":"leading"}`

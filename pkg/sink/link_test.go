@@ -4,9 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -35,57 +32,33 @@ func links(changes ...cdc.LinkChange) *cdc.Batch {
 // and cursor are one transaction, and a run that starts anew knows the rows
 // (DESIGN section 4).
 func TestLinks_TopicAtTheFirstLink(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		b := links()
 		b.Sync, b.Cursors = true, []cdc.Cursor{{Object: b.Object, Stream: "associations", Value: []byte(`{"id":"0","v":1}`)}}
 		r.mustCommit(b)
-		if strings.Contains(w.log.String(), linkTopic) {
+		if w.log.Has(linkTopic) {
 			t.Error("a pair without links has a topic")
 		}
 		r.mustCommit(links(linkChange(cdc.Read, 1, 10, "Boss"), linkChange(cdc.Create, 2, 10, "")))
 		r.mustCommit(links(linkChange(cdc.Update, 1, 10, "Chief"), linkChange(cdc.Delete, 2, 10, "")))
 		r.stop()
 
-		records := w.read(linkTopic)
-		slices.SortStableFunc(records, func(a, b *kgo.Record) int { return strings.Compare(string(a.Key), string(b.Key)) })
-		var got []string
-		for _, rec := range records {
-			line := string(rec.Key)
-			if rec.Value != nil {
-				e := w.decode(rec.Value)
-				source := e["source"].(map[string]any)
-				line += " " + e["op"].(string) + " " + source["table"].(string) + " " + source["snapshot"].(string)
-				if reason, ok := source["reason"].(string); ok {
-					line += " " + reason + " of " + e["before"].(map[string]any)["toObjectType"].(string)
-				} else if label, ok := e["after"].(map[string]any)["label"].(string); ok {
-					line += " " + label
-				}
-			}
-			got = append(got, line)
-			from, _, _ := strings.Cut(string(rec.Key), ":")
-			if want := partitionOf([]byte(from), 3); rec.Partition != want {
-				t.Errorf("%s is in partition %d, its from-id in %d", rec.Key, rec.Partition, want)
-			}
-		}
-		if want := []string{
-			"1:10:HUBSPOT_DEFINED:279 r contacts:companies true Boss",
-			"1:10:HUBSPOT_DEFINED:279 u contacts:companies false Chief",
-			"2:10:HUBSPOT_DEFINED:279 c contacts:companies false",
-			"2:10:HUBSPOT_DEFINED:279 d contacts:companies false merged of companies",
+		fromID := func(key string) string { from, _, _ := strings.Cut(key, ":"); return from }
+		w.tells(linkTopic, fromID, func(op string, source, image map[string]any) []any {
+			return []any{op, source["table"], source["snapshot"], source["reason"], image["label"], image["toObjectType"]}
+		},
+			"1:10:HUBSPOT_DEFINED:279 r contacts:companies true Boss companies",
+			"1:10:HUBSPOT_DEFINED:279 u contacts:companies false Chief companies",
+			"2:10:HUBSPOT_DEFINED:279 c contacts:companies false companies",
+			"2:10:HUBSPOT_DEFINED:279 d contacts:companies false merged companies",
 			"2:10:HUBSPOT_DEFINED:279",
-		}; !slices.Equal(got, want) {
-			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-		}
+		)
 		if n := w.counter("hubspot_cdc_events_total", "contacts:companies", "u"); n != 1 {
 			t.Errorf("events_total of u is %v", n)
 		}
 
-		again, err := w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := w.mustOpen()
 		table := again.loaded.Links[toCompanies]
 		if table == nil || table.Live() != 1 || table.Len() != 2 || again.loaded.Seq != 4 {
 			t.Errorf("loaded links %+v, seq %d", table, again.loaded.Seq)
@@ -98,8 +71,7 @@ func TestLinks_TopicAtTheFirstLink(t *testing.T) {
 
 // TestLinks_AvroKeys: each link has one key record, the same in every event.
 func TestLinks_AvroKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })
 		r.mustCommit(links(linkChange(cdc.Create, 1, 10, "")))
 		r.mustCommit(links(linkChange(cdc.Delete, 1, 10, "")))
@@ -109,7 +81,7 @@ func TestLinks_AvroKeys(t *testing.T) {
 			t.Fatalf("%d records, want 3", len(records))
 		}
 		for _, rec := range records {
-			k := w.decode(rec.Key)
+			k := w.registry.Decode(rec.Key)
 			if k["fromObjectId"] != "1" || k["toObjectId"] != "10" || k["category"] != "HUBSPOT_DEFINED" || k["typeId"] != int32(279) {
 				t.Errorf("key %v", k)
 			}
@@ -119,11 +91,10 @@ func TestLinks_AvroKeys(t *testing.T) {
 
 // TestLinks_ALabelThatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
 func TestLinks_ALabelThatIsTooLargeIsLeftOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.MaxMessageBytes = 16 << 10 })
 		r.mustCommit(links(linkChange(cdc.Create, 1, 10, strings.Repeat("x", 20<<10))))
-		e := w.decode(w.read(linkTopic)[0].Value)
+		e := w.registry.Decode(w.read(linkTopic)[0].Value)
 		if e["after"].(map[string]any)["label"] != nil || !slices.Equal(e["source"].(map[string]any)["omitted"].([]any), []any{"label"}) {
 			t.Errorf("event %v", e)
 		}

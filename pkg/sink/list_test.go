@@ -1,14 +1,10 @@
 package sink
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
@@ -34,13 +30,12 @@ func entries(changes ...cdc.ListChange) *cdc.Batch {
 // rows and cursor are one transaction, and a run that starts anew knows the
 // rows (DESIGN section 4).
 func TestLists_TopicAtTheFirstEntry(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		b := entries()
 		b.Sync, b.Cursors = true, []cdc.Cursor{{Object: b.Object, Stream: "reference", Value: []byte(`{"started":null,"completed":null,"v":1}`)}}
 		r.mustCommit(b)
-		if strings.Contains(w.log.String(), stageTopic) {
+		if w.log.Has(stageTopic) {
 			t.Error("a list without entries has a topic")
 		}
 		r.mustCommit(entries(stage(cdc.Read, "default", "won", "Won"), stage(cdc.Create, "2", "won", "Won")))
@@ -51,45 +46,21 @@ func TestLists_TopicAtTheFirstEntry(t *testing.T) {
 		r.mustCommit(entries(rowOnly))
 		r.stop()
 
-		records := w.read(stageTopic)
-		slices.SortStableFunc(records, func(a, b *kgo.Record) int { return strings.Compare(string(b.Key), string(a.Key)) })
-		var got []string
-		for _, rec := range records {
-			line := string(rec.Key)
-			if rec.Value != nil {
-				e := w.decode(rec.Value)
-				source := e["source"].(map[string]any)
-				line += " " + e["op"].(string) + " " + source["table"].(string) + " " + source["snapshot"].(string) + " " + source["stream"].(string)
-				image, _ := cmp.Or(e["after"], e["before"]).(map[string]any)
-				line += " " + image["objectType"].(string) + "/" + image["pipelineId"].(string) + "/" + image["id"].(string)
-				for _, more := range []any{source["reason"], image["label"]} {
-					if text, ok := more.(string); ok {
-						line += " " + text
-					}
-				}
-			}
-			got = append(got, line)
-			if want := partitionOf(rec.Key, 3); rec.Partition != want {
-				t.Errorf("%s is in partition %d, want %d", rec.Key, rec.Partition, want)
-			}
-		}
-		if want := []string{
-			"deals:default:won r pipeline_stages true reference deals/default/won Won",
-			"deals:default:won u pipeline_stages false reference deals/default/won Closed",
-			"deals:2:won c pipeline_stages false reference deals/2/won Won",
-			"deals:2:won d pipeline_stages false reference deals/2/won removed",
+		whole := func(key string) string { return key }
+		w.tells(stageTopic, whole, func(op string, source, image map[string]any) []any {
+			return []any{op, source["table"], source["snapshot"], source["stream"], image["objectType"], image["pipelineId"], image["id"], source["reason"], image["label"]}
+		},
+			"deals:2:won c pipeline_stages false reference deals 2 won Won",
+			"deals:2:won d pipeline_stages false reference deals 2 won removed",
 			"deals:2:won",
-		}; !slices.Equal(got, want) {
-			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-		}
+			"deals:default:won r pipeline_stages true reference deals default won Won",
+			"deals:default:won u pipeline_stages false reference deals default won Closed",
+		)
 		if n := w.counter("hubspot_cdc_events_total", "pipeline_stages", "d"); n != 1 {
 			t.Errorf("events_total of d is %v", n)
 		}
 
-		again, err := w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := w.mustOpen()
 		want := map[cdc.EntryKey]cdc.Row{
 			cdc.NewEntryKey("deals", "default", "won"): {Version: 901, Hash: 1, Live: true, Seq: 3},
 			cdc.NewEntryKey("deals", "2", "won"):       {Version: 900, Hash: 1, Reason: cdc.Removed, Seq: 4},
@@ -105,8 +76,7 @@ func TestLists_TopicAtTheFirstEntry(t *testing.T) {
 
 // TestLists_AvroKeys: DESIGN section 5; the partition is that of the text.
 func TestLists_AvroKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })
 		r.mustCommit(entries(stage(cdc.Create, "default", "won", "")))
 		r.mustCommit(entries(stage(cdc.Delete, "default", "won", "")))
@@ -129,7 +99,7 @@ func TestLists_AvroKeys(t *testing.T) {
 				t.Errorf("%s: %d records, want %d", topic, len(records), want.n)
 			}
 			for _, rec := range records {
-				if k := w.decode(rec.Key); !maps.Equal(k, want.key) {
+				if k := w.registry.Decode(rec.Key); !maps.Equal(k, want.key) {
 					t.Errorf("%s: key %v, want %v", topic, k, want.key)
 				}
 				if p := partitionOf([]byte(want.text), 3); rec.Partition != p {
@@ -142,13 +112,12 @@ func TestLists_AvroKeys(t *testing.T) {
 
 // TestLists_WhatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
 func TestLists_WhatIsTooLargeIsLeftOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.MaxMessageBytes = 16 << 10 })
 		change := stage(cdc.Create, "default", "won", strings.Repeat("x", 20<<10))
 		change.Values["metadata"] = strings.Repeat("y", 30<<10)
 		r.mustCommit(entries(change))
-		e := w.decode(w.read(stageTopic)[0].Value)
+		e := w.registry.Decode(w.read(stageTopic)[0].Value)
 		after := e["after"].(map[string]any)
 		if after["label"] != nil || after["metadata"] != nil || after["displayOrder"] != int32(3) || !slices.Equal(e["source"].(map[string]any)["omitted"].([]any), []any{"metadata", "label"}) {
 			t.Errorf("event %v", e)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,14 +15,9 @@ import (
 // TestProbe_ChangesNothing: a Probe creates no topic and registers no schema,
 // and the producer of a run that has a transaction open meanwhile can commit it.
 func TestProbe_ChangesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		cl, err := kgo.NewClient(append(w.opts, kgo.TransactionalID(TransactionalID("hubspot", portal)))...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cl.Close()
+		cl := w.Client(kgo.TransactionalID(TransactionalID("hubspot", portal)))
 		adm := kadm.NewClient(cl)
 		if _, err := adm.CreateTopic(ctx, 1, 1, nil, "elsewhere"); err != nil {
 			t.Fatal(err)
@@ -76,8 +70,7 @@ func TestProbe_ChangesNothing(t *testing.T) {
 // TestProbe_FindsWhatARunWarnsOf: the same warnings, with the same settings,
 // which a run logs and a Probe returns.
 func TestProbe_FindsWhatARunWarnsOf(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		w.create("hubspot.offsets", 1, map[string]string{"cleanup.policy": "compact", "delete.retention.ms": "1000"})
 		w.create(contacts, 2, map[string]string{"cleanup.policy": "delete"})
 		r := w.start()

@@ -3,9 +3,7 @@ package sink
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -18,15 +16,8 @@ const signalsTopicName = "hubspot.signals"
 
 func (w *world) signal(values ...string) {
 	w.Helper()
-	cl, err := kgo.NewClient(append(w.opts, kgo.DefaultProduceTopic(signalsTopicName), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer cl.Close()
 	for _, value := range values {
-		if err := cl.ProduceSync(w.Context(), &kgo.Record{Key: []byte("hubspot"), Value: []byte(value)}).FirstErr(); err != nil {
-			w.Fatal(err)
-		}
+		w.Produce(&kgo.Record{Topic: signalsTopicName, Key: []byte("hubspot"), Value: []byte(value)})
 	}
 }
 
@@ -59,8 +50,7 @@ func (r *run) signals(from int64) *Signals {
 // What came while the connector was down is there before it goes on, what
 // comes later as it comes, and nobody's open transaction is waited for.
 func TestSignals_AreReadFromTheirPlaceOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		empty := r.signals(0)
 		if got := w.take(empty); len(got) != 0 {
@@ -70,11 +60,7 @@ func TestSignals_AreReadFromTheirPlaceOn(t *testing.T) {
 		if got := w.take(empty); len(got) == 0 || got[0] != "0" {
 			t.Errorf("read %q, want 0 and what follows", got)
 		}
-		other, err := kgo.NewClient(append(w.opts, kgo.TransactionalID("someone"), kgo.DefaultProduceTopic(signalsTopicName), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer other.Close()
+		other := w.Client(kgo.TransactionalID("someone"), kgo.DefaultProduceTopic(signalsTopicName), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		transaction := func(value string, how kgo.TransactionEndTry) func() {
 			if err := other.BeginTransaction(); err != nil {
 				t.Fatal(err)
@@ -112,8 +98,7 @@ func TestSignals_AreReadFromTheirPlaceOn(t *testing.T) {
 // A topic that was made anew, or whose old signals are past their retention, is
 // read from its beginning.
 func TestSignals_APlaceThatIsNotThere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.signals(0)
 		w.signal("0", "1", "2")
@@ -122,13 +107,13 @@ func TestSignals_APlaceThatIsNotThere(t *testing.T) {
 		}
 		var trim kadm.Offsets
 		trim.Add(kadm.Offset{Topic: signalsTopicName, Partition: 0, At: 2})
-		if _, err := w.admin().DeleteRecords(t.Context(), trim); err != nil {
+		if _, err := w.Admin().DeleteRecords(t.Context(), trim); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.take(r.signals(1)); !slices.Equal(got, []string{"2"}) {
 			t.Errorf("before the start: %q", got)
 		}
-		if n := strings.Count(w.log.String(), "does not have the place"); n != 2 {
+		if n := w.log.Count("does not have the place"); n != 2 {
 			t.Errorf("it was said %d times, want twice", n)
 		}
 	})
@@ -136,10 +121,9 @@ func TestSignals_APlaceThatIsNotThere(t *testing.T) {
 
 // DESIGN section 4.
 func TestSignals_TheirTopic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		w.start().signals(0)
-		described, err := w.admin().DescribeTopicConfigs(t.Context(), signalsTopicName)
+		described, err := w.Admin().DescribeTopicConfigs(t.Context(), signalsTopicName)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,8 +145,7 @@ func TestSignals_TheirTopic(t *testing.T) {
 		"both":       {1, "compact,delete", []string{offsets.SignalsTopic("hubspot"), "cleanup.policy=compact,delete", "kafka-configs --alter"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inWorld(t, func(t *testing.T, w *world) {
 				w.create(signalsTopicName, c.partitions, map[string]string{"cleanup.policy": c.policy})
 				_, err := w.start().Signals(t.Context(), 0)
 				mustRefuse(t, err, c.says...)

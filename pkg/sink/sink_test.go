@@ -19,8 +19,7 @@ import (
 // DESIGN section 4: events, state and cursor of a page commit in one
 // transaction, and are read back as they were.
 func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		if !r.loaded.Fresh {
 			t.Error("not a first start")
@@ -39,10 +38,7 @@ func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
 		}
 		r.stop()
 
-		again, err := w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := w.mustOpen()
 		l := again.loaded
 		if l.Fresh || l.Seq != 3 || string(l.Cursors[offsets.Key{Portal: portal, Object: "contacts", Stream: "leading"}]) != place(1) {
 			t.Errorf("fresh %v, seq %d, cursors %v", l.Fresh, l.Seq, l.Cursors)
@@ -60,8 +56,7 @@ func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
 
 // DESIGN section 5.
 func TestCommit_EnvelopeSaysWhereItCameFrom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.BeforeKey = true })
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		time.Sleep(time.Second)
@@ -99,8 +94,7 @@ func TestCommit_EnvelopeSaysWhereItCameFrom(t *testing.T) {
 }
 
 func TestCommit_NoTombstonesWhereTheyAreNotWanted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.Tombstones = false })
 		r.mustCommit(batch(change(cdc.Delete, 3, "")))
 		if got := fmt.Sprint(inOrder(w.events(contacts))); got != "[3 d]" {
@@ -112,8 +106,7 @@ func TestCommit_NoTombstonesWhereTheyAreNotWanted(t *testing.T) {
 // DESIGN section 5: seq is strictly rising in commit order, one counter per
 // portal, also across runs.
 func TestSeq_StrictlyRisingInCommitOrderAndAcrossRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		var last int64
 		for range 3 {
 			r := w.start()
@@ -154,8 +147,7 @@ func TestSeq_StrictlyRisingInCommitOrderAndAcrossRuns(t *testing.T) {
 // DESIGN section 4: the committer starts at once when idle; batches that
 // become ready during a commit form the next transaction.
 func TestCommit_WhatIsReadyDuringACommitIsTheNextTransaction(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "")))
 		release := w.holdEndTxn(1)
@@ -181,8 +173,7 @@ func TestCommit_WhatIsReadyDuringACommitIsTheNextTransaction(t *testing.T) {
 // DESIGN section 4: an idle pass commits its cursor at most every ten
 // seconds, all of them in one transaction.
 func TestCommit_IdleCursorsGoTogetherAtMostEveryTenSeconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		transactions := w.counter("hubspot_cdc_commits_total", "ok")
@@ -212,8 +203,7 @@ func TestCommit_IdleCursorsGoTogetherAtMostEveryTenSeconds(t *testing.T) {
 }
 
 func TestCommit_IdleCursorGoesWithTheNextTransactionAndNeverGoesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(at(&cdc.Batch{Object: "contacts"}, place(1)))
 		r.mustCommit(&cdc.Batch{Object: "contacts", Cursors: []cdc.Cursor{{Object: "contacts", Stream: "archive", Value: []byte(`{"after":"1"}`)}}})
@@ -237,14 +227,10 @@ func TestCommit_IdleCursorGoesWithTheNextTransactionAndNeverGoesBack(t *testing.
 
 // A changed property set is no idle pass: what follows is read with it.
 func TestCommit_PropertySetAloneIsCommittedAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(&cdc.Batch{Object: "contacts", Set: []byte(`{"v":1}`)})
-		again, err := w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := w.mustOpen()
 		if got := string(again.loaded.Sets["contacts"]); got != `{"v":1}` {
 			t.Errorf("set %q", got)
 		}
@@ -252,8 +238,7 @@ func TestCommit_PropertySetAloneIsCommittedAtOnce(t *testing.T) {
 }
 
 func TestRun_WhatIsNotedIsFlushedWhenTheRunEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(at(&cdc.Batch{Object: "contacts"}, place(7)))
 		r.stop()
@@ -274,11 +259,10 @@ func TestRun_WhatIsNotedIsFlushedWhenTheRunEnds(t *testing.T) {
 func TestRun_EndsWithinTenSecondsWithTheBrokerAway(t *testing.T) {
 	for name, away := range map[string]func(w *world){
 		"silent":  func(w *world) { w.silence() },
-		"refuses": func(w *world) { w.cluster.Close() },
+		"refuses": func(w *world) { w.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inWorld(t, func(t *testing.T, w *world) {
 				r := w.start()
 				r.mustCommit(batch(change(cdc.Read, 1, "a")))
 				away(w)
@@ -307,8 +291,7 @@ func TestRun_EndsWithinTenSecondsWithTheBrokerAway(t *testing.T) {
 // A transaction that the brokers have aborted long ago is given up, so that
 // the run can begin anew; and /healthz learns of a committer that hangs.
 func TestRun_GivesUpATransactionThatTakesTooLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		w.silence()
@@ -331,13 +314,12 @@ func TestRun_GivesUpATransactionThatTakesTooLong(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		if err := r.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
-		w.cluster.Close()
+		w.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		if err := r.Ping(ctx); err == nil {
@@ -350,22 +332,14 @@ func TestPing(t *testing.T) {
 // dropped, in the first transaction.
 func TestFirstTransaction_PutsTheTopicsRight(t *testing.T) {
 	const odd = `{"stream": "leading", "object": "contacts", "portal": 4242}`
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(at(batch(change(cdc.Delete, 5, ""), change(cdc.Read, 1, "a")), place(1)))
 		deleted := &kgo.Record{Topic: "hubspot.state", Key: offsets.RowKey("contacts", 5), Timestamp: time.Now().Add(-offsets.KeepDeleted - time.Hour),
 			Value: offsets.AppendRow(nil, cdc.Row{Version: 1000, Seq: 1, Reason: cdc.Archived})}
 		r.stop()
-		operator, err := kgo.NewClient(w.opts...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer operator.Close()
 		moved := &kgo.Record{Topic: "hubspot.offsets", Key: []byte(odd), Value: []byte(place(5))}
-		if err := operator.ProduceSync(t.Context(), deleted, moved).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
+		w.Produce(deleted, moved)
 
 		r = w.start()
 		time.Sleep(20 * time.Second) // nothing happens: the repairs go alone
@@ -396,8 +370,7 @@ func TestPartition_IsJavasMurmur2OfTheID(t *testing.T) {
 			t.Fatalf("%s: partition %d, want %d", key, got, want)
 		}
 	}
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		var b cdc.Batch
 		b.Object = "contacts"
@@ -419,8 +392,7 @@ func TestPartition_IsJavasMurmur2OfTheID(t *testing.T) {
 }
 
 func TestMetrics_CountWhatIsCommitted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		for range 2 { // a second run goes on counting
 			r := w.start()
 			r.mustCommit(batch(change(cdc.Read, 1, "a"), change(cdc.Read, 2, "nul \x00"), change(cdc.Delete, 3, "")))
@@ -449,8 +421,7 @@ func TestMetrics_CountWhatIsCommitted(t *testing.T) {
 // DESIGN section 4: an event larger than the topic allows leaves out its
 // largest values, names them in source.omitted, and is counted.
 func TestTooLarge_LargestValuesAreLeftOutAndNamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		const limit = 64 << 10
 		r := w.start(func(c *Config) { c.MaxMessageBytes = limit })
 		sized := func(email, notes, phone int) *hubspot.Record {

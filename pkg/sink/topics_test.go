@@ -7,24 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 )
-
-func (w *world) admin() *kadm.Client {
-	cl, err := kgo.NewClient(w.opts...)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(cl.Close)
-	return kadm.NewClient(cl)
-}
 
 func (w *world) create(topic string, partitions int32, configs map[string]string) {
 	w.Helper()
@@ -32,7 +20,7 @@ func (w *world) create(topic string, partitions int32, configs map[string]string
 	for k, v := range configs {
 		settings[k] = &v
 	}
-	if _, err := w.admin().CreateTopic(w.Context(), partitions, 1, settings, topic); err != nil {
+	if _, err := w.Admin().CreateTopic(w.Context(), partitions, 1, settings, topic); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -52,10 +40,9 @@ func mustRefuse(t *testing.T, err error, words ...string) {
 
 // DESIGN section 4.
 func TestTopics_AreCreatedWithTheRightSettings(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
-		described, err := w.admin().DescribeTopicConfigs(t.Context(), "hubspot.offsets", "hubspot.state", contacts)
+		described, err := w.Admin().DescribeTopicConfigs(t.Context(), "hubspot.offsets", "hubspot.state", contacts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +62,7 @@ func TestTopics_AreCreatedWithTheRightSettings(t *testing.T) {
 				}
 			}
 		}
-		topics, err := w.admin().ListTopics(t.Context())
+		topics, err := w.Admin().ListTopics(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,8 +75,7 @@ func TestTopics_AreCreatedWithTheRightSettings(t *testing.T) {
 }
 
 func TestTopics_PartitionsAsConfigured(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.Partitions, c.Replication = 7, 1 })
 		if got := r.topics["contacts"].partitions; got != 7 {
 			t.Errorf("%d partitions", got)
@@ -104,16 +90,14 @@ func TestOpen_RefusesInternalTopicsThatWouldForget(t *testing.T) {
 			"compact,delete": {"cleanup.policy": "compact,delete"},
 			"the default":    nil,
 		} {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inWorld(t, func(t *testing.T, w *world) {
 				w.create(topic, 1, configs)
 				_, err := w.open()
 				mustRefuse(t, err, topic, "cleanup.policy=", "delete", "kafka-configs")
 				_ = policy
 			})
 		}
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
+		inWorld(t, func(t *testing.T, w *world) {
 			w.create(topic, 3, map[string]string{"cleanup.policy": "compact"})
 			_, err := w.open()
 			mustRefuse(t, err, topic, "3 partitions")
@@ -122,11 +106,10 @@ func TestOpen_RefusesInternalTopicsThatWouldForget(t *testing.T) {
 }
 
 func TestTopic_DataTopicThatDeletesIsSaid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		w.create(contacts, 2, map[string]string{"cleanup.policy": "delete", "max.message.bytes": "100000"})
 		r := w.start()
-		if !strings.Contains(w.log.String(), "deleted after its retention time") {
+		if !w.log.Has("deleted after its retention time") {
 			t.Error("not said")
 		}
 		if got := r.topics["contacts"]; got.limit != 100000 || got.partitions != 2 {
@@ -137,8 +120,7 @@ func TestTopic_DataTopicThatDeletesIsSaid(t *testing.T) {
 
 // DESIGN section 4: a changed partition count or key format refuses.
 func TestTopic_RefusesWhatWouldGiveKeysAnotherPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		r.stop()
@@ -146,50 +128,42 @@ func TestTopic_RefusesWhatWouldGiveKeysAnotherPlace(t *testing.T) {
 		_, err := w.open(func(c *Config) { c.KeyFormat = KeyAvro })
 		mustRefuse(t, err, contacts, "KAFKA_KEY_FORMAT=string")
 
-		if _, err := w.admin().UpdatePartitions(t.Context(), 5, contacts); err != nil {
+		if _, err := w.Admin().UpdatePartitions(t.Context(), 5, contacts); err != nil {
 			t.Fatal(err)
 		}
-		if r, err = w.open(); err != nil {
-			t.Fatal(err)
-		}
+		r = w.mustOpen()
 		mustRefuse(t, r.Topic(t.Context(), "contacts", contactSet), contacts, "5 partitions", "with 3")
 	})
 }
 
 func TestTopic_LostTopicIsCreatedWithTheSamePartitions(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.Partitions = 5 })
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
 		r.stop()
-		if _, err := w.admin().DeleteTopic(t.Context(), contacts); err != nil {
+		if _, err := w.Admin().DeleteTopic(t.Context(), contacts); err != nil {
 			t.Fatal(err)
 		}
 		r = w.start()
 		if got := r.topics["contacts"].partitions; got != 5 {
 			t.Errorf("%d partitions", got)
 		}
-		if !strings.Contains(w.log.String(), "what was published is gone") {
+		if !w.log.Has("what was published is gone") {
 			t.Error("not said")
 		}
 	})
 }
 
 func TestTopic_RefusesALimitThatNoEventFits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		w.create(contacts, 1, map[string]string{"cleanup.policy": "compact", "max.message.bytes": "1000"})
-		r, err := w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := w.mustOpen()
 		mustRefuse(t, r.Topic(t.Context(), "contacts", contactSet), contacts, "1000 bytes")
 	})
 }
 
 func TestTopic_AvroKeysAreSpeltOneWayForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		avroKeys := func(c *Config) { c.KeyFormat = KeyAvro }
 		r := w.start(avroKeys)
 		r.mustCommit(batch(change(cdc.Read, 17, "a")))
@@ -197,7 +171,7 @@ func TestTopic_AvroKeysAreSpeltOneWayForEver(t *testing.T) {
 		if len(records) != 1 || records[0].Partition != partitionOf([]byte("17"), 3) {
 			t.Errorf("records %v: the partition depends on the id alone", records)
 		}
-		if got := w.decode(records[0].Key); len(got) != 1 || got["id"] != "17" {
+		if got := w.registry.Decode(records[0].Key); len(got) != 1 || got["id"] != "17" {
 			t.Errorf("key %v", got)
 		}
 		r.stop()
@@ -206,10 +180,7 @@ func TestTopic_AvroKeysAreSpeltOneWayForEver(t *testing.T) {
 		if _, _, err := w.registry.RegisterSchema("other", sr.Schema{Schema: `"string"`}); err != nil {
 			t.Fatal(err)
 		}
-		r, err := w.open(avroKeys)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r = w.mustOpen(avroKeys)
 		mustRefuse(t, r.Topic(t.Context(), "contacts", contactSet), contacts+"-key", "second key")
 	})
 }
@@ -226,8 +197,7 @@ func versions(w *world, subject string) int {
 // DESIGN section 5: compatibility is asked before anything is produced; an
 // added property is a new version without a restart, a changed label is none.
 func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inWorld(t, func(t *testing.T, w *world) {
 		var asked []string
 		w.registry.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 			asked = append(asked, r.Method+" "+r.URL.Path)
@@ -276,10 +246,7 @@ func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 		r.stop()
 
 		// The set in force is back after a restart, and registers nothing.
-		r, err = w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+		r = w.mustOpen()
 		var set schema.Set
 		if err := json.Unmarshal(r.loaded.Sets["contacts"], &set); err != nil {
 			t.Fatal(err)
@@ -312,8 +279,7 @@ func TestTopic_IncompatibleSchemaStopsThisTopicAlone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inWorld(t, func(t *testing.T, w *world) {
 				r := w.start() // all is well so far
 				refused := func(err error) {
 					t.Helper()
@@ -346,17 +312,13 @@ func TestTopic_IncompatibleSchemaStopsThisTopicAlone(t *testing.T) {
 }
 
 func TestTopic_RegistryThatIsAwayIsNoRefusal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		r, err := w.open()
-		if err != nil {
-			t.Fatal(err)
-		}
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.mustOpen()
 		w.registry.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return true
 		})
-		err = r.Topic(t.Context(), "contacts", contactSet)
+		err := r.Topic(t.Context(), "contacts", contactSet)
 		var refusal *offsets.Refusal
 		if err == nil || errors.As(err, &refusal) || !strings.Contains(err.Error(), contacts+"-value") {
 			t.Errorf("err = %v", err)
