@@ -1,11 +1,7 @@
 package cdc
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,194 +9,67 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// TestListDecisions replays the scripts in testdata/lists: what HubSpot
-// answered of the list of pipelines (keys like deals/default), each line
-// followed by what the lane did, indented.
+// TestListDecisions replays the scripts in testdata/lists, of what HubSpot
+// answered of the list of pipelines (keys like deals/default):
 //
 //	skip-unchanged               the lane leaves out events with a new time alone
-//	stamp NAME                   a request is sent now
 //	wait SECONDS                 HubSpot's clock goes on
-//	page [cursor=X] [swept] [snapshot] [only=ID]      one publish, of the readings that follow it
+//	page [cursor=X] [swept] [snapshot] [only=ID]
 //	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [calls=N] [second]
 //	                             a complete reading of the keys under a part, * for all
 //	live UNDER                   what is published
 func TestListDecisions(t *testing.T) {
-	files, err := filepath.Glob("testdata/lists/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
+	replayAll(t, "testdata/lists", func(s *script, _ string) {
+		lane, date := NewListLane(ListLaneConfig{List: "pipelines", Second: 30 * time.Second, Committer: &s.record}), seconds(1000)
+		s.lines["stamp"] = s.stamp(lane.Now)
+		s.lines["skip-unchanged"] = func([]string) { lane.rules.skipUnchanged = true }
+		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
+		var page ListPage
+		s.lines["page"] = func(words []string) {
+			page = ListPage{Stream: "reference"}
+			s.settings(words, settings{
+				"cursor": cursor(&page.Cursors, "pipelines", page.Stream), "swept": yes(&page.Swept), "snapshot": yes(&page.Snapshot),
+				"only": func(id string) { page.Only = append(page.Only, id) },
+			}, nil)
+		}
+		key := func(text string) EntryKey { return NewEntryKey(strings.Split(text, "/")...) }
+		s.lines["  read"] = func(words []string) {
+			rd := ListReading{Under: strings.Trim(words[0], "*"), Stamp: lane.Now(), SentAt: date, Date: date, Archived: map[EntryKey]bool{}}
+			s.settings(words[1:], settings{
+				"sent": s.sent(&rd.Stamp), "calls": s.count(&rd.Calls), "second": yes(&rd.Second),
+				"ended":    func(string) { rd.Ended = ObjectTypeRemoved },
+				"archived": func(text string) { rd.Archived[key(text)] = true },
+			}, func(word string) {
+				text, version, known := strings.Cut(word, "@")
+				text, label, _ := strings.Cut(text, "=")
+				e := Entry{Key: key(text), Values: map[string]any{"label": label}}
+				if known {
+					e.Version = seconds(s.number(version))
+				}
+				e.Values["updatedAt"] = hubspot.Moment{Millis: e.Version, Known: known}
+				e.Hash = EntryHash(e.Values)
+				rd.Entries = append(rd.Entries, e)
+			})
+			page.Readings = append(page.Readings, rd)
+		}
+		s.publish = func() (again []string) {
+			left, err := lane.Publish(s.Context(), page)
 			if err != nil {
-				t.Fatal(err)
+				s.Fatal(err)
 			}
-			got := newListReplayer(t).replay(string(want))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
+			if left.Again {
+				again = append(again, fmt.Sprintf("again: %s", left.Cause))
 			}
-		})
-	}
-}
-
-type listReplayer struct {
-	*testing.T
-	lane   *ListLane
-	seq    int64
-	lines  []string
-	stamps map[string]uint64
-	date   hubspot.Millis
-}
-
-func newListReplayer(t *testing.T) *listReplayer {
-	r := &listReplayer{T: t, stamps: map[string]uint64{}, date: seconds(1000)}
-	r.lane = NewListLane(ListLaneConfig{List: "pipelines", Second: 30 * time.Second, Committer: r})
-	return r
-}
-
-// Commit is part of Committer: it tells what is committed.
-func (r *listReplayer) Commit(_ context.Context, b *Batch) error {
-	for i := range b.Entries {
-		c := &b.Entries[i]
-		if c.Op == 0 {
-			r.say("%s row only", c.Key)
-			continue
-		}
-		r.seq++
-		c.Row.Seq = r.seq
-		line := fmt.Sprintf("%s %c", c.Key, c.Op)
-		if c.Incremental {
-			line += " incremental"
-		}
-		if c.Values != nil {
-			line += fmt.Sprintf(" label=%v", c.Values["label"])
-		}
-		if c.Reason != NoReason {
-			line += " reason=" + c.Reason.String()
-		}
-		r.say("%s ts=%d", line, c.SourceMs/1000)
-	}
-	for _, c := range b.Cursors {
-		r.say("cursor %s", c.Value)
-	}
-	return nil
-}
-
-func (r *listReplayer) say(format string, args ...any) {
-	line := "    " + fmt.Sprintf(format, args...)
-	if n := len(r.lines); n > 0 && r.lines[n-1] == "" {
-		r.lines = append(r.lines[:n-1], line, "")
-		return
-	}
-	r.lines = append(r.lines, line)
-}
-
-func (r *listReplayer) replay(script string) string {
-	var page *ListPage
-	for line := range strings.Lines(script + "\n") {
-		line = strings.TrimRight(line, "\n")
-		words := strings.Fields(line)
-		if strings.HasPrefix(line, "    ") { // what was done, last time
-			continue
-		}
-		if page != nil && !strings.HasPrefix(line, "  ") {
-			r.publish(*page)
-			page = nil
-		}
-		r.lines = append(r.lines, line)
-		if len(words) == 0 || words[0] == "#" {
-			continue
-		}
-		switch args := words[1:]; words[0] {
-		case "skip-unchanged":
-			r.lane.rules.skipUnchanged = true
-		case "stamp":
-			r.stamps[args[0]] = r.lane.Now()
-		case "wait":
-			r.date += seconds(r.number(args[0]))
-		case "page":
-			page = &ListPage{Stream: "reference"}
-			for _, w := range args {
-				if v, ok := strings.CutPrefix(w, "cursor="); ok {
-					page.Cursors = []Cursor{{Object: "pipelines", Stream: "reference", Value: []byte(v)}}
-				}
-				page.Swept = page.Swept || w == "swept"
-				page.Snapshot = page.Snapshot || w == "snapshot"
-				if v, ok := strings.CutPrefix(w, "only="); ok {
-					page.Only = append(page.Only, v)
-				}
+			if left.After > 0 {
+				again = append(again, fmt.Sprintf("look again after %v", left.After))
 			}
-		case "read":
-			page.Readings = append(page.Readings, r.reading(args))
-		case "live":
-			keys, err := r.lane.LiveUnder(r.Context(), strings.Trim(args[0], "*"))
-			r.say("%v %v, %d in all", keys, err, r.lane.Live())
-		default:
-			r.Fatalf("script line %q", line)
+			return again
 		}
-	}
-	return strings.TrimRight(strings.Join(r.lines, "\n"), "\n") + "\n"
-}
-
-func (r *listReplayer) number(text string) int64 {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		r.Fatal(err)
-	}
-	return n
-}
-
-func (r *listReplayer) reading(words []string) ListReading {
-	rd := ListReading{
-		Under: strings.Trim(words[0], "*"), Stamp: r.lane.Now(), SentAt: r.date, Date: r.date, Archived: map[EntryKey]bool{},
-	}
-	key := func(text string) EntryKey { return NewEntryKey(strings.Split(text, "/")...) }
-	for _, w := range words[1:] {
-		switch name, v, _ := strings.Cut(w, "="); name {
-		case "sent":
-			rd.Stamp = r.stamps[v]
-		case "calls":
-			rd.Calls = int(r.number(v))
-		case "second":
-			rd.Second = true
-		case "ended":
-			rd.Ended = ObjectTypeRemoved
-		case "archived":
-			rd.Archived[key(v)] = true
-		default:
-			text, version, has := strings.Cut(w, "@")
-			text, label, _ := strings.Cut(text, "=")
-			e := Entry{Key: key(text), Values: map[string]any{"label": label}}
-			if has {
-				e.Version = seconds(r.number(version))
-			}
-			e.Values["updatedAt"] = hubspot.Moment{Millis: e.Version, Known: has}
-			e.Hash = EntryHash(e.Values)
-			rd.Entries = append(rd.Entries, e)
+		s.lines["live"] = func(words []string) {
+			keys, err := lane.LiveUnder(s.Context(), strings.Trim(words[0], "*"))
+			s.say("%v %v, %d in all", keys, err, lane.Live())
 		}
-	}
-	return rd
-}
-
-func (r *listReplayer) publish(p ListPage) {
-	said := len(r.lines)
-	left, err := r.lane.Publish(r.Context(), p)
-	if err != nil {
-		r.Fatal(err)
-	}
-	if left.Again {
-		r.say("again: %s", left.Cause)
-	}
-	if left.After > 0 {
-		r.say("look again after %v", left.After)
-	}
-	if len(r.lines) == said {
-		r.say("nothing")
-	}
+	})
 }
 
 // TestEntryHash_IsNamesAndTexts: DESIGN R10, for lists.

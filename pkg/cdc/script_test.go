@@ -1,12 +1,7 @@
 package cdc
 
 import (
-	"context"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,250 +9,86 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the lane does now")
-
-// TestDecisions replays the scripts in testdata: lines that say what was
-// observed, each followed by what the lane did, indented. See the comment at
-// the head of every script for the rule that it shows.
+// TestDecisions replays the scripts in testdata, of the records of contacts:
 //
-//	stamp NAME                     a request is sent now
 //	page STREAM [cursor=X] [snapshot]
-//	                               one publish, of the readings that follow it
-//	  live ID v=VERSION c=CREATED NAME=VALUE... [sent=NAME] [at=TIME] [second] [oldset]
+//	  live ID v=VERSION c=CREATED NAME=VALUE... [sent=NAME] [at=TIME] [second] [doubtful] [oldset]
 //	  archived ID at=TIME [sent=NAME]
 //	  merged ID into=ID at=TIME [sent=NAME]
 //	  gone ID at=TIME [sent=NAME]
 //	skip start=T ID@UPDATED...     which search rows would be read
 //
-// Versions and times are seconds; a reading is sent at time 1000 unless said.
+// A reading is sent at time 1000 unless said.
 func TestDecisions(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(want))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(want) {
-				t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
-			}
+	replayAll(t, "testdata", func(s *script, text string) {
+		names := []string{"name", "amount", "volatile"}
+		slots, oldSlots := hubspot.NewSlots(names), hubspot.NewSlots(names)
+		lane := NewLane(LaneConfig{
+			Object: "contacts", Slots: slots, Content: NewContent([]string{"name", "amount", ""}),
+			Started: seconds(100), Committer: &s.record, Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour},
+			SkipUnchanged: strings.Contains(text, "# EVENT_SKIP_UNCHANGED"),
 		})
-	}
-}
-
-// record is a Committer that keeps what it was given.
-type record struct {
-	seq     int64
-	batches []Batch
-}
-
-func (r *record) Commit(_ context.Context, b *Batch) error {
-	for i := range b.Changes {
-		if b.Changes[i].Event != nil {
-			r.seq++
-			b.Changes[i].Row.Seq = r.seq
+		s.lines["stamp"] = s.stamp(lane.Now)
+		var page Page
+		s.lines["page"] = func(words []string) {
+			page = Page{Stream: words[0]}
+			s.settings(words[1:], settings{"cursor": cursor(&page.Cursors, "contacts", page.Stream), "snapshot": yes(&page.Snapshot)}, nil)
 		}
-	}
-	r.batches = append(r.batches, *b)
-	return nil
-}
-
-type replayer struct {
-	t        *testing.T
-	lane     *Lane
-	out      *record
-	stamps   map[string]uint64
-	slots    *hubspot.Slots
-	oldSlots *hubspot.Slots
-	b        strings.Builder
-}
-
-func replay(t *testing.T, script string) string {
-	t.Helper()
-	r := &replayer{t: t, out: &record{}, stamps: map[string]uint64{}}
-	r.slots = hubspot.NewSlots([]string{"name", "amount", "volatile"})
-	r.oldSlots = hubspot.NewSlots([]string{"name", "amount", "volatile"})
-	r.lane = NewLane(LaneConfig{
-		Object: "contacts", Slots: r.slots, Content: NewContent([]string{"name", "amount", ""}),
-		Started: seconds(100), Committer: r.out, Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour},
-		SkipUnchanged: strings.Contains(script, "# EVENT_SKIP_UNCHANGED"),
+		for verb, outcome := range outcomes {
+			s.lines["  "+verb] = func(words []string) {
+				rec := &hubspot.Record{ID: s.id(words[0]), Created: seconds(50), Values: make([][]byte, len(names)), Archived: outcome == IsArchived}
+				rd := Reading{
+					ID: rec.ID, Outcome: outcome, Slots: slots, Stamp: lane.Now(), SentAt: seconds(1000), Date: seconds(1000),
+				}
+				if outcome == IsLive || outcome == IsArchived {
+					rd.Record = rec
+				}
+				s.settings(words[1:], settings{
+					"v": s.time(&rec.Updated), "c": s.time(&rec.Created), "sent": s.sent(&rd.Stamp),
+					"at": func(at string) {
+						rd.SentAt = seconds(s.number(at))
+						rd.Date = rd.SentAt
+						if rec.Archived {
+							rec.ArchivedAt = rd.SentAt
+						}
+					},
+					"into":   func(id string) { rd.Into = s.id(id) },
+					"second": yes(&rd.Second), "doubtful": yes(&rd.Doubtful),
+					"oldset": func(string) { rd.Slots = oldSlots },
+				}, func(word string) {
+					name, value, _ := strings.Cut(word, "=")
+					rec.Values[slots.Slot([]byte(name))] = []byte(value)
+				})
+				page.Readings = append(page.Readings, rd)
+			}
+		}
+		s.publish = func() (again []string) {
+			left, err := lane.Publish(s.Context(), page)
+			if err != nil {
+				s.Fatal(err)
+			}
+			for _, a := range left.Again {
+				again = append(again, fmt.Sprintf("%s again: %s", a.ID, a.Cause))
+			}
+			for _, l := range left.Later {
+				again = append(again, fmt.Sprintf("%s later: after %v, held=%v", l.ID, l.After, l.Held))
+			}
+			return again
+		}
+		s.lines["skip"] = func(words []string) {
+			var rows []hubspot.SearchRow
+			var start hubspot.Millis
+			s.settings(words, settings{"start": s.time(&start)}, func(word string) {
+				id, at, _ := strings.Cut(word, "@")
+				rows = append(rows, hubspot.SearchRow{ID: s.id(id), Updated: seconds(s.number(at))})
+			})
+			ids, err := lane.Unskipped(s.Context(), rows, start)
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.say("read %v", ids)
+		}
 	})
-	var page *Page
-	flush := func() {
-		if page != nil {
-			r.publish(*page)
-			page = nil
-		}
-	}
-	for line := range strings.Lines(script) {
-		line = strings.TrimRight(line, "\n")
-		words := strings.Fields(line)
-		switch {
-		case strings.HasPrefix(line, "    "): // what was done, last time
-			continue
-		case len(words) == 0 || words[0] == "#":
-			flush()
-		case strings.HasPrefix(line, "  "):
-			page.Readings = append(page.Readings, r.reading(words))
-		case words[0] == "stamp":
-			flush()
-			r.stamps[words[1]] = r.lane.Now()
-		case words[0] == "page":
-			flush()
-			page = &Page{Stream: words[1]}
-			for _, w := range words[2:] {
-				if v, ok := strings.CutPrefix(w, "cursor="); ok {
-					page.Cursors = []Cursor{{Object: "contacts", Stream: words[1], Value: []byte(v)}}
-				}
-				page.Snapshot = page.Snapshot || w == "snapshot"
-			}
-		case words[0] == "skip":
-			flush()
-		default:
-			t.Fatalf("script line %q", line)
-		}
-		fmt.Fprintln(&r.b, line)
-		if len(words) > 0 && words[0] == "skip" {
-			r.skip(words[1:])
-		}
-	}
-	flush()
-	return r.b.String()
-}
-
-func seconds(n int64) hubspot.Millis { return hubspot.Millis(n * 1000) }
-
-func (r *replayer) number(text string) int64 {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return n
-}
-
-func (r *replayer) reading(words []string) Reading {
-	id := hubspot.ID(r.number(words[1]))
-	rec := &hubspot.Record{ID: id, Created: seconds(50), Values: make([][]byte, 3)}
-	out := Reading{ID: id, Record: rec, Slots: r.slots, Stamp: r.lane.Now(), SentAt: seconds(1000), Date: seconds(1000)}
-	switch words[0] {
-	case "archived":
-		out.Outcome = IsArchived
-		rec.Archived = true
-	case "merged":
-		out.Outcome, out.Record = IsMerged, nil
-	case "gone":
-		out.Outcome, out.Record = IsGone, nil
-	}
-	for _, w := range words[2:] {
-		k, v, _ := strings.Cut(w, "=")
-		switch k {
-		case "doubtful":
-			out.Doubtful = true
-		case "v":
-			rec.Updated = seconds(r.number(v))
-		case "c":
-			rec.Created = seconds(r.number(v))
-		case "sent":
-			out.Stamp = r.stamps[v]
-		case "at":
-			out.SentAt = seconds(r.number(v))
-			out.Date = out.SentAt
-			if rec.Archived {
-				rec.ArchivedAt = out.SentAt
-			}
-		case "into":
-			out.Into = hubspot.ID(r.number(v))
-		case "second":
-			out.Second = true
-		case "oldset":
-			out.Slots = r.oldSlots
-		default:
-			rec.Values[r.slots.Slot([]byte(k))] = []byte(v)
-		}
-	}
-	return out
-}
-
-func (r *replayer) publish(p Page) {
-	seen := len(r.out.batches)
-	left, err := r.lane.Publish(context.Background(), p)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	text := r.b.String()
-	r.b.Reset()
-	blank := strings.HasSuffix(text, "\n\n") // outcomes stand before the blank line that ended the page
-	if blank {
-		text = strings.TrimSuffix(text, "\n")
-	}
-	r.b.WriteString(text)
-	said := false
-	say := func(format string, args ...any) {
-		fmt.Fprintf(&r.b, "    "+format+"\n", args...)
-		said = true
-	}
-	for _, b := range r.out.batches[seen:] {
-		for _, c := range b.Changes {
-			e := c.Event
-			switch {
-			case e == nil:
-				say("%s row only: v=%d settled=%v", c.ID, c.Row.Version/1000, c.Row.Settled)
-			default:
-				reason := ""
-				if e.Reason != NoReason {
-					reason = " reason=" + e.Reason.String()
-				}
-				if e.Incremental {
-					reason += " incremental"
-				}
-				if e.Into != 0 {
-					reason += " into=" + e.Into.String()
-				}
-				say("%s %c seq=%d ts=%d settled=%v stream=%s%s", c.ID, e.Op, c.Row.Seq, e.SourceMs/1000, c.Row.Settled, e.Stream, reason)
-			}
-		}
-		for _, c := range b.Cursors {
-			say("cursor %s", c.Value)
-		}
-	}
-	for _, a := range left.Again {
-		say("%s again: %s", a.ID, a.Cause)
-	}
-	for _, l := range left.Later {
-		say("%s later: after %v, held=%v", l.ID, l.After, l.Held)
-	}
-	if !said {
-		say("nothing")
-	}
-	if blank {
-		r.b.WriteString("\n")
-	}
-}
-
-func (r *replayer) skip(words []string) {
-	var rows []hubspot.SearchRow
-	var start hubspot.Millis
-	for _, w := range words {
-		if v, ok := strings.CutPrefix(w, "start="); ok {
-			start = seconds(r.number(v))
-			continue
-		}
-		id, at, _ := strings.Cut(w, "@")
-		rows = append(rows, hubspot.SearchRow{ID: hubspot.ID(r.number(id)), Updated: seconds(r.number(at))})
-	}
-	ids, err := r.lane.Unskipped(context.Background(), rows, start)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	fmt.Fprintf(&r.b, "    read %v\n", ids)
 }
 
 // TestR3_OnlyAFinishedWalkMovesTheWindow: not its rows' times, not our clock,
