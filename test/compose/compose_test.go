@@ -19,7 +19,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,6 +29,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
@@ -165,7 +165,6 @@ func TestImage_IsStaticAndNotRoot(t *testing.T) {
 // of the file the connector becomes ready, and the portal's records are in
 // Kafka, as one sees that looks from outside.
 func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
-	runtime.LockOSThread() // services.Run
 	file := compositionOf(t)
 	here := services.Start(t) // for the programs that it has fetched
 	if here.Bin == "" {
@@ -206,7 +205,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	}
 	broker := exec.Command("java", "-Xmx384m", "-XX:+UseSerialGC", "-Dlog4j2.configurationFile="+logging, "-cp", classes, "kafka.Kafka", filepath.Join(dir, "final", "server.properties"))
 	broker.Env = env
-	services.Run(t, "kafka", broker).Says(t, "Kafka Server started")
+	services.Run(t, "kafka", broker).Says(t, 2*time.Minute, "Kafka Server started")
 
 	// apicurio/apicurio-registry's.
 	version := strings.TrimPrefix(file.Services["registry"].Image, "apicurio/apicurio-registry:")
@@ -239,11 +238,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	})
 
 	// As from the machine on which the containers run.
-	cl, err := kgo.NewClient(kgo.SeedBrokers("localhost" + port(outside)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
+	cl := testkit.Client(t, kgo.SeedBrokers("localhost"+port(outside)))
 	services.Eventually(t, time.Minute, "the contacts are in Kafka", func() error {
 		ends, err := kadm.NewClient(cl).ListCommittedOffsets(t.Context(), "hubspot.contacts")
 		records := int64(0)
@@ -253,10 +248,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 		}
 		return err
 	})
-	connector.End(syscall.SIGTERM)
-	if code := connector.Cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d after SIGTERM", code)
-	}
+	connector.Terminate(t)
 }
 
 // compatible wants a registry to refuse a schema that cannot read what was

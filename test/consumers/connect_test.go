@@ -29,7 +29,7 @@ type worker struct {
 
 func (*worker) name() string { return "Kafka Connect with PostgreSQL" }
 
-func startConnect(t *testing.T, k *kafka, prefix string, db *postgres) *worker {
+func startConnect(t *testing.T, k *services.Services, prefix string, db *postgres) *worker {
 	t.Helper()
 	w := &worker{database: db, api: fmt.Sprintf("http://127.0.0.1:%d", services.FreePort(t))}
 	base, ok := strings.CutSuffix(k.Registry, "/apis/ccompat/v7")

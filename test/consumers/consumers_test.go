@@ -14,7 +14,6 @@ package consumers
 import (
 	"flag"
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
@@ -39,37 +38,33 @@ const (
 // everything runs, a Flink job and a PostgreSQL database end up with what the
 // portal has (DESIGN section 5; the configurations are docs/consumers').
 func TestConsumersEqualThePortal(t *testing.T) {
-	// Children are killed when the thread that started them is gone.
-	runtime.LockOSThread()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", *seed)
 	postgresBin := findPostgres(t)
-	kafka := startServices(t)
+	kafka := services.Start(t)
 	life := newLife(t, *seed)
 	prefix := fmt.Sprintf("consumers-%d", time.Now().UnixMilli())
-	connector := newConnector(t, kafka, life.url, prefix)
 	database := startPostgres(t, postgresBin)
-
-	connector.start(t)
+	connector := startConnector(t, kafka, life.url, prefix)
 	contacts, companies := offsets.ObjectTopic(prefix, "contacts"), offsets.ObjectTopic(prefix, "companies")
 	for _, topic := range []string{contacts, companies, offsets.PairTopic(prefix, cdc.Pair{From: "contacts", To: "companies"})} {
-		kafka.waitForTopic(t, topic)
+		waitForTopic(t, kafka, topic)
 	}
 	job := startFlink(t, kafka, prefix)
 	worker := startConnect(t, kafka, prefix, database)
 
 	life.go_(t, "before the property", 250)
-	version := kafka.latest(t, contacts+"-value")
+	version := latest(t, kafka, contacts+"-value")
 	life.addProperty(t)
 	services.Eventually(t, startup, "the registry has the next schema", func() error {
-		if now := kafka.latest(t, contacts+"-value"); now == version {
+		if now := latest(t, kafka, contacts+"-value"); now == version {
 			return fmt.Errorf("the latest version is still %d", now)
 		}
 		return nil
 	})
-	t.Logf("%s is in the schema: version %d follows %d", addedProperty, kafka.latest(t, contacts+"-value"), version)
+	t.Logf("%s is in the schema: version %d follows %d", addedProperty, latest(t, kafka, contacts+"-value"), version)
 	life.go_(t, "after the property", 250)
 	life.report(t)
 
@@ -87,7 +82,7 @@ func TestConsumersEqualThePortal(t *testing.T) {
 		}
 		c.report(t)
 	}
-	connector.stop(t)
+	connector.Terminate(t)
 }
 
 // consumer is something that follows our topics.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
@@ -29,7 +30,7 @@ type flinkJob struct {
 
 func (*flinkJob) name() string { return "the Flink job" }
 
-func startFlink(t *testing.T, k *kafka, prefix string) *flinkJob {
+func startFlink(t *testing.T, k *services.Services, prefix string) *flinkJob {
 	t.Helper()
 	j := &flinkJob{
 		stages: prefix + ".report.stages", pairs: prefix + ".report.contact_companies",
@@ -37,7 +38,7 @@ func startFlink(t *testing.T, k *kafka, prefix string) *flinkJob {
 	}
 	for _, topic := range []string{j.stages, j.pairs} {
 		compact := "compact"
-		if _, err := k.admin.CreateTopic(t.Context(), 2, 1, map[string]*string{"cleanup.policy": &compact}, topic); err != nil {
+		if _, err := k.Admin.CreateTopic(t.Context(), 2, 1, map[string]*string{"cleanup.policy": &compact}, topic); err != nil {
 			t.Fatal(err)
 		}
 		j.latest[topic] = map[string]string{}
@@ -55,19 +56,15 @@ func startFlink(t *testing.T, k *kafka, prefix string) *flinkJob {
 		"--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED",
 		"--add-opens=java.base/java.time=ALL-UNNAMED",
 		"-Dlog4j2.configurationFile=log4j2.properties", "-cp", jars, "flink/RunSql.java", sql))
-	j.Says(t, "job started")
+	j.Says(t, startup, "job started")
 	j.follow(t, k)
 	return j
 }
 
 // follow reads what the job writes, until the test ends.
-func (j *flinkJob) follow(t *testing.T, k *kafka) {
+func (j *flinkJob) follow(t *testing.T, k *services.Services) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers), kgo.ConsumeTopics(j.stages, j.pairs),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cl := testkit.Client(t, k.Options(kgo.ConsumeTopics(j.stages, j.pairs), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() { // ends with the cleanup
@@ -88,7 +85,6 @@ func (j *flinkJob) follow(t *testing.T, k *kafka) {
 	t.Cleanup(func() {
 		cancel()
 		<-done
-		cl.Close()
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 var (
@@ -38,7 +39,6 @@ const (
 	starting = 3 * time.Minute  // until it streams; the first one creates the topics
 	catchUp  = 90 * time.Second // for what is missing when the portal has become quiet
 	afterall = 5 * time.Second  // and for what should not come any more
-	stopping = 10 * time.Second // DESIGN section 7: SIGTERM ends a run within it
 )
 
 func TestFiftyKills(t *testing.T) {
@@ -49,43 +49,43 @@ func TestFiftyKills(t *testing.T) {
 	t.Logf("-seed %d", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 
-	services := startServices(t)
+	here := services.Start(t)
 	life := newLife(*seed)
 	life.start(t)
 	prefix := fmt.Sprintf("crash-%d", began.UnixMilli())
-	consumer := services.consume(t, prefix, life.objects)
-	connector := buildConnector(t, services, life, prefix)
+	consumer := consume(t, here, prefix, life.objects)
+	connector := build(t, here, life, prefix)
 
 	inside := 0
 	for i := range *kills {
-		p := connector.start(t)
-		p.untilSays(t, starting, streaming)
+		p := connector.Start(t)
+		p.Says(t, starting, streaming)
 		moment := earliestKill + time.Duration(rng.Int64N(int64(latestKill-earliestKill)))
 		if i%2 == 0 {
-			p.sleep(t, moment)
+			p.Sleep(t, moment)
 		} else {
 			// A transaction is open for milliseconds only, so every second kill
 			// waits for the next one, and leaves it some time to come.
 			before := min(moment, latestKill-time.Second)
-			p.sleep(t, before)
-			p.stopInTransaction(t, latestKill-before)
+			p.Sleep(t, before)
+			connector.stopInTransaction(t, p, latestKill-before)
 		}
-		p.kill(t)
-		if p.transactionOpen(t) {
+		connector.kill(t, p)
+		if connector.transactionOpen(t, p) {
 			inside++
 		}
 	}
 
-	p := connector.start(t)
+	p := connector.Start(t)
 	changes, rate := life.stop()
 	history := cdctest.HistoryOf(life.portal, life.objects...)
 	deadline := time.Now().Add(catchUp)
 	for len(cdctest.Lost(history, consumer.events(t))) > 0 && time.Now().Before(deadline) {
-		p.sleep(t, time.Second)
+		p.Sleep(t, time.Second)
 	}
 	quiet := time.Since(deadline.Add(-catchUp))
-	p.sleep(t, afterall)
-	p.terminate(t, stopping)
+	p.Sleep(t, afterall)
+	p.Terminate(t)
 	consumer.drain(t)
 
 	r := cdctest.Check(history, consumer.events(t))

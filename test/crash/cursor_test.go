@@ -10,13 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 // TestACursorMovedByKcatIsObeyed (DESIGN section 4): the index hid a change
@@ -27,7 +27,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	if err != nil {
 		t.Skipf("the cursor is moved with kcat: %v", err)
 	}
-	services := startServices(t)
+	here := services.Start(t)
 	searches := &searchLog{}
 	portal := hubspottest.New(hubspottest.Options{
 		Types: []string{"contacts"}, Limits: hubspottest.Limits{Off: true},
@@ -39,58 +39,41 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	server := httptest.NewServer(portal)
 	t.Cleanup(server.Close)
 	prefix := fmt.Sprintf("moved-%d", time.Now().UnixMilli())
-	consumer := services.consume(t, prefix, []string{"contacts"})
-	connector := buildConnector(t, services, &life{url: server.URL, objects: []string{"contacts"}}, prefix)
-	connector.environ = append(connector.environ, "SYNC_TRAILING_LAG=2s", "SYNC_CENSUS_INTERVAL=1h")
+	consumer := consume(t, here, prefix, []string{"contacts"})
+	connector := build(t, here, &life{url: server.URL, objects: []string{"contacts"}}, prefix)
+	connector.Environ = append(connector.Environ, "SYNC_TRAILING_LAG=2s", "SYNC_CENSUS_INTERVAL=1h")
 	lost := func() int { return len(cdctest.Lost(cdctest.HistoryOf(portal, "contacts"), consumer.events(t))) }
 
-	p := connector.start(t)
+	p := connector.Start(t)
 	waitFor(t, p, func() bool { return len(consumer.events(t)) >= len(ids) })
 	before := time.Now()
-	p.sleep(t, time.Second)
+	p.Sleep(t, time.Second)
 	portal.Update("contacts", ids[3], map[string]string{"firstname": "Hidden"})
-	p.sleep(t, 14*time.Second)
+	p.Sleep(t, 14*time.Second)
 	if lost() != 1 {
 		t.Fatal("the change was not hidden; the test shows nothing")
 	}
-	p.terminate(t, stopping)
+	p.Terminate(t)
 
 	key := `{"portal":4242,"object":"contacts","stream":"leading"}`
 	run := func(stdin string, args ...string) string {
-		cmd := exec.Command(kcat, append([]string{"-b", services.Brokers, "-t", offsets.CursorTopic(prefix)}, args...)...)
+		cmd := exec.Command(kcat, append([]string{"-b", here.Brokers, "-t", offsets.CursorTopic(prefix)}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("kcat: %v", err)
-		}
-		return string(out)
+		return services.Output(t, cmd)
 	}
 	t.Logf("cursors before, by kcat:\n%s", run("", "-C", "-o", "beginning", "-e", "-q", "-f", "%k\t%s\n"))
 	run(fmt.Sprintf("%s|{\"at\":%q,\"v\":1}\n", key, before.UTC().Format("2006-01-02T15:04:05.000Z")), "-P", "-K", "|")
 
 	searches.reset()
-	p = connector.start(t)
+	p = connector.Start(t)
 	waitFor(t, p, func() bool { return lost() == 0 })
 	if got, want := searches.earliest(), before.UnixMilli(); got != want {
 		t.Errorf("the earliest search after the start begins at %d, want the moved cursor %d", got, want)
 	}
-	p.terminate(t, stopping)
+	p.Terminate(t)
 	consumer.drain(t)
 	if r := cdctest.Check(cdctest.HistoryOf(portal, "contacts"), consumer.events(t)); !r.Clean() {
 		t.Errorf("promises were broken:\n%s", r.Findings())
-	}
-}
-
-// waitFor lets a process run until cond holds.
-func waitFor(t *testing.T, p *process, cond func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !cond() {
-		if time.Now().After(deadline) {
-			p.signal(t, syscall.SIGQUIT)
-			t.Fatal("not within a minute")
-		}
-		p.sleep(t, 100*time.Millisecond)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 // takeOver is the longest that a standby may take after kill -9 of the owner.
@@ -17,51 +18,51 @@ const takeOver = 10 * time.Second
 // within ten seconds, and started again it stands by; told to end, it is
 // replaced at once. What they publish together is complete and without doubles.
 func TestTakeOver(t *testing.T) {
-	services := startServices(t)
+	here := services.Start(t)
 	life := newLife(1)
 	life.start(t)
 	prefix := fmt.Sprintf("takeover-%d", time.Now().UnixMilli())
-	consumer := services.consume(t, prefix, life.objects)
-	connector := buildConnector(t, services, life, prefix)
+	consumer := consume(t, here, prefix, life.objects)
+	connector := build(t, here, life, prefix)
 
-	owner := connector.start(t)
-	owner.untilSays(t, starting, streaming)
-	t.Logf("first start of all: streaming after %v", time.Since(owner.began).Round(10*time.Millisecond))
-	other := connector.start(t)
-	other.untilSays(t, time.Minute, standingBy)
+	owner := connector.Start(t)
+	owner.Says(t, starting, streaming)
+	t.Logf("first start of all: streaming after %v", time.Since(owner.Began).Round(10*time.Millisecond))
+	other := connector.Start(t)
+	other.Says(t, time.Minute, standingBy)
 	for range 3 {
-		owner.sleep(t, 2*time.Second)
-		if other.says(t, streaming) {
+		owner.Sleep(t, 2*time.Second)
+		if other.Has(t, streaming) {
 			t.Fatal("both stream")
 		}
 		killed := time.Now()
-		owner.kill(t)
-		other.untilSays(t, takeOver, streaming)
+		connector.kill(t, owner)
+		other.Says(t, takeOver, streaming)
 		t.Logf("after kill -9 of the owner: taken over in %v", time.Since(killed).Round(10*time.Millisecond))
-		owner, other = other, connector.start(t)
-		other.untilSays(t, time.Minute, standingBy)
+		owner, other = other, connector.Start(t)
+		other.Says(t, time.Minute, standingBy)
 	}
 	ended := time.Now()
-	owner.terminate(t, stopping)
+	owner.Terminate(t)
 	t.Logf("SIGTERM: ended in %v", time.Since(ended).Round(10*time.Millisecond))
-	other.untilSays(t, takeOver, streaming)
+	other.Says(t, takeOver, streaming)
 	t.Logf("after SIGTERM of the owner: taken over in %v", time.Since(ended).Round(10*time.Millisecond))
 
 	// One alone, killed and started again on the same machine.
 	owner = other
 	for range 3 {
-		owner.sleep(t, time.Second)
-		owner.kill(t)
-		owner = connector.start(t)
-		owner.untilSays(t, takeOver, streaming)
-		t.Logf("killed and started again: streaming after %v", time.Since(owner.began).Round(10*time.Millisecond))
+		owner.Sleep(t, time.Second)
+		connector.kill(t, owner)
+		owner = connector.Start(t)
+		owner.Says(t, takeOver, streaming)
+		t.Logf("killed and started again: streaming after %v", time.Since(owner.Began).Round(10*time.Millisecond))
 	}
 
 	life.stop()
 	history := cdctest.HistoryOf(life.portal, life.objects...)
 	waitFor(t, owner, func() bool { return len(cdctest.Lost(history, consumer.events(t))) == 0 })
-	owner.sleep(t, afterall)
-	owner.terminate(t, stopping)
+	owner.Sleep(t, afterall)
+	owner.Terminate(t)
 	consumer.drain(t)
 	if r := cdctest.Check(history, consumer.events(t)); !r.Clean() {
 		t.Errorf("promises were broken:\n%s", r.Findings())

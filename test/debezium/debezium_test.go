@@ -8,7 +8,6 @@
 package debezium
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/test/services"
 )
 
 const topic = "hubspot.contacts"
@@ -179,12 +179,5 @@ func run(t *testing.T, program string, args ...string) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", program, err, out, stderr.Bytes())
-	}
-	return string(out)
+	return services.Output(t, exec.CommandContext(ctx, program, args...))
 }

@@ -7,7 +7,6 @@
 package kafka
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -22,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -38,33 +38,13 @@ const portal = 4242
 // place is a test's own corner of the services: a topic prefix nobody else has.
 type place struct {
 	*testing.T
-	brokers  string
-	bin      string // Kafka's command line tools; "" when the scripts did not start it
-	prefix   string
-	registry *sr.Client
-	admin    *kadm.Client
+	*services.Services
+	prefix string
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	s := services.Start(t)
-	p := &place{T: t, brokers: s.Brokers, bin: s.Bin, prefix: "it-" + strings.ToLower(rand.Text()[:10])}
-	var err error
-	if p.registry, err = sr.NewClient(sr.URLs(s.Registry)); err != nil {
-		t.Fatal(err)
-	}
-	p.admin = kadm.NewClient(p.client())
-	return p
-}
-
-func (p *place) client(opts ...kgo.Opt) *kgo.Client {
-	p.Helper()
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(p.brokers))...)
-	if err != nil {
-		p.Fatal(err)
-	}
-	p.Cleanup(cl.Close)
-	return cl
+	return &place{T: t, Services: services.Start(t), prefix: "it-" + strings.ToLower(rand.Text()[:10])}
 }
 
 func (p *place) topic(object string) string { return offsets.ObjectTopic(p.prefix, object) }
@@ -93,7 +73,7 @@ func (p *place) open() (*sink.Sink, *offsets.Loaded) {
 func (p *place) load() (*sink.Sink, *offsets.Loaded) {
 	p.Helper()
 	s, err := sink.Open(p.Context(), sink.Config{
-		Opts: []kgo.Opt{kgo.SeedBrokers(p.brokers)}, Prefix: p.prefix, Portal: portal, Registry: p.registry,
+		Opts: p.Options(), Prefix: p.prefix, Portal: portal, Registry: p.Schemas,
 		Version: "test", Tombstones: true, Logger: slog.New(slog.NewTextHandler(p.Output(), nil)),
 	})
 	if err != nil {
@@ -136,44 +116,10 @@ func at(second int) string { return fmt.Sprintf(`{"at":"2026-01-24T13:00:%02d.00
 
 var leading = offsets.Key{Portal: portal, Object: "contacts", Stream: "leading"}
 
-// committed gives what a read_committed consumer sees up to the high watermark
-// of now; it waits for markers, which come after the commit was confirmed.
+// committed gives what a read_committed consumer sees of what is written by now.
 func (p *place) committed(topic string) []*kgo.Record {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 30*time.Second)
-	defer cancel()
-	ends, err := p.admin.ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		p.Fatal(err)
-	}
-	cl := p.client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	defer cl.Close()
-	from, left := map[int32]kgo.Offset{}, map[int32]bool{}
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			from[o.Partition], left[o.Partition] = kgo.NewOffset().AtStart(), true
-		}
-	})
-	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: from})
-	var records []*kgo.Record
-	for len(left) > 0 {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			p.Fatalf("read %s: %v", topic, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				records = append(records, r)
-			}
-			if end, _ := ends.Lookup(topic, r.Partition); r.Offset+1 >= end.Offset {
-				delete(left, r.Partition)
-			}
-		})
-	}
-	return records
+	return testkit.ReadSettled(p, topic, p.Options()...)
 }
 
 // keys are the keys of a topic's records, tombstones marked, sorted.
@@ -276,21 +222,10 @@ func TestKill9InMidTransaction_NothingOfItIsLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), victimEnv+"="+p.brokers+" "+p.prefix)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "written <nil>\n" {
-		t.Fatalf("victim: %q, %v", line, err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
+	cmd.Env = append(os.Environ(), victimEnv+"="+p.Brokers+" "+p.prefix)
+	running := services.Run(t, "the victim", cmd)
+	running.Says(t, time.Minute, "written <nil>")
+	running.Kill(t)
 
 	began := time.Now()
 	s, l := p.open()
@@ -312,7 +247,7 @@ func TestLoad_OfACompactedLog(t *testing.T) {
 	quick, small := "0.001", "1000"
 	for i := range 60 {
 		if i == 1 {
-			_, err := p.admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
+			_, err := p.Admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
 				{Name: "min.cleanable.dirty.ratio", Value: &quick}, {Name: "segment.ms", Value: &small},
 			}, offsets.StateTopic(p.prefix), offsets.CursorTopic(p.prefix))
 			if err != nil {
@@ -353,12 +288,8 @@ func (p *place) run(stdin, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin), p.Output()
-	out, err := cmd.Output()
-	if err != nil {
-		p.Fatalf("%s: %v", name, err)
-	}
-	return string(out)
+	cmd.Stdin = strings.NewReader(stdin)
+	return services.Output(p, cmd)
 }
 
 // DESIGN section 4: people read and move cursors with the tools they have.
@@ -368,13 +299,13 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 	if err := s.Commit(t.Context(), page(cdc.Read, 1, 1)); err != nil {
 		t.Fatal(err)
 	}
-	want := leading.String() + "\t" + at(1) + "\n"
+	want := leading.String() + "\t" + at(1)
 	p.committed(offsets.CursorTopic(p.prefix)) // its markers are there
 	t.Run("kafka-console-consumer", func(t *testing.T) {
-		if p.bin == "" {
+		if p.Bin == "" {
 			t.Skip("the broker was not started by kafka.sh, so its tools are not known")
 		}
-		got := p.run("", filepath.Join(p.bin, "kafka-console-consumer"), "--bootstrap-server", p.brokers, "--topic", offsets.CursorTopic(p.prefix),
+		got := p.run("", filepath.Join(p.Bin, "kafka-console-consumer"), "--bootstrap-server", p.Brokers, "--topic", offsets.CursorTopic(p.prefix),
 			"--from-beginning", "--isolation-level", "read_committed", "--formatter-property", "print.key=true",
 			"--max-messages", "2", "--timeout-ms", "20000")
 		if !strings.Contains(got, want) {
@@ -386,23 +317,23 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		if got := p.run("", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-C", "-o", "beginning", "-e", "-q", "-f", "%k\t%s\n"); !strings.Contains(got, want) {
+		if got := p.run("", kcat, "-b", p.Brokers, "-t", offsets.CursorTopic(p.prefix), "-C", "-o", "beginning", "-e", "-q", "-f", "%k\t%s\n"); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
 		}
 		odd := `{ "stream": "leading", "object": "contacts", "portal": 4242 }`
 		byHand := `{"at": "2026-01-24T12:00:00Z"}`
-		p.run(odd+"|"+byHand+"\n", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|")
+		p.run(odd+"|"+byHand+"\n", kcat, "-b", p.Brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|")
 		_, l := p.load()
 		if got := string(l.Cursors[leading]); got != byHand || len(l.Odd) != 1 {
 			t.Errorf("cursor %q, odd %v", got, l.Odd)
 		}
-		p.run(leading.String()+"|\n"+odd+"|\n", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|", "-Z")
+		p.run(leading.String()+"|\n"+odd+"|\n", kcat, "-b", p.Brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|", "-Z")
 		_, l = p.load()
 		if got, there := l.Cursors[leading]; there {
 			t.Errorf("the forgotten cursor is %q", got)
 		}
-		p.run(leading.String()+"|yesterday\n", kcat, "-b", p.brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|")
-		_, err = offsets.Load(t.Context(), offsets.Source{Opts: []kgo.Opt{kgo.SeedBrokers(p.brokers)}, Prefix: p.prefix, Portal: portal})
+		p.run(leading.String()+"|yesterday\n", kcat, "-b", p.Brokers, "-t", offsets.CursorTopic(p.prefix), "-P", "-K", "|")
+		_, err = offsets.Load(t.Context(), offsets.Source{Opts: p.Options(), Prefix: p.prefix, Portal: portal})
 		var refusal *offsets.Refusal
 		if !errors.As(err, &refusal) || !strings.Contains(err.Error(), leading.String()) {
 			t.Errorf("err = %v, want a refusal that names the key", err)
@@ -419,7 +350,7 @@ func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 	}
 	versions := func() int {
 		t.Helper()
-		list, err := p.registry.SubjectVersions(t.Context(), p.topic("contacts")+"-value")
+		list, err := p.Schemas.SubjectVersions(t.Context(), p.topic("contacts")+"-value")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,7 +383,7 @@ func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 
 	// Somebody else's schema under our subject.
 	other := sr.Schema{Schema: `{"type":"record","name":"Envelope","namespace":"other","fields":[{"name":"n","type":"int"}]}`}
-	if _, err := p.registry.RegisterSchema(t.Context(), p.topic("deals")+"-value", other, -1, -1); err != nil {
+	if _, err := p.Schemas.RegisterSchema(t.Context(), p.topic("deals")+"-value", other, -1, -1); err != nil {
 		t.Fatal(err)
 	}
 	err = s.Topic(t.Context(), "deals", set("email"))

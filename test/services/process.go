@@ -8,31 +8,36 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
-const (
-	startup  = 2 * time.Minute // of a program
-	stopping = 10 * time.Second
-)
+// stopping is how long a process may take to end (docs/contract.md section 7).
+const stopping = 10 * time.Second
 
 // Process is a program that was started and ends with the test.
 type Process struct {
-	Cmd    *exec.Cmd
+	Began time.Time
+
+	cmd    *exec.Cmd
 	what   string
 	log    string // file
 	exited chan struct{}
+	killed bool
 }
 
-// Run starts a program. In case the test is killed, the kernel kills it too;
-// for that the test has to keep its thread (runtime.LockOSThread).
+// Run starts a program. In case the test is killed, the kernel kills it too.
+// The end of its log is shown if the test fails, unless the test killed it.
 func Run(t testing.TB, what string, cmd *exec.Cmd) *Process {
 	t.Helper()
-	p := &Process{Cmd: cmd, what: what, log: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{})}
+	runtime.LockOSThread() // the program ends with the thread that started it
+	p := &Process{Began: time.Now(), cmd: cmd, what: what, log: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{})}
 	log, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
@@ -51,22 +56,57 @@ func Run(t testing.TB, what string, cmd *exec.Cmd) *Process {
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
-		p.End(syscall.SIGTERM)
-		if t.Failed() {
-			t.Logf("end of the log of %s:\n%s", what, p.tail())
+		p.end(syscall.SIGTERM)
+		if t.Failed() && !p.killed {
+			t.Logf("end of the log of %s:\n%s", what, p.Tail())
 		}
 	})
 	return p
 }
 
-// End sends a signal and waits; after a while it kills.
-func (p *Process) End(s syscall.Signal) {
-	_ = p.Cmd.Process.Signal(s) // a process that ended is no longer there
+// end sends a signal and waits; after a while it kills.
+func (p *Process) end(s syscall.Signal) {
+	_ = p.cmd.Process.Signal(s) // a process that ended is no longer there
 	select {
 	case <-p.exited:
 	case <-time.After(stopping):
-		_ = p.Cmd.Process.Kill()
+		_ = p.cmd.Process.Kill()
 		<-p.exited
+	}
+}
+
+// Signal sends a signal to a process that is there.
+func (p *Process) Signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatalf("%s: %v: %v", p.what, s, err)
+	}
+}
+
+// Kill is kill -9.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	p.Signal(t, syscall.SIGKILL)
+	<-p.exited
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("%s ended by itself before it was killed: %v", p.what, p.cmd.ProcessState)
+	}
+	p.killed = true
+}
+
+// Terminate is what service managers do first. The process has to follow it
+// within ten seconds, and to end well.
+func (p *Process) Terminate(t testing.TB) {
+	t.Helper()
+	p.Lives(t)
+	p.Signal(t, syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(stopping):
+		t.Fatalf("%s still runs %v after SIGTERM", p.what, stopping)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("%s: exit code %d after SIGTERM, want 0: %v", p.what, code, p.cmd.ProcessState)
 	}
 }
 
@@ -75,25 +115,45 @@ func (p *Process) Lives(t testing.TB) {
 	t.Helper()
 	select {
 	case <-p.exited:
-		t.Fatalf("%s ended by itself: %v", p.what, p.Cmd.ProcessState)
+		t.Fatalf("%s ended by itself after %v: %v", p.what, time.Since(p.Began), p.cmd.ProcessState)
 	default:
 	}
 }
 
-// Says waits until the log holds the text.
-func (p *Process) Says(t testing.TB, text string) {
+// Sleep lets the process run; it must not end by itself.
+func (p *Process) Sleep(t testing.TB, d time.Duration) {
 	t.Helper()
-	Eventually(t, startup, p.what, func() error {
+	select {
+	case <-time.After(d):
+	case <-p.exited:
+	}
+	p.Lives(t)
+}
+
+// Has tells whether a text stands in the log.
+func (p *Process) Has(t testing.TB, text string) bool {
+	t.Helper()
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(b, []byte(text))
+}
+
+// Says lets the process run until a text stands in its log.
+func (p *Process) Says(t testing.TB, within time.Duration, text string) {
+	t.Helper()
+	testkit.Eventually(t, 10*time.Millisecond, within, p.what, func() error {
 		p.Lives(t)
-		b, err := os.ReadFile(p.log)
-		if err == nil && !bytes.Contains(b, []byte(text)) {
-			err = fmt.Errorf("its log does not say %q", text)
+		if !p.Has(t, text) {
+			return fmt.Errorf("its log does not say %q", text)
 		}
-		return err
+		return nil
 	})
 }
 
-func (p *Process) tail() string {
+// Tail is the end of the log.
+func (p *Process) Tail() string {
 	const lines = 40
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -118,17 +178,7 @@ func Output(t testing.TB, cmd *exec.Cmd) string {
 // Eventually waits until check finds nothing wrong.
 func Eventually(t testing.TB, limit time.Duration, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, limit, err)
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
+	testkit.Eventually(t, 500*time.Millisecond, limit, what, check)
 }
 
 // FreePort is one that nobody listens on now.

@@ -10,31 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/test/services"
 )
-
-// kafka is the Kafka and the schema registry of a test.
-type kafka struct {
-	services.Services
-	admin *kadm.Client
-}
-
-func startServices(t *testing.T) *kafka {
-	t.Helper()
-	s := &kafka{Services: services.Start(t)}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.Close)
-	s.admin = kadm.NewClient(cl)
-	return s
-}
 
 // consumer sees what every consumer sees that reads only what is committed.
 type consumer struct {
@@ -50,33 +31,25 @@ type consumer struct {
 
 // consume reads the data topics of some object types from their first record
 // on, as soon as there are any.
-func (s *kafka) consume(t *testing.T, prefix string, objects []string) *consumer {
+func consume(t *testing.T, s *services.Services, prefix string, objects []string) *consumer {
 	t.Helper()
-	registry, err := sr.NewClient(sr.URLs(s.Registry))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &consumer{prefix: prefix, latest: time.Now()}
 	ctx, cancel := context.WithCancel(t.Context())
 	c.decoder.Fetch = func(id int) (string, error) {
-		schema, err := registry.SchemaByID(ctx, id)
+		schema, err := s.Schemas.SchemaByID(ctx, id)
 		return schema.Schema, err
 	}
 	names := make([]string, len(objects))
 	for i, object := range objects {
 		names[i] = regexp.QuoteMeta(object)
 	}
-	c.client, err = kgo.NewClient(
-		kgo.SeedBrokers(s.Brokers),
+	c.client = testkit.Client(t, s.Options(
 		kgo.ConsumeRegex(),
 		kgo.ConsumeTopics("^"+regexp.QuoteMeta(prefix)+`\.(`+strings.Join(names, "|")+")$"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MetadataMinAge(250*time.Millisecond), kgo.MetadataMaxAge(time.Second),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	)...)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -85,8 +58,6 @@ func (s *kafka) consume(t *testing.T, prefix string, objects []string) *consumer
 	t.Cleanup(func() {
 		cancel()
 		<-done
-		c.client.Close()
-		s.deleteTopics(t, prefix)
 	})
 	return c
 }
@@ -135,26 +106,5 @@ func (c *consumer) drain(t *testing.T) {
 		if since > still && time.Since(began) > still {
 			return
 		}
-	}
-}
-
-// deleteTopics leaves the broker as it was found.
-func (s *kafka) deleteTopics(t *testing.T, prefix string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
-	defer cancel()
-	topics, err := s.admin.ListTopics(ctx)
-	if err != nil {
-		t.Logf("topics of %s are left: %v", prefix, err)
-		return
-	}
-	var names []string
-	for _, name := range topics.Names() {
-		if strings.HasPrefix(name, prefix+".") {
-			names = append(names, name)
-		}
-	}
-	if _, err := s.admin.DeleteTopics(ctx, names...); err != nil {
-		t.Logf("topics of %s are left: %v", prefix, err)
 	}
 }
