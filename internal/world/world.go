@@ -216,20 +216,26 @@ func (p *Process) Leaks() {
 // there has none.
 func (w *World) Records(topic string) []*kgo.Record {
 	w.T.Helper()
-	if topics, err := w.Kafka.Admin().ListTopics(w.T.Context(), topic); err != nil || !topics.Has(topic) {
+	if w.Kafka.TopicInfo(topic) == nil {
 		return nil
 	}
 	return testkit.ReadCommitted(w.T, topic, w.Kafka.Options()...)
 }
 
+// Topics are the names of all topics, in order.
+func (w *World) Topics() []string {
+	w.T.Helper()
+	topics, err := w.Kafka.Admin().ListTopics(w.T.Context())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return topics.Names()
+}
+
 // Cursors reads the cursor topic as an operator does.
 func (w *World) Cursors() map[string]string {
 	w.T.Helper()
-	out := map[string]string{}
-	for _, r := range w.Records("hubspot.offsets") {
-		out[string(r.Key)] = string(r.Value)
-	}
-	return out
+	return testkit.Latest(w.Records("hubspot.offsets"))
 }
 
 // LeadingKey is the key of the leading tier's cursor of contacts.
@@ -249,11 +255,7 @@ func (w *World) Produce(topic, key, value string) {
 // Seen is everything that a consumer of the objects' topics has read.
 func (w *World) Seen(objects ...string) []cdctest.Event {
 	w.T.Helper()
-	registry := w.RegistryClient()
-	d := cdctest.Decoder{Fetch: func(id int) (string, error) {
-		s, err := registry.SchemaByID(w.T.Context(), id)
-		return s.Schema, err
-	}}
+	d := cdctest.Decoder{Avro: w.decoder.Try}
 	var out []cdctest.Event
 	for _, object := range objects {
 		for _, r := range w.Records("hubspot." + object) {

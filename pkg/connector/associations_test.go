@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,31 +16,45 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// seenLinks is everything that a consumer of a pair's topic has read.
-func (w *world) seenLinks(pair cdc.Pair) []cdctest.LinkEvent {
+// seenOf is everything that a consumer of a topic of links or of a list has
+// read, each held against the fields that its key is made of. text is what is
+// compared of an image.
+func (w *world) seenOf(topic, table string, keyFields []string, text func(image map[string]any) string) []cdctest.LinkEvent {
 	w.T.Helper()
 	var out []cdctest.LinkEvent
-	for _, r := range w.Records(offsets.PairTopic("hubspot", pair)) {
+	for _, r := range w.Records(topic) {
 		e := cdctest.LinkEvent{Key: string(r.Key), Partition: r.Partition, Tombstone: r.Value == nil}
 		if !e.Tombstone {
 			m := w.Decode(r.Value)
 			source := m["source"].(map[string]any)
-			e.Op, e.Snapshot, e.Seq = m["op"].(string), source["snapshot"].(string), source["seq"].(int64)
+			e.Op, e.Snapshot, e.Seq, e.Stream = m["op"].(string), source["snapshot"].(string), source["seq"].(int64), source["stream"].(string)
 			e.Reason, _ = source["reason"].(string)
-			e.Stream, _ = source["stream"].(string)
-			image, side := m["after"], "after"
+			side := "after"
 			if e.Op == "d" {
-				image, side = m["before"], "before"
+				side = "before"
 			}
-			f := image.(map[string]any)
-			if key := fmt.Sprintf("%v:%v:%v:%v", f["fromObjectId"], f["toObjectId"], f["category"], f["typeId"]); key != e.Key || source["table"] != pair.String() {
-				w.T.Fatalf("key %s, %s %v, source.table %v", e.Key, side, f, source["table"])
+			image := m[side].(map[string]any)
+			var key []string
+			for _, name := range keyFields {
+				key = append(key, fmt.Sprint(image[name]))
 			}
-			e.Label, _ = f["label"].(string)
+			if strings.Join(key, ":") != e.Key || source["table"] != table {
+				w.T.Fatalf("key %s, %s %v, source %v", e.Key, side, image, source)
+			}
+			if e.Op != "d" {
+				e.Label = text(image)
+			}
 		}
 		out = append(out, e)
 	}
 	return out
+}
+
+// seenLinks is everything that a consumer of a pair's topic has read.
+func (w *world) seenLinks(pair cdc.Pair) []cdctest.LinkEvent {
+	w.T.Helper()
+	label := func(image map[string]any) string { text, _ := image["label"].(string); return text }
+	return w.seenOf(offsets.PairTopic("hubspot", pair), pair.String(), []string{"fromObjectId", "toObjectId", "category", "typeId"}, label)
 }
 
 // checkLinks holds everything published of a pair against everything that
@@ -65,11 +80,16 @@ var toCompanies = cdc.Pair{From: "contacts", To: "companies"}
 // story tells the events of a pair's topic, one a line.
 func (w *world) story(pair cdc.Pair) []string {
 	w.T.Helper()
-	events := slices.DeleteFunc(w.seenLinks(pair), func(e cdctest.LinkEvent) bool { return e.Tombstone })
-	slices.SortFunc(events, func(a, b cdctest.LinkEvent) int { return int(a.Seq - b.Seq) })
-	out := make([]string, len(events))
-	for i, e := range events {
-		out[i] = strings.Join(strings.Fields(strings.Join([]string{e.Op, e.Key, e.Label, e.Reason}, " ")), " ")
+	return inOrder(w.seenLinks(pair), func(e cdctest.LinkEvent) []string { return []string{e.Op, e.Key, e.Label, e.Reason} })
+}
+
+// inOrder tells events without the tombstones, one a line, by source.seq.
+func inOrder(events []cdctest.LinkEvent, say func(cdctest.LinkEvent) []string) []string {
+	events = slices.DeleteFunc(events, func(e cdctest.LinkEvent) bool { return e.Tombstone })
+	slices.SortFunc(events, func(a, b cdctest.LinkEvent) int { return cmp.Compare(a.Seq, b.Seq) })
+	var out []string
+	for _, e := range events {
+		out = append(out, strings.Join(strings.Fields(strings.Join(say(e), " ")), " "))
 	}
 	return out
 }

@@ -16,33 +16,14 @@ import (
 // seenEntries is everything that a consumer of a list's topic has read.
 func (w *world) seenEntries(list string) []cdctest.LinkEvent {
 	w.T.Helper()
-	var out []cdctest.LinkEvent
-	for _, r := range w.Records("hubspot." + list) {
-		e := cdctest.LinkEvent{Key: string(r.Key), Partition: r.Partition, Tombstone: r.Value == nil}
-		if !e.Tombstone {
-			m := w.Decode(r.Value)
-			source := m["source"].(map[string]any)
-			e.Op, e.Snapshot, e.Seq, e.Stream = m["op"].(string), source["snapshot"].(string), source["seq"].(int64), source["stream"].(string)
-			e.Reason, _ = source["reason"].(string)
-			image, side := m["after"], "after"
-			if e.Op == "d" {
-				image, side = m["before"], "before"
-			}
-			f := image.(map[string]any)
-			var key []string
-			for _, name := range map[string][]string{"owners": {"id"}, "pipelines": {"objectType", "id"}, "pipeline_stages": {"objectType", "pipelineId", "id"}}[list] {
-				key = append(key, fmt.Sprint(f[name]))
-			}
-			if strings.Join(key, ":") != e.Key || source["table"] != list || e.Stream != "reference" && e.Stream != "signals" && e.Reason != "object_type_removed" {
-				w.T.Fatalf("key %s, %s %v, source %v", e.Key, side, f, source)
-			}
-			if e.Op != "d" {
-				e.Label = cdctest.EntryText(f)
-			}
+	keyFields := map[string][]string{"owners": {"id"}, "pipelines": {"objectType", "id"}, "pipeline_stages": {"objectType", "pipelineId", "id"}}[list]
+	events := w.seenOf("hubspot."+list, list, keyFields, cdctest.EntryText)
+	for _, e := range events {
+		if !e.Tombstone && e.Stream != "reference" && e.Stream != "signals" && e.Reason != "object_type_removed" {
+			w.T.Fatalf("%s %s is of the stream %q", e.Op, e.Key, e.Stream)
 		}
-		out = append(out, e)
 	}
-	return out
+	return events
 }
 
 // checkLists holds everything published of the lists against everything that
@@ -69,13 +50,7 @@ func (w *world) checkLists(objects ...string) (events int) {
 // tale tells the events of a list's topic, one a line.
 func (w *world) tale(list string) []string {
 	w.T.Helper()
-	events := slices.DeleteFunc(w.seenEntries(list), func(e cdctest.LinkEvent) bool { return e.Tombstone })
-	slices.SortFunc(events, func(a, b cdctest.LinkEvent) int { return int(a.Seq - b.Seq) })
-	var out []string
-	for _, e := range events {
-		out = append(out, strings.TrimSpace(strings.Join([]string{e.Op, e.Key, e.Reason}, " ")))
-	}
-	return out
+	return inOrder(w.seenEntries(list), func(e cdctest.LinkEvent) []string { return []string{e.Op, e.Key, e.Reason} })
 }
 
 func (w *world) tells(list string, want ...string) {

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/sr"
-
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/connector"
@@ -21,11 +19,7 @@ import (
 // versions is how many versions of its schema an object's topic has.
 func (w *world) versions(object string) int {
 	w.T.Helper()
-	registry, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.Registry}))
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	versions, err := registry.SubjectVersions(w.T.Context(), "hubspot."+object+"-value")
+	versions, err := w.RegistryClient().SubjectVersions(w.T.Context(), "hubspot."+object+"-value")
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -58,17 +56,6 @@ func (w *wire) hasAsked(name string) bool {
 }
 
 // topics lists every topic of the cluster.
-func (w *world) topics() []string {
-	w.T.Helper()
-	cl := w.Kafka.Client()
-	defer cl.Close()
-	topics, err := kadm.NewClient(cl).ListTopics(w.T.Context())
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return slices.Sorted(maps.Keys(topics))
-}
-
 // hides fails the test where text stands in anything that the connector lets
 // out: topics of data, state and cursors, the log, what HTTP shows.
 func (p *process) hides(text string) {
@@ -82,7 +69,7 @@ func (p *process) hides(text string) {
 	if strings.Contains(w.Log.String(), text) {
 		w.T.Errorf("%q stands in the log", text)
 	}
-	for _, topic := range w.topics() {
+	for _, topic := range w.Topics() {
 		for _, r := range w.Records(topic) {
 			if strings.Contains(string(r.Key)+string(r.Value), text) {
 				w.T.Errorf("%q stands in %s[%d]@%d", text, topic, r.Partition, r.Offset)

@@ -33,12 +33,8 @@ type consumer struct {
 // on, as soon as there are any.
 func consume(t *testing.T, s *services.Services, prefix string, objects []string) *consumer {
 	t.Helper()
-	c := &consumer{prefix: prefix, latest: time.Now()}
+	c := &consumer{prefix: prefix, latest: time.Now(), decoder: cdctest.Decoder{Avro: testkit.NewDecoder(t, s.Schemas).Try}}
 	ctx, cancel := context.WithCancel(t.Context())
-	c.decoder.Fetch = func(id int) (string, error) {
-		schema, err := s.Schemas.SchemaByID(ctx, id)
-		return schema.Schema, err
-	}
 	names := make([]string, len(objects))
 	for i, object := range objects {
 		names[i] = regexp.QuoteMeta(object)

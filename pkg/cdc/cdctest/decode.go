@@ -1,35 +1,22 @@
 package cdctest
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/twmb/avro"
-
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Decoder reads records of data topics as a consumer does: by the schema that
-// the registry has under the id in front of the value, and with another Avro
-// library than the one that wrote it.
+// Decoder reads records of data topics as a consumer does.
 type Decoder struct {
-	// Fetch asks the registry for a schema.
-	Fetch func(id int) (schema string, err error)
+	// Avro reads the fields of a value, and gives the schema that it was written
+	// with.
+	Avro func(value []byte) (fields map[string]any, schema string, err error)
 
-	writers map[uint32]*writer
+	properties map[string]map[string]string // by schema: HubSpot's name by field
 }
-
-// writer is a schema that events were written with.
-type writer struct {
-	schema     *avro.Schema
-	properties map[string]string // HubSpot's name by field
-}
-
-// headerLen is that of the registry's wire format: a zero, then the id.
-const headerLen = 5
 
 // Decode reads one record of object's topic.
 func (d *Decoder) Decode(object string, key, value []byte) (Event, error) {
@@ -37,7 +24,11 @@ func (d *Decoder) Decode(object string, key, value []byte) (Event, error) {
 	if e.Tombstone {
 		return e, nil
 	}
-	envelope, properties, err := d.envelope(value)
+	envelope, schema, err := d.Avro(value)
+	var properties map[string]string
+	if err == nil {
+		properties, err = d.propertiesOf(schema)
+	}
 	if err == nil {
 		err = e.take(envelope, properties)
 	}
@@ -47,42 +38,19 @@ func (d *Decoder) Decode(object string, key, value []byte) (Event, error) {
 	return e, nil
 }
 
-func (d *Decoder) envelope(value []byte) (map[string]any, map[string]string, error) {
-	if len(value) < headerLen || value[0] != 0 {
-		return nil, nil, errors.New("the value has no schema id")
+func (d *Decoder) propertiesOf(schema string) (map[string]string, error) {
+	if names, known := d.properties[schema]; known {
+		return names, nil
 	}
-	w, err := d.writer(binary.BigEndian.Uint32(value[1:headerLen]))
-	if err != nil {
-		return nil, nil, err
+	names := map[string]string{}
+	if err := propertyNames(json.RawMessage(schema), names); err != nil {
+		return nil, fmt.Errorf("look for properties in the schema: %w", err)
 	}
-	var envelope map[string]any
-	rest, err := w.schema.Decode(value[headerLen:], &envelope)
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d bytes are left over", len(rest))
+	if d.properties == nil {
+		d.properties = map[string]map[string]string{}
 	}
-	return envelope, w.properties, err
-}
-
-func (d *Decoder) writer(id uint32) (*writer, error) {
-	if w := d.writers[id]; w != nil {
-		return w, nil
-	}
-	text, err := d.Fetch(int(id))
-	if err != nil {
-		return nil, fmt.Errorf("fetch schema %d: %w", id, err)
-	}
-	w := &writer{properties: make(map[string]string)}
-	if w.schema, err = avro.Parse(text); err != nil {
-		return nil, fmt.Errorf("parse schema %d: %w", id, err)
-	}
-	if err := propertyNames(json.RawMessage(text), w.properties); err != nil {
-		return nil, fmt.Errorf("look for properties in schema %d: %w", id, err)
-	}
-	if d.writers == nil {
-		d.writers = make(map[uint32]*writer)
-	}
-	d.writers[id] = w
-	return w, nil
+	d.properties[schema] = names
+	return names, nil
 }
 
 // propertyNames collects the prop hubspot.name of every field in a schema.

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
@@ -25,11 +28,16 @@ func TestDecoder_ReadsWhatTheEncoderWrites(t *testing.T) {
 		record.Values[set.Slots(nil).Slot([]byte(name))] = []byte(text)
 	}
 	source := schema.Source{Name: "hubspot", DB: "4242", Table: "deals", Stream: "leading", Seq: 9, TsMs: 2000, Snapshot: "false"}
+	registry := testkit.NewRegistry(t)
+	written, err := registry.Client().CreateSchema(t.Context(), "hubspot.deals-value", sr.Schema{Schema: string(schema.EnvelopeSchema("hubspot.deals", set))})
+	if err != nil {
+		t.Fatal(err)
+	}
 	encode := func(ev schema.Event) []byte {
-		out, _ := encoder.Append(binary.BigEndian.AppendUint32([]byte{0}, 3), &ev)
+		out, _ := encoder.Append(binary.BigEndian.AppendUint32([]byte{0}, uint32(written.ID)), &ev)
 		return out
 	}
-	d := Decoder{Fetch: func(int) (string, error) { return string(schema.EnvelopeSchema("hubspot.deals", set)), nil }}
+	d := Decoder{Avro: registry.Try}
 
 	got, err := d.Decode("deals", []byte("7"), encode(schema.Event{Op: 'c', ID: 7, Record: record, Source: source, TsMs: 3000}))
 	want := Event{

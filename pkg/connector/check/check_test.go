@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -139,7 +138,7 @@ func TestCheck_AllIsWell(t *testing.T) {
 		if p := c.Plan; p == nil || p.Records != 250 || p.Backfill.Calls != 5 || len(p.ToCreate) < 5 {
 			t.Errorf("plan: %+v", p)
 		}
-		if topics := w.topics(); len(topics) > 0 {
+		if topics := w.Topics(); len(topics) > 0 {
 			t.Errorf("a check made the topics %v", topics)
 		}
 		if subjects := w.subjects(); len(subjects) > 0 {
@@ -453,15 +452,6 @@ func (w *world) replaceKafka(opts ...kfake.Opt) {
 func streams(p *depl.Process) bool {
 	r := p.Ready()
 	return r.Role == "owner" && r.Ready
-}
-
-func (w *world) topics() []string {
-	w.T.Helper()
-	topics, err := w.Kafka.Admin().ListTopics(w.T.Context())
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return slices.Sorted(maps.Keys(topics))
 }
 
 func (w *world) subjects() []string {
