@@ -53,7 +53,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "offsets":
 		err = offsetsCommand(ctx, args[1:], os.Stdin, stdout, stderr)
 	case "tail":
-		err = tailCommand(ctx, args[1:], stdout, stderr)
+		err = tailCommand(ctx, args[1:], stdout)
 	case "version":
 		_, err = fmt.Fprintln(stdout, "connector", version())
 	case "help", "-h", "--help":

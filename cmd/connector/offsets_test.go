@@ -10,7 +10,6 @@ import (
 	"time"
 
 	depl "github.com/hubspot-cdc/connector/internal/world"
-
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )

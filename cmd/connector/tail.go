@@ -48,7 +48,7 @@ both. Ctrl-C ends it.
 `
 
 // tailCommand is connector tail.
-func tailCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func tailCommand(ctx context.Context, args []string, stdout io.Writer) error {
 	f := &consumer{}
 	flags := flag.NewFlagSet("tail", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)

@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
-	depl "github.com/hubspot-cdc/connector/internal/world"
-
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	depl "github.com/hubspot-cdc/connector/internal/world"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 	"github.com/hubspot-cdc/connector/pkg/offsets"

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	depl "github.com/hubspot-cdc/connector/internal/world"
-
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 

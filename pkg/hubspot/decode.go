@@ -100,7 +100,7 @@ func whole(dec *jx.Decoder, err error) error {
 		}
 		// jx quotes bytes of the answer.
 		return errNotTheJSON
-	case dec.Skip() != io.EOF:
+	case !errors.Is(dec.Skip(), io.EOF):
 		return errNotTheJSON
 	}
 	return nil

@@ -17,7 +17,9 @@ type Secret string
 // Reveal returns the text. It is called where the secret is sent.
 func (s Secret) Reveal() string { return string(s) }
 
-func (Secret) String() string   { return redacted }
+func (Secret) String() string { return redacted }
+
+// GoString answers %#v.
 func (Secret) GoString() string { return redacted }
 
 // Format answers every verb of fmt, also %x and %q, which would not ask String.

@@ -6,14 +6,15 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Rows of deleted objects are kept so that an object that comes back is
-// published as restored, and that a link of it knows its delete. After
-// KeepDeleted nobody asks any more, and the table would only grow.
+// KeepDeleted is how long the rows of deleted objects are kept, so that an object
+// that comes back is published as restored, and that a link of it knows its
+// delete. After it nobody asks any more, and the table would only grow.
 const KeepDeleted = 90 * 24 * time.Hour
 
 // Source says where to read.

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // stateLog is the state topic as it is read. There may be tens of millions of

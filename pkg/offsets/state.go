@@ -22,8 +22,7 @@ const (
 	kindEntry = 'E' // + list, 0x00, the parts of the key with 0x00 between: a cdc.Row
 )
 
-// BirthKey, SeqKey, SetKey and TopicKey are the keys of the records about the
-// topics themselves.
+// BirthKey is the key of the birth id.
 func BirthKey() []byte { return []byte{kindBirth} }
 
 // SeqKey is the key of the sequence floor.

@@ -7,9 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // idleInterval is how long the cursors of idle passes may wait for company:

@@ -3,8 +3,9 @@ package sink
 import (
 	"context"
 
-	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // EditCursors changes cursors while nobody runs. It fences as a run does, has

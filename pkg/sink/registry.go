@@ -8,10 +8,11 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/sr"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
-	"github.com/twmb/franz-go/pkg/sr"
 )
 
 // schemas has a topic's schemas accepted, and returns what the state is to know

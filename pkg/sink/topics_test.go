@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/sr"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
-	"github.com/twmb/franz-go/pkg/sr"
 )
 
 func (w *world) create(topic string, partitions int32, configs map[string]string) {

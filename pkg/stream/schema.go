@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -128,7 +129,7 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 		} else {
 			seen.Refused[types[i].Name] = refusals[i]
 			seen.refused = append(seen.refused, types[i])
-			if refusals[i] == errNoAnswer {
+			if errors.Is(refusals[i], errNoAnswer) {
 				seen.Unanswered = append(seen.Unanswered, types[i].Name)
 			}
 		}

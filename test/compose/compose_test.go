@@ -122,7 +122,7 @@ func built(t *testing.T) (binary string, dockerfile string) {
 	if line == nil {
 		t.Fatal("the Dockerfile has no line RUN CGO_ENABLED=0 go build …")
 	}
-	dir, err := os.MkdirTemp("", "hubspot-cdc-image-") // others than root may look into it
+	dir, err := os.MkdirTemp("", "hubspot-cdc-image-") //nolint:usetesting // users other than root look into it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/schema"
-
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
@@ -130,8 +129,12 @@ func (w *truth) compareContacts(rows map[string]map[string]any) error {
 				return fmt.Errorf("contact %s: %w in unparsed: %s", id, err, text)
 			}
 		}
-		if at, err := moment(row["updatedat"]); err != nil || at != contact.UpdatedAt {
-			return fmt.Errorf("contact %s: updatedat is %v (%v), want %d", id, row["updatedat"], err, contact.UpdatedAt)
+		at, err := moment(row["updatedat"])
+		if err != nil {
+			return fmt.Errorf("contact %s: updatedat: %w", id, err)
+		}
+		if at != contact.UpdatedAt {
+			return fmt.Errorf("contact %s: updatedat is %v, want %d", id, row["updatedat"], contact.UpdatedAt)
 		}
 		for name, typ := range w.types {
 			column := "properties_" + strings.ToLower(schema.Mangle(name))

@@ -75,7 +75,7 @@ func TestConsumersEqualThePortal(t *testing.T) {
 		services.Eventually(t, catchUp, c.name()+" equals the portal", func() error { return c.differs(t, truth) })
 		t.Logf("%s equals the portal %v after its last change", c.name(), time.Since(began).Round(100*time.Millisecond))
 	}
-	time.Sleep(lasting)
+	time.Sleep(lasting) //nolint:forbidigo // what is equal has to stay so, in the consumers' real time
 	for _, c := range consumers {
 		if err := c.differs(t, truth); err != nil {
 			t.Errorf("%s did not stay equal to the portal: %v", c.name(), err)

@@ -72,12 +72,12 @@ func (l *life) go_(t *testing.T, when string, n int) {
 		l.portal.Merge(object, ids[2], ids[3])
 		l.portal.MergeInto(object, ids[4], ids[5])
 		l.portal.Archive(object, ids[6])
-		time.Sleep(5 * time.Second) // its delete is published meanwhile
+		time.Sleep(5 * time.Second) //nolint:forbidigo // its delete is published meanwhile
 		l.portal.Restore(object, ids[6], true)
 	}
 	for range n {
 		l.portal.Step(l.rng, deeds)
-		time.Sleep(pause)
+		time.Sleep(pause) //nolint:forbidigo // the life has a pace
 	}
 	t.Logf("the portal's life %s: %v", when, time.Since(began).Round(time.Second))
 }

@@ -53,7 +53,7 @@ func startPostgres(t *testing.T, bin string) *postgres {
 	t.Helper()
 	p := &postgres{bin: bin, port: services.FreePort(t), as: &syscall.SysProcAttr{}}
 	var err error
-	if p.dir, err = os.MkdirTemp("", "hubspot-cdc-postgres-"); err != nil {
+	if p.dir, err = os.MkdirTemp("", "hubspot-cdc-postgres-"); err != nil { //nolint:usetesting // it has another owner
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(p.dir) })

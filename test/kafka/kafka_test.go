@@ -21,6 +21,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -28,9 +32,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/test/services"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sr"
 )
 
 const portal = 4242
@@ -268,7 +269,7 @@ func TestLoad_OfACompactedLog(t *testing.T) {
 			t.Fatalf("not compacted: %d records", n)
 		}
 		// A segment is closed by the next record after its time.
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // the broker's time is real
 		if err := s.Commit(t.Context(), page(cdc.Update, 59, 1)); err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	depl "github.com/hubspot-cdc/connector/internal/world"
-
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
+	depl "github.com/hubspot-cdc/connector/internal/world"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )

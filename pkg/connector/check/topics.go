@@ -77,7 +77,9 @@ func (k *checker) checkTopics(ctx context.Context) {
 }
 
 // needed are all topics that a run needs from its start.
-func (k *checker) needed() []*sink.TopicFinding { return slices.Concat(k.internal, k.topics, k.signals) }
+func (k *checker) needed() []*sink.TopicFinding {
+	return slices.Concat(k.internal, k.topics, k.signals)
+}
 
 // set is the property set that a run would have of a type.
 func (k *checker) set(f *stream.Found) (*schema.Set, error) {

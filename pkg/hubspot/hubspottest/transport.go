@@ -3,6 +3,7 @@ package hubspottest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -70,7 +71,7 @@ func (b *bodyReader) Read(to []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.rest.Read(to)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = b.end
 	}
 	return n, err
