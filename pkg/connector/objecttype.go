@@ -25,13 +25,12 @@ type objectType struct {
 	refused bool        // the registry does not take the set that would follow
 
 	started hubspot.Millis // HubSpot's time of the type's first start
-	// streams is nil while none runs. Refill and reconcile end alone, when what
-	// they read changes under them.
+	// streams is nil while none runs. Refill (nil: there is none) and reconcile end
+	// alone, when what they read changes under them.
 	streams   *task
+	rereading *task
 	refill    *stream.Refill
-	refilling *task
 	reconcile *stream.Reconcile
-	sweeping  *task
 }
 
 // newObjectType makes an object type that no stream reads yet. lane is its lane
@@ -59,10 +58,10 @@ func (o *objectType) replacedBy(t hubspot.ObjectType) bool {
 // cannot be made ready ends it.
 func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first bool) (started bool, err error) {
 	set, diff := schema.Next(o.set, found.Type, schema.Listing{
-		Properties: found.Properties, Asked: o.run.setup.Config.HubSpot.Sensitivities(), Refused: found.Sensitivities(), Shrunk: shrunk,
+		Properties: found.Properties, Asked: o.run.setup.Config.HubSpot.Sensitivities(), Refused: o.records.Withheld(&found), Shrunk: shrunk,
 	}, o.run.setup.Selection)
-	o.records.SayWithheld(&found)
-	if o.streams != nil && !o.refused && set.Same(o.set) {
+	same := o.set != nil && o.set.Same(set)
+	if o.streams != nil && !o.refused && same {
 		o.set = set // with the labels of today
 		return false, nil
 	}
@@ -70,7 +69,13 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 		o.sayChanged(&diff)
 	}
 	started = o.streams == nil
-	err = o.evolve(ctx, set, stream.Changed{Ask: diff.Ask(), Gone: diff.Removed}, first)
+	var text []byte
+	if !same {
+		if text, err = json.Marshal(set); err != nil {
+			return false, err
+		}
+	}
+	err = o.evolve(ctx, set, text, stream.Changed{Ask: diff.Ask(), Gone: diff.Removed}, first)
 	return started && o.streams != nil, err
 }
 
@@ -81,17 +86,11 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 // While the registry refuses the set the topic is not written. Streams of a type
 // that was published before run all the same, and wait: the associations of its
 // records go on.
-func (o *objectType) evolve(ctx context.Context, set *schema.Set, changed stream.Changed, first bool) error {
+func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, changed stream.Changed, first bool) error {
 	name := o.records.Type.Name
 	places, err := o.places(changed)
 	if err != nil {
 		return err
-	}
-	var text []byte
-	if o.set == nil || !o.set.Same(set) {
-		if text, err = json.Marshal(set); err != nil {
-			return err
-		}
 	}
 	var topic error
 	err = o.adopt(ctx, set, text, places, func(ctx context.Context) error {
@@ -152,14 +151,13 @@ func (o *objectType) places(changed stream.Changed) (p stream.Places, err error)
 			return p, err
 		}
 	} else {
-		o.refilling.end()
-		o.sweeping.end()
+		o.rereading.end()
 		if o.refill != nil {
 			p.Refill = o.refill.Left()
 		}
 		p.Reconcile, p.Sweep.Completed = o.reconcile.Place, o.reconcile.Since
 		p.Sweep.Started = o.started
-		o.refilling, o.sweeping = nil, nil
+		o.rereading = nil
 	}
 	p.Renew(name, changed, now)
 	return p, nil
@@ -172,13 +170,14 @@ func (o *objectType) start(p stream.Places) {
 		r.status.Watch(o.records.Type.Name, o.records.Lane)
 		o.streams = r.tasks.spawn(o.finders(p)...)
 	}
-	if o.refilling == nil && p.Refill != nil {
-		o.refill = &stream.Refill{Object: o.records, Place: *p.Refill, Lag: stream.Longest(r.setup.Lags)}
-		o.refilling = r.tasks.spawn(o.refill)
-	}
-	if o.sweeping == nil {
+	if o.rereading == nil {
 		o.reconcile = &stream.Reconcile{Object: o.records, Place: p.Reconcile, Interval: r.setup.Config.Sync.ReconcileInterval, Since: p.Sweep.Completed}
-		o.sweeping = r.tasks.spawn(o.reconcile)
+		again := []runner{o.reconcile}
+		if o.refill = nil; p.Refill != nil {
+			o.refill = &stream.Refill{Object: o.records, Place: *p.Refill, Lag: stream.Longest(r.setup.Lags)}
+			again = append(again, o.refill)
+		}
+		o.rereading = r.tasks.spawn(again...)
 	}
 }
 
@@ -215,7 +214,7 @@ func (o *objectType) finders(p stream.Places) []runner {
 // end publishes that every record is gone, because the type was removed.
 func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 	name := o.records.Type.Name
-	for _, t := range []*task{o.streams, o.refilling, o.sweeping} {
+	for _, t := range []*task{o.streams, o.rereading} {
 		t.end()
 	}
 	if o.streams == nil { // it was missing already when the run began

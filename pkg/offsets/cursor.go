@@ -19,11 +19,10 @@ type Tier struct {
 
 // Bytes writes the cursor: t0 and id only inside a walk.
 func (t Tier) Bytes() []byte {
-	l := newLine().text("at", t.At.String())
 	if t.Walking {
-		l.millis("t0", t.T0).text("id", t.ID.String())
+		return object("at", t.At.String(), "t0", t.T0, "id", t.ID)
 	}
-	return l.end()
+	return object("at", t.At.String())
 }
 
 // ParseTier reads what Bytes wrote, or an operator typed.
@@ -73,8 +72,7 @@ func (s Sweep) Bytes() []byte {
 	if ranges == nil {
 		ranges = []Range{}
 	}
-	return newLine().json("ranges", ranges).
-		millis("started", s.Started).millis("completed", s.Completed).json("done", s.Done).end()
+	return object("ranges", ranges, "started", s.Started, "completed", s.Completed, "done", s.Done)
 }
 
 // ParseSweep reads what Bytes wrote, or an operator typed.
@@ -137,7 +135,7 @@ type Archive struct {
 
 // Bytes writes the cursor.
 func (a Archive) Bytes() []byte {
-	return newLine().text("after", a.After).millis("started", a.Started).millis("completed", a.Completed).end()
+	return object("after", a.After, "started", a.Started, "completed", a.Completed)
 }
 
 // ParseArchive reads what Bytes wrote, or an operator typed.
@@ -167,7 +165,7 @@ type Associations struct {
 
 // Bytes writes the cursor.
 func (a Associations) Bytes() []byte {
-	return newLine().text("id", a.ID.String()).millis("started", a.Started).millis("completed", a.Completed).end()
+	return object("id", a.ID, "started", a.Started, "completed", a.Completed)
 }
 
 // ParseAssociations reads what Bytes wrote, or an operator typed.
@@ -200,7 +198,7 @@ type List struct {
 
 // Bytes writes the cursor.
 func (l List) Bytes() []byte {
-	return newLine().millis("started", l.Started).millis("completed", l.Completed).end()
+	return object("started", l.Started, "completed", l.Completed)
 }
 
 // ParseList reads what Bytes wrote, or an operator typed.
@@ -227,7 +225,7 @@ type Refill struct {
 
 // Bytes writes the cursor.
 func (r Refill) Bytes() []byte {
-	return newLine().json("properties", r.Properties).text("after", r.After.String()).json("round", r.Round).end()
+	return object("properties", r.Properties, "after", r.After, "round", r.Round)
 }
 
 // ParseRefill reads what Bytes wrote, or an operator typed.
@@ -269,11 +267,10 @@ type Signals struct {
 
 // Bytes writes the cursor: object and what follows only inside a snapshot.
 func (s Signals) Bytes() []byte {
-	l := newLine().json("offset", s.Offset)
 	if s.Object != "" {
-		l.text("object", s.Object).text("after", s.After).text("id", s.ID.String()).json("records", s.Records)
+		return object("offset", s.Offset, "object", s.Object, "after", s.After, "id", s.ID, "records", s.Records)
 	}
-	return l.end()
+	return object("offset", s.Offset)
 }
 
 // ParseSignals reads what Bytes wrote, or an operator typed.
@@ -315,7 +312,7 @@ type Birth struct {
 }
 
 // Bytes writes the cursor.
-func (b Birth) Bytes() []byte { return newLine().text("id", b.ID).end() }
+func (b Birth) Bytes() []byte { return object("id", b.ID) }
 
 // ParseBirth reads what Bytes wrote.
 func ParseBirth(text []byte) (b Birth, err error) {

@@ -133,40 +133,27 @@ func (m members) optionalMillis(name string) (hubspot.Millis, error) {
 	return m.millis(name)
 }
 
-// line builds one line of JSON, members in the order of the calls.
-type line struct{ b []byte }
-
-func newLine() *line { return &line{b: append(make([]byte, 0, 96), '{')} }
-
-func (l *line) name(name string) {
-	if len(l.b) > 1 {
-		l.b = append(l.b, ',')
+// object writes one line of JSON: members, a name and a value each, in the order
+// of the call, and the version. A time that is not known is null.
+func object(members ...any) []byte {
+	b := []byte{'{'}
+	for i := 0; i < len(members); i += 2 {
+		v := members[i+1]
+		switch is := v.(type) {
+		case hubspot.ID:
+			v = is.String()
+		case hubspot.Millis:
+			if v = is.String(); is == 0 {
+				v = nil
+			}
+		}
+		var out bytes.Buffer
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			panic(err) // only strings, numbers, flags and lists of them come here
+		}
+		b = fmt.Appendf(b, "%q:%s,", members[i], bytes.TrimSpace(out.Bytes()))
 	}
-	l.b = append(l.b, '"')
-	l.b = append(l.b, name...)
-	l.b = append(l.b, '"', ':')
+	return append(b, `"v":1}`...)
 }
-
-func (l *line) json(name string, v any) *line {
-	l.name(name)
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic(err) // only strings, numbers, flags and lists of them come here
-	}
-	l.b = append(l.b, bytes.TrimSpace(out.Bytes())...)
-	return l
-}
-
-func (l *line) text(name, s string) *line { return l.json(name, s) }
-
-// millis writes null for a time that is not known.
-func (l *line) millis(name string, m hubspot.Millis) *line {
-	if m == 0 {
-		return l.json(name, nil)
-	}
-	return l.json(name, m.String())
-}
-
-func (l *line) end() []byte { return append(l.json("v", 1).b, '}') }

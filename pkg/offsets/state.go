@@ -135,7 +135,7 @@ func parseTopicMeta(b []byte) (TopicMeta, error) {
 
 // BirthBytes is the state topic's half of the birth.
 func BirthBytes(id string, portal int64) []byte {
-	return newLine().text("id", id).json("portal", portal).end()
+	return object("id", id, "portal", portal)
 }
 
 func parseStateBirth(b []byte) (id string, portal int64, err error) {
@@ -154,7 +154,7 @@ func parseStateBirth(b []byte) (id string, portal int64, err error) {
 
 // SeqBytes writes the sequence floor: no later event has a seq that is not
 // above it, even when the row that had it is gone.
-func SeqBytes(seq int64) []byte { return newLine().json("seq", seq).end() }
+func SeqBytes(seq int64) []byte { return object("seq", seq) }
 
 func parseSeq(b []byte) (int64, error) {
 	m, err := parseMembers(b)

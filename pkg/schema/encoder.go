@@ -54,7 +54,7 @@ const connectorName = "hubspot"
 // H).
 type Encoder struct {
 	writer
-	schema []byte
+	Schema []byte // that it writes, as it is to be registered; not to be changed
 	fields []fieldEncoder
 
 	unparsed []int  // slots of the event in hand whose raw text is to travel
@@ -74,11 +74,7 @@ type fieldEncoder struct {
 // going to write, so that no set can make events that cannot be read back.
 func Compile(topic string, s *Set) (*Encoder, error) {
 	text := EnvelopeSchema(topic, s)
-	parsed, err := parseSchema(text)
-	if err != nil {
-		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
-	}
-	if err := checkLayout(parsed, topic, s); err != nil {
+	if err := checkLayout(text, topic, s); err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}
 
@@ -94,11 +90,8 @@ func Compile(topic string, s *Set) (*Encoder, error) {
 	for rank, i := range byName {
 		fields[i].rank = rank
 	}
-	return &Encoder{writer: newWriter(), schema: text, fields: fields}, nil
+	return &Encoder{writer: newWriter(), Schema: text, fields: fields}, nil
 }
-
-// Schema gives the schema that e writes, as it is to be registered.
-func (e *Encoder) Schema() []byte { return e.schema }
 
 // Append appends the Avro body of ev to dst, without the registry's header,
 // and says of how many values the raw text travels in unparsed.

@@ -106,7 +106,7 @@ func TestCreateHasTheWholeRecordAfter(t *testing.T) {
 		if unparsed != 0 {
 			t.Errorf("%d values unparsed, want 0", unparsed)
 		}
-		checkEvent(t, decode(t, readerSchema(t, e.Schema()), body), map[string]any{
+		checkEvent(t, decode(t, readerSchema(t, e.Schema), body), map[string]any{
 			"op": string(op), "ts_ms": int64(1700000001000), "source": sourceMap(nil), "before": nil,
 			"after": map[string]any{
 				"id": "123", "createdAt": int64(1700000000000), "updatedAt": int64(1700000000123), "archived": false, "unparsed": nil,
@@ -125,7 +125,7 @@ func keyOnly(id string) map[string]any {
 func TestUpdateHasTheKeyBeforeWhereAskedFor(t *testing.T) {
 	s := setOf(t, "name string")
 	e := compiled(t, s)
-	reader := readerSchema(t, e.Schema())
+	reader := readerSchema(t, e.Schema)
 	ev := Event{Op: 'u', ID: 5, Source: testSource, Record: record(s, 5, nil)}
 	body, _ := e.Append(nil, &ev)
 	if got := decode(t, reader, body)["before"]; got != nil {
@@ -147,7 +147,7 @@ func TestDeleteHasTheKeyBeforeAndNothingAfter(t *testing.T) {
 	if unparsed != 0 {
 		t.Errorf("%d values unparsed, want 0", unparsed)
 	}
-	checkEvent(t, decode(t, readerSchema(t, e.Schema()), body), map[string]any{
+	checkEvent(t, decode(t, readerSchema(t, e.Schema), body), map[string]any{
 		"op": "d", "ts_ms": int64(1), "source": sourceMap(map[string]any{"reason": "merged", "mergedInto": "77"}),
 		"before": keyOnly("18446744073709551615"), "after": nil,
 	})
@@ -165,7 +165,7 @@ func TestUnparsedHoldsTheRawTextOfWhatDoesNotFit(t *testing.T) {
 	if unparsed != 7 {
 		t.Errorf("%d values unparsed, want 7", unparsed)
 	}
-	after := decode(t, readerSchema(t, e.Schema()), body)["after"].(map[string]any)
+	after := decode(t, readerSchema(t, e.Schema), body)["after"].(map[string]any)
 	if got, want := after["properties"], (map[string]any{
 		"name": "a\ufffdb", "amount": 9007199254740992.0, "closed": nil, "born": nil, "at": int64(1709251200000),
 		"stage": "fine", "Zahl": nil, "a_u0020_u0022b_u0022": nil,
@@ -179,7 +179,7 @@ func TestUnparsedHoldsTheRawTextOfWhatDoesNotFit(t *testing.T) {
 	}
 	// The next record does not inherit it.
 	body, unparsed = e.Append(nil, &Event{Op: 'u', ID: 1, Source: testSource, Record: record(s, 1, map[string]string{"name": "b"})})
-	if got := decode(t, readerSchema(t, e.Schema()), body)["after"].(map[string]any)["unparsed"]; got != nil || unparsed != 0 {
+	if got := decode(t, readerSchema(t, e.Schema), body)["after"].(map[string]any)["unparsed"]; got != nil || unparsed != 0 {
 		t.Errorf("unparsed %v (%d), want null", got, unparsed)
 	}
 }
@@ -196,7 +196,7 @@ func TestOmittedValuesAreNullAndNamed(t *testing.T) {
 	if unparsed != 1 {
 		t.Errorf("%d values unparsed, want that of a", unparsed)
 	}
-	event := decode(t, readerSchema(t, e.Schema()), body)
+	event := decode(t, readerSchema(t, e.Schema), body)
 	after := event["after"].(map[string]any)
 	if got, want := after["properties"], (map[string]any{"a": nil, "b": nil, "c": nil}); !reflect.DeepEqual(got, want) {
 		t.Errorf("properties %v, want %v", got, want)
@@ -215,7 +215,7 @@ func TestUnknownTimesAreNull(t *testing.T) {
 	r := record(s, 1, nil)
 	r.Created, r.Updated, r.Archived = 0, 1<<60, true
 	body, _ := e.Append(nil, &Event{Op: 'c', ID: 1, Source: testSource, Record: r})
-	event := decode(t, readerSchema(t, e.Schema()), body)
+	event := decode(t, readerSchema(t, e.Schema), body)
 	after := event["after"].(map[string]any)
 	if event["ts_ms"] != nil || after["createdAt"] != nil || after["updatedAt"] != nil || after["archived"] != true {
 		t.Errorf("event %v, want no times, and archived", event)
@@ -239,7 +239,7 @@ func TestRecordOfAnotherSet(t *testing.T) {
 	r := record(s, 1, map[string]string{"a": "x"})
 	r.Values = r.Values[:1] // read before b was added
 	body, _ := e.Append(nil, &Event{Op: 'c', ID: 1, Source: testSource, Record: r})
-	got := decode(t, readerSchema(t, e.Schema()), body)["after"].(map[string]any)["properties"]
+	got := decode(t, readerSchema(t, e.Schema), body)["after"].(map[string]any)["properties"]
 	if want := map[string]any{"a": "x", "b": nil}; !reflect.DeepEqual(got, want) {
 		t.Errorf("properties %v, want %v", got, want)
 	}
@@ -283,7 +283,7 @@ func TestSchemaEvolvesWithinOneProcess(t *testing.T) {
 	}
 	for _, v := range versions {
 		v.enc = compiled(t, v.set)
-		v.reader = readerSchema(t, v.enc.Schema())
+		v.reader = readerSchema(t, v.enc.Schema)
 	}
 	for _, i := range []int{0, 1, 2, 1, 0, 2} { // all of them alive at once
 		writer := versions[i]
@@ -329,7 +329,7 @@ func TestRandomRecordsAreReadBackEqual(t *testing.T) {
 		}
 		s := setOf(t, pairs...)
 		e := compiled(t, s)
-		reader := readerSchema(t, e.Schema())
+		reader := readerSchema(t, e.Schema)
 		for range 10 {
 			r := &hubspot.Record{ID: hubspot.ID(random.Uint64()), Created: 1, Updated: 2, Values: make([][]byte, len(s.Fields))}
 			ev := Event{Op: "cru"[random.IntN(3)], ID: r.ID, Record: r, Source: testSource, TsMs: 3}
@@ -437,7 +437,7 @@ func FuzzEncoder(f *testing.F) {
 	}
 	s := setOf(f, everyType...)
 	e := compiled(f, s)
-	reader := readerSchema(f, e.Schema())
+	reader := readerSchema(f, e.Schema)
 	f.Fuzz(func(t *testing.T, text string) {
 		r := &hubspot.Record{ID: 1, Values: make([][]byte, len(s.Fields))}
 		for i := range r.Values {

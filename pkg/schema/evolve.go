@@ -47,22 +47,22 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 		taken[f.Name] = true
 		f.InForce, f.Withheld = false, false
 	}
-	for _, p := range props {
-		desired[Mangle(p.Name)] = true
-	}
 
-	var fresh, retyped []Field // without names
+	var fresh, retyped []Field // with the names that they have a right to
 	listed := make(map[string]bool, len(props))
 	for _, p := range props {
 		listed[p.Name] = true
-		if !sel.takes(object, p.Name) {
+		name := Mangle(p.Name)
+		desired[name] = true
+		published, hashed := sel.takes(object, p.Name)
+		if !published {
 			if was[p.Name] {
 				diff.Excluded = append(diff.Excluded, p.Name)
 			}
 			continue
 		}
 		want := Field{
-			Property: p.Name, Type: TypeOf(p.Type), Hashed: sel.hashed(object, p.Name),
+			Name: name, Property: p.Name, Type: TypeOf(p.Type), Hashed: hashed,
 			HubSpotType: p.Type, FieldType: p.FieldType, Label: p.Label,
 			InForce: true,
 		}
@@ -99,7 +99,7 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 	}
 	unavailable := func(name string) bool { return taken[name] || desired[name] }
 	for _, f := range fresh {
-		name := Mangle(f.Property)
+		name := f.Name
 		if taken[name] { // a retyped property came first, and fields are never renamed
 			name = untaken(name, unavailable)
 		}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,6 +14,24 @@ import (
 // the records of another (KAFKA.md F).
 func parseSchema(text []byte) (avro.Schema, error) {
 	return avro.ParseBytesWithCache(text, "", &avro.SchemaCache{})
+}
+
+// SameFields says whether two Avro schemas, as JSON, have the same records
+// with the same fields in the same order, of the same types and with the same
+// defaults. Doc and props (the labels of properties) do not count: by
+// themselves they never make a new version of a topic's schema. Spaces, and
+// how a registry writes references to a record, do not count either.
+func SameFields(a, b []byte) (bool, error) {
+	first, err := parseSchema(a)
+	if err != nil {
+		return false, fmt.Errorf("compare schemas: first: %w", err)
+	}
+	second, err := parseSchema(b)
+	if err != nil {
+		return false, fmt.Errorf("compare schemas: second: %w", err)
+	}
+	return typeWord(first) == typeWord(second) &&
+		maps.EqualFunc(layouts(first), layouts(second), slices.Equal), nil
 }
 
 // layouts tells the structure of a schema: for each record, by full name, its
@@ -108,14 +127,15 @@ var (
 
 // checkLayout makes sure that a schema has every field in the place where the
 // encoder writes it.
-func checkLayout(schema avro.Schema, topic string, s *Set) error {
+func checkLayout(text []byte, topic string, s *Set) error {
 	properties := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
 		properties[i] = f.Name + " ?" + typeLayout[f.Type] + " = null"
 	}
-	return checkRecords(schema, topic, []recordLayout{
+	_, err := checkRecords(text, topic, []recordLayout{
 		{"Envelope", envelopeLayout}, {"Value", valueLayout}, {"Source", sourceLayout}, {"Properties", properties},
 	})
+	return err
 }
 
 // recordLayout is a record's name and its fields.
@@ -124,7 +144,11 @@ type recordLayout struct {
 	want []string
 }
 
-func checkRecords(schema avro.Schema, topic string, records []recordLayout) error {
+func checkRecords(text []byte, topic string, records []recordLayout) (avro.Schema, error) {
+	schema, err := parseSchema(text)
+	if err != nil {
+		return nil, err
+	}
 	namespace := Namespace(topic) + "."
 	got := layouts(schema)
 	for _, record := range records {
@@ -133,8 +157,8 @@ func checkRecords(schema avro.Schema, topic string, records []recordLayout) erro
 			lines[i] = strings.ReplaceAll(lines[i], namespace, "")
 		}
 		if !slices.Equal(lines, record.want) {
-			return fmt.Errorf("record %s has the fields %q, the encoder writes %q", record.name, lines, record.want)
+			return nil, fmt.Errorf("record %s has the fields %q, the encoder writes %q", record.name, lines, record.want)
 		}
 	}
-	return nil
+	return schema, nil
 }

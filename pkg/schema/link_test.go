@@ -15,7 +15,7 @@ func TestLinkEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := twmb.Parse(string(e.Schema()))
+	reader, err := twmb.Parse(string(e.Schema))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ type ListEvent struct {
 // a time.
 type ListEncoder struct {
 	writer
-	schema []byte
+	Schema []byte // see Encoder
 	fields []listField
 	key    []string
 }
@@ -73,10 +73,7 @@ func CompileList(topic, list string) (*ListEncoder, error) {
 		return nil, fmt.Errorf("compile schema of topic %s: there is no list %q", topic, list)
 	}
 	text := ListEnvelopeSchema(topic, list)
-	parsed, err := parseSchema(text)
-	if err == nil {
-		err = checkRecords(parsed, topic, []recordLayout{{"Envelope", envelopeLayout}, {"Source", sourceLayout}})
-	}
+	parsed, err := checkRecords(text, topic, []recordLayout{{"Envelope", envelopeLayout}, {"Source", sourceLayout}})
 	if err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}
@@ -93,9 +90,6 @@ func CompileList(topic, list string) (*ListEncoder, error) {
 	}
 	return e, nil
 }
-
-// Schema gives the schema that e writes, as it is to be registered.
-func (e *ListEncoder) Schema() []byte { return e.schema }
 
 // Key names the fields of the topic's keys, all strings.
 func (e *ListEncoder) Key() []string { return e.key }

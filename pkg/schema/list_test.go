@@ -30,7 +30,7 @@ func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parsed, err := parseSchema(e.Schema())
+		parsed, err := parseSchema(e.Schema)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestListEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := twmb.Parse(string(e.Schema()))
+	reader, err := twmb.Parse(string(e.Schema))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,20 +31,50 @@ func Next(prev *Set, t hubspot.ObjectType, l Listing, sel *Selection) (*Set, Dif
 	return set, diff
 }
 
-// Content names the fields whose change is a change of the record (R10):
-// everything in force but the volatile properties and the modified time, which
-// is the version.
-func (s *Set) Content(volatile Globs) []string {
-	names := make([]string, len(s.Fields))
-	for i, f := range s.Fields {
-		if f.InForce && Counts(s.Object, f.Property, volatile) {
-			names[i] = f.Name
+// Lacking gives the properties in force that are not among props, as HubSpot
+// listed them last, as far as they are ordinary or of a sensitivity that may be
+// read. A nil set has none.
+func (s *Set) Lacking(props []hubspot.Property, sensitivities []string) []hubspot.Property {
+	if s == nil {
+		return nil
+	}
+	listed := make(map[string]bool, len(props))
+	for _, p := range props {
+		listed[p.Name] = true
+	}
+	var out []hubspot.Property
+	for _, f := range s.Fields {
+		readable := f.Sensitivity == "" || slices.Contains(sensitivities, f.Sensitivity)
+		if f.InForce && !listed[f.Property] && readable {
+			out = append(out, hubspot.Property{
+				Name: f.Property, Type: f.HubSpotType, FieldType: f.FieldType, Label: f.Label, DataSensitivity: f.Sensitivity,
+			})
 		}
 	}
-	return names
+	return out
 }
 
-// Counts says whether a property is part of a record's content (R10).
-func Counts(object, property string, volatile Globs) bool {
-	return property != "lastmodifieddate" && property != "hs_lastmodifieddate" && !volatile.Match(object, property)
+// Withhold takes out of what diff has as Removed since the set before the
+// properties of sensitivities that HubSpot refused to show (R9: a property
+// counts as removed only when scopes have not shrunk). It does not where the
+// selection has changed its mind about them: what was published must not stay.
+func (s *Set) Withhold(before *Set, diff *Diff, refused []string, sel *Selection) {
+	if before == nil || len(refused) == 0 {
+		return
+	}
+	for i, f := range before.Fields {
+		at, removed := slices.BinarySearch(diff.Removed, f.Property)
+		if !removed || !f.InForce && !f.Withheld || !slices.Contains(refused, f.Sensitivity) {
+			continue
+		}
+		if taken, hashed := sel.takes(s.Object, f.Property); !taken || hashed != f.Hashed {
+			continue
+		}
+		diff.Removed = slices.Delete(diff.Removed, at, at+1)
+		s.Fields[i].Withheld = true
+		if f.InForce {
+			diff.Withheld = append(diff.Withheld, f.Property)
+		}
+	}
+	slices.Sort(diff.Withheld)
 }

@@ -20,24 +20,18 @@ type Selection struct {
 	Key  hubspot.Secret
 }
 
-// takes says whether a property is published.
-func (s *Selection) takes(object, property string) bool {
+// takes says whether a property is published, and with which key its values are
+// hashed: a digest of the key, "" if they are published as they are.
+func (s *Selection) takes(object, property string) (taken bool, hashed string) {
 	switch {
 	case s == nil:
-		return true
-	case s.Exclude.Match(object, property):
-		return false
+		return true, ""
+	case s.Exclude.Match(object, property), len(s.Include) > 0 && !s.Include.Match(object, property):
+		return false, ""
+	case s.Hash.Match(object, property):
+		return true, s.keyDigest()
 	}
-	return len(s.Include) == 0 || s.Include.Match(object, property)
-}
-
-// hashed gives the digest of the key that a property's values are hashed with,
-// "" if they are published as they are.
-func (s *Selection) hashed(object, property string) string {
-	if s == nil || !s.Hash.Match(object, property) {
-		return ""
-	}
-	return s.keyDigest()
+	return true, ""
 }
 
 // List applies the selection to an entry of a reference list, by the list's and

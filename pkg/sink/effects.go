@@ -19,7 +19,7 @@ type effects interface {
 	createTopic(ctx context.Context, want *TopicFinding) (created bool, err error)
 	// registerSchema returns the id of a schema that the registry does not have
 	// and has said it would accept; 0 if it is not registered.
-	registerSchema(ctx context.Context, subject string, text []byte) (id int, err error)
+	registerSchema(ctx context.Context, subject string, s sr.Schema) (id int, err error)
 }
 
 // realEffects are a run's.
@@ -39,15 +39,8 @@ func (e *realEffects) createTopic(ctx context.Context, want *TopicFinding) (bool
 	return true, nil
 }
 
-func (e *realEffects) registerSchema(ctx context.Context, subject string, text []byte) (int, error) {
-	id, err := e.registry.RegisterSchema(ctx, subject, avroSchema(text), -1, -1)
-	if refuses(err) {
-		return 0, incompatible(subject, err.Error())
-	}
-	if err != nil {
-		return 0, fmt.Errorf("register schema of %s: %w", subject, err)
-	}
-	return id, nil
+func (e *realEffects) registerSchema(ctx context.Context, subject string, s sr.Schema) (int, error) {
+	return e.registry.RegisterSchema(ctx, subject, s, -1, -1)
 }
 
 // dryRun has a Probe's effects: none.
@@ -70,7 +63,7 @@ func (e *dryRun) createTopic(ctx context.Context, want *TopicFinding) (bool, err
 	return false, nil
 }
 
-func (e *dryRun) registerSchema(context.Context, string, []byte) (int, error) { return 0, nil }
+func (e *dryRun) registerSchema(context.Context, string, sr.Schema) (int, error) { return 0, nil }
 
 func pointers(configs map[string]string) map[string]*string {
 	out := make(map[string]*string, len(configs))

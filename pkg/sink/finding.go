@@ -57,18 +57,3 @@ func (t *TopicFinding) batchLimit() int {
 	}
 	return largestBatch
 }
-
-// operations are those whose bit is set. The lowest number is the brokers' way
-// not to tell.
-func operations(bits int32) []kmsg.ACLOperation {
-	if bits == -1<<31 {
-		return nil
-	}
-	ops := []kmsg.ACLOperation{}
-	for op := kmsg.ACLOperation(0); op < 31; op++ {
-		if bits&(1<<op) != 0 {
-			ops = append(ops, op)
-		}
-	}
-	return ops
-}

@@ -29,7 +29,7 @@ func pairTopic(prefix string, pair cdc.Pair) (t *topic, err error) {
 		keyFields: []keyField{{"fromObjectId", "string"}, {"toObjectId", "string"}, {"category", "string"}, {"typeId", "int"}},
 	}
 	if t.links, err = schema.CompileLinks(t.name); err == nil {
-		t.schema = t.links.Schema()
+		t.schema = t.links.Schema
 	}
 	return t, err
 }

@@ -24,7 +24,7 @@ func listTopic(prefix, list string) (t *topic, err error) {
 	if t.list, err = schema.CompileList(t.name, list); err != nil {
 		return t, err
 	}
-	t.schema = t.list.Schema()
+	t.schema = t.list.Schema
 	for _, field := range t.list.Key() {
 		t.keyFields = append(t.keyFields, keyField{field, "string"})
 	}

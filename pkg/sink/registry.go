@@ -49,7 +49,14 @@ func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (int,
 	if err != nil || id != 0 {
 		return id, err
 	}
-	return s.effects.registerSchema(ctx, subject, text)
+	id, err = s.effects.registerSchema(ctx, subject, avroSchema(text))
+	if refuses(err) {
+		return 0, incompatible(subject, err.Error())
+	}
+	if err != nil {
+		return 0, fmt.Errorf("register schema of %s: %w", subject, err)
+	}
+	return id, nil
 }
 
 // keySchemaID gives the id that the registry has for a topic's Avro keys. It

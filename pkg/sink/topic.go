@@ -57,7 +57,7 @@ func objectTopic(prefix, object string, set *schema.Set) (t *topic, err error) {
 		keyFields: []keyField{{"id", "string"}},
 	}
 	if t.encoder, err = schema.Compile(t.name, set); err == nil {
-		t.schema = t.encoder.Schema()
+		t.schema = t.encoder.Schema
 	}
 	return t, err
 }

@@ -220,3 +220,18 @@ func (s *setup) describe(ctx context.Context, name string) (*TopicFinding, error
 	}
 	return t, nil
 }
+
+// operations are those whose bit is set. The lowest number is the brokers' way
+// not to tell.
+func operations(bits int32) []kmsg.ACLOperation {
+	if bits == -1<<31 {
+		return nil
+	}
+	ops := []kmsg.ACLOperation{}
+	for op := kmsg.ACLOperation(0); op < 31; op++ {
+		if bits&(1<<op) != 0 {
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}

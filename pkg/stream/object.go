@@ -18,7 +18,7 @@ type Object struct {
 	swept    chan struct{} // closed when the backfill is done
 	anew     chan struct{} // one slot: a reconcile is wanted now
 	watchers *watchers
-	withheld *atomic.Value // what SayWithheld said last, a string
+	withheld *atomic.Value // what Withheld said last, a string
 	narrow   *atomic.Bool  // HubSpot took a list with all properties for too long
 
 	Type    hubspot.ObjectType

@@ -80,10 +80,10 @@ func (e *withheldError) action() string {
 // sensitivePart is where the status has what is withheld.
 const sensitivePart = "sensitive"
 
-// SayWithheld keeps the log and the status up to date about sensitive
-// properties that the token may not read. Types for which HubSpot has no such
+// Withheld lists the sensitivities that HubSpot did not show, and keeps the log
+// and the status up to date about those that the token may not read. Types for which HubSpot has no such
 // scope have no such properties, and a refusal says nothing.
-func (o *Object) SayWithheld(f *Found) {
+func (o *Object) Withheld(f *Found) []string {
 	problem := &withheldError{}
 	for _, w := range f.Withheld {
 		scope := f.Type.SensitiveScope(w.Sensitivity)
@@ -109,4 +109,5 @@ func (o *Object) SayWithheld(f *Found) {
 		o.Log.Warn("sensitive properties are left out", "err", problem, "action", problem.action())
 		o.Status.Problem(o.Type.Name, sensitivePart, problem)
 	}
+	return f.Sensitivities()
 }
