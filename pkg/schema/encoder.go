@@ -73,8 +73,9 @@ type fieldEncoder struct {
 // Avro library and compares it, field for field, with what the encoder is
 // going to write, so that no set can make events that cannot be read back.
 func Compile(topic string, s *Set) (*Encoder, error) {
-	text := EnvelopeSchema(topic, s)
-	if err := checkLayout(text, topic, s); err != nil {
+	namespace := Namespace(topic)
+	text := EnvelopeSchema(namespace, s)
+	if err := checkLayout(text, namespace, s); err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}
 

@@ -10,12 +10,12 @@ import (
 
 // EnvelopeSchema gives the Avro schema of a topic of objects as it is to be
 // registered: Debezium's envelope around a value whose record Properties has
-// one field for each of the set's, all in the namespace of the topic
+// one field for each of the set's, all in the namespace of the topic (Namespace)
 // (DESIGN.md section 5).
 //
 // It is written out here and not by the Avro library, whose text of a schema
 // leaves out defaults, and with them every possibility to evolve (KAFKA.md F).
-func EnvelopeSchema(topic string, s *Set) []byte {
+func EnvelopeSchema(namespace string, s *Set) []byte {
 	properties := make([]avroField, len(s.Fields))
 	for i, f := range s.Fields {
 		label := capped(f.Label)
@@ -35,13 +35,13 @@ func EnvelopeSchema(topic string, s *Set) []byte {
 	value.field("properties").Type = nullable(toJSON(avroRecord{
 		Type: "record", Name: "Properties", Fields: properties,
 	}))
-	return envelope(topic, value)
+	return envelope(namespace, value)
 }
 
 // envelope puts a value into Debezium's envelope.
-func envelope(topic string, value avroRecord) []byte {
+func envelope(namespace string, value avroRecord) []byte {
 	envelope := parseRecord(schemas.Envelope)
-	envelope.Namespace = Namespace(topic)
+	envelope.Namespace = namespace
 	envelope.field("before").Type = nullable(toJSON(value)) // after refers to it by name
 	envelope.field("source").Type = toJSON(parseRecord(schemas.Source))
 	return toJSON(envelope)

@@ -32,7 +32,7 @@ func TestEnvelopeSchema(t *testing.T) {
 		{Name: "amount", Type: "enumeration", FieldType: "select", Label: "Amount"},
 	}, nil)
 	var got bytes.Buffer
-	if err := json.Indent(&got, EnvelopeSchema("my-hubspot.contacts", s), "", "  "); err != nil {
+	if err := json.Indent(&got, EnvelopeSchema(Namespace("my-hubspot.contacts"), s), "", "  "); err != nil {
 		t.Fatal(err)
 	}
 	got.WriteByte('\n')
@@ -49,7 +49,7 @@ func TestEnvelopeSchema(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Errorf("the schema differs from %s (go test -update rewrites it):\n%s", path, got.Bytes())
 	}
-	if bytes.Contains(EnvelopeSchema("my-hubspot.contacts", s), []byte("\n")) {
+	if bytes.Contains(EnvelopeSchema(Namespace("my-hubspot.contacts"), s), []byte("\n")) {
 		t.Error("the schema is not one line")
 	}
 }
@@ -65,7 +65,7 @@ func TestSchemaOfAnObjectWithoutProperties(t *testing.T) {
 func TestTopicsHaveTheirOwnNamespace(t *testing.T) {
 	var cache twmb.SchemaCache
 	for _, topic := range []string{"hubspot.contacts", "hubspot.companies", "other.contacts"} {
-		if _, err := cache.Parse(string(EnvelopeSchema(topic, setOf(t, "a string")))); err != nil {
+		if _, err := cache.Parse(string(EnvelopeSchema(Namespace(topic), setOf(t, "a string")))); err != nil {
 			t.Errorf("topic %s: %v", topic, err)
 		}
 	}
@@ -77,7 +77,7 @@ func TestLabelsAreCappedByCharacters(t *testing.T) {
 		{Name: "a", Type: "string", Label: strings.Repeat("ü", 201)},
 		{Name: "b", Type: "string", Label: strings.Repeat("ü", 200)},
 	}, nil)
-	text := EnvelopeSchema(testTopic, s)
+	text := EnvelopeSchema(Namespace(testTopic), s)
 	if !utf8.Valid(text) || bytes.Contains(text, []byte(strings.Repeat("ü", 201))) || bytes.Count(text, []byte(strings.Repeat("ü", 200))) != 4 {
 		t.Errorf("labels are not 200 characters long, in doc and in hubspot.label: %s", text)
 	}
@@ -96,7 +96,7 @@ func TestEveryVersionIsCompatible(t *testing.T) {
 	var versions []*twmb.Schema
 	for _, list := range lists {
 		set, _ = Evolve(set, "contacts", listed(list...), nil)
-		versions = append(versions, readerSchema(t, EnvelopeSchema(testTopic, set)))
+		versions = append(versions, readerSchema(t, EnvelopeSchema(Namespace(testTopic), set)))
 	}
 	for i, writer := range versions {
 		for j, reader := range versions {
@@ -111,8 +111,8 @@ func TestEveryVersionIsCompatible(t *testing.T) {
 // what Avro reads in the schema, is found when the encoder is made.
 func TestLayoutIsChecked(t *testing.T) {
 	s := setOf(t, "a string", "b number")
-	text := EnvelopeSchema(testTopic, s)
-	if err := checkLayout(text, testTopic, s); err != nil {
+	text := EnvelopeSchema(Namespace(testTopic), s)
+	if err := checkLayout(text, Namespace(testTopic), s); err != nil {
 		t.Error(err)
 	}
 	for name, other := range map[string]*Set{
@@ -122,11 +122,11 @@ func TestLayoutIsChecked(t *testing.T) {
 		"another type":  setOf(t, "a string", "b string"),
 		"another order": {Fields: []Field{s.Fields[1], s.Fields[0]}},
 	} {
-		if err := checkLayout(text, testTopic, other); err == nil {
+		if err := checkLayout(text, Namespace(testTopic), other); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if err := checkLayout(text, "hubspot.companies", s); err == nil {
+	if err := checkLayout(text, Namespace("hubspot.companies"), s); err == nil {
 		t.Error("another topic: no error")
 	}
 
@@ -188,15 +188,15 @@ func TestSameFieldsOfWholeEnvelopes(t *testing.T) {
 	s := setOf(t, everyType...)
 	more, _ := Evolve(s, "contacts", listed(append([]string{"zip string"}, everyType...)...), nil)
 	less, _ := Evolve(s, "contacts", listed(everyType[1:]...), nil)
-	text := EnvelopeSchema(testTopic, s)
+	text := EnvelopeSchema(Namespace(testTopic), s)
 	for name, tt := range map[string]struct {
 		other []byte
 		want  bool
 	}{
 		"itself":             {text, true},
-		"a property more":    {EnvelopeSchema(testTopic, more), false},
-		"a property removed": {EnvelopeSchema(testTopic, less), true}, // its field stays
-		"another topic":      {EnvelopeSchema("hubspot.companies", s), false},
+		"a property more":    {EnvelopeSchema(Namespace(testTopic), more), false},
+		"a property removed": {EnvelopeSchema(Namespace(testTopic), less), true}, // its field stays
+		"another topic":      {EnvelopeSchema(Namespace("hubspot.companies"), s), false},
 		"reference by full name": {
 			bytes.Replace(text, []byte(`["null","Value"]`), []byte(`["null","hubspot.contacts.Value"]`), 1), true,
 		},

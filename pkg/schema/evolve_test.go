@@ -194,7 +194,7 @@ func TestLabelsAloneChangeNothingOfStructure(t *testing.T) {
 	if got, want := next.Fields[0], (Field{Name: "stage", Property: "stage", Type: String, HubSpotType: "enumeration", FieldType: "select", Label: "The <stage>", InForce: true}); got != want {
 		t.Errorf("field %+v, want %+v", got, want)
 	}
-	same, err := SameFields(EnvelopeSchema("hubspot.deals", first), EnvelopeSchema("hubspot.deals", next))
+	same, err := SameFields(EnvelopeSchema(Namespace("hubspot.deals"), first), EnvelopeSchema(Namespace("hubspot.deals"), next))
 	if err != nil || !same {
 		t.Errorf("SameFields = %v, %v; want true", same, err)
 	}

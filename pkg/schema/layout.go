@@ -127,12 +127,12 @@ var (
 
 // checkLayout makes sure that a schema has every field in the place where the
 // encoder writes it.
-func checkLayout(text []byte, topic string, s *Set) error {
+func checkLayout(text []byte, namespace string, s *Set) error {
 	properties := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
 		properties[i] = f.Name + " ?" + typeLayout[f.Type] + " = null"
 	}
-	_, err := checkRecords(text, topic, []recordLayout{
+	_, err := checkRecords(text, namespace, []recordLayout{
 		{"Envelope", envelopeLayout}, {"Value", valueLayout}, {"Source", sourceLayout}, {"Properties", properties},
 	})
 	return err
@@ -144,12 +144,12 @@ type recordLayout struct {
 	want []string
 }
 
-func checkRecords(text []byte, topic string, records []recordLayout) (avro.Schema, error) {
+func checkRecords(text []byte, namespace string, records []recordLayout) (avro.Schema, error) {
 	schema, err := parseSchema(text)
 	if err != nil {
 		return nil, err
 	}
-	namespace := Namespace(topic) + "."
+	namespace += "."
 	got := layouts(schema)
 	for _, record := range records {
 		lines := slices.Clone(got[namespace+record.name])

@@ -25,8 +25,8 @@ type LinkEvent struct {
 
 // LinkEnvelopeSchema gives the Avro schema of a topic of links. Unlike that of
 // a topic of objects it is the same in every portal.
-func LinkEnvelopeSchema(topic string) []byte {
-	return envelope(topic, parseRecord(schemas.Association))
+func LinkEnvelopeSchema(namespace string) []byte {
+	return envelope(namespace, parseRecord(schemas.Association))
 }
 
 // LinkEncoder writes events about links. It is for one goroutine at a time.
@@ -37,8 +37,9 @@ type LinkEncoder struct {
 
 // CompileLinks makes the encoder for a pair's topic; see Compile.
 func CompileLinks(topic string) (*LinkEncoder, error) {
-	text := LinkEnvelopeSchema(topic)
-	_, err := checkRecords(text, topic, []recordLayout{
+	namespace := Namespace(topic)
+	text := LinkEnvelopeSchema(namespace)
+	_, err := checkRecords(text, namespace, []recordLayout{
 		{"Envelope", envelopeLayout}, {"Value", linkLayout}, {"Source", sourceLayout},
 	})
 	if err != nil {

@@ -62,8 +62,8 @@ type listField struct {
 
 // ListEnvelopeSchema gives the Avro schema of a list's topic, which is the same
 // in every portal.
-func ListEnvelopeSchema(topic, list string) []byte {
-	return envelope(topic, parseRecord(lists[list].value))
+func ListEnvelopeSchema(namespace, list string) []byte {
+	return envelope(namespace, parseRecord(lists[list].value))
 }
 
 // CompileList makes the encoder for a list's topic; see Compile.
@@ -72,8 +72,9 @@ func CompileList(topic, list string) (*ListEncoder, error) {
 	if !known {
 		return nil, fmt.Errorf("compile schema of topic %s: there is no list %q", topic, list)
 	}
-	text := ListEnvelopeSchema(topic, list)
-	parsed, err := checkRecords(text, topic, []recordLayout{{"Envelope", envelopeLayout}, {"Source", sourceLayout}})
+	namespace := Namespace(topic)
+	text := ListEnvelopeSchema(namespace, list)
+	parsed, err := checkRecords(text, namespace, []recordLayout{{"Envelope", envelopeLayout}, {"Source", sourceLayout}})
 	if err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}

@@ -29,7 +29,7 @@ func TestDecoder_ReadsWhatTheEncoderWrites(t *testing.T) {
 	}
 	source := schema.Source{Name: "hubspot", DB: "4242", Table: "deals", Stream: "leading", Seq: 9, TsMs: 2000, Snapshot: "false"}
 	registry := testkit.NewRegistry(t)
-	written, err := registry.Client().CreateSchema(t.Context(), "hubspot.deals-value", sr.Schema{Schema: string(schema.EnvelopeSchema("hubspot.deals", set))})
+	written, err := registry.Client().CreateSchema(t.Context(), "hubspot.deals-value", sr.Schema{Schema: string(schema.EnvelopeSchema(schema.Namespace("hubspot.deals"), set))})
 	if err != nil {
 		t.Fatal(err)
 	}
