@@ -135,7 +135,7 @@ type linkRead struct {
 
 func (r *linkRead) run(ctx context.Context, ids []hubspot.ID) error {
 	unanswered := ids
-	for try := range aloneTries {
+	for try := range cdc.AloneTries {
 		if err := sleep(ctx, time.Duration(try)*time.Second); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (r *linkRead) run(ctx context.Context, ids []hubspot.ID) error {
 		}
 		unanswered = nil
 		for len(inputs) > 0 {
-			next, missed, err := r.call(ctx, inputs, try == aloneTries-1)
+			next, missed, err := r.call(ctx, inputs, try == cdc.AloneTries-1)
 			if err != nil {
 				return err
 			}

@@ -140,10 +140,10 @@ func TestR8_WhatAnAssociationAnswerMeans(t *testing.T) {
 			}
 			return answer(result(1, "", 12))
 		}, false, []string{"d 1->10 removed", "c 1->12"}, 2},
-		"in neither, ever": {func(*Pair, int) string { return answer() }, false, nil, aloneTries},
+		"in neither, ever": {func(*Pair, int) string { return answer() }, false, nil, cdc.AloneTries},
 		"in neither, ever, merged": {func(*Pair, int) string { return answer(result(99, "", 10)) }, true,
-			[]string{"d 1->10 merged"}, aloneTries},
-		"a page that leads to itself": {func(*Pair, int) string { return answer(result(1, "5", 10)) }, false, nil, 2 * aloneTries},
+			[]string{"d 1->10 merged"}, cdc.AloneTries},
+		"a page that leads to itself": {func(*Pair, int) string { return answer(result(1, "5", 10)) }, false, nil, 2 * cdc.AloneTries},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

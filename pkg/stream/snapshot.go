@@ -49,7 +49,7 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 	var p snapshotPage
 	var readings []cdc.Reading
 	if ids != nil {
-		asked, end := behind(ids, at.ID, batchSize)
+		asked, end := behind(ids, at.ID, hubspot.MaxBatch)
 		read, err := c.read(ctx, hubspot.Snapshot, asked)
 		if err != nil {
 			return p, err

@@ -139,8 +139,8 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 // records by batch.
 func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
-	sent := lookup{slots: o.Lane.Slots()}
-	whole, asked := hubspot.ListFits(sent.slots) && !o.narrow.Load(), sent.slots
+	sent := cdc.Sent{Slots: o.Lane.Slots()}
+	whole, asked := hubspot.ListFits(sent.Slots) && !o.narrow.Load(), sent.Slots
 	if !whole {
 		asked = nil
 	}
@@ -159,18 +159,18 @@ func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweep
 		ids[i] = r.ID
 		page.last = max(page.last, r.ID)
 		if whole {
-			page.readings = append(page.readings, o.reading(&sent, cdc.IsLive, r, list.Date))
+			page.readings = append(page.readings, sent.Reading(r.ID, cdc.IsLive, r, list.Date))
 		}
 	}
 	if whole {
-		page.readings, err = o.withLosers(ctx, page.readings)
+		page.readings, err = o.complete(ctx, page.readings, nil)
 	} else {
 		page.readings, err = o.read(ctx, s.Priority, ids)
 	}
 	if err != nil {
 		return sweepPage{}, err
 	}
-	gone, err := s.gaps(ctx, from, &page, ids, sent.stamp)
+	gone, err := s.gaps(ctx, from, &page, ids, sent.Stamp)
 	page.readings = append(page.readings, gone...)
 	return page, err
 }

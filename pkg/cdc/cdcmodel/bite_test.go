@@ -22,6 +22,8 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R6: the cursor does not wait for re-reads", without{cursorLast: true}},
 		{"R7: nothing is confirmed", without{confirm: true}},
 		{"R7: no controls", without{controls: true}},
+		{"R7: the recycle bin is not asked", without{bin: true}},
+		{"R8: what is neither answered nor reported is missing", without{neither: true}},
 		{"R9: no second confirm", without{second: true}},
 		{"R1: a set of links is as old as its answer", without{linkOrder: true}},
 		{"R14: a set of several calls deletes at once", without{secondSet: true}},

@@ -577,6 +577,8 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 		{rule: "R5: the tiers start after the backfill", off: without{first: true}},
 		{rule: "R5: the tiers' first start has no overlap", off: without{overlap: true}},
 		{rule: "R7: nothing is confirmed", off: without{confirm: true}},
+		{rule: "R7: the recycle bin is not asked", off: without{bin: true}},
+		{rule: "R8: what is neither answered nor reported is missing", off: without{neither: true}},
 		{rule: "R9: no second confirm", off: without{second: true}},
 		{rule: "R1: a set of links is as old as its answer", off: without{linkOrder: true}, links: true},
 		{rule: "R14: a set of several calls deletes at once", off: without{secondSet: true}, links: true},

@@ -28,6 +28,8 @@ type without struct {
 	cursorLast bool // R6: the cursor moves though ids of its page are read again
 	confirm    bool // R7: what a finder does not see is gone
 	controls   bool // R7: an answer without anybody in it counts
+	bin        bool // R7: the recycle bin is not asked
+	neither    bool // R8: what is neither answered nor reported is missing
 	second     bool // R9: one confirm is enough for a purge
 
 	linkOrder     bool // R1: a set of links is as old as its answer
@@ -65,12 +67,11 @@ type tier struct {
 func (t *tier) pass(a *agent) error {
 	for {
 		a.forget()
-		var l lookup
 		last, w := t.window.Last, a.w
 		if !t.window.Walking() {
 			last = 0
 		}
-		found, err := ask(a, &l, func() (p rowPage) {
+		_, found, date, err := ask(a, func() (p rowPage) {
 			p.rows, p.more = w.search(t.window.Start, last, t.lag > 0)
 			return p
 		})
@@ -78,7 +79,7 @@ func (t *tier) pass(a *agent) error {
 			return err
 		}
 		rows, more := found.rows, found.more
-		place := t.window.Begin(l.date)
+		place := t.window.Begin(date)
 		start := place.Start
 		if w.without.start {
 			start = 0
@@ -205,39 +206,29 @@ type sweepPage struct {
 	more     bool
 }
 
-type recordPage struct {
-	records []hubspot.Record
-	more    bool
-}
-
-// fetch mirrors stream.Sweep.fetch and gaps (R11).
+// fetch reads a page, and confirms what it lacks (R11).
 func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
-	var l lookup
 	w := a.w
-	listed, err := ask(a, &l, func() (p recordPage) {
-		p.records, p.more = w.list(from)
-		return p
-	})
+	sent, list, date, err := ask(a, func() hubspot.ListPage { return w.list(from, w.page) })
 	if err != nil {
 		return page, err
 	}
-	records := listed.records
-	page.last, page.more = from, listed.more
-	ids := make([]hubspot.ID, len(records))
-	for i := range records {
-		ids[i] = records[i].ID
+	page.last, page.more = from, list.After != ""
+	ids := make([]hubspot.ID, len(list.Records))
+	for i := range list.Records {
+		ids[i] = list.Records[i].ID
 		page.last = max(page.last, ids[i])
-		page.readings = append(page.readings, reading(&l, cdc.IsLive, &records[i], l.date))
+		page.readings = append(page.readings, sent.Reading(ids[i], cdc.IsLive, &list.Records[i], date))
 	}
 	w.tell("%s: list above %s gives %v", a.name, from, ids)
-	if page.readings, err = a.withLosers(page.readings); err != nil {
+	if page.readings, err = a.complete(page.readings, nil); err != nil {
 		return page, err
 	}
 	upTo := page.last
 	if !page.more {
 		upTo = 0
 	}
-	lacking, err := a.lane.Lacking(context.Background(), from, upTo, ids, l.stamp)
+	lacking, err := a.lane.Lacking(context.Background(), from, upTo, ids, sent.Stamp)
 	if err != nil {
 		return page, err
 	}
@@ -286,9 +277,8 @@ type idPage struct {
 func (b *bin) pass(a *agent) error {
 	for {
 		a.forget()
-		var l lookup
 		w := a.w
-		page, err := ask(a, &l, func() (p idPage) {
+		_, page, _, err := ask(a, func() (p idPage) {
 			p.ids, p.more = w.listArchived(b.after)
 			return p
 		})
@@ -329,9 +319,8 @@ type census struct{}
 const censusStream = "census"
 
 func (census) pass(a *agent) error {
-	var l lookup
 	w := a.w
-	rows, err := ask(a, &l, func() []hubspot.SearchRow {
+	_, rows, _, err := ask(a, func() []hubspot.SearchRow {
 		page := w.page
 		w.page = lastID
 		rows, _ := w.search(0, 0, false)

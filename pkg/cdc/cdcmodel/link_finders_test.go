@@ -293,20 +293,19 @@ func (a *agent) readLinks(ids []hubspot.ID) ([]cdc.LinkReading, error) {
 
 // call mirrors stream.linkRead.call. A page never leads to itself here.
 func (r *linkRead) call(inputs []hubspot.LinkInput, last bool) (next []hubspot.LinkInput, unanswered []hubspot.ID, err error) {
-	var l lookup
-	page, err := ask(r.agent, &l, func() hubspot.LinksPage { return r.w.readLinks(inputs) })
+	sent, page, date, err := ask(r.agent, func() hubspot.LinksPage { return r.w.readLinks(inputs) })
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, set := range page.Sets {
 		reading := r.open[set.From]
 		if reading == nil {
-			reading = &cdc.LinkReading{From: set.From, Stamp: l.links}
+			reading = &cdc.LinkReading{From: set.From, Stamp: sent.LinkStamp}
 			r.open[set.From] = reading
 		}
 		reading.Links = append(reading.Links, set.Links...)
 		reading.Calls++
-		reading.Date = l.date
+		reading.Date = date
 		if set.After == "" {
 			r.finish(reading)
 		} else {
@@ -316,9 +315,9 @@ func (r *linkRead) call(inputs []hubspot.LinkInput, last bool) (next []hubspot.L
 	for _, id := range page.Empty {
 		reading := r.open[id]
 		if reading == nil {
-			reading = &cdc.LinkReading{From: id, Stamp: l.links}
+			reading = &cdc.LinkReading{From: id, Stamp: sent.LinkStamp}
 		}
-		reading.Calls, reading.Date = reading.Calls+1, l.date
+		reading.Calls, reading.Date = reading.Calls+1, date
 		r.finish(reading)
 	}
 	gone := page.NotFound
@@ -328,13 +327,13 @@ func (r *linkRead) call(inputs []hubspot.LinkInput, last bool) (next []hubspot.L
 		unanswered = append(unanswered, page.Unanswered...)
 	}
 	if !r.w.without.deletedBefore {
-		gone, err = r.lane.DeletedBefore(context.Background(), gone, l.stamp)
+		gone, err = r.lane.DeletedBefore(context.Background(), gone, sent.Stamp)
 		if err != nil {
 			return nil, nil, err
 		}
 	}
 	for _, id := range gone {
-		r.finish(&cdc.LinkReading{From: id, Stamp: l.links, Date: l.date, Calls: 1})
+		r.finish(&cdc.LinkReading{From: id, Stamp: sent.LinkStamp, Date: date, Calls: 1})
 	}
 	if last {
 		for _, id := range page.Unanswered {
@@ -358,9 +357,6 @@ func (r *linkRead) finish(reading *cdc.LinkReading) {
 		slices.Reverse(reading.Links)
 		slices.SortStableFunc(reading.Links, compare)
 		reading.Links = slices.CompactFunc(reading.Links, func(a, b hubspot.Link) bool { return compare(a, b) == 0 })
-	}
-	if r.w.without.linkOrder {
-		reading.Stamp = r.links.Now()
 	}
 	if r.w.without.secondSet {
 		reading.Calls = 1

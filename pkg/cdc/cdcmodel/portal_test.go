@@ -441,17 +441,18 @@ func (p *portal) search(since hubspot.Millis, after hubspot.ID, trailing bool) (
 }
 
 // list answers a page of the live records above an id.
-func (p *portal) list(after hubspot.ID) (out []hubspot.Record, more bool) {
+func (p *portal) list(after hubspot.ID, most int) (page hubspot.ListPage) {
 	for id := after + 1; id <= lastID; id++ {
 		if p.records[id].kind != live {
 			continue
 		}
-		if len(out) == p.page {
-			return out, true
+		if len(page.Records) == most {
+			page.After = page.Records[most-1].ID.String()
+			break
 		}
-		out = append(out, p.answer(id))
+		page.Records = append(page.Records, p.answer(id))
 	}
-	return out, false
+	return page
 }
 
 // listArchived answers a page of the recycle bin.
@@ -478,7 +479,7 @@ func (p *portal) answer(id hubspot.ID) hubspot.Record {
 	}
 	return hubspot.Record{
 		ID: id, Created: r.created, Updated: s.updated, Archived: r.kind == archived, ArchivedAt: r.at,
-		Values: [][]byte{numbers[s.n], s.merged.text()},
+		Values: [][]byte{numbers[s.n], s.merged.text()}, Merged: s.merged.text(),
 	}
 }
 
