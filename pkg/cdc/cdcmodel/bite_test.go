@@ -11,6 +11,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		off  without
 	}{
 		{"R1: a reading is as old as its answer", without{readingOrder: true}},
+		{"R2: the order of a page does not matter", without{order: true}},
 		{"R3: the trailing tier does not look back", without{lag: true}},
 		{"R3: our clock moves the window", without{ownClock: true}},
 		{"R3: a row's time moves the window", without{rowTime: true}},

@@ -3,6 +3,7 @@ package cdcmodel
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -12,7 +13,7 @@ import (
 // and holds what was published against the history.
 func (w *world) quiet() string {
 	w.choices.step = len(w.choices.blocks) + 1
-	w.faulty = false
+	w.faulty, w.disorder = false, 0
 	w.tell("HubSpot is quiet")
 	w.now = w.settle().Add(3 * trailingLag)
 	w.catchUp()
@@ -112,7 +113,7 @@ func (w *world) rechecked() {
 		if len(w.process.recheck) == 0 && w.agent(recheckStream).at.what == toPass {
 			return
 		}
-		w.now = w.now.Add(patience + 2*dateStep)
+		w.now = w.now.Add(patience + 2*time.Second)
 		w.passes(recheckStream, 1)
 	}
 	panic("records are confirmed for ever")

@@ -1,8 +1,10 @@
 package cdcmodel
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,6 +24,8 @@ type without struct {
 	settled bool // R4: every reading counts as settled
 	start   bool // R4: rows from before the window are skipped too
 
+	order bool // R2: a page that is out of order is taken as it is
+
 	first   bool // R5: the tiers' start is the end of the backfill
 	overlap bool // R5: the tiers' first start is the Date itself, without the overlap of R3
 
@@ -39,7 +43,7 @@ type without struct {
 	deletedBefore bool // R8: a record that is not found has no links
 }
 
-// mirror of stream.tierCursor and the other cursors: what a stream commits.
+// places are a finder's cursor.
 func places(values ...int64) []byte {
 	out := make([]byte, 0, 32)
 	for _, v := range values {
@@ -56,31 +60,26 @@ func place(b []byte) (out [4]int64) {
 	return out
 }
 
-// tier mirrors stream.Tier.
+// tier follows the index (R3).
 type tier struct {
 	stream string
 	lag    time.Duration
 	window cdc.Window
 }
 
-// pass mirrors stream.Tier.pass.
 func (t *tier) pass(a *agent) error {
 	for {
 		a.forget()
-		last, w := t.window.Last, a.w
-		if !t.window.Walking() {
-			last = 0
+		w := a.w
+		page, err := a.walk(t.window.Search(hubspot.SearchQuery{}), t.lag > 0)
+		if errors.Is(err, cdc.ErrUnordered) {
+			return nil // refused: tried again
 		}
-		_, found, date, err := ask(a, func() (p rowPage) {
-			p.rows, p.more = w.search(t.window.Start, last, t.lag > 0)
-			return p
-		})
 		if err != nil {
 			return err
 		}
-		rows, more := found.rows, found.more
-		place := t.window.Begin(date)
-		start := place.Start
+		rows, more := page.Page.Rows, page.Page.More
+		start := t.window.Start
 		if w.without.start {
 			start = 0
 		}
@@ -89,23 +88,14 @@ func (t *tier) pass(a *agent) error {
 			return err
 		}
 		if w.said != nil {
-			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(t.window.Start), last, spell(rows), ids)
+			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(t.window.Start), t.window.Last, spell(rows), ids)
 		}
 		readings, err := a.read(ids)
 		if err != nil {
 			return err
 		}
-		if len(rows) > 0 {
-			place.Last = rows[len(rows)-1].ID
-		}
-		if !more || w.without.unfinished {
-			next := t.finish(w, place, rows)
-			if more {
-				next.T0, next.Last = place.T0, place.Last
-			}
-			place = next
-			a.hear(place)
-		}
+		place := t.past(w, page)
+		a.hear(place)
 		cursor := cdc.Cursor{Stream: t.stream, Value: places(int64(place.Start), int64(place.T0), int64(place.Last))}
 		if more && w.without.unfinished { // a walk that begins anew after a crash
 			cursor.Value = places(int64(place.Start), 0, 0)
@@ -120,26 +110,51 @@ func (t *tier) pass(a *agent) error {
 	}
 }
 
-type rowPage struct {
-	rows []hubspot.SearchRow
-	more bool
+// walk reads a page of the index, in whatever order without R2.
+func (a *agent) walk(q hubspot.SearchQuery, trailing bool) (*cdc.Walk, error) {
+	p, before := cdc.NewWalk(q), a.memory
+	for q, wait, more := p.Next(); more; q, wait, more = p.Next() {
+		if err := a.sleep(wait); err != nil {
+			return p, err
+		}
+		_, page, date, err := ask(a, func() hubspot.SearchPage { return a.w.search(q, trailing) })
+		if err != nil {
+			return p, err
+		}
+		page.Date = date
+		if a.w.without.order {
+			slices.SortFunc(page.Rows, func(a, b hubspot.SearchRow) int { return cmp.Compare(a.ID, b.ID) })
+			page.More = page.More && len(page.Rows) > 0
+		}
+		if a.w.without.ownClock {
+			page.Date = a.w.now.Add(20 * time.Second)
+		}
+		p.Take(page)
+		a.heardIs(before, p)
+		if p.Refused > 0 {
+			a.w.tally["pages out of order"]++
+		}
+	}
+	return p, p.Err()
 }
 
-// finish is cdc.Window.Finish, or what it must not be.
-func (t *tier) finish(w *world, place cdc.Window, rows []hubspot.SearchRow) cdc.Window {
-	lag := t.lag
-	switch {
-	case w.without.lag:
+// past is cdc.Window.Past, or what it must not be.
+func (t *tier) past(w *world, page *cdc.Walk) cdc.Window {
+	lag, more := t.lag, page.Page.More
+	if w.without.lag {
 		lag = 0
-	case w.without.ownClock:
-		place.T0 = w.now.Add(20 * time.Second)
-	case w.without.rowTime:
-		for _, row := range rows {
+	}
+	place := t.window.Past(page, lag)
+	switch {
+	case w.without.rowTime && !more:
+		place = cdc.Window{Start: t.window.Start}
+		for _, row := range page.Page.Rows {
 			place.Start = max(place.Start, row.Updated)
 		}
-		return cdc.Window{Start: place.Start}
+	case w.without.unfinished:
+		place.Start = max(place.Start, place.Finish(lag).Start)
 	}
-	return place.Finish(lag)
+	return place
 }
 
 func spell(rows []hubspot.SearchRow) (out []string) {
@@ -149,15 +164,15 @@ func spell(rows []hubspot.SearchRow) (out []string) {
 	return out
 }
 
-// sweep mirrors stream.Sweep, of one range, and stream.Reconcile around it.
+// sweep reads everything, once (backfill) or again and again (reconcile).
 type sweep struct {
 	stream string
 	after  hubspot.ID // the last id read
 	done   bool
 }
 
-// pass goes through what is left. Pages are read ahead of their publishing, as
-// stream.Sweep.sweepRange does, by one page or by none.
+// pass goes through what is left. Pages are read ahead of their publishing, by
+// one page or by none.
 func (s *sweep) pass(a *agent) error {
 	if s.done && s.stream == backfill {
 		return nil
@@ -199,7 +214,6 @@ const (
 	reconcile = "reconcile"
 )
 
-// sweepPage mirrors stream.sweepPage.
 type sweepPage struct {
 	readings []cdc.Reading
 	last     hubspot.ID
@@ -224,11 +238,12 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	if page.readings, err = a.complete(page.readings, nil); err != nil {
 		return page, err
 	}
-	upTo := page.last
-	if !page.more {
-		upTo = 0
+	var gaps cdc.Gaps
+	in, covered := gaps.Covered(from, ids, page.more)
+	if !covered {
+		return page, nil
 	}
-	lacking, err := a.lane.Lacking(context.Background(), from, upTo, ids, sent.Stamp)
+	lacking, err := a.lane.Lacking(context.Background(), in.After, in.UpTo, ids, sent.Stamp)
 	if err != nil {
 		return page, err
 	}
@@ -237,7 +252,6 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	return page, err
 }
 
-// publish mirrors stream.Sweep.publish.
 func (s *sweep) publish(a *agent, page sweepPage, last bool) error {
 	next := *s
 	next.after, next.done = page.last, !page.more
@@ -263,7 +277,7 @@ func (s *sweep) cursor() []byte {
 	return places(int64(s.after), done)
 }
 
-// bin mirrors stream.Archive.
+// bin names what the list of archived records has.
 type bin struct{ after hubspot.ID }
 
 const archiveStream = "archive"
@@ -273,7 +287,6 @@ type idPage struct {
 	more bool
 }
 
-// pass mirrors stream.Archive.pass.
 func (b *bin) pass(a *agent) error {
 	for {
 		a.forget()
@@ -320,18 +333,15 @@ const censusStream = "census"
 
 func (census) pass(a *agent) error {
 	w := a.w
-	_, rows, _, err := ask(a, func() []hubspot.SearchRow {
-		page := w.page
-		w.page = lastID
-		rows, _ := w.search(0, 0, false)
-		w.page = page
-		return rows
-	})
+	_, page, _, err := ask(a, func() hubspot.SearchPage { return w.search(hubspot.SearchQuery{Limit: lastID}, false) })
 	if err != nil {
 		return err
 	}
+	if _, ok := cdc.Ascending(&page, 0, false); !ok {
+		return nil // refused: tried again
+	}
 	var shown []hubspot.ID
-	for _, row := range rows {
+	for _, row := range page.Rows {
 		shown = append(shown, row.ID)
 	}
 	lacking, err := a.lane.LiveAmong(context.Background(), everyID)
@@ -363,23 +373,13 @@ var everyID = func() (ids []hubspot.ID) {
 	return ids
 }()
 
-// again mirrors stream.Recheck (R9).
+// again confirms what is due once more (R9).
 type again struct{}
 
 const recheckStream = "recheck"
 
 func (again) pass(a *agent) error {
-	var stream string
-	var ids []hubspot.ID
-	for _, id := range everyID {
-		d, waits := a.recheck[id]
-		if !waits || d.at > a.w.now || stream != "" && d.stream != stream {
-			continue
-		}
-		stream = d.stream
-		ids = append(ids, id)
-		delete(a.recheck, id)
-	}
+	stream, ids, _ := a.recheck.Take(a.w.now.Time())
 	if len(ids) == 0 {
 		return nil
 	}

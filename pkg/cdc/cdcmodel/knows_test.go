@@ -39,7 +39,7 @@ func (m *memory) hear(what ...any) {
 }
 
 // heardIs puts what a protocol holds in the place of all that was heard since.
-func (m *memory) heardIs(before memory, p cdc.Protocol) {
+func (m *memory) heardIs(before memory, p any) {
 	m.heard = m.heard[:len(before.heard)]
 	m.stamps, m.linkStamps = m.stamps[:len(before.stamps)], m.linkStamps[:len(before.linkStamps)]
 	m.hear(p)

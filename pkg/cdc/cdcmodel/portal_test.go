@@ -1,6 +1,7 @@
 package cdcmodel
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -132,6 +133,9 @@ type portal struct {
 	// how long batch reads say of every record that it is not there.
 	faulty bool
 	outage hubspot.Millis
+	// disorder is how many pages of a search may yet be out of order, or without
+	// their rows.
+	disorder int
 	// behind: rows are answered with older values than those that matched.
 	behind bool
 	linkStore
@@ -155,7 +159,7 @@ var (
 )
 
 func (p *portal) reset(c *choices) {
-	p.now, p.labels, p.outage, p.choices, p.said = epoch, 0, 0, c, nil
+	p.now, p.labels, p.outage, p.disorder, p.choices, p.said = epoch, 0, 0, 0, c, nil
 	for id := range p.records {
 		r := &p.records[id]
 		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
@@ -408,20 +412,28 @@ func (p *portal) settle() hubspot.Millis {
 // search answers rows modified at or after since, above an id. The trailing
 // tier is the last to see what moves the modified time: what is kept from it
 // is hidden.
-func (p *portal) search(since hubspot.Millis, after hubspot.ID, trailing bool) (rows []hubspot.SearchRow, more bool) {
+func (p *portal) search(q hubspot.SearchQuery, trailing bool) (page hubspot.SearchPage) {
 	p.catchUp()
-	const flap, fresh = 10, 11
+	const flap, fresh, reversed, emptied = 10, 11, 12, 13
 	fault := 0
 	if p.faulty {
 		fault = p.choices.of(fresh + 1)
 	}
-	for id := after + 1; id <= lastID; id++ {
+	if p.disorder > 0 {
+		if what := p.choices.of(3); what > 0 {
+			p.disorder--
+			fault = fresh + what
+		}
+	}
+	most := cmp.Or(q.Limit, p.page)
+	for id := q.After + 1; id <= lastID; id++ {
 		r := &p.records[id]
-		if !r.index.in || r.index.updated < since {
+		if !r.index.in || r.index.updated < q.Since {
 			continue
 		}
-		if len(rows) == p.page {
-			return rows, true
+		if len(page.Rows) == most && fault != reversed {
+			page.More = true
+			break
 		}
 		row := hubspot.SearchRow{ID: id, Updated: r.index.updated}
 		switch {
@@ -431,13 +443,22 @@ func (p *portal) search(since hubspot.Millis, after hubspot.ID, trailing bool) (
 			continue
 		case p.behind && r.index.before != 0 && p.choices.of(2) == 0:
 			row.Updated = r.index.before
-			r.hidden = r.hidden || trailing && row.Updated >= since
+			r.hidden = r.hidden || trailing && row.Updated >= q.Since
 		case fault == fresh && r.kind == live:
 			row.Updated = r.updated
 		}
-		rows = append(rows, row)
+		page.Rows = append(page.Rows, row)
 	}
-	return rows, false
+	switch { // a single row cannot be out of order
+	case fault == reversed && min(len(page.Rows), most) > 1:
+		slices.Reverse(page.Rows)
+	case fault == emptied && len(page.Rows) > 0:
+		return hubspot.SearchPage{More: true}
+	}
+	if len(page.Rows) > most {
+		page.Rows, page.More = page.Rows[:most], true
+	}
+	return page
 }
 
 // list answers a page of the live records above an id.

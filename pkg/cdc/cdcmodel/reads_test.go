@@ -15,7 +15,7 @@ type process struct {
 	recordLane *cdc.Lane
 	clock      hubspot.Millis // the latest Date that was received
 	clockAt    hubspot.Millis // when
-	recheck    map[hubspot.ID]due
+	recheck    cdc.Rechecks
 	agents     []*agent
 
 	leading, trailing   tier
@@ -24,13 +24,7 @@ type process struct {
 	pair                // where the world has links
 }
 
-// due mirrors stream.dueID.
-type due struct {
-	at     hubspot.Millis
-	stream string
-}
-
-// now mirrors hubspot.Client.Now: a time that HubSpot's clock has passed.
+// now is a time that HubSpot's clock has passed.
 func (p *process) now() hubspot.Millis { return p.clock + p.w.now - p.clockAt }
 
 func (a *agent) now() hubspot.Millis {
@@ -84,7 +78,6 @@ func (a *agent) pause(m what) error {
 	return nil
 }
 
-// sleep mirrors stream.sleep.
 func (a *agent) sleep(d time.Duration) error {
 	if d > 0 && !a.yield(moment{toWake, a.w.now.Add(d)}) {
 		return errStopped
@@ -224,10 +217,9 @@ func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
 	return out, err
 }
 
-// publish mirrors stream.Object.publish. rest hears what the caller still needs
-// when the page is published; nil if that is more than can be heard anew.
+// publish commits a page. rest hears what the caller still needs when the page
+// is committed; nil if that is more than can be heard anew.
 func (a *agent) publish(page cdc.Page, rest func()) error {
-	var second idSet
 	if a.w.without.cursorLast {
 		if _, err := a.lane.Publish(context.Background(), cdc.Page{Stream: page.Stream, Cursors: page.Cursors, Sync: true}); err != nil {
 			return err
@@ -237,59 +229,48 @@ func (a *agent) publish(page cdc.Page, rest func()) error {
 		}
 		page.Cursors = nil
 	}
+	p := cdc.NewPublication(page)
 	for {
 		a.w.published++
-		left, err := a.lane.Publish(context.Background(), page)
+		left, err := a.lane.Publish(context.Background(), p.Page)
 		if err != nil {
 			return err
 		}
 		if a.w.without.second && len(left.Later) > 0 {
-			for i := range page.Readings {
-				page.Readings[i].Date = page.Readings[i].Date.Add(patience)
-				page.Readings[i].SentAt = page.Readings[i].SentAt.Add(patience)
+			for i := range p.Page.Readings {
+				r := &p.Page.Readings[i]
+				r.Date, r.SentAt = r.Date.Add(patience), r.SentAt.Add(patience)
 			}
-			if left, err = a.lane.Publish(context.Background(), page); err != nil {
+			if left, err = a.lane.Publish(context.Background(), p.Page); err != nil {
 				return err
 			}
 		}
 		a.watch(left.Committed)
+		a.recheck.Add(a.w.now.Time(), page.Stream, left.Later)
 		for _, l := range left.Later {
 			a.w.tell("%s: record %s is to be confirmed once more", a.name, l.ID)
 			a.w.tally["confirmed once more"]++
-			if _, waits := a.recheck[l.ID]; !waits {
-				a.recheck[l.ID] = due{a.w.now.Add(l.After + dateStep), page.Stream}
-			}
 		}
-		if len(left.Again) == 0 {
-			return nil
-		}
-		if rest != nil { // what was read so far is of no more use
-			a.forget()
-			rest()
-			a.hear(page.Stream, page.Cursors, page.Sync, second, left.Again)
-		}
-		var wait time.Duration
-		ids := make([]hubspot.ID, len(left.Again))
-		for i, again := range left.Again {
+		for _, again := range left.Again {
 			a.w.tell("%s: record %s is to be read again: %s", a.name, again.ID, again.Cause)
 			a.w.tally["read again: "+again.Cause.String()]++
-			ids[i] = again.ID
-			if again.Cause == cdc.Older {
-				second |= 1 << again.ID
-				wait = cdc.OlderWait
-			}
+		}
+		ids, wait := p.Left(left.Again)
+		if len(ids) == 0 {
+			return nil
+		}
+		if rest != nil {
+			a.forget()
+			rest()
+			a.hear(p)
 		}
 		if err := a.sleep(wait); err != nil {
 			return err
 		}
-		if page.Readings, err = a.read(ids); err != nil {
+		readings, err := a.read(ids)
+		if err != nil {
 			return err
 		}
-		for i := range page.Readings {
-			page.Readings[i].Second = second.has(page.Readings[i].ID)
-		}
+		p.Reread(readings)
 	}
 }
-
-// dateStep mirrors stream.dateStep.
-const dateStep = time.Second

@@ -97,7 +97,7 @@ var wanted = []string{
 }
 
 // rare has to happen too, but not in as few histories as with -short.
-var rare = []string{"published: link c restored", "links read again: stale"}
+var rare = []string{"pages out of order", "published: link c restored", "links read again: stale"}
 
 // tellStory plays a history once more and writes down what happens.
 func tellStory(blocks []block, off without) string {

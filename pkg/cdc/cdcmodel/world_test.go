@@ -199,7 +199,7 @@ func parse(r *hubspot.Record) (n uint8, merged idSet) {
 // and prepare in cmd/connector).
 func (w *world) start() {
 	w.crash = noCrash
-	p := &process{w: w, recheck: map[hubspot.ID]due{}}
+	p := &process{w: w, recheck: cdc.Rechecks{}}
 	w.process = p
 	p.clock, p.clockAt = w.date(), w.now // the answer of the first call of all, which asks for the account
 	started := p.now()
@@ -386,6 +386,9 @@ func (w *world) history(c *choices) string {
 		case 5:
 			switch {
 			case !w.faulty || c.of(3) != 1:
+			case c.of(3) == 2:
+				w.disorder = 6
+				w.tell("HubSpot: the next pages of searches may be out of order")
 			case c.of(2) == 0:
 				w.blink()
 			default:
