@@ -89,7 +89,7 @@ func (w *world) whole(name string) {
 	case backfill:
 		rest = !p.reconcile.done
 	case associationsStream:
-		rest = p.pair.sweep.underWay()
+		rest = p.pair.sweep.UnderWay()
 	}
 	if rest {
 		w.passes(name, 1)

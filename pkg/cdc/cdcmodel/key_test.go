@@ -51,6 +51,8 @@ var leftOut = map[string]string{
 	"memory.stamps":      "key holds them against what was decided",
 	"memory.linkStamps":  "key holds them against what was decided",
 	"Reading.Stamp":      "memory.place has which of the stamps it is",
+	"LinkReading.Stamp":  "memory.place has which of the stamps it is",
+	"Looks.after":        "the model's never change",
 	"Sent.Stamp":         "memory.place has which of the stamps it is",
 	"Sent.LinkStamp":     "memory.place has which of the stamps it is",
 	"Sent.Slots":         "there is one",
@@ -248,13 +250,18 @@ func spelledMap(b []byte, v reflect.Value, m *memory) []byte {
 		}
 		return b
 	}
-	entries := make([][]byte, 0, v.Len())
-	for i := v.MapRange(); i.Next(); {
-		entries = append(entries, spelled(spelled(nil, i.Key(), m), i.Value(), m))
+	// By key, so that the stamps in the values get their places in one order.
+	type entry struct {
+		key   []byte
+		value reflect.Value
 	}
-	slices.SortFunc(entries, slices.Compare)
+	entries := make([]entry, 0, v.Len())
+	for i := v.MapRange(); i.Next(); {
+		entries = append(entries, entry{spelled(nil, i.Key(), m), i.Value()})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return slices.Compare(a.key, b.key) })
 	for _, e := range entries {
-		b = append(b, e...)
+		b = spelled(append(b, e.key...), e.value, m)
 	}
 	return b
 }

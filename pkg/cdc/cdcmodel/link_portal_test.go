@@ -236,10 +236,17 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 		case merged: // answered under the survivor's id
 			page.Unanswered = append(page.Unanswered, in.ID)
 		default:
-			switch p.choices.of(3) {
-			case 0:
-				page.NotFound = append(page.NotFound, in.ID)
+			how := r.absent
+			if how == 0 || !p.steady {
+				how = 1 + uint8(p.choices.of(3))
+			}
+			if p.steady {
+				r.absent = how
+			}
+			switch how {
 			case 1:
+				page.NotFound = append(page.NotFound, in.ID)
+			case 2:
 				page.Empty = append(page.Empty, in.ID)
 			default:
 				page.Unanswered = append(page.Unanswered, in.ID)

@@ -102,6 +102,8 @@ type record struct {
 	// blinks is until when the object store does not answer the record, although
 	// it is there.
 	blinks hubspot.Millis
+	// absent is how reads of its links answer a record that is not there (steady).
+	absent uint8
 	// hidden says that the record's last change cannot be relied on to be seen
 	// by the tiers: only a sweep has to find it.
 	hidden bool
@@ -138,6 +140,8 @@ type portal struct {
 	disorder int
 	// behind: rows are answered with older values than those that matched.
 	behind bool
+	// steady: reads of links answer a record that is not there in one way.
+	steady bool
 	linkStore
 	choices *choices
 	said    func(format string, args ...any)

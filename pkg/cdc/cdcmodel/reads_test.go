@@ -141,11 +141,14 @@ func ask[answer any](a *agent, serve func() answer) (sent cdc.Sent, out answer, 
 
 // read reads ids as they are published.
 func (a *agent) read(ids []hubspot.ID) ([]cdc.Reading, error) {
-	l := cdc.NewLookUp(ids)
+	before, l := a.memory, cdc.NewLookUp(ids)
 	if err := a.drive(l); err != nil {
 		return nil, err
 	}
-	return a.complete(l.Readings, l.Missing)
+	c := cdc.NewComplete(l.Readings, l.Missing)
+	a.heardIs(before, c)
+	err := a.drive(c)
+	return c.Readings, err
 }
 
 func (a *agent) complete(readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
@@ -165,8 +168,10 @@ func (a *agent) confirm(ids []hubspot.ID) ([]cdc.Reading, error) {
 func (a *agent) drive(p cdc.Protocol) error {
 	before := a.memory
 	for q, more := p.Next(); more; q, more = p.Next() {
-		if err := a.sleep(q.Wait); err != nil {
-			return err
+		if !a.w.everyWay { // there, time passes only where the scenario has it
+			if err := a.sleep(q.Wait); err != nil {
+				return err
+			}
 		}
 		_, lookUp := p.(*cdc.LookUp)
 		answer, err := a.answer(q, !lookUp)
@@ -176,9 +181,11 @@ func (a *agent) drive(p cdc.Protocol) error {
 		p.Take(answer)
 		a.heardIs(before, p)
 	}
-	for _, id := range p.Unresolved() {
+	for _, id := range p.Unresolved() { // the next finder that names it asks again (R8)
 		a.w.tally["unresolved"]++
-		a.w.records[id].hidden = true // the next finder that names it asks again (R8)
+		if _, links := p.(*cdc.LinkRead); !links {
+			a.w.records[id].hidden = true
+		}
 	}
 	return nil
 }
@@ -193,6 +200,12 @@ func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
 		if !w.without.controls && !w.without.confirm {
 			out.IDs, err = a.lane.Controls(ctx, q.IDs)
 		}
+	case cdc.AskDeletedBefore:
+		if out.IDs = q.IDs; !w.without.deletedBefore {
+			out.IDs, err = a.lane.DeletedBefore(ctx, q.IDs, q.Stamp)
+		}
+	case cdc.AskLinks:
+		out.Sent, out.Links, out.Links.Date, err = ask(a, func() hubspot.LinksPage { return w.readLinks(q.Links) })
 	case cdc.AskList:
 		if w.without.controls || w.without.confirm {
 			return out, nil

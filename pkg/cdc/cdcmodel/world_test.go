@@ -195,8 +195,7 @@ func parse(r *hubspot.Record) (n uint8, merged idSet) {
 	return n, merged
 }
 
-// start begins a life of the connector with what is committed (stream.Resume,
-// and prepare in cmd/connector).
+// start begins a life of the connector with what is committed.
 func (w *world) start() {
 	w.crash = noCrash
 	p := &process{w: w, recheck: cdc.Rechecks{}}
@@ -258,7 +257,7 @@ func window(b []byte) cdc.Window {
 	return cdc.Window{Start: hubspot.Millis(v[0]), T0: hubspot.Millis(v[1]), Last: hubspot.ID(v[2])}
 }
 
-// run adds a finder, which repeats its pass (stream.supervise).
+// run adds a finder, which repeats its pass.
 func (p *process) run(name string) {
 	a := &agent{process: p, name: name, memory: memory{on: p.w.everyWay}}
 	a.lane, a.links = heardLane{p.recordLane, &a.memory}, heardLinks{p.linkLane, &a.memory}
@@ -291,9 +290,9 @@ func (a *agent) pass() error {
 	case recheckStream:
 		return again{}.pass(a)
 	case associationsStream:
-		return a.pair.sweep.pass(a)
+		return a.sweepLinks()
 	case changedStream:
-		return changed{}.pass(a)
+		return a.lookAtChanged()
 	}
 	if a.backfill.done {
 		return a.reconcile.pass(a)
@@ -345,7 +344,7 @@ func (w *world) history(c *choices) string {
 	w.page = 1 + c.of(3)
 	w.losersInBin = c.of(2) == 1
 	w.faulty = c.of(3) == 1
-	w.behind = c.of(4) == 1
+	w.behind, w.steady = c.of(4) == 1, false
 	calm := c.of(4) == 1 // nothing that hides from the tiers
 	w.ending = ending(c.of(2))
 	w.finders = finderSets[c.of(len(finderSets))]
