@@ -7,11 +7,11 @@ import (
 )
 
 // LookUp reads live records by id and keeps apart what HubSpot says of each
-// (R8): only an id that it names as not found is missing. An id that it neither
+// (R8): only an id that it names as not found, or answers as archived, is missing. An id that it neither
 // answers nor reports is read alone: answered by another id, it was merged.
 type LookUp struct {
 	Readings []Reading    // live, or merged
-	Missing  []hubspot.ID // HubSpot said, naming the id, that it is not there
+	Missing  []hubspot.ID // HubSpot said, naming the id, that it is not there, or archived
 
 	left       []hubspot.ID // all of them in one batch, then each alone
 	alone      bool
@@ -44,9 +44,12 @@ func (l *LookUp) Next() (Ask, bool) {
 func (l *LookUp) Take(a Answer) {
 	page, asked, id := &a.Batch, len(l.left), l.left[0]
 	for i := range page.Records {
-		if r := &page.Records[i]; !r.Archived {
-			l.Readings = append(l.Readings, a.Reading(r.ID, IsLive, r, page.Date))
+		r := &page.Records[i]
+		if r.Archived { // HubSpot answers it, and says that it is not live
+			l.Missing = append(l.Missing, r.ID)
+			continue
 		}
+		l.Readings = append(l.Readings, a.Reading(r.ID, IsLive, r, page.Date))
 	}
 	l.Missing = append(l.Missing, page.Missing...)
 	silent := page.Unanswered

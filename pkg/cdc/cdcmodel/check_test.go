@@ -14,6 +14,9 @@ import (
 func (w *world) quiet() string {
 	w.choices.step = len(w.choices.blocks) + 1
 	w.faulty, w.disorder = false, 0
+	for id := range w.records {
+		w.records[id].mute = 0
+	}
 	w.tell("HubSpot is quiet")
 	w.now = w.settle().Add(3 * trailingLag)
 	w.catchUp()

@@ -116,7 +116,7 @@ func (s scenario) start(w *world, o *odometer) *way {
 	w.linked, w.everyWay = s.links != nil, true
 	w.begin(&choices{})
 	w.page, w.losersInBin, w.faulty, w.behind, w.ending = s.page, false, s.faulty, false, finished
-	w.disorder, w.steady = s.disorder, true
+	w.disorder, w.binInLive = s.disorder, false
 	w.create(1)
 	w.create(2)
 	if s.old {

@@ -17,6 +17,7 @@ type pair struct {
 	begun    bool // the first sweep has begun
 	looks    *cdc.Looks
 	sweep    cdc.LinkPlace
+	snapshot hubspot.ID   // the last id of the snapshot that an operator asked for
 	facts    []hubspot.ID // deletes that were published
 }
 
@@ -31,6 +32,7 @@ func (p *process) startPair() {
 	v := place(w.cursors[associationsStream])
 	p.pair = pair{looks: cdc.NewLooks(lookAfter[:]...)}
 	p.pair.sweep = cdc.LinkPlace{ID: hubspot.ID(v[0]), Started: hubspot.Millis(v[1]), Completed: hubspot.Millis(v[2])}
+	p.snapshot = hubspot.ID(place(w.cursors[signalsStream])[0])
 	p.begun = v[1] != 0
 	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
@@ -100,6 +102,7 @@ func (a *agent) endLinks() error {
 const (
 	associationsStream = "associations"
 	changedStream      = "associations-changed"
+	signalsStream      = "signals"
 )
 
 // sweepLinks reads the links of every record (R14).
@@ -134,6 +137,35 @@ func (a *agent) sweepLinks() error {
 			return err
 		}
 		if *s = next; ended {
+			return nil
+		}
+	}
+}
+
+// snapshotLinks publishes every link once more, as an operator asks for it.
+func (a *agent) snapshotLinks() error {
+	for {
+		a.forget()
+		ids, err := a.links.Next(context.Background(), a.snapshot, a.w.page)
+		if err != nil {
+			return err
+		}
+		before := a.memory
+		readings, err := a.readLinks(ids)
+		if err != nil {
+			return err
+		}
+		next, ended := hubspot.ID(0), len(ids) < a.w.page
+		if !ended {
+			next = ids[len(ids)-1]
+		}
+		if err := a.publishLinks(cdc.LinkPage{
+			Stream: signalsStream, Snapshot: true, Readings: readings,
+			Cursors: []cdc.Cursor{{Stream: signalsStream, Value: places(int64(next))}},
+		}, before); err != nil {
+			return err
+		}
+		if a.snapshot = next; ended {
 			return nil
 		}
 	}
@@ -228,6 +260,7 @@ type linkEvent struct {
 	op     cdc.Op
 	reason cdc.Reason
 	label  uint8
+	again  bool // of a snapshot that an operator asked for
 	seq    int64
 	// swept: the first sweep's end was committed before; due is the reason that
 	// a delete has to give, by what was published of the two records.
@@ -248,7 +281,7 @@ func (e linkEvent) String() string {
 
 // sawLink notes an event of the pair's topic as a consumer sees it.
 func (w *world) sawLink(c *cdc.LinkChange) {
-	e := linkEvent{op: c.Op, reason: c.Reason, seq: c.Row.Seq, due: cdc.Removed, swept: place(w.cursors[associationsStream])[2] != 0}
+	e := linkEvent{op: c.Op, reason: c.Reason, again: c.Incremental, seq: c.Row.Seq, due: cdc.Removed, swept: place(w.cursors[associationsStream])[2] != 0}
 	n, _ := strconv.Atoi(c.Label)
 	e.label = uint8(n)
 	for _, id := range []hubspot.ID{c.Key.To, c.Key.From} {
@@ -261,6 +294,9 @@ func (w *world) sawLink(c *cdc.LinkChange) {
 	name := "published: link " + string(e.op)
 	if e.reason != cdc.NoReason {
 		name += " " + e.reason.String()
+	}
+	if e.again {
+		name += " again"
 	}
 	w.tally[name]++
 	w.tell("published: link %s %s", k, e)

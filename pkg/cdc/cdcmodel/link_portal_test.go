@@ -186,6 +186,7 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 		fine = iota
 		unseen
 		silent
+		looping
 		faults
 	)
 	fault := fine
@@ -221,7 +222,9 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 					continue
 				}
 				if len(set.Links) == p.shown {
-					set.After = strconv.Itoa(skip + p.shown)
+					if set.After = strconv.Itoa(skip + p.shown); fault == looping && skip > 0 {
+						set.After = in.After
+					}
 					break
 				}
 				set.Links = append(set.Links, hubspot.Link{
@@ -236,17 +239,10 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 		case merged: // answered under the survivor's id
 			page.Unanswered = append(page.Unanswered, in.ID)
 		default:
-			how := r.absent
-			if how == 0 || !p.steady {
-				how = 1 + uint8(p.choices.of(3))
-			}
-			if p.steady {
-				r.absent = how
-			}
-			switch how {
-			case 1:
+			switch p.choices.of(3) {
+			case 0:
 				page.NotFound = append(page.NotFound, in.ID)
-			case 2:
+			case 1:
 				page.Empty = append(page.Empty, in.ID)
 			default:
 				page.Unanswered = append(page.Unanswered, in.ID)

@@ -102,8 +102,8 @@ type record struct {
 	// blinks is until when the object store does not answer the record, although
 	// it is there.
 	blinks hubspot.Millis
-	// absent is how reads of its links answer a record that is not there (steady).
-	absent uint8
+	// mute is how many reads by id will say nothing of the record.
+	mute int
 	// hidden says that the record's last change cannot be relied on to be seen
 	// by the tiers: only a sweep has to find it.
 	hidden bool
@@ -140,8 +140,8 @@ type portal struct {
 	disorder int
 	// behind: rows are answered with older values than those that matched.
 	behind bool
-	// steady: reads of links answer a record that is not there in one way.
-	steady bool
+	// binInLive: live reads by id answer archived records, as archived.
+	binInLive bool
 	linkStore
 	choices *choices
 	said    func(format string, args ...any)
@@ -370,6 +370,13 @@ func (p *portal) blink() {
 	}
 }
 
+// silence has reads by id say nothing of a record, some times.
+func (p *portal) silence() {
+	id := hubspot.ID(1 + p.choices.of(lastID))
+	p.records[id].mute = 1 + p.choices.of(7)
+	p.tell("HubSpot: %d reads by id say nothing of record %s", p.records[id].mute, id)
+}
+
 // fail has batch reads answer that nothing is there, once, and for longer than
 // the time between two confirms.
 func (p *portal) fail() {
@@ -536,7 +543,10 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 			page.Missing = append(page.Missing, id)
 		case silent && i == 0:
 			page.Unanswered = append(page.Unanswered, id)
-		case r.kind == live:
+		case r.kind == live && r.mute > 0:
+			r.mute--
+			page.Unanswered = append(page.Unanswered, id)
+		case r.kind == live, r.kind == archived && p.binInLive:
 			give(id, true)
 		case r.kind == merged && p.now < p.records[r.state.into].blinks:
 			page.Missing = append(page.Missing, id)

@@ -293,6 +293,8 @@ func (a *agent) pass() error {
 		return a.sweepLinks()
 	case changedStream:
 		return a.lookAtChanged()
+	case signalsStream:
+		return a.snapshotLinks()
 	}
 	if a.backfill.done {
 		return a.reconcile.pass(a)
@@ -344,7 +346,8 @@ func (w *world) history(c *choices) string {
 	w.page = 1 + c.of(3)
 	w.losersInBin = c.of(2) == 1
 	w.faulty = c.of(3) == 1
-	w.behind, w.steady = c.of(4) == 1, false
+	w.behind = c.of(4) == 1
+	w.binInLive = c.of(4) == 1
 	calm := c.of(4) == 1 // nothing that hides from the tiers
 	w.ending = ending(c.of(2))
 	w.finders = finderSets[c.of(len(finderSets))]
@@ -383,15 +386,19 @@ func (w *world) history(c *choices) string {
 				w.act()
 			}
 		case 5:
-			switch {
-			case !w.faulty || c.of(3) != 1:
-			case c.of(3) == 2:
+			if !w.faulty || c.of(3) != 1 {
+				continue
+			}
+			switch c.of(5) {
+			case 0:
+				w.blink()
+			case 1:
+				w.fail()
+			case 2:
+				w.silence()
+			default:
 				w.disorder = 6
 				w.tell("HubSpot: the next pages of searches may be out of order")
-			case c.of(2) == 0:
-				w.blink()
-			default:
-				w.fail()
 			}
 		case 6:
 			if c.of(4) != 1 {
@@ -405,7 +412,7 @@ func (w *world) history(c *choices) string {
 			agents := p.agents
 			if w.linked && c.of(2) == 1 {
 				agents = slices.DeleteFunc(slices.Clone(agents), func(a *agent) bool {
-					return a.name != associationsStream && a.name != changedStream
+					return a.name != associationsStream && a.name != changedStream && a.name != signalsStream
 				})
 			}
 			a := agents[c.of(len(agents))]
@@ -453,5 +460,6 @@ var linkFinderSets = [][]string{
 	{associationsStream, changedStream},
 	{associationsStream},
 	{changedStream},
-	{associationsStream, changedStream},
+	{associationsStream, changedStream, signalsStream},
+	{changedStream, signalsStream},
 }
