@@ -16,7 +16,7 @@ type Complete struct {
 
 	asked      []hubspot.ID // which of them are published as live is asked next
 	losers     bool         // they are losers
-	confirm    Confirm      // of those that are
+	confirm    confirm      // of those that are
 	unresolved []hubspot.ID
 }
 
@@ -31,7 +31,7 @@ func NewComplete(readings []Reading, missing []hubspot.ID) *Complete {
 
 // Next is the next question about them.
 func (c *Complete) Next() (Ask, bool) {
-	if ask, ok := c.confirm.Next(); ok {
+	if ask, ok := c.confirm.next(); ok {
 		return ask, true
 	}
 	return Ask{What: AskLiveAmong, IDs: c.asked}, len(c.asked) > 0
@@ -39,18 +39,18 @@ func (c *Complete) Next() (Ask, bool) {
 
 // Take goes on from the missing ids to the losers, and from these to the end.
 func (c *Complete) Take(a Answer) {
-	if _, confirming := c.confirm.Next(); confirming {
-		c.confirm.Take(a)
+	if _, confirming := c.confirm.next(); confirming {
+		c.confirm.take(a)
 	} else {
 		slices.Sort(a.IDs)
-		c.confirm = *NewConfirm(slices.Compact(a.IDs))
+		c.confirm = newConfirm(slices.Compact(a.IDs))
 	}
-	if _, confirming := c.confirm.Next(); confirming {
+	if _, confirming := c.confirm.next(); confirming {
 		return
 	}
-	found := c.confirm.Readings
+	found := c.confirm.readings
 	c.unresolved = append(c.unresolved, c.confirm.unresolved...)
-	c.confirm = Confirm{}
+	c.confirm = confirm{}
 	if c.losers {
 		c.Readings, c.asked = append(found, c.Readings...), nil
 		return

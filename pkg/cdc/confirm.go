@@ -6,13 +6,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Confirm asks about ids that are published as live and were named as gone:
+// confirm asks about ids that are published as live and were named as gone:
 // live read, archived read, live read once more (R7). Another id that answers,
 // an archived copy, or nothing at all, twice, is what a delete is decided on;
 // the lane decides. What HubSpot does not answer is left out and stays as it is.
-type Confirm struct {
-	Readings []Reading
-
+type confirm struct {
+	readings   []Reading
 	waiting    []hubspot.ID // for their turn
 	unresolved []hubspot.ID
 	confirmRound
@@ -42,21 +41,21 @@ const (
 // carries along: when none of them is answered, HubSpot answers nothing.
 const controlIDs = 3
 
-// NewConfirm asks about ids, however many.
-func NewConfirm(ids []hubspot.ID) *Confirm {
-	c := &Confirm{waiting: ids}
+// newConfirm asks about ids, however many.
+func newConfirm(ids []hubspot.ID) confirm {
+	c := confirm{waiting: ids}
 	c.begin()
 	return c
 }
 
-func (c *Confirm) begin() {
+func (c *confirm) begin() {
 	n := min(len(c.waiting), hubspot.MaxBatch-controlIDs)
 	c.confirmRound = confirmRound{left: c.waiting[:n]}
 	c.waiting = c.waiting[n:]
 }
 
-// Next is the question of the step.
-func (c *Confirm) Next() (Ask, bool) {
+// next is the question of the step.
+func (c *confirm) next() (Ask, bool) {
 	if len(c.left) == 0 {
 		return Ask{}, false
 	}
@@ -71,8 +70,8 @@ func (c *Confirm) Next() (Ask, bool) {
 	return Ask{What: AskArchived, IDs: c.left}, true
 }
 
-// Take goes on to the next step.
-func (c *Confirm) Take(a Answer) {
+// take goes on to the next step.
+func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
 		c.controls, c.live = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs)}
@@ -90,7 +89,7 @@ func (c *Confirm) Take(a Answer) {
 	case readArchived:
 		for i := range a.Batch.Records {
 			if r := &a.Batch.Records[i]; r.Archived {
-				c.Readings = append(c.Readings, c.first.Reading(r.ID, IsArchived, r, a.Batch.Date))
+				c.readings = append(c.readings, c.first.Reading(r.ID, IsArchived, r, a.Batch.Date))
 				c.account(func(id hubspot.ID) bool { return id == r.ID })
 			}
 		}
@@ -100,17 +99,17 @@ func (c *Confirm) Take(a Answer) {
 	}
 }
 
-func (c *Confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteFunc(c.left, found) }
+func (c *confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteFunc(c.left, found) }
 
 // takeLive takes over what a live read came to. Where no control id is left, a
 // list page of the type, sent after it, has to do without the missing ids too.
-func (c *Confirm) takeLive() {
+func (c *confirm) takeLive() {
 	control := func(id hubspot.ID) bool { return slices.Contains(c.controls, id) }
 	live := 0
 	for _, r := range c.live.Readings {
 		switch {
 		case !control(r.ID):
-			c.Readings = append(c.Readings, r)
+			c.readings = append(c.readings, r)
 		case r.Outcome == IsLive:
 			live++
 		}
@@ -129,7 +128,7 @@ func (c *Confirm) takeLive() {
 }
 
 // takeMissing goes on with what HubSpot, credibly, does not have.
-func (c *Confirm) takeMissing() {
+func (c *confirm) takeMissing() {
 	if len(c.left) > 0 && !c.again {
 		c.step = readArchived
 		return
@@ -137,10 +136,7 @@ func (c *Confirm) takeMissing() {
 	for _, id := range c.left {
 		gone := c.first.Reading(id, IsGone, nil, c.live.date)
 		gone.Doubtful = c.doubtful
-		c.Readings = append(c.Readings, gone)
+		c.readings = append(c.readings, gone)
 	}
 	c.begin()
 }
-
-// Unresolved: see Protocol.
-func (c *Confirm) Unresolved() []hubspot.ID { return c.unresolved }

@@ -234,7 +234,7 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	if err != nil {
 		return err
 	}
-	readings, err := o.confirm(ctx, lacking)
+	readings, err := o.complete(ctx, nil, lacking)
 	if err != nil {
 		return err
 	}

@@ -33,18 +33,12 @@ func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.
 	return o.complete(ctx, readings, missing)
 }
 
-// complete makes readings fit to be published (R7).
+// complete makes readings fit to be published, and confirms what was found
+// missing (R7).
 func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
 	c := cdc.NewComplete(readings, missing)
-	err := o.ask(ctx, hubspot.Confirm, c)
-	return c.Readings, err
-}
-
-// confirm asks whether ids are gone (R7).
-func (o *Object) confirm(ctx context.Context, ids []hubspot.ID) ([]cdc.Reading, error) {
-	c := cdc.NewConfirm(ids)
 	if err := o.ask(ctx, hubspot.Confirm, c); err != nil {
-		return nil, fmt.Errorf("confirm %d records: %w", len(ids), err)
+		return nil, fmt.Errorf("confirm records: %w", err)
 	}
 	return c.Readings, nil
 }

@@ -25,7 +25,7 @@ func (r *Recheck) pass(ctx context.Context) error {
 	if len(ids) == 0 {
 		return o.recheck.wait(ctx, wait)
 	}
-	readings, err := o.confirm(ctx, ids)
+	readings, err := o.complete(ctx, nil, ids)
 	if err == nil {
 		err = o.publish(ctx, cdc.Page{Stream: stream, Readings: readings})
 	}

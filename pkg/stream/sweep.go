@@ -181,7 +181,7 @@ func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweep
 	if err != nil {
 		return page, err
 	}
-	gone, err := o.confirm(ctx, lacking)
+	gone, err := o.complete(ctx, nil, lacking)
 	page.readings = append(page.readings, gone...)
 	return page, err
 }

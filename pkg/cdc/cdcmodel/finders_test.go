@@ -247,7 +247,7 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	if err != nil {
 		return page, err
 	}
-	confirmed, err := a.confirm(lacking)
+	confirmed, err := a.complete(nil, lacking)
 	page.readings = append(page.readings, confirmed...)
 	return page, err
 }
@@ -304,11 +304,7 @@ func (b *bin) pass(a *agent) error {
 			next.after = ids[len(ids)-1]
 		}
 		w.tell("%s: list above %s gives %v", a.name, b.after, ids)
-		dead, err := a.lane.LiveAmong(context.Background(), ids)
-		if err != nil {
-			return err
-		}
-		readings, err := a.confirm(dead)
+		readings, err := a.complete(nil, ids)
 		if err != nil {
 			return err
 		}
@@ -355,7 +351,7 @@ func (census) pass(a *agent) error {
 		}
 	}
 	lacking = slices.DeleteFunc(lacking, func(id hubspot.ID) bool { return slices.Contains(shown, id) })
-	readings, err := a.confirm(lacking)
+	readings, err := a.complete(nil, lacking)
 	if err != nil {
 		return err
 	}
@@ -385,7 +381,7 @@ func (again) pass(a *agent) error {
 	}
 	a.hear(stream, ids)
 	a.w.tell("recheck: confirms %v", ids)
-	readings, err := a.confirm(ids)
+	readings, err := a.complete(nil, ids)
 	if err != nil {
 		return err
 	}

@@ -145,20 +145,13 @@ func (a *agent) read(ids []hubspot.ID) ([]cdc.Reading, error) {
 	if err := a.drive(l); err != nil {
 		return nil, err
 	}
-	c := cdc.NewComplete(l.Readings, l.Missing)
-	a.heardIs(before, c)
-	err := a.drive(c)
-	return c.Readings, err
+	a.heardIs(before, l.Missing)
+	return a.complete(l.Readings, l.Missing)
 }
 
 func (a *agent) complete(readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
 	c := cdc.NewComplete(readings, missing)
-	err := a.drive(c)
-	return c.Readings, err
-}
-
-func (a *agent) confirm(ids []hubspot.ID) ([]cdc.Reading, error) {
-	c := cdc.NewConfirm(ids)
+	a.hear(c)
 	err := a.drive(c)
 	return c.Readings, err
 }

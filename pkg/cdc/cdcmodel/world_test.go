@@ -386,17 +386,17 @@ func (w *world) history(c *choices) string {
 				w.act()
 			}
 		case 5:
-			if !w.faulty || c.of(3) != 1 {
+			if !w.faulty {
 				continue
 			}
-			switch c.of(5) {
-			case 0:
-				w.blink()
+			switch c.of(12) {
 			case 1:
-				w.fail()
+				w.blink()
 			case 2:
+				w.fail()
+			case 3:
 				w.silence()
-			default:
+			case 4, 5, 6, 7:
 				w.disorder = 6
 				w.tell("HubSpot: the next pages of searches may be out of order")
 			}
