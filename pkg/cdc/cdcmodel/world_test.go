@@ -460,6 +460,6 @@ var linkFinderSets = [][]string{
 	{associationsStream, changedStream},
 	{associationsStream},
 	{changedStream},
+	{associationsStream, changedStream},
 	{associationsStream, changedStream, signalsStream},
-	{changedStream, signalsStream},
 }
