@@ -44,6 +44,22 @@ func (w Window) Finish(lag time.Duration) Window {
 	return Window{Start: max(w.Start, w.T0.Add(-lag-overlap))}
 }
 
+// Search is q for the walk's next page.
+func (w Window) Search(q hubspot.SearchQuery) hubspot.SearchQuery {
+	q.Since, q.After, q.Started = w.Start, w.Last, w.Walking() && w.Last != 0
+	return q
+}
+
+// Past is the place after a page of the walk of a tier of this lag.
+func (w Window) Past(page *Walk, lag time.Duration) Window {
+	w = w.Begin(page.Page.Date)
+	w.Last = page.End
+	if !page.Page.More {
+		w = w.Finish(lag)
+	}
+	return w
+}
+
 // skip says that a search row need not be read (R4): its key is live, at least
 // the row's version is published, from a reading after which that version
 // could not change any more, and the row belongs to the window (a row from

@@ -65,7 +65,7 @@ func TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain(t *testing.T) {
 		object, _ := answering(func(*http.Request) (int, string) {
 			return 200, `{"total":201,"results":[],"paging":{"next":{"after":"200"}}}`
 		}).contacts(t)
-		if err := (&Census{Object: object}).leaf(t.Context(), cdc.Range{}); !errors.Is(err, errUnordered) {
+		if err := (&Census{Object: object}).leaf(t.Context(), cdc.Range{}); !errors.Is(err, cdc.ErrUnordered) {
 			t.Errorf("%v", err)
 		}
 	})

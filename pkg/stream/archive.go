@@ -56,11 +56,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		for i, r := range list.Records {
 			ids[i] = r.ID
 		}
-		gone, err := o.Lane.LiveAmong(ctx, ids)
-		if err != nil {
-			return err
-		}
-		readings, err := o.confirm(ctx, gone)
+		readings, err := o.complete(ctx, nil, ids)
 		if err != nil {
 			return err
 		}

@@ -43,21 +43,23 @@ func (s *AssociationSweep) Run(ctx context.Context) error {
 // after it.
 func (s *AssociationSweep) pass(ctx context.Context) error {
 	p := s.Pair
-	if s.Place.Completed >= s.Place.Started {
+	place := cdc.LinkPlace(s.Place)
+	if !place.UnderWay() {
 		if err := s.due(ctx); err != nil {
 			return err
 		}
-		s.Place.ID, s.Place.Started = 0, max(p.From.Client.Now(), s.Place.Completed+1)
+		place = place.Begin(p.From.Client.Now())
+		s.Place = offsets.Associations(place)
 	}
 	p.begun.Store(true)
-	first := s.Place.Completed == 0
+	first := place.Completed == 0
 	pause := time.Duration(0)
 	if !first {
 		pages := time.Duration(p.From.Lane.Live()/hubspot.MaxLinks + 1)
 		pause = min(s.interval()*8/10/pages, longestPause)
 	}
 	for {
-		ids, err := p.Lane.Next(ctx, s.Place.ID, hubspot.MaxLinks)
+		ids, err := p.Lane.Next(ctx, place.ID, hubspot.MaxLinks)
 		if err != nil {
 			return err
 		}
@@ -65,19 +67,15 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		next, ended := s.Place, len(ids) < hubspot.MaxLinks
-		if ended {
-			next.ID, next.Completed = 0, max(p.From.Client.Now(), next.Started)
-		} else {
-			next.ID = ids[len(ids)-1]
-		}
+		next := place.Past(ids, hubspot.MaxLinks, p.From.Client.Now())
+		ended := !next.UnderWay()
 		if err := p.publish(ctx, cdc.LinkPage{
 			Stream: associationsStream, Readings: readings, Sync: ended && first, Swept: ended,
-			Cursors: []cdc.Cursor{{Object: p.Name(), Stream: associationsStream, Value: next.Bytes()}},
+			Cursors: []cdc.Cursor{{Object: p.Name(), Stream: associationsStream, Value: offsets.Associations(next).Bytes()}},
 		}); err != nil {
 			return err
 		}
-		s.Place = next
+		place, s.Place = next, offsets.Associations(next)
 		p.From.Status.Started(p.Name(), associationsStream)
 		if ended {
 			break
@@ -171,16 +169,9 @@ func (c *ChangedAssociations) pass(ctx context.Context) error {
 	return nil
 }
 
-func (c *ChangedAssociations) look(ctx context.Context, due []look) error {
+func (c *ChangedAssociations) look(ctx context.Context, due []cdc.Look) error {
 	p := c.Pair
-	var ids, others []hubspot.ID
-	for _, l := range due {
-		if l.end == fromEnd {
-			ids = append(ids, l.id)
-		} else {
-			others = append(others, l.id)
-		}
-	}
+	ids, others := cdc.Ends(due)
 	holders, err := p.Lane.Holders(ctx, others)
 	if err != nil {
 		return err

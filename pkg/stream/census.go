@@ -224,11 +224,8 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	for i, row := range page.Rows {
 		shown[i] = row.ID
 	}
-	if _, ok := ascending(page.Rows, in.After, in.After != 0); !ok {
-		return errUnordered
-	}
-	if page.More && len(shown) == 0 { // more behind nothing: this page has lost its rows
-		return errUnordered
+	if _, ok := cdc.Ascending(&page, in.After, in.After != 0); !ok {
+		return cdc.ErrUnordered
 	}
 	if page.More { // ids that the table lacks: what is shown reaches only so far
 		in.UpTo = shown[len(shown)-1]
@@ -237,7 +234,7 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	if err != nil {
 		return err
 	}
-	readings, err := o.confirm(ctx, lacking)
+	readings, err := o.complete(ctx, nil, lacking)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
 	lists = max(1, pages(records, listPage))
 	if !hubspot.ListFits(slots) {
-		reads = pages(records, batchSize)
+		reads = pages(records, hubspot.MaxBatch)
 	}
 	return lists, reads
 }

@@ -55,31 +55,25 @@ func (o *Object) askReconcile() {
 	}
 }
 
-// publish has a page committed: what the lane wants to see again is read again,
-// until nothing is left and the page's cursors have moved (R1, R6).
+// publish commits a page. It rereads and republishes whatever the lane returns,
+// until the page's cursors have moved.
 func (o *Object) publish(ctx context.Context, page cdc.Page) error {
-	second := map[hubspot.ID]bool{}
+	p := cdc.NewPublication(page)
 	for {
-		left, err := o.Lane.Publish(ctx, page)
+		left, err := o.Lane.Publish(ctx, p.Page)
 		if err != nil {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
 		o.recheck.add(page.Stream, left.Later)
 		o.watchers.tell(left.Committed)
 		o.sayHeld()
-		if len(left.Again) == 0 {
+		ids, wait := p.Left(left.Again)
+		if len(ids) == 0 {
 			o.Status.Started(o.Type.Name, page.Stream)
 			return nil
 		}
-		var wait time.Duration
-		ids := make([]hubspot.ID, len(left.Again))
-		for i, a := range left.Again {
-			ids[i] = a.ID
+		for _, a := range left.Again {
 			o.Metrics.rereads.WithLabelValues(o.Type.Name, a.Cause.String()).Inc()
-			if a.Cause == cdc.Older {
-				second[a.ID] = true
-				wait = cdc.OlderWait
-			}
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -88,13 +82,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		if err != nil {
 			return err
 		}
-		for i := range readings {
-			readings[i].Second = second[readings[i].ID]
-		}
-		if page.Snapshot {
-			readings = instead(page.Readings, readings, ids)
-		}
-		page.Readings = readings
+		p.Reread(readings)
 	}
 }
 

@@ -140,10 +140,10 @@ func TestR8_WhatAnAssociationAnswerMeans(t *testing.T) {
 			}
 			return answer(result(1, "", 12))
 		}, false, []string{"d 1->10 removed", "c 1->12"}, 2},
-		"in neither, ever": {func(*Pair, int) string { return answer() }, false, nil, aloneTries},
+		"in neither, ever": {func(*Pair, int) string { return answer() }, false, nil, cdc.AloneTries},
 		"in neither, ever, merged": {func(*Pair, int) string { return answer(result(99, "", 10)) }, true,
-			[]string{"d 1->10 merged"}, aloneTries},
-		"a page that leads to itself": {func(*Pair, int) string { return answer(result(1, "5", 10)) }, false, nil, 2 * aloneTries},
+			[]string{"d 1->10 merged"}, cdc.AloneTries},
+		"a page that leads to itself": {func(*Pair, int) string { return answer(result(1, "5", 10)) }, false, nil, 2 * cdc.AloneTries},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -226,8 +226,8 @@ func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
 			var at []time.Duration
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
-			l.add(look{fromEnd, 1})
-			time.AfterFunc(30*time.Second, func() { l.add(look{fromEnd, 1}) })
+			l.add(cdc.Look{End: cdc.FromEnd, ID: 1})
+			time.AfterFunc(30*time.Second, func() { l.add(cdc.Look{End: cdc.FromEnd, ID: 1}) })
 			for l.wait(ctx) == nil {
 				if ids := l.take(); len(ids) > 0 {
 					at = append(at, time.Since(began))
@@ -254,12 +254,12 @@ func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.From.watchers.tell([]cdc.Change{change(4, cdc.Delete)})
-		if got, want := p.looks.take(), []look{{fromEnd, 1}, {fromEnd, 4}, {toEnd, 1}, {toEnd, 4}}; !slices.Equal(got, want) {
+		if got, want := p.looks.take(), []cdc.Look{{End: cdc.FromEnd, ID: 1}, {End: cdc.FromEnd, ID: 4}, {End: cdc.ToEnd, ID: 1}, {End: cdc.ToEnd, ID: 4}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		p.begun.Store(true) // the sweep may have gone past a record that is read for the first time
 		p.From.watchers.tell([]cdc.Change{change(5, cdc.Read)})
-		if got, want := p.looks.take(), []look{{fromEnd, 5}}; !slices.Equal(got, want) {
+		if got, want := p.looks.take(), []cdc.Look{{End: cdc.FromEnd, ID: 5}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
@@ -280,7 +280,7 @@ func TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt(t *testing.T) {
 		if err := Watch(t.Context(), []*Object{p.From}, []*Pair{p}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := p.looks.take(), []look{{fromEnd, 1}, {fromEnd, 3}, {fromEnd, 4}, {fromEnd, 9}}; !slices.Equal(got, want) {
+		if got, want := p.looks.take(), []cdc.Look{{End: cdc.FromEnd, ID: 1}, {End: cdc.FromEnd, ID: 3}, {End: cdc.FromEnd, ID: 4}, {End: cdc.FromEnd, ID: 9}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,138 +11,90 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// batchSize is HubSpot's limit for the inputs of one batch read.
-const batchSize = 100
-
 // read asks the object store for ids, however many, and returns what can be
 // decided. An id that HubSpot does not have is confirmed before it becomes a
 // delete, and only if it is published as live (R7).
 func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.Reading, error) {
-	answers := make([]lookup, (len(ids)+batchSize-1)/batchSize)
+	var lookUps []*cdc.LookUp
 	g, gctx := errgroup.WithContext(ctx)
-	next := answers
-	for chunk := range slices.Chunk(ids, batchSize) {
-		answer := &next[0]
-		next = next[1:]
-		g.Go(func() (err error) {
-			*answer, err = o.lookUp(gctx, prio, chunk)
-			return err
-		})
+	for chunk := range slices.Chunk(ids, hubspot.MaxBatch) {
+		l := cdc.NewLookUp(chunk)
+		lookUps = append(lookUps, l)
+		g.Go(func() error { return o.ask(gctx, prio, l) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	var readings []cdc.Reading
 	var missing []hubspot.ID
-	for _, a := range answers {
-		readings = append(readings, a.readings...)
-		missing = append(missing, a.missing...)
+	for _, l := range lookUps {
+		readings, missing = append(readings, l.Readings...), append(missing, l.Missing...)
 	}
-	gone, err := o.Lane.LiveAmong(ctx, missing)
-	if err != nil {
-		return nil, err
-	}
-	confirmed, err := o.confirm(ctx, gone)
-	if err != nil {
-		return nil, err
-	}
-	return o.withLosers(ctx, append(readings, confirmed...))
+	return o.complete(ctx, readings, missing)
 }
 
-// lookup is what a live batch read says of the ids it was asked for (R8).
-type lookup struct {
-	slots    *hubspot.Slots // the property set that was asked for
-	stamp    uint64         // Lane.Now when the last attempt of the first read was sent
-	sentAt   hubspot.Millis // HubSpot's time then, at least
-	date     hubspot.Millis // HubSpot's Date of the answer
-	readings []cdc.Reading  // live, or merged
-	doubtful bool           // a control id was not answered live (R7)
-	missing  []hubspot.ID   // HubSpot said, naming the id, that it is not there
+// complete makes readings fit to be published, and confirms what was found
+// missing (R7).
+func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
+	c := cdc.NewComplete(readings, missing)
+	if err := o.ask(ctx, hubspot.Confirm, c); err != nil {
+		return nil, fmt.Errorf("confirm records: %w", err)
+	}
+	return c.Readings, nil
 }
 
-// lookUp reads at most batchSize ids. An id that HubSpot neither answers nor
-// reports is read alone: answered by another id, it was merged.
-func (o *Object) lookUp(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) (lookup, error) {
-	a, unanswered, err := o.lookUpOnce(ctx, prio, ids)
-	if err != nil {
-		return a, err
+// ask takes a protocol's questions to HubSpot and to the lane.
+func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol) error {
+	err := drive(ctx, p, func(ask cdc.Ask) (cdc.Answer, error) { return o.answer(ctx, prio, ask) })
+	for range p.Unresolved() {
+		o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
+		o.Log.Warn("HubSpot neither answers a record nor reports it missing; its key stays as it is")
 	}
-	for _, id := range unanswered {
-		alone, err := o.lookUpAlone(ctx, prio, id)
+	return err
+}
+
+// drive asks what a protocol wants to know, until it has it.
+func drive(ctx context.Context, p cdc.Protocol, answer func(cdc.Ask) (cdc.Answer, error)) error {
+	for ask, more := p.Next(); more; ask, more = p.Next() {
+		if err := sleep(ctx, ask.Wait); err != nil {
+			return err
+		}
+		a, err := answer(ask)
 		if err != nil {
-			return a, err
+			return err
 		}
-		a.readings = append(a.readings, alone.readings...)
-		a.missing = append(a.missing, alone.missing...)
+		p.Take(a)
 	}
-	return a, nil
+	return nil
 }
 
-func (o *Object) lookUpOnce(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) (a lookup, unanswered []hubspot.ID, err error) {
-	page, err := o.batchRead(ctx, prio, &a, ids, false)
-	if err != nil {
-		return a, nil, err
-	}
-	for i := range page.Records {
-		if r := &page.Records[i]; !r.Archived {
-			a.readings = append(a.readings, o.reading(&a, cdc.IsLive, r, page.Date))
+func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (a cdc.Answer, err error) {
+	switch ask.What {
+	case cdc.AskLiveAmong:
+		a.IDs, err = o.Lane.LiveAmong(ctx, ask.IDs)
+	case cdc.AskControls:
+		a.IDs, err = o.Lane.Controls(ctx, ask.IDs)
+	case cdc.AskList:
+		if a.List, err = o.Client.List(ctx, hubspot.Call{Priority: prio}, o.Type.Path, nil, "", false, 0); err != nil {
+			err = fmt.Errorf("list a page as a control: %w", err)
+		}
+	default:
+		archived := ask.What == cdc.AskArchived
+		a.Slots = o.Lane.Slots()
+		a.Batch, err = o.Client.BatchRead(ctx, o.call(prio, &a.Sent), o.Type.Path, a.Slots, ask.IDs, archived)
+		switch {
+		case archived && hubspot.ArchivedUnsupported(err):
+			err = nil // such a type has no archived copies
+		case err != nil:
+			err = fmt.Errorf("read %d records: %w", len(ask.IDs), err)
 		}
 	}
-	a.missing = page.Missing
-	if len(ids) == 1 && len(page.Foreign) == 1 && len(page.Unanswered) == 1 {
-		merged := o.reading(&a, cdc.IsMerged, nil, page.Date)
-		merged.ID, merged.Into = ids[0], page.Foreign[0].ID
-		a.readings = append(a.readings, merged)
-		return a, nil, nil
-	}
-	return a, page.Unanswered, nil
-}
-
-// aloneTries bounds how often an id is read alone while HubSpot neither
-// answers nor reports it. That is no reading: the id stays as it is, and the
-// next finder that names it asks again.
-const aloneTries = 4
-
-func (o *Object) lookUpAlone(ctx context.Context, prio hubspot.Priority, id hubspot.ID) (lookup, error) {
-	for try := range aloneTries {
-		if err := sleep(ctx, time.Duration(try)*time.Second); err != nil {
-			return lookup{}, err
-		}
-		a, unanswered, err := o.lookUpOnce(ctx, prio, []hubspot.ID{id})
-		if err != nil || len(unanswered) == 0 {
-			return a, err
-		}
-	}
-	o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
-	o.Log.Warn("HubSpot neither answers a record nor reports it missing; its key stays as it is")
-	return lookup{}, nil
-}
-
-// batchRead makes one request and notes in a when it was sent.
-func (o *Object) batchRead(ctx context.Context, prio hubspot.Priority, a *lookup, ids []hubspot.ID, archived bool) (hubspot.BatchPage, error) {
-	a.slots = o.Lane.Slots()
-	page, err := o.Client.BatchRead(ctx, o.call(prio, a), o.Type.Path, a.slots, ids, archived)
-	a.date = page.Date
-	if err != nil {
-		return page, fmt.Errorf("read %d records: %w", len(ids), err)
-	}
-	return page, nil
+	return a, err
 }
 
 // call notes the moment of sending: a reading is as old as its last attempt.
-func (o *Object) call(prio hubspot.Priority, a *lookup) hubspot.Call {
+func (o *Object) call(prio hubspot.Priority, sent *cdc.Sent) hubspot.Call {
 	return hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
-		a.stamp, a.sentAt = o.Lane.Now(), now
+		sent.Stamp, sent.At = o.Lane.Now(), now
 	}}
-}
-
-func (o *Object) reading(a *lookup, outcome cdc.Outcome, r *hubspot.Record, date hubspot.Millis) cdc.Reading {
-	reading := cdc.Reading{
-		Outcome: outcome, Record: r, Slots: a.slots,
-		Stamp: a.stamp, SentAt: a.sentAt, Date: date,
-	}
-	if r != nil {
-		reading.ID = r.ID
-	}
-	return reading
 }

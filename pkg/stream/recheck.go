@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ func (r *Recheck) pass(ctx context.Context) error {
 	if len(ids) == 0 {
 		return o.recheck.wait(ctx, wait)
 	}
-	readings, err := o.confirm(ctx, ids)
+	readings, err := o.complete(ctx, nil, ids)
 	if err == nil {
 		err = o.publish(ctx, cdc.Page{Stream: stream, Readings: readings})
 	}
@@ -50,22 +49,11 @@ func later(ids []hubspot.ID) []cdc.Later {
 // queue holds ids until they are due. It lives as long as the run.
 type queue struct {
 	mu   sync.Mutex
-	due  map[hubspot.ID]dueID
+	due  cdc.Rechecks
 	wake chan struct{}
 }
 
-type dueID struct {
-	at     time.Time
-	stream string // the finder that named the id
-}
-
-func newQueue() *queue {
-	return &queue{due: map[hubspot.ID]dueID{}, wake: make(chan struct{}, 1)}
-}
-
-// dateStep is the step of HubSpot's Date header, by which the lane measures the
-// time between two confirms.
-const dateStep = time.Second
+func newQueue() *queue { return &queue{due: cdc.Rechecks{}, wake: make(chan struct{}, 1)} }
 
 func (q *queue) add(stream string, ids []cdc.Later) {
 	if len(ids) == 0 {
@@ -73,40 +61,17 @@ func (q *queue) add(stream string, ids []cdc.Later) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	for _, l := range ids {
-		if _, waits := q.due[l.ID]; !waits {
-			q.due[l.ID] = dueID{now.Add(l.After + dateStep), stream}
-		}
-	}
+	q.due.Add(time.Now(), stream, ids)
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take removes the ids of one stream that are due; with none, it says how long
-// until there are.
 func (q *queue) take() (stream string, ids []hubspot.ID, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	wait = time.Hour
-	for id, d := range q.due {
-		if left := d.at.Sub(now); left > 0 {
-			wait = min(wait, left)
-			continue
-		}
-		if stream == "" {
-			stream = d.stream
-		}
-		if d.stream == stream {
-			ids = append(ids, id)
-			delete(q.due, id)
-		}
-	}
-	slices.Sort(ids)
-	return stream, ids, wait
+	return q.due.Take(time.Now())
 }
 
 // wait ends when something was added, or after d.

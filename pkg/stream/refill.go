@@ -65,19 +65,18 @@ func (r *Refill) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	w := walk{object: o, prio: hubspot.Trailing, query: hubspot.SearchQuery{
-		Object: o.Type.Path, ModifiedProperty: o.Type.ModifiedProperty, HasAny: r.Place.Properties,
-	}}
 	for {
-		page, end, err := w.next(ctx, r.Place.After, r.Place.After != 0)
+		w, err := o.walk(ctx, hubspot.Trailing, hubspot.SearchQuery{
+			HasAny: r.Place.Properties, After: r.Place.After, Started: r.Place.After != 0,
+		})
 		if hubspot.BadRequest(err) {
 			return r.giveUp(ctx, err)
 		}
 		if err != nil {
 			return err
 		}
-		ids := make([]hubspot.ID, len(page.Rows))
-		for i, row := range page.Rows {
+		ids := make([]hubspot.ID, len(w.Page.Rows))
+		for i, row := range w.Page.Rows {
 			ids[i] = row.ID
 		}
 		readings, err := o.read(ctx, hubspot.Trailing, ids)
@@ -85,8 +84,8 @@ func (r *Refill) pass(ctx context.Context) error {
 			return err
 		}
 		next := r.Place
-		next.After = end
-		if !page.More {
+		next.After = w.End
+		if !w.Page.More {
 			next.Round, next.After = next.Round+1, 0
 		}
 		cursor := cdc.Cursor{Object: o.Type.Name, Stream: refillStream}
@@ -100,7 +99,7 @@ func (r *Refill) pass(ctx context.Context) error {
 		if next.Round > refillRounds {
 			return errFinished
 		}
-		if !page.More {
+		if !w.Page.More {
 			return nil
 		}
 	}

@@ -49,7 +49,7 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 	var p snapshotPage
 	var readings []cdc.Reading
 	if ids != nil {
-		asked, end := behind(ids, at.ID, batchSize)
+		asked, end := behind(ids, at.ID, hubspot.MaxBatch)
 		read, err := c.read(ctx, hubspot.Snapshot, asked)
 		if err != nil {
 			return p, err
@@ -68,7 +68,7 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 		}
 		p.after, p.last, p.end = list.after, max(at.ID, list.last), list.after == ""
 		readings = list.readings
-		if !c.sweep.unordered {
+		if !c.sweep.gaps.Unordered {
 			readings = only(readings, func(id hubspot.ID) bool { return id > at.ID && (p.end || id <= p.last) })
 		}
 	}
@@ -146,15 +146,6 @@ func lastOf(ids []hubspot.ID, none hubspot.ID) hubspot.ID {
 // survivor's losers come with it (R7), and would be published twice.
 func only(readings []cdc.Reading, asked func(hubspot.ID) bool) []cdc.Reading {
 	return slices.DeleteFunc(readings, func(r cdc.Reading) bool { return r.Outcome == cdc.IsLive && !asked(r.ID) })
-}
-
-// instead puts what was read again, because of ids, in the place of what was
-// read before.
-func instead(before, again []cdc.Reading, ids []hubspot.ID) []cdc.Reading {
-	again = only(again, func(id hubspot.ID) bool { return slices.Contains(ids, id) })
-	return append(again, slices.DeleteFunc(before, func(r cdc.Reading) bool {
-		return slices.Contains(ids, r.ID) || slices.ContainsFunc(again, func(a cdc.Reading) bool { return a.ID == r.ID })
-	})...)
 }
 
 // ListCollection is a reference list.

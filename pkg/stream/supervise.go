@@ -66,5 +66,5 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 func refused(err error) bool {
 	var e *hubspot.Error
 	var topic *cdc.RefusedError
-	return errors.Is(err, errUnordered) || errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
+	return errors.Is(err, cdc.ErrUnordered) || errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
 }

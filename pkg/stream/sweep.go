@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,8 +24,8 @@ type Sweep struct {
 	// Pause is the time between two pages.
 	Pause time.Duration
 
-	unordered bool // HubSpot's list is not in the order of ids: no gaps are looked for
-	anew      bool // the list was begun anew, because HubSpot refused the cursor
+	gaps cdc.Gaps
+	anew bool // the list was begun anew, because HubSpot refused the cursor
 }
 
 // Run is the backfill: it sweeps once, and ends when the sweep is done.
@@ -134,13 +133,13 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 	return err
 }
 
-// fetch reads one page, of the ids above from. Where the names of all
+// fetch reads one page, of the ids above from, and confirms what it lacks (R11). Where the names of all
 // properties make the address too long for HubSpot, it lists ids and reads the
 // records by batch.
 func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
-	sent := lookup{slots: o.Lane.Slots()}
-	whole, asked := hubspot.ListFits(sent.slots) && !o.narrow.Load(), sent.slots
+	sent := cdc.Sent{Slots: o.Lane.Slots()}
+	whole, asked := hubspot.ListFits(sent.Slots) && !o.narrow.Load(), sent.Slots
 	if !whole {
 		asked = nil
 	}
@@ -159,46 +158,30 @@ func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweep
 		ids[i] = r.ID
 		page.last = max(page.last, r.ID)
 		if whole {
-			page.readings = append(page.readings, o.reading(&sent, cdc.IsLive, r, list.Date))
+			page.readings = append(page.readings, sent.Reading(r.ID, cdc.IsLive, r, list.Date))
 		}
 	}
 	if whole {
-		page.readings, err = o.withLosers(ctx, page.readings)
+		page.readings, err = o.complete(ctx, page.readings, nil)
 	} else {
 		page.readings, err = o.read(ctx, s.Priority, ids)
 	}
 	if err != nil {
 		return sweepPage{}, err
 	}
-	gone, err := s.gaps(ctx, from, &page, ids, sent.stamp)
+	said := s.gaps.Unordered
+	in, covered := s.gaps.Covered(from, ids, page.after != "")
+	if s.gaps.Unordered && !said {
+		o.Log.Warn("HubSpot's list is not in the order of ids; it is not used to find deletes", "stream", s.Stream)
+	}
+	if !covered {
+		return page, nil
+	}
+	lacking, err := o.Lane.Lacking(ctx, in.After, in.UpTo, ids, sent.Stamp)
+	if err != nil {
+		return page, err
+	}
+	gone, err := o.complete(ctx, nil, lacking)
 	page.readings = append(page.readings, gone...)
 	return page, err
-}
-
-// gaps confirms what is published as live and stands in none of the places that
-// the page covers: from the last id of the page before to its own last one, or
-// to the end (R11).
-func (s *Sweep) gaps(ctx context.Context, from hubspot.ID, page *sweepPage, ids []hubspot.ID, stamp uint64) ([]cdc.Reading, error) {
-	o := s.Object
-	if !slices.IsSorted(ids) || len(ids) > 0 && ids[0] <= from {
-		if !s.unordered {
-			o.Log.Warn("HubSpot's list is not in the order of ids; it is not used to find deletes", "stream", s.Stream)
-		}
-		s.unordered = true
-	}
-	if s.unordered {
-		return nil, nil
-	}
-	upTo := page.last
-	if page.after == "" {
-		upTo = 0
-	}
-	if upTo == 0 && page.after != "" {
-		return nil, nil // an empty page in the middle covers nothing
-	}
-	lacking, err := o.Lane.Lacking(ctx, from, upTo, ids, stamp)
-	if err != nil {
-		return nil, err
-	}
-	return o.confirm(ctx, lacking)
 }

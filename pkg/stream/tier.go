@@ -37,18 +37,13 @@ func (t *Tier) pass(ctx context.Context) error {
 		prio = hubspot.Leading
 	}
 	o := t.Object
-	w := walk{object: o, prio: prio, query: hubspot.SearchQuery{
-		Object: o.Type.Path, ModifiedProperty: o.Type.ModifiedProperty, Since: t.Window.Start,
-	}}
 	read := 0
 	for {
-		page, end, err := w.next(ctx, t.Window.Last, t.Window.Walking() && t.Window.Last != 0)
+		w, err := o.walk(ctx, prio, t.Window.Search(hubspot.SearchQuery{}))
 		if err != nil {
 			return err
 		}
-		place := t.Window.Begin(page.Date)
-		t0 := place.T0
-		ids, err := o.Lane.Unskipped(ctx, page.Rows, place.Start)
+		ids, err := o.Lane.Unskipped(ctx, w.Page.Rows, t.Window.Start)
 		if err != nil {
 			return err
 		}
@@ -56,10 +51,7 @@ func (t *Tier) pass(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		place.Last = end
-		if !page.More {
-			place = place.Finish(t.Lag)
-		}
+		t0, place := t.Window.Begin(w.Page.Date).T0, t.Window.Past(w, t.Lag)
 		if err := o.publish(ctx, cdc.Page{
 			Stream: t.Stream, Readings: readings,
 			Cursors: []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, place)},
@@ -68,7 +60,7 @@ func (t *Tier) pass(ctx context.Context) error {
 		}
 		t.Window = place
 		read += len(ids)
-		if !page.More {
+		if !w.Page.More {
 			o.Status.Reached(o.Type.Name, t.Stream, t0)
 			if t.Seen != nil {
 				t.Seen(read)

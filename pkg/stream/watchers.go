@@ -23,8 +23,7 @@ type watchers struct {
 
 func newWatchers() *watchers { return &watchers{early: map[hubspot.ID]cdc.Op{}} }
 
-// tell passes on what was committed. An op that is a snapshot's says nothing
-// new of the other end's links.
+// tell passes on what was committed.
 func (w *watchers) tell(changes []cdc.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,13 +39,13 @@ func (w *watchers) tell(changes []cdc.Change) {
 
 func pass(from, to []*Pair, id hubspot.ID, op cdc.Op) {
 	for _, p := range from {
-		if op != cdc.Read || p.begun.Load() {
-			p.looks.add(look{fromEnd, id})
+		if cdc.FromEnd.Moves(op, p.begun.Load()) {
+			p.looks.add(cdc.Look{End: cdc.FromEnd, ID: id})
 		}
 	}
 	for _, p := range to {
-		if op != cdc.Read {
-			p.looks.add(look{toEnd, id})
+		if cdc.ToEnd.Moves(op, p.begun.Load()) {
+			p.looks.add(cdc.Look{End: cdc.ToEnd, ID: id})
 		}
 	}
 }
@@ -113,7 +112,7 @@ func Watch(ctx context.Context, objects []*Object, pairs []*Pair) error {
 			return err
 		}
 		for _, id := range ids {
-			p.looks.add(look{fromEnd, id})
+			p.looks.add(cdc.Look{End: cdc.FromEnd, ID: id})
 		}
 	}
 	return nil

@@ -101,7 +101,7 @@ func TestExtractNewRecordState(t *testing.T) {
 		"delete":          row("d", 4, map[string]any{"__source_reason": "archived"}),
 	}
 
-	got := unwrap(t, enc.Schema(), lines.String())
+	got := unwrap(t, enc.Schema, lines.String())
 	for _, ev := range events {
 		want := rows[ev.name]
 		if ev.name == "delete" {

@@ -11,6 +11,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		off  without
 	}{
 		{"R1: a reading is as old as its answer", without{readingOrder: true}},
+		{"R2: the order of a page does not matter", without{order: true}},
 		{"R3: the trailing tier does not look back", without{lag: true}},
 		{"R3: our clock moves the window", without{ownClock: true}},
 		{"R3: a row's time moves the window", without{rowTime: true}},
@@ -22,6 +23,8 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R6: the cursor does not wait for re-reads", without{cursorLast: true}},
 		{"R7: nothing is confirmed", without{confirm: true}},
 		{"R7: no controls", without{controls: true}},
+		{"R7: the recycle bin is not asked", without{bin: true}},
+		{"R8: what is neither answered nor reported is missing", without{neither: true}},
 		{"R9: no second confirm", without{second: true}},
 		{"R1: a set of links is as old as its answer", without{linkOrder: true}},
 		{"R14: a set of several calls deletes at once", without{secondSet: true}},
@@ -33,7 +36,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 			if testing.Short() && (c.off.lag || c.off.exchange) {
 				t.Skip("it takes more than ten thousand histories")
 			}
-			f, _ := search(1, enough, c.off)
+			f, _ := search(24, enough, c.off)
 			if f == nil {
 				t.Fatalf("%d histories without the rule broke no promise", enough)
 			}

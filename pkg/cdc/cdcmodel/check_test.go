@@ -3,6 +3,7 @@ package cdcmodel
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -12,7 +13,10 @@ import (
 // and holds what was published against the history.
 func (w *world) quiet() string {
 	w.choices.step = len(w.choices.blocks) + 1
-	w.faulty = false
+	w.faulty, w.disorder = false, 0
+	for id := range w.records {
+		w.records[id].mute = 0
+	}
 	w.tell("HubSpot is quiet")
 	w.now = w.settle().Add(3 * trailingLag)
 	w.catchUp()
@@ -88,7 +92,7 @@ func (w *world) whole(name string) {
 	case backfill:
 		rest = !p.reconcile.done
 	case associationsStream:
-		rest = p.pair.sweep.underWay()
+		rest = p.pair.sweep.UnderWay()
 	}
 	if rest {
 		w.passes(name, 1)
@@ -112,7 +116,7 @@ func (w *world) rechecked() {
 		if len(w.process.recheck) == 0 && w.agent(recheckStream).at.what == toPass {
 			return
 		}
-		w.now = w.now.Add(patience + 2*dateStep)
+		w.now = w.now.Add(patience + 2*time.Second)
 		w.passes(recheckStream, 1)
 	}
 	panic("records are confirmed for ever")

@@ -2,7 +2,7 @@
 // break a promise. It holds tests only.
 //
 // A small HubSpot (portal_test.go) whose index lags, flaps and answers fresh
-// or stale rows; finders that mirror those of package stream, with the moments
+// or stale rows; finders that drive the protocols of package cdc, with the moments
 // at which a request is sent, served and received as separate steps
 // (finders_test.go, reads_test.go); and a scheduler that lets all of them
 // take steps in any order and kills the process between transactions

@@ -29,6 +29,8 @@ type scenario struct {
 	old bool
 	// faulty: reads of links leave records out, at any time.
 	faulty bool
+	// disorder is how many pages of a search are out of order, at any time.
+	disorder int
 	// links are there from the beginning, and read one at a time; nil for a
 	// world without any.
 	links []linkID
@@ -64,6 +66,9 @@ func (s scenario) String() string {
 	}
 	if s.faulty {
 		b.WriteString("; faults")
+	}
+	if s.disorder > 0 {
+		fmt.Fprintf(&b, "; %d pages out of order", s.disorder)
 	}
 	if s.links != nil {
 		fmt.Fprintf(&b, "; links %v", s.links)
@@ -111,6 +116,7 @@ func (s scenario) start(w *world, o *odometer) *way {
 	w.linked, w.everyWay = s.links != nil, true
 	w.begin(&choices{})
 	w.page, w.losersInBin, w.faulty, w.behind, w.ending = s.page, false, s.faulty, false, finished
+	w.disorder, w.binInLive = s.disorder, false
 	w.create(1)
 	w.create(2)
 	if s.old {
@@ -410,6 +416,11 @@ func plan(id hubspot.ID, what change, late bool) planned {
 	}}
 }
 
+// pass lets time pass.
+func pass(d time.Duration) planned {
+	return planned{d.String() + " pass", func(w *world) { w.now = w.now.Add(d) }}
+}
+
 // blink has HubSpot leave a record out of what is read by id, for a while.
 func blink(id hubspot.ID) planned {
 	return planned{"blink " + id.String(), func(w *world) {
@@ -452,6 +463,9 @@ func scenarios(large bool) []scenario {
 			scenario{finders: finders, page: 2, changes: [2][]planned{{behind(1)}}},
 			scenario{finders: finders, page: 2, old: true, tick: true, changes: [2][]planned{{plan(1, update, true)}, {plan(2, update, false)}}},
 		)
+		if finders[1] == trailingStream {
+			small = append(small, scenario{finders: finders, page: 2, disorder: 2, changes: [2][]planned{{plan(1, update, false), pass(15 * time.Second)}}})
+		}
 		for i, f := range first {
 			second := [2]change{update, calculate}
 			if i%2 == 1 {
@@ -570,6 +584,7 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 		links bool
 	}{
 		{rule: "R1: a reading is as old as its answer", off: without{readingOrder: true}},
+		{rule: "R2: the order of a page does not matter", off: without{order: true}},
 		{rule: "R3: the trailing tier does not look back", off: without{lag: true}},
 		{rule: "R3: our clock moves the window", off: without{ownClock: true}},
 		{rule: "R3: a row's time moves the window", off: without{rowTime: true}},
@@ -577,6 +592,8 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 		{rule: "R5: the tiers start after the backfill", off: without{first: true}},
 		{rule: "R5: the tiers' first start has no overlap", off: without{overlap: true}},
 		{rule: "R7: nothing is confirmed", off: without{confirm: true}},
+		{rule: "R7: the recycle bin is not asked", off: without{bin: true}},
+		{rule: "R8: what is neither answered nor reported is missing", off: without{neither: true}},
 		{rule: "R9: no second confirm", off: without{second: true}},
 		{rule: "R1: a set of links is as old as its answer", off: without{linkOrder: true}, links: true},
 		{rule: "R14: a set of several calls deletes at once", off: without{secondSet: true}, links: true},

@@ -1,8 +1,10 @@
 package cdcmodel
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,12 +24,16 @@ type without struct {
 	settled bool // R4: every reading counts as settled
 	start   bool // R4: rows from before the window are skipped too
 
+	order bool // R2: a page that is out of order is taken as it is
+
 	first   bool // R5: the tiers' start is the end of the backfill
 	overlap bool // R5: the tiers' first start is the Date itself, without the overlap of R3
 
 	cursorLast bool // R6: the cursor moves though ids of its page are read again
 	confirm    bool // R7: what a finder does not see is gone
 	controls   bool // R7: an answer without anybody in it counts
+	bin        bool // R7: the recycle bin is not asked
+	neither    bool // R8: what is neither answered nor reported is missing
 	second     bool // R9: one confirm is enough for a purge
 
 	linkOrder     bool // R1: a set of links is as old as its answer
@@ -37,7 +43,7 @@ type without struct {
 	deletedBefore bool // R8: a record that is not found has no links
 }
 
-// mirror of stream.tierCursor and the other cursors: what a stream commits.
+// places are a finder's cursor.
 func places(values ...int64) []byte {
 	out := make([]byte, 0, 32)
 	for _, v := range values {
@@ -54,32 +60,26 @@ func place(b []byte) (out [4]int64) {
 	return out
 }
 
-// tier mirrors stream.Tier.
+// tier follows the index (R3).
 type tier struct {
 	stream string
 	lag    time.Duration
 	window cdc.Window
 }
 
-// pass mirrors stream.Tier.pass.
 func (t *tier) pass(a *agent) error {
 	for {
 		a.forget()
-		var l lookup
-		last, w := t.window.Last, a.w
-		if !t.window.Walking() {
-			last = 0
+		w := a.w
+		page, err := a.walk(t.window.Search(hubspot.SearchQuery{}), t.lag > 0)
+		if errors.Is(err, cdc.ErrUnordered) {
+			return nil // refused: tried again
 		}
-		found, err := ask(a, &l, func() (p rowPage) {
-			p.rows, p.more = w.search(t.window.Start, last, t.lag > 0)
-			return p
-		})
 		if err != nil {
 			return err
 		}
-		rows, more := found.rows, found.more
-		place := t.window.Begin(l.date)
-		start := place.Start
+		rows, more := page.Page.Rows, page.Page.More
+		start := t.window.Start
 		if w.without.start {
 			start = 0
 		}
@@ -88,23 +88,14 @@ func (t *tier) pass(a *agent) error {
 			return err
 		}
 		if w.said != nil {
-			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(t.window.Start), last, spell(rows), ids)
+			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(t.window.Start), t.window.Last, spell(rows), ids)
 		}
 		readings, err := a.read(ids)
 		if err != nil {
 			return err
 		}
-		if len(rows) > 0 {
-			place.Last = rows[len(rows)-1].ID
-		}
-		if !more || w.without.unfinished {
-			next := t.finish(w, place, rows)
-			if more {
-				next.T0, next.Last = place.T0, place.Last
-			}
-			place = next
-			a.hear(place)
-		}
+		place := t.past(w, page)
+		a.hear(place)
 		cursor := cdc.Cursor{Stream: t.stream, Value: places(int64(place.Start), int64(place.T0), int64(place.Last))}
 		if more && w.without.unfinished { // a walk that begins anew after a crash
 			cursor.Value = places(int64(place.Start), 0, 0)
@@ -119,26 +110,51 @@ func (t *tier) pass(a *agent) error {
 	}
 }
 
-type rowPage struct {
-	rows []hubspot.SearchRow
-	more bool
+// walk reads a page of the index, in whatever order without R2.
+func (a *agent) walk(q hubspot.SearchQuery, trailing bool) (*cdc.Walk, error) {
+	p, before := cdc.NewWalk(q), a.memory
+	for q, wait, more := p.Next(); more; q, wait, more = p.Next() {
+		if err := a.sleep(wait); err != nil {
+			return p, err
+		}
+		_, page, date, err := ask(a, func() hubspot.SearchPage { return a.w.search(q, trailing) })
+		if err != nil {
+			return p, err
+		}
+		page.Date = date
+		if a.w.without.order {
+			slices.SortFunc(page.Rows, func(a, b hubspot.SearchRow) int { return cmp.Compare(a.ID, b.ID) })
+			page.More = page.More && len(page.Rows) > 0
+		}
+		if a.w.without.ownClock {
+			page.Date = a.w.now.Add(20 * time.Second)
+		}
+		p.Take(page)
+		a.heardIs(before, p)
+		if p.Refused > 0 {
+			a.w.tally["pages out of order"]++
+		}
+	}
+	return p, p.Err()
 }
 
-// finish is cdc.Window.Finish, or what it must not be.
-func (t *tier) finish(w *world, place cdc.Window, rows []hubspot.SearchRow) cdc.Window {
-	lag := t.lag
-	switch {
-	case w.without.lag:
+// past is cdc.Window.Past, or what it must not be.
+func (t *tier) past(w *world, page *cdc.Walk) cdc.Window {
+	lag, more := t.lag, page.Page.More
+	if w.without.lag {
 		lag = 0
-	case w.without.ownClock:
-		place.T0 = w.now.Add(20 * time.Second)
-	case w.without.rowTime:
-		for _, row := range rows {
+	}
+	place := t.window.Past(page, lag)
+	switch {
+	case w.without.rowTime && !more:
+		place = cdc.Window{Start: t.window.Start}
+		for _, row := range page.Page.Rows {
 			place.Start = max(place.Start, row.Updated)
 		}
-		return cdc.Window{Start: place.Start}
+	case w.without.unfinished:
+		place.Start = max(place.Start, place.Finish(lag).Start)
 	}
-	return place.Finish(lag)
+	return place
 }
 
 func spell(rows []hubspot.SearchRow) (out []string) {
@@ -148,15 +164,15 @@ func spell(rows []hubspot.SearchRow) (out []string) {
 	return out
 }
 
-// sweep mirrors stream.Sweep, of one range, and stream.Reconcile around it.
+// sweep reads everything, once (backfill) or again and again (reconcile).
 type sweep struct {
 	stream string
 	after  hubspot.ID // the last id read
 	done   bool
 }
 
-// pass goes through what is left. Pages are read ahead of their publishing, as
-// stream.Sweep.sweepRange does, by one page or by none.
+// pass goes through what is left. Pages are read ahead of their publishing, by
+// one page or by none.
 func (s *sweep) pass(a *agent) error {
 	if s.done && s.stream == backfill {
 		return nil
@@ -198,55 +214,44 @@ const (
 	reconcile = "reconcile"
 )
 
-// sweepPage mirrors stream.sweepPage.
 type sweepPage struct {
 	readings []cdc.Reading
 	last     hubspot.ID
 	more     bool
 }
 
-type recordPage struct {
-	records []hubspot.Record
-	more    bool
-}
-
-// fetch mirrors stream.Sweep.fetch and gaps (R11).
+// fetch reads a page, and confirms what it lacks (R11).
 func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
-	var l lookup
 	w := a.w
-	listed, err := ask(a, &l, func() (p recordPage) {
-		p.records, p.more = w.list(from)
-		return p
-	})
+	sent, list, date, err := ask(a, func() hubspot.ListPage { return w.list(from, w.page) })
 	if err != nil {
 		return page, err
 	}
-	records := listed.records
-	page.last, page.more = from, listed.more
-	ids := make([]hubspot.ID, len(records))
-	for i := range records {
-		ids[i] = records[i].ID
+	page.last, page.more = from, list.After != ""
+	ids := make([]hubspot.ID, len(list.Records))
+	for i := range list.Records {
+		ids[i] = list.Records[i].ID
 		page.last = max(page.last, ids[i])
-		page.readings = append(page.readings, reading(&l, cdc.IsLive, &records[i], l.date))
+		page.readings = append(page.readings, sent.Reading(ids[i], cdc.IsLive, &list.Records[i], date))
 	}
 	w.tell("%s: list above %s gives %v", a.name, from, ids)
-	if page.readings, err = a.withLosers(page.readings); err != nil {
+	if page.readings, err = a.complete(page.readings, nil); err != nil {
 		return page, err
 	}
-	upTo := page.last
-	if !page.more {
-		upTo = 0
+	var gaps cdc.Gaps
+	in, covered := gaps.Covered(from, ids, page.more)
+	if !covered {
+		return page, nil
 	}
-	lacking, err := a.lane.Lacking(context.Background(), from, upTo, ids, l.stamp)
+	lacking, err := a.lane.Lacking(context.Background(), in.After, in.UpTo, ids, sent.Stamp)
 	if err != nil {
 		return page, err
 	}
-	confirmed, err := a.confirm(lacking)
+	confirmed, err := a.complete(nil, lacking)
 	page.readings = append(page.readings, confirmed...)
 	return page, err
 }
 
-// publish mirrors stream.Sweep.publish.
 func (s *sweep) publish(a *agent, page sweepPage, last bool) error {
 	next := *s
 	next.after, next.done = page.last, !page.more
@@ -272,7 +277,7 @@ func (s *sweep) cursor() []byte {
 	return places(int64(s.after), done)
 }
 
-// bin mirrors stream.Archive.
+// bin names what the list of archived records has.
 type bin struct{ after hubspot.ID }
 
 const archiveStream = "archive"
@@ -282,13 +287,11 @@ type idPage struct {
 	more bool
 }
 
-// pass mirrors stream.Archive.pass.
 func (b *bin) pass(a *agent) error {
 	for {
 		a.forget()
-		var l lookup
 		w := a.w
-		page, err := ask(a, &l, func() (p idPage) {
+		_, page, _, err := ask(a, func() (p idPage) {
 			p.ids, p.more = w.listArchived(b.after)
 			return p
 		})
@@ -301,11 +304,7 @@ func (b *bin) pass(a *agent) error {
 			next.after = ids[len(ids)-1]
 		}
 		w.tell("%s: list above %s gives %v", a.name, b.after, ids)
-		dead, err := a.lane.LiveAmong(context.Background(), ids)
-		if err != nil {
-			return err
-		}
-		readings, err := a.confirm(dead)
+		readings, err := a.complete(nil, ids)
 		if err != nil {
 			return err
 		}
@@ -329,20 +328,16 @@ type census struct{}
 const censusStream = "census"
 
 func (census) pass(a *agent) error {
-	var l lookup
 	w := a.w
-	rows, err := ask(a, &l, func() []hubspot.SearchRow {
-		page := w.page
-		w.page = lastID
-		rows, _ := w.search(0, 0, false)
-		w.page = page
-		return rows
-	})
+	_, page, _, err := ask(a, func() hubspot.SearchPage { return w.search(hubspot.SearchQuery{Limit: lastID}, false) })
 	if err != nil {
 		return err
 	}
+	if _, ok := cdc.Ascending(&page, 0, false); !ok {
+		return nil // refused: tried again
+	}
 	var shown []hubspot.ID
-	for _, row := range rows {
+	for _, row := range page.Rows {
 		shown = append(shown, row.ID)
 	}
 	lacking, err := a.lane.LiveAmong(context.Background(), everyID)
@@ -356,7 +351,7 @@ func (census) pass(a *agent) error {
 		}
 	}
 	lacking = slices.DeleteFunc(lacking, func(id hubspot.ID) bool { return slices.Contains(shown, id) })
-	readings, err := a.confirm(lacking)
+	readings, err := a.complete(nil, lacking)
 	if err != nil {
 		return err
 	}
@@ -374,29 +369,19 @@ var everyID = func() (ids []hubspot.ID) {
 	return ids
 }()
 
-// again mirrors stream.Recheck (R9).
+// again confirms what is due once more (R9).
 type again struct{}
 
 const recheckStream = "recheck"
 
 func (again) pass(a *agent) error {
-	var stream string
-	var ids []hubspot.ID
-	for _, id := range everyID {
-		d, waits := a.recheck[id]
-		if !waits || d.at > a.w.now || stream != "" && d.stream != stream {
-			continue
-		}
-		stream = d.stream
-		ids = append(ids, id)
-		delete(a.recheck, id)
-	}
+	stream, ids, _ := a.recheck.Take(a.w.now.Time())
 	if len(ids) == 0 {
 		return nil
 	}
 	a.hear(stream, ids)
 	a.w.tell("recheck: confirms %v", ids)
-	readings, err := a.confirm(ids)
+	readings, err := a.complete(nil, ids)
 	if err != nil {
 		return err
 	}

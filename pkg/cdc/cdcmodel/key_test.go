@@ -50,7 +50,12 @@ var leftOut = map[string]string{
 	"agent.err":          "whoever has one is not asked again",
 	"memory.stamps":      "key holds them against what was decided",
 	"memory.linkStamps":  "key holds them against what was decided",
-	"Reading.Stamp":      "hearReadings has which of the stamps it is",
+	"Reading.Stamp":      "memory.place has which of the stamps it is",
+	"LinkReading.Stamp":  "memory.place has which of the stamps it is",
+	"Looks.after":        "the model's never change",
+	"Sent.Stamp":         "memory.place has which of the stamps it is",
+	"Sent.LinkStamp":     "memory.place has which of the stamps it is",
+	"Sent.Slots":         "there is one",
 	"Reading.Slots":      "there is one",
 	"entry.decided":      "key holds the stamps against it",
 	"decidedSets.at":     "key holds the stamps against it",
@@ -89,7 +94,7 @@ var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 // key gives the state of a world between two steps, and which promise its
 // events break already; more is what the search itself has still to do.
 func (w *world) key(more ...any) (k key, broken string) {
-	b := spelled(w.spelling[:0], reflect.ValueOf(w).Elem())
+	b := spelled(w.spelling[:0], reflect.ValueOf(w).Elem(), nil)
 	p := w.process
 	b = binary.AppendVarint(b, int64(p.now()))
 	for id := hubspot.ID(1); id <= lastID; id++ {
@@ -114,7 +119,7 @@ func (w *world) key(more ...any) (k key, broken string) {
 	}
 	b = p.stampsIn(b)
 	for _, v := range more {
-		b = spelled(b, reflect.ValueOf(v))
+		b = spelled(b, reflect.ValueOf(v), nil)
 	}
 	w.spelling = b
 	return key{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}, ""
@@ -124,7 +129,7 @@ func lastOf[E any](b []byte, events []E) []byte {
 	if len(events) == 0 {
 		return append(b, 0)
 	}
-	return spelled(append(b, 1), reflect.ValueOf(&events[len(events)-1]).Elem())
+	return spelled(append(b, 1), reflect.ValueOf(&events[len(events)-1]).Elem(), nil)
 }
 
 // stampsIn holds every stamp that a finder has in its hands against the
@@ -171,7 +176,7 @@ func against(b []byte, stamps []uint64, decided *[lastID + 1]uint64) []byte {
 // spelled appends a value so that two that differ are spelled differently, but
 // for what is left out. A slice or map that is nil is one that is empty, save
 // for bytes, where a null property is not an empty one.
-func spelled(b []byte, v reflect.Value) []byte {
+func spelled(b []byte, v reflect.Value, m *memory) []byte {
 	switch v.Kind() {
 	case reflect.Bool:
 		if v.Bool() {
@@ -188,7 +193,7 @@ func spelled(b []byte, v reflect.Value) []byte {
 		if v.IsNil() {
 			return append(b, 0)
 		}
-		return spelled(append(b, 1), v.Elem())
+		return spelled(append(b, 1), v.Elem(), m)
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			if v.IsNil() {
@@ -200,11 +205,11 @@ func spelled(b []byte, v reflect.Value) []byte {
 		fallthrough
 	case reflect.Array:
 		for i := range v.Len() {
-			b = spelled(b, v.Index(i))
+			b = spelled(b, v.Index(i), m)
 		}
 		return b
 	case reflect.Map:
-		return spelledMap(b, v)
+		return spelledMap(b, v, m)
 	case reflect.Struct:
 		t := v.Type()
 		switch {
@@ -214,8 +219,11 @@ func spelled(b []byte, v reflect.Value) []byte {
 		case t == linkStoreType || t == tieType:
 			b = append(b, 1)
 		}
+		if m != nil {
+			b = m.place(b, v)
+		}
 		for _, i := range fieldsOf(t) {
-			b = spelled(b, v.Field(i))
+			b = spelled(b, v.Field(i), m)
 		}
 		return b
 	}
@@ -231,24 +239,29 @@ var (
 
 func indexOf(f reflect.StructField, _ bool) int { return f.Index[0] }
 
-func spelledMap(b []byte, v reflect.Value) []byte {
+func spelledMap(b []byte, v reflect.Value, m *memory) []byte {
 	b = binary.AppendUvarint(b, uint64(v.Len()))
 	switch v.Len() {
 	case 0:
 		return b
 	case 1:
 		for i := v.MapRange(); i.Next(); {
-			b = spelled(spelled(b, i.Key()), i.Value())
+			b = spelled(spelled(b, i.Key(), m), i.Value(), m)
 		}
 		return b
 	}
-	entries := make([][]byte, 0, v.Len())
-	for i := v.MapRange(); i.Next(); {
-		entries = append(entries, spelled(spelled(nil, i.Key()), i.Value()))
+	// By key, so that the stamps in the values get their places in one order.
+	type entry struct {
+		key   []byte
+		value reflect.Value
 	}
-	slices.SortFunc(entries, slices.Compare)
+	entries := make([]entry, 0, v.Len())
+	for i := v.MapRange(); i.Next(); {
+		entries = append(entries, entry{spelled(nil, i.Key(), m), i.Value()})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return slices.Compare(a.key, b.key) })
 	for _, e := range entries {
-		b = append(b, e...)
+		b = spelled(append(b, e.key...), e.value, m)
 	}
 	return b
 }

@@ -2,6 +2,7 @@ package cdcmodel
 
 import (
 	"context"
+	"encoding/binary"
 	"reflect"
 	"slices"
 
@@ -26,29 +27,56 @@ type memory struct {
 	stamps, linkStamps []uint64
 }
 
-// hear notes what the finder was told.
+// hear notes what the finder was told. Of a stamp in it, its place among those
+// that are kept is noted.
 func (m *memory) hear(what ...any) {
 	if !m.on {
 		return
 	}
 	for _, v := range what {
-		m.heard = spelled(m.heard, reflect.ValueOf(v))
+		m.heard = spelled(m.heard, reflect.ValueOf(v), m)
 	}
 }
+
+// heardIs puts what a protocol holds in the place of all that was heard since.
+func (m *memory) heardIs(before memory, p any) {
+	m.heard = m.heard[:len(before.heard)]
+	m.stamps, m.linkStamps = m.stamps[:len(before.stamps)], m.linkStamps[:len(before.linkStamps)]
+	m.hear(p)
+}
+
+// place notes the stamps of a struct that has any.
+func (m *memory) place(b []byte, v reflect.Value) []byte {
+	if t := v.Type(); t == readingType || t == sentType {
+		b = placeAmong(b, &m.stamps, v.FieldByName("Stamp").Uint())
+	}
+	switch v.Type() {
+	case linkReadingType:
+		b = placeAmong(b, &m.linkStamps, v.FieldByName("Stamp").Uint())
+	case sentType:
+		b = placeAmong(b, &m.linkStamps, v.FieldByName("LinkStamp").Uint())
+	}
+	return b
+}
+
+func placeAmong(b []byte, kept *[]uint64, stamp uint64) []byte {
+	at := slices.Index(*kept, stamp)
+	if at < 0 {
+		at, *kept = len(*kept), append(*kept, stamp)
+	}
+	return binary.AppendUvarint(b, uint64(at))
+}
+
+var (
+	readingType     = reflect.TypeFor[cdc.Reading]()
+	linkReadingType = reflect.TypeFor[cdc.LinkReading]()
+	sentType        = reflect.TypeFor[cdc.Sent]()
+)
 
 // forget says that the finder has nothing in its hands: what it does next comes
 // of the place where it is, and of what the process keeps (its cursors).
 func (m *memory) forget() {
 	m.heard, m.stamps, m.linkStamps = m.heard[:0], m.stamps[:0], m.linkStamps[:0]
-}
-
-// hearReadings notes readings, each with the place of its stamp among those that
-// are kept.
-func (m *memory) hearReadings(readings []cdc.Reading) {
-	m.hear(len(readings))
-	for i := range readings {
-		m.hear(readings[i], slices.Index(m.stamps, readings[i].Stamp))
-	}
 }
 
 // heardLane is the lane of the records as a finder sees it.

@@ -80,7 +80,8 @@ func (e linkEvent) shows(s linkState) bool {
 }
 
 // linkWellFormed holds an event's op and reason against the ones before: a link
-// is a snapshot's until the first sweep has ended, and a delete has the reason
+// is a snapshot's until the first sweep has ended, and later only where an
+// operator asked for one; a delete has the reason
 // of its record's delete where one was published before (DESIGN section 5).
 func linkWellFormed(before []linkEvent, e linkEvent) string {
 	if len(before) == 0 {
@@ -92,6 +93,8 @@ func linkWellFormed(before []linkEvent, e linkEvent) string {
 	last := before[len(before)-1]
 	ok := e.seq > last.seq
 	switch e.op {
+	case cdc.Read:
+		ok = ok && e.again && last.op != cdc.Delete && e.reason == cdc.NoReason
 	case cdc.Create:
 		ok = ok && last.op == cdc.Delete && e.reason == cdc.Restored
 	case cdc.Update:

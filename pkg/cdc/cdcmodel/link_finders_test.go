@@ -1,7 +1,6 @@
 package cdcmodel
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -12,17 +11,18 @@ import (
 )
 
 // pair is the part of a process that publishes links: the lane, and what its
-// finders share (stream.Pair).
+// finders share.
 type pair struct {
 	linkLane *cdc.LinkLane
 	begun    bool // the first sweep has begun
-	looks    map[look]dueLook
-	sweep    linkSweep
+	looks    *cdc.Looks
+	sweep    cdc.LinkPlace
+	snapshot hubspot.ID   // the last id of the snapshot that an operator asked for
 	facts    []hubspot.ID // deletes that were published
 }
 
 // startPair begins with what is committed, and looks at what the life before
-// may have missed (stream.Watch).
+// may have missed.
 func (p *process) startPair() {
 	w := p.w
 	table := cdc.NewLinkTable()
@@ -30,8 +30,9 @@ func (p *process) startPair() {
 		table.Put(k, row)
 	}
 	v := place(w.cursors[associationsStream])
-	p.pair = pair{looks: map[look]dueLook{}}
-	p.pair.sweep = linkSweep{hubspot.ID(v[0]), hubspot.Millis(v[1]), hubspot.Millis(v[2])}
+	p.pair = pair{looks: cdc.NewLooks(lookAfter[:]...)}
+	p.pair.sweep = cdc.LinkPlace{ID: hubspot.ID(v[0]), Started: hubspot.Millis(v[1]), Completed: hubspot.Millis(v[2])}
+	p.snapshot = hubspot.ID(place(w.cursors[signalsStream])[0])
 	p.begun = v[1] != 0
 	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
@@ -50,48 +51,26 @@ func (p *process) startPair() {
 		panic(err)
 	}
 	for _, id := range dangling {
-		p.look(look{fromEnd, id})
+		p.looks.Add(cdc.Look{End: cdc.FromEnd, ID: id}, w.now.Time())
 	}
 }
 
-// lookAfter are the waits of stream.looks, and lastLook stream.lastLook, to the
-// scale of the model's lags.
+// lookAfter are the waits of looks, and lastLook how far back a life looks, to
+// the scale of the model's lags.
 var lookAfter = [...]time.Duration{0, 3 * time.Second, 12 * time.Second}
 
 const lastLook = 20 * time.Second
 
-// end, look and dueLook mirror those of stream.
-type end uint8
-
-const (
-	fromEnd end = iota
-	toEnd
-)
-
-type look struct {
-	end end
-	id  hubspot.ID
-}
-
-type dueLook struct {
-	since hubspot.Millis
-	step  int
-}
-
-// look mirrors stream.looks.add.
-func (p *process) look(l look) { p.looks[l] = dueLook{since: p.w.now} }
-
-// notify mirrors stream.watchers.pass: told is an id, never what was found.
+// notify tells the pair of an id, never of what was found.
 func (p *process) notify(id hubspot.ID, op cdc.Op) {
-	if op != cdc.Read || p.begun {
-		p.look(look{fromEnd, id})
-	}
-	if op != cdc.Read {
-		p.look(look{toEnd, id})
+	for _, end := range []cdc.End{cdc.FromEnd, cdc.ToEnd} {
+		if end.Moves(op, p.begun) {
+			p.looks.Add(cdc.Look{End: end, ID: id}, p.w.now.Time())
+		}
 	}
 }
 
-// watch mirrors stream.watchers.tell.
+// watch tells the pair of what was committed.
 func (a *agent) watch(changes []cdc.Change) {
 	if a.linkLane == nil {
 		return
@@ -123,50 +102,70 @@ func (a *agent) endLinks() error {
 const (
 	associationsStream = "associations"
 	changedStream      = "associations-changed"
+	signalsStream      = "signals"
 )
 
-// linkSweep mirrors stream.AssociationSweep.
-type linkSweep struct {
-	after              hubspot.ID
-	started, completed hubspot.Millis
-}
-
-func (s *linkSweep) underWay() bool { return s.completed < s.started }
-
-// pass mirrors stream.AssociationSweep.pass.
-func (s *linkSweep) pass(a *agent) error {
+// sweepLinks reads the links of every record (R14).
+func (a *agent) sweepLinks() error {
 	if !a.backfill.done {
 		return nil
 	}
-	if !s.underWay() {
-		s.after, s.started = 0, max(a.now(), s.completed+1)
+	s := &a.pair.sweep
+	if !s.UnderWay() {
+		*s = s.Begin(a.now())
 	}
 	a.begun = true
-	first := s.completed == 0
+	first := s.Completed == 0
 	for {
 		a.forget() // first comes of s, which ends with the pass
-		ids, err := a.nextLinked(s.after, a.w.page)
+		ids, err := a.nextLinked(s.ID, a.w.page)
 		if err != nil {
 			return err
 		}
-		a.w.tell("%s: records above %s: %v", a.name, s.after, ids)
+		a.w.tell("%s: records above %s: %v", a.name, s.ID, ids)
+		before := a.memory
 		readings, err := a.readLinks(ids)
 		if err != nil {
 			return err
 		}
-		next, ended := *s, len(ids) < a.w.page
-		if ended {
-			next.after, next.completed = 0, max(a.now(), next.started)
-		} else {
-			next.after = ids[len(ids)-1]
-		}
+		next := s.Past(ids, a.w.page, a.now())
+		ended := !next.UnderWay()
 		if err := a.publishLinks(cdc.LinkPage{
 			Stream: associationsStream, Readings: readings, Sync: ended && first, Swept: ended,
-			Cursors: []cdc.Cursor{{Stream: associationsStream, Value: places(int64(next.after), int64(next.started), int64(next.completed))}},
-		}); err != nil {
+			Cursors: []cdc.Cursor{{Stream: associationsStream, Value: places(int64(next.ID), int64(next.Started), int64(next.Completed))}},
+		}, before); err != nil {
 			return err
 		}
 		if *s = next; ended {
+			return nil
+		}
+	}
+}
+
+// snapshotLinks publishes every link once more, as an operator asks for it.
+func (a *agent) snapshotLinks() error {
+	for {
+		a.forget()
+		ids, err := a.links.Next(context.Background(), a.snapshot, a.w.page)
+		if err != nil {
+			return err
+		}
+		before := a.memory
+		readings, err := a.readLinks(ids)
+		if err != nil {
+			return err
+		}
+		next, ended := hubspot.ID(0), len(ids) < a.w.page
+		if !ended {
+			next = ids[len(ids)-1]
+		}
+		if err := a.publishLinks(cdc.LinkPage{
+			Stream: signalsStream, Snapshot: true, Readings: readings,
+			Cursors: []cdc.Cursor{{Stream: signalsStream, Value: places(int64(next))}},
+		}, before); err != nil {
+			return err
+		}
+		if a.snapshot = next; ended {
 			return nil
 		}
 	}
@@ -181,23 +180,14 @@ func (a *agent) nextLinked(after hubspot.ID, n int) ([]hubspot.ID, error) {
 	return ids[:min(n, len(ids))], err
 }
 
-// changed mirrors stream.ChangedAssociations.
-type changed struct{}
-
-func (changed) pass(a *agent) error {
+// lookAtChanged reads the links of records that changed.
+func (a *agent) lookAtChanged() error {
 	if a.w.without.exchange {
 		if err := a.endLinks(); err != nil {
 			return err
 		}
 	}
-	var ids, others []hubspot.ID
-	for _, l := range a.dueLooks() {
-		if l.end == fromEnd {
-			ids = append(ids, l.id)
-		} else {
-			others = append(others, l.id)
-		}
-	}
+	ids, others := cdc.Ends(a.looks.Take(a.w.now.Time()))
 	a.hear(ids, others)
 	holders, err := a.links.Holders(context.Background(), others)
 	if err != nil {
@@ -209,163 +199,60 @@ func (changed) pass(a *agent) error {
 		return nil
 	}
 	a.w.tell("%s: looks at %v", a.name, ids)
+	before := a.memory
 	readings, err := a.readLinks(ids)
 	if err != nil {
 		return err
 	}
-	return a.publishLinks(cdc.LinkPage{Stream: associationsStream, Readings: readings})
+	return a.publishLinks(cdc.LinkPage{Stream: associationsStream, Readings: readings}, before)
 }
 
-// dueLooks mirrors stream.looks.take.
-func (p *process) dueLooks() (out []look) {
-	for l, d := range p.looks {
-		if p.w.now < d.since.Add(lookAfter[d.step]) {
-			continue
-		}
-		out = append(out, l)
-		if d.step++; d.step < len(lookAfter) {
-			p.looks[l] = d
-		} else {
-			delete(p.looks, l)
-		}
-	}
-	slices.SortFunc(out, func(a, b look) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.id, b.id)) })
-	return out
-}
-
-// publishLinks mirrors stream.Pair.publish.
-func (a *agent) publishLinks(page cdc.LinkPage) error {
+// publishLinks commits a page of links; before is what was heard when they were
+// not yet read.
+func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
+	p := cdc.NewLinkPublication(page)
 	for {
-		again, err := a.links.Publish(context.Background(), page)
+		again, err := a.links.Publish(context.Background(), p.Page)
 		if err != nil {
 			return err
 		}
-		if len(again) == 0 {
-			return nil
-		}
-		ids, before := make([]hubspot.ID, len(again)), map[hubspot.ID]uint64{}
-		for i, l := range again {
+		for _, l := range again {
 			a.w.tell("%s: the links of %s are to be read again: %s", a.name, l.From, l.Cause)
 			a.w.tally["links read again: "+l.Cause.String()]++
-			ids[i], before[l.From] = l.From, l.Set
 		}
-		if page.Readings, err = a.readLinks(ids); err != nil {
+		ids, aside, done := p.Left(again)
+		for _, id := range aside {
+			a.w.tally["links put aside"]++
+			if page.Snapshot {
+				a.looks.Add(cdc.Look{End: cdc.FromEnd, ID: id}, a.w.now.Time())
+			}
+		}
+		if done {
+			return nil
+		}
+		a.heardIs(before, p)
+		readings, err := a.readLinks(ids)
+		if err != nil {
 			return err
 		}
-		for i := range page.Readings {
-			page.Readings[i].Before = before[page.Readings[i].From]
-		}
+		p.Reread(readings)
 	}
 }
 
-// linkRead mirrors stream.linkRead.
-type linkRead struct {
-	*agent
-	open map[hubspot.ID]*cdc.LinkReading
-	done []cdc.LinkReading
-}
-
-// readLinks mirrors stream.Pair.read and linkRead.run, with fewer tries.
 func (a *agent) readLinks(ids []hubspot.ID) ([]cdc.LinkReading, error) {
-	const tries = 2
-	r := linkRead{agent: a, open: map[hubspot.ID]*cdc.LinkReading{}}
-	unanswered := ids
-	for try := 0; try < tries && len(unanswered) > 0; try++ {
-		if err := a.sleep(time.Duration(try) * time.Second); err != nil {
-			return nil, err
+	r := cdc.NewLinkRead(ids)
+	if err := a.drive(r); err != nil {
+		return nil, err
+	}
+	for i := range r.Readings {
+		if r.Readings[i].Calls > 1 {
+			a.w.tally["sets of several calls"]++
 		}
-		inputs := make([]hubspot.LinkInput, len(unanswered))
-		for i, id := range unanswered {
-			inputs[i].ID = id
-		}
-		unanswered = nil
-		for len(inputs) > 0 {
-			next, missed, err := r.call(inputs, try == tries-1)
-			if err != nil {
-				return nil, err
-			}
-			inputs, unanswered = next, append(unanswered, missed...)
+		if a.w.without.secondSet {
+			r.Readings[i].Calls = 1
 		}
 	}
-	slices.SortFunc(r.done, func(a, b cdc.LinkReading) int { return cmp.Compare(a.From, b.From) })
-	return r.done, nil
-}
-
-// call mirrors stream.linkRead.call. A page never leads to itself here.
-func (r *linkRead) call(inputs []hubspot.LinkInput, last bool) (next []hubspot.LinkInput, unanswered []hubspot.ID, err error) {
-	var l lookup
-	page, err := ask(r.agent, &l, func() hubspot.LinksPage { return r.w.readLinks(inputs) })
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, set := range page.Sets {
-		reading := r.open[set.From]
-		if reading == nil {
-			reading = &cdc.LinkReading{From: set.From, Stamp: l.links}
-			r.open[set.From] = reading
-		}
-		reading.Links = append(reading.Links, set.Links...)
-		reading.Calls++
-		reading.Date = l.date
-		if set.After == "" {
-			r.finish(reading)
-		} else {
-			next = append(next, hubspot.LinkInput{ID: set.From, After: set.After})
-		}
-	}
-	for _, id := range page.Empty {
-		reading := r.open[id]
-		if reading == nil {
-			reading = &cdc.LinkReading{From: id, Stamp: l.links}
-		}
-		reading.Calls, reading.Date = reading.Calls+1, l.date
-		r.finish(reading)
-	}
-	gone := page.NotFound
-	if last {
-		gone = slices.Concat(gone, page.Unanswered)
-	} else {
-		unanswered = append(unanswered, page.Unanswered...)
-	}
-	if !r.w.without.deletedBefore {
-		gone, err = r.lane.DeletedBefore(context.Background(), gone, l.stamp)
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, id := range gone {
-		r.finish(&cdc.LinkReading{From: id, Stamp: l.links, Date: l.date, Calls: 1})
-	}
-	if last {
-		for _, id := range page.Unanswered {
-			if !slices.Contains(gone, id) {
-				unanswered = append(unanswered, id)
-			}
-		}
-	}
-	for _, id := range unanswered {
-		delete(r.open, id)
-	}
-	return next, unanswered, nil
-}
-
-// finish mirrors stream.linkRead.finish.
-func (r *linkRead) finish(reading *cdc.LinkReading) {
-	delete(r.open, reading.From)
-	compare := func(a, b hubspot.Link) int { return cmp.Or(cmp.Compare(a.To, b.To), cmp.Compare(a.TypeID, b.TypeID)) }
-	if reading.Calls > 1 {
-		r.w.tally["sets of several calls"]++
-		slices.Reverse(reading.Links)
-		slices.SortStableFunc(reading.Links, compare)
-		reading.Links = slices.CompactFunc(reading.Links, func(a, b hubspot.Link) bool { return compare(a, b) == 0 })
-	}
-	if r.w.without.linkOrder {
-		reading.Stamp = r.links.Now()
-	}
-	if r.w.without.secondSet {
-		reading.Calls = 1
-	}
-	r.done = append(r.done, *reading)
+	return r.Readings, nil
 }
 
 // linkEvent is what a consumer of the pair's topic saw.
@@ -373,6 +260,7 @@ type linkEvent struct {
 	op     cdc.Op
 	reason cdc.Reason
 	label  uint8
+	again  bool // of a snapshot that an operator asked for
 	seq    int64
 	// swept: the first sweep's end was committed before; due is the reason that
 	// a delete has to give, by what was published of the two records.
@@ -393,7 +281,7 @@ func (e linkEvent) String() string {
 
 // sawLink notes an event of the pair's topic as a consumer sees it.
 func (w *world) sawLink(c *cdc.LinkChange) {
-	e := linkEvent{op: c.Op, reason: c.Reason, seq: c.Row.Seq, due: cdc.Removed, swept: place(w.cursors[associationsStream])[2] != 0}
+	e := linkEvent{op: c.Op, reason: c.Reason, again: c.Incremental, seq: c.Row.Seq, due: cdc.Removed, swept: place(w.cursors[associationsStream])[2] != 0}
 	n, _ := strconv.Atoi(c.Label)
 	e.label = uint8(n)
 	for _, id := range []hubspot.ID{c.Key.To, c.Key.From} {
@@ -406,6 +294,9 @@ func (w *world) sawLink(c *cdc.LinkChange) {
 	name := "published: link " + string(e.op)
 	if e.reason != cdc.NoReason {
 		name += " " + e.reason.String()
+	}
+	if e.again {
+		name += " again"
 	}
 	w.tally[name]++
 	w.tell("published: link %s %s", k, e)

@@ -186,6 +186,7 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 		fine = iota
 		unseen
 		silent
+		looping
 		faults
 	)
 	fault := fine
@@ -221,7 +222,9 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 					continue
 				}
 				if len(set.Links) == p.shown {
-					set.After = strconv.Itoa(skip + p.shown)
+					if set.After = strconv.Itoa(skip + p.shown); fault == looping && skip > 0 {
+						set.After = in.After
+					}
 					break
 				}
 				set.Links = append(set.Links, hubspot.Link{

@@ -1,6 +1,7 @@
 package cdcmodel
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -101,6 +102,8 @@ type record struct {
 	// blinks is until when the object store does not answer the record, although
 	// it is there.
 	blinks hubspot.Millis
+	// mute is how many reads by id will say nothing of the record.
+	mute int
 	// hidden says that the record's last change cannot be relied on to be seen
 	// by the tiers: only a sweep has to find it.
 	hidden bool
@@ -132,8 +135,13 @@ type portal struct {
 	// how long batch reads say of every record that it is not there.
 	faulty bool
 	outage hubspot.Millis
+	// disorder is how many pages of a search may yet be out of order, or without
+	// their rows.
+	disorder int
 	// behind: rows are answered with older values than those that matched.
 	behind bool
+	// binInLive: live reads by id answer archived records, as archived.
+	binInLive bool
 	linkStore
 	choices *choices
 	said    func(format string, args ...any)
@@ -155,7 +163,7 @@ var (
 )
 
 func (p *portal) reset(c *choices) {
-	p.now, p.labels, p.outage, p.choices, p.said = epoch, 0, 0, c, nil
+	p.now, p.labels, p.outage, p.disorder, p.choices, p.said = epoch, 0, 0, 0, c, nil
 	for id := range p.records {
 		r := &p.records[id]
 		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
@@ -362,6 +370,13 @@ func (p *portal) blink() {
 	}
 }
 
+// silence has reads by id say nothing of a record, some times.
+func (p *portal) silence() {
+	id := hubspot.ID(1 + p.choices.of(lastID))
+	p.records[id].mute = 1 + p.choices.of(7)
+	p.tell("HubSpot: %d reads by id say nothing of record %s", p.records[id].mute, id)
+}
+
 // fail has batch reads answer that nothing is there, once, and for longer than
 // the time between two confirms.
 func (p *portal) fail() {
@@ -408,20 +423,28 @@ func (p *portal) settle() hubspot.Millis {
 // search answers rows modified at or after since, above an id. The trailing
 // tier is the last to see what moves the modified time: what is kept from it
 // is hidden.
-func (p *portal) search(since hubspot.Millis, after hubspot.ID, trailing bool) (rows []hubspot.SearchRow, more bool) {
+func (p *portal) search(q hubspot.SearchQuery, trailing bool) (page hubspot.SearchPage) {
 	p.catchUp()
-	const flap, fresh = 10, 11
+	const flap, fresh, reversed, emptied = 10, 11, 12, 13
 	fault := 0
 	if p.faulty {
 		fault = p.choices.of(fresh + 1)
 	}
-	for id := after + 1; id <= lastID; id++ {
+	if p.disorder > 0 {
+		if what := p.choices.of(3); what > 0 {
+			p.disorder--
+			fault = fresh + what
+		}
+	}
+	most := cmp.Or(q.Limit, p.page)
+	for id := q.After + 1; id <= lastID; id++ {
 		r := &p.records[id]
-		if !r.index.in || r.index.updated < since {
+		if !r.index.in || r.index.updated < q.Since {
 			continue
 		}
-		if len(rows) == p.page {
-			return rows, true
+		if len(page.Rows) == most && fault != reversed {
+			page.More = true
+			break
 		}
 		row := hubspot.SearchRow{ID: id, Updated: r.index.updated}
 		switch {
@@ -431,27 +454,37 @@ func (p *portal) search(since hubspot.Millis, after hubspot.ID, trailing bool) (
 			continue
 		case p.behind && r.index.before != 0 && p.choices.of(2) == 0:
 			row.Updated = r.index.before
-			r.hidden = r.hidden || trailing && row.Updated >= since
+			r.hidden = r.hidden || trailing && row.Updated >= q.Since
 		case fault == fresh && r.kind == live:
 			row.Updated = r.updated
 		}
-		rows = append(rows, row)
+		page.Rows = append(page.Rows, row)
 	}
-	return rows, false
+	switch { // a single row cannot be out of order
+	case fault == reversed && min(len(page.Rows), most) > 1:
+		slices.Reverse(page.Rows)
+	case fault == emptied && len(page.Rows) > 0:
+		return hubspot.SearchPage{More: true}
+	}
+	if len(page.Rows) > most {
+		page.Rows, page.More = page.Rows[:most], true
+	}
+	return page
 }
 
 // list answers a page of the live records above an id.
-func (p *portal) list(after hubspot.ID) (out []hubspot.Record, more bool) {
+func (p *portal) list(after hubspot.ID, most int) (page hubspot.ListPage) {
 	for id := after + 1; id <= lastID; id++ {
 		if p.records[id].kind != live {
 			continue
 		}
-		if len(out) == p.page {
-			return out, true
+		if len(page.Records) == most {
+			page.After = page.Records[most-1].ID.String()
+			break
 		}
-		out = append(out, p.answer(id))
+		page.Records = append(page.Records, p.answer(id))
 	}
-	return out, false
+	return page
 }
 
 // listArchived answers a page of the recycle bin.
@@ -478,7 +511,7 @@ func (p *portal) answer(id hubspot.ID) hubspot.Record {
 	}
 	return hubspot.Record{
 		ID: id, Created: r.created, Updated: s.updated, Archived: r.kind == archived, ArchivedAt: r.at,
-		Values: [][]byte{numbers[s.n], s.merged.text()},
+		Values: [][]byte{numbers[s.n], s.merged.text()}, Merged: s.merged.text(),
 	}
 }
 
@@ -510,7 +543,10 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 			page.Missing = append(page.Missing, id)
 		case silent && i == 0:
 			page.Unanswered = append(page.Unanswered, id)
-		case r.kind == live:
+		case r.kind == live && r.mute > 0:
+			r.mute--
+			page.Unanswered = append(page.Unanswered, id)
+		case r.kind == live, r.kind == archived && p.binInLive:
 			give(id, true)
 		case r.kind == merged && p.now < p.records[r.state.into].blinks:
 			page.Missing = append(page.Missing, id)

@@ -3,8 +3,6 @@ package cdcmodel
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -17,7 +15,7 @@ type process struct {
 	recordLane *cdc.Lane
 	clock      hubspot.Millis // the latest Date that was received
 	clockAt    hubspot.Millis // when
-	recheck    map[hubspot.ID]due
+	recheck    cdc.Rechecks
 	agents     []*agent
 
 	leading, trailing   tier
@@ -26,13 +24,7 @@ type process struct {
 	pair                // where the world has links
 }
 
-// due mirrors stream.dueID.
-type due struct {
-	at     hubspot.Millis
-	stream string
-}
-
-// now mirrors hubspot.Client.Now: a time that HubSpot's clock has passed.
+// now is a time that HubSpot's clock has passed.
 func (p *process) now() hubspot.Millis { return p.clock + p.w.now - p.clockAt }
 
 func (a *agent) now() hubspot.Millis {
@@ -54,7 +46,7 @@ type agent struct {
 	next   func() (moment, bool)
 	stop   func()
 	at     moment
-	sent   sending
+	sent   cdc.Sent
 	unsent bool // what was sent did not arrive
 	passes int  // that are over
 	err    error
@@ -86,18 +78,11 @@ func (a *agent) pause(m what) error {
 	return nil
 }
 
-// sleep mirrors stream.sleep.
 func (a *agent) sleep(d time.Duration) error {
 	if d > 0 && !a.yield(moment{toWake, a.w.now.Add(d)}) {
 		return errStopped
 	}
 	return nil
-}
-
-// sending is what a request has of the moment when it was sent.
-type sending struct {
-	stamp, links uint64
-	at           hubspot.Millis
 }
 
 // resend sends once more what was not served yet.
@@ -109,273 +94,138 @@ func (w *world) resend(a *agent) {
 
 // sentNow says that sending once more makes no difference.
 func (a *agent) sentNow() bool {
-	return a.sent.stamp == a.recordLane.Now() && a.sent.at == a.process.now() &&
-		(a.linkLane == nil || a.sent.links == a.linkLane.Now())
-}
-
-// lookup mirrors stream.lookup.
-type lookup struct {
-	stamp    uint64
-	links    uint64 // the stamp of a reading of links
-	sentAt   hubspot.Millis
-	date     hubspot.Millis
-	readings []cdc.Reading
-	missing  []hubspot.ID
-	doubtful bool // a control id was not answered live
+	return a.sent.Stamp == a.recordLane.Now() && a.sent.At == a.process.now() &&
+		(a.linkLane == nil || a.sent.LinkStamp == a.linkLane.Now())
 }
 
 // ask makes one request: sent, served and received are three steps.
-func ask[answer any](a *agent, l *lookup, serve func() answer) (out answer, err error) {
+func ask[answer any](a *agent, serve func() answer) (sent cdc.Sent, out answer, date hubspot.Millis, err error) {
 	before := a.memory
 	for {
 		if err := a.pause(toSend); err != nil {
-			return out, err
+			return sent, out, 0, err
 		}
-		l.stamp, l.sentAt = a.lane.Now(), a.now()
+		sent = cdc.Sent{Stamp: a.lane.Now(), At: a.now(), Slots: slots}
 		if a.links.lane != nil {
-			l.links = a.links.Now()
+			sent.LinkStamp = a.links.Now()
 		}
-		a.sent = sending{l.stamp, l.links, l.sentAt}
+		a.sent = sent
 		if err := a.pause(toServe); err != nil {
-			return out, err
+			return sent, out, 0, err
 		}
 		if !a.unsent {
 			break
 		}
 		a.memory, a.unsent = before, false // it was never sent
 	}
-	out, l.date = serve(), a.w.date()
-	a.hear(out, l.date)
+	out, date = serve(), a.w.date()
+	a.hear(out, date)
 	if err := a.pause(toReceive); err != nil {
-		return out, err
+		return sent, out, 0, err
 	}
-	if l.date >= a.process.now() {
-		a.clock, a.clockAt = l.date, a.w.now
+	if date >= a.process.now() {
+		a.clock, a.clockAt = date, a.w.now
 	}
 	if a.w.without.readingOrder {
-		l.stamp = a.lane.Now()
+		sent.Stamp = a.lane.Now()
+	}
+	if a.w.without.linkOrder && a.links.lane != nil {
+		sent.LinkStamp = a.links.Now()
 	}
 	if a.w.without.settled {
-		l.sentAt = a.w.now.Add(time.Hour)
-		a.hear(l.sentAt)
+		sent.At = a.w.now.Add(time.Hour)
+		a.hear(sent.At)
 	}
-	return out, nil
+	return sent, out, date, nil
 }
 
-// read mirrors stream.Object.read.
+// read reads ids as they are published.
 func (a *agent) read(ids []hubspot.ID) ([]cdc.Reading, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	l, err := a.lookUp(ids)
-	if err != nil {
+	before, l := a.memory, cdc.NewLookUp(ids)
+	if err := a.drive(l); err != nil {
 		return nil, err
 	}
-	gone, err := a.lane.LiveAmong(context.Background(), l.missing)
-	if err != nil {
-		return nil, err
-	}
-	confirmed, err := a.confirm(gone)
-	if err != nil {
-		return nil, err
-	}
-	return a.withLosers(append(l.readings, confirmed...))
+	a.heardIs(before, l.Missing)
+	return a.complete(l.Readings, l.Missing)
 }
 
-// lookUp mirrors stream.Object.lookUp.
-func (a *agent) lookUp(ids []hubspot.ID) (lookup, error) {
-	l, unanswered, err := a.lookUpOnce(ids)
-	if err != nil {
-		return l, err
-	}
-	for _, id := range unanswered {
-		alone, err := a.lookUpAlone(id)
+func (a *agent) complete(readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
+	c := cdc.NewComplete(readings, missing)
+	a.hear(c)
+	err := a.drive(c)
+	return c.Readings, err
+}
+
+// drive takes a protocol's questions to the portal and to the lane. What it was
+// told since is what it holds, and nothing else is remembered.
+func (a *agent) drive(p cdc.Protocol) error {
+	before := a.memory
+	for q, more := p.Next(); more; q, more = p.Next() {
+		if !a.w.everyWay { // there, time passes only where the scenario has it
+			if err := a.sleep(q.Wait); err != nil {
+				return err
+			}
+		}
+		_, lookUp := p.(*cdc.LookUp)
+		answer, err := a.answer(q, !lookUp)
 		if err != nil {
-			return l, err
+			return err
 		}
-		l.readings = append(l.readings, alone.readings...)
-		l.missing = append(l.missing, alone.missing...)
+		p.Take(answer)
+		a.heardIs(before, p)
 	}
-	return l, nil
-}
-
-// lookUpOnce mirrors stream.Object.lookUpOnce.
-func (a *agent) lookUpOnce(ids []hubspot.ID) (l lookup, unanswered []hubspot.ID, err error) {
-	page, err := ask(a, &l, func() hubspot.BatchPage { return a.w.batchRead(ids, false) })
-	if err != nil {
-		return l, nil, err
-	}
-	for i := range page.Records {
-		l.readings = append(l.readings, reading(&l, cdc.IsLive, &page.Records[i], l.date))
-	}
-	l.missing = page.Missing
-	if len(ids) == 1 && len(page.Foreign) == 1 && len(page.Unanswered) == 1 {
-		r := reading(&l, cdc.IsMerged, nil, l.date)
-		r.ID, r.Into = ids[0], page.Foreign[0].ID
-		l.readings = append(l.readings, r)
-		return l, nil, nil
-	}
-	return l, page.Unanswered, nil
-}
-
-// lookUpAlone mirrors stream.Object.lookUpAlone, with fewer tries.
-func (a *agent) lookUpAlone(id hubspot.ID) (lookup, error) {
-	for range 2 {
-		l, unanswered, err := a.lookUpOnce([]hubspot.ID{id})
-		if err != nil || len(unanswered) == 0 {
-			return l, err
+	for _, id := range p.Unresolved() { // the next finder that names it asks again (R8)
+		a.w.tally["unresolved"]++
+		if _, links := p.(*cdc.LinkRead); !links {
+			a.w.records[id].hidden = true
 		}
 	}
-	a.w.records[id].hidden = true // R8: no reading, the next finder asks again
-	return lookup{}, nil
+	return nil
 }
 
-// reading mirrors stream.Object.reading.
-func reading(l *lookup, outcome cdc.Outcome, r *hubspot.Record, date hubspot.Millis) cdc.Reading {
-	out := cdc.Reading{Outcome: outcome, Record: r, Slots: slots, Stamp: l.stamp, SentAt: l.sentAt, Date: date}
-	if r != nil {
-		out.ID = r.ID
-	}
-	return out
-}
-
-// confirm mirrors stream.Object.confirm and confirmChunk (R7).
-func (a *agent) confirm(ids []hubspot.ID) ([]cdc.Reading, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	if a.w.without.confirm {
-		l := lookup{stamp: a.lane.Now(), sentAt: a.now(), date: a.w.date()}
-		a.hear(l.date)
-		return goneReadings(nil, &l, l.date, ids), nil
-	}
-	first, out, missing, err := a.confirmLive(ids)
-	if err != nil || len(missing) == 0 {
-		return out, err
-	}
-	inBin, err := a.confirmArchived(&first, missing)
-	if err != nil {
-		return nil, err
-	}
-	out = append(out, inBin...)
-	for _, r := range inBin {
-		missing = slices.DeleteFunc(missing, func(id hubspot.ID) bool { return id == r.ID })
-	}
-	if len(missing) == 0 {
-		return out, nil
-	}
-	last, answered, missing, err := a.confirmLive(missing)
-	if err != nil {
-		return nil, err
-	}
-	first.doubtful = first.doubtful || last.doubtful
-	return append(out, goneReadings(answered, &first, last.date, missing)...), nil
-}
-
-func goneReadings(out []cdc.Reading, first *lookup, date hubspot.Millis, ids []hubspot.ID) []cdc.Reading {
-	for _, id := range ids {
-		r := reading(first, cdc.IsGone, nil, date)
-		r.ID, r.Doubtful = id, first.doubtful
-		out = append(out, r)
-	}
-	return out
-}
-
-// confirmLive mirrors stream.Object.confirmLive.
-func (a *agent) confirmLive(ids []hubspot.ID) (l lookup, answered []cdc.Reading, missing []hubspot.ID, err error) {
-	var controls []hubspot.ID
-	if !a.w.without.controls {
-		if controls, err = a.lane.Controls(context.Background(), ids); err != nil {
-			return l, nil, nil, err
+// answer gives the answer to a question, or what it would be without a rule.
+func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
+	w, ctx := a.w, context.Background()
+	switch q.What {
+	case cdc.AskLiveAmong:
+		out.IDs, err = a.lane.LiveAmong(ctx, q.IDs)
+	case cdc.AskControls:
+		if !w.without.controls && !w.without.confirm {
+			out.IDs, err = a.lane.Controls(ctx, q.IDs)
 		}
-	}
-	before := len(a.heard)
-	if l, err = a.lookUp(slices.Concat(ids, controls)); err != nil {
-		return l, nil, nil, err
-	}
-	live := 0
-	for _, r := range l.readings {
+	case cdc.AskDeletedBefore:
+		if out.IDs = q.IDs; !w.without.deletedBefore {
+			out.IDs, err = a.lane.DeletedBefore(ctx, q.IDs, q.Stamp)
+		}
+	case cdc.AskLinks:
+		out.Sent, out.Links, out.Links.Date, err = ask(a, func() hubspot.LinksPage { return w.readLinks(q.Links) })
+	case cdc.AskList:
+		if w.without.controls || w.without.confirm {
+			return out, nil
+		}
+		out.Sent, out.List, out.List.Date, err = ask(a, func() hubspot.ListPage { return w.list(0, lastID) })
+	case cdc.AskLive, cdc.AskArchived:
+		inBin := q.What == cdc.AskArchived
 		switch {
-		case !slices.Contains(controls, r.ID):
-			answered = append(answered, r)
-		case r.Outcome == cdc.IsLive:
-			live++
+		case confirm && w.without.confirm:
+			out.Sent = cdc.Sent{Stamp: a.lane.Now(), At: a.now(), Slots: slots}
+			out.Batch.Missing, out.Batch.Date = q.IDs, w.date()
+			return out, nil
+		case inBin && w.without.bin:
+			return out, nil
+		}
+		out.Sent, out.Batch, out.Batch.Date, err = ask(a, func() hubspot.BatchPage { return w.batchRead(q.IDs, inBin) })
+		if w.without.neither {
+			out.Batch.Missing = append(out.Batch.Missing, out.Batch.Unanswered...)
+			out.Batch.Unanswered = nil
 		}
 	}
-	credible := live > 0 || a.w.without.controls
-	l.doubtful = live < len(controls)
-	for _, id := range l.missing {
-		if !slices.Contains(controls, id) {
-			missing = append(missing, id)
-		}
-	}
-	// What the controls said is not needed any more.
-	a.heard = a.heard[:before]
-	a.hear(l.sentAt, l.date, missing, credible, l.doubtful)
-	a.hearReadings(answered)
-	if len(missing) > 0 && !credible {
-		missing, err = a.listLacks(missing)
-	}
-	return l, answered, missing, err
+	return out, err
 }
 
-// listLacks mirrors stream.Object.listLacks; HubSpot's page of it holds more
-// than all records of the model.
-func (a *agent) listLacks(ids []hubspot.ID) ([]hubspot.ID, error) {
-	var l lookup
-	return ask(a, &l, func() (out []hubspot.ID) {
-		for _, id := range ids {
-			if a.w.records[id].kind != live {
-				out = append(out, id)
-			}
-		}
-		return out
-	})
-}
-
-// confirmArchived mirrors stream.Object.confirmArchived.
-func (a *agent) confirmArchived(first *lookup, ids []hubspot.ID) (out []cdc.Reading, err error) {
-	var l lookup
-	page, err := ask(a, &l, func() hubspot.BatchPage { return a.w.batchRead(ids, true) })
-	if err != nil {
-		return nil, err
-	}
-	for i := range page.Records {
-		out = append(out, reading(first, cdc.IsArchived, &page.Records[i], l.date))
-	}
-	return out, nil
-}
-
-// withLosers mirrors stream.Object.withLosers (R7).
-func (a *agent) withLosers(readings []cdc.Reading) ([]cdc.Reading, error) {
-	var named []hubspot.ID
-	for i := range readings {
-		if readings[i].Outcome != cdc.IsLive || readings[i].Record.Values[1] == nil {
-			continue
-		}
-		for text := range strings.SplitSeq(string(readings[i].Record.Values[1]), ";") {
-			id, err := hubspot.ParseID(text)
-			if err == nil && !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id }) {
-				named = append(named, id)
-			}
-		}
-	}
-	if len(named) == 0 {
-		return readings, nil
-	}
-	losers, err := a.lane.LiveAmong(context.Background(), named)
-	if err != nil || len(losers) == 0 {
-		return readings, err
-	}
-	slices.Sort(losers)
-	confirmed, err := a.confirm(slices.Compact(losers))
-	return append(confirmed, readings...), err
-}
-
-// publish mirrors stream.Object.publish. rest hears what the caller still needs
-// when the page is published; nil if that is more than can be heard anew.
+// publish commits a page. rest hears what the caller still needs when the page
+// is committed; nil if that is more than can be heard anew.
 func (a *agent) publish(page cdc.Page, rest func()) error {
-	var second idSet
 	if a.w.without.cursorLast {
 		if _, err := a.lane.Publish(context.Background(), cdc.Page{Stream: page.Stream, Cursors: page.Cursors, Sync: true}); err != nil {
 			return err
@@ -385,59 +235,48 @@ func (a *agent) publish(page cdc.Page, rest func()) error {
 		}
 		page.Cursors = nil
 	}
+	p := cdc.NewPublication(page)
 	for {
 		a.w.published++
-		left, err := a.lane.Publish(context.Background(), page)
+		left, err := a.lane.Publish(context.Background(), p.Page)
 		if err != nil {
 			return err
 		}
 		if a.w.without.second && len(left.Later) > 0 {
-			for i := range page.Readings {
-				page.Readings[i].Date = page.Readings[i].Date.Add(patience)
-				page.Readings[i].SentAt = page.Readings[i].SentAt.Add(patience)
+			for i := range p.Page.Readings {
+				r := &p.Page.Readings[i]
+				r.Date, r.SentAt = r.Date.Add(patience), r.SentAt.Add(patience)
 			}
-			if left, err = a.lane.Publish(context.Background(), page); err != nil {
+			if left, err = a.lane.Publish(context.Background(), p.Page); err != nil {
 				return err
 			}
 		}
 		a.watch(left.Committed)
+		a.recheck.Add(a.w.now.Time(), page.Stream, left.Later)
 		for _, l := range left.Later {
 			a.w.tell("%s: record %s is to be confirmed once more", a.name, l.ID)
 			a.w.tally["confirmed once more"]++
-			if _, waits := a.recheck[l.ID]; !waits {
-				a.recheck[l.ID] = due{a.w.now.Add(l.After + dateStep), page.Stream}
-			}
 		}
-		if len(left.Again) == 0 {
-			return nil
-		}
-		if rest != nil { // what was read so far is of no more use
-			a.forget()
-			rest()
-			a.hear(page.Stream, page.Cursors, page.Sync, second, left.Again)
-		}
-		var wait time.Duration
-		ids := make([]hubspot.ID, len(left.Again))
-		for i, again := range left.Again {
+		for _, again := range left.Again {
 			a.w.tell("%s: record %s is to be read again: %s", a.name, again.ID, again.Cause)
 			a.w.tally["read again: "+again.Cause.String()]++
-			ids[i] = again.ID
-			if again.Cause == cdc.Older {
-				second |= 1 << again.ID
-				wait = cdc.OlderWait
-			}
+		}
+		ids, wait := p.Left(left.Again)
+		if len(ids) == 0 {
+			return nil
+		}
+		if rest != nil {
+			a.forget()
+			rest()
+			a.hear(p)
 		}
 		if err := a.sleep(wait); err != nil {
 			return err
 		}
-		if page.Readings, err = a.read(ids); err != nil {
+		readings, err := a.read(ids)
+		if err != nil {
 			return err
 		}
-		for i := range page.Readings {
-			page.Readings[i].Second = second.has(page.Readings[i].ID)
-		}
+		p.Reread(readings)
 	}
 }
-
-// dateStep mirrors stream.dateStep.
-const dateStep = time.Second

@@ -92,12 +92,12 @@ var wanted = []string{
 	"read again: stale", "read again: older", "confirmed once more",
 	"published: link r", "published: link c", "published: link u",
 	"published: link d removed", "published: link d archived", "published: link d merged", "published: link d purged",
-	"links read again: paged",
+	"links read again: paged", "published: link r again",
 	"killed", "killed before a commit", "killed after a commit",
 }
 
 // rare has to happen too, but not in as few histories as with -short.
-var rare = []string{"published: link c restored", "links read again: stale"}
+var rare = []string{"pages out of order", "unresolved", "links put aside", "published: link c restored", "links read again: stale"}
 
 // tellStory plays a history once more and writes down what happens.
 func tellStory(blocks []block, off without) string {

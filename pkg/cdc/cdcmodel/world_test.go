@@ -195,11 +195,10 @@ func parse(r *hubspot.Record) (n uint8, merged idSet) {
 	return n, merged
 }
 
-// start begins a life of the connector with what is committed (stream.Resume,
-// and prepare in cmd/connector).
+// start begins a life of the connector with what is committed.
 func (w *world) start() {
 	w.crash = noCrash
-	p := &process{w: w, recheck: map[hubspot.ID]due{}}
+	p := &process{w: w, recheck: cdc.Rechecks{}}
 	w.process = p
 	p.clock, p.clockAt = w.date(), w.now // the answer of the first call of all, which asks for the account
 	started := p.now()
@@ -258,7 +257,7 @@ func window(b []byte) cdc.Window {
 	return cdc.Window{Start: hubspot.Millis(v[0]), T0: hubspot.Millis(v[1]), Last: hubspot.ID(v[2])}
 }
 
-// run adds a finder, which repeats its pass (stream.supervise).
+// run adds a finder, which repeats its pass.
 func (p *process) run(name string) {
 	a := &agent{process: p, name: name, memory: memory{on: p.w.everyWay}}
 	a.lane, a.links = heardLane{p.recordLane, &a.memory}, heardLinks{p.linkLane, &a.memory}
@@ -291,9 +290,11 @@ func (a *agent) pass() error {
 	case recheckStream:
 		return again{}.pass(a)
 	case associationsStream:
-		return a.pair.sweep.pass(a)
+		return a.sweepLinks()
 	case changedStream:
-		return changed{}.pass(a)
+		return a.lookAtChanged()
+	case signalsStream:
+		return a.snapshotLinks()
 	}
 	if a.backfill.done {
 		return a.reconcile.pass(a)
@@ -346,6 +347,7 @@ func (w *world) history(c *choices) string {
 	w.losersInBin = c.of(2) == 1
 	w.faulty = c.of(3) == 1
 	w.behind = c.of(4) == 1
+	w.binInLive = c.of(4) == 1
 	calm := c.of(4) == 1 // nothing that hides from the tiers
 	w.ending = ending(c.of(2))
 	w.finders = finderSets[c.of(len(finderSets))]
@@ -384,12 +386,19 @@ func (w *world) history(c *choices) string {
 				w.act()
 			}
 		case 5:
-			switch {
-			case !w.faulty || c.of(3) != 1:
-			case c.of(2) == 0:
+			if !w.faulty {
+				continue
+			}
+			switch c.of(12) {
+			case 1:
 				w.blink()
-			default:
+			case 2:
 				w.fail()
+			case 3:
+				w.silence()
+			case 4, 5, 6, 7:
+				w.disorder = 6
+				w.tell("HubSpot: the next pages of searches may be out of order")
 			}
 		case 6:
 			if c.of(4) != 1 {
@@ -403,7 +412,7 @@ func (w *world) history(c *choices) string {
 			agents := p.agents
 			if w.linked && c.of(2) == 1 {
 				agents = slices.DeleteFunc(slices.Clone(agents), func(a *agent) bool {
-					return a.name != associationsStream && a.name != changedStream
+					return a.name != associationsStream && a.name != changedStream && a.name != signalsStream
 				})
 			}
 			a := agents[c.of(len(agents))]
@@ -452,4 +461,5 @@ var linkFinderSets = [][]string{
 	{associationsStream},
 	{changedStream},
 	{associationsStream, changedStream},
+	{associationsStream, changedStream, signalsStream},
 }

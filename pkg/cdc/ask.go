@@ -1,0 +1,65 @@
+package cdc
+
+import (
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Protocol is a way of asking that takes several questions. It makes no call:
+// Next says what to ask now, until there is nothing more, and Take is given
+// what came of it. Between the two a driver may let anything happen, so the
+// tests of package cdcmodel step the code that ships.
+type Protocol interface {
+	Next() (Ask, bool)
+	Take(Answer)
+	// Unresolved are the keys of which HubSpot said nothing that counts, however
+	// often it was asked. They stay as they are (R8).
+	Unresolved() []hubspot.ID
+}
+
+// Question is what an Ask asks.
+type Question uint8
+
+// HubSpot answers the first ones, and the lane of the records the others.
+const (
+	AskLive          Question = iota // the live records of IDs
+	AskArchived                      // the archived copies of IDs
+	AskList                          // the first page of the type's list
+	AskLinks                         // Links
+	AskLiveAmong                     // Lane.LiveAmong
+	AskControls                      // Lane.Controls
+	AskDeletedBefore                 // Lane.DeletedBefore
+)
+
+// Ask is a question, to be asked after Wait.
+type Ask struct {
+	What  Question
+	Wait  time.Duration
+	IDs   []hubspot.ID
+	Links []hubspot.LinkInput
+	Stamp uint64
+}
+
+// Answer has what was asked for: a page, or ids.
+type Answer struct {
+	Sent
+	Batch hubspot.BatchPage
+	List  hubspot.ListPage
+	Links hubspot.LinksPage
+	IDs   []hubspot.ID
+}
+
+// Sent is how things stood when the last attempt of a request was sent: a
+// reading is as old as that (R1).
+type Sent struct {
+	Stamp     uint64         // Lane.Now
+	LinkStamp uint64         // LinkLane.Now, of a read of links
+	At        hubspot.Millis // a time that HubSpot's clock had passed
+	Slots     *hubspot.Slots // the property set that was asked for
+}
+
+// Reading is what an answer with this Date says of a key.
+func (s *Sent) Reading(id hubspot.ID, outcome Outcome, r *hubspot.Record, date hubspot.Millis) Reading {
+	return Reading{ID: id, Outcome: outcome, Record: r, Slots: s.Slots, Stamp: s.Stamp, SentAt: s.At, Date: date}
+}

@@ -1,0 +1,142 @@
+package cdc
+
+import (
+	"slices"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// confirm asks about ids that are published as live and were named as gone:
+// live read, archived read, live read once more (R7). Another id that answers,
+// an archived copy, or nothing at all, twice, is what a delete is decided on;
+// the lane decides. What HubSpot does not answer is left out and stays as it is.
+type confirm struct {
+	readings   []Reading
+	waiting    []hubspot.ID // for their turn
+	unresolved []hubspot.ID
+	confirmRound
+}
+
+// confirmRound is about as many ids as one request takes.
+type confirmRound struct {
+	left     []hubspot.ID // not accounted for
+	step     confirmStep
+	again    bool         // the second live read
+	controls []hubspot.ID // read along
+	live     LookUp
+	first    Sent // of the first live read, which is how old all readings are
+	doubtful bool // a control id was not answered live
+}
+
+type confirmStep uint8
+
+const (
+	chooseControls confirmStep = iota
+	readLive
+	readList
+	readArchived
+)
+
+// controlIDs is how many ids of the type, found live lately, a live read
+// carries along: when none of them is answered, HubSpot answers nothing.
+const controlIDs = 3
+
+// newConfirm asks about ids, however many.
+func newConfirm(ids []hubspot.ID) confirm {
+	c := confirm{waiting: ids}
+	c.begin()
+	return c
+}
+
+func (c *confirm) begin() {
+	n := min(len(c.waiting), hubspot.MaxBatch-controlIDs)
+	c.confirmRound = confirmRound{left: c.waiting[:n]}
+	c.waiting = c.waiting[n:]
+}
+
+// next is the question of the step.
+func (c *confirm) next() (Ask, bool) {
+	if len(c.left) == 0 {
+		return Ask{}, false
+	}
+	switch c.step {
+	case chooseControls:
+		return Ask{What: AskControls, IDs: c.left}, true
+	case readLive:
+		return c.live.Next()
+	case readList:
+		return Ask{What: AskList}, true
+	}
+	return Ask{What: AskArchived, IDs: c.left}, true
+}
+
+// take goes on to the next step.
+func (c *confirm) take(a Answer) {
+	switch c.step {
+	case chooseControls:
+		c.controls, c.live = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs)}
+		c.step = readLive
+	case readLive:
+		c.live.Take(a)
+		if _, more := c.live.Next(); !more {
+			c.takeLive()
+		}
+	case readList:
+		c.account(func(id hubspot.ID) bool {
+			return slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id })
+		})
+		c.takeMissing()
+	case readArchived:
+		for i := range a.Batch.Records {
+			if r := &a.Batch.Records[i]; r.Archived {
+				c.readings = append(c.readings, c.first.Reading(r.ID, IsArchived, r, a.Batch.Date))
+				c.account(func(id hubspot.ID) bool { return id == r.ID })
+			}
+		}
+		if c.again, c.step = true, chooseControls; len(c.left) == 0 {
+			c.begin()
+		}
+	}
+}
+
+func (c *confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteFunc(c.left, found) }
+
+// takeLive takes over what a live read came to. Where no control id is left, a
+// list page of the type, sent after it, has to do without the missing ids too.
+func (c *confirm) takeLive() {
+	control := func(id hubspot.ID) bool { return slices.Contains(c.controls, id) }
+	live := 0
+	for _, r := range c.live.Readings {
+		switch {
+		case !control(r.ID):
+			c.readings = append(c.readings, r)
+		case r.Outcome == IsLive:
+			live++
+		}
+	}
+	if !c.again {
+		c.first = c.live.sent
+	}
+	c.doubtful = c.doubtful || live < len(c.controls)
+	c.unresolved = append(c.unresolved, c.live.unresolved...)
+	c.left = slices.DeleteFunc(c.live.Missing, control)
+	if len(c.left) > 0 && live == 0 {
+		c.step = readList
+		return
+	}
+	c.takeMissing()
+}
+
+// takeMissing goes on with what HubSpot, credibly, does not have.
+func (c *confirm) takeMissing() {
+	if len(c.left) > 0 && !c.again {
+		c.step = readArchived
+		return
+	}
+	for _, id := range c.left {
+		gone := c.first.Reading(id, IsGone, nil, c.live.date)
+		gone.Doubtful = c.doubtful
+		c.readings = append(c.readings, gone)
+	}
+	c.begin()
+}

@@ -1,0 +1,149 @@
+package cdc
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// LinkRead reads the links of records, each to its last page. What HubSpot says
+// of a record is kept apart (R8): a set, an empty one, or nothing that counts,
+// and then there is no reading. A page that leads to itself is read from its
+// beginning.
+type LinkRead struct {
+	Readings []LinkReading
+
+	inputs []hubspot.LinkInput // of the next call
+	begins bool                // it is the first of a try
+	try    int
+	open   map[hubspot.ID]*LinkReading // of sets with pages to come
+	again  []hubspot.ID                // to be asked for in the next try
+	// gone are the records that HubSpot, asked last, did not find. That means
+	// that they have no links only where their delete was published before:
+	// else they may be hidden from this call alone. silent ones it said nothing
+	// of: a record that was merged may be answered under its survivor's id,
+	// always, which is as good once it was asked often enough.
+	gone, silent []hubspot.ID
+	sent         Sent           // of the call
+	date         hubspot.Millis // of its answer
+	unresolved   []hubspot.ID
+}
+
+// NewLinkRead reads up to hubspot.MaxLinks records.
+func NewLinkRead(ids []hubspot.ID) *LinkRead {
+	r := &LinkRead{open: map[hubspot.ID]*LinkReading{}}
+	r.begin(ids)
+	return r
+}
+
+func (r *LinkRead) begin(ids []hubspot.ID) {
+	r.inputs, r.begins = make([]hubspot.LinkInput, len(ids)), true
+	for i, id := range ids {
+		r.inputs[i].ID = id
+	}
+}
+
+// Next is the next call, or what the lane knows of the records it did not find.
+func (r *LinkRead) Next() (Ask, bool) {
+	if len(r.gone) > 0 {
+		return Ask{What: AskDeletedBefore, IDs: r.gone, Stamp: r.sent.Stamp}, true
+	}
+	ask := Ask{What: AskLinks, Links: r.inputs}
+	if r.begins {
+		ask.Wait = time.Duration(r.try) * time.Second
+	}
+	return ask, len(r.inputs) > 0
+}
+
+// Take sorts an answer.
+func (r *LinkRead) Take(a Answer) {
+	if len(r.gone) == 0 {
+		r.sent, r.date = a.Sent, a.Links.Date
+		if r.takePage(&a.Links); len(r.gone) > 0 {
+			return
+		}
+	} else {
+		for _, id := range a.IDs {
+			r.finish(&LinkReading{From: id, Stamp: r.sent.LinkStamp, Date: r.date, Calls: 1})
+		}
+		silent := slices.DeleteFunc(r.silent, func(id hubspot.ID) bool { return slices.Contains(a.IDs, id) })
+		r.again, r.gone, r.silent = append(r.again, silent...), nil, nil
+	}
+	r.sent, r.date = Sent{}, 0
+	for _, id := range r.again { // whatever was read of them is in part
+		delete(r.open, id)
+	}
+	if len(r.inputs) > 0 {
+		return
+	}
+	if r.try++; r.try < AloneTries {
+		r.begin(r.again)
+	} else {
+		r.unresolved = r.again
+	}
+	r.again = nil
+	if len(r.inputs) == 0 {
+		slices.SortFunc(r.Readings, func(a, b LinkReading) int { return cmp.Compare(a.From, b.From) })
+	}
+}
+
+func (r *LinkRead) takePage(page *hubspot.LinksPage) {
+	asked := make(map[hubspot.ID]string, len(r.inputs))
+	for _, in := range r.inputs {
+		asked[in.ID] = in.After
+	}
+	r.inputs, r.begins = nil, false
+	for _, set := range page.Sets {
+		reading := r.part(set.From)
+		reading.Links = append(reading.Links, set.Links...)
+		switch {
+		case set.After == "":
+			r.finish(reading)
+		case set.After == asked[set.From]:
+			r.again = append(r.again, set.From)
+		default:
+			r.inputs = append(r.inputs, hubspot.LinkInput{ID: set.From, After: set.After})
+		}
+	}
+	for _, id := range page.Empty {
+		r.finish(r.part(id))
+	}
+	r.gone = page.NotFound
+	if r.try == AloneTries-1 {
+		r.gone, r.silent = slices.Concat(r.gone, page.Unanswered), slices.Clone(page.Unanswered)
+	} else {
+		r.again = append(r.again, page.Unanswered...)
+	}
+}
+
+// part is a record's reading with the page that has just come.
+func (r *LinkRead) part(id hubspot.ID) *LinkReading {
+	reading := r.open[id]
+	if reading == nil {
+		reading = &LinkReading{From: id, Stamp: r.sent.LinkStamp}
+		r.open[id] = reading
+	}
+	reading.Calls, reading.Date = reading.Calls+1, r.date
+	return reading
+}
+
+// finish brings a set that is complete into order. Of a link that came on two
+// pages the later answer counts.
+func (r *LinkRead) finish(reading *LinkReading) {
+	delete(r.open, reading.From)
+	if reading.Calls > 1 {
+		slices.Reverse(reading.Links)
+		order := func(a, b hubspot.Link) int {
+			return cmp.Or(cmp.Compare(a.To, b.To), strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
+		}
+		slices.SortStableFunc(reading.Links, order)
+		reading.Links = slices.CompactFunc(reading.Links, func(a, b hubspot.Link) bool { return order(a, b) == 0 })
+	}
+	r.Readings = append(r.Readings, *reading)
+}
+
+// Unresolved: see Protocol.
+func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }

@@ -1,0 +1,76 @@
+package cdc
+
+import (
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// LookUp reads live records by id and keeps apart what HubSpot says of each
+// (R8): only an id that it names as not found, or answers as archived, is missing. An id that it neither
+// answers nor reports is read alone: answered by another id, it was merged.
+type LookUp struct {
+	Readings []Reading    // live, or merged
+	Missing  []hubspot.ID // HubSpot said, naming the id, that it is not there, or archived
+
+	left       []hubspot.ID // all of them in one batch, then each alone
+	alone      bool
+	try        int
+	unresolved []hubspot.ID
+	sent       Sent           // of the batch
+	date       hubspot.Millis // of its answer
+}
+
+// AloneTries bounds how often a key is asked for while HubSpot neither answers
+// nor reports it. That is no reading: the key stays as it is, and the next
+// finder that names it asks again.
+const AloneTries = 4
+
+// NewLookUp reads up to hubspot.MaxBatch ids.
+func NewLookUp(ids []hubspot.ID) *LookUp { return &LookUp{left: ids} }
+
+// Next is the batch, or one id.
+func (l *LookUp) Next() (Ask, bool) {
+	switch {
+	case len(l.left) == 0:
+		return Ask{}, false
+	case !l.alone:
+		return Ask{What: AskLive, IDs: l.left}, true
+	}
+	return Ask{What: AskLive, IDs: l.left[:1], Wait: time.Duration(l.try) * time.Second}, true
+}
+
+// Take sorts an answer.
+func (l *LookUp) Take(a Answer) {
+	page, asked, id := &a.Batch, len(l.left), l.left[0]
+	for i := range page.Records {
+		r := &page.Records[i]
+		if r.Archived { // HubSpot answers it, and says that it is not live
+			l.Missing = append(l.Missing, r.ID)
+			continue
+		}
+		l.Readings = append(l.Readings, a.Reading(r.ID, IsLive, r, page.Date))
+	}
+	l.Missing = append(l.Missing, page.Missing...)
+	silent := page.Unanswered
+	if (l.alone || asked == 1) && len(silent) == 1 && len(page.Foreign) == 1 {
+		merged := a.Reading(id, IsMerged, nil, page.Date)
+		merged.Into = page.Foreign[0].ID
+		l.Readings = append(l.Readings, merged)
+		silent = nil
+	}
+	switch {
+	case !l.alone:
+		l.alone, l.left, l.sent, l.date = true, silent, a.Sent, page.Date
+		return
+	case len(silent) > 0:
+		if l.try++; l.try < AloneTries {
+			return
+		}
+		l.unresolved = append(l.unresolved, id)
+	}
+	l.left, l.try = l.left[1:], 0
+}
+
+// Unresolved: see Protocol.
+func (l *LookUp) Unresolved() []hubspot.ID { return l.unresolved }

@@ -1,0 +1,58 @@
+package cdc
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// Publication is a page on its way to be committed: what the lane wants to see
+// again is read again, until nothing is left and the page's cursors have moved
+// (R1, R6). A driver gives Page to Lane.Publish each time.
+type Publication struct {
+	Page Page
+
+	again  []hubspot.ID
+	second map[hubspot.ID]bool // were older once: the next reading decides (R1)
+}
+
+// NewPublication begins with a page as it was read.
+func NewPublication(p Page) *Publication {
+	return &Publication{Page: p, second: map[hubspot.ID]bool{}}
+}
+
+// Left takes what a publish left, and gives the ids to be read again after a
+// wait. With none the page is committed.
+func (p *Publication) Left(again []Again) (ids []hubspot.ID, wait time.Duration) {
+	p.again = nil
+	for _, a := range again {
+		p.again = append(p.again, a.ID)
+		if a.Cause == Older {
+			p.second[a.ID] = true
+			wait = OlderWait
+		}
+	}
+	if !p.Page.Snapshot {
+		p.Page.Readings = nil
+	}
+	return p.again, wait
+}
+
+// Reread takes the readings of these ids. Nothing of a snapshot's page is
+// committed without the rest, so there they stand in the place of the former
+// ones; a survivor that only comes with a loser was not asked for.
+func (p *Publication) Reread(readings []Reading) {
+	if p.Page.Snapshot {
+		has := func(list []Reading, id hubspot.ID) bool {
+			return slices.ContainsFunc(list, func(r Reading) bool { return r.ID == id })
+		}
+		readings = slices.DeleteFunc(readings, func(r Reading) bool { return r.Outcome == IsLive && !slices.Contains(p.again, r.ID) })
+		before := slices.DeleteFunc(p.Page.Readings, func(r Reading) bool { return slices.Contains(p.again, r.ID) || has(readings, r.ID) })
+		readings = append(readings, before...)
+	}
+	for i := range readings {
+		readings[i].Second = readings[i].Second || p.second[readings[i].ID]
+	}
+	p.Page.Readings = readings
+}
