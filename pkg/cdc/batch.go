@@ -87,7 +87,7 @@ type Batch struct {
 	Pair  Pair
 	Links []LinkChange
 	// Entries are set instead by a list's lane.
-	Entries []ListChange
+	Entries []ReferenceChange
 	Cursors []Cursor
 	// Set is the object's property set, as it is to stand in the state topic
 	// from this transaction on; nil leaves it as it is (R13).

@@ -97,9 +97,9 @@ func (l *LinkLane) Pair() Pair { return l.pair }
 // Now is the stamp of a reading whose request is sent now (R1).
 func (l *LinkLane) Now() uint64 { return l.counter.Load() }
 
-// Swept says whether the pair's first sweep has ended. It is for the beginning,
-// before anything is published.
-func (l *LinkLane) Swept(swept bool) { l.swept = swept }
+// SetSwept tells the lane whether the pair's first sweep has ended. Call it before
+// anything is published.
+func (l *LinkLane) SetSwept(swept bool) { l.swept = swept }
 
 // Live is the number of links published.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }

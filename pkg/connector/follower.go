@@ -41,7 +41,7 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 	if f.references, err = startReferences(ctx, r); err != nil {
 		return err
 	}
-	f.signals.Lists = f.references.collections()
+	f.signals.References = f.references.collections()
 	var labelled time.Time
 	for first := true; ; first = false {
 		changed, err := f.take(ctx, seen)

@@ -201,10 +201,10 @@ func (o *objectType) finders(p stream.Places) []runner {
 		out = append(out, t)
 	}
 	if !p.Sweep.Done {
-		r.status.Expect(name, offsets.Backfill)
+		r.status.Expect(name, offsets.BackfillStream)
 	}
 	return append(out,
-		&stream.Sweep{Object: o.records, Stream: offsets.Backfill, Priority: hubspot.Backfill, Place: p.Sweep},
+		&stream.Sweep{Object: o.records, Stream: offsets.BackfillStream, Priority: hubspot.Backfill, Place: p.Sweep},
 		&stream.Census{Object: o.records, Interval: sync.CensusInterval, Recent: r.timings.Recent, Recheck: r.timings.Disputed},
 		&stream.Archive{Object: o.records, Place: p.Archive, Interval: sync.ArchiveInterval},
 		&stream.Recheck{Object: o.records},
@@ -222,7 +222,7 @@ func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 			return fmt.Errorf("end %s: %w", name, err)
 		}
 	}
-	streams := []string{offsets.Backfill, offsets.Reconcile, offsets.ArchiveStream, offsets.RefillStream}
+	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream}
 	for _, lag := range o.run.setup.Lags {
 		streams = append(streams, lag.Stream)
 	}

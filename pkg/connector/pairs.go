@@ -157,7 +157,7 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 // an earlier run left it.
 func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, place offsets.Associations, err error) {
 	r, name := ps.run, e.Name()
-	if v := r.cursor(name.String(), offsets.Association); v != nil {
+	if v := r.cursor(name.String(), offsets.AssociationsStream); v != nil {
 		if place, err = offsets.ParseAssociations(v); err != nil {
 			return nil, place, err
 		}
@@ -168,7 +168,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 		}
 	}
 	p = ps.pair(name)
-	p.lane.Swept(place.Completed != 0)
+	p.lane.SetSwept(place.Completed != 0)
 	p.labels = e.Labels
 	links := stream.Pair{
 		From: ps.types.byName[e.From.Name].records, FromPath: e.From.Path, ToPath: e.To.Path, Lane: p.lane,
@@ -179,7 +179,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 	}
 	p.links = stream.NewPair(&links, place)
 	r.status.Watch(name.String(), p.lane)
-	r.status.Expect(name.String(), offsets.Association)
+	r.status.Expect(name.String(), offsets.AssociationsStream)
 	return p, place, nil
 }
 
@@ -228,7 +228,7 @@ func (p *pair) stop() {
 // removed.
 func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 	name := p.lane.Pair().String()
-	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.Association)); err != nil {
+	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream)); err != nil {
 		return err
 	}
 	p.run.status.Forget(name)

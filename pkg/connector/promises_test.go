@@ -178,7 +178,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		time.Sleep(130 * time.Minute)
 		p.Stop()
 		w.check(objects...)
-		w.checkLists(objects...)
+		w.checkReferences(objects...)
 		for _, e := range w.Seen(objects...) {
 			if !e.Tombstone {
 				sum.event(e.Op, e.Reason)

@@ -26,18 +26,18 @@ func (w *world) seenEntries(list string) []cdctest.LinkEvent {
 	return events
 }
 
-// checkLists holds everything published of the lists against everything that
+// checkReferences holds everything published of the lists against everything that
 // happened to them.
-func (w *world) checkLists(objects ...string) (events int) {
+func (w *world) checkReferences(objects ...string) (events int) {
 	w.T.Helper()
 	pipelines, stages := cdctest.PipelineHistoriesOf(w.Portal, objects...)
-	for list, history := range map[string]cdctest.ListHistory{
+	for list, history := range map[string]cdctest.ReferenceHistory{
 		"owners": cdctest.OwnerHistoryOf(w.Portal), "pipelines": pipelines, "pipeline_stages": stages,
 	} {
 		if len(history.States) == 0 {
 			continue
 		}
-		report := cdctest.CheckLists(history, w.seenEntries(list))
+		report := cdctest.CheckReferences(history, w.seenEntries(list))
 		events += report.Events
 		if !report.Clean() {
 			w.T.Errorf("%s: lost %d, doubled %d, reordered %d, malformed %d of %d events\n%s", list, len(report.Lost), len(report.Doubled),
@@ -60,10 +60,10 @@ func (w *world) tells(list string, want ...string) {
 	}
 }
 
-// TestLists_TheirLife: read at the start, made, renamed, removed, archived,
+// TestReferences_TheirLife: read at the start, made, renamed, removed, archived,
 // restored, over a restart, each event once and with its reason (DESIGN
 // section 5).
-func TestLists_TheirLife(t *testing.T) {
+func TestReferences_TheirLife(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "deals"}}
 	inWorld(t, opt, nil, func(w *world) {
@@ -114,7 +114,7 @@ func TestLists_TheirLife(t *testing.T) {
 		}; !slices.Equal(stages, want) {
 			t.Errorf("stages: got\n%s\nwant\n%s", strings.Join(stages, "\n"), strings.Join(want, "\n"))
 		}
-		if n := w.checkLists("deals"); n != 20 {
+		if n := w.checkReferences("deals"); n != 20 {
 			t.Errorf("%d events checked, want 20", n)
 		}
 		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 || ready.Backfill["owners"] != "done" || ready.Backfill["pipeline_stages"] != "done" {
@@ -124,9 +124,9 @@ func TestLists_TheirLife(t *testing.T) {
 	})
 }
 
-// TestLists_AMissingScopeKeepsNothingElseFromBeingReady, nor does its loss
+// TestReferences_AMissingScopeKeepsNothingElseFromBeingReady, nor does its loss
 // delete anything; given back, the list is read again.
-func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
+func TestReferences_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 	t.Parallel()
 	const contacts, deals, owners = "crm.objects.contacts.read", "crm.objects.deals.read", "crm.objects.owners.read"
 	opt := hubspottest.Options{Seed: 1, Scopes: []string{contacts, deals}}
@@ -176,14 +176,14 @@ func TestLists_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		if tale := w.tale("pipeline_stages"); len(tale) != stages+1 || tale[stages] != "c deals:default:late" {
 			t.Errorf("given back: %v", tale)
 		}
-		w.checkLists("deals")
+		w.checkReferences("deals")
 		p.Stop()
 	})
 }
 
-// TestLists_OneTypesFailureIsItsOwn: what HubSpot does not answer, or answers
+// TestReferences_OneTypesFailureIsItsOwn: what HubSpot does not answer, or answers
 // without a list, deletes nothing, of this type or of another.
-func TestLists_OneTypesFailureIsItsOwn(t *testing.T) {
+func TestReferences_OneTypesFailureIsItsOwn(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, Types: []string{"contacts", "products", "deals", "tickets"}}
 	inWorld(t, opt, []string{"SYNC_REFERENCE_INTERVAL=1m"}, func(w *world) {
@@ -202,13 +202,13 @@ func TestLists_OneTypesFailureIsItsOwn(t *testing.T) {
 		if n := len(w.tale("owners")); n != 1 {
 			t.Errorf("%d events of owners", n)
 		}
-		w.checkLists("deals", "tickets")
+		w.checkReferences("deals", "tickets")
 	})
 }
 
-// TestLists_TypesWithoutPipelinesAreSeldomAsked: HubSpot does not say which
+// TestReferences_TypesWithoutPipelinesAreSeldomAsked: HubSpot does not say which
 // these are.
-func TestLists_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
+func TestReferences_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 	long(t)
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, Types: []string{"contacts", "products", "deals"}}
@@ -226,9 +226,9 @@ func TestLists_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 	})
 }
 
-// TestLists_TheRegistryRefusesOneTopic: that list stops, all else goes on, also
+// TestReferences_TheRegistryRefusesOneTopic: that list stops, all else goes on, also
 // over a restart, and when the registry gives in all of it is published.
-func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
+func TestReferences_TheRegistryRefusesOneTopic(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "HUBSPOT_OBJECTS=deals"}
 	inWorld(t, hubspottest.Options{Seed: 1}, env, func(w *world) {
@@ -253,7 +253,7 @@ func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
 			t.Errorf("readiness %+v", ready)
 		}
 		p.Stop()
-		if n := w.checkLists("deals"); n != 7 {
+		if n := w.checkReferences("deals"); n != 7 {
 			t.Errorf("%d events, want 7", n)
 		}
 		for _, list := range []string{"pipelines", "pipeline_stages"} {
@@ -266,9 +266,9 @@ func TestLists_TheRegistryRefusesOneTopic(t *testing.T) {
 	})
 }
 
-// TestLists_GoWithTheirType: the pipelines of a custom type that was removed,
+// TestReferences_GoWithTheirType: the pipelines of a custom type that was removed,
 // and that came back under its name.
-func TestLists_GoWithTheirType(t *testing.T) {
+func TestReferences_GoWithTheirType(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "SYNC_SCHEMA_INTERVAL=1m"}
 	inWorld(t, hubspottest.Options{Seed: 1, Types: []string{"contacts", "deals"}}, env, func(w *world) {
@@ -299,8 +299,8 @@ func TestLists_GoWithTheirType(t *testing.T) {
 	})
 }
 
-// TestLists_AreAskedForBySignals: whole, or by the ids of owners.
-func TestLists_AreAskedForBySignals(t *testing.T) {
+// TestReferences_AreAskedForBySignals: whole, or by the ids of owners.
+func TestReferences_AreAskedForBySignals(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "products", "deals"}}
 	inWorld(t, opt, nil, func(w *world) {
@@ -320,17 +320,17 @@ func TestLists_AreAskedForBySignals(t *testing.T) {
 		if n := len(w.tale("pipeline_stages")); n != 10 {
 			t.Errorf("%d events of stages, want 10", n)
 		}
-		w.checkLists("deals")
+		w.checkReferences("deals")
 		if !strings.Contains(w.Log.String(), "ids=17") {
 			t.Error("the owner that there is not is not named")
 		}
 	})
 }
 
-// TestLists_ExactlyOnce: random lives of the lists in a portal with all of its
+// TestReferences_ExactlyOnce: random lives of the lists in a portal with all of its
 // habits, its failures and restarts of the connector, held against what a
 // consumer saw.
-func TestLists_ExactlyOnce(t *testing.T) {
+func TestReferences_ExactlyOnce(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(10)
 	if testing.Short() {
@@ -366,7 +366,7 @@ func TestLists_ExactlyOnce(t *testing.T) {
 				}
 			}
 			time.Sleep(5 * time.Minute)
-			events += w.checkLists("deals", "tickets")
+			events += w.checkReferences("deals", "tickets")
 			p.Stop()
 			if w.T.Failed() {
 				w.T.Fatalf("seed %d", seed)

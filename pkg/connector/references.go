@@ -21,13 +21,13 @@ type references struct {
 // startReferences starts their streams. The owners are read from now on,
 // pipelines once it is known which types are followed.
 func startReferences(ctx context.Context, r *run) (*references, error) {
-	list := map[string]stream.List{}
-	for _, name := range stream.Lists() {
-		l, err := r.list(ctx, name)
+	lists := map[string]stream.ReferenceList{}
+	for _, name := range stream.References() {
+		l, err := r.reference(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("start %s: %w", name, err)
 		}
-		list[name] = l
+		lists[name] = l
 	}
 	shared := stream.Reference{
 		Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log, Selection: r.setup.Selection,
@@ -35,37 +35,37 @@ func startReferences(ctx context.Context, r *run) (*references, error) {
 	}
 	rs := &references{
 		prefix: r.setup.Config.Kafka.TopicPrefix,
-		owners: &stream.Owners{Reference: shared, List: list[stream.OwnersList]},
+		owners: &stream.Owners{Reference: shared, List: lists[stream.ReferenceOwners]},
 		pipelines: stream.NewPipelines(&stream.Pipelines{
-			Reference: shared, Pipelines: list[stream.PipelinesList], Stages: list[stream.StagesList],
+			Reference: shared, Pipelines: lists[stream.ReferencePipelines], Stages: lists[stream.ReferenceStages],
 		}),
 	}
 	r.tasks.spawn(rs.owners, rs.pipelines)
 	return rs, nil
 }
 
-// list makes a list's lane. Its topic is made at its first entry, as a pair's is
-// at its first link.
-func (r *run) list(ctx context.Context, name string) (l stream.List, err error) {
-	if v := r.cursor(name, offsets.Reference); v != nil {
-		if l.Place, err = offsets.ParseList(v); err != nil {
+// reference makes the lane of a reference list. Its topic is made at its first
+// entry, as a pair's is at its first link.
+func (r *run) reference(ctx context.Context, name string) (l stream.ReferenceList, err error) {
+	if v := r.cursor(name, offsets.ReferenceStream); v != nil {
+		if l.Place, err = offsets.ParseReference(v); err != nil {
 			return l, err
 		}
 	}
 	if _, there := r.loaded.Topics[offsets.ReferenceTopic(r.setup.Config.Kafka.TopicPrefix, name)]; there {
-		if err := r.out.ListTopic(ctx, name); err != nil && !refusedTopic(err) {
+		if err := r.out.ReferenceTopic(ctx, name); err != nil && !refusedTopic(err) {
 			return l, err
 		}
 	}
-	l.Lane = cdc.NewListLane(cdc.ListLaneConfig{
-		List: name, Rows: r.loaded.Lists[name], Swept: l.Place.Completed != 0,
+	l.Lane = cdc.NewReferenceLane(cdc.ReferenceLaneConfig{
+		Reference: name, Rows: r.loaded.References[name], Swept: l.Place.Completed != 0,
 		SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Second: r.timings.Second, Committer: r.out,
 	})
 	return l, nil
 }
 
 // collections are the lists as signals name them.
-func (rs *references) collections() []stream.ListCollection {
+func (rs *references) collections() []stream.ReferenceCollection {
 	return append(rs.pipelines.Collections(rs.prefix), rs.owners.Collection(rs.prefix))
 }
 

@@ -65,8 +65,8 @@ func matches(glob schema.Glob, found []stream.Found) bool {
 			}
 		}
 	}
-	for _, list := range stream.Lists() {
-		for _, field := range schema.ListFields(list) {
+	for _, list := range stream.References() {
+		for _, field := range schema.ReferenceFields(list) {
 			if globs.Match(list, field) {
 				return true
 			}

@@ -277,7 +277,7 @@ func TestSignals_Everything(t *testing.T) {
 		p := w.start()
 		w.synced(p, toCompanies, toCars)
 		w.signal(execute("all", nil, ".*"))
-		w.completed(5 + len(stream.Lists()))
+		w.completed(5 + len(stream.References()))
 		w.each("contacts", 1, contacts...)
 		w.each("companies", 1, companies...)
 		w.each(car, 1, cars...)
@@ -293,7 +293,7 @@ func TestSignals_Everything(t *testing.T) {
 
 		// By the ids of from, too.
 		w.signal(execute("links", []uint64{contacts[1], contacts[0], contacts[1_099], 77}, "hubspot.associations.contacts.companies"))
-		w.completed(6 + len(stream.Lists()))
+		w.completed(6 + len(stream.References()))
 		p.Stop()
 		again := w.askedLinks(toCompanies)
 		for key, n := range links {
@@ -385,7 +385,7 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 		w.synced(p, toCompanies)
 		w.signal(execute("some", named, "contacts"), execute("all", nil, ".*"))
 		restarts, inside := 0, map[string]bool{}
-		snapshots := 4 + len(stream.Lists())
+		snapshots := 4 + len(stream.References())
 		for w.says("snapshot completed") < snapshots {
 			w.SleepUntil(time.Minute, func() bool { return p.running() != nil || w.says("snapshot completed") == snapshots })
 			time.Sleep(time.Duration(rng.IntN(1_500)) * time.Millisecond)
@@ -540,7 +540,7 @@ func TestSignals_ARefusedTypeIsGivenUp(t *testing.T) {
 		w.synced(p)
 		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Endpoint: hubspottest.EndpointList, Object: "contacts", Status: http.StatusForbidden})
 		w.signal(execute("both", nil, ".*"))
-		w.completed(1 + len(stream.Lists()))
+		w.completed(1 + len(stream.References()))
 		remove()
 		w.each("contacts", 0)
 		w.each("companies", 1, companies...)

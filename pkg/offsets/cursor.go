@@ -189,29 +189,29 @@ func ParseAssociations(text []byte) (a Associations, err error) {
 	return a, nil
 }
 
-// List is the cursor of a reference list: when it was last read from its
+// Reference is the cursor of a reference list: when it was last read from its
 // beginning to its end.
-type List struct {
+type Reference struct {
 	Started   hubspot.Millis
 	Completed hubspot.Millis // 0: never yet
 }
 
 // Bytes writes the cursor.
-func (l List) Bytes() []byte {
+func (l Reference) Bytes() []byte {
 	return object("started", l.Started, "completed", l.Completed)
 }
 
-// ParseList reads what Bytes wrote, or an operator typed.
-func ParseList(text []byte) (l List, err error) {
+// ParseReference reads what Bytes wrote, or an operator typed.
+func ParseReference(text []byte) (l Reference, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
-		return List{}, err
+		return Reference{}, err
 	}
 	if l.Started, err = m.optionalMillis("started"); err != nil {
-		return List{}, err
+		return Reference{}, err
 	}
 	if l.Completed, err = m.optionalMillis("completed"); err != nil {
-		return List{}, err
+		return Reference{}, err
 	}
 	return l, nil
 }
@@ -341,17 +341,17 @@ func checkValue(stream string, value []byte, now time.Time) error {
 			err = errors.New(`"at" lies in the future`)
 		}
 		return err
-	case stream == Backfill || stream == Reconcile:
+	case stream == BackfillStream || stream == ReconcileStream:
 		_, err := ParseSweep(value)
 		return err
 	case stream == ArchiveStream:
 		_, err := ParseArchive(value)
 		return err
-	case stream == Association:
+	case stream == AssociationsStream:
 		_, err := ParseAssociations(value)
 		return err
-	case stream == Reference:
-		_, err := ParseList(value)
+	case stream == ReferenceStream:
+		_, err := ParseReference(value)
 		return err
 	case stream == RefillStream:
 		_, err := ParseRefill(value)

@@ -39,7 +39,7 @@ func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 			Archive{After: "a<b", Started: noon}.Bytes(), parse(ParseArchive), Archive{After: "a<b", Started: noon}},
 		{`{"id":"123","started":null,"completed":"2026-11-24T13:00:00.123Z","v":1}`,
 			Associations{ID: 123, Completed: noon}.Bytes(), parse(ParseAssociations), Associations{ID: 123, Completed: noon}},
-		{`{"started":"2026-11-24T13:00:00.123Z","completed":null,"v":1}`, List{Started: noon}.Bytes(), parse(ParseList), List{Started: noon}},
+		{`{"started":"2026-11-24T13:00:00.123Z","completed":null,"v":1}`, Reference{Started: noon}.Bytes(), parse(ParseReference), Reference{Started: noon}},
 		{`{"properties":["lifecyclestage"],"after":"123","round":1,"v":1}`,
 			Refill{Properties: []string{"lifecyclestage"}, After: 123, Round: 1}.Bytes(), parse(ParseRefill),
 			Refill{Properties: []string{"lifecyclestage"}, After: 123, Round: 1}},

@@ -211,7 +211,7 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 }
 
 // streams are those whose cursors an operator may set, beside the trailing tiers.
-var streams = []string{Leading, Backfill, Reconcile, ArchiveStream, Association, Reference, RefillStream, SignalsStream}
+var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, SignalsStream}
 
 // knows reports whether an object, a list or a pair is one that was followed
 // here. The end of a pair need not have been.

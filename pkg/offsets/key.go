@@ -14,24 +14,24 @@ type Key struct {
 	Stream string `json:"stream"`
 }
 
-// Names of the streams that keep a cursor. The trailing tiers are named after
-// their lag as it is written in the configuration: trailing-5m.
+// Names of the streams that keep a cursor. They stand in keys, in source.stream,
+// in metrics, in /readyz and in the log.
 const (
-	Leading        = "leading"
-	TrailingPrefix = "trailing-"
-	Backfill       = "backfill"
-	Reconcile      = "reconcile"
-	ArchiveStream  = "archive"
-	Association    = "associations"
-	Reference      = "reference"
-	RefillStream   = "refill"
-	SignalsStream  = "signals"
-	BirthStream    = "birth"
+	LeadingStream      = "leading"
+	TrailingPrefix     = "trailing-" // + the lag as it is written in the configuration: trailing-5m
+	BackfillStream     = "backfill"
+	ReconcileStream    = "reconcile"
+	ArchiveStream      = "archive"
+	AssociationsStream = "associations"
+	ReferenceStream    = "reference"
+	RefillStream       = "refill"
+	SignalsStream      = "signals"
+	BirthStream        = "birth" // no stream: the portal's birth id
 )
 
 // IsTier reports whether a stream is one of the tiers.
 func IsTier(stream string) bool {
-	return stream == Leading || len(stream) > len(TrailingPrefix) && strings.HasPrefix(stream, TrailingPrefix)
+	return stream == LeadingStream || len(stream) > len(TrailingPrefix) && strings.HasPrefix(stream, TrailingPrefix)
 }
 
 // Bytes is the one spelling that the connector itself writes.
@@ -82,7 +82,7 @@ func (k Key) check() error {
 		if k.Object != "" {
 			return fmt.Errorf("stream %q is the whole portal's and has no object", s)
 		}
-	case IsTier(s), s == Backfill, s == Reconcile, s == ArchiveStream, s == Association, s == Reference, s == RefillStream:
+	case IsTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream:
 		if k.Object == "" {
 			return fmt.Errorf("stream %q needs an object", s)
 		}

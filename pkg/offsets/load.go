@@ -28,17 +28,17 @@ type Source struct {
 
 // Loaded is everything that the two topics say.
 type Loaded struct {
-	Birth   string // "" when Fresh
-	Fresh   bool   // both topics are empty: the first start
-	Cursors map[Key][]byte
-	Odd     []OddKey                            // in the order of their offsets
-	Rows    map[string]map[hubspot.ID]cdc.Row   // by object; without Expired
-	Sets    map[string][]byte                   // property sets by object, as they were stored
-	Topics  map[string]TopicMeta                // by topic
-	Seq     int64                               // no later event may have a seq that is not above it
-	Links   map[cdc.Pair]*cdc.LinkTable         // without Expired
-	Lists   map[string]map[cdc.EntryKey]cdc.Row // without Expired
-	Expired [][]byte                            // keys to be dropped from the state topic: deleted more than KeepDeleted ago
+	Birth      string // "" when Fresh
+	Fresh      bool   // both topics are empty: the first start
+	Cursors    map[Key][]byte
+	Odd        []OddKey                            // in the order of their offsets
+	Rows       map[string]map[hubspot.ID]cdc.Row   // by object; without Expired
+	Sets       map[string][]byte                   // property sets by object, as they were stored
+	Topics     map[string]TopicMeta                // by topic
+	Seq        int64                               // no later event may have a seq that is not above it
+	Links      map[cdc.Pair]*cdc.LinkTable         // without Expired
+	References map[string]map[cdc.EntryKey]cdc.Row // without Expired
+	Expired    [][]byte                            // keys to be dropped from the state topic: deleted more than KeepDeleted ago
 }
 
 // OddKey is a key that is not spelt as the connector spells it. It is to be
@@ -82,7 +82,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	for _, table := range l.Links {
 		links += table.Len()
 	}
-	for _, table := range l.Lists {
+	for _, table := range l.References {
 		rows += len(table)
 	}
 	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "links", links, "cursors", len(l.Cursors),
@@ -96,7 +96,7 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 		return nil, otherPortal(state.topic, state.portal, portal)
 	}
 	l := &Loaded{
-		Rows: state.rows, Sets: state.sets, Topics: state.topics, Links: state.links, Lists: state.lists,
+		Rows: state.rows, Sets: state.sets, Topics: state.topics, Links: state.links, References: state.lists,
 		Seq: state.seq, Expired: state.dropExpired(),
 	}
 	var err error

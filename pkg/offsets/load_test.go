@@ -108,7 +108,7 @@ func birth(id string) []*kgo.Record {
 }
 
 var (
-	leading = Key{Portal: portal, Object: "contacts", Stream: Leading}
+	leading = Key{Portal: portal, Object: "contacts", Stream: LeadingStream}
 	place1  = `{"at":"1999-11-24T13:00:00.000Z","v":1}`
 	place2  = `{"at":"1999-11-24T14:00:00.000Z","v":1}`
 )

@@ -23,9 +23,9 @@ type LinkEvent struct {
 	TsMs      hubspot.Millis
 }
 
-// LinkEnvelopeSchema gives the Avro schema of a topic of links. Unlike that of
+// linkEnvelope gives the Avro schema of a topic of links. Unlike that of
 // a topic of objects it is the same in every portal.
-func LinkEnvelopeSchema(namespace string) []byte {
+func linkEnvelope(namespace string) []byte {
 	return envelope(namespace, parseRecord(schemas.Association))
 }
 
@@ -38,7 +38,7 @@ type LinkEncoder struct {
 // CompileLinks makes the encoder for a pair's topic; see Compile.
 func CompileLinks(topic string) (*LinkEncoder, error) {
 	namespace := Namespace(topic)
-	text := LinkEnvelopeSchema(namespace)
+	text := linkEnvelope(namespace)
 	_, err := checkRecords(text, namespace, []recordLayout{
 		{"Envelope", envelopeLayout}, {"Value", linkLayout}, {"Source", sourceLayout},
 	})

@@ -34,20 +34,20 @@ func (s *Selection) takes(object, property string) (taken bool, hashed string) {
 	return true, ""
 }
 
-// List applies the selection to an entry of a reference list, by the list's and
+// Reference applies the selection to an entry of a reference reference, by the reference's and
 // the fields' names (owners.email). Include is about the properties of records
 // and does not reach it; what is no text cannot be hashed, and is left out
 // where it is to be.
-func (s *Selection) List(list string, values map[string]any) {
+func (s *Selection) Reference(reference string, values map[string]any) {
 	if s == nil {
 		return
 	}
 	for field, value := range values {
 		text, isText := value.(string)
 		switch {
-		case s.Exclude.Match(list, field) || !isText && s.Hash.Match(list, field):
+		case s.Exclude.Match(reference, field) || !isText && s.Hash.Match(reference, field):
 			delete(values, field)
-		case text != "" && s.Hash.Match(list, field):
+		case text != "" && s.Hash.Match(reference, field):
 			values[field] = s.digest(text)
 		}
 	}

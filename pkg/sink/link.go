@@ -45,7 +45,7 @@ func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
 	case len(b.Links) > 0:
 		return s.PairTopic(ctx, b.Pair)
 	case len(b.Entries) > 0:
-		return s.ListTopic(ctx, b.Object)
+		return s.ReferenceTopic(ctx, b.Object)
 	}
 	return nil
 }

@@ -83,9 +83,9 @@ func (p *Probe) PairTopic(ctx context.Context, pair cdc.Pair) (*TopicFinding, er
 	return p.find(ctx, t, err)
 }
 
-// ListTopic looks at the topic of a reference list, as Sink.ListTopic does.
-func (p *Probe) ListTopic(ctx context.Context, list string) (*TopicFinding, error) {
-	t, err := listTopic(p.setup.cfg.Prefix, list)
+// ReferenceTopic looks at the topic of a reference list, as Sink.ReferenceTopic does.
+func (p *Probe) ReferenceTopic(ctx context.Context, list string) (*TopicFinding, error) {
+	t, err := referenceTopic(p.setup.cfg.Prefix, list)
 	return p.find(ctx, t, err)
 }
 

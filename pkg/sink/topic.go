@@ -23,12 +23,12 @@ type topic struct {
 	least        int // bytes that it must take
 	set          *schema.Set
 	encoder      *schema.Encoder
-	links        *schema.LinkEncoder // of a pair's topic, which has no set and no encoder
-	list         *schema.ListEncoder // of a list's, likewise
-	schema       []byte              // of the values
-	keyFields    []keyField          // of Avro keys
-	header       []byte              // before each value
-	keyHeader    []byte              // before each key, when keys are Avro
+	links        *schema.LinkEncoder      // of a pair's topic, which has no set and no encoder
+	list         *schema.ReferenceEncoder // of a list's, likewise
+	schema       []byte                   // of the values
+	keyFields    []keyField               // of Avro keys
+	header       []byte                   // before each value
+	keyHeader    []byte                   // before each key, when keys are Avro
 }
 
 // Topic makes an object's topic ready to be written with a property set: at

@@ -106,7 +106,7 @@ func TestSweep_AnAddressThatIsTooLong(t *testing.T) {
 			return 200, `{"results":[]}`
 		}).contacts(t, "city")
 		for range 2 {
-			s := &Sweep{Object: object, Stream: ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}
+			s := &Sweep{Object: object, Stream: offsets.ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}
 			if err := s.sweep(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +134,7 @@ func refusing(cursor string) answering {
 func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		object, _ := refusing("abc").contacts(t)
-		s := &Sweep{Object: object, Stream: ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0", After: "abc", ID: "7"}}}}
+		s := &Sweep{Object: object, Stream: offsets.ReconcileStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0", After: "abc", ID: "7"}}}}
 		if err := s.sweep(t.Context()); err != nil || !s.Place.Done {
 			t.Errorf("%v, %+v", err, s.Place)
 		}
@@ -205,7 +205,7 @@ func TestArchive_AnOldCursorOfTheListIsRefused(t *testing.T) {
 func TestSweep_APageThatIsAlwaysRefused(t *testing.T) {
 	for name, run := range map[string]func(o *Object, ctx context.Context) error{
 		"backfill": func(o *Object, ctx context.Context) error {
-			return (&Sweep{Object: o, Stream: Backfill, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}).Run(ctx)
+			return (&Sweep{Object: o, Stream: offsets.BackfillStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}).Run(ctx)
 		},
 		"reconcile": func(o *Object, ctx context.Context) error {
 			close(o.swept)

@@ -21,11 +21,9 @@ type Archive struct {
 	anew bool // the bin was begun anew, because HubSpot refused the cursor
 }
 
-const archiveStream = "archive"
-
 // Run sweeps the recycle bin again and again.
 func (a *Archive) Run(ctx context.Context) error {
-	return supervise(ctx, a.Object, archiveStream, func() time.Duration { return a.Interval }, a.pass)
+	return supervise(ctx, a.Object, offsets.ArchiveStream, func() time.Duration { return a.Interval }, a.pass)
 }
 
 func (a *Archive) pass(ctx context.Context) error {
@@ -33,12 +31,12 @@ func (a *Archive) pass(ctx context.Context) error {
 	for {
 		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, nil, a.Place.After, true, 0)
 		if hubspot.ArchivedUnsupported(err) {
-			o.Log.Info("HubSpot does not list archived records of this type; its deletes are found by counting (census) and by reading everything (reconcile)", "stream", archiveStream)
+			o.Log.Info("HubSpot does not list archived records of this type; its deletes are found by counting (census) and by reading everything (reconcile)", "stream", offsets.ArchiveStream)
 			return errFinished
 		}
 		if hubspot.BadRequest(err) && a.Place.After != "" && !a.anew { // as in Sweep.sweepRange
 			a.anew = true
-			o.Log.Warn("HubSpot does not go on with its list of archived records; it is read from its beginning", "stream", archiveStream, "err", err)
+			o.Log.Warn("HubSpot does not go on with its list of archived records; it is read from its beginning", "stream", offsets.ArchiveStream, "err", err)
 			a.Place.After = ""
 			continue
 		}
@@ -61,15 +59,15 @@ func (a *Archive) pass(ctx context.Context) error {
 			return err
 		}
 		if err := o.publish(ctx, cdc.Page{
-			Stream: archiveStream, Readings: readings,
-			Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: archiveStream, Value: next.Bytes()}},
+			Stream: offsets.ArchiveStream, Readings: readings,
+			Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: offsets.ArchiveStream, Value: next.Bytes()}},
 		}); err != nil {
 			return err
 		}
 		a.Place = next
 		if next.After == "" {
 			a.anew = false
-			o.Status.Reached(o.Type.Name, archiveStream, next.Started)
+			o.Status.Reached(o.Type.Name, offsets.ArchiveStream, next.Started)
 			return nil
 		}
 	}

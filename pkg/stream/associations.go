@@ -29,14 +29,14 @@ const (
 // from type, whose records it asks about.
 func (s *AssociationSweep) Run(ctx context.Context) error {
 	p := s.Pair
-	p.From.Status.Started(p.Name(), associationsStream)
+	p.From.Status.Started(p.Name(), offsets.AssociationsStream)
 	if s.Place.Completed != 0 {
 		p.From.Status.BackfillDone(p.Name())
 	}
 	if err := p.From.backfilled(ctx); err != nil {
 		return err
 	}
-	return superviseAs(ctx, p.subject(), associationsStream, func() time.Duration { return 0 }, s.pass)
+	return superviseAs(ctx, p.subject(), offsets.AssociationsStream, func() time.Duration { return 0 }, s.pass)
 }
 
 // pass is one sweep, or the rest of one. Every page is committed with the place
@@ -70,13 +70,13 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		next := place.Past(ids, hubspot.MaxLinks, p.From.Client.Now())
 		ended := !next.UnderWay()
 		if err := p.publish(ctx, cdc.LinkPage{
-			Stream: associationsStream, Readings: readings, Sync: ended && first, Swept: ended,
-			Cursors: []cdc.Cursor{{Object: p.Name(), Stream: associationsStream, Value: offsets.Associations(next).Bytes()}},
+			Stream: offsets.AssociationsStream, Readings: readings, Sync: ended && first, Swept: ended,
+			Cursors: []cdc.Cursor{{Object: p.Name(), Stream: offsets.AssociationsStream, Value: offsets.Associations(next).Bytes()}},
 		}); err != nil {
 			return err
 		}
 		place, s.Place = next, offsets.Associations(next)
-		p.From.Status.Started(p.Name(), associationsStream)
+		p.From.Status.Started(p.Name(), offsets.AssociationsStream)
 		if ended {
 			break
 		}
@@ -84,10 +84,10 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	p.From.Status.Reached(p.Name(), associationsStream, s.Place.Started)
+	p.From.Status.Reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	if first {
 		p.From.Status.BackfillDone(p.Name())
-		p.Log.Info("first sweep of associations done", "stream", associationsStream, "links", p.Lane.Live())
+		p.Log.Info("first sweep of associations done", "stream", offsets.AssociationsStream, "links", p.Lane.Live())
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ const changedSpacing = time.Second
 
 // Run looks at records as they become due.
 func (c *ChangedAssociations) Run(ctx context.Context) error {
-	return superviseAs(ctx, c.Pair.subject(), "associations-changed", func() time.Duration { return changedSpacing }, c.pass)
+	return superviseAs(ctx, c.Pair.subject(), changedStream, func() time.Duration { return changedSpacing }, c.pass)
 }
 
 func (c *ChangedAssociations) pass(ctx context.Context) error {
@@ -165,7 +165,7 @@ func (c *ChangedAssociations) pass(ctx context.Context) error {
 		p.looks.retry(due)
 		return err
 	}
-	p.From.Status.Started(p.Name(), "associations-changed")
+	p.From.Status.Started(p.Name(), changedStream)
 	return nil
 }
 
@@ -188,7 +188,7 @@ func (c *ChangedAssociations) look(ctx context.Context, due []cdc.Look) error {
 		if err != nil {
 			return err
 		}
-		if err := p.publish(ctx, cdc.LinkPage{Stream: associationsStream, Readings: readings}); err != nil {
+		if err := p.publish(ctx, cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings}); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,6 @@ type disputed struct {
 }
 
 const (
-	censusStream = "census"
 	// censusPart is about how many records the rotating range has.
 	censusPart = 10_000
 	// censusLeaf is how many rows one page of a search shows.
@@ -56,7 +55,7 @@ func (c *Census) Run(ctx context.Context) error {
 		return err
 	}
 	c.standing, c.disputed = map[cdc.Range]int{}, map[hubspot.ID]disputed{}
-	return supervise(ctx, c.Object, censusStream, func() time.Duration { return c.Interval }, c.pass)
+	return supervise(ctx, c.Object, CensusStream, func() time.Duration { return c.Interval }, c.pass)
 }
 
 func (c *Census) pass(ctx context.Context) error {
@@ -94,12 +93,12 @@ func (c *Census) pass(ctx context.Context) error {
 		}
 	}
 	if leaves > censusLeaves {
-		o.Log.Warn("the index differs in many places; everything is read again", "stream", censusStream)
+		o.Log.Warn("the index differs in many places; everything is read again", "stream", CensusStream)
 		o.askReconcile()
 	}
 	o.Metrics.disputed.WithLabelValues(o.Type.Name).Set(float64(len(c.disputed)))
-	o.Status.Started(o.Type.Name, censusStream)
-	o.Status.Reached(o.Type.Name, censusStream, began)
+	o.Status.Started(o.Type.Name, CensusStream)
+	o.Status.Reached(o.Type.Name, CensusStream, began)
 	return nil
 }
 
@@ -242,7 +241,7 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	if err != nil {
 		return err
 	}
-	if err := o.publish(ctx, cdc.Page{Stream: censusStream, Readings: append(readings, more...)}); err != nil {
+	if err := o.publish(ctx, cdc.Page{Stream: CensusStream, Readings: append(readings, more...)}); err != nil {
 		return err
 	}
 	// What the object store contradicts is left out for a while.

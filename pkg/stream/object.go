@@ -100,10 +100,10 @@ func (o *Object) sayHeld() {
 	case held == before:
 	case held == 0:
 		o.Log.Info("the brake holds no delete back any more")
-		o.Status.Clear(o.Type.Name, "brake")
+		o.Status.Clear(o.Type.Name, brakePart)
 	default:
 		err := &brakeError{int(held)}
-		o.Status.Problem(o.Type.Name, "brake", err)
+		o.Status.Problem(o.Type.Name, brakePart, err)
 		if before == 0 {
 			o.Log.Error("much of an object type is gone at once", "err", err)
 		}

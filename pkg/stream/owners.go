@@ -18,7 +18,7 @@ import (
 // to ask which have changed.
 type Owners struct {
 	Reference
-	List List
+	List ReferenceList
 }
 
 // Run reads the owners again and again.
@@ -29,13 +29,13 @@ var errCircle = errors.New("a page of HubSpot's owners leads to an earlier one")
 
 func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := o.Client.Now()
-	read := func(ctx context.Context) (cdc.ListReading, error) { return o.read(ctx, hubspot.Reference) }
+	read := func(ctx context.Context) (cdc.ReferenceReading, error) { return o.read(ctx, hubspot.Reference) }
 	reading, err := read(ctx)
 	if err == nil {
 		soon, err = o.publish(ctx, &o.List, reading, read)
 	}
 	if refused(err) || errors.Is(err, errCircle) {
-		o.told(&o.List, began, &listError{OwnersList, err})
+		o.told(&o.List, began, &referenceError{ReferenceOwners, err})
 		return 0, nil
 	}
 	if err == nil {
@@ -49,8 +49,8 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 
 // read reads the live owners to the last page, and then, where one that is
 // published is not among them, the archived ones.
-func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ListReading, error) {
-	r := cdc.ListReading{Archived: map[cdc.EntryKey]bool{}}
+func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ReferenceReading, error) {
+	r := cdc.ReferenceReading{Archived: map[cdc.EntryKey]bool{}}
 	date, err := o.pages(ctx, prio, false, func(now hubspot.Millis) {
 		r.Stamp, r.SentAt = o.List.Lane.Now(), now
 	}, &r.Calls, func(owner *hubspot.Owner) {
@@ -124,8 +124,8 @@ func (o *Owners) entry(owner *hubspot.Owner) cdc.Entry {
 		slices.Sort(texts)
 		hashed["teams"] = strings.Join(texts, ",")
 	}
-	o.Selection.List(OwnersList, values)
-	o.Selection.List(OwnersList, hashed)
+	o.Selection.Reference(ReferenceOwners, values)
+	o.Selection.Reference(ReferenceOwners, hashed)
 	return cdc.Entry{
 		Key: cdc.NewEntryKey(string(owner.ID)), Version: owner.UpdatedAt.Millis, Hash: cdc.EntryHash(hashed), Values: values,
 	}
@@ -150,9 +150,9 @@ func compactJSON(raw json.RawMessage) string {
 }
 
 // Collection is the owners as a signal can ask for them.
-func (o *Owners) Collection(prefix string) ListCollection {
-	return ListCollection{Prefix: prefix, Lane: o.List.Lane, Read: func(ctx context.Context) ([]cdc.ListReading, error) {
+func (o *Owners) Collection(prefix string) ReferenceCollection {
+	return ReferenceCollection{Prefix: prefix, Lane: o.List.Lane, Read: func(ctx context.Context) ([]cdc.ReferenceReading, error) {
 		reading, err := o.read(ctx, hubspot.Snapshot)
-		return []cdc.ListReading{reading}, err
+		return []cdc.ReferenceReading{reading}, err
 	}}
 }

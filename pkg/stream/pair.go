@@ -33,10 +33,6 @@ type Pair struct {
 	Waits []time.Duration
 }
 
-// associationsStream is the finder of links: source.stream of all their events,
-// whatever record's change had the set read.
-const associationsStream = "associations"
-
 // NewPair makes the parts of p that streams talk to it by; place is where its
 // sweep is.
 func NewPair(p *Pair, place offsets.Associations) *Pair {

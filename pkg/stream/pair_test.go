@@ -103,7 +103,7 @@ func (p *Pair) look(t *testing.T, ids ...hubspot.ID) {
 	t.Helper()
 	readings, err := p.read(t.Context(), hubspot.ChangedAssociations, ids)
 	if err == nil {
-		err = p.publish(t.Context(), cdc.LinkPage{Stream: associationsStream, Readings: readings})
+		err = p.publish(t.Context(), cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings})
 	}
 	if err != nil {
 		t.Fatal(err)

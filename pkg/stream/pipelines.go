@@ -8,6 +8,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // Pipelines reads the pipelines of the object types that are followed, and
@@ -16,7 +17,7 @@ import (
 // published of it. NewPipelines makes it.
 type Pipelines struct {
 	Reference
-	Pipelines, Stages List
+	Pipelines, Stages ReferenceList
 
 	without map[string]int // addresses of types that cannot have pipelines → passes until they are asked again
 	known   chan struct{}  // closed once the types are known
@@ -62,8 +63,8 @@ func (p *Pipelines) Run(ctx context.Context) error {
 
 func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := p.Client.Now()
-	lists := [...]*List{&p.Pipelines, &p.Stages}
-	var problems [len(lists)]*listError
+	lists := [...]*ReferenceList{&p.Pipelines, &p.Stages}
+	var problems [len(lists)]*referenceError
 	for _, t := range p.followed() {
 		if p.without[t.Path] > 0 {
 			p.without[t.Path]--
@@ -77,7 +78,7 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 			switch {
 			case err == nil:
 			case problems[i] == nil:
-				problems[i] = &listError{"pipelines of " + t.Name, err}
+				problems[i] = &referenceError{"pipelines of " + t.Name, err}
 			default:
 				problems[i].of += ", " + t.Name
 			}
@@ -112,10 +113,10 @@ func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Du
 	if err != nil {
 		return 0, errs, err
 	}
-	for i, reading := range []cdc.ListReading{pipelines, stages} {
-		after, err := p.publish(ctx, []*List{&p.Pipelines, &p.Stages}[i], reading, func(ctx context.Context) (cdc.ListReading, error) {
+	for i, reading := range []cdc.ReferenceReading{pipelines, stages} {
+		after, err := p.publish(ctx, []*ReferenceList{&p.Pipelines, &p.Stages}[i], reading, func(ctx context.Context) (cdc.ReferenceReading, error) {
 			pipelines, stages, err := p.read(ctx, hubspot.Reference, t)
-			return [...]cdc.ListReading{pipelines, stages}[i], err
+			return [...]cdc.ReferenceReading{pipelines, stages}[i], err
 		})
 		if err != nil && !refused(err) {
 			return 0, errs, err
@@ -137,12 +138,12 @@ func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal e
 		return true, err
 	}
 	p.without[t.Path] = seldom - 1
-	p.Log.Debug("HubSpot has no pipelines for an object type; it is asked again later", "object", t.Name, "stream", ReferenceStream, "err", refusal)
+	p.Log.Debug("HubSpot has no pipelines for an object type; it is asked again later", "object", t.Name, "stream", offsets.ReferenceStream, "err", refusal)
 	return false, nil
 }
 
 // read asks for a type's pipelines: a reading of either list.
-func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.ObjectType) (pipelines, stages cdc.ListReading, err error) {
+func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.ObjectType) (pipelines, stages cdc.ReferenceReading, err error) {
 	pipelines.Under, stages.Under = t.Name, t.Name
 	answer, err := p.Client.Pipelines(ctx, hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
 		pipelines.Stamp, pipelines.SentAt = p.Pipelines.Lane.Now(), now
@@ -151,12 +152,12 @@ func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.O
 	pipelines.Date, stages.Date = answer.Date, answer.Date
 	for i := range answer.Pipelines {
 		pl := &answer.Pipelines[i]
-		pipelines.Entries = append(pipelines.Entries, p.entry(PipelinesList, cdc.NewEntryKey(t.Name, string(pl.ID)), pl.UpdatedAt, map[string]any{
+		pipelines.Entries = append(pipelines.Entries, p.entry(ReferencePipelines, cdc.NewEntryKey(t.Name, string(pl.ID)), pl.UpdatedAt, map[string]any{
 			"label": string(pl.Label), "displayOrder": optionalInt(pl.DisplayOrder), "createdAt": pl.CreatedAt, "archived": pl.Archived,
 		}))
 		for j := range pl.Stages {
 			s := &pl.Stages[j]
-			stages.Entries = append(stages.Entries, p.entry(StagesList, cdc.NewEntryKey(t.Name, string(pl.ID), string(s.ID)), s.UpdatedAt, map[string]any{
+			stages.Entries = append(stages.Entries, p.entry(ReferenceStages, cdc.NewEntryKey(t.Name, string(pl.ID), string(s.ID)), s.UpdatedAt, map[string]any{
 				"label": string(s.Label), "displayOrder": optionalInt(s.DisplayOrder), "metadata": compactJSON(s.Metadata),
 				"createdAt": s.CreatedAt, "archived": s.Archived,
 			}))
@@ -167,7 +168,7 @@ func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.O
 
 func (p *Pipelines) entry(list string, key cdc.EntryKey, updated hubspot.Moment, values map[string]any) cdc.Entry {
 	values["updatedAt"] = updated
-	p.Selection.List(list, values)
+	p.Selection.Reference(list, values)
 	return cdc.Entry{Key: key, Version: updated.Millis, Hash: cdc.EntryHash(values), Values: values}
 }
 
@@ -181,12 +182,12 @@ func optionalInt(n *int32) any {
 // End publishes that a type's pipelines and stages are gone because the type
 // was removed (R9).
 func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis) error {
-	for _, l := range []*List{&p.Stages, &p.Pipelines} {
-		page := cdc.ListPage{Stream: SchemaStream, Sync: true, Readings: []cdc.ListReading{{
+	for _, l := range []*ReferenceList{&p.Stages, &p.Pipelines} {
+		page := cdc.ReferencePage{Stream: SchemaStream, Sync: true, Readings: []cdc.ReferenceReading{{
 			Under: object, Ended: cdc.ObjectTypeRemoved, Stamp: l.Lane.Now(), SentAt: date, Date: date,
 		}}}
 		if _, err := l.Lane.Publish(ctx, page); err != nil {
-			return fmt.Errorf("publish that the %s of an object type are gone: %w", l.Lane.List(), err)
+			return fmt.Errorf("publish that the %s of an object type are gone: %w", l.Lane.Reference(), err)
 		}
 	}
 	return nil
@@ -194,10 +195,10 @@ func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis)
 
 // Collections are both lists as a signal can ask for them. Types that HubSpot
 // refuses are left out.
-func (p *Pipelines) Collections(prefix string) []ListCollection {
-	collection := func(l *List, pick func(pipelines, stages cdc.ListReading) cdc.ListReading) ListCollection {
-		return ListCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context) ([]cdc.ListReading, error) {
-			var all []cdc.ListReading
+func (p *Pipelines) Collections(prefix string) []ReferenceCollection {
+	collection := func(l *ReferenceList, pick func(pipelines, stages cdc.ReferenceReading) cdc.ReferenceReading) ReferenceCollection {
+		return ReferenceCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context) ([]cdc.ReferenceReading, error) {
+			var all []cdc.ReferenceReading
 			for _, t := range p.followed() {
 				pipelines, stages, err := p.read(ctx, hubspot.Snapshot, t)
 				switch {
@@ -211,8 +212,8 @@ func (p *Pipelines) Collections(prefix string) []ListCollection {
 			return all, nil
 		}}
 	}
-	return []ListCollection{
-		collection(&p.Pipelines, func(pipelines, _ cdc.ListReading) cdc.ListReading { return pipelines }),
-		collection(&p.Stages, func(_, stages cdc.ListReading) cdc.ListReading { return stages }),
+	return []ReferenceCollection{
+		collection(&p.Pipelines, func(pipelines, _ cdc.ReferenceReading) cdc.ReferenceReading { return pipelines }),
+		collection(&p.Stages, func(_, stages cdc.ReferenceReading) cdc.ReferenceReading { return stages }),
 	}
 }

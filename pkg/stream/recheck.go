@@ -16,7 +16,7 @@ type Recheck struct{ Object *Object }
 
 // Run confirms ids as they become due, until ctx ends.
 func (r *Recheck) Run(ctx context.Context) error {
-	return supervise(ctx, r.Object, "recheck", func() time.Duration { return 0 }, r.pass)
+	return supervise(ctx, r.Object, recheckStream, func() time.Duration { return 0 }, r.pass)
 }
 
 func (r *Recheck) pass(ctx context.Context) error {

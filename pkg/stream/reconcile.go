@@ -21,9 +21,6 @@ type Reconcile struct {
 	anew bool // Sweep.anew of the sweep under way
 }
 
-// ReconcileStream is its stream.
-const ReconcileStream = "reconcile"
-
 const (
 	// listPage is how many records a page of the list holds.
 	listPage = 100
@@ -43,7 +40,7 @@ func (r *Reconcile) Run(ctx context.Context) error {
 		}
 		r.Place = offsets.Sweep{Started: r.Since, Done: true}
 	}
-	return supervise(ctx, r.Object, ReconcileStream, func() time.Duration { return 0 }, r.pass)
+	return supervise(ctx, r.Object, offsets.ReconcileStream, func() time.Duration { return 0 }, r.pass)
 }
 
 func (r *Reconcile) pass(ctx context.Context) error {
@@ -55,13 +52,13 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: o.Client.Now()}
 	}
 	s := Sweep{
-		Object: o, Stream: ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
+		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), anew: r.anew,
 	}
 	err := s.sweep(ctx)
 	r.Place, r.anew = s.Place, s.anew && err != nil
 	if err == nil {
-		o.Status.Reached(o.Type.Name, ReconcileStream, r.Place.Started)
+		o.Status.Reached(o.Type.Name, offsets.ReconcileStream, r.Place.Started)
 	}
 	return err
 }

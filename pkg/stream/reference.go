@@ -13,19 +13,15 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// ReferenceStream is the finder of entries of the reference lists, which can
-// only be read whole: source.stream of all their events.
-const ReferenceStream = "reference"
-
 // The reference lists, by their names in topics.
 const (
-	OwnersList    = "owners"
-	PipelinesList = "pipelines"
-	StagesList    = "pipeline_stages"
+	ReferenceOwners    = "owners"
+	ReferencePipelines = "pipelines"
+	ReferenceStages    = "pipeline_stages"
 )
 
-// Lists are the names of all reference lists.
-func Lists() []string { return []string{OwnersList, PipelinesList, StagesList} }
+// References are the names of all reference lists.
+func References() []string { return []string{ReferenceOwners, ReferencePipelines, ReferenceStages} }
 
 // Reference is what the streams of the reference lists share.
 type Reference struct {
@@ -39,10 +35,10 @@ type Reference struct {
 	Interval time.Duration
 }
 
-// List is a reference list: its lane, and when it was last read as a whole.
-type List struct {
-	Lane  *cdc.ListLane
-	Place offsets.List
+// ReferenceList is a reference list: its lane, and when it was last read as a whole.
+type ReferenceList struct {
+	Lane  *cdc.ReferenceLane
+	Place offsets.Reference
 
 	watched bool   // the status shows it
 	ended   func() // of the metric of its first sweep
@@ -51,11 +47,11 @@ type List struct {
 
 // repeat repeats a pass, which gives how soon the next one has to come; zero:
 // when it is due.
-func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time.Duration, error), lists ...*List) error {
+func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time.Duration, error), lists ...*ReferenceList) error {
 	for _, l := range lists {
 		if l.Place.Completed != 0 {
 			r.watch(l)
-			r.Status.BackfillDone(l.Lane.List())
+			r.Status.BackfillDone(l.Lane.Reference())
 		}
 	}
 	for {
@@ -74,24 +70,24 @@ func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time
 }
 
 // watch has the status show a list that HubSpot lets us read.
-func (r *Reference) watch(l *List) {
+func (r *Reference) watch(l *ReferenceList) {
 	if l.watched {
 		return
 	}
 	l.watched = true
-	r.Status.Watch(l.Lane.List(), l.Lane)
-	if l.ended = r.Metrics.snapshot(l.Lane.List()); l.Place.Completed != 0 {
+	r.Status.Watch(l.Lane.Reference(), l.Lane)
+	if l.ended = r.Metrics.snapshot(l.Lane.Reference()); l.Place.Completed != 0 {
 		l.ended()
 	}
 }
 
 // publish has a complete reading of a list, or of a part of it, published.
 // read reads it once more where that is asked for (R1).
-func (r *Reference) publish(ctx context.Context, l *List, reading cdc.ListReading, read func(context.Context) (cdc.ListReading, error)) (soon time.Duration, err error) {
-	name := l.Lane.List()
+func (r *Reference) publish(ctx context.Context, l *ReferenceList, reading cdc.ReferenceReading, read func(context.Context) (cdc.ReferenceReading, error)) (soon time.Duration, err error) {
+	name := l.Lane.Reference()
 	r.watch(l)
 	for {
-		left, err := l.Lane.Publish(ctx, cdc.ListPage{Stream: ReferenceStream, Readings: []cdc.ListReading{reading}})
+		left, err := l.Lane.Publish(ctx, cdc.ReferencePage{Stream: offsets.ReferenceStream, Readings: []cdc.ReferenceReading{reading}})
 		if err != nil {
 			return 0, fmt.Errorf("publish %s: %w", name, err)
 		}
@@ -112,12 +108,12 @@ func (r *Reference) publish(ctx context.Context, l *List, reading cdc.ListReadin
 }
 
 // finish commits that a list was read from its beginning to its end.
-func (r *Reference) finish(ctx context.Context, l *List, began hubspot.Millis) error {
-	name, first := l.Lane.List(), l.Place.Completed == 0
-	next := offsets.List{Started: began, Completed: max(r.Client.Now(), began)}
-	if _, err := l.Lane.Publish(ctx, cdc.ListPage{
-		Stream: ReferenceStream, Sync: first, Swept: true,
-		Cursors: []cdc.Cursor{{Object: name, Stream: ReferenceStream, Value: next.Bytes()}},
+func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.Millis) error {
+	name, first := l.Lane.Reference(), l.Place.Completed == 0
+	next := offsets.Reference{Started: began, Completed: max(r.Client.Now(), began)}
+	if _, err := l.Lane.Publish(ctx, cdc.ReferencePage{
+		Stream: offsets.ReferenceStream, Sync: first, Swept: true,
+		Cursors: []cdc.Cursor{{Object: name, Stream: offsets.ReferenceStream, Value: next.Bytes()}},
 	}); err != nil {
 		return fmt.Errorf("publish the place of %s: %w", name, err)
 	}
@@ -132,47 +128,47 @@ func (r *Reference) finish(ctx context.Context, l *List, began hubspot.Millis) e
 
 // told reports how a pass over a list went. A list that HubSpot refuses is a
 // problem that is shown, and keeps nothing else from being ready.
-func (r *Reference) told(l *List, began hubspot.Millis, problem *listError) {
-	name, before := l.Lane.List(), l.problem
+func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *referenceError) {
+	name, before := l.Lane.Reference(), l.problem
 	if problem == nil {
 		l.problem = ""
-		r.Status.Started(name, ReferenceStream)
-		r.Status.Reached(name, ReferenceStream, began)
+		r.Status.Started(name, offsets.ReferenceStream)
+		r.Status.Reached(name, offsets.ReferenceStream, began)
 		if before != "" {
-			r.Log.Info("a list is read whole again", "object", name, "stream", ReferenceStream)
+			r.Log.Info("a list is read whole again", "object", name, "stream", offsets.ReferenceStream)
 		}
 		return
 	}
 	l.problem = problem.of
 	if before == "" {
-		r.Status.Started(name, ReferenceStream)
+		r.Status.Started(name, offsets.ReferenceStream)
 	}
-	r.Status.Problem(name, ReferenceStream, problem)
+	r.Status.Problem(name, offsets.ReferenceStream, problem)
 	if problem.of != before { // the rest of its text differs each time
-		r.Log.Warn("a list is not read whole; what was published of it stays, and it is asked for again", "object", name, "stream", ReferenceStream, "err", problem)
+		r.Log.Warn("a list is not read whole; what was published of it stays, and it is asked for again", "object", name, "stream", offsets.ReferenceStream, "err", problem)
 	}
 }
 
-// listError says what keeps a list from being read whole.
-type listError struct {
+// referenceError says what keeps a list from being read whole.
+type referenceError struct {
 	of  string // the list, or the object type whose part of it is refused
 	err error
 }
 
-func (e *listError) Error() string { return e.of + ": " + e.err.Error() }
-func (e *listError) Unwrap() error { return e.err }
+func (e *referenceError) Error() string { return e.of + ": " + e.err.Error() }
+func (e *referenceError) Unwrap() error { return e.err }
 
 // refusedTopic says that it is the registry that refuses the topic's schema.
-func (e *listError) refusedTopic() bool {
+func (e *referenceError) refusedTopic() bool {
 	var topic *cdc.RefusedError
 	return e != nil && errors.As(e.err, &topic)
 }
 
-func (e *listError) action() string {
+func (e *referenceError) action() string {
 	switch {
 	case e.refusedTopic():
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. It is asked again with every reading of the list"
-	case hubspot.MissingScopes(e.err) && e.of == OwnersList:
+	case hubspot.MissingScopes(e.err) && e.of == ReferenceOwners:
 		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; they are asked for again"
 	case hubspot.MissingScopes(e.err):
 		return "give the token the read scope of this object type, or do without its pipelines; they are asked for again"

@@ -49,7 +49,7 @@ func newOwners(t *testing.T, hs *answers, out cdc.Committer) *Owners {
 			Client: client, Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
 			Log: slog.New(slog.DiscardHandler), Interval: time.Minute,
 		},
-		List: List{Lane: cdc.NewListLane(cdc.ListLaneConfig{List: OwnersList, Second: 30 * time.Second, Committer: out})},
+		List: ReferenceList{Lane: cdc.NewReferenceLane(cdc.ReferenceLaneConfig{Reference: ReferenceOwners, Second: 30 * time.Second, Committer: out})},
 	}
 }
 

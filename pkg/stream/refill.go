@@ -21,7 +21,6 @@ type Refill struct {
 }
 
 const (
-	refillStream = "refill"
 	refillRounds = 2
 	// refillMost is how many properties one refill asks for: a search takes
 	// five groups of filters (HUBSPOT.md section 1). With more of them
@@ -39,7 +38,7 @@ func (r *Refill) Left() *offsets.Refill {
 
 // Run ends when both rounds are done.
 func (r *Refill) Run(ctx context.Context) error {
-	return supervise(ctx, r.Object, refillStream, func() time.Duration { return 0 }, r.pass)
+	return supervise(ctx, r.Object, offsets.RefillStream, func() time.Duration { return 0 }, r.pass)
 }
 
 // giveUp has everything read once instead: there are properties that a search
@@ -48,8 +47,8 @@ func (r *Refill) Run(ctx context.Context) error {
 func (r *Refill) giveUp(ctx context.Context, why error) error {
 	o := r.Object
 	o.Log.Warn("HubSpot cannot search for the holders of these properties; every record is read again instead",
-		"stream", refillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
-	if err := o.publish(ctx, cdc.Page{Stream: refillStream, Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: refillStream}}}); err != nil {
+		"stream", offsets.RefillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
+	if err := o.publish(ctx, cdc.Page{Stream: offsets.RefillStream, Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: offsets.RefillStream}}}); err != nil {
 		return err
 	}
 	r.Place.Round = refillRounds + 1
@@ -88,11 +87,11 @@ func (r *Refill) pass(ctx context.Context) error {
 		if !w.Page.More {
 			next.Round, next.After = next.Round+1, 0
 		}
-		cursor := cdc.Cursor{Object: o.Type.Name, Stream: refillStream}
+		cursor := cdc.Cursor{Object: o.Type.Name, Stream: offsets.RefillStream}
 		if next.Round <= refillRounds {
 			cursor.Value = next.Bytes()
 		}
-		if err := o.publish(ctx, cdc.Page{Stream: refillStream, Readings: readings, Cursors: []cdc.Cursor{cursor}}); err != nil {
+		if err := o.publish(ctx, cdc.Page{Stream: offsets.RefillStream, Readings: readings, Cursors: []cdc.Cursor{cursor}}); err != nil {
 			return err
 		}
 		r.Place = next

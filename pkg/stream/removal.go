@@ -9,10 +9,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// SchemaStream looks at the object types and their properties, and names what
-// goes when a type is removed.
-const SchemaStream = "schema"
-
 // Removals decides which custom object types were removed from the portal (R9).
 type Removals struct {
 	Client *hubspot.Client

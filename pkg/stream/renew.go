@@ -39,16 +39,16 @@ func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 	whole := len(c.Gone) > 0 || len(ask) > refillMost
 	if whole {
 		p.Reconcile = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: now}
-		p.First = append(p.First, cdc.Cursor{Object: object, Stream: ReconcileStream, Value: p.Reconcile.Bytes()})
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.ReconcileStream, Value: p.Reconcile.Bytes()})
 	}
 	switch {
 	case len(ask) > refillMost || p.Refill != nil && len(left) == 0 && len(ask) == 0:
 		if p.Refill != nil {
 			p.Refill = nil
-			p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream})
+			p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.RefillStream})
 		}
 	case len(ask) > 0:
 		p.Refill = &offsets.Refill{Properties: ask, Round: 1}
-		p.First = append(p.First, cdc.Cursor{Object: object, Stream: refillStream, Value: p.Refill.Bytes()})
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.RefillStream, Value: p.Refill.Bytes()})
 	}
 }

@@ -77,9 +77,6 @@ func (e *withheldError) action() string {
 	return "give the token " + scopes + ", or set HUBSPOT_SENSITIVE to what it may read"
 }
 
-// sensitivePart is where the status has what is withheld.
-const sensitivePart = "sensitive"
-
 // Withheld lists the sensitivities that HubSpot did not show, and keeps the log
 // and the status up to date about those that the token may not read. Types for which HubSpot has no such
 // scope have no such properties, and a refusal says nothing.

@@ -37,8 +37,8 @@ type Signals struct {
 	// Open makes sure of the topic and reads it from an offset on.
 	Open func(ctx context.Context, offset int64) (Inbox, error)
 
-	// Lists can be asked for besides what Follow says.
-	Lists []ListCollection
+	// References can be asked for besides what Follow says.
+	References []ReferenceCollection
 
 	Committer cdc.Committer
 	Status    *Status
@@ -81,8 +81,6 @@ type Inbox interface {
 	Close()
 }
 
-const signalsStream = offsets.SignalsStream
-
 // Run reads signals and does what they ask for, from the first Follow on until
 // ctx ends.
 func (s *Signals) Run(ctx context.Context) error {
@@ -120,7 +118,7 @@ func (s *Signals) read(ctx context.Context, ready chan struct{}) error {
 				s.Log.Info("the signals topic can be read again")
 			}
 			wait = time.Second
-			s.Status.Clear("", signalsStream)
+			s.Status.Clear("", offsets.SignalsStream)
 		})
 		var refusal *offsets.Refusal
 		switch {
@@ -129,7 +127,7 @@ func (s *Signals) read(ctx context.Context, ready chan struct{}) error {
 		case errors.As(err, &refusal):
 			return err
 		}
-		if s.Status.Problem("", signalsStream, &inboxError{err}) {
+		if s.Status.Problem("", offsets.SignalsStream, &inboxError{err}) {
 			s.Log.Warn("the signals topic cannot be read; all else goes on, and it is tried again", "err", err)
 		}
 		if err := sleep(ctx, wait); err != nil {
@@ -222,8 +220,8 @@ func (s *Signals) collections() []collection {
 	for _, p := range s.pairs {
 		all = append(all, &pairCollection{p, s.Prefix})
 	}
-	for i := range s.Lists {
-		all = append(all, &s.Lists[i])
+	for i := range s.References {
+		all = append(all, &s.References[i])
 	}
 	return all
 }
@@ -238,7 +236,7 @@ func (s *Signals) published(c collection) bool {
 		return slices.Contains(s.objects, c.Object)
 	case *pairCollection:
 		return slices.Contains(s.pairs, c.Pair)
-	case *ListCollection:
+	case *ReferenceCollection:
 		return true
 	}
 	return false
@@ -260,7 +258,7 @@ func (s *Signals) work(ctx context.Context) error {
 		}
 		if s.Place == nil || *s.Place != place {
 			// It only says that there is nothing to be done: it need not hurry.
-			b := cdc.Batch{Cursors: []cdc.Cursor{{Stream: signalsStream, Value: place.Bytes()}}}
+			b := cdc.Batch{Cursors: []cdc.Cursor{{Stream: offsets.SignalsStream, Value: place.Bytes()}}}
 			if err := s.Committer.Commit(ctx, &b); err != nil {
 				return err
 			}
@@ -318,7 +316,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		if page.end {
 			place = s.inbox.finish(w)
 		}
-		err = page.publish(ctx, cdc.Cursor{Stream: signalsStream, Value: place.Bytes()})
+		err = page.publish(ctx, cdc.Cursor{Stream: offsets.SignalsStream, Value: place.Bytes()})
 		if refused(err) {
 			log.Warn("a snapshot is given up, because its object is refused; send the signal again when that is mended", "records", at.Records, "err", err)
 			s.inbox.finish(w)

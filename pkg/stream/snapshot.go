@@ -38,7 +38,7 @@ type objectCollection struct {
 }
 
 func newObjectCollection(o *Object, prefix string) *objectCollection {
-	return &objectCollection{o, prefix, Sweep{Object: o, Stream: signalsStream, Priority: hubspot.Snapshot}}
+	return &objectCollection{o, prefix, Sweep{Object: o, Stream: offsets.SignalsStream, Priority: hubspot.Snapshot}}
 }
 
 func (c *objectCollection) name() string  { return c.Type.Name }
@@ -78,7 +78,7 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 		}
 	}
 	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
-		return c.publish(ctx, cdc.Page{Stream: signalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+		return c.publish(ctx, cdc.Page{Stream: offsets.SignalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
 	}
 	return p, nil
 }
@@ -119,7 +119,7 @@ func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hub
 		}
 	}
 	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
-		return c.publish(ctx, cdc.LinkPage{Stream: signalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+		return c.publish(ctx, cdc.LinkPage{Stream: offsets.SignalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
 	}
 	return p, nil
 }
@@ -148,21 +148,23 @@ func only(readings []cdc.Reading, asked func(hubspot.ID) bool) []cdc.Reading {
 	return slices.DeleteFunc(readings, func(r cdc.Reading) bool { return r.Outcome == cdc.IsLive && !asked(r.ID) })
 }
 
-// ListCollection is a reference list.
-type ListCollection struct {
+// ReferenceCollection is a reference list.
+type ReferenceCollection struct {
 	Prefix string
-	Lane   *cdc.ListLane
+	Lane   *cdc.ReferenceLane
 	// Read reads the list, or what HubSpot lets us read of it.
-	Read func(context.Context) ([]cdc.ListReading, error)
+	Read func(context.Context) ([]cdc.ReferenceReading, error)
 }
 
-func (c *ListCollection) name() string  { return c.Lane.List() }
-func (c *ListCollection) topic() string { return offsets.ReferenceTopic(c.Prefix, c.Lane.List()) }
-func (c *ListCollection) live() int     { return c.Lane.Live() }
+func (c *ReferenceCollection) name() string { return c.Lane.Reference() }
+func (c *ReferenceCollection) topic() string {
+	return offsets.ReferenceTopic(c.Prefix, c.Lane.Reference())
+}
+func (c *ReferenceCollection) live() int { return c.Lane.Live() }
 
 // page reads the whole list: there is no other way.
-func (c *ListCollection) page(ctx context.Context, _ offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
-	page := cdc.ListPage{Stream: signalsStream, Snapshot: true}
+func (c *ReferenceCollection) page(ctx context.Context, _ offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
+	page := cdc.ReferencePage{Stream: offsets.SignalsStream, Snapshot: true}
 	for _, id := range ids {
 		page.Only = append(page.Only, id.String())
 	}

@@ -15,21 +15,16 @@ type Lag struct {
 	By     time.Duration
 }
 
-const leadingStream = "leading"
-
-// Backfill is the stream of a type's first sweep.
-const Backfill = "backfill"
-
 // Lags names the tiers: the leading one, then one per trailing lag as the
 // operator wrote it.
 func Lags(written []string) ([]Lag, error) {
-	lags := []Lag{{Stream: leadingStream}}
+	lags := []Lag{{Stream: offsets.LeadingStream}}
 	for _, text := range written {
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 {
 			return nil, fmt.Errorf("SYNC_TRAILING_LAG: %q is not a duration above zero such as 5m", text)
 		}
-		lags = append(lags, Lag{"trailing-" + text, d})
+		lags = append(lags, Lag{offsets.TrailingPrefix + text, d})
 	}
 	return lags, nil
 }
@@ -65,7 +60,7 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 	var p Places
 	var err error
 	again := false
-	if v := saved(Backfill); v == nil {
+	if v := saved(offsets.BackfillStream); v == nil {
 		p.Sweep, again = offsets.Sweep{Started: now}, true
 	} else if p.Sweep, err = offsets.ParseSweep(v); err != nil {
 		return p, fmt.Errorf("cursor of %s backfill: %w", object, err)
@@ -84,17 +79,17 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 		}
 		p.Windows = append(p.Windows, w)
 	}
-	if v := saved(archiveStream); v != nil {
+	if v := saved(offsets.ArchiveStream); v != nil {
 		if p.Archive, err = offsets.ParseArchive(v); err != nil {
 			return p, fmt.Errorf("cursor of %s archive: %w", object, err)
 		}
 	}
-	if v := saved(ReconcileStream); v != nil {
+	if v := saved(offsets.ReconcileStream); v != nil {
 		if p.Reconcile, err = offsets.ParseSweep(v); err != nil {
 			return p, fmt.Errorf("cursor of %s reconcile: %w", object, err)
 		}
 	}
-	if v := saved(refillStream); v != nil {
+	if v := saved(offsets.RefillStream); v != nil {
 		r, err := offsets.ParseRefill(v)
 		if err != nil {
 			return p, fmt.Errorf("cursor of %s refill: %w", object, err)
@@ -104,7 +99,7 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 	if again {
 		p.Sweep.Ranges = []offsets.Range{{From: "0"}}
 		p.Sweep.Done, p.Sweep.Completed = false, 0
-		p.First = append(p.First, cdc.Cursor{Object: object, Stream: Backfill, Value: p.Sweep.Bytes()})
+		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.BackfillStream, Value: p.Sweep.Bytes()})
 	}
 	return p, nil
 }

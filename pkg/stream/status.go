@@ -174,7 +174,7 @@ func (s *Status) Problems() []Problem {
 func action(err error) string {
 	var brake *brakeError
 	var withheld *withheldError
-	var list *listError
+	var list *referenceError
 	var topic *cdc.RefusedError
 	var inbox *inboxError
 	switch {

@@ -125,7 +125,7 @@ func (k *checker) checkPortal(ctx context.Context) {
 	}
 	types := k.checkTypes(ctx)
 	k.checkSelection()
-	k.checkLists(ctx)
+	k.checkReferences(ctx)
 	k.count(ctx)
 	k.checkPairs(ctx, types)
 	k.checkLimits()

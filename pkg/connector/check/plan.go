@@ -134,7 +134,7 @@ func (k *checker) sweptAlready(object string) bool {
 	if k.loaded == nil {
 		return false
 	}
-	place, err := offsets.ParseSweep(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: object, Stream: offsets.Backfill}])
+	place, err := offsets.ParseSweep(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: object, Stream: offsets.BackfillStream}])
 	return err == nil && place.Done
 }
 
@@ -144,7 +144,7 @@ func (k *checker) sweptLinks(e stream.Ends) bool {
 		return false
 	}
 	pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
-	place, err := offsets.ParseAssociations(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: pair.String(), Stream: offsets.Association}])
+	place, err := offsets.ParseAssociations(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: pair.String(), Stream: offsets.AssociationsStream}])
 	return err == nil && place.Completed != 0
 }
 
@@ -176,26 +176,26 @@ func (k *checker) planIdle(out *Plan) {
 			add(lag.Stream, times(every, k.answer))
 		}
 		searches := stream.CensusCalls(n)
-		add("census", float64(searches)*times(sync.CensusInterval, time.Duration(searches)*k.answer))
+		add(stream.CensusStream, float64(searches)*times(sync.CensusInterval, time.Duration(searches)*k.answer))
 		if !bin.none {
 			lists := stream.ArchiveCalls(bin.records)
-			add("archive", float64(lists)*times(sync.ArchiveInterval, time.Duration(lists)*k.answer))
+			add(offsets.ArchiveStream, float64(lists)*times(sync.ArchiveInterval, time.Duration(lists)*k.answer))
 			more = more || bin.more
 		}
 		if slots, err := k.slots(f); err == nil {
 			lists, reads := stream.SweepCalls(n, slots)
 			takes := stream.SweepTakes(n, sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer
-			add("reconcile", float64(lists+reads)*times(max(sync.ReconcileInterval, takes), 0))
+			add(offsets.ReconcileStream, float64(lists+reads)*times(max(sync.ReconcileInterval, takes), 0))
 		}
 	}
 	for _, e := range p.ends {
 		every := stream.LinksEvery(sync.AssociationsInterval, k.linked(e))
-		add("associations", float64(stream.LinkCalls(p.records[e.From.Name]))*times(every, 0))
+		add(offsets.AssociationsStream, float64(stream.LinkCalls(p.records[e.From.Name]))*times(every, 0))
 	}
 	k.planSchema(add)
 	every := max(sync.ReferenceInterval, time.Second)
 	for _, calls := range []float64{float64(p.owners), stream.PipelineCalls(p.withPipelines, len(p.found))} {
-		add("reference", calls*times(every, time.Duration(calls*float64(k.answer))))
+		add(offsets.ReferenceStream, calls*times(every, time.Duration(calls*float64(k.answer))))
 	}
 	if !k.setup.Config.HubSpot.OAuth() {
 		add("account", times(connector.DayInterval, 0))
@@ -213,7 +213,7 @@ func (k *checker) planSchema(add func(string, float64)) {
 	p := &k.portal
 	every := k.setup.Config.Sync.Schema()
 	calls := 1 + p.refused + len(p.found)*len(k.setup.Config.HubSpot.Sensitivities())
-	add("schema", float64(calls)*times(every, k.answer))
+	add(stream.SchemaStream, float64(calls)*times(every, k.answer))
 	if labels := stream.LabelCalls(len(p.found), k.setup.Config.HubSpot.Associations); labels > 0 {
 		// It is thought of at each look at the schemas.
 		looks := math.Ceil(float64(k.setup.Config.Sync.Labels(len(p.ends))) / float64(every))

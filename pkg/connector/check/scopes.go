@@ -224,8 +224,8 @@ func (k *checker) checkSelection() {
 	}
 }
 
-// checkLists asks for the owners and for the pipelines of what is followed.
-func (k *checker) checkLists(ctx context.Context) {
+// checkReferences asks for the owners and for the pipelines of what is followed.
+func (k *checker) checkReferences(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	k.portal.owners = 1

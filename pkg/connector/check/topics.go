@@ -50,9 +50,9 @@ func (k *checker) checkTopics(ctx context.Context) {
 				k.topic(t, err)
 			}
 		}
-		for _, list := range stream.Lists() {
+		for _, list := range stream.References() {
 			if _, there := k.loaded.Topics[offsets.ReferenceTopic(prefix, list)]; there {
-				t, err := k.probe.ListTopic(ctx, list)
+				t, err := k.probe.ReferenceTopic(ctx, list)
 				k.topic(t, err)
 			}
 		}

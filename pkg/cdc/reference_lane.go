@@ -8,10 +8,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// ListPage is the unit of work of a list, as Page is of an object type.
-type ListPage struct {
+// ReferencePage is the unit of work of a list, as Page is of an object type.
+type ReferencePage struct {
 	Stream   string
-	Readings []ListReading
+	Readings []ReferenceReading
 	// Cursors move in the publish that leaves nothing to be read again (R6).
 	Cursors []Cursor
 	// Snapshot: as Page.Snapshot; of the entries whose own id (the last part of
@@ -24,8 +24,8 @@ type ListPage struct {
 	Swept bool
 }
 
-// ListLeft is what a publish of a list leaves to be done.
-type ListLeft struct {
+// ReferenceLeft is what a publish of a list leaves to be done.
+type ReferenceLeft struct {
 	// Again says that the list is to be read once more at once, or after
 	// OlderWait where the cause is Older.
 	Again bool
@@ -35,15 +35,15 @@ type ListLeft struct {
 	After time.Duration
 }
 
-func (l *ListLeft) again(c Cause) {
+func (l *ReferenceLeft) again(c Cause) {
 	if !l.Again || c == Older {
 		l.Again, l.Cause = true, c
 	}
 }
 
-// ListLaneConfig says what a list's lane is for.
-type ListLaneConfig struct {
-	List string
+// ReferenceLaneConfig says what a list's lane is for.
+type ReferenceLaneConfig struct {
+	Reference string
 	// Rows are what previous runs published.
 	Rows map[EntryKey]Row
 	// Swept says that the list's first sweep has ended.
@@ -55,23 +55,23 @@ type ListLaneConfig struct {
 	Committer Committer
 }
 
-// ListLane is the one writer of a list's topic.
-type ListLane struct {
-	list      string
+// ReferenceLane is the one writer of a list's topic.
+type ReferenceLane struct {
+	reference string
 	committer Committer
 	turn
-	table   listTable
-	rules   listRules
+	table   referenceTable
+	rules   referenceRules
 	counter atomic.Uint64
 	live    atomic.Int64
 }
 
-// NewListLane starts a lane with what is published.
-func NewListLane(cfg ListLaneConfig) *ListLane {
-	l := &ListLane{
-		list: cfg.List, committer: cfg.Committer, turn: newTurn(),
-		table: listTable{rows: make(map[EntryKey]entry, len(cfg.Rows)), absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}},
-		rules: listRules{cfg.Swept, cfg.SkipUnchanged, cfg.Second},
+// NewReferenceLane starts a lane with what is published.
+func NewReferenceLane(cfg ReferenceLaneConfig) *ReferenceLane {
+	l := &ReferenceLane{
+		reference: cfg.Reference, committer: cfg.Committer, turn: newTurn(),
+		table: referenceTable{rows: make(map[EntryKey]entry, len(cfg.Rows)), absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}},
+		rules: referenceRules{cfg.Swept, cfg.SkipUnchanged, cfg.Second},
 	}
 	for key, row := range cfg.Rows {
 		l.table.rows[key] = entry{Row: row}
@@ -80,17 +80,17 @@ func NewListLane(cfg ListLaneConfig) *ListLane {
 	return l
 }
 
-// List is what the lane publishes.
-func (l *ListLane) List() string { return l.list }
+// Reference is what the lane publishes.
+func (l *ReferenceLane) Reference() string { return l.reference }
 
 // Now is the stamp of a reading whose request is sent now (R1).
-func (l *ListLane) Now() uint64 { return l.counter.Load() }
+func (l *ReferenceLane) Now() uint64 { return l.counter.Load() }
 
 // Live is the number of entries published.
-func (l *ListLane) Live() int { return int(l.live.Load()) }
+func (l *ReferenceLane) Live() int { return int(l.live.Load()) }
 
 // LiveUnder gives the keys that are published as live under a part; "" is all.
-func (l *ListLane) LiveUnder(ctx context.Context, part string) ([]EntryKey, error) {
+func (l *ReferenceLane) LiveUnder(ctx context.Context, part string) ([]EntryKey, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
 	}
@@ -101,9 +101,9 @@ func (l *ListLane) LiveUnder(ctx context.Context, part string) ([]EntryKey, erro
 // Publish decides a page, has it committed and then takes it over; see
 // Lane.Publish. The page's cursors do not wait for entries that are to be
 // missed a second time.
-func (l *ListLane) Publish(ctx context.Context, p ListPage) (ListLeft, error) {
+func (l *ReferenceLane) Publish(ctx context.Context, p ReferencePage) (ReferenceLeft, error) {
 	if err := l.take(ctx); err != nil {
-		return ListLeft{}, err
+		return ReferenceLeft{}, err
 	}
 	defer l.release()
 
@@ -111,13 +111,13 @@ func (l *ListLane) Publish(ctx context.Context, p ListPage) (ListLeft, error) {
 	if d.left.Again && p.Snapshot {
 		d.changes = nil
 	}
-	b := Batch{Object: l.list, Entries: d.changes, Sync: p.Sync}
+	b := Batch{Object: l.reference, Entries: d.changes, Sync: p.Sync}
 	if !d.left.Again {
 		b.Cursors = p.Cursors
 	}
 	if len(b.Entries) > 0 || len(b.Cursors) > 0 {
 		if err := l.committer.Commit(ctx, &b); err != nil {
-			return ListLeft{}, err
+			return ReferenceLeft{}, err
 		}
 	}
 	if !d.left.Again && p.Swept {

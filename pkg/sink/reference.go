@@ -13,15 +13,15 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// ListTopic makes a list's topic ready: see PairTopic.
-func (s *Sink) ListTopic(ctx context.Context, list string) error {
-	t, err := listTopic(s.cfg.Prefix, list)
+// ReferenceTopic makes a list's topic ready: see PairTopic.
+func (s *Sink) ReferenceTopic(ctx context.Context, list string) error {
+	t, err := referenceTopic(s.cfg.Prefix, list)
 	return s.ready(ctx, t, err)
 }
 
-func listTopic(prefix, list string) (t *topic, err error) {
+func referenceTopic(prefix, list string) (t *topic, err error) {
 	t = &topic{object: list, name: offsets.ReferenceTopic(prefix, list), least: smallestEvent}
-	if t.list, err = schema.CompileList(t.name, list); err != nil {
+	if t.list, err = schema.CompileReference(t.name, list); err != nil {
 		return t, err
 	}
 	t.schema = t.list.Schema
@@ -52,9 +52,9 @@ func (s *Sink) composeEntries(tx *transaction, b *cdc.Batch, now hubspot.Millis)
 
 // entryRecords are the event of a list's entry and, behind a delete, its
 // tombstone.
-func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ListChange, now hubspot.Millis) []*kgo.Record {
+func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, now hubspot.Millis) []*kgo.Record {
 	key, partition := t.entryKey(c.Key), partitionOf([]byte(c.Key.String()), t.partitions)
-	e := &schema.ListEvent{
+	e := &schema.ReferenceEvent{
 		Op: byte(c.Op), Key: c.Key.Parts(), Values: c.Values, BeforeKey: s.cfg.BeforeKey, TsMs: now,
 		Source: s.source(t, c.Op, c.Reason, c.Incremental),
 	}

@@ -51,8 +51,8 @@ func TestLoad_TheLatestRowOfEachEntryCounts(t *testing.T) {
 		)
 		l := k.mustLoad()
 		want := map[cdc.EntryKey]cdc.Row{"1": live(2), "3": dead(4), "4": live(6), "6": dead(9)}
-		if !maps.Equal(l.Lists["owners"], want) || l.Seq != 9 {
-			t.Errorf("owners %v, want %v; seq %d", l.Lists["owners"], want, l.Seq)
+		if !maps.Equal(l.References["owners"], want) || l.Seq != 9 {
+			t.Errorf("owners %v, want %v; seq %d", l.References["owners"], want, l.Seq)
 		}
 		if len(l.Expired) != 1 || !bytes.Equal(l.Expired[0], EntryRowKey("owners", "2")) {
 			t.Errorf("expired %q", l.Expired)

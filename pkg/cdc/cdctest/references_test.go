@@ -54,24 +54,24 @@ func TestEntryText_DoesNotDependOnTheWriter(t *testing.T) {
 
 // TestCheckLists_SeesWhatIsWrong: what CheckLinks does not see already.
 func TestCheckLists_SeesWhatIsWrong(t *testing.T) {
-	history := ListHistory{LinkHistory{"deals:1": {{true, "a"}, {false, ""}}, "deals:2": {{true, "b"}}}, map[string]bool{}}
+	history := ReferenceHistory{LinkHistory{"deals:1": {{true, "a"}, {false, ""}}, "deals:2": {{true, "b"}}}, map[string]bool{}}
 	good := []LinkEvent{
 		{Key: "deals:1", Op: "r", Snapshot: "true", Label: "a", Seq: 1},
 		{Key: "deals:2", Op: "r", Snapshot: "true", Label: "b", Seq: 2, Partition: 1},
 		{Key: "deals:1", Op: "d", Snapshot: "false", Reason: "removed", Seq: 3},
 		{Key: "deals:1", Tombstone: true},
 	}
-	if r := CheckLists(history, good); !r.Clean() || r.Events != 3 {
+	if r := CheckReferences(history, good); !r.Clean() || r.Events != 3 {
 		t.Fatalf("%d events, %s", r.Events, r.Findings())
 	}
 	for _, reason := range []string{"archived", "purged", ""} {
 		bad := slices.Clone(good)
 		bad[2].Reason = reason
-		if r := CheckLists(history, bad); len(r.Malformed) == 0 {
+		if r := CheckReferences(history, bad); len(r.Malformed) == 0 {
 			t.Errorf("reason %q was not seen", reason)
 		}
 	}
-	if r := CheckLists(history, good[:2]); len(r.Lost) != 1 {
+	if r := CheckReferences(history, good[:2]); len(r.Lost) != 1 {
 		t.Errorf("a lost delete: %s", r.Findings())
 	}
 }

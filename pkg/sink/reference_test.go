@@ -11,8 +11,8 @@ import (
 
 const stageTopic = "hubspot.pipeline_stages"
 
-func stage(op cdc.Op, pipeline, id, label string) cdc.ListChange {
-	c := cdc.ListChange{
+func stage(op cdc.Op, pipeline, id, label string) cdc.ReferenceChange {
+	c := cdc.ReferenceChange{
 		Key: cdc.NewEntryKey("deals", pipeline, id), Row: cdc.Row{Version: 900, Hash: 1, Live: op != cdc.Delete}, Op: op,
 		SourceMs: 1000, Stream: "reference", Values: map[string]any{"label": label, "displayOrder": int32(3), "metadata": `{"probability":"0.2"}`, "archived": false},
 	}
@@ -22,14 +22,14 @@ func stage(op cdc.Op, pipeline, id, label string) cdc.ListChange {
 	return c
 }
 
-func entries(changes ...cdc.ListChange) *cdc.Batch {
+func entries(changes ...cdc.ReferenceChange) *cdc.Batch {
 	return &cdc.Batch{Object: "pipeline_stages", Entries: changes}
 }
 
-// TestLists_TopicAtTheFirstEntry: a list without entries has no topic; events,
+// TestReferences_TopicAtTheFirstEntry: a list without entries has no topic; events,
 // rows and cursor are one transaction, and a run that starts anew knows the
 // rows (DESIGN section 4).
-func TestLists_TopicAtTheFirstEntry(t *testing.T) {
+func TestReferences_TopicAtTheFirstEntry(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		b := entries()
@@ -65,7 +65,7 @@ func TestLists_TopicAtTheFirstEntry(t *testing.T) {
 			cdc.NewEntryKey("deals", "default", "won"): {Version: 901, Hash: 1, Live: true, Seq: 3},
 			cdc.NewEntryKey("deals", "2", "won"):       {Version: 900, Hash: 1, Reason: cdc.Removed, Seq: 4},
 		}
-		if got := again.loaded.Lists["pipeline_stages"]; !maps.Equal(got, want) || again.loaded.Seq != 4 {
+		if got := again.loaded.References["pipeline_stages"]; !maps.Equal(got, want) || again.loaded.Seq != 4 {
 			t.Errorf("loaded %+v, seq %d, want %+v", got, again.loaded.Seq, want)
 		}
 		if _, known := again.loaded.Topics[stageTopic]; !known {
@@ -74,16 +74,16 @@ func TestLists_TopicAtTheFirstEntry(t *testing.T) {
 	})
 }
 
-// TestLists_AvroKeys: DESIGN section 5; the partition is that of the text.
-func TestLists_AvroKeys(t *testing.T) {
+// TestReferences_AvroKeys: DESIGN section 5; the partition is that of the text.
+func TestReferences_AvroKeys(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })
 		r.mustCommit(entries(stage(cdc.Create, "default", "won", "")))
 		r.mustCommit(entries(stage(cdc.Delete, "default", "won", "")))
-		owner := cdc.ListChange{Key: "17", Row: cdc.Row{Live: true}, Op: cdc.Create, Values: map[string]any{"email": "ada@example.com"}}
-		r.mustCommit(&cdc.Batch{Object: "owners", Entries: []cdc.ListChange{owner}})
-		pipeline := cdc.ListChange{Key: cdc.NewEntryKey("deals", "default"), Row: cdc.Row{Live: true}, Op: cdc.Create, Values: map[string]any{"label": "Sales"}}
-		r.mustCommit(&cdc.Batch{Object: "pipelines", Entries: []cdc.ListChange{pipeline}})
+		owner := cdc.ReferenceChange{Key: "17", Row: cdc.Row{Live: true}, Op: cdc.Create, Values: map[string]any{"email": "ada@example.com"}}
+		r.mustCommit(&cdc.Batch{Object: "owners", Entries: []cdc.ReferenceChange{owner}})
+		pipeline := cdc.ReferenceChange{Key: cdc.NewEntryKey("deals", "default"), Row: cdc.Row{Live: true}, Op: cdc.Create, Values: map[string]any{"label": "Sales"}}
+		r.mustCommit(&cdc.Batch{Object: "pipelines", Entries: []cdc.ReferenceChange{pipeline}})
 		r.stop()
 		for topic, want := range map[string]struct {
 			text string
@@ -110,8 +110,8 @@ func TestLists_AvroKeys(t *testing.T) {
 	})
 }
 
-// TestLists_WhatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
-func TestLists_WhatIsTooLargeIsLeftOut(t *testing.T) {
+// TestReferences_WhatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
+func TestReferences_WhatIsTooLargeIsLeftOut(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.MaxMessageBytes = 16 << 10 })
 		change := stage(cdc.Create, "default", "won", strings.Repeat("x", 20<<10))

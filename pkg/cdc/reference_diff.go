@@ -9,9 +9,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// listTable holds what is published of a list. Lists are short: nothing in it
+// referenceTable holds what is published of a list. Lists are short: nothing in it
 // is in an order.
-type listTable struct {
+type referenceTable struct {
 	rows map[EntryKey]entry
 	// absent is when an entry that is published as live was found missing for
 	// the first time. It is not stored: after a restart it is found so again.
@@ -25,15 +25,15 @@ type listed struct {
 	date hubspot.Millis
 }
 
-type listRules struct {
+type referenceRules struct {
 	swept         bool
 	skipUnchanged bool
 	second        time.Duration
 }
 
-type listDecision struct {
-	changes []ListChange
-	left    ListLeft
+type referenceDecision struct {
+	changes []ReferenceChange
+	left    ReferenceLeft
 	absent  map[EntryKey]hubspot.Millis // found missing for the first time
 	present []EntryKey
 	last    map[string]listed
@@ -45,13 +45,13 @@ type listDecision struct {
 // while after the first had come, lacks it too (promise 4). Of readings that
 // took several calls it needs two on end with the same entries: a page's border
 // that moved between two calls hides a live one, and can do so twice (R14).
-func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
-	d := listDecision{absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}}
+func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDecision {
+	d := referenceDecision{absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}}
 	here := map[EntryKey]bool{} // decided in this page
 	for i := range p.Readings {
 		rd := &p.Readings[i]
 		stale := func(key EntryKey) bool { return here[key] || rd.Stamp < t.rows[key].decided }
-		add := func(c ListChange) {
+		add := func(c ReferenceChange) {
 			here[c.Key] = true
 			c.Row.Seq, c.Stream = t.rows[c.Key].Seq, p.Stream
 			d.changes = append(d.changes, c)
@@ -84,7 +84,7 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 		certain := rd.Calls <= 1 || before.keys == now.keys && before.date <= rd.SentAt
 		for _, key := range t.lacking(rd.Under, seen) {
 			old := t.rows[key]
-			c := ListChange{Key: key, Row: Row{Version: old.Version}, Op: Delete, Reason: Removed, SourceMs: rd.Date}
+			c := ReferenceChange{Key: key, Row: Row{Version: old.Version}, Op: Delete, Reason: Removed, SourceMs: rd.Date}
 			switch first, waits := t.absent[key]; {
 			case stale(key):
 				d.left.again(Stale)
@@ -112,8 +112,8 @@ func (t *listTable) diff(p *ListPage, r *listRules) listDecision {
 }
 
 // compareEntry gives the change that an entry is, if it is one (R10).
-func compareEntry(e *Entry, old Row, known bool, r *listRules, snapshot bool) (ListChange, bool) {
-	c := ListChange{Key: e.Key, Row: Row{Version: e.Version, Hash: e.Hash, Live: true}, Values: e.Values}
+func compareEntry(e *Entry, old Row, known bool, r *referenceRules, snapshot bool) (ReferenceChange, bool) {
+	c := ReferenceChange{Key: e.Key, Row: Row{Version: e.Version, Hash: e.Hash, Live: true}, Values: e.Values}
 	again := snapshot && known && old.Live
 	if known && !again && same(old, c.Row) {
 		return c, false
@@ -141,7 +141,7 @@ func compareEntry(e *Entry, old Row, known bool, r *listRules, snapshot bool) (L
 }
 
 // asks says whether an operator asked for an entry to be published again.
-func (p *ListPage) asks(key EntryKey) bool {
+func (p *ReferencePage) asks(key EntryKey) bool {
 	if p.Only == nil {
 		return p.Snapshot
 	}
@@ -150,7 +150,7 @@ func (p *ListPage) asks(key EntryKey) bool {
 }
 
 // lacking gives the live keys under a part that are not in seen, in order.
-func (t *listTable) lacking(under string, seen map[EntryKey]bool) []EntryKey {
+func (t *referenceTable) lacking(under string, seen map[EntryKey]bool) []EntryKey {
 	var out []EntryKey
 	for key, e := range t.rows {
 		if e.Live && key.under(under) && !seen[key] {
@@ -162,7 +162,7 @@ func (t *listTable) lacking(under string, seen map[EntryKey]bool) []EntryKey {
 }
 
 // apply takes over what was committed.
-func (t *listTable) apply(d *listDecision, counter uint64) {
+func (t *referenceTable) apply(d *referenceDecision, counter uint64) {
 	for _, key := range d.present {
 		delete(t.absent, key)
 	}
@@ -178,7 +178,7 @@ func (t *listTable) apply(d *listDecision, counter uint64) {
 	}
 }
 
-func (t *listTable) live() (n int) {
+func (t *referenceTable) live() (n int) {
 	for _, e := range t.rows {
 		if e.Live {
 			n++

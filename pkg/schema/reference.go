@@ -21,8 +21,8 @@ var lists = map[string]struct {
 	"pipeline_stages": {schemas.PipelineStage, []string{"objectType", "pipelineId", "id"}},
 }
 
-// ListFields names the fields of a list's entries beside those of the key.
-func ListFields(list string) (names []string) {
+// ReferenceFields names the fields of a list's entries beside those of the key.
+func ReferenceFields(list string) (names []string) {
 	l := lists[list]
 	for _, f := range parseRecord(l.value).Fields {
 		if !slices.Contains(l.key, f.Name) {
@@ -32,8 +32,8 @@ func ListFields(list string) (names []string) {
 	return names
 }
 
-// ListEvent is one event about an entry of a list, as it is to be written.
-type ListEvent struct {
+// ReferenceEvent is one event about an entry of a list, as it is to be written.
+type ReferenceEvent struct {
 	Op  byte     // c, u, d, r
 	Key []string // the parts of the key
 	// Values are the other fields by name: string, int32, bool or
@@ -45,43 +45,43 @@ type ListEvent struct {
 	TsMs      hubspot.Millis
 }
 
-// ListEncoder writes events about a list's entries. It is for one goroutine at
+// ReferenceEncoder writes events about a list's entries. It is for one goroutine at
 // a time.
-type ListEncoder struct {
+type ReferenceEncoder struct {
 	writer
 	Schema []byte // see Encoder
-	fields []listField
+	fields []referenceField
 	key    []string
 }
 
-type listField struct {
+type referenceField struct {
 	name string
 	typ  string // in the words of layouts
 	part int    // of the key; -1: a value
 }
 
-// ListEnvelopeSchema gives the Avro schema of a list's topic, which is the same
+// referenceEnvelope gives the Avro schema of a list's topic, which is the same
 // in every portal.
-func ListEnvelopeSchema(namespace, list string) []byte {
+func referenceEnvelope(namespace, list string) []byte {
 	return envelope(namespace, parseRecord(lists[list].value))
 }
 
-// CompileList makes the encoder for a list's topic; see Compile.
-func CompileList(topic, list string) (*ListEncoder, error) {
+// CompileReference makes the encoder for a list's topic; see Compile.
+func CompileReference(topic, list string) (*ReferenceEncoder, error) {
 	l, known := lists[list]
 	if !known {
 		return nil, fmt.Errorf("compile schema of topic %s: there is no list %q", topic, list)
 	}
 	namespace := Namespace(topic)
-	text := ListEnvelopeSchema(namespace, list)
+	text := referenceEnvelope(namespace, list)
 	parsed, err := checkRecords(text, namespace, []recordLayout{{"Envelope", envelopeLayout}, {"Source", sourceLayout}})
 	if err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}
-	e := &ListEncoder{newWriter(), text, nil, l.key}
+	e := &ReferenceEncoder{newWriter(), text, nil, l.key}
 	value := parsed.(*avro.RecordSchema).Fields()[0].Type().(*avro.UnionSchema).Types()[1].(*avro.RecordSchema)
 	for _, f := range value.Fields() {
-		field := listField{f.Name(), typeWord(f.Type()), slices.Index(l.key, f.Name())}
+		field := referenceField{f.Name(), typeWord(f.Type()), slices.Index(l.key, f.Name())}
 		switch field.typ {
 		case "?string", "?int", "?boolean", "?long.timestamp-millis":
 			e.fields = append(e.fields, field)
@@ -93,10 +93,10 @@ func CompileList(topic, list string) (*ListEncoder, error) {
 }
 
 // Key names the fields of the topic's keys, all strings.
-func (e *ListEncoder) Key() []string { return e.key }
+func (e *ReferenceEncoder) Key() []string { return e.key }
 
 // Append appends the Avro body of ev to dst, without the registry's header.
-func (e *ListEncoder) Append(dst []byte, ev *ListEvent) []byte {
+func (e *ReferenceEncoder) Append(dst []byte, ev *ReferenceEvent) []byte {
 	e.w.Reset(nil)
 	switch {
 	case ev.Op == 'd':
@@ -117,7 +117,7 @@ func (e *ListEncoder) Append(dst []byte, ev *ListEvent) []byte {
 
 // value writes a Value, in the order of the list's schema. A value of another
 // type than its field's is a mistake in the program.
-func (e *ListEncoder) value(key []string, values map[string]any) {
+func (e *ReferenceEncoder) value(key []string, values map[string]any) {
 	e.present()
 	for _, f := range e.fields {
 		v := values[f.name]

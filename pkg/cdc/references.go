@@ -69,9 +69,9 @@ func EntryHash(values map[string]any) uint64 {
 	return d.Sum64()
 }
 
-// ListReading is one complete answer of HubSpot about a list, or about the part
+// ReferenceReading is one complete answer of HubSpot about a list, or about the part
 // of it under one object type.
-type ListReading struct {
+type ReferenceReading struct {
 	// Under is the first part of the keys that the answer is complete for; ""
 	// is all.
 	Under   string
@@ -82,7 +82,7 @@ type ListReading struct {
 	// Ended is the reason why there are no entries any more, known from
 	// elsewhere: the object type was removed.
 	Ended Reason
-	// Stamp is ListLane.Now at the moment the (first) request was sent, SentAt
+	// Stamp is ReferenceLane.Now at the moment the (first) request was sent, SentAt
 	// a time that HubSpot's clock had passed then.
 	Stamp  uint64
 	SentAt hubspot.Millis
@@ -95,7 +95,7 @@ type ListReading struct {
 }
 
 // keys is a digest of which entries a reading has; never 0.
-func (r *ListReading) keys() uint64 {
+func (r *ReferenceReading) keys() uint64 {
 	keys := make([]string, len(r.Entries))
 	for i := range r.Entries {
 		keys[i] = string(r.Entries[i].Key)
@@ -104,9 +104,9 @@ func (r *ListReading) keys() uint64 {
 	return xxhash.Sum64String(strings.Join(slices.Compact(keys), "\x00\x00")) | 1
 }
 
-// ListChange is an entry's new row and its event. The committer sets Row.Seq of
+// ReferenceChange is an entry's new row and its event. The committer sets Row.Seq of
 // a change that has an event.
-type ListChange struct {
+type ReferenceChange struct {
 	Key      EntryKey
 	Row      Row
 	Op       Op // 0: only the row changed

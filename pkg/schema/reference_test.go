@@ -12,7 +12,7 @@ import (
 )
 
 // The fields of DESIGN section 5, in its order, with the types that it gives.
-var listFields = map[string][]string{
+var referenceFields = map[string][]string{
 	"owners": {"id ?string", "email ?string", "firstName ?string", "lastName ?string", "type ?string", "userId ?string", "teams ?string",
 		"createdAt ?long.timestamp-millis", "updatedAt ?long.timestamp-millis", "archived ?boolean"},
 	"pipelines": {"id ?string", "objectType ?string", "label ?string", "displayOrder ?int",
@@ -24,9 +24,9 @@ var listFields = map[string][]string{
 // TestListSchemas_AreThoseOfTheDesign: what is registered has the fields of
 // DESIGN section 5 in the namespace of the topic, each null by default.
 func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
-	for list, want := range listFields {
+	for list, want := range referenceFields {
 		topic := "my-prefix." + list
-		e, err := CompileList(topic, list)
+		e, err := CompileReference(topic, list)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
 			t.Errorf("%s: got  %q\nwant %q", list, got, want)
 		}
 	}
-	if _, err := CompileList("hubspot.users", "users"); err == nil {
+	if _, err := CompileReference("hubspot.users", "users"); err == nil {
 		t.Error("a list that there is not was compiled")
 	}
 }
@@ -51,7 +51,7 @@ func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
 // a delete, nulls, the beginning of 1970 and U+0000.
 func TestListEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 	const topic = "hubspot.pipeline_stages"
-	e, err := CompileList(topic, "pipeline_stages")
+	e, err := CompileReference(topic, "pipeline_stages")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestListEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 		"objectType": "deals", "pipelineId": "default", "id": "closedwon", "label": "Won\uFFFD", "displayOrder": int32(-1),
 		"metadata": `{"probability":"1.0"}`, "createdAt": time.UnixMilli(0).UTC(), "updatedAt": nil, "archived": false,
 	}
-	ev := ListEvent{
+	ev := ReferenceEvent{
 		Key: []string{"deals", "default", "closedwon"},
 		Values: map[string]any{
 			"label": "Won\x00", "displayOrder": int32(-1), "metadata": `{"probability":"1.0"}`,

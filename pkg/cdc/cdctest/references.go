@@ -12,14 +12,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// ListHistory is what HubSpot really had of a list's entries, by the keys of
+// ReferenceHistory is what HubSpot really had of a list's entries, by the keys of
 // the topic. The label of a state is the text of all its fields (EntryText).
-type ListHistory struct {
+type ReferenceHistory struct {
 	States   LinkHistory
 	Archived map[string]bool // keys that have been in HubSpot's list of archived ones
 }
 
-func (h *ListHistory) add(key string, live bool, fields map[string]any) {
+func (h *ReferenceHistory) add(key string, live bool, fields map[string]any) {
 	if h.States == nil {
 		h.States, h.Archived = LinkHistory{}, map[string]bool{}
 	}
@@ -33,8 +33,8 @@ func (h *ListHistory) add(key string, live bool, fields map[string]any) {
 }
 
 // OwnerHistoryOf takes the history of the owners from a simulated portal.
-func OwnerHistoryOf(p *hubspottest.Portal) ListHistory {
-	var h ListHistory
+func OwnerHistoryOf(p *hubspottest.Portal) ReferenceHistory {
+	var h ReferenceHistory
 	for _, c := range p.OwnerHistory() {
 		o := c.Entry
 		fields := map[string]any{
@@ -56,7 +56,7 @@ func OwnerHistoryOf(p *hubspottest.Portal) ListHistory {
 
 // PipelineHistoriesOf takes the histories of the pipelines of some types, and of
 // their stages, from a simulated portal.
-func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, stages ListHistory) {
+func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, stages ReferenceHistory) {
 	for _, object := range objects {
 		there := map[string][]string{} // the stages of each pipeline
 		for _, c := range p.PipelineHistory(object) {
@@ -126,9 +126,9 @@ func anyOrder(text string) string {
 	return fmt.Sprint(v)
 }
 
-// CheckLists holds a list's events against its history, as CheckLinks does a
+// CheckReferences holds a list's events against its history, as CheckLinks does a
 // pair's.
-func CheckLists(history ListHistory, events []LinkEvent) *LinkReport {
+func CheckReferences(history ReferenceHistory, events []LinkEvent) *LinkReport {
 	r := checkKeys(history.States, events, func(key string) string { return key })
 	for _, e := range events {
 		if !e.isDelete() {

@@ -9,7 +9,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// TestListDecisions replays the scripts in testdata/lists, of what HubSpot
+// TestReferenceDecisions replays the scripts in testdata/references, of what HubSpot
 // answered of the list of pipelines (keys like deals/default):
 //
 //	skip-unchanged               the lane leaves out events with a new time alone
@@ -18,15 +18,15 @@ import (
 //	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [calls=N] [second]
 //	                             a complete reading of the keys under a part, * for all
 //	live UNDER                   what is published
-func TestListDecisions(t *testing.T) {
-	replayAll(t, "testdata/lists", func(s *script, _ string) {
-		lane, date := NewListLane(ListLaneConfig{List: "pipelines", Second: 30 * time.Second, Committer: &s.record}), seconds(1000)
+func TestReferenceDecisions(t *testing.T) {
+	replayAll(t, "testdata/references", func(s *script, _ string) {
+		lane, date := NewReferenceLane(ReferenceLaneConfig{Reference: "pipelines", Second: 30 * time.Second, Committer: &s.record}), seconds(1000)
 		s.lines["stamp"] = s.stamp(lane.Now)
 		s.lines["skip-unchanged"] = func([]string) { lane.rules.skipUnchanged = true }
 		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
-		var page ListPage
+		var page ReferencePage
 		s.lines["page"] = func(words []string) {
-			page = ListPage{Stream: "reference"}
+			page = ReferencePage{Stream: "reference"}
 			s.settings(words, settings{
 				"cursor": cursor(&page.Cursors, "pipelines", page.Stream), "swept": yes(&page.Swept), "snapshot": yes(&page.Snapshot),
 				"only": func(id string) { page.Only = append(page.Only, id) },
@@ -34,7 +34,7 @@ func TestListDecisions(t *testing.T) {
 		}
 		key := func(text string) EntryKey { return NewEntryKey(strings.Split(text, "/")...) }
 		s.lines["  read"] = func(words []string) {
-			rd := ListReading{Under: strings.Trim(words[0], "*"), Stamp: lane.Now(), SentAt: date, Date: date, Archived: map[EntryKey]bool{}}
+			rd := ReferenceReading{Under: strings.Trim(words[0], "*"), Stamp: lane.Now(), SentAt: date, Date: date, Archived: map[EntryKey]bool{}}
 			s.settings(words[1:], settings{
 				"sent": s.sent(&rd.Stamp), "calls": s.count(&rd.Calls), "second": yes(&rd.Second),
 				"ended":    func(string) { rd.Ended = ObjectTypeRemoved },
