@@ -18,13 +18,13 @@ type decidedKey struct {
 	at hubspot.Millis
 }
 
-// RecentFor is how long a decision counts as recent at most.
-const RecentFor = 10 * time.Minute
+// recentFor is how long a decision counts as recent at most.
+const recentFor = 10 * time.Minute
 
 // note adds the keys of a page that was committed, and forgets those from
-// longer than RecentFor ago.
+// longer than recentFor ago.
 func (r *recent) note(changes []Change, at hubspot.Millis) {
-	old := sort.Search(len(r.keys), func(i int) bool { return r.keys[i].at > at.Add(-RecentFor) })
+	old := sort.Search(len(r.keys), func(i int) bool { return r.keys[i].at > at.Add(-recentFor) })
 	r.keys = slices.Delete(r.keys, 0, old)
 	if n := len(r.keys); n > 0 { // in order, whatever pages came late
 		at = max(at, r.keys[n-1].at)

@@ -75,5 +75,5 @@ func (c *Complete) askLosers() {
 	}
 }
 
-// Unresolved: see Protocol.
+// Unresolved is part of Protocol.
 func (c *Complete) Unresolved() []hubspot.ID { return c.unresolved }

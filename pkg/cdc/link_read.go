@@ -145,5 +145,5 @@ func (r *LinkRead) finish(reading *LinkReading) {
 	r.Readings = append(r.Readings, *reading)
 }
 
-// Unresolved: see Protocol.
+// Unresolved is part of Protocol.
 func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }

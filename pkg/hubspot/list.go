@@ -17,9 +17,10 @@ type ListPage struct {
 	After   string
 }
 
+// MaxList is how many records a page of a list holds at most.
+const MaxList = 100
+
 const (
-	// listPageSize is the most that HubSpot gives in a page of a list.
-	listPageSize = 100
 	// longestAddress is what a list is asked with at most. The names of 367
 	// properties are 9 kB and pass, 900 do not (HUBSPOT.md section 13); what
 	// lies between is not known.
@@ -30,7 +31,7 @@ const (
 // It comes from the object store. Nil slots ask for ids and times only.
 func (c *Client) List(ctx context.Context, call Call, object string, slots *Slots, after string, archived bool, limit int) (ListPage, error) {
 	if limit == 0 {
-		limit = listPageSize
+		limit = MaxList
 	}
 	var query strings.Builder
 	query.WriteString("limit=" + strconv.Itoa(limit))

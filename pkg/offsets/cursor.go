@@ -314,8 +314,8 @@ type Birth struct {
 // Bytes writes the cursor.
 func (b Birth) Bytes() []byte { return object("id", b.ID) }
 
-// ParseBirth reads what Bytes wrote.
-func ParseBirth(text []byte) (b Birth, err error) {
+// parseBirth reads what Bytes wrote.
+func parseBirth(text []byte) (b Birth, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
 		return Birth{}, err
@@ -334,7 +334,7 @@ func ParseBirth(text []byte) (b Birth, err error) {
 // more) only has to be JSON.
 func checkValue(stream string, value []byte, now time.Time) error {
 	switch {
-	case IsTier(stream):
+	case isTier(stream):
 		t, err := ParseTier(value)
 		if err == nil && t.At.Time().After(now.Add(24*time.Hour)) {
 			// Searched from there, nothing would be found for as long.
@@ -360,7 +360,7 @@ func checkValue(stream string, value []byte, now time.Time) error {
 		_, err := ParseSignals(value)
 		return err
 	case stream == BirthStream:
-		_, err := ParseBirth(value)
+		_, err := parseBirth(value)
 		return err
 	case !json.Valid(value):
 		return errors.New("not JSON")

@@ -46,7 +46,7 @@ func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 		{`{"offset":17,"v":1}`, Signals{Offset: 17}.Bytes(), parse(ParseSignals), Signals{Offset: 17}},
 		{`{"offset":17,"object":"contacts","after":"124","id":"123","records":9,"v":1}`,
 			Signals{17, "contacts", "124", 123, 9}.Bytes(), parse(ParseSignals), Signals{17, "contacts", "124", 123, 9}},
-		{`{"id":"QWERTY","v":1}`, Birth{ID: "QWERTY"}.Bytes(), parse(ParseBirth), Birth{ID: "QWERTY"}},
+		{`{"id":"QWERTY","v":1}`, Birth{ID: "QWERTY"}.Bytes(), parse(parseBirth), Birth{ID: "QWERTY"}},
 	} {
 		if string(c.got) != c.want {
 			t.Errorf("got  %s\nwant %s", c.got, c.want)
@@ -124,7 +124,7 @@ func FuzzCheckValue(f *testing.F) {
 	f.Add("refill", []byte(`{"properties":["a"],"after":"123","round":1,"v":1}`))
 	now := at("2026-11-25T00:00:00Z").Time()
 	f.Fuzz(func(t *testing.T, stream string, value []byte) {
-		if checkValue(stream, value, now) != nil || !IsTier(stream) {
+		if checkValue(stream, value, now) != nil || !isTier(stream) {
 			return
 		}
 		tier, err := ParseTier(value)

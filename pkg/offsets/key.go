@@ -29,8 +29,8 @@ const (
 	BirthStream        = "birth" // no stream: the portal's birth id
 )
 
-// IsTier reports whether a stream is one of the tiers.
-func IsTier(stream string) bool {
+// isTier reports whether a stream is one of the tiers.
+func isTier(stream string) bool {
 	return stream == LeadingStream || len(stream) > len(TrailingPrefix) && strings.HasPrefix(stream, TrailingPrefix)
 }
 
@@ -82,7 +82,7 @@ func (k Key) check() error {
 		if k.Object != "" {
 			return fmt.Errorf("stream %q is the whole portal's and has no object", s)
 		}
-	case IsTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream:
+	case isTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream:
 		if k.Object == "" {
 			return fmt.Errorf("stream %q needs an object", s)
 		}

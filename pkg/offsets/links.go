@@ -68,8 +68,8 @@ func AppendLinkRow(dst []byte, r cdc.LinkRow) []byte {
 	return binary.AppendUvarint(dst, uint64(r.Seq))
 }
 
-// ParseLinkRow is the reverse of AppendLinkRow.
-func ParseLinkRow(b []byte) (cdc.LinkRow, error) {
+// parseLinkRow is the reverse of AppendLinkRow.
+func parseLinkRow(b []byte) (cdc.LinkRow, error) {
 	if len(b) < linkRowHead+8 {
 		return cdc.LinkRow{}, errors.New("a link's row is cut off")
 	}

@@ -37,15 +37,15 @@ func TestLinkRow_IsReadBack(t *testing.T) {
 		{Live: true, Label: 1<<64 - 1, Seq: 1<<63 - 1}, {Live: true}, {Reason: cdc.Merged, Seq: 9},
 	} {
 		b := AppendLinkRow(nil, r)
-		if got, err := ParseLinkRow(b); err != nil || got != r {
+		if got, err := parseLinkRow(b); err != nil || got != r {
 			t.Errorf("%+v came back as %+v, %v", r, got, err)
 		}
 		for n := range len(b) {
-			if got, err := ParseLinkRow(b[:n]); err == nil {
+			if got, err := parseLinkRow(b[:n]); err == nil {
 				t.Errorf("%d bytes of a row were taken for %+v", n, got)
 			}
 		}
-		if _, err := ParseLinkRow(append(b, 0)); err == nil {
+		if _, err := parseLinkRow(append(b, 0)); err == nil {
 			t.Error("a byte too many was not seen")
 		}
 	}
@@ -53,7 +53,7 @@ func TestLinkRow_IsReadBack(t *testing.T) {
 	for i, v := range map[int]byte{0: 2, 1: 4, 2: byte(cdc.Removed), 3: 2} {
 		odd := bytes.Clone(b)
 		odd[i] = v
-		if _, err := ParseLinkRow(odd); err == nil {
+		if _, err := parseLinkRow(odd); err == nil {
 			t.Errorf("byte %d = %d was taken", i, v)
 		}
 	}

@@ -105,7 +105,7 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 	}
 	birthKey := Key{Portal: portal, Stream: BirthStream}
 	if value, ok := l.Cursors[birthKey]; ok {
-		b, err := ParseBirth(value)
+		b, err := parseBirth(value)
 		if err != nil {
 			return nil, err // resolve has checked it
 		}

@@ -127,7 +127,7 @@ func (s *stateLog) addRow(r *kgo.Record) error {
 		delete(s.last.table, id)
 		return nil
 	}
-	row, err := ParseRow(r.Value)
+	row, err := parseRow(r.Value)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (s *stateLog) addLink(r *kgo.Record) error {
 		last.table.Remove(key)
 		return nil
 	}
-	row, err := ParseLinkRow(r.Value)
+	row, err := parseLinkRow(r.Value)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (s *stateLog) addEntry(r *kgo.Record) error {
 		delete(s.lists[list], key)
 		return nil
 	}
-	row, err := ParseRow(r.Value)
+	row, err := parseRow(r.Value)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func ShowState(key, value []byte) (about, remembers map[string]any, err error) {
 		if forgotten {
 			return about, nil, nil
 		}
-		row, err := ParseLinkRow(value)
+		row, err := parseLinkRow(value)
 		return about, reasonOf(map[string]any{"live": row.Live, "seq": row.Seq}, row.Reason), err
 	case kindBirth:
 		about = map[string]any{"kind": "birth"}
@@ -76,7 +76,7 @@ func showRow(about map[string]any, value []byte) (map[string]any, map[string]any
 	if value == nil {
 		return about, nil, nil
 	}
-	row, err := ParseRow(value)
+	row, err := parseRow(value)
 	return about, reasonOf(map[string]any{
 		"live": row.Live, "version": row.Version.String(), "seq": row.Seq, "settled": row.Settled,
 	}, row.Reason), err

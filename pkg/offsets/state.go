@@ -76,9 +76,9 @@ func AppendRow(dst []byte, r cdc.Row) []byte {
 	return binary.AppendUvarint(dst, uint64(r.Seq))
 }
 
-// ParseRow is the reverse of AppendRow. It refuses a hash of another algorithm:
+// parseRow is the reverse of AppendRow. It refuses a hash of another algorithm:
 // compared with ours, it would make every record a change.
-func ParseRow(b []byte) (cdc.Row, error) {
+func parseRow(b []byte) (cdc.Row, error) {
 	if len(b) < rowFixedHead {
 		return cdc.Row{}, errors.New("row is cut off")
 	}

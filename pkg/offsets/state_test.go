@@ -43,11 +43,11 @@ func TestState_RowsReadBackAsTheyWere(t *testing.T) {
 		{Reason: cdc.Archived, Seq: 1 << 40},
 	} {
 		b := AppendRow(nil, row)
-		if got, err := ParseRow(b); err != nil || got != row {
+		if got, err := parseRow(b); err != nil || got != row {
 			t.Errorf("% x = %+v, %v, want %+v", b, got, err, row)
 		}
 		for n := range b {
-			if got, err := ParseRow(b[:n]); err == nil {
+			if got, err := parseRow(b[:n]); err == nil {
 				t.Errorf("% x, cut off after %d, is read as %+v", b, n, got)
 			}
 		}
@@ -71,7 +71,7 @@ func TestState_AHashOfAnotherAlgorithmIsRefused(t *testing.T) {
 	}
 	for _, other := range []byte{0, cdc.HashAlgorithm + 1} {
 		b[3] = other
-		if got, err := ParseRow(b); err == nil || !strings.Contains(err.Error(), "algorithm") {
+		if got, err := parseRow(b); err == nil || !strings.Contains(err.Error(), "algorithm") {
 			t.Errorf("a hash of algorithm %d is read as %+v, %v", other, got, err)
 		}
 	}
@@ -80,11 +80,11 @@ func TestState_AHashOfAnotherAlgorithmIsRefused(t *testing.T) {
 func FuzzParseRow(f *testing.F) {
 	f.Add(AppendRow(nil, cdc.Row{Version: 1764000000123, Hash: 7, Seq: 9, Live: true}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		row, err := ParseRow(b)
+		row, err := parseRow(b)
 		if err != nil {
 			return
 		}
-		again, err := ParseRow(AppendRow(nil, row))
+		again, err := parseRow(AppendRow(nil, row))
 		if err != nil || again != row {
 			t.Fatalf("% x = %+v, again %+v, %v", b, row, again, err)
 		}

@@ -18,7 +18,7 @@ type Diff struct {
 	// hashed, no longer hashed, or hashed with another key.
 	Treated []string
 	// Withheld were in force, and the token may not read them any more
-	// (Set.Withhold). Nothing follows from it: shown again, they are Added.
+	// (Set.withhold). Nothing follows from it: shown again, they are Added.
 	Withheld []string
 }
 

@@ -23,18 +23,18 @@ func Next(prev *Set, t hubspot.ObjectType, l Listing, sel *Selection) (*Set, Dif
 	props := l.Properties
 	if l.Shrunk {
 		readable := slices.DeleteFunc(slices.Clone(l.Asked), func(s string) bool { return slices.Contains(l.Refused, s) })
-		props = append(slices.Clone(props), prev.Lacking(props, readable)...)
+		props = append(slices.Clone(props), prev.lacking(props, readable)...)
 	}
 	set, diff := Evolve(prev, t.Name, props, sel)
 	set.TypeID = t.TypeID
-	set.Withhold(prev, &diff, l.Refused, sel)
+	set.withhold(prev, &diff, l.Refused, sel)
 	return set, diff
 }
 
-// Lacking gives the properties in force that are not among props, as HubSpot
+// lacking gives the properties in force that are not among props, as HubSpot
 // listed them last, as far as they are ordinary or of a sensitivity that may be
 // read. A nil set has none.
-func (s *Set) Lacking(props []hubspot.Property, sensitivities []string) []hubspot.Property {
+func (s *Set) lacking(props []hubspot.Property, sensitivities []string) []hubspot.Property {
 	if s == nil {
 		return nil
 	}
@@ -54,11 +54,11 @@ func (s *Set) Lacking(props []hubspot.Property, sensitivities []string) []hubspo
 	return out
 }
 
-// Withhold takes out of what diff has as Removed since the set before the
+// withhold takes out of what diff has as Removed since the set before the
 // properties of sensitivities that HubSpot refused to show (R9: a property
 // counts as removed only when scopes have not shrunk). It does not where the
 // selection has changed its mind about them: what was published must not stay.
-func (s *Set) Withhold(before *Set, diff *Diff, refused []string, sel *Selection) {
+func (s *Set) withhold(before *Set, diff *Diff, refused []string, sel *Selection) {
 	if before == nil || len(refused) == 0 {
 		return
 	}

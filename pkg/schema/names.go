@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -48,37 +47,6 @@ func Mangle(name string) string {
 	return string(out)
 }
 
-// Unmangle gives the name that Mangle made avroName of; false if it made it
-// of none.
-func Unmangle(avroName string) (string, bool) {
-	if avroName == emptyName {
-		return "", true
-	}
-	var out []byte
-	for i := 0; i < len(avroName); {
-		if !startsWithEscape(avroName[i:]) {
-			out = append(out, avroName[i])
-			i++
-			continue
-		}
-		r := escaped(avroName[i:])
-		i += escapeLen
-		switch {
-		case 0xD800 <= r && r < 0xDC00 && startsWithEscape(avroName[i:]):
-			out = utf8.AppendRune(out, 0x10000+(r-0xD800)<<10+(escaped(avroName[i:])-0xDC00))
-			i += escapeLen
-		case 0xDC80 <= r && r <= 0xDCFF:
-			out = append(out, byte(r-0xDC00))
-		default:
-			out = utf8.AppendRune(out, r)
-		}
-	}
-	// Whatever was not written by Mangle (an escape that it would not use, a
-	// character that Avro does not allow) comes out as another name.
-	name := string(out)
-	return name, Mangle(name) == avroName
-}
-
 const escapeLen = len("_uXXXX")
 
 // startsWithEscape says whether s begins with _u and four hexadecimal digits.
@@ -95,12 +63,6 @@ func startsWithEscape(s string) bool {
 		}
 	}
 	return true
-}
-
-// escaped reads the code of the escape that s starts with.
-func escaped(s string) rune {
-	code, _ := strconv.ParseUint(s[2:escapeLen], 16, 16) // startsWithEscape has seen the digits
-	return rune(code)
 }
 
 func appendEscape(dst []byte, code rune) []byte { return fmt.Appendf(dst, "_u%04x", code) }

@@ -2,8 +2,10 @@ package schema
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var avroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -41,8 +43,8 @@ func TestMangle(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("Mangle(%q) = %q, want %q", tt.name, got, tt.want)
 		}
-		if back, ok := Unmangle(got); !ok || back != tt.name {
-			t.Errorf("Unmangle(%q) = %q, %v, want %q", got, back, ok, tt.name)
+		if back, ok := unmangle(got); !ok || back != tt.name {
+			t.Errorf("unmangle(%q) = %q, %v, want %q", got, back, ok, tt.name)
 		}
 	}
 }
@@ -63,8 +65,8 @@ func TestUnmangleRefusesOtherSpellings(t *testing.T) {
 		"1a",
 		"é",
 	} {
-		if back, ok := Unmangle(name); ok {
-			t.Errorf("Unmangle(%q) = %q, want a refusal", name, back)
+		if back, ok := unmangle(name); ok {
+			t.Errorf("unmangle(%q) = %q, want a refusal", name, back)
 		}
 	}
 }
@@ -116,8 +118,8 @@ func FuzzMangle(f *testing.F) {
 		if !avroName.MatchString(ma) {
 			t.Fatalf("Mangle(%q) = %q, which is no Avro name", a, ma)
 		}
-		if back, ok := Unmangle(ma); !ok || back != a {
-			t.Fatalf("Unmangle(Mangle(%q) = %q) = %q, %v", a, ma, back, ok)
+		if back, ok := unmangle(ma); !ok || back != a {
+			t.Fatalf("unmangle(Mangle(%q) = %q) = %q, %v", a, ma, back, ok)
 		}
 		if (ma == mb) != (a == b) {
 			t.Fatalf("Mangle(%q) = %q and Mangle(%q) = %q", a, ma, b, mb)
@@ -125,12 +127,49 @@ func FuzzMangle(f *testing.F) {
 		if avroName.MatchString(a) && !strings.Contains(a, "_u") && ma != a {
 			t.Fatalf("Mangle(%q) = %q, but the name needs no escape", a, ma)
 		}
-		if back, ok := Unmangle(a); ok && Mangle(back) != a {
-			t.Fatalf("Unmangle(%q) = %q, which is mangled as %q", a, back, Mangle(back))
+		if back, ok := unmangle(a); ok && Mangle(back) != a {
+			t.Fatalf("unmangle(%q) = %q, which is mangled as %q", a, back, Mangle(back))
 		}
 		na, nb := Namespace(a), Namespace(b)
 		if (na == nb) != (a == b) {
 			t.Fatalf("Namespace(%q) = %q and Namespace(%q) = %q", a, na, b, nb)
 		}
 	})
+}
+
+// unmangle undoes Mangle, as a consumer can: it gives the name that Mangle made avroName of; false if it made it
+// of none.
+func unmangle(avroName string) (string, bool) {
+	if avroName == emptyName {
+		return "", true
+	}
+	var out []byte
+	for i := 0; i < len(avroName); {
+		if !startsWithEscape(avroName[i:]) {
+			out = append(out, avroName[i])
+			i++
+			continue
+		}
+		r := escaped(avroName[i:])
+		i += escapeLen
+		switch {
+		case 0xD800 <= r && r < 0xDC00 && startsWithEscape(avroName[i:]):
+			out = utf8.AppendRune(out, 0x10000+(r-0xD800)<<10+(escaped(avroName[i:])-0xDC00))
+			i += escapeLen
+		case 0xDC80 <= r && r <= 0xDCFF:
+			out = append(out, byte(r-0xDC00))
+		default:
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	// Whatever was not written by Mangle (an escape that it would not use, a
+	// character that Avro does not allow) comes out as another name.
+	name := string(out)
+	return name, Mangle(name) == avroName
+}
+
+// escaped reads the code of the escape that s starts with.
+func escaped(s string) rune {
+	code, _ := strconv.ParseUint(s[2:escapeLen], 16, 16) // startsWithEscape has seen the digits
+	return rune(code)
 }

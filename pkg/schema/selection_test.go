@@ -181,7 +181,7 @@ func TestWithheldPropertiesAreNotRemoved(t *testing.T) {
 	first, _ := Evolve(nil, "contacts", all, nil)
 	look := func(before *Set, props []hubspot.Property, sel *Selection, refused ...string) (*Set, Diff) {
 		next, diff := Evolve(before, "contacts", props, sel)
-		next.Withhold(before, &diff, refused, sel)
+		next.withhold(before, &diff, refused, sel)
 		text, err := json.Marshal(next)
 		if err != nil {
 			t.Fatal(err)
@@ -230,7 +230,7 @@ func TestLackingPropertiesAreThoseThatMayBeRead(t *testing.T) {
 		{[]string{"non_sensitive", "sensitive"}, []string{"b number", "c string"}},
 	} {
 		var got []string
-		for _, p := range set.Lacking(listed("a string"), tt.sensitivities) {
+		for _, p := range set.lacking(listed("a string"), tt.sensitivities) {
 			got = append(got, p.Name+" "+p.Type)
 		}
 		if !slices.Equal(got, tt.want) {

@@ -67,7 +67,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		a.Place = next
 		if next.After == "" {
 			a.anew = false
-			o.Status.Reached(o.Type.Name, offsets.ArchiveStream, next.Started)
+			o.Status.reached(o.Type.Name, offsets.ArchiveStream, next.Started)
 			return nil
 		}
 	}

@@ -29,9 +29,9 @@ const (
 // from type, whose records it asks about.
 func (s *AssociationSweep) Run(ctx context.Context) error {
 	p := s.Pair
-	p.From.Status.Started(p.Name(), offsets.AssociationsStream)
+	p.From.Status.started(p.Name(), offsets.AssociationsStream)
 	if s.Place.Completed != 0 {
-		p.From.Status.BackfillDone(p.Name())
+		p.From.Status.backfillDone(p.Name())
 	}
 	if err := p.From.backfilled(ctx); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 			return err
 		}
 		place, s.Place = next, offsets.Associations(next)
-		p.From.Status.Started(p.Name(), offsets.AssociationsStream)
+		p.From.Status.started(p.Name(), offsets.AssociationsStream)
 		if ended {
 			break
 		}
@@ -84,9 +84,9 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	p.From.Status.Reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
+	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	if first {
-		p.From.Status.BackfillDone(p.Name())
+		p.From.Status.backfillDone(p.Name())
 		p.Log.Info("first sweep of associations done", "stream", offsets.AssociationsStream, "links", p.Lane.Live())
 	}
 	return nil
@@ -165,7 +165,7 @@ func (c *ChangedAssociations) pass(ctx context.Context) error {
 		p.looks.retry(due)
 		return err
 	}
-	p.From.Status.Started(p.Name(), changedStream)
+	p.From.Status.started(p.Name(), changedStream)
 	return nil
 }
 

@@ -97,8 +97,8 @@ func (c *Census) pass(ctx context.Context) error {
 		o.askReconcile()
 	}
 	o.Metrics.disputed.WithLabelValues(o.Type.Name).Set(float64(len(c.disputed)))
-	o.Status.Started(o.Type.Name, CensusStream)
-	o.Status.Reached(o.Type.Name, CensusStream, began)
+	o.Status.started(o.Type.Name, CensusStream)
+	o.Status.reached(o.Type.Name, CensusStream, began)
 	return nil
 }
 

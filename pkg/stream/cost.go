@@ -13,7 +13,7 @@ import (
 // SweepCalls is how many calls one sweep over a type takes: lists, and where the
 // names of its properties do not fit into an address, a batch read for each.
 func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
-	lists = max(1, pages(records, listPage))
+	lists = max(1, pages(records, hubspot.MaxList))
 	if !hubspot.ListFits(slots) {
 		reads = pages(records, hubspot.MaxBatch)
 	}
@@ -22,7 +22,7 @@ func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
 
 // SweepTakes is the least that a reconcile over a type takes, answers aside.
 func SweepTakes(records int, interval time.Duration) time.Duration {
-	return time.Duration(max(0, pages(records, listPage)-1)) * reconcilePause(records, interval)
+	return time.Duration(max(0, pages(records, hubspot.MaxList)-1)) * reconcilePause(records, interval)
 }
 
 // CensusCalls is how many searches a round of the census takes.
@@ -34,7 +34,7 @@ func CensusCalls(records int) int {
 }
 
 // ArchiveCalls is how many lists one pass over the archived records takes.
-func ArchiveCalls(archived int) int { return max(1, pages(archived, listPage)) }
+func ArchiveCalls(archived int) int { return max(1, pages(archived, hubspot.MaxList)) }
 
 // LinkCalls is how many calls one sweep over a pair takes.
 func LinkCalls(records int) int { return pages(records, hubspot.MaxLinks) }
@@ -43,7 +43,7 @@ func LinkCalls(records int) int { return pages(records, hubspot.MaxLinks) }
 // is HUBSPOT_ASSOCIATIONS.
 func LabelCalls(types int, wanted []string) int {
 	switch {
-	case slices.Equal(wanted, []string{NoPairs}):
+	case slices.Equal(wanted, []string{noPairs}):
 		return 0
 	case len(wanted) > 0:
 		return len(wanted)

@@ -69,7 +69,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		o.sayHeld()
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
-			o.Status.Started(o.Type.Name, page.Stream)
+			o.Status.started(o.Type.Name, page.Stream)
 			return nil
 		}
 		for _, a := range left.Again {

@@ -26,12 +26,12 @@ func (e *PairError) Error() string {
 	return fmt.Sprintf("HUBSPOT_ASSOCIATIONS names %q: %s", e.Pair, e.Why)
 }
 
-// NoPairs is the value of HUBSPOT_ASSOCIATIONS for none.
-const NoPairs = "none"
+// noPairs is the value of HUBSPOT_ASSOCIATIONS for none.
+const noPairs = "none"
 
 // CheckPairs says what is wrong with the spelling of HUBSPOT_ASSOCIATIONS.
 func CheckPairs(wanted []string) error {
-	if slices.Equal(wanted, []string{NoPairs}) {
+	if slices.Equal(wanted, []string{noPairs}) {
 		return nil
 	}
 	for _, text := range wanted {
@@ -66,7 +66,7 @@ func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectT
 	var all []Ends
 	named := len(wanted) > 0
 	switch {
-	case slices.Equal(wanted, []string{NoPairs}):
+	case slices.Equal(wanted, []string{noPairs}):
 		return nil, nil, nil
 	case named:
 		if all, err = namedPairs(ctx, client, synced, wanted, away); err != nil {

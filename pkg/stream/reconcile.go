@@ -22,8 +22,6 @@ type Reconcile struct {
 }
 
 const (
-	// listPage is how many records a page of the list holds.
-	listPage = 100
 	// longestPause is the most that lies between two pages: a small type is
 	// not spread over a day.
 	longestPause = 10 * time.Second
@@ -58,14 +56,14 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	err := s.sweep(ctx)
 	r.Place, r.anew = s.Place, s.anew && err != nil
 	if err == nil {
-		o.Status.Reached(o.Type.Name, offsets.ReconcileStream, r.Place.Started)
+		o.Status.reached(o.Type.Name, offsets.ReconcileStream, r.Place.Started)
 	}
 	return err
 }
 
 // reconcilePause spreads a sweep's pages over most of its interval.
 func reconcilePause(records int, interval time.Duration) time.Duration {
-	return min(interval*8/10/time.Duration(records/listPage+1), longestPause)
+	return min(interval*8/10/time.Duration(records/hubspot.MaxList+1), longestPause)
 }
 
 // due waits for the next sweep: an interval after the last one began, or when

@@ -51,7 +51,7 @@ func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time
 	for _, l := range lists {
 		if l.Place.Completed != 0 {
 			r.watch(l)
-			r.Status.BackfillDone(l.Lane.Reference())
+			r.Status.backfillDone(l.Lane.Reference())
 		}
 	}
 	for {
@@ -121,7 +121,7 @@ func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.
 	if first {
 		r.watch(l)
 		l.ended()
-		r.Status.BackfillDone(name)
+		r.Status.backfillDone(name)
 	}
 	return nil
 }
@@ -132,8 +132,8 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 	name, before := l.Lane.Reference(), l.problem
 	if problem == nil {
 		l.problem = ""
-		r.Status.Started(name, offsets.ReferenceStream)
-		r.Status.Reached(name, offsets.ReferenceStream, began)
+		r.Status.started(name, offsets.ReferenceStream)
+		r.Status.reached(name, offsets.ReferenceStream, began)
 		if before != "" {
 			r.Log.Info("a list is read whole again", "object", name, "stream", offsets.ReferenceStream)
 		}
@@ -141,7 +141,7 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 	}
 	l.problem = problem.of
 	if before == "" {
-		r.Status.Started(name, offsets.ReferenceStream)
+		r.Status.started(name, offsets.ReferenceStream)
 	}
 	r.Status.Problem(name, offsets.ReferenceStream, problem)
 	if problem.of != before { // the rest of its text differs each time

@@ -104,7 +104,7 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	err = askEach(ctx, len(types), func(ctx context.Context, i int) error {
 		ask := Look
 		if in.Streaming(types[i]) {
-			ask = Properties
+			ask = properties
 		}
 		f, err := ask(ctx, in.Client, types[i], in.Sensitivities)
 		switch {
@@ -179,7 +179,7 @@ func Choose(types []hubspot.ObjectType, wanted []string) (chosen []hubspot.Objec
 // Look reads a type's properties, and one page of one record: a token can have
 // the scope for the definitions and not the one for the records.
 func Look(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
-	f, err := Properties(ctx, client, t, sensitivities)
+	f, err := properties(ctx, client, t, sensitivities)
 	if err != nil {
 		return nil, err
 	}

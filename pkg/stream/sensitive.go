@@ -20,11 +20,11 @@ type Withheld struct {
 	Err         error
 }
 
-// Properties reads the definitions of a type's properties, of one sensitivity
+// properties reads the definitions of a type's properties, of one sensitivity
 // after the other, the ordinary ones first. What the token may not read of the
 // sensitive ones is left out and named. A property with another sensitivity
 // than those asked for is left out in any case, wherever HubSpot lists it.
-func Properties(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
+func properties(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
 	f := &Found{Type: t}
 	for _, sensitivity := range sensitivities {
 		props, err := client.Properties(ctx, hubspot.Call{Priority: hubspot.Schema}, t.Path, sensitivity)

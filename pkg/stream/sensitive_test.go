@@ -53,7 +53,7 @@ func TestR9_SensitivePropertiesAreOnlyWhatWasAskedFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := Properties(t.Context(), client, hubspot.StandardTypes()[0], c.asked)
+			f, err := properties(t.Context(), client, hubspot.StandardTypes()[0], c.asked)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -55,13 +55,13 @@ func (s *Status) Expect(object, stream string) {
 	s.change(object, stream, func(st *streamState) { st.expected = true })
 }
 
-// Started says that a pass of the stream succeeded, and clears its problem.
-func (s *Status) Started(object, stream string) {
+// started says that a pass of the stream succeeded, and clears its problem.
+func (s *Status) started(object, stream string) {
 	s.change(object, stream, func(st *streamState) { st.started, st.problem = true, nil })
 }
 
-// Reached says up to which moment of HubSpot's the stream has seen everything.
-func (s *Status) Reached(object, stream string, at hubspot.Millis) {
+// reached says up to which moment of HubSpot's the stream has seen everything.
+func (s *Status) reached(object, stream string, at hubspot.Millis) {
 	s.change(object, stream, func(st *streamState) { st.reached = at })
 }
 
@@ -123,8 +123,8 @@ func (s *Status) Running() bool {
 	return len(s.streams) > 0
 }
 
-// BackfillDone says that an object type's backfill has ended.
-func (s *Status) BackfillDone(object string) {
+// backfillDone says that an object type's backfill has ended.
+func (s *Status) backfillDone(object string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done[object] = true

@@ -36,7 +36,7 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errFinished):
-			of.status.Started(of.name, stream)
+			of.status.started(of.name, stream)
 			return nil
 		case refused(err):
 			if wait == time.Second {

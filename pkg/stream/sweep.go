@@ -42,7 +42,7 @@ func (s *Sweep) pass(ctx context.Context) error {
 		}
 		o.Log.Info("backfill done", "stream", s.Stream, "records", o.Lane.Live())
 	}
-	o.Status.BackfillDone(o.Type.Name)
+	o.Status.backfillDone(o.Type.Name)
 	close(o.swept)
 	return errFinished
 }

@@ -61,7 +61,7 @@ func (t *Tier) pass(ctx context.Context) error {
 		t.Window = place
 		read += len(ids)
 		if !w.Page.More {
-			o.Status.Reached(o.Type.Name, t.Stream, t0)
+			o.Status.reached(o.Type.Name, t.Stream, t0)
 			if t.Seen != nil {
 				t.Seen(read)
 			}
