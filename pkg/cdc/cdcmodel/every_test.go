@@ -116,7 +116,7 @@ func (s scenario) start(w *world, o *odometer) *way {
 	w.linked, w.everyWay = s.links != nil, true
 	w.begin(&choices{})
 	w.page, w.losersInBin, w.faulty, w.behind, w.ending = s.page, false, s.faulty, false, finished
-	w.disorder, w.binInLive = s.disorder, false
+	w.disorder, w.binInLive, w.unsorted = s.disorder, false, false
 	w.create(1)
 	w.create(2)
 	if s.old {
