@@ -461,6 +461,7 @@ func scenarios(large bool) []scenario {
 		small = append(small,
 			scenario{finders: finders, page: 2, changes: [2][]planned{{blink(1)}, {plan(2, update, false)}}},
 			scenario{finders: finders, page: 2, changes: [2][]planned{{behind(1)}}},
+			scenario{finders: finders, page: 2, changes: [2][]planned{{plan(1, mergeKept, false)}}},
 			scenario{finders: finders, page: 2, old: true, tick: true, changes: [2][]planned{{plan(1, update, true)}, {plan(2, update, false)}}},
 		)
 		if finders[1] == trailingStream {
