@@ -75,5 +75,5 @@ func (c *Complete) askLosers() {
 	}
 }
 
-// Unresolved: see Protocol.
+// Unresolved gives the keys that stay as they are; see Protocol.
 func (c *Complete) Unresolved() []hubspot.ID { return c.unresolved }

@@ -325,7 +325,7 @@ func (b *bin) pass(a *agent) error {
 	}
 }
 
-// census stands for stream.Census and whatever else names ids of its own: what
+// census stands for whatever names ids of its own, as the real census does: what
 // the index shows and the table lacks is read, what the table has and the index
 // lacks is confirmed. Counting first saves calls and decides nothing.
 type census struct{}
