@@ -75,5 +75,5 @@ func (c *Complete) askLosers() {
 	}
 }
 
-// Unresolved is part of Protocol.
+// Unresolved gives the keys that stay as they are.
 func (c *Complete) Unresolved() []hubspot.ID { return c.unresolved }

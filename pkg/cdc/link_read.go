@@ -145,5 +145,5 @@ func (r *LinkRead) finish(reading *LinkReading) {
 	r.Readings = append(r.Readings, *reading)
 }
 
-// Unresolved is part of Protocol.
+// Unresolved gives the keys that stay as they are.
 func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }

@@ -72,5 +72,5 @@ func (l *LookUp) Take(a Answer) {
 	l.left, l.try = l.left[1:], 0
 }
 
-// Unresolved is part of Protocol.
+// Unresolved gives the keys that stay as they are.
 func (l *LookUp) Unresolved() []hubspot.ID { return l.unresolved }

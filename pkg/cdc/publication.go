@@ -41,18 +41,22 @@ func (p *Publication) Left(again []Again) (ids []hubspot.ID, wait time.Duration)
 
 // Reread takes the readings of these ids. Nothing of a snapshot's page is
 // committed without the rest, so there they stand in the place of the former
-// ones; a survivor that only comes with a loser was not asked for.
+// ones.
 func (p *Publication) Reread(readings []Reading) {
 	if p.Page.Snapshot {
-		has := func(list []Reading, id hubspot.ID) bool {
-			return slices.ContainsFunc(list, func(r Reading) bool { return r.ID == id })
-		}
-		readings = slices.DeleteFunc(readings, func(r Reading) bool { return r.Outcome == IsLive && !slices.Contains(p.again, r.ID) })
-		before := slices.DeleteFunc(p.Page.Readings, func(r Reading) bool { return slices.Contains(p.again, r.ID) || has(readings, r.ID) })
-		readings = append(readings, before...)
+		readings = Only(readings, func(id hubspot.ID) bool { return slices.Contains(p.again, id) })
+		readings = append(readings, slices.DeleteFunc(p.Page.Readings, func(r Reading) bool {
+			return slices.Contains(p.again, r.ID) || slices.ContainsFunc(readings, func(again Reading) bool { return again.ID == r.ID })
+		})...)
 	}
 	for i := range readings {
 		readings[i].Second = readings[i].Second || p.second[readings[i].ID]
 	}
 	p.Page.Readings = readings
+}
+
+// Only leaves out live readings of records that a snapshot's page does not ask
+// for: a survivor's losers come with it (R7), and would be published twice.
+func Only(readings []Reading, asked func(hubspot.ID) bool) []Reading {
+	return slices.DeleteFunc(readings, func(r Reading) bool { return r.Outcome == IsLive && !asked(r.ID) })
 }

@@ -16,7 +16,7 @@
 //	refill          refill.go   search, has property      position
 //	signals         signals.go  what an operator asks for offset, and the place in a snapshot
 //	schema          schema.go, removal.go  definitions, labels  none
-//	confirm         confirm.go  batch reads               none; it is no finder
+//	confirm         read.go     batch reads (cdc.Complete)  none; it is no finder
 //	recheck         recheck.go  confirm, once more        none; it is no finder
 //
 // A stream is a pass, which supervise (supervise.go) repeats until the context

@@ -54,7 +54,7 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 		if err != nil {
 			return p, err
 		}
-		readings = only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
+		readings = cdc.Only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
 		p.last, p.end = lastOf(asked, at.ID), end
 		for _, id := range asked {
 			if !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
@@ -69,7 +69,7 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 		p.after, p.last, p.end = list.after, max(at.ID, list.last), list.after == ""
 		readings = list.readings
 		if !c.sweep.gaps.Unordered {
-			readings = only(readings, func(id hubspot.ID) bool { return id > at.ID && (p.end || id <= p.last) })
+			readings = cdc.Only(readings, func(id hubspot.ID) bool { return id > at.ID && (p.end || id <= p.last) })
 		}
 	}
 	for i := range readings {
@@ -140,12 +140,6 @@ func lastOf(ids []hubspot.ID, none hubspot.ID) hubspot.ID {
 		return none
 	}
 	return ids[len(ids)-1]
-}
-
-// only leaves out live readings of records that a page does not ask for: a
-// survivor's losers come with it (R7), and would be published twice.
-func only(readings []cdc.Reading, asked func(hubspot.ID) bool) []cdc.Reading {
-	return slices.DeleteFunc(readings, func(r cdc.Reading) bool { return r.Outcome == cdc.IsLive && !asked(r.ID) })
 }
 
 // ReferenceCollection is a reference list.

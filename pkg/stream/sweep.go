@@ -133,9 +133,9 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 	return err
 }
 
-// fetch reads one page, of the ids above from, and confirms what it lacks (R11). Where the names of all
-// properties make the address too long for HubSpot, it lists ids and reads the
-// records by batch.
+// fetch reads one page, of the ids above from, and confirms what it lacks (R11).
+// Where the names of all properties make the address too long for HubSpot, it
+// lists ids and reads the records by batch.
 func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
 	sent := cdc.Sent{Slots: o.Lane.Slots()}

@@ -36,7 +36,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 			if testing.Short() && (c.off.lag || c.off.exchange) {
 				t.Skip("it takes more than ten thousand histories")
 			}
-			f, _ := search(24, enough, c.off)
+			f, _ := search(12, enough, c.off)
 			if f == nil {
 				t.Fatalf("%d histories without the rule broke no promise", enough)
 			}

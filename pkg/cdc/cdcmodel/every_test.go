@@ -116,7 +116,7 @@ func (s scenario) start(w *world, o *odometer) *way {
 	w.linked, w.everyWay = s.links != nil, true
 	w.begin(&choices{})
 	w.page, w.losersInBin, w.faulty, w.behind, w.ending = s.page, false, s.faulty, false, finished
-	w.disorder, w.binInLive = s.disorder, false
+	w.disorder, w.binInLive, w.unsorted = s.disorder, false, false
 	w.create(1)
 	w.create(2)
 	if s.old {
@@ -461,6 +461,7 @@ func scenarios(large bool) []scenario {
 		small = append(small,
 			scenario{finders: finders, page: 2, changes: [2][]planned{{blink(1)}, {plan(2, update, false)}}},
 			scenario{finders: finders, page: 2, changes: [2][]planned{{behind(1)}}},
+			scenario{finders: finders, page: 2, changes: [2][]planned{{plan(1, mergeKept, false)}}},
 			scenario{finders: finders, page: 2, old: true, tick: true, changes: [2][]planned{{plan(1, update, true)}, {plan(2, update, false)}}},
 		)
 		if finders[1] == trailingStream {

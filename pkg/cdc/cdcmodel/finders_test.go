@@ -164,11 +164,13 @@ func spell(rows []hubspot.SearchRow) (out []string) {
 	return out
 }
 
-// sweep reads everything, once (backfill) or again and again (reconcile).
+// sweep reads everything, once (backfill) or again and again (reconcile, and
+// snapshots that an operator asks for).
 type sweep struct {
 	stream string
 	after  hubspot.ID // the last id read
 	done   bool
+	gaps   cdc.Gaps
 }
 
 // pass goes through what is left. Pages are read ahead of their publishing, by
@@ -192,7 +194,7 @@ func (s *sweep) pass(a *agent) error {
 		}
 		ahead = append(ahead, page)
 		after = page.last
-		if page.more && len(ahead) < 2 {
+		if page.more && len(ahead) < 2 && s.stream != snapshot {
 			another := a.w.choices.of(2) == 1
 			if a.hear(another); another {
 				continue
@@ -212,6 +214,7 @@ func (s *sweep) pass(a *agent) error {
 const (
 	backfill  = "backfill"
 	reconcile = "reconcile"
+	snapshot  = "snapshot"
 )
 
 type sweepPage struct {
@@ -238,8 +241,7 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	if page.readings, err = a.complete(page.readings, nil); err != nil {
 		return page, err
 	}
-	var gaps cdc.Gaps
-	in, covered := gaps.Covered(from, ids, page.more)
+	in, covered := s.gaps.Covered(from, ids, page.more)
 	if !covered {
 		return page, nil
 	}
@@ -259,8 +261,11 @@ func (s *sweep) publish(a *agent, page sweepPage, last bool) error {
 	if last {
 		rest = func() { a.hear(next) }
 	}
+	if s.stream == snapshot {
+		page.readings = cdc.Only(page.readings, func(id hubspot.ID) bool { return id > s.after && (next.done || id <= page.last) })
+	}
 	err := a.publish(cdc.Page{
-		Stream: s.stream, Readings: page.readings, Sync: next.done,
+		Stream: s.stream, Readings: page.readings, Sync: next.done, Snapshot: s.stream == snapshot,
 		Cursors: []cdc.Cursor{{Stream: s.stream, Value: next.cursor()}},
 	}, rest)
 	if err == nil {
@@ -320,7 +325,7 @@ func (b *bin) pass(a *agent) error {
 	}
 }
 
-// census stands for stream.Census and whatever else names ids of its own: what
+// census stands for whatever names ids of its own, as the real census does: what
 // the index shows and the table lacks is read, what the table has and the index
 // lacks is confirmed. Counting first saves calls and decides nothing.
 type census struct{}

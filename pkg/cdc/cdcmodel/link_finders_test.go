@@ -17,7 +17,7 @@ type pair struct {
 	begun    bool // the first sweep has begun
 	looks    *cdc.Looks
 	sweep    cdc.LinkPlace
-	snapshot hubspot.ID   // the last id of the snapshot that an operator asked for
+	signal   hubspot.ID   // the last id of the snapshot that an operator asked for
 	facts    []hubspot.ID // deletes that were published
 }
 
@@ -32,7 +32,7 @@ func (p *process) startPair() {
 	v := place(w.cursors[associationsStream])
 	p.pair = pair{looks: cdc.NewLooks(lookAfter[:]...)}
 	p.pair.sweep = cdc.LinkPlace{ID: hubspot.ID(v[0]), Started: hubspot.Millis(v[1]), Completed: hubspot.Millis(v[2])}
-	p.snapshot = hubspot.ID(place(w.cursors[signalsStream])[0])
+	p.signal = hubspot.ID(place(w.cursors[signalsStream])[0])
 	p.begun = v[1] != 0
 	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
@@ -146,7 +146,7 @@ func (a *agent) sweepLinks() error {
 func (a *agent) snapshotLinks() error {
 	for {
 		a.forget()
-		ids, err := a.links.Next(context.Background(), a.snapshot, a.w.page)
+		ids, err := a.links.Next(context.Background(), a.signal, a.w.page)
 		if err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (a *agent) snapshotLinks() error {
 		}, before); err != nil {
 			return err
 		}
-		if a.snapshot = next; ended {
+		if a.signal = next; ended {
 			return nil
 		}
 	}

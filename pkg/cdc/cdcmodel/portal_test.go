@@ -140,6 +140,8 @@ type portal struct {
 	disorder int
 	// behind: rows are answered with older values than those that matched.
 	behind bool
+	// unsorted: pages of lists are not in the order of ids.
+	unsorted bool
 	// binInLive: live reads by id answer archived records, as archived.
 	binInLive bool
 	linkStore
@@ -483,6 +485,9 @@ func (p *portal) list(after hubspot.ID, most int) (page hubspot.ListPage) {
 			break
 		}
 		page.Records = append(page.Records, p.answer(id))
+	}
+	if p.unsorted {
+		slices.Reverse(page.Records)
 	}
 	return page
 }

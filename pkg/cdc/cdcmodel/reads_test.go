@@ -20,6 +20,7 @@ type process struct {
 
 	leading, trailing   tier
 	backfill, reconcile sweep
+	snapshot            sweep // that an operator asked for
 	bin                 bin
 	pair                // where the world has links
 }

@@ -87,7 +87,7 @@ func search(seed uint64, n int, off without) (first *found, tally map[string]int
 
 // wanted has to happen, or the search shows little.
 var wanted = []string{
-	"published: c", "published: c restored", "published: u",
+	"published: c", "published: r again", "published: c restored", "published: u",
 	"published: d archived", "published: d merged", "published: d purged",
 	"read again: stale", "read again: older", "confirmed once more",
 	"published: link r", "published: link c", "published: link u",

@@ -70,6 +70,7 @@ type event struct {
 	updated hubspot.Millis
 	source  hubspot.Millis
 	into    hubspot.ID
+	again   bool // of a snapshot that an operator asked for
 	seq     int64
 	stream  string
 }
@@ -173,13 +174,17 @@ func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
 
 // saw notes an event as a consumer sees it.
 func (w *world) saw(c *cdc.Change) {
-	e := event{op: c.Event.Op, reason: c.Event.Reason, into: c.Event.Into, source: c.Event.SourceMs, seq: c.Row.Seq, stream: c.Event.Stream}
+	e := event{op: c.Event.Op, reason: c.Event.Reason, into: c.Event.Into, source: c.Event.SourceMs, again: c.Event.Incremental, seq: c.Row.Seq, stream: c.Event.Stream}
 	if r := c.Event.Record; r != nil {
 		e.updated, e.created = r.Updated, r.Created
 		e.n, e.merged = parse(r)
 	}
 	w.events[c.ID] = append(w.events[c.ID], e)
-	w.tally["published: "+strings.TrimSpace(string(e.op)+" "+e.reason.String())]++
+	name := "published: " + strings.TrimSpace(string(e.op)+" "+e.reason.String())
+	if e.again {
+		name += " again"
+	}
+	w.tally[name]++
 	w.tell("published: record %s %s", c.ID, e)
 }
 
@@ -238,6 +243,11 @@ func (w *world) start() {
 		v := place(b)
 		p.reconcile.after, p.reconcile.done = hubspot.ID(v[0]), v[1] == 1
 	}
+	p.snapshot = sweep{stream: snapshot, done: true}
+	if b, ok := w.cursors[snapshot]; ok {
+		v := place(b)
+		p.snapshot.after, p.snapshot.done = hubspot.ID(v[0]), v[1] == 1
+	}
 	p.bin = bin{after: hubspot.ID(place(w.cursors[archiveStream])[0])}
 	if w.linked {
 		p.startPair()
@@ -285,6 +295,8 @@ func (a *agent) pass() error {
 		return a.trailing.pass(a)
 	case archiveStream:
 		return a.bin.pass(a)
+	case snapshot:
+		return a.snapshot.pass(a)
 	case censusStream:
 		return census{}.pass(a)
 	case recheckStream:
@@ -347,7 +359,7 @@ func (w *world) history(c *choices) string {
 	w.losersInBin = c.of(2) == 1
 	w.faulty = c.of(3) == 1
 	w.behind = c.of(4) == 1
-	w.binInLive = c.of(4) == 1
+	w.binInLive, w.unsorted = c.of(4) == 1, c.of(8) == 1
 	calm := c.of(4) == 1 // nothing that hides from the tiers
 	w.ending = ending(c.of(2))
 	w.finders = finderSets[c.of(len(finderSets))]
@@ -454,6 +466,7 @@ var finderSets = [][]string{
 	{trailingStream, backfill, archiveStream},
 	{leadingStream, trailingStream, archiveStream, recheckStream},
 	{leadingStream, censusStream, recheckStream, backfill},
+	{leadingStream, backfill, snapshot},
 }
 
 var linkFinderSets = [][]string{

@@ -1,0 +1,232 @@
+package cdc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// asked takes a protocol through what HubSpot and the lane answer, and tells
+// what it asked.
+func asked(t *testing.T, p Protocol, answer func(n int, a Ask) Answer) (questions []string) {
+	t.Helper()
+	words := [...]string{"live", "archived", "list", "links", "live among", "controls", "deleted before"}
+	for n := 0; n < 50; n++ {
+		a, more := p.Next()
+		if !more {
+			return questions
+		}
+		text := words[a.What]
+		if a.Wait > 0 {
+			text += " after " + a.Wait.String()
+		}
+		for _, id := range a.IDs {
+			text += " " + id.String()
+		}
+		for _, in := range a.Links {
+			text += " " + strings.TrimSuffix(in.ID.String()+"@"+in.After, "@")
+		}
+		questions = append(questions, text)
+		p.Take(answer(n, a))
+	}
+	t.Fatalf("it does not end: %q", questions)
+	return nil
+}
+
+func holds(t *testing.T, got any, want string) {
+	t.Helper()
+	if text := fmt.Sprint(got); text != want {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+}
+
+func spelledReadings(readings []Reading) (out []string) {
+	for _, r := range readings {
+		text := r.ID.String() + " " + [...]string{"live", "archived", "merged", "gone", "removed"}[r.Outcome]
+		if r.Into != 0 {
+			text += " into " + r.Into.String()
+		}
+		if r.Doubtful {
+			text += ", doubtful"
+		}
+		out = append(out, fmt.Sprintf("%s, sent at %d", text, r.Stamp))
+	}
+	return out
+}
+
+func live(ids ...hubspot.ID) (out []hubspot.Record) {
+	for _, id := range ids {
+		out = append(out, hubspot.Record{ID: id})
+	}
+	return out
+}
+
+// TestR8_WhatABatchReadMeans: an id that is neither answered nor reported is
+// read alone, four times at most.
+func TestR8_WhatABatchReadMeans(t *testing.T) {
+	l := NewLookUp([]hubspot.ID{1, 2, 3, 4, 5})
+	questions := asked(t, l, func(n int, a Ask) (out Answer) {
+		out.Stamp = uint64(n)
+		switch {
+		case n == 0:
+			out.Batch = hubspot.BatchPage{
+				Records: append(live(1), hubspot.Record{ID: 5, Archived: true}),
+				Missing: []hubspot.ID{2}, Unanswered: []hubspot.ID{3, 4}, Foreign: live(9),
+			}
+		case a.IDs[0] == 3:
+			out.Batch = hubspot.BatchPage{Unanswered: a.IDs, Foreign: live(9)}
+		default:
+			out.Batch.Unanswered = a.IDs
+		}
+		return out
+	})
+	holds(t, strings.Join(questions, "; "), "live 1 2 3 4 5; live 3; live 4; live after 1s 4; live after 2s 4; live after 3s 4")
+	holds(t, spelledReadings(l.Readings), "[1 live, sent at 0 3 merged into 9, sent at 1]")
+	holds(t, []any{l.Missing, l.Unresolved()}, "[[5 2] [4]]")
+}
+
+// TestR7_ADeleteTakesThreeReads: a control that is answered speaks for the
+// answer, a list page does where none is, and the reading is as old as the
+// first read.
+func TestR7_ADeleteTakesThreeReads(t *testing.T) {
+	for name, c := range map[string]struct {
+		controls  []hubspot.ID
+		answered  []hubspot.ID // of the controls
+		shown     []hubspot.ID // in the list
+		inBin     []hubspot.ID
+		questions string
+		readings  string
+	}{
+		"purged": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, nil,
+			"live among 1; controls 1; live 1 7; archived 1; controls 1; live 1 7", "[1 gone, sent at 2]"},
+		"archived": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, []hubspot.ID{1},
+			"live among 1; controls 1; live 1 7; archived 1", "[1 archived, sent at 2]"},
+		"nobody is answered, and the list shows it": {[]hubspot.ID{7}, nil, []hubspot.ID{1}, nil,
+			"live among 1; controls 1; live 1 7; list", "[]"},
+		"nobody is answered, nor shown": {[]hubspot.ID{7}, nil, nil, nil,
+			"live among 1; controls 1; live 1 7; list; archived 1; controls 1; live 1 7; list", "[1 gone, doubtful, sent at 2]"},
+		"there is no other record": {nil, nil, nil, nil,
+			"live among 1; controls 1; live 1; list; archived 1; controls 1; live 1; list", "[1 gone, sent at 2]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := NewComplete(nil, []hubspot.ID{1})
+			questions := asked(t, p, func(n int, a Ask) (out Answer) {
+				out.Stamp = uint64(n)
+				switch a.What {
+				case AskLiveAmong:
+					out.IDs = a.IDs
+				case AskControls:
+					out.IDs = c.controls
+				case AskLive:
+					out.Batch.Records = live(c.answered...)
+					out.Batch.Missing = slices.DeleteFunc(slices.Clone(a.IDs), func(id hubspot.ID) bool { return slices.Contains(c.answered, id) })
+				case AskList:
+					out.List.Records = live(c.shown...)
+				case AskArchived:
+					for _, id := range c.inBin {
+						out.Batch.Records = append(out.Batch.Records, hubspot.Record{ID: id, Archived: true})
+					}
+				}
+				return out
+			})
+			holds(t, strings.Join(questions, "; "), c.questions)
+			holds(t, spelledReadings(p.Readings), c.readings)
+		})
+	}
+}
+
+// TestR2_APageOutOfOrderIsReadAgain, five times at most.
+func TestR2_APageOutOfOrderIsReadAgain(t *testing.T) {
+	rows := func(more bool, ids ...hubspot.ID) (page hubspot.SearchPage) {
+		for _, id := range ids {
+			page.Rows = append(page.Rows, hubspot.SearchRow{ID: id})
+		}
+		page.More = more
+		return page
+	}
+	for name, c := range map[string]struct {
+		bad  hubspot.SearchPage
+		once bool
+	}{
+		"in the page": {rows(false, 7, 6), true}, "below the last one": {rows(false, 5, 6), true},
+		"rows that are lost": {rows(true), true}, "each time": {rows(true), false},
+	} {
+		w, waited, calls := NewWalk(hubspot.SearchQuery{After: 5, Started: true}), time.Duration(0), 0
+		for _, wait, more := w.Next(); more; _, wait, more = w.Next() {
+			if waited, calls = waited+wait, calls+1; calls > 1 && c.once {
+				w.Take(rows(true, 6, 8))
+			} else {
+				w.Take(c.bad)
+			}
+		}
+		if c.once && (w.Err() != nil || w.End != 8 || calls != 2 || waited != time.Second) ||
+			!c.once && (w.Err() == nil || calls != pageTries || w.Refused != pageTries) {
+			t.Errorf("%s: %d calls, waited %v, end %s, %v", name, calls, waited, w.End, w.Err())
+		}
+	}
+}
+
+// TestR11_WhatAPageOfAListCovers.
+func TestR11_WhatAPageOfAListCovers(t *testing.T) {
+	for _, c := range []struct {
+		ids  []hubspot.ID
+		more bool
+		want string
+	}{
+		{[]hubspot.ID{6, 9}, true, "{5 9} true"},
+		{[]hubspot.ID{6, 9}, false, "{5 0} true"},
+		{nil, false, "{5 0} true"},
+		{nil, true, "{5 0} false"},
+		{[]hubspot.ID{9, 6}, true, "{5 0} false"},
+		{[]hubspot.ID{4}, false, "{5 0} false"},
+	} {
+		var g Gaps
+		in, ok := g.Covered(5, c.ids, c.more)
+		holds(t, fmt.Sprint(in, ok), c.want)
+	}
+	g := Gaps{Unordered: true}
+	if _, ok := g.Covered(5, []hubspot.ID{6}, false); ok {
+		t.Error("a list that was out of order shows a gap")
+	}
+}
+
+// TestR1_ASnapshotIsPublishedWhole: what is read again stands in the place of
+// what was read, and a reading after an older one decides.
+func TestR1_ASnapshotIsPublishedWhole(t *testing.T) {
+	reading := func(id hubspot.ID, stamp uint64) Reading { return Reading{ID: id, Stamp: stamp} }
+	p := NewPublication(Page{Snapshot: true, Readings: []Reading{reading(1, 0), reading(2, 0), reading(3, 0)}})
+	ids, wait := p.Left([]Again{{2, Older}})
+	holds(t, fmt.Sprint(ids, wait), "[2] 10s")
+	p.Reread([]Reading{reading(2, 1), reading(8, 1), {ID: 3, Outcome: IsMerged, Into: 2, Stamp: 1}})
+	holds(t, spelledReadings(p.Page.Readings), "[2 live, sent at 1 3 merged into 2, sent at 1 1 live, sent at 0]")
+	if !p.Page.Readings[0].Second || p.Page.Readings[2].Second {
+		t.Errorf("second: %+v", p.Page.Readings)
+	}
+}
+
+// TestR14_APageDoesNotWaitForLinksThatKeepChanging: it is tried eight times; a
+// snapshot does not wait at all.
+func TestR14_APageDoesNotWaitForLinksThatKeepChanging(t *testing.T) {
+	p, again := NewLinkPublication(LinkPage{}), []LinkAgain{{From: 1, Cause: Paged, Set: 5}}
+	for try := 0; ; try++ {
+		ids, aside, done := p.Left(again)
+		if done {
+			t.Fatal("the page's cursors have not moved")
+		}
+		if len(aside) > 0 {
+			holds(t, fmt.Sprint(try, ids, aside), "8 [] [1]")
+			break
+		}
+		p.Reread([]LinkReading{{From: 1}})
+		if p.Page.Readings[0].Before != 5 {
+			t.Fatalf("%+v", p.Page.Readings)
+		}
+	}
+	p = NewLinkPublication(LinkPage{Snapshot: true})
+	ids, aside, done := p.Left(again)
+	holds(t, fmt.Sprint(ids, aside, done), "[] [1] true")
+}
