@@ -72,7 +72,7 @@ func TestReferenceDecisions(t *testing.T) {
 	})
 }
 
-// TestEntryHash_IsNamesAndTexts: DESIGN R10, for lists.
+// TestEntryHash_IsNamesAndTexts: R10, for lists.
 func TestEntryHash_IsNamesAndTexts(t *testing.T) {
 	base := map[string]any{"label": "New", "displayOrder": int32(1), "archived": false, "createdAt": hubspot.Moment{Known: true}}
 	with := func(name string, v any) map[string]any {

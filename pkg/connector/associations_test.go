@@ -217,8 +217,8 @@ func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 }
 
 // TestPairs_AreLearntOrNamed: by default every pair that HubSpot knows, in the
-// direction of DESIGN section 5; else those that the operator names, in the
-// direction given. A pair without links has no topic.
+// direction of docs/contract.md section 5; else those that the operator names,
+// in the direction given. A pair without links has no topic.
 func TestPairs_AreLearntOrNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

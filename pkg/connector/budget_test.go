@@ -10,7 +10,7 @@ import (
 // TestPromise6_NoThrottleAndTheWholeShare: at HubSpot's real limits, with no
 // other caller, ten minutes bring no 429, and the backfill of five types of
 // 20,000 records uses at least 90 % of the list calls that the rate share
-// leaves (DESIGN section 3).
+// leaves (docs/contract.md section 3).
 func TestPromise6_NoThrottleAndTheWholeShare(t *testing.T) {
 	long(t)
 	t.Parallel()

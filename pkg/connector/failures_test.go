@@ -129,7 +129,8 @@ func TestBrokersAndRegistryMayGoAway(t *testing.T) {
 	}
 }
 
-// TestASignalEndsTheRunInTime, with the brokers away too (DESIGN section 7).
+// TestASignalEndsTheRunInTime, with the brokers away too (docs/contract.md
+// section 7).
 func TestASignalEndsTheRunInTime(t *testing.T) {
 	t.Parallel()
 	for _, away := range []bool{false, true} {

@@ -44,10 +44,10 @@ func (w *world) has(object string, records int) bool {
 
 var avroKeys = []string{"HUBSPOT_OBJECTS=contacts,companies", "KAFKA_KEY_FORMAT=avro", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=10s"}
 
-// TestAvroKeys_EachRecordHasOneKeyForEver (DESIGN sections 4 and 5): over two
-// runs every event and tombstone of a record or a link has the same key bytes,
-// which decode to its id or ids, and stands in the partition where Kafka's own
-// partitioner puts the id's text, as with keys that are text.
+// TestAvroKeys_EachRecordHasOneKeyForEver (docs/contract.md sections 4 and 5):
+// over two runs every event and tombstone of a record or a link has the same
+// key bytes, which decode to its id or ids, and stands in the partition where
+// Kafka's own partitioner puts the id's text, as with keys that are text.
 func TestAvroKeys_EachRecordHasOneKeyForEver(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{}, avroKeys, func(w *world) {
@@ -115,8 +115,9 @@ func TestKeyFormat_PartitionsAreTheSameInBoth(t *testing.T) {
 	}
 }
 
-// TestKeyFormat_AnotherOneOnAUsedPrefixRefuses (DESIGN section 4): exit code 3,
-// with the cure, and before any topic is made for a type that is new.
+// TestKeyFormat_AnotherOneOnAUsedPrefixRefuses (docs/contract.md section 4):
+// exit code 3, with the cure, and before any topic is made for a type that is
+// new.
 func TestKeyFormat_AnotherOneOnAUsedPrefixRefuses(t *testing.T) {
 	t.Parallel()
 	for _, formats := range [][2]string{{"string", "avro"}, {"avro", "string"}} {

@@ -29,10 +29,11 @@ func (w *world) check(objects ...string) *cdctest.Report {
 // habits for twenty minutes while the connector is stopped, or cut off its
 // brokers in the middle of whatever it does, and started again. When HubSpot
 // has been quiet for as long as the slowest finder takes, everything is
-// published, once and in order (DESIGN promises 1 to 5): four object types, one
-// of them without an archived list, and three association pairs. Meanwhile
-// administrators change the portal's schemas, and the token's scopes, and
-// operators ask for snapshots: the one exception to once, and only for them.
+// published, once and in order (docs/contract.md section 1, promises 1 to 5):
+// four object types, one of them without an archived list, and three
+// association pairs. Meanwhile administrators change the portal's schemas, and
+// the token's scopes, and operators ask for snapshots: the one exception to
+// once, and only for them.
 func TestPromises_RandomLife(t *testing.T) {
 	lives := *seeds
 	switch {

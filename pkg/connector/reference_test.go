@@ -61,8 +61,8 @@ func (w *world) tells(list string, want ...string) {
 }
 
 // TestReferences_TheirLife: read at the start, made, renamed, removed, archived,
-// restored, over a restart, each event once and with its reason (DESIGN
-// section 5).
+// restored, over a restart, each event once and with its reason
+// (docs/contract.md section 5).
 func TestReferences_TheirLife(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "deals"}}

@@ -16,7 +16,7 @@ import (
 
 // TestRefusals: what only an operator can mend ends the process with exit code
 // 3, at once and not after tries, says where it is and what cures it, and
-// writes nothing (DESIGN section 4).
+// writes nothing (docs/contract.md section 4).
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	admin := func(w *world, do func(*kadm.Client) error) {

@@ -14,7 +14,7 @@ import (
 
 // TestAMovedCursorIsObeyed: a leading cursor that was moved back while the
 // connector was stopped is where the first search begins, and a change that the
-// index had hidden is published (DESIGN section 4).
+// index had hidden is published (docs/contract.md section 4).
 func TestAMovedCursorIsObeyed(t *testing.T) {
 	t.Parallel()
 	// Every change is shown by the index after a quarter of an hour, and the only tier
@@ -196,7 +196,8 @@ func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
 	})
 }
 
-// TestOffsetsAreReadable: the cursors of DESIGN section 4, one line of JSON each.
+// TestOffsetsAreReadable: the cursors of docs/contract.md section 4, one line
+// of JSON each.
 func TestOffsetsAreReadable(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 14}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {

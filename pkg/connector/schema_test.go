@@ -176,7 +176,7 @@ func TestR13_APropertyIsRetypedInARun(t *testing.T) {
 	})
 }
 
-// TestSchema_ALabelAloneIsNoNewVersion (DESIGN section 5).
+// TestSchema_ALabelAloneIsNoNewVersion (docs/contract.md section 5).
 func TestSchema_ALabelAloneIsNoNewVersion(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 5}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {

@@ -40,7 +40,7 @@ type LinkSet struct {
 }
 
 // LinksPage is the answer of a batch read of associations, sorted by what it
-// says of each record that was asked (DESIGN R8). An id is in one place only.
+// says of each record that was asked (R8). An id is in one place only.
 type LinksPage struct {
 	Answer
 	Sets []LinkSet // in HubSpot's order

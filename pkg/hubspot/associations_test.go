@@ -56,7 +56,7 @@ func TestRecordedAssociationErrors(t *testing.T) {
 	}
 }
 
-// DESIGN R8: what a batch read of associations says of each record.
+// R8: what a batch read of associations says of each record.
 func TestLinksSayOnlyWhatWasSaid(t *testing.T) {
 	set := func(from string, to ...string) string {
 		return `{"from":{"id":` + from + `},"to":[` + strings.Join(to, ",") + `]}`

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// DESIGN section 7: secrets in files are read again on a 401.
+// docs/contract.md section 7: secrets in files are read again on a 401.
 func TestATokenThatChangedIsTakenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a last 401 takes its time
 		token, reads := Secret("old\n"), 0

@@ -8,7 +8,7 @@ import (
 )
 
 // BatchPage is the answer of a batch read, sorted by what it says of each id
-// that was asked (DESIGN R8). An id is in one place only.
+// that was asked (R8). An id is in one place only.
 type BatchPage struct {
 	Answer
 	Records []Record // of ids that were asked, in HubSpot's order

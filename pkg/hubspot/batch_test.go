@@ -18,7 +18,7 @@ func rec(id string) string {
 	return `{"id":"` + id + `","properties":{"email":"e` + id + `"},"createdAt":"2019-01-01T00:00:00Z","updatedAt":"2024-12-24T17:31:54.727Z","archived":false}`
 }
 
-// DESIGN R8: what a batch read says of each id that was asked, with 200 and
+// R8: what a batch read says of each id that was asked, with 200 and
 // with 207.
 func TestBatchReadSaysOnlyWhatWasSaid(t *testing.T) {
 	notFound := func(ids string) string {

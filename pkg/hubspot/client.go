@@ -16,7 +16,7 @@ import (
 )
 
 // The versions of HubSpot's dated APIs that this client speaks. Each is
-// supported for 18 months (HUBSPOT.md section 8).
+// supported for 18 months (docs/hubspot.md section 8).
 const (
 	objectsVersion      = "2026-09"
 	associationsVersion = "2026-09"
@@ -64,7 +64,7 @@ type Client struct {
 	clock      clock
 	outages    *outages
 	oddIDs     oddIDs
-	// sortObjects: this portal wants sort objects in a search (DESIGN R2).
+	// sortObjects: this portal wants sort objects in a search (R2).
 	sortObjects atomic.Bool
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // clockMargin is how far our clock is trusted where HubSpot sent no time
-// (DESIGN R3).
+// (R3).
 const clockMargin = 5 * time.Minute
 
 // clock gives a lower bound of HubSpot's time: what HubSpot wrote into its

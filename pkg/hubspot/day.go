@@ -8,7 +8,7 @@ import (
 )
 
 // day is the account's daily limit, shared with all of its private apps. The
-// last part of it, the reserve, is theirs (DESIGN section 3 and R15).
+// last part of it, the reserve, is theirs (docs/contract.md section 3 and R15).
 //
 // Account calls ask how the day stands and pass however it stands, unless
 // HubSpot answers them too that it is spent: a day that was taken for spent by

@@ -19,7 +19,7 @@ func spend(ctx context.Context, g *Governor, p Priority) int {
 	return n
 }
 
-// DESIGN R15: the patient spend the day as a rate, the urgent may spend ahead,
+// R15: the patient spend the day as a rate, the urgent may spend ahead,
 // nobody touches the reserve, and at the reset all goes on.
 func TestTheDayIsSpentDownToTheReserve(t *testing.T) {
 	for _, p := range []Priority{Leading, Confirm, Trailing, ChangedAssociations, Schema, Snapshot, Backfill} {

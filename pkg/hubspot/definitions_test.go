@@ -99,9 +99,9 @@ func TestStandardTypes(t *testing.T) {
 	}
 }
 
-// DESIGN section 5: the order of HUBSPOT.md section 5, left to right and top to
-// bottom, says which end of a pair is from. partner_clients, which cannot
-// be batch read, is left out.
+// docs/contract.md section 5: the order of docs/hubspot.md section 5, left to
+// right and top to bottom, says which end of a pair is from. partner_clients,
+// which cannot be batch read, is left out.
 func TestStandardTypesStandInTheOrderThatDirectsPairs(t *testing.T) {
 	want := strings.Fields(`contacts companies deals tickets products line_items quotes communications feedback_submissions
 		tasks notes meetings calls emails postal_mail invoices subscriptions commerce_payments discounts fees taxes orders carts
@@ -115,7 +115,7 @@ func TestStandardTypesStandInTheOrderThatDirectsPairs(t *testing.T) {
 	}
 }
 
-// DESIGN section 7: the metrics of this package, by their names.
+// docs/contract.md section 7: the metrics of this package, by their names.
 func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []func() (*http.Response, error){

@@ -13,7 +13,7 @@ import (
 )
 
 // Priority says how urgent a request is; the smaller, the more urgent. The
-// order is that of DESIGN section 3.
+// order is that of docs/contract.md section 3.
 type Priority uint8
 
 // The priorities, most urgent first.
@@ -33,7 +33,7 @@ const (
 )
 
 // paced says which priorities spend the day as a rate; the others may spend
-// ahead, down to the reserve (DESIGN R15).
+// ahead, down to the reserve (R15).
 func (p Priority) paced() bool {
 	switch p {
 	case Census, Reference, Archive, AssociationSweep, Reconcile:
@@ -336,7 +336,7 @@ func (g *Governor) tune(now time.Time) {
 
 	// Ten seconds: the burst is part of what a window may hold. What others
 	// use of the same limit beyond the share that is theirs anyway is theirs
-	// too (DESIGN promise 6), but a tenth of ours stays ours.
+	// too (docs/contract.md section 1, promise 6), but a tenth of ours stays ours.
 	r := &g.reading
 	if now.Sub(r.othersAt) > 2*r.interval {
 		r.others = 0

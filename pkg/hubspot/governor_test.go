@@ -199,7 +199,7 @@ func order(t *testing.T, g *Governor, c class, priorities ...Priority) []Priorit
 	return got
 }
 
-// DESIGN section 3: the order of priority.
+// docs/contract.md section 3: the order of priority.
 func TestTheMoreUrgentPassesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{Share: 0.8})

@@ -22,7 +22,7 @@ const MaxList = 100
 
 const (
 	// longestAddress is what a list is asked with at most. The names of 367
-	// properties are 9 kB and pass, 900 do not (HUBSPOT.md section 13); what
+	// properties are 9 kB and pass, 900 do not (docs/hubspot.md section 13); what
 	// lies between is not known.
 	longestAddress = 10_500
 )

@@ -46,7 +46,7 @@ func TestListDoesNotEndOnANextWithoutAfter(t *testing.T) {
 	})
 }
 
-// HUBSPOT.md section 13: 367 names fit an address, 900 do not.
+// docs/hubspot.md section 13: 367 names fit an address, 900 do not.
 func TestListFits(t *testing.T) {
 	names := func(n int) *Slots {
 		s := make([]string, n)

@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 )
 
-// TestOwners_AreReadAsTheyCome: HUBSPOT.md section 5; owners without e-mail,
-// queues, ids that are numbers, times of either spelling.
+// TestOwners_AreReadAsTheyCome: docs/hubspot.md section 5; owners without
+// e-mail, queues, ids that are numbers, times of either spelling.
 func TestOwners_AreReadAsTheyCome(t *testing.T) {
 	var asked string
 	r := newRig(t, func(req *http.Request) (*http.Response, error) {

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the numbers of DESIGN section 7 that this package owns.
+// metrics are the numbers of docs/contract.md section 7 that this package owns.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	throttled *prometheus.CounterVec

@@ -12,16 +12,16 @@ type ObjectType struct {
 
 // The property that holds the time of the last change. Contacts alone are
 // searched by the old name: a search on hs_lastmodifieddate finds none of them
-// (HUBSPOT.md section 5).
+// (docs/hubspot.md section 5).
 const (
 	lastModified        = "hs_lastmodifieddate"
 	lastModifiedContact = "lastmodifieddate"
 )
 
-// standardTypes is HUBSPOT.md section 5 in its order, which also decides which
-// end of a pair of types is "from" (DESIGN section 5): append, never reorder.
-// Not in it: marketing events, forecasts and lists, which have other APIs, and
-// partner_clients, which cannot be batch read.
+// standardTypes is docs/hubspot.md section 5 in its order, which also decides
+// which end of a pair of types is "from" (docs/contract.md section 5): append,
+// never reorder. Not in it: marketing events, forecasts and lists, which have
+// other APIs, and partner_clients, which cannot be batch read.
 var standardTypes = []struct{ name, id, created string }{
 	{"contacts", "0-1", "createdate"},
 	{"companies", "0-2", "createdate"},

@@ -15,7 +15,7 @@ type Property struct {
 	Description          string `json:"description"`
 	Type                 string `json:"type"`
 	FieldType            string `json:"fieldType"`
-	Calculated           bool   `json:"calculated"` // says little: see FieldType calculation_… (HUBSPOT.md section 13)
+	Calculated           bool   `json:"calculated"` // says little: see FieldType calculation_… (docs/hubspot.md section 13)
 	Hidden               bool   `json:"hidden"`
 	HubSpotDefined       bool   `json:"hubspotDefined"`
 	Archived             bool   `json:"archived"`

@@ -41,7 +41,7 @@ func (m Millis) String() string { return m.Time().Format("2006-01-02T15:04:05.00
 
 // Record is one CRM record as the object store gave it: a value per slot, no
 // map. Values[i] is the raw text (JSON escapes resolved) and nil for null,
-// for "" and for what HubSpot left out, which all mean the same (HUBSPOT.md
+// for "" and for what HubSpot left out, which all mean the same (docs/hubspot.md
 // section 10). In a hashed slot it is the value's digest. The bytes live in a slab that the records of one page share;
 // nobody writes to them.
 type Record struct {
@@ -53,6 +53,6 @@ type Record struct {
 	Values     [][]byte
 
 	// Merged is the text of hs_merged_object_ids, which is read whether or not
-	// it is published: without it a merge is not found (DESIGN R7).
+	// it is published: without it a merge is not found (R7).
 	Merged []byte
 }

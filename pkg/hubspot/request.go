@@ -136,7 +136,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 					return Answer{}, err
 				}
 				if fresh == stale {
-					// A 401 alone is no proof (HUBSPOT section 7): the edges
+					// A 401 alone is no proof (docs/hubspot.md section 7): the edges
 					// of HubSpot are wrong for moments. The same token again.
 					last = "401"
 					if err := pause(ctx, secondThought, nil, nil); err != nil {
@@ -280,7 +280,7 @@ type verdict struct {
 
 // judge decides what an attempt means. The rule that matters most: only
 // HubSpot's own JSON is an answer. Whatever else comes, also with a 404, tells
-// nothing of any record (DESIGN R8), and is asked again.
+// nothing of any record (R8), and is asked again.
 func judge(r *request, a attempt) verdict {
 	v := verdict{wait: retryAfter(a.header), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
 	switch {

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// DESIGN section 6: HubSpot's passing failures are waited for in the client.
+// docs/contract.md section 6: HubSpot's passing failures are waited for in the
+// client.
 func TestTransientFailuresAreRetriedUntilAnswered(t *testing.T) {
 	truncated := accountBody[:len(accountBody)-10]
 	cases := map[string]struct {
@@ -339,7 +340,7 @@ func TestAnAnswerIsLimitedAfterDecompression(t *testing.T) {
 	}
 }
 
-// DESIGN R1: sent is noted at the last attempt, right before it is written.
+// R1: sent is noted at the last attempt, right before it is written.
 func TestOnSendComesBeforeEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
@@ -368,7 +369,7 @@ func TestOnSendComesBeforeEachAttempt(t *testing.T) {
 	})
 }
 
-// DESIGN R3: HubSpot's time is its latest Date and the time since; without one
+// R3: HubSpot's time is its latest Date and the time since; without one
 // our clock less five minutes.
 func TestNowIsALowerBoundOfHubSpotsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -84,7 +84,7 @@ func (t ObjectType) Scopes() Scopes {
 }
 
 // SensitiveScope is the scope for a type's sensitive or highly_sensitive
-// properties; "" where the type has none (HUBSPOT.md section 10).
+// properties; "" where the type has none (docs/hubspot.md section 10).
 func (t ObjectType) SensitiveScope(sensitivity string) string {
 	switch t.Name {
 	case "contacts", "companies", "deals", "projects":

@@ -10,7 +10,7 @@ import (
 
 // SearchQuery asks for the ids of records, in ascending order of id: all that
 // the filters let through and whose id is above After. To walk on, give the
-// last id of a page as After (DESIGN R2).
+// last id of a page as After (R2).
 type SearchQuery struct {
 	Object           string // path
 	ModifiedProperty string

@@ -26,7 +26,7 @@ func searched(t *testing.T, q SearchQuery) string {
 	return sent
 }
 
-// DESIGN R2: all five required members, times as epoch milliseconds, the walk
+// R2: all five required members, times as epoch milliseconds, the walk
 // by id.
 func TestSearchSendsAllRequiredMembers(t *testing.T) {
 	for _, c := range []struct {
@@ -69,7 +69,7 @@ func TestSearchPage(t *testing.T) {
 	}
 }
 
-// DESIGN R2: where a portal wants sort objects, those; found out once.
+// R2: where a portal wants sort objects, those; found out once.
 func TestSearchFallsBackToSortObjects(t *testing.T) {
 	var sorts []string
 	r := newRig(t, func(req *http.Request) (*http.Response, error) {

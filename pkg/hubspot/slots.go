@@ -31,7 +31,7 @@ func NewSlots(names []string) *Slots {
 }
 
 // MergedProperty names, on the survivor of a merge, the records that were
-// merged into it, separated by semicolons (HUBSPOT.md section 9).
+// merged into it, separated by semicolons (docs/hubspot.md section 9).
 const MergedProperty = "hs_merged_object_ids"
 
 // asked lists the properties that HubSpot is asked for. None would give it the

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// DESIGN section 5: a hashed property's text ends in the decoder; what goes on
-// is HMAC-SHA256, and null stays null. The digest is RFC 4231's second case.
+// docs/contract.md section 5: a hashed property's text ends in the decoder;
+// what goes on is HMAC-SHA256, and null stays null. The digest is RFC 4231's
+// second case.
 func TestHashedSlotsHoldADigestInPlaceOfTheValue(t *testing.T) {
 	slots := NewSlots([]string{"plain", "hashed", "number"})
 	slots.Hashed, slots.HashKey = []bool{false, true, true}, "Jefe"

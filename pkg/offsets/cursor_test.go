@@ -16,8 +16,8 @@ func at(text string) hubspot.Millis {
 	return hubspot.MillisOf(t)
 }
 
-// The spellings of DESIGN section 4, letter for letter: operators and tools
-// rely on them.
+// The spellings of docs/contract.md section 4, letter for letter: operators and
+// tools rely on them.
 func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 	noon := at("2026-11-24T13:00:00.123Z")
 	for _, c := range []struct {

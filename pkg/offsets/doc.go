@@ -1,7 +1,7 @@
 // Package offsets answers: where were we?
 //
 // It owns the format of the two topics in which the connector remembers
-// (DESIGN section 4) and reads them back at the start of a run:
+// (docs/contract.md section 4) and reads them back at the start of a run:
 //
 //   - <prefix>.offsets holds cursors. Key and value are one line of JSON each,
 //     made for people too: an operator moves a stream by producing a record.

@@ -2,7 +2,7 @@ package offsets
 
 import "testing"
 
-// DESIGN section 4: keys are compared as JSON.
+// docs/contract.md section 4: keys are compared as JSON.
 func TestKey_EverySpellingIsTheSameKey(t *testing.T) {
 	want := Key{Portal: 4242, Object: "contacts", Stream: "leading"}
 	for _, text := range []string{

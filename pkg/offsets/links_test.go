@@ -59,8 +59,8 @@ func TestLinkRow_IsReadBack(t *testing.T) {
 	}
 }
 
-// TestLoad_TheLatestRowOfEachLinkCounts, and old deletes are dropped (DESIGN
-// section 4).
+// TestLoad_TheLatestRowOfEachLinkCounts, and old deletes are dropped
+// (docs/contract.md section 4).
 func TestLoad_TheLatestRowOfEachLinkCounts(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)

@@ -148,7 +148,7 @@ func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
 	})
 }
 
-// KAFKA.md C3: the tail is a marker, often behind aborted records, and
+// docs/kafka.md C3: the tail is a marker, often behind aborted records, and
 // compaction leaves gaps. Waiting for the last data record would never end.
 func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {
@@ -229,8 +229,8 @@ func TestLoad_EndsWithItsContext(t *testing.T) {
 	})
 }
 
-// DESIGN section 4: one topic without the other, or another portal, refuses
-// to start and names the cure; so does what cannot be understood, naming
+// docs/contract.md section 4: one topic without the other, or another portal,
+// refuses to start and names the cure; so does what cannot be understood, naming
 // offset and key.
 func TestLoad_Refuses(t *testing.T) {
 	offsetsBirth, stateBirth := birth("A")[0], birth("A")[1]
@@ -355,7 +355,7 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 }
 
 // A million rows are to be back in about a second: rebuilding is the only
-// recovery there is, used at every start (KAFKA.md C3: no local store).
+// recovery there is, used at every start (docs/kafka.md C3: no local store).
 func BenchmarkLoad_MillionRows(b *testing.B) {
 	const rows = 1_000_000
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, CursorTopic("hubspot"), StateTopic("hubspot")))

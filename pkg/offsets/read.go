@@ -38,7 +38,7 @@ type partition struct {
 // that ends there misses them silently. Reading to the high watermark waits
 // for that transaction to end. Control records are kept because the last
 // record of a transactional log is a marker, often behind aborted records:
-// without them the end would never be seen (KAFKA.md C3).
+// without them the end would never be seen (docs/kafka.md C3).
 func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

@@ -27,8 +27,8 @@ func TestEntryRowKey_IsReadBack(t *testing.T) {
 	}
 }
 
-// TestLoad_TheLatestRowOfEachEntryCounts, and old deletes are dropped (DESIGN
-// section 4).
+// TestLoad_TheLatestRowOfEachEntryCounts, and old deletes are dropped
+// (docs/contract.md section 4).
 func TestLoad_TheLatestRowOfEachEntryCounts(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)

@@ -50,8 +50,8 @@ const connectorName = "hubspot"
 // goroutine at a time.
 //
 // It drives the Avro library's writer by hand: its own encoder is many times
-// slower, and takes two versions of a schema for the same one (KAFKA.md F and
-// H).
+// slower, and takes two versions of a schema for the same one (docs/kafka.md F
+// and H).
 type Encoder struct {
 	writer
 	Schema []byte // that it writes, as it is to be registered; not to be changed

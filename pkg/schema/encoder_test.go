@@ -92,7 +92,7 @@ func checkEvent(t *testing.T, got, want map[string]any) {
 
 var everyType = []string{"name string", "amount number", "closed bool", "born date", "at datetime", "stage enumeration"}
 
-// DESIGN.md section 5, the event of a create and a read.
+// docs/contract.md section 5, the event of a create and a read.
 func TestCreateHasTheWholeRecordAfter(t *testing.T) {
 	s := setOf(t, everyType...)
 	e := compiled(t, s)
@@ -153,7 +153,7 @@ func TestDeleteHasTheKeyBeforeAndNothingAfter(t *testing.T) {
 	})
 }
 
-// DESIGN.md section 1, promise 5: nothing is thrown away.
+// docs/contract.md section 1, promise 5: nothing is thrown away.
 func TestUnparsedHoldsTheRawTextOfWhatDoesNotFit(t *testing.T) {
 	s := setOf(t, everyType...)
 	s, _ = Evolve(s, "contacts", listed(append([]string{"Zahl number", "a \"b\" number"}, everyType...)...), nil)
@@ -259,7 +259,7 @@ func TestRecordOfAnotherSet(t *testing.T) {
 	}
 }
 
-// KAFKA.md H: the Avro library takes two versions of a schema for the same
+// docs/kafka.md H: the Avro library takes two versions of a schema for the same
 // one; what is written with the second must be read with the second.
 func TestSchemaEvolvesWithinOneProcess(t *testing.T) {
 	first := setOf(t, "b string", "d number")
@@ -466,7 +466,8 @@ func FuzzEncoder(f *testing.F) {
 	})
 }
 
-// wideEvent is a record of 300 properties, 94 of which are set, as in KAFKA.md F.
+// wideEvent is a record of 300 properties, 94 of which are set, as in
+// docs/kafka.md F.
 func wideEvent(tb testing.TB) (*Encoder, *Event) {
 	var pairs []string
 	for i := range 300 {

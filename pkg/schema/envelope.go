@@ -11,10 +11,11 @@ import (
 // EnvelopeSchema gives the Avro schema of a topic of objects as it is to be
 // registered: Debezium's envelope around a value whose record Properties has
 // one field for each of the set's, all in the namespace of the topic (Namespace)
-// (DESIGN.md section 5).
+// (docs/contract.md section 5).
 //
 // It is written out here and not by the Avro library, whose text of a schema
-// leaves out defaults, and with them every possibility to evolve (KAFKA.md F).
+// leaves out defaults, and with them every possibility to evolve
+// (docs/kafka.md F).
 func EnvelopeSchema(namespace string, s *Set) []byte {
 	properties := make([]avroField, len(s.Fields))
 	for i, f := range s.Fields {
@@ -48,7 +49,7 @@ func envelope(namespace string, value avroRecord) []byte {
 }
 
 // maxLabel keeps the schema of an object type with thousands of properties
-// below what a registry takes (CONSUMERS.md section 3). In characters.
+// below what a registry takes (docs/kafka.md J3). In characters.
 const maxLabel = 200
 
 func capped(label string) string {

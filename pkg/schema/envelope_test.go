@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the files in testdata")
 
 // The schema as consumers see it in the registry. A difference here is a
-// change of the contract (DESIGN.md section 5).
+// change of the contract (docs/contract.md section 5).
 func TestEnvelopeSchema(t *testing.T) {
 	s, _ := Evolve(nil, "contacts", []hubspot.Property{
 		{Name: "email", Type: "string", FieldType: "text", Label: "E-mail <of> \"Ann\" & \u2028 Bob"},
@@ -71,7 +71,7 @@ func TestTopicsHaveTheirOwnNamespace(t *testing.T) {
 	}
 }
 
-// CONSUMERS.md section 3: a registry keeps a version in one record of 1 MB.
+// docs/kafka.md J3: a registry keeps a version in one record of 1 MB.
 func TestLabelsAreCappedByCharacters(t *testing.T) {
 	s, _ := Evolve(nil, "contacts", []hubspot.Property{
 		{Name: "a", Type: "string", Label: strings.Repeat("ü", 201)},

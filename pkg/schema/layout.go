@@ -11,7 +11,7 @@ import (
 
 // parseSchema reads an Avro schema with a cache of its own: the library's
 // default one is shared by the whole process, and would let a schema refer to
-// the records of another (KAFKA.md F).
+// the records of another (docs/kafka.md F).
 func parseSchema(text []byte) (avro.Schema, error) {
 	return avro.ParseBytesWithCache(text, "", &avro.SchemaCache{})
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // TestLinkEvents_AreReadBackWithAnotherLibrary: every op of a link, its key in
-// before on a delete, and the fixed schema of DESIGN section 5.
+// before on a delete, and the fixed schema of docs/contract.md section 5.
 func TestLinkEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 	const topic = "hubspot.associations.contacts.p82918_car"
 	e, err := CompileLinks(topic)

@@ -16,7 +16,7 @@ const emptyName = "_ud800"
 // U+FFFF. Where a name itself holds what looks like such an escape, that
 // underscore is written _u005f. Names without any of this stay as they are,
 // other than with Debezium's avro_unicode, which escapes every underscore
-// (KAFKA.md A2).
+// (docs/kafka.md A2).
 //
 // No two names have the same Avro name, also when one is not valid UTF-8: a
 // stray byte becomes a low surrogate, U+DC00 plus the byte.

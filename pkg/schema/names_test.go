@@ -103,8 +103,8 @@ func TestRetypedName(t *testing.T) {
 	}
 }
 
-// DESIGN.md section 5: names that Avro does not allow are mangled reversibly
-// and never collide.
+// docs/contract.md section 5: names that Avro does not allow are mangled
+// reversibly and never collide.
 func FuzzMangle(f *testing.F) {
 	for _, name := range []string{
 		"email", "1st", "a-b", "_u0041", "_u005fu0041", "_u_u005f", "🙂", "\xed\xa0\x80", "\xff_u12", "_ud83d_ude42", "",

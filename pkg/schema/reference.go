@@ -11,7 +11,7 @@ import (
 )
 
 // lists are the reference lists: what their topics hold, and the fields of
-// their keys in the order of the keys' parts (DESIGN section 5).
+// their keys in the order of the keys' parts (docs/contract.md section 5).
 var lists = map[string]struct {
 	value []byte
 	key   []string

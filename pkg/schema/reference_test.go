@@ -11,7 +11,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// The fields of DESIGN section 5, in its order, with the types that it gives.
+// The fields of docs/contract.md section 5, in its order, with the types that
+// it gives.
 var referenceFields = map[string][]string{
 	"owners": {"id ?string", "email ?string", "firstName ?string", "lastName ?string", "type ?string", "userId ?string", "teams ?string",
 		"createdAt ?long.timestamp-millis", "updatedAt ?long.timestamp-millis", "archived ?boolean"},
@@ -22,7 +23,8 @@ var referenceFields = map[string][]string{
 }
 
 // TestListSchemas_AreThoseOfTheDesign: what is registered has the fields of
-// DESIGN section 5 in the namespace of the topic, each null by default.
+// docs/contract.md section 5 in the namespace of the topic, each null by
+// default.
 func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
 	for list, want := range referenceFields {
 		topic := "my-prefix." + list

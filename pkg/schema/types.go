@@ -6,7 +6,7 @@ import "fmt"
 type Type uint8
 
 // The types of fields. There are no others below properties: sinks stumble
-// over anything that is not a scalar (CONSUMERS.md section 1).
+// over anything that is not a scalar (docs/kafka.md J1).
 const (
 	String    Type = iota // string
 	Double                // double

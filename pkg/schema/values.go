@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Every value comes as text, whatever the type of its property (HUBSPOT.md
+// Every value comes as text, whatever the type of its property (docs/hubspot.md
 // section 10). The functions below make typed values of it where its meaning
 // is certain, and say what became of it.
 
@@ -32,8 +32,8 @@ const (
 // either end do not count: they change nothing) unless those are the double's
 // own expansion, as HubSpot writes results of its own calculations. A fraction
 // of up to 17 digits is no finer than doubles are written, and the nearest
-// double is taken for it (DESIGN.md section 5), except close to zero, where
-// doubles have fewer digits or none.
+// double is taken for it (docs/contract.md section 5), except close to zero,
+// where doubles have fewer digits or none.
 func parseDouble(text []byte) (float64, outcome) {
 	text = trim(text)
 	d, ok := scanDecimal(text)
@@ -95,7 +95,7 @@ func parseDate(text []byte) (days int32, _ outcome) {
 // milliseconds, which may be written like a float, as in 1.7092512E12.
 // A text that is finer than a millisecond says more than the value.
 //
-// The years 1 to 9999 are what consumers can read (CONSUMERS.md section 1);
+// The years 1 to 9999 are what consumers can read (docs/kafka.md J1);
 // 24:00 and leap seconds are not certain to mean the same to everybody.
 func parseTimestamp(text []byte) (ms int64, _ outcome) {
 	text = trim(text)

@@ -55,9 +55,9 @@ func checkSpoken(t *testing.T, say func(string) string, table []spoken) {
 	}
 }
 
-// DESIGN.md section 5: recovered where the meaning is certain; else the field
-// is null and the raw text travels. "and more" is a value whose text travels
-// too.
+// docs/contract.md section 5: recovered where the meaning is certain; else the
+// field is null and the raw text travels. "and more" is a value whose text
+// travels too.
 func TestNumbers(t *testing.T) {
 	checkSpoken(t, saidDouble, []spoken{
 		{"43", "43"},

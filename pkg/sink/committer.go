@@ -15,7 +15,7 @@ import (
 
 // idleInterval is how long the cursors of idle passes may wait for company:
 // each transaction leaves a marker for ever in every compacted topic that it
-// touches (KAFKA.md C1), so an idle portal must not make many.
+// touches (docs/kafka.md C1), so an idle portal must not make many.
 const idleInterval = 10 * time.Second
 
 // committer is what waits for the next transaction.
@@ -197,10 +197,10 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 	return nil
 }
 
-// transact is the only order of the steps that is safe (KAFKA.md C2): nothing
-// is committed unless every record of this transaction, and no other, was
-// acknowledged. A client that has seen an error must not be used again: it may
-// answer the next commit with success although nothing was written.
+// transact is the only order of the steps that is safe (docs/kafka.md C2):
+// nothing is committed unless every record of this transaction, and no other,
+// was acknowledged. A client that has seen an error must not be used again: it
+// may answer the next commit with success although nothing was written.
 func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 	// The transaction outlives ctx: what is under way when the process is told
 	// to end is worth a few seconds.

@@ -111,7 +111,7 @@ func TestTransaction_AllOrNothingWhateverStepFails(t *testing.T) {
 	}
 }
 
-// KAFKA.md C2: after a failure the client answers EndTransaction with nil
+// docs/kafka.md C2: after a failure the client answers EndTransaction with nil
 // although nothing was written. A fenced instance must never claim success.
 func TestFenced_NeverClaimsSuccess(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -154,9 +154,9 @@ func TestFenced_BetweenFlushAndCommit(t *testing.T) {
 	})
 }
 
-// KAFKA.md C2: EndTransaction does not flush, and what is not flushed spills
-// into the next transaction. Commits under load with a slow broker stay apart:
-// what is committed when Commit returns is there, complete.
+// docs/kafka.md C2: EndTransaction does not flush, and what is not flushed
+// spills into the next transaction. Commits under load with a slow broker stay
+// apart: what is committed when Commit returns is there, complete.
 func TestTransaction_NothingSpillsIntoTheNext(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()

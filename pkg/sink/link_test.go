@@ -30,7 +30,7 @@ func links(changes ...cdc.LinkChange) *cdc.Batch {
 
 // TestLinks_TopicAtTheFirstLink: a pair without links has no topic; events, rows
 // and cursor are one transaction, and a run that starts anew knows the rows
-// (DESIGN section 4).
+// (docs/contract.md section 4).
 func TestLinks_TopicAtTheFirstLink(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()

@@ -28,7 +28,7 @@ func entries(changes ...cdc.ReferenceChange) *cdc.Batch {
 
 // TestReferences_TopicAtTheFirstEntry: a list without entries has no topic; events,
 // rows and cursor are one transaction, and a run that starts anew knows the
-// rows (DESIGN section 4).
+// rows (docs/contract.md section 4).
 func TestReferences_TopicAtTheFirstEntry(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -74,7 +74,8 @@ func TestReferences_TopicAtTheFirstEntry(t *testing.T) {
 	})
 }
 
-// TestReferences_AvroKeys: DESIGN section 5; the partition is that of the text.
+// TestReferences_AvroKeys: docs/contract.md section 5; the partition is that of
+// the text.
 func TestReferences_AvroKeys(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })

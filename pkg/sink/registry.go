@@ -140,7 +140,7 @@ type keyField struct {
 }
 
 // keySchema is the schema of Avro keys. It is frozen: no doc, no props,
-// nothing that could ever give the same id another spelling (KAFKA.md A6).
+// nothing that could ever give the same id another spelling (docs/kafka.md A6).
 func keySchema(topic string, fields []keyField) []byte {
 	text, err := json.Marshal(struct {
 		Type      string     `json:"type"`

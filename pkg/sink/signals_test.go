@@ -119,7 +119,7 @@ func TestSignals_APlaceThatIsNotThere(t *testing.T) {
 	})
 }
 
-// DESIGN section 4.
+// docs/contract.md section 4.
 func TestSignals_TheirTopic(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start().signals(0)

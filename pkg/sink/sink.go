@@ -158,7 +158,7 @@ func connect(cfg Config) (*Sink, error) {
 		kgo.MetadataMinAge(100 * time.Millisecond),
 	}, cfg.Opts...),
 		// One fixed id per portal: a new run fences the old one, and frees
-		// what it left open at once (KAFKA.md C1).
+		// what it left open at once (docs/kafka.md C1).
 		kgo.TransactionalID(TransactionalID(cfg.Prefix, cfg.Portal)),
 		kgo.TransactionTimeout(TransactionTimeout),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -176,8 +176,8 @@ func connect(cfg Config) (*Sink, error) {
 
 // Fenced reports whether a run ended because another one has begun with the
 // same transactional id since, or its transaction took longer than the brokers
-// allow: they answer both alike (KAFKA.md C2). Nothing is decided by it that
-// must be right for the promises' sake.
+// allow: they answer both alike (docs/kafka.md C2). Nothing is decided by it
+// that must be right for the promises' sake.
 func Fenced(err error) bool {
 	return errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidTxnState)
 }

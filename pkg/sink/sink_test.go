@@ -17,7 +17,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// DESIGN section 4: events, state and cursor of a page commit in one
+// docs/contract.md section 4: events, state and cursor of a page commit in one
 // transaction, and are read back as they were.
 func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -55,7 +55,7 @@ func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
 	})
 }
 
-// DESIGN section 5.
+// docs/contract.md section 5.
 func TestCommit_EnvelopeSaysWhereItCameFrom(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.BeforeKey = true })
@@ -104,8 +104,8 @@ func TestCommit_NoTombstonesWhereTheyAreNotWanted(t *testing.T) {
 	})
 }
 
-// DESIGN section 5: seq is strictly rising in commit order, one counter per
-// portal, also across runs.
+// docs/contract.md section 5: seq is strictly rising in commit order, one
+// counter per portal, also across runs.
 func TestSeq_StrictlyRisingInCommitOrderAndAcrossRuns(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var last int64
@@ -145,8 +145,8 @@ func TestSeq_StrictlyRisingInCommitOrderAndAcrossRuns(t *testing.T) {
 	})
 }
 
-// DESIGN section 4: the committer starts at once when idle; batches that
-// become ready during a commit form the next transaction.
+// docs/contract.md section 4: the committer starts at once when idle; batches
+// that become ready during a commit form the next transaction.
 func TestCommit_WhatIsReadyDuringACommitIsTheNextTransaction(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -171,7 +171,7 @@ func TestCommit_WhatIsReadyDuringACommitIsTheNextTransaction(t *testing.T) {
 	})
 }
 
-// DESIGN section 4: an idle pass commits its cursor at most every ten
+// docs/contract.md section 4: an idle pass commits its cursor at most every ten
 // seconds, all of them in one transaction.
 func TestCommit_IdleCursorsGoTogetherAtMostEveryTenSeconds(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -255,8 +255,8 @@ func TestRun_WhatIsNotedIsFlushedWhenTheRunEnds(t *testing.T) {
 	})
 }
 
-// DESIGN section 7: a signal ends a run within ten seconds, even with the
-// broker away.
+// docs/contract.md section 7: a signal ends a run within ten seconds, even with
+// the broker away.
 func TestRun_EndsWithinTenSecondsWithTheBrokerAway(t *testing.T) {
 	for name, away := range map[string]func(w *world){
 		"silent":  func(w *world) { w.silence() },
@@ -329,8 +329,8 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// DESIGN section 4: odd spellings are rewritten and tombstoned, expired rows
-// dropped, in the first transaction.
+// docs/contract.md section 4: odd spellings are rewritten and tombstoned,
+// expired rows dropped, in the first transaction.
 func TestFirstTransaction_PutsTheTopicsRight(t *testing.T) {
 	const odd = `{"stream": "leading", "object": "contacts", "portal": 4242}`
 	inWorld(t, func(t *testing.T, w *world) {
@@ -419,8 +419,8 @@ func TestMetrics_CountWhatIsCommitted(t *testing.T) {
 	})
 }
 
-// DESIGN section 4: an event larger than the topic allows leaves out its
-// largest values, names them in source.omitted, and is counted.
+// docs/contract.md section 4: an event larger than the topic allows leaves out
+// its largest values, names them in source.omitted, and is counted.
 func TestTooLarge_LargestValuesAreLeftOutAndNamed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		const limit = 64 << 10

@@ -39,7 +39,7 @@ func mustRefuse(t *testing.T, err error, words ...string) {
 	}
 }
 
-// DESIGN section 4.
+// docs/contract.md section 4.
 func TestTopics_AreCreatedWithTheRightSettings(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
@@ -119,7 +119,7 @@ func TestTopic_DataTopicThatDeletesIsSaid(t *testing.T) {
 	})
 }
 
-// DESIGN section 4: a changed partition count or key format refuses.
+// docs/contract.md section 4: a changed partition count or key format refuses.
 func TestTopic_RefusesWhatWouldGiveKeysAnotherPlace(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -195,8 +195,9 @@ func versions(w *world, subject string) int {
 	return len(list)
 }
 
-// DESIGN section 5: compatibility is asked before anything is produced; an
-// added property is a new version without a restart, a changed label is none.
+// docs/contract.md section 5: compatibility is asked before anything is
+// produced; an added property is a new version without a restart, a changed
+// label is none.
 func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var asked []string

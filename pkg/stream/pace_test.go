@@ -8,8 +8,8 @@ import (
 )
 
 // TestPace_SquareRootRule: intervals go with 1/sqrt(changes per hour), stay
-// between a second and a minute, and their calls come to the budget (DESIGN
-// section 3).
+// between a second and a minute, and their calls come to the budget
+// (docs/contract.md section 3).
 func TestPace_SquareRootRule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPace(2, 0)

@@ -115,7 +115,8 @@ func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectT
 }
 
 // directed puts types into the order that decides the direction of a pair: the
-// standard types in theirs, then custom ones by name (DESIGN section 5).
+// standard types in theirs, then custom ones by name (docs/contract.md
+// section 5).
 func directed(types []hubspot.ObjectType) []hubspot.ObjectType {
 	standard := hubspot.StandardTypes()
 	rank := func(t hubspot.ObjectType) int {

@@ -23,7 +23,7 @@ type Refill struct {
 const (
 	refillRounds = 2
 	// refillMost is how many properties one refill asks for: a search takes
-	// five groups of filters (HUBSPOT.md section 1). With more of them
+	// five groups of filters (docs/hubspot.md section 1). With more of them
 	// everything is read once more instead.
 	refillMost = 5
 )
@@ -42,8 +42,8 @@ func (r *Refill) Run(ctx context.Context) error {
 }
 
 // giveUp has everything read once instead: there are properties that a search
-// cannot be filtered by, such as an e-mail's body (HUBSPOT.md section 1), and
-// nothing tells of all of them.
+// cannot be filtered by, such as an e-mail's body (docs/hubspot.md section 1),
+// and nothing tells of all of them.
 func (r *Refill) giveUp(ctx context.Context, why error) error {
 	o := r.Object
 	o.Log.Warn("HubSpot cannot search for the holders of these properties; every record is read again instead",

@@ -29,8 +29,8 @@ var portal = []collection{
 }
 
 // What Debezium's users write, and what is read of each collection: names,
-// topics, everything, ids; object types come before pairs, by name (DESIGN
-// section 4).
+// topics, everything, ids; object types come before pairs, by name
+// (docs/contract.md section 4).
 func TestSignal_WhatIsAskedFor(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"id":"1","type":"execute-snapshot","data":{"data-collections":["contacts"],"type":"incremental"}}`:   "contacts",

@@ -17,7 +17,8 @@ import (
 )
 
 // Signals takes what an operator writes into the signals topic: have records or
-// links published again, as they are now, and stop that (DESIGN section 4).
+// links published again, as they are now, and stop that (docs/contract.md
+// section 4).
 //
 // The cursor is the offset of the earliest signal that is not done with, and
 // the place inside its snapshot. It moves in the transactions of the events, so

@@ -55,7 +55,8 @@ type Places struct {
 // HubSpot's clock has passed, read before the first page of any stream.
 //
 // A type without a sweep's cursor is new. A tier without one starts now, and
-// the sweep runs again for what the tier did not see (DESIGN section 4).
+// the sweep runs again for what the tier did not see (docs/contract.md
+// section 4).
 func Resume(object string, lags []Lag, saved func(stream string) []byte, now hubspot.Millis) (Places, error) {
 	var p Places
 	var err error

@@ -91,8 +91,8 @@ func TestResume_GoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-// TestResume_WhatIsMissingStartsAnew (DESIGN section 4): a tier now, with the
-// sweep run again and the first start kept; a sweep at 0.
+// TestResume_WhatIsMissingStartsAnew (docs/contract.md section 4): a tier now,
+// with the sweep run again and the first start kept; a sweep at 0.
 func TestResume_WhatIsMissingStartsAnew(t *testing.T) {
 	p := resume(t, without("trailing-1h"))
 	if got, want := first(p), "trailing-1h, backfill"; got != want {

@@ -36,7 +36,8 @@ const (
 // TestConsumersEqualThePortal: with creates, updates, archives, purges, merges,
 // restores, links that come, go and change, and a property that is added while
 // everything runs, a Flink job and a PostgreSQL database end up with what the
-// portal has (DESIGN section 5; the configurations are docs/consumers').
+// portal has (docs/contract.md section 5; the configurations are
+// docs/consumers').
 func TestConsumersEqualThePortal(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())

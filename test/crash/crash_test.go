@@ -2,8 +2,8 @@
 
 // Package crash kills the real connector again and again while a simulated
 // portal lives on, on a real Kafka and schema registry, and holds what a
-// read_committed consumer saw against what the portal had (DESIGN section 1,
-// promises 1 to 4). It needs Java 17 and mvn:
+// read_committed consumer saw against what the portal had (docs/contract.md
+// section 1, promises 1 to 4). It needs Java 17 and mvn:
 //
 //	go test -tags integration ./test/crash/ -run TestFiftyKills -v -timeout 20m -kills 50
 //

@@ -19,9 +19,10 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// TestACursorMovedByKcatIsObeyed (DESIGN section 4): the index hid a change
-// from every tier; the leading cursor, moved back with kcat while the connector
-// is stopped, is where the first search begins, and the change is published.
+// TestACursorMovedByKcatIsObeyed (docs/contract.md section 4): the index hid a
+// change from every tier; the leading cursor, moved back with kcat while the
+// connector is stopped, is where the first search begins, and the change is
+// published.
 func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	kcat, err := exec.LookPath("kcat")
 	if err != nil {

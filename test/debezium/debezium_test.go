@@ -26,8 +26,9 @@ import (
 
 const topic = "hubspot.contacts"
 
-// DESIGN.md section 5: ExtractNewRecordState unwraps creates and updates, and
-// does not drop a delete, in the modes that CONSUMERS.md tells users to set.
+// docs/contract.md section 5: ExtractNewRecordState unwraps creates and
+// updates, and does not drop a delete, in the modes that
+// docs/consumers/connect.md tells users to set.
 func TestExtractNewRecordState(t *testing.T) {
 	set, _ := schema.Evolve(nil, "contacts", []hubspot.Property{
 		{Name: "email", Label: "E-mail", Type: "string", FieldType: "text"},

@@ -3,7 +3,7 @@
 // Package kafka tests what only a real Kafka and a real schema registry can
 // show: fencing and its error codes, markers that become visible late,
 // compaction, a real compatibility check, and the tools that operators use
-// (KAFKA.md E lists where the fakes differ).
+// (docs/kafka.md E lists where the fakes differ).
 package kafka
 
 import (
@@ -161,7 +161,7 @@ func TestTransaction_IsReadBackAsItWasCommitted(t *testing.T) {
 	}
 }
 
-// KAFKA.md C2, with the error codes of a real broker.
+// docs/kafka.md C2, with the error codes of a real broker.
 func TestFenced_InstanceNeverClaimsSuccess(t *testing.T) {
 	p := newPlace(t)
 	old, _ := p.open()
@@ -241,7 +241,7 @@ func TestKill9InMidTransaction_NothingOfItIsLoaded(t *testing.T) {
 	}
 }
 
-// KAFKA.md C3: after compaction the log has gaps and ends with markers.
+// docs/kafka.md C3: after compaction the log has gaps and ends with markers.
 func TestLoad_OfACompactedLog(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()
@@ -293,7 +293,8 @@ func (p *place) run(stdin, name string, args ...string) string {
 	return services.Output(p, cmd)
 }
 
-// DESIGN section 4: people read and move cursors with the tools they have.
+// docs/contract.md section 4: people read and move cursors with the tools they
+// have.
 func TestTools_SeeAndMoveCursors(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()
@@ -342,7 +343,7 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 	})
 }
 
-// DESIGN section 5, with a real compatibility check.
+// docs/contract.md section 5, with a real compatibility check.
 func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()

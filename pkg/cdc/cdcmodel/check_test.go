@@ -143,7 +143,7 @@ func (w *world) seenByTiers() string {
 	return ""
 }
 
-// kept checks the promises (DESIGN section 1).
+// kept checks the promises (docs/contract.md section 1).
 func (w *world) kept() string {
 	for id := hubspot.ID(1); id <= lastID; id++ {
 		if broken := w.keptFor(id); broken != "" {

@@ -509,9 +509,9 @@ func exhaustive(t *testing.T) {
 	}
 }
 
-// TestSearch_NoWayOfASmallWorldBreaksAPromise (DESIGN section 2): two records,
-// three versions of each, two finders; and two records, a few links and their
-// finders. Every way.
+// TestSearch_NoWayOfASmallWorldBreaksAPromise (docs/contract.md section 2): two
+// records, three versions of each, two finders; and two records, a few links
+// and their finders. Every way.
 func TestSearch_NoWayOfASmallWorldBreaksAPromise(t *testing.T) {
 	exhaustive(t)
 	for _, c := range []struct {

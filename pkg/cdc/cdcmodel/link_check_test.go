@@ -82,7 +82,8 @@ func (e linkEvent) shows(s linkState) bool {
 // linkWellFormed holds an event's op and reason against the ones before: a link
 // is a snapshot's until the first sweep has ended, and later only where an
 // operator asked for one; a delete has the reason
-// of its record's delete where one was published before (DESIGN section 5).
+// of its record's delete where one was published before (docs/contract.md
+// section 5).
 func linkWellFormed(before []linkEvent, e linkEvent) string {
 	if len(before) == 0 {
 		if ok := e.op == cdc.Create && e.swept || e.op == cdc.Read && !e.swept; !ok || e.reason != cdc.NoReason {

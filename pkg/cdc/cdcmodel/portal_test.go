@@ -520,7 +520,7 @@ func (p *portal) answer(id hubspot.ID) hubspot.Record {
 	}
 }
 
-// batchRead answers as HUBSPOT.md section 3 says: a merged id by the record
+// batchRead answers as docs/hubspot.md section 3 says: a merged id by the record
 // that survived, under that record's id.
 func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 	var page hubspot.BatchPage

@@ -107,7 +107,7 @@ func tellStory(blocks []block, off without) string {
 	return strings.Join(w.log, "\n") + "\nBROKEN: " + broken
 }
 
-// TestSearch_NoRandomHistoryBreaksAPromise (DESIGN section 2).
+// TestSearch_NoRandomHistoryBreaksAPromise (docs/contract.md section 2).
 func TestSearch_NoRandomHistoryBreaksAPromise(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()

@@ -1,7 +1,7 @@
-// Package cdctest checks from outside what DESIGN section 1 promises. It is
-// fed with what HubSpot really had (History) and with what a read_committed
-// consumer saw (Events), and says what was lost, what came twice, what came in
-// the wrong order, and what no consumer could make sense of.
+// Package cdctest checks from outside what docs/contract.md section 1 promises.
+// It is fed with what HubSpot really had (History) and with what a
+// read_committed consumer saw (Events), and says what was lost, what came
+// twice, what came in the wrong order, and what no consumer could make sense of.
 //
 // The checks are pure: they know nothing of how the connector works, and none
 // of its code takes part in them but the words for ids and times.
@@ -231,8 +231,8 @@ func (r *Report) retyped(e *Event) bool {
 	return false
 }
 
-// checkOp holds an event's op and reason against the one before (DESIGN
-// sections 2, R10, and 5).
+// checkOp holds an event's op and reason against the one before
+// (docs/contract.md sections 2, R10, and 5).
 func (r *Report) checkOp(key Key, before, e *Event) {
 	asked := e.Snapshot == "incremental"
 	alive := before != nil && !before.isDelete()
@@ -278,7 +278,7 @@ func (r *Report) reordered(key Key, format string, args ...any) {
 }
 
 // sequence checks source.seq: one counter for the portal, no number twice, and
-// along each partition always rising (DESIGN section 5).
+// along each partition always rising (docs/contract.md section 5).
 func sequence(events []Event) []Finding {
 	type partition struct {
 		object string

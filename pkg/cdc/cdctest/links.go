@@ -70,8 +70,9 @@ func (r *LinkReport) Findings() string {
 }
 
 // CheckLinks holds a pair's events against its history, as Check does for
-// records: promises 1 to 3 of DESIGN section 1 and the ops and reasons of
-// section 5. The events of a partition come in the order of their offsets.
+// records: promises 1 to 3 of docs/contract.md section 1 and the ops and
+// reasons of section 5. The events of a partition come in the order of their
+// offsets.
 func CheckLinks(history LinkHistory, events []LinkEvent) *LinkReport {
 	return checkKeys(history, events, func(key string) string {
 		from, _, _ := strings.Cut(key, ":")

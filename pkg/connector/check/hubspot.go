@@ -84,7 +84,8 @@ func plainly(err error) string {
 	return strings.TrimPrefix(text+": no answer in the time that a check gives it", ": ")
 }
 
-// supported is how long HubSpot supports a dated version (HUBSPOT.md section 8).
+// supported is how long HubSpot supports a dated version (docs/hubspot.md
+// section 8).
 const supported = 18 // months
 
 func (k *checker) versions() Finding {

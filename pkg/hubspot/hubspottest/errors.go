@@ -93,7 +93,7 @@ func missingSchemaScopes() *failure {
 	}
 }
 
-// throttled is a 429 by the name of the limit (HUBSPOT.md section 7).
+// throttled is a 429 by the name of the limit (docs/hubspot.md section 7).
 func throttled(policy string, wait time.Duration) *failure {
 	return &failure{
 		status: 429, policy: policy, retryAfter: wait,

@@ -47,7 +47,7 @@ type Request struct {
 }
 
 // maxAddress is the length from which HubSpot refuses an address; the real
-// limit is not documented (HUBSPOT.md section 2).
+// limit is not documented (docs/hubspot.md section 2).
 const maxAddress = 16 << 10
 
 // call is a request on its way through the portal.

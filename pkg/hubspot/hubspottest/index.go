@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Index says how the search index follows the object store (HUBSPOT.md
+// Index says how the search index follows the object store (docs/hubspot.md
 // section 1). The zero value lags by one to six seconds.
 type Index struct {
 	Immediate bool          // no delay at all, which HubSpot never promises

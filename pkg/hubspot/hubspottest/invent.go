@@ -82,7 +82,7 @@ func (d *Property) calculates() bool {
 }
 
 // inventValue makes up a value in one of the spellings that HubSpot sends for
-// the type (HUBSPOT.md section 10), a wrong one among hundreds.
+// the type (docs/hubspot.md section 10), a wrong one among hundreds.
 func inventValue(rng *rand.Rand, def *Property) string {
 	odd := rng.IntN(400)
 	switch def.Type {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Limits are those of HUBSPOT.md section 7; zero fields take HubSpot's
+// Limits are those of docs/hubspot.md section 7; zero fields take HubSpot's
 // numbers for a private app of a professional account.
 type Limits struct {
 	Off             bool

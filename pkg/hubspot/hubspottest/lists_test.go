@@ -35,7 +35,7 @@ func owners(t testing.TB, p *Portal, query string) ownersPage {
 	return page
 }
 
-// TestOwnersArePagedAndArchivedApart: HUBSPOT.md section 5.
+// TestOwnersArePagedAndArchivedApart: docs/hubspot.md section 5.
 func TestOwnersArePagedAndArchivedApart(t *testing.T) {
 	p := New(Options{Limits: Limits{Off: true}})
 	if page := owners(t, p, ""); page.Results == nil || len(page.Results) > 0 {

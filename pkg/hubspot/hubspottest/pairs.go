@@ -33,8 +33,8 @@ const (
 	userDefined    = "USER_DEFINED"
 )
 
-// standardLinks are the type ids that HUBSPOT.md section 4 tells: there, back,
-// and whether from has a primary one of to, with ids of its own.
+// standardLinks are the type ids that docs/hubspot.md section 4 tells: there,
+// back, and whether from has a primary one of to, with ids of its own.
 var standardLinks = []struct {
 	from, to                  string
 	there, back               int

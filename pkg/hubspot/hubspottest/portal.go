@@ -1,7 +1,7 @@
 // Package hubspottest is a HubSpot portal in memory: an http.Handler for the
 // demo and a RoundTripper for tests, both with HubSpot's habits.
 //
-// It is written from HUBSPOT.md, HubSpot's OpenAPI files and recorded
+// It is written from docs/hubspot.md, HubSpot's OpenAPI files and recorded
 // answers, and knows nothing of the client in pkg/hubspot: a mistake about
 // HubSpot must not be made on both sides at once. Where the facts leave room
 // the portal takes the less friendly reading, because a client that copes
@@ -46,7 +46,7 @@ type Options struct {
 	Limits      Limits
 	Index       Index
 
-	MergedInArchive bool     // the losers of a merge stand in the archived list (HUBSPOT.md section 9: not documented)
+	MergedInArchive bool     // the losers of a merge stand in the archived list (docs/hubspot.md section 9: not documented)
 	NoArchivedList  []string // types whose archived list is refused; nil: meetings
 	LowIDs          float64  // share of new records whose id is lower than earlier ones
 	SortObjects     bool     // sorts given as strings are refused

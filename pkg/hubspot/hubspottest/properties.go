@@ -159,8 +159,8 @@ func systemProperties(s *standard) []Property {
 }
 
 // standardProperties are a selection of those that HubSpot gives a standard
-// type, with every type and fieldType that HUBSPOT.md sections 10 and 13 saw.
-// Calculated ones say calculated:false as most of them really do.
+// type, with every type and fieldType that docs/hubspot.md sections 10 and 13
+// saw. Calculated ones say calculated:false as most of them really do.
 func standardProperties(s *standard) []Property {
 	defs := systemProperties(s)
 	switch s.name {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// HubSpot's limits of one search (HUBSPOT.md section 1).
+// HubSpot's limits of one search (docs/hubspot.md section 1).
 const (
 	searchMaxLimit   = 200
 	searchMaxResults = 10_000

@@ -42,7 +42,7 @@ func (p *Portal) Update(object string, id uint64, properties map[string]string) 
 }
 
 // UpdateCalculated sets properties without moving updatedAt, as roll-ups and
-// calculations do (HUBSPOT.md section 10).
+// calculations do (docs/hubspot.md section 10).
 func (p *Portal) UpdateCalculated(object string, id uint64, properties map[string]string) bool {
 	return p.change(object, id, OpCalculated, properties, false)
 }
@@ -278,7 +278,8 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 	}
 }
 
-// binLife is how long the recycle bin keeps a record (HUBSPOT.md section 9).
+// binLife is how long the recycle bin keeps a record (docs/hubspot.md
+// section 9).
 const binLife = 90 * 24 * time.Hour
 
 // emptyBin purges what has been archived for 90 days. It is called whenever a
@@ -338,7 +339,7 @@ func (t *objectType) check(properties map[string]string) {
 }
 
 // newID hands out ids with gaps, and now and then one below earlier ones
-// (HUBSPOT.md section 2: nothing promises that new ids are the largest).
+// (docs/hubspot.md section 2: nothing promises that new ids are the largest).
 func (p *Portal) newID(t *objectType) uint64 {
 	if chance(p.rng, p.opt.LowIDs) {
 		for range 50 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// standard is a row of HUBSPOT.md section 5: what HubSpot calls a type.
+// standard is a row of docs/hubspot.md section 5: what HubSpot calls a type.
 type standard struct {
 	name, singular, typeID string
 	modified               string   // the property that holds updatedAt and can be searched
@@ -18,9 +18,9 @@ type standard struct {
 
 const contactScope = "crm.objects.contacts.read"
 
-// standards are the types of HUBSPOT.md section 5, in its order. Their created
-// properties are the section's; where the docs and a live record disagree
-// (orders), the live record's.
+// standards are the types of docs/hubspot.md section 5, in its order. Their
+// created properties are the section's; where the docs and a live record
+// disagree (orders), the live record's.
 var standards = []standard{
 	{"contacts", "contact", "0-1", "lastmodifieddate", []string{"createdate"}, contactScope, []string{"email", "firstname", "lastname"}},
 	{"companies", "company", "0-2", "hs_lastmodifieddate", []string{"createdate"}, "crm.objects.companies.read", []string{"domain", "name"}},
@@ -180,8 +180,8 @@ func (p *Portal) SetArchivedList(name string, supported bool) {
 
 // find resolves a type as HubSpot's paths do: the path name, its singular, the
 // objectTypeId, and for custom types p_{name} and the fullyQualifiedName. The
-// bare name of a custom type is not understood (HUBSPOT.md section 5: it fails
-// on some endpoints and can collide with a standard name).
+// bare name of a custom type is not understood (docs/hubspot.md section 5: it
+// fails on some endpoints and can collide with a standard name).
 func (p *Portal) find(name string) *objectType {
 	for _, t := range slices.Backward(p.types) {
 		if t.removed {
@@ -277,7 +277,7 @@ func definitionScopes(s *standard) []string {
 }
 
 // sensitiveScopes are those for values and definitions of sensitive
-// properties (HUBSPOT.md section 10).
+// properties (docs/hubspot.md section 10).
 func sensitiveScopes(s *standard, sensitivity string) []string {
 	if s.scope == "tickets" {
 		return []string{"tickets." + sensitivity, "tickets." + sensitivity + ".v2"}
