@@ -7,38 +7,38 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Patience is how long a record that is found absent, without an archived copy
-// and without a survivor, is believed to come back (R9).
+// Patience is how long a lane waits before it believes that a record without an
+// archived copy and without a survivor is gone (R9).
 type Patience struct {
 	// Second is the time between the two confirms that a purge needs.
 	Second time.Duration
-	// Repeat is how long the brake holds deletes back, and the span in which it
-	// counts them.
+	// Repeat is how long the brake holds deletes, and the span in which it counts
+	// them.
 	Repeat time.Duration
 }
 
-// brakeLeast and brakeShare are how many records of a type may go within
-// Patience.Repeat before the brake holds: a hundred, or one in a hundred.
+// The brake holds when more records of a type go within Patience.Repeat than
+// brakeLeast and than one in brakeShare.
 const (
 	brakeLeast = 100
 	brakeShare = 100
 )
 
-// absences are the records that confirms found gone, and that are still
-// published as live. They are not stored: after a restart the next sweep or
-// census names such a record again.
+// absences are the records that confirms found gone and that are still published as
+// live. They are not stored: after a restart the next sweep or census names such a
+// record again.
 type absences struct {
-	first map[hubspot.ID]hubspot.Millis // when it was found gone for the first time
-	// doubted are those whose second confirm was doubtful: it takes a third.
-	// While HubSpot hides records, a survivor may be hidden, and the loser of a
-	// merge looks purged. Once is enough: among many that are purged, those that
-	// HubSpot ought to answer may be gone themselves.
+	first map[hubspot.ID]hubspot.Millis // when a confirm first found it gone
+	// doubted holds the records whose second confirm was doubtful: they need a
+	// third. While HubSpot hides records it may hide a survivor, and the loser of a
+	// merge then looks purged. One doubt is enough: when many records are purged,
+	// those that HubSpot should answer may be gone themselves.
 	doubted map[hubspot.ID]bool
-	held    map[hubspot.ID]hubspot.Millis // since when the brake holds it
-	gone    []hubspot.Millis              // when deletes for absence were published, in the last Repeat
+	held    map[hubspot.ID]hubspot.Millis // when the brake began to hold it
+	gone    []hubspot.Millis              // when purges were published, within the last Repeat
 }
 
-// wait says whether a record that is found gone has to be confirmed once more
+// wait reports whether a record that a confirm found gone must be confirmed again
 // before its delete may be published.
 func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	first, seen := a.first[r.ID]
@@ -46,7 +46,7 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 		return Later{ID: r.ID, After: p.Second}, true
 	}
 	// From the end of the first confirm to the beginning of this one: two that
-	// overlap have looked at one moment, and are one.
+	// overlap saw the same moment, and count as one.
 	if missing := first.Add(p.Second) - r.SentAt; missing > 0 {
 		return Later{ID: r.ID, After: time.Duration(missing) * time.Millisecond}, true
 	}

@@ -6,22 +6,22 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Protocol is a way of asking that takes several questions. It makes no call:
-// Next says what to ask now, until there is nothing more, and Take is given
-// what came of it. Between the two a driver may let anything happen, so the
-// tests of package cdcmodel step the code that ships.
+// Protocol is a way of asking that takes several questions. It makes no call: Next
+// is what to ask now, until there is nothing more, and Take takes the answer.
+// Between the two a driver may let anything happen, so the tests of package
+// cdcmodel step the code that ships.
 type Protocol interface {
 	Next() (Ask, bool)
 	Take(Answer)
-	// Unresolved are the keys of which HubSpot said nothing that counts, however
-	// often it was asked. They stay as they are (R8).
+	// Unresolved are the keys about which HubSpot, however often asked, said
+	// nothing that counts. They stay as they are (R8).
 	Unresolved() []hubspot.ID
 }
 
 // Question is what an Ask asks.
 type Question uint8
 
-// HubSpot answers the first ones, and the lane of the records the others.
+// HubSpot answers the first four, the records' lane the others.
 const (
 	AskLive          Question = iota // the live records of IDs
 	AskArchived                      // the archived copies of IDs
@@ -41,7 +41,7 @@ type Ask struct {
 	Stamp uint64
 }
 
-// Answer has what was asked for: a page, or ids.
+// Answer is what was asked for: a page, or ids.
 type Answer struct {
 	Sent
 	Batch hubspot.BatchPage
@@ -50,8 +50,8 @@ type Answer struct {
 	IDs   []hubspot.ID
 }
 
-// Sent is how things stood when the last attempt of a request was sent: a
-// reading is as old as that (R1).
+// Sent is the moment at which the last attempt of a request was sent: a reading is
+// as old as that (R1).
 type Sent struct {
 	Stamp     uint64         // Lane.Now
 	LinkStamp uint64         // LinkLane.Now, of a read of links
@@ -59,7 +59,7 @@ type Sent struct {
 	Slots     *hubspot.Slots // the property set that was asked for
 }
 
-// Reading is what an answer with this Date says of a key.
+// Reading is what an answer with this Date says about a key.
 func (s *Sent) Reading(id hubspot.ID, outcome Outcome, r *hubspot.Record, date hubspot.Millis) Reading {
 	return Reading{ID: id, Outcome: outcome, Record: r, Slots: s.Slots, Stamp: s.Stamp, SentAt: s.At, Date: date}
 }

@@ -6,9 +6,9 @@ import (
 	"sort"
 )
 
-// blocks is a sorted set of small values in slices of a few hundred. There can
-// be tens of millions of links: a map, or a tree with room to spare in every
-// node, would take two and three times the bytes of the values themselves.
+// blocks is a sorted set of small values in slices of a few hundred. There can be
+// tens of millions of links: a map, or a tree with spare room in every node, would
+// take two or three times the bytes of the values themselves.
 type blocks[T any] struct {
 	compare func(a, b T) int
 	list    [][]T // none is empty
@@ -17,12 +17,12 @@ type blocks[T any] struct {
 
 const (
 	blockMost = 256
-	// blockRoom is what a block that is full to the brim grows by. Growing by
-	// little costs a short copy now and then, and keeps what is unused small.
+	// blockRoom is by how many values a full block grows. Growing by little costs a
+	// short copy now and then, and keeps the unused room small.
 	blockRoom = 8
 )
 
-// seek gives the block in which v stands, or would stand, and its place there.
+// seek returns the block in which v stands, or would stand, and its place there.
 func (b *blocks[T]) seek(v T) (block, at int, found bool) {
 	block = sort.Search(len(b.list), func(i int) bool { return b.compare(b.list[i][0], v) > 0 }) - 1
 	if block < 0 {
@@ -46,7 +46,7 @@ func (b *blocks[T]) put(v T) {
 	case len(b.list[block]) < blockMost:
 		b.list[block] = insertTight(b.list[block], at, v)
 	case block == len(b.list)-1 && at == blockMost:
-		// Values that come in their order fill every block.
+		// Values that arrive in order fill every block.
 		b.list = append(b.list, []T{v})
 	default:
 		const half = blockMost / 2
@@ -84,7 +84,7 @@ func (b *blocks[T]) remove(v T) {
 	}
 }
 
-// from gives the values from v on, in order. The set must not change meanwhile.
+// from yields the values from v on, in order. The set must not change meanwhile.
 func (b *blocks[T]) from(v T) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		block, at, _ := b.seek(v)

@@ -9,8 +9,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// recent are the keys that were decided lately, with the Date of the answer
-// that decided: what the index need not show yet (R12).
+// recent holds the keys that were decided lately, with the Date of the answer that
+// decided each: the index need not show these changes yet (R12).
 type recent struct{ keys []decidedKey }
 
 type decidedKey struct {
@@ -18,15 +18,15 @@ type decidedKey struct {
 	at hubspot.Millis
 }
 
-// recentFor is how long a decision counts as recent at most.
+// recentFor is the longest time for which a decision counts as recent.
 const recentFor = 10 * time.Minute
 
-// note adds the keys of a page that was committed, and forgets those from
-// longer than recentFor ago.
+// note adds the keys of a committed page, and forgets those decided more than
+// recentFor ago.
 func (r *recent) note(changes []Change, at hubspot.Millis) {
 	old := sort.Search(len(r.keys), func(i int) bool { return r.keys[i].at > at.Add(-recentFor) })
 	r.keys = slices.Delete(r.keys, 0, old)
-	if n := len(r.keys); n > 0 { // in order, whatever pages came late
+	if n := len(r.keys); n > 0 { // keep the keys in order if a page is late
 		at = max(at, r.keys[n-1].at)
 	}
 	for i := range changes {
@@ -36,7 +36,7 @@ func (r *recent) note(changes []Change, at hubspot.Millis) {
 	}
 }
 
-// since gives the distinct keys decided after a time, of a range of ids.
+// since returns the distinct keys of a range of ids that were decided after a time.
 func (r *recent) since(at hubspot.Millis, in Range) map[hubspot.ID]bool {
 	out := map[hubspot.ID]bool{}
 	for i := len(r.keys) - 1; i >= 0 && r.keys[i].at > at; i-- {
@@ -47,18 +47,20 @@ func (r *recent) since(at hubspot.Millis, in Range) map[hubspot.ID]bool {
 	return out
 }
 
-// Range is the ids above After, up to and with UpTo; UpTo 0 has no end.
+// Range is the ids above After, up to and including UpTo; with UpTo 0 it has no
+// end.
 type Range struct{ After, UpTo hubspot.ID }
 
-// Contains says whether an id is in the range.
+// Contains reports whether an id is in the range.
 func (r Range) Contains(id hubspot.ID) bool { return id > r.After && (r.UpTo == 0 || id <= r.UpTo) }
 
-// Count is how many records of a range are published as live: those decided
-// longer ago, which the index must show, and how many keys were decided
-// lately, live or not, of which it may show any part.
+// Count describes a range. Certain is how many of its records are published as live
+// and were decided long enough ago that the index must show them. Recent is how
+// many keys were decided lately, live or not: the index may show any part of these.
 type Count struct{ Certain, Recent int }
 
-// Count counts a range; lately is after the given time of HubSpot's (R12).
+// Count counts a range. Keys decided after since, a time of HubSpot's, are recent
+// (R12).
 func (l *Lane) Count(ctx context.Context, in Range, since hubspot.Millis) (Count, error) {
 	if err := l.take(ctx); err != nil {
 		return Count{}, err
@@ -78,8 +80,8 @@ func (l *Lane) Count(ctx context.Context, in Range, since hubspot.Millis) (Count
 	return c, nil
 }
 
-// Middle gives a live id that halves a range, so that both halves hold about
-// as many live records; ok is false where there are fewer than two.
+// Middle returns a live id that divides a range into halves with about as many live
+// records. ok is false if there are fewer than two.
 func (l *Lane) Middle(ctx context.Context, in Range) (id hubspot.ID, ok bool, err error) {
 	if err := l.take(ctx); err != nil {
 		return 0, false, err
@@ -96,8 +98,8 @@ func (l *Lane) Middle(ctx context.Context, in Range) (id hubspot.ID, ok bool, er
 	return id, ok, nil
 }
 
-// Part gives the n-th range of about size live records, counted round and
-// round from the lowest id, so that the ranges of all n cover every id.
+// Part returns the n-th range of about size live records, from the lowest id on. n
+// wraps around, so the ranges of successive n cover every id.
 func (l *Lane) Part(ctx context.Context, n, size int) (Range, error) {
 	if err := l.take(ctx); err != nil {
 		return Range{}, err
@@ -115,9 +117,9 @@ func (l *Lane) Part(ctx context.Context, n, size int) (Range, error) {
 	return r, nil
 }
 
-// Compare holds the ids that the index shows of a range against the table:
-// live ids that it lacks, and ids that it has and that are not live. Keys
-// decided lately are left out of both.
+// Compare holds the ids that the index shows of a range, in ascending order,
+// against the table. It returns the live ids that the index lacks, and the ids that
+// it shows and that are not live. It leaves out keys decided after since.
 func (l *Lane) Compare(ctx context.Context, in Range, shown []hubspot.ID, since hubspot.Millis) (lacking, extra []hubspot.ID, err error) {
 	if err := l.take(ctx); err != nil {
 		return nil, nil, err
@@ -137,7 +139,7 @@ func (l *Lane) Compare(ctx context.Context, in Range, shown []hubspot.ID, since 
 	return lacking, extra, nil
 }
 
-// rank is the number of live ids up to and with id.
+// rank is the number of live ids up to and including id.
 func (t *Table) rank(id hubspot.ID) int {
 	return sort.Search(t.live.Len(), func(i int) bool {
 		at, _ := t.live.GetAt(i)

@@ -7,16 +7,16 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Complete makes readings fit to be published (R7). What a finder or a look-up
-// found missing is confirmed, if it is published as live. Then the losers that
-// survivors of merges name are, and their readings come first: their deletes
-// and the survivor's event share a transaction.
+// Complete makes readings fit to be published (R7). It confirms what a finder or a
+// look-up found missing, if that is published as live. Then it confirms the losers
+// that survivors of merges name. Their readings come first: their deletes and the
+// survivor's event share a transaction.
 type Complete struct {
 	Readings []Reading
 
-	asked      []hubspot.ID // which of them are published as live is asked next
-	losers     bool         // they are losers
-	confirm    confirm      // of those that are
+	asked      []hubspot.ID // the lane is asked next which of them are published as live
+	losers     bool         // asked are losers
+	confirm    confirm      // of those that are live
 	unresolved []hubspot.ID
 }
 
@@ -37,7 +37,7 @@ func (c *Complete) Next() (Ask, bool) {
 	return Ask{What: AskLiveAmong, IDs: c.asked}, len(c.asked) > 0
 }
 
-// Take goes on from the missing ids to the losers, and from these to the end.
+// Take moves from the missing ids to the losers, and from these to the end.
 func (c *Complete) Take(a Answer) {
 	if _, confirming := c.confirm.next(); confirming {
 		c.confirm.take(a)
@@ -59,7 +59,7 @@ func (c *Complete) Take(a Answer) {
 	c.askLosers()
 }
 
-// askLosers names the losers that nothing was read of.
+// askLosers asks about the losers that have no reading.
 func (c *Complete) askLosers() {
 	c.losers, c.asked = true, nil
 	for i := range c.Readings {
@@ -75,5 +75,5 @@ func (c *Complete) askLosers() {
 	}
 }
 
-// Unresolved gives the keys that stay as they are.
+// Unresolved are the keys that stay as they are (R8).
 func (c *Complete) Unresolved() []hubspot.ID { return c.unresolved }

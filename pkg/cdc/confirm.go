@@ -6,25 +6,26 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// confirm asks about ids that are published as live and were named as gone:
-// live read, archived read, live read once more (R7). Another id that answers,
-// an archived copy, or nothing at all, twice, is what a delete is decided on;
-// the lane decides. What HubSpot does not answer is left out and stays as it is.
+// confirm asks about ids that are published as live and that a finder found gone:
+// live read, archived read, second live read (R7). Another id that answers, an
+// archived copy, or nothing at all, twice, is the evidence on which the lane
+// decides a delete. An id about which HubSpot says nothing gets no reading and
+// stays as it is.
 type confirm struct {
 	readings   []Reading
-	waiting    []hubspot.ID // for their turn
+	waiting    []hubspot.ID // for a later round
 	unresolved []hubspot.ID
 	confirmRound
 }
 
-// confirmRound is about as many ids as one request takes.
+// confirmRound is the part of a confirm about as many ids as one request takes.
 type confirmRound struct {
-	left     []hubspot.ID // not accounted for
+	left     []hubspot.ID // not accounted for yet
 	step     confirmStep
-	again    bool         // the second live read
-	controls []hubspot.ID // read along
+	again    bool         // this is the second live read
+	controls []hubspot.ID // read along with left
 	live     LookUp
-	first    Sent // of the first live read, which is how old all readings are
+	first    Sent // of the first live read: all readings are as old as that
 	doubtful bool // a control id was not answered live
 }
 
@@ -37,11 +38,11 @@ const (
 	readArchived
 )
 
-// controlIDs is how many ids of the type, found live lately, a live read
-// carries along: when none of them is answered, HubSpot answers nothing.
+// controlIDs is how many control ids a live read adds: ids of the type that were
+// found live lately. If HubSpot answers none of them, it answers nothing.
 const controlIDs = 3
 
-// newConfirm asks about ids, however many.
+// newConfirm confirms ids, however many.
 func newConfirm(ids []hubspot.ID) confirm {
 	c := confirm{waiting: ids}
 	c.begin()
@@ -70,7 +71,7 @@ func (c *confirm) next() (Ask, bool) {
 	return Ask{What: AskArchived, IDs: c.left}, true
 }
 
-// take goes on to the next step.
+// take takes the answer and moves to the next step.
 func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
@@ -101,8 +102,8 @@ func (c *confirm) take(a Answer) {
 
 func (c *confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteFunc(c.left, found) }
 
-// takeLive takes over what a live read came to. Where no control id is left, a
-// list page of the type, sent after it, has to do without the missing ids too.
+// takeLive evaluates a live read. If it found no control id live, a list page of
+// the type that was sent after it must lack the missing ids too.
 func (c *confirm) takeLive() {
 	control := func(id hubspot.ID) bool { return slices.Contains(c.controls, id) }
 	live := 0
@@ -127,7 +128,7 @@ func (c *confirm) takeLive() {
 	c.takeMissing()
 }
 
-// takeMissing goes on with what HubSpot, credibly, does not have.
+// takeMissing continues with the ids that HubSpot credibly does not have.
 func (c *confirm) takeMissing() {
 	if len(c.left) > 0 && !c.again {
 		c.step = readArchived

@@ -10,11 +10,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// HashAlgorithm numbers the way Content.Hash and EntryHash work. It stands
-// beside every hash in the state topic, and a reader refuses a number that it
-// does not know: a hash made another way would look like a change of every
-// record (R10). Whoever changes either way counts it up, and teaches
-// offsets.ParseRow what to do with rows of the old number.
+// HashAlgorithm numbers the way Content.Hash and EntryHash work. It stands beside
+// every hash in the state topic, and a reader refuses a number that it does not
+// know: hashes made another way would look like a change of every record (R10).
+// Whoever changes either function raises the number, and teaches offsets.ParseRow
+// what to do with rows of the old one.
 const HashAlgorithm = 1
 
 // Content says which slots make up a record's content, by the names of their
@@ -28,9 +28,9 @@ type contentField struct {
 	slot int
 }
 
-// NewContent takes the field name of every slot; slots with an empty name are
-// left out: those not in force, volatile ones and the modified time, which is
-// the version already.
+// NewContent takes the field name of every slot. It leaves out slots with an empty
+// name: those not in force, the volatile ones, and the modified time, which is the
+// version already.
 func NewContent(names []string) *Content {
 	c := &Content{}
 	for slot, name := range names {
@@ -42,9 +42,9 @@ func NewContent(names []string) *Content {
 	return c
 }
 
-// Hash is a digest of the sorted (field name, raw text) pairs of the values
-// that are not null. It never looks at Avro bytes or parsed values: a property
-// that is added changes only the records that have a value for it.
+// Hash is a digest of the sorted (field name, raw text) pairs of the values that
+// are not null. It never looks at Avro bytes or parsed values, so that a new
+// property changes only the records that have a value for it.
 func (c *Content) Hash(r *hubspot.Record) uint64 {
 	var d xxhash.Digest
 	d.Reset()

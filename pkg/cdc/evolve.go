@@ -6,23 +6,24 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Evolution is a property set that follows another one (R13).
+// Evolution is a property set that follows another (R13).
 type Evolution struct {
 	Slots   *hubspot.Slots
 	Content *Content
-	// Accept makes the topic ready for the set. While it runs no batch of the
-	// lane is under way.
+	// Accept makes the topic ready for the set. No batch of the lane is under way
+	// while it runs.
 	Accept func(context.Context) error
-	// Set and Cursors are committed with it: what has to be read again now.
+	// Set and Cursors are committed together: the property set in force, and what
+	// must now be read again.
 	Set     []byte
 	Cursors []Cursor
 	// Started is HubSpot's time of the type's first start (R10).
 	Started hubspot.Millis
 }
 
-// Evolve has the lane read and decide with another property set from now on. A
-// reading that was asked with the one before is read again when it comes to be
-// decided (R13). When Accept or the commit fails the lane stays as it was.
+// Evolve makes the lane read and decide with another property set from now on. If a
+// reading was asked with the set before, the lane has it read again (R13). If
+// Accept or the commit fails, the lane stays as it was.
 func (l *Lane) Evolve(ctx context.Context, e Evolution) error {
 	if err := l.take(ctx); err != nil {
 		return err

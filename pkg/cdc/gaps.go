@@ -6,14 +6,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Gaps says what the pages of a list show to be missing (R11): a page after one
-// id that ends at another is complete for the ids between them. Nothing is
-// marked, so a restart in the middle of a sweep loses nothing. A list that is
-// not in the order of ids shows no gaps, from then on.
+// Gaps finds what the pages of a list show to be missing (R11): a page after one id
+// that ends at another is complete for the ids between them. Nothing is marked, so
+// a restart in the middle of a sweep loses nothing. A list that was once out of
+// order shows no more gaps.
 type Gaps struct{ Unordered bool }
 
-// Covered is the range that a page is complete for; ok is false if that is
-// none. after is the last id of the pages before, more that others follow.
+// Covered is the range that a page is complete for; ok is false if there is none.
+// after is the last id of the pages before, more says that others follow.
 func (g *Gaps) Covered(after hubspot.ID, ids []hubspot.ID, more bool) (in Range, ok bool) {
 	if !slices.IsSorted(ids) || len(ids) > 0 && ids[0] <= after {
 		g.Unordered = true

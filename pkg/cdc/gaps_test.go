@@ -41,7 +41,7 @@ func lacking(t *testing.T, l *Lane, after, upTo hubspot.ID, present []hubspot.ID
 }
 
 // TestR11_APageIsCompleteForItsRange: what is live in (a, b] and not in the page
-// goes to confirm, and nothing outside; the last page reaches to the end.
+// goes to confirm, and nothing outside does. The last page has no end.
 func TestR11_APageIsCompleteForItsRange(t *testing.T) {
 	l := gapsLane(t)
 	if got, want := lacking(t, l, 2, 6, []hubspot.ID{3, 6}, l.Now()), []hubspot.ID{4, 5}; !slices.Equal(got, want) {
@@ -51,12 +51,12 @@ func TestR11_APageIsCompleteForItsRange(t *testing.T) {
 		t.Errorf("last page of 8 after 6: %v, want %v", got, want)
 	}
 	if got := lacking(t, l, 0, 3, []hubspot.ID{1, 2, 3}, l.Now()); len(got) != 0 {
-		t.Errorf("a whole page lacks %v", got)
+		t.Errorf("a complete page lacks %v", got)
 	}
 }
 
-// TestR11_ARecordDecidedAfterThePageWasSentIsNoGap: a new one could not be in it. Nor
-// is one that changed, or came back, after that: its reading is newer.
+// TestR11_ARecordDecidedAfterThePageWasSentIsNoGap: the page could not have a new
+// record. One that changed or came back later has a newer reading.
 func TestR11_ARecordDecidedAfterThePageWasSentIsNoGap(t *testing.T) {
 	l := gapsLane(t)
 	sent := l.Now()
@@ -76,12 +76,12 @@ func TestR11_ADeletedRecordIsNoGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := lacking(t, l, 4, 6, []hubspot.ID{6}, l.Now()); len(got) != 0 {
-		t.Errorf("a deleted record is a gap: %v", got)
+		t.Errorf("a deleted record counts as a gap: %v", got)
 	}
 }
 
-// TestR12_CountsAgreeWithACountByHand, for random tables and ranges, with keys
-// that were decided lately told apart.
+// TestR12_CountsAgreeWithACountByHand, for random tables and ranges. Keys decided
+// lately are counted apart.
 func TestR12_CountsAgreeWithACountByHand(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {

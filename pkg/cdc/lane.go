@@ -8,31 +8,32 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Page is the unit of work (R6): what one request of a stream named, as the
-// object store gave it, with the cursors that stand after it.
+// Page is the unit of work (R6): the readings of the ids that one request of a
+// stream named, and the stream's cursors after them.
 type Page struct {
 	// Stream is the finder that named the ids: source.stream of the events.
 	Stream   string
 	Readings []Reading
 	// Cursors move in the publish that leaves no id to be read again.
 	Cursors []Cursor
-	// Snapshot says that an operator asked for these records: what is live is
-	// published even if it is published already. Nothing of such a page would
-	// show that it was published but its cursors, so it is committed with them
-	// or not at all: the caller publishes all of its readings again, with those
-	// in place that had to be read again.
+	// Snapshot says that an operator asked for these records: the lane publishes
+	// what is live even if it is published already. Only the cursors show that such
+	// a page was published, so it is committed with them or not at all. The caller
+	// publishes all of its readings again, with the new readings in the place of
+	// those that had to be read again.
 	Snapshot bool
 	// Sync and Set: see Batch.
 	Sync bool
 	Set  []byte
 }
 
-// LaneConfig says what a lane is for.
+// LaneConfig configures a Lane.
 type LaneConfig struct {
 	Object string
 	// Rows are what previous runs published.
 	Rows map[hubspot.ID]Row
-	// Slots is the property set in force, Content the part of it that counts.
+	// Slots is the property set in force, Content the part of it that counts as
+	// content (R10).
 	Slots   *hubspot.Slots
 	Content *Content
 	// Started is HubSpot's time of the type's first start (R10).
@@ -43,25 +44,25 @@ type LaneConfig struct {
 	Committer     Committer
 }
 
-// Lane is the one writer of a topic. Its table is touched only by whoever
-// holds its turn, so that a page is decided against what is committed.
+// Lane is the one writer of a topic. Only whoever holds its turn touches its table,
+// so every page is decided against what is committed.
 type Lane struct {
 	object    string
 	committer Committer
-	slots     atomic.Pointer[hubspot.Slots] // rules.slots, for those who have no turn
+	slots     atomic.Pointer[hubspot.Slots] // rules.slots, for callers without the turn
 	rules     rules
 	turn
 	table    *Table
 	absences absences
 	decided  recent
-	recent   []hubspot.ID // live in one of the last readings, newest last
+	recent   []hubspot.ID // found live by the latest readings, newest last
 	counter  atomic.Uint64
 	live     atomic.Int64
 	older    atomic.Int64
 	held     atomic.Int64
 }
 
-// NewLane starts a lane with what is published.
+// NewLane returns a lane that begins with what is published.
 func NewLane(cfg LaneConfig) *Lane {
 	l := &Lane{
 		object:    cfg.Object,
@@ -81,26 +82,26 @@ func NewLane(cfg LaneConfig) *Lane {
 // Now is the stamp of a reading whose request is sent now (R1).
 func (l *Lane) Now() uint64 { return l.counter.Load() }
 
-// Slots is the property set to read records with. It may be another one at the
-// next call: a request and its reading have to take the same.
+// Slots is the property set to read records with. The next call may return another
+// one: a request and its readings must use the same.
 func (l *Lane) Slots() *hubspot.Slots { return l.slots.Load() }
 
-// Live is the number of live records published.
+// Live is how many records are published as live.
 func (l *Lane) Live() int { return int(l.live.Load()) }
 
 // WentBack counts the records that were published with an older version than
-// before, after a second read said the same (R1). It is the evidence for, or
-// against, trusting the object store.
+// before, because a second read agreed (R1). It tells how far the object store can
+// be trusted.
 func (l *Lane) WentBack() int { return int(l.older.Load()) }
 
-// Held counts the records whose deletes the brake holds back (R9).
+// Held counts the records whose deletes the brake holds (R9).
 func (l *Lane) Held() int { return int(l.held.Load()) }
 
-// Publish decides a page, has it committed and then takes it over; it returns
-// the ids that must be read again. The page's cursors move only when there are
-// none to be read at once (R6): the caller reads those ids and publishes them
-// with the same cursors. An error ends the run: what was committed is then
-// known only to Kafka.
+// Publish decides a page, commits it and then applies it to the table. It returns
+// the ids to be read again. The page's cursors move only when there are none to be
+// read at once (R6): the caller reads those ids and publishes them with the same
+// cursors. Any error but a *RefusedError ends the run: only Kafka then knows what
+// was committed.
 func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	if err := l.take(ctx); err != nil {
 		return Left{}, err
@@ -129,8 +130,8 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	return d.left, nil
 }
 
-// apply raises the counter in the same turn in which the rows change: whatever
-// was sent before can from now on not overrule them.
+// apply raises the counter in the same turn in which it changes the rows: from now
+// on no reading that was sent before can overrule them.
 func (l *Lane) apply(changes []Change, readings []Reading) {
 	if len(changes) > 0 {
 		l.table.apply(changes, l.counter.Add(1))
@@ -153,13 +154,13 @@ func latest(readings []Reading) (at hubspot.Millis) {
 	return at
 }
 
-// recentKept is how many ids a lane remembers as seen live: enough that some
-// are left when those that a confirm asks about are taken out.
+// recentKept is how many ids that were live lately a lane remembers: enough that
+// some remain when a confirm takes out those that it asks about.
 const recentKept = 8
 
-// Controls gives up to three ids that HubSpot answered live lately, none of
-// them in except: a confirm reads them along, and an answer that misses all of
-// them is evidence of nothing (R7).
+// Controls returns up to three ids that HubSpot answered live lately, none of them
+// in except. A confirm reads them too, and an answer that misses all of them is
+// evidence of nothing (R7).
 func (l *Lane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func (l *Lane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID,
 	return out, nil
 }
 
-// LiveAmong keeps the ids that are published as live.
+// LiveAmong returns those of ids that are published as live.
 func (l *Lane) LiveAmong(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -200,10 +201,10 @@ func (l *Lane) LiveAmong(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, e
 	return out, nil
 }
 
-// Lacking gives the live ids in (after, upTo] that a list page, with the ids
-// present and sent at stamp, does not name although it is complete there: they
-// go to confirm (R11). Nothing is marked, so that a restart in the middle of a
-// sweep loses nothing. upTo 0 has no end.
+// Lacking returns the live ids in (after, upTo] that a list page lacks although it
+// is complete for them: they go to confirm (R11). present has the ids of the page
+// in ascending order, stamp is when it was sent. Nothing is marked, so a restart in
+// the middle of a sweep loses nothing. With upTo 0 the range has no end.
 func (l *Lane) Lacking(ctx context.Context, after, upTo hubspot.ID, present []hubspot.ID, stamp uint64) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -212,8 +213,8 @@ func (l *Lane) Lacking(ctx context.Context, after, upTo hubspot.ID, present []hu
 	return l.table.lacking(after, upTo, present, stamp), nil
 }
 
-// Unskipped gives the ids of search rows that have to be read; start is where
-// the walk's window begins (R4).
+// Unskipped returns the ids of search rows that must be read. start is where the
+// walk's window begins (R4).
 func (l *Lane) Unskipped(ctx context.Context, rows []hubspot.SearchRow, start hubspot.Millis) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err

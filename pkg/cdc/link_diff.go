@@ -29,8 +29,8 @@ type linkDecision struct {
 }
 
 // diff compares the sets that were read with what is published (R1, R14). It
-// changes nothing. A set that is equal is dropped; one that differs counts
-// only if it was sent after the record's links last changed.
+// changes nothing. It drops a set that is equal. One that differs counts only if it
+// was sent after the record's links last changed.
 func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDecision {
 	var d linkDecision
 	here := map[hubspot.ID]bool{} // records decided in this page
@@ -56,14 +56,13 @@ func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDeci
 	return d
 }
 
-// compare walks through both sets, which are in one order. lacks says that a
-// set of several calls does not have a link that is published, and that this is
-// not enough to delete it.
+// compare walks both sets, which are in the same order. lacks reports that a set of
+// several calls lacks a published link, and that this is not enough to delete it.
 //
-// Between two calls a page's border moves when a link is taken away, and hides
-// another link that was there all the time. What was read before the border
-// moved has it still, so that a second complete reading is another set. Two
-// readings on end that are one set show that nothing moved (R14).
+// When a link is removed between two calls, the page border moves and hides another
+// link that was there all the time. What was read before the border moved still has
+// the removed link, so a second complete reading is another set. Two consecutive
+// readings of the same set show that nothing moved (R14).
 func (t *LinkTable) compare(rd *LinkReading, swept, snapshot bool) (changes []LinkChange, lacks bool) {
 	certain := rd.Calls <= 1 || rd.Before == setOf(rd.Links)
 	left := rd.Links

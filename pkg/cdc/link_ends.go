@@ -9,10 +9,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// What a link lane asks of the lanes of its two types. Both may be one.
+// These methods are what a link lane asks of the lanes of its two types. Both may
+// be one.
 
-// reasons gives the reason of each id whose last published event is a delete.
-// A nil lane, of a type that is not synced, knows of none.
+// reasons returns the reason of each id whose last published event is a delete. A
+// nil lane, of a type that is not synced, knows none.
 func (l *Lane) reasons(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]Reason, error) {
 	if l == nil {
 		return nil, nil
@@ -30,7 +31,7 @@ func (l *Lane) reasons(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]Re
 	return out, nil
 }
 
-// LiveAfter gives up to n live ids above after, in order. A nil lane, of a type
+// LiveAfter returns up to n live ids above after, in order. A nil lane, of a type
 // that is not synced, has none.
 func (l *Lane) LiveAfter(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {
 	if l == nil {
@@ -48,10 +49,9 @@ func (l *Lane) LiveAfter(ctx context.Context, after hubspot.ID, n int) ([]hubspo
 	return out, nil
 }
 
-// DeletedBefore keeps the ids whose delete was published before the moment
-// that stamp (Lane.Now) stands for, and that are not live again: only of these
-// does it mean that there are no links when HubSpot, asked then, answers that
-// there is no such record (R8).
+// DeletedBefore returns those of ids whose delete was published before stamp
+// (Lane.Now) and that are not live again. Only of these does it mean that they have
+// no links if HubSpot, asked at stamp, answers that there is no such record (R8).
 func (l *Lane) DeletedBefore(ctx context.Context, ids []hubspot.ID, stamp uint64) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -66,9 +66,9 @@ func (l *Lane) DeletedBefore(ctx context.Context, ids []hubspot.ID, stamp uint64
 	return out, nil
 }
 
-// LatelyModified gives the live ids whose version lies within a time of the
-// newest version published. A run that ended may have published them and not
-// have looked at their links any more (R14).
+// LatelyModified returns the live ids whose version is at most within older than
+// the newest published version. A run that ended may have published them without
+// reading their links (R14).
 func (l *Lane) LatelyModified(ctx context.Context, within time.Duration) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -87,9 +87,9 @@ func (l *Lane) LatelyModified(ctx context.Context, within time.Duration) ([]hubs
 	return out, nil
 }
 
-// Dangling gives the records with a link that is published as live although
-// the delete of one of its ends was published: a run that ended did not come
-// to read them.
+// Dangling returns the records with a link that is published as live although the
+// delete of one of its ends was published: a run that ended did not get to read
+// them.
 func (l *LinkLane) Dangling(ctx context.Context) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err

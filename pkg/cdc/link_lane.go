@@ -8,23 +8,22 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// LinkReading is one answer of HubSpot about all the links that a record has
-// in a pair (R1, R14): the complete set, and never a part of it.
+// LinkReading is one answer of HubSpot about all the links that a record has in a
+// pair (R1, R14): the complete set, and never a part of it.
 type LinkReading struct {
 	From hubspot.ID
 	// Links is sorted by To, Category and TypeID, each once.
 	Links []hubspot.Link
-	// Stamp is LinkLane.Now at the moment the request's last attempt was sent;
-	// of a set that took several calls, the first of them.
+	// Stamp is LinkLane.Now at the moment the request's last attempt was sent; for
+	// a set that took several calls, the first of them.
 	Stamp uint64
 	// Date is HubSpot's Date of the (last) answer.
 	Date hubspot.Millis
-	// Calls is how many calls the set took. While they were made one after the
-	// other a link may have moved from a page not read yet to one read already.
+	// Calls is how many calls the set took. Between two of them a link may have
+	// moved from a page not read yet to one read already.
 	Calls int
-	// Before is the set of the reading before, of a record that is read again
-	// because of Paged: what
-	// LinkAgain gave.
+	// Before is LinkAgain.Set of the record's previous reading, if the record is
+	// read again because of Paged.
 	Before uint64
 }
 
@@ -34,17 +33,17 @@ type LinkPage struct {
 	Readings []LinkReading
 	// Cursors move in the publish that leaves no record to be read again (R6).
 	Cursors []Cursor
-	// Snapshot: as Page.Snapshot. A set that lacks what only a second reading
-	// may delete (Cause Paged) does not hold such a page: what it has is
-	// published, and its record is left to the caller to be read another time.
+	// Snapshot: see Page. A set that lacks links which only a second reading may
+	// delete (Cause Paged) does not hold such a page: the lane publishes what it
+	// has, and the caller reads its record another time.
 	Snapshot bool
 	Sync     bool
-	// Swept says that with this page the pair's first sweep has ended: links
-	// that are found from now on are new, and no snapshot.
+	// Swept says that the pair's first sweep ends with this page: links found from
+	// now on are new, and not a snapshot's.
 	Swept bool
 }
 
-// LinkAgain is a record whose links are to be read once more.
+// LinkAgain is a record whose links must be read again.
 type LinkAgain struct {
 	From  hubspot.ID
 	Cause Cause
@@ -52,13 +51,13 @@ type LinkAgain struct {
 	Set uint64
 }
 
-// LinkLaneConfig says what a link lane is for.
+// LinkLaneConfig configures a LinkLane.
 type LinkLaneConfig struct {
 	Pair Pair
 	// Table is what previous runs published.
 	Table *LinkTable
-	// From and To are the lanes of the two types; To is nil where that type is
-	// not synced.
+	// From and To are the lanes of the two types. To is nil if that type is not
+	// synced.
 	From, To *Lane
 	// Swept says that the pair's first sweep has ended.
 	Swept     bool
@@ -78,7 +77,7 @@ type LinkLane struct {
 	live    atomic.Int64
 }
 
-// NewLinkLane starts a lane with what is published.
+// NewLinkLane returns a lane that begins with what is published.
 func NewLinkLane(cfg LinkLaneConfig) *LinkLane {
 	l := &LinkLane{
 		pair: cfg.Pair, from: cfg.From, to: cfg.To, committer: cfg.Committer,
@@ -101,10 +100,10 @@ func (l *LinkLane) Now() uint64 { return l.counter.Load() }
 // anything is published.
 func (l *LinkLane) SetSwept(swept bool) { l.swept = swept }
 
-// Live is the number of links published.
+// Live is how many links are published and not deleted.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }
 
-// Publish decides a page, has it committed and then takes it over; see
+// Publish decides a page, commits it and then applies it to the table; see
 // Lane.Publish. It returns the records whose sets must be read again.
 func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error) {
 	if err := l.take(ctx); err != nil {
@@ -147,8 +146,8 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error)
 	return d.again, nil
 }
 
-// explain gives the deletes of links their reason: that of a record's delete
-// when one was published before, else HubSpot has removed the link itself.
+// explain gives the deletes of links their reason: that of a record's delete if one
+// was published before, else Removed, because HubSpot removed the link itself.
 func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
 	var from, to []hubspot.ID
 	for i := range changes {
@@ -184,8 +183,8 @@ func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
 	return nil
 }
 
-// Next gives up to n records above after whose links a sweep asks for, in
-// order: the live ones, and those that still have links (R14).
+// Next returns up to n records above after whose links a sweep asks for, in order:
+// the live ones, and those that still have links (R14).
 func (l *LinkLane) Next(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {
 	live, err := l.from.LiveAfter(ctx, after, n)
 	if err != nil {
@@ -211,8 +210,8 @@ func (l *LinkLane) Next(ctx context.Context, after hubspot.ID, n int) ([]hubspot
 	return out[:min(n, len(out))], nil
 }
 
-// Holders gives the records that hold, or once held, a link to any of the
-// others: those to be read when the others changed (R14).
+// Holders returns the records that hold, or once held, a link to any of the given
+// ones: their links must be read when those changed (R14).
 func (l *LinkLane) Holders(ctx context.Context, of []hubspot.ID) ([]hubspot.ID, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -227,15 +226,15 @@ func (l *LinkLane) Holders(ctx context.Context, of []hubspot.ID) ([]hubspot.ID, 
 	return out, nil
 }
 
-// decidedSets is the lane's counter when a record's links last changed (R1).
-// It is not stored, and it is not kept for ever: a reading from before the
-// floor that differs is taken for stale, whatever record it is about.
+// decidedSets is the lane's counter when each record's links last changed (R1). It
+// is not stored, and its size is limited: a reading from before the floor that
+// differs counts as stale, whatever record it is about.
 type decidedSets struct {
 	at    map[hubspot.ID]uint64
 	floor uint64
 }
 
-// decidedKept is how many records' counters are kept at most.
+// decidedKept is the largest number of records whose counters are kept.
 const decidedKept = 1 << 16
 
 func (d *decidedSets) stale(from hubspot.ID, stamp uint64) bool {

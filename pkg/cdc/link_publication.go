@@ -6,8 +6,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// LinkPublication is a page of links on its way to be committed, as Publication
-// is one of records. A driver gives Page to LinkLane.Publish each time.
+// LinkPublication carries a page of links to its commit, as Publication does for
+// records. A driver gives Page to LinkLane.Publish each time.
 type LinkPublication struct {
 	Page LinkPage
 
@@ -15,17 +15,17 @@ type LinkPublication struct {
 	before map[hubspot.ID]uint64 // the sets of the records to be read again
 }
 
-// pagedTries is how often a record with several pages of links is read until
-// two readings on end are alike (R14). What was lacked stays published then:
-// its links change faster than they are read.
+// pagedTries is how often a record with several pages of links is read until two
+// consecutive readings agree (R14). Then the links that were missing stay
+// published: the record's links change faster than they are read.
 const pagedTries = 8
 
 // NewLinkPublication begins with a page as it was read.
 func NewLinkPublication(p LinkPage) *LinkPublication { return &LinkPublication{Page: p} }
 
-// Left takes what a publish left. It gives the ids to be read again, and those
-// of sets that the page does not wait for any longer: a snapshot's are to be
-// looked at another time. done says that the page is committed.
+// Left takes what a publish left. It returns the ids to be read again, and as aside
+// those whose sets the page no longer waits for: a snapshot's are to be read
+// another time. done reports that the page is committed.
 func (p *LinkPublication) Left(again []LinkAgain) (ids, aside []hubspot.ID, done bool) {
 	p.before = map[hubspot.ID]uint64{}
 	for _, a := range again {

@@ -9,23 +9,23 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// LinkRead reads the links of records, each to its last page. What HubSpot says
-// of a record is kept apart (R8): a set, an empty one, or nothing that counts,
-// and then there is no reading. A page that leads to itself is read from its
+// LinkRead reads the links of records, each to its last page. It keeps apart what
+// HubSpot says about a record (R8): a set, an empty one, or nothing that counts,
+// and then there is no reading. A set whose page leads to itself is read from its
 // beginning.
 type LinkRead struct {
 	Readings []LinkReading
 
 	inputs []hubspot.LinkInput // of the next call
-	begins bool                // it is the first of a try
+	begins bool                // the next call is the first of a try
 	try    int
-	open   map[hubspot.ID]*LinkReading // of sets with pages to come
-	again  []hubspot.ID                // to be asked for in the next try
-	// gone are the records that HubSpot, asked last, did not find. That means
-	// that they have no links only where their delete was published before:
-	// else they may be hidden from this call alone. silent ones it said nothing
-	// of: a record that was merged may be answered under its survivor's id,
-	// always, which is as good once it was asked often enough.
+	open   map[hubspot.ID]*LinkReading // sets with pages to come
+	again  []hubspot.ID                // ids to ask for in the next try
+	// gone are the records that HubSpot, asked last, did not find. That means no
+	// links only if their delete was published before: else HubSpot may have hidden
+	// them from this call alone. silent are those that it said nothing about. It
+	// may always answer a merged record under its survivor's id, so silence counts
+	// as not found once the record was asked for often enough.
 	gone, silent []hubspot.ID
 	sent         Sent           // of the call
 	date         hubspot.Millis // of its answer
@@ -46,7 +46,8 @@ func (r *LinkRead) begin(ids []hubspot.ID) {
 	}
 }
 
-// Next is the next call, or what the lane knows of the records it did not find.
+// Next is the next call, or the question to the lane about the records that HubSpot
+// did not find.
 func (r *LinkRead) Next() (Ask, bool) {
 	if len(r.gone) > 0 {
 		return Ask{What: AskDeletedBefore, IDs: r.gone, Stamp: r.sent.Stamp}, true
@@ -73,7 +74,7 @@ func (r *LinkRead) Take(a Answer) {
 		r.again, r.gone, r.silent = append(r.again, silent...), nil, nil
 	}
 	r.sent, r.date = Sent{}, 0
-	for _, id := range r.again { // whatever was read of them is in part
+	for _, id := range r.again { // what was read of them is not complete
 		delete(r.open, id)
 	}
 	if len(r.inputs) > 0 {
@@ -130,8 +131,8 @@ func (r *LinkRead) part(id hubspot.ID) *LinkReading {
 	return reading
 }
 
-// finish brings a set that is complete into order. Of a link that came on two
-// pages the later answer counts.
+// finish sorts a complete set. Of a link that came on two pages the later answer
+// counts.
 func (r *LinkRead) finish(reading *LinkReading) {
 	delete(r.open, reading.From)
 	if reading.Calls > 1 {
@@ -145,5 +146,5 @@ func (r *LinkRead) finish(reading *LinkReading) {
 	r.Readings = append(r.Readings, *reading)
 }
 
-// Unresolved gives the keys that stay as they are.
+// Unresolved are the keys that stay as they are (R8).
 func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }

@@ -8,7 +8,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// TestLinkDecisions replays the scripts in testdata/links, of the links from
+// TestLinkDecisions replays the scripts in testdata/links, about the links from
 // contacts to companies:
 //
 //	contact ID live|archived|merged|gone, company ID …
@@ -16,9 +16,9 @@ import (
 //	page [cursor=X] [swept] [snapshot]
 //	  set FROM TO:TYPE[=LABEL]... [sent=NAME] [calls=N] [again]
 //	                             again: the reading that the lane asked for
-//	sweep after=ID n=N           which records a sweep asks about next
-//	holders ID...                which records are read when those changed
-//	gone sent=NAME ID...         of which contacts "not found" means no links
+//	sweep after=ID n=N           the records that a sweep asks about next
+//	holders ID...                the records to read when these changed
+//	gone sent=NAME ID...         the contacts for which "not found" means no links
 func TestLinkDecisions(t *testing.T) {
 	replayAll(t, "testdata/links", func(s *script, _ string) {
 		slots, date := hubspot.NewSlots(nil), seconds(1000)

@@ -9,16 +9,16 @@ type LinkPlace struct {
 	Completed hubspot.Millis
 }
 
-// UnderWay says that a sweep has begun and not ended.
+// UnderWay reports whether a sweep has begun and not ended.
 func (p LinkPlace) UnderWay() bool { return p.Completed < p.Started }
 
-// Begin is where a sweep begins that starts now.
+// Begin is the place of a sweep that starts now.
 func (p LinkPlace) Begin(now hubspot.Millis) LinkPlace {
 	return LinkPlace{Started: max(now, p.Completed+1), Completed: p.Completed}
 }
 
-// Past is the place after these records. Fewer than there may be on a page are
-// the last ones.
+// Past is the place after these records. If they are fewer than a page may have,
+// they are the last ones.
 func (p LinkPlace) Past(ids []hubspot.ID, page int, now hubspot.Millis) LinkPlace {
 	if len(ids) < page {
 		return LinkPlace{Started: p.Started, Completed: max(now, p.Started)}

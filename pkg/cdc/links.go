@@ -18,8 +18,8 @@ type Pair struct{ From, To string }
 // String is the pair's object in cursors, metrics and source.table.
 func (p Pair) String() string { return p.From + ":" + p.To }
 
-// LinkKey is what makes a link: the same two records can be linked by several
-// types at once.
+// LinkKey is what makes a link: several types can link the same two records at
+// once.
 type LinkKey struct {
 	From, To hubspot.ID
 	Category string
@@ -34,7 +34,7 @@ type LinkRow struct {
 	Seq    int64  // source.seq of the event
 }
 
-// LabelHash is a digest of a label; 0 where there is none.
+// LabelHash is a digest of a label; 0 if there is none.
 func LabelHash(label string) uint64 {
 	if label == "" {
 		return 0
@@ -42,8 +42,8 @@ func LabelHash(label string) uint64 {
 	return xxhash.Sum64String(label)
 }
 
-// LinkTable holds what is published of one pair, deleted links too: the exact
-// set of every record (R14). Sequence numbers are left to the state topic.
+// LinkTable holds what is published of one pair, deleted links too: the exact set
+// of every record (R14). Sequence numbers stay in the state topic.
 type LinkTable struct {
 	links blocks[link]
 	// back finds the records that hold, or once held, a link to another.
@@ -53,8 +53,7 @@ type LinkTable struct {
 	live  int
 }
 
-// link takes 20 bytes. Its face is everything about it that is the same for
-// many links.
+// link takes 20 bytes. Its face is everything about it that many links share.
 type link struct {
 	from, to packedID
 	face     uint32
@@ -78,7 +77,7 @@ type face struct {
 	reason   Reason // NoReason: live
 }
 
-// NewLinkTable makes an empty table.
+// NewLinkTable returns an empty table.
 func NewLinkTable() *LinkTable {
 	t := &LinkTable{index: map[face]uint32{}}
 	t.intern(face{typeID: math.MinInt}) // face 0 comes before all others
@@ -170,8 +169,8 @@ func (t *LinkTable) get(l link) (link, bool) {
 	return t.links.list[block][at], true
 }
 
-// of gives the links of a record, deleted ones too, ordered by to, category
-// and type: the order of hubspot.LinkSet.
+// of yields the links of a record, deleted ones too, ordered by to, category and
+// type: the order of hubspot.LinkSet.
 func (t *LinkTable) of(from hubspot.ID) iter.Seq2[LinkKey, face] {
 	return func(yield func(LinkKey, face) bool) {
 		p := pack(from)
@@ -187,7 +186,7 @@ func (t *LinkTable) of(from hubspot.ID) iter.Seq2[LinkKey, face] {
 	}
 }
 
-// holders gives the records that hold, or once held, a link to another.
+// holders yields the records that hold, or once held, a link to another.
 func (t *LinkTable) holders(to hubspot.ID) iter.Seq[hubspot.ID] {
 	return func(yield func(hubspot.ID) bool) {
 		p := pack(to)
@@ -199,7 +198,7 @@ func (t *LinkTable) holders(to hubspot.ID) iter.Seq[hubspot.ID] {
 	}
 }
 
-// linking gives the records above after that have links, in order, each once.
+// linking yields the records above after that have links, in order, each once.
 func (t *LinkTable) linking(after hubspot.ID) iter.Seq[hubspot.ID] {
 	return func(yield func(hubspot.ID) bool) {
 		if after++; after == 0 {
@@ -217,7 +216,7 @@ func (t *LinkTable) linking(after hubspot.ID) iter.Seq[hubspot.ID] {
 	}
 }
 
-// linked gives the records to which there is, or once was, a link, in order.
+// linked yields the records to which there is, or once was, a link, in order.
 func (t *LinkTable) linked() iter.Seq[hubspot.ID] {
 	return func(yield func(hubspot.ID) bool) {
 		last := hubspot.ID(0)
@@ -231,7 +230,7 @@ func (t *LinkTable) linked() iter.Seq[hubspot.ID] {
 	}
 }
 
-// holds says whether a record has a link to another that is not deleted.
+// holds reports whether a record has a link to another that is not deleted.
 func (t *LinkTable) holds(from, to hubspot.ID) bool {
 	for l := range t.links.from(link{from: pack(from), to: pack(to)}) {
 		if l.from.id() != from || l.to.id() != to {

@@ -16,8 +16,8 @@ func compareKeys(a, b LinkKey) int {
 	return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
 }
 
-// TestLinkTable_IsAMapInOrder holds the table against a map under random puts
-// and removes, with blocks that split and vanish.
+// TestLinkTable_IsAMapInOrder compares the table with a map under random puts and
+// removes, with blocks that split and vanish.
 func TestLinkTable_IsAMapInOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 0))
@@ -87,17 +87,17 @@ func TestLinkTable_IsAMapInOrder(t *testing.T) {
 	}
 }
 
-// TestLinkTable_OfAnEmptyOne.
+// TestLinkTable_OfAnEmptyOne: an empty table yields nothing.
 func TestLinkTable_OfAnEmptyOne(t *testing.T) {
 	table := NewLinkTable()
 	for range table.of(1) {
-		t.Error("a link")
+		t.Error("it yields a link")
 	}
 	for range table.linking(0) {
-		t.Error("a record")
+		t.Error("it yields a record")
 	}
 	for range table.linking(1<<64 - 1) {
-		t.Error("a record above the highest id")
+		t.Error("it yields a record above the highest id")
 	}
 	table.Remove(LinkKey{From: 1, To: 2, Category: "X", TypeID: 3})
 	if table.Len() != 0 {
@@ -105,8 +105,8 @@ func TestLinkTable_OfAnEmptyOne(t *testing.T) {
 	}
 }
 
-// TestLinkTable_FortyBytesALink: a million links, each to another record, as
-// they are loaded from the state topic and as a first sweep brings them.
+// TestLinkTable_FortyBytesALink: a million links, each to another record, as a
+// start loads them from the state topic and as a first sweep brings them.
 func TestLinkTable_FortyBytesALink(t *testing.T) {
 	if testing.Short() {
 		t.Skip("too long for -short, which is for the race detector: this is one goroutine")
@@ -144,7 +144,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// TestDecidedSets_ForgottenMeansStale: R1 allows to forget when a record's links
+// TestDecidedSets_ForgottenMeansStale: R1 lets a lane forget when a record's links
 // changed only if readings from before are then read again.
 func TestDecidedSets_ForgottenMeansStale(t *testing.T) {
 	var d decidedSets
@@ -159,7 +159,7 @@ func TestDecidedSets_ForgottenMeansStale(t *testing.T) {
 		stamp uint64
 		stale bool
 	}{
-		{1, 0, true}, {1, decidedKept, true}, // forgotten: whatever it was
+		{1, 0, true}, {1, decidedKept, true}, // forgotten, so stale
 		{1 << 40, decidedKept, true},
 		{1, decidedKept + 1, false},
 		{decidedKept + 10, decidedKept + 9, true}, {decidedKept + 10, decidedKept + 10, false},

@@ -23,14 +23,15 @@ type Look struct {
 	ID  hubspot.ID
 }
 
-// Moves says whether a record's event may mean other links at its end of a pair
-// (R14). That of a snapshot says nothing new of the other end's links; its own
-// are read by the first sweep, unless this has begun and may be past it.
+// Moves reports whether a record's event may mean that the links at its end of a
+// pair changed (R14). An event of a snapshot tells nothing new about links at the
+// to end. At the from end the first sweep reads them, unless it has begun and may
+// be past the record.
 func (e End) Moves(op Op, begun bool) bool { return op != Read || e == FromEnd && begun }
 
-// Looks are the records of a pair to be looked at: at once and, because links
-// are made behind the record's own change, some times later (R14). They live as
-// long as the run; what a restart forgets is left to the sweep.
+// Looks are the records of a pair whose links are to be read: at once and, because
+// links are made after the record's own change, at some later times (R14). They
+// live as long as the run; the sweep reads what a restart forgets.
 type Looks struct {
 	after []time.Duration // rising; the first is 0
 	due   map[Look]dueLook
@@ -41,16 +42,17 @@ type dueLook struct {
 	step  int
 }
 
-// NewLooks looks at a record so long after its change.
+// NewLooks has a record's links read at these times after its change.
 func NewLooks(after ...time.Duration) *Looks {
 	return &Looks{after: after, due: map[Look]dueLook{}}
 }
 
-// Add notes a change. A record that changes again and again is looked at each
-// time, and later on only after the last change.
+// Add notes a change. A record that changes again and again is due at once each
+// time, and later only after its last change.
 func (l *Looks) Add(k Look, now time.Time) { l.due[k] = dueLook{since: now} }
 
-// Retry brings back, for one look, records that could not be looked at.
+// Retry makes records whose links could not be read due once more, at a given time,
+// unless they wait already.
 func (l *Looks) Retry(ks []Look, at time.Time) {
 	last := len(l.after) - 1
 	for _, k := range ks {
@@ -60,7 +62,7 @@ func (l *Looks) Retry(ks []Look, at time.Time) {
 	}
 }
 
-// Next is how long nothing will be due; 0 when something is.
+// Next is the time until something is due: 0 if something is, at most an hour.
 func (l *Looks) Next(now time.Time) time.Duration {
 	wait := time.Hour
 	for _, d := range l.due {
@@ -69,7 +71,7 @@ func (l *Looks) Next(now time.Time) time.Duration {
 	return max(wait, 0)
 }
 
-// Take gives what is due, in order.
+// Take returns what is due, by end and id.
 func (l *Looks) Take(now time.Time) []Look {
 	var out []Look
 	for k, d := range l.due {
@@ -87,8 +89,8 @@ func (l *Looks) Take(now time.Time) []Look {
 	return out
 }
 
-// Ends takes looks apart: records at the from end, whose links are read, and
-// others, whose holders' are.
+// Ends separates the records at the from end, whose own links are to be read, from
+// the others, whose holders' links are.
 func Ends(looks []Look) (ids, others []hubspot.ID) {
 	for _, l := range looks {
 		if l.End == FromEnd {

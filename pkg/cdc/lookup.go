@@ -6,14 +6,15 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// LookUp reads live records by id and keeps apart what HubSpot says of each
-// (R8): only an id that it names as not found, or answers as archived, is missing. An id that it neither
-// answers nor reports is read alone: answered by another id, it was merged.
+// LookUp reads live records by id and keeps apart what HubSpot says about each
+// (R8). An id is missing only if HubSpot names it as not found or answers it as
+// archived. An id that HubSpot neither answers nor reports is read alone: if
+// another id answers, the record was merged.
 type LookUp struct {
 	Readings []Reading    // live, or merged
-	Missing  []hubspot.ID // HubSpot said, naming the id, that it is not there, or archived
+	Missing  []hubspot.ID // HubSpot named the id as not found, or answered it as archived
 
-	left       []hubspot.ID // all of them in one batch, then each alone
+	left       []hubspot.ID // all in one batch, then each alone
 	alone      bool
 	try        int
 	unresolved []hubspot.ID
@@ -21,15 +22,15 @@ type LookUp struct {
 	date       hubspot.Millis // of its answer
 }
 
-// AloneTries bounds how often a key is asked for while HubSpot neither answers
-// nor reports it. That is no reading: the key stays as it is, and the next
-// finder that names it asks again.
+// AloneTries limits how often a key is asked for while HubSpot neither answers nor
+// reports it. That is no reading: the key stays as it is, and the next finder that
+// names it asks again.
 const AloneTries = 4
 
 // NewLookUp reads up to hubspot.MaxBatch ids.
 func NewLookUp(ids []hubspot.ID) *LookUp { return &LookUp{left: ids} }
 
-// Next is the batch, or one id.
+// Next asks for the batch, then for one id at a time.
 func (l *LookUp) Next() (Ask, bool) {
 	switch {
 	case len(l.left) == 0:
@@ -45,7 +46,7 @@ func (l *LookUp) Take(a Answer) {
 	page, asked, id := &a.Batch, len(l.left), l.left[0]
 	for i := range page.Records {
 		r := &page.Records[i]
-		if r.Archived { // HubSpot answers it, and says that it is not live
+		if r.Archived { // HubSpot has it, but not live
 			l.Missing = append(l.Missing, r.ID)
 			continue
 		}
@@ -72,5 +73,5 @@ func (l *LookUp) Take(a Answer) {
 	l.left, l.try = l.left[1:], 0
 }
 
-// Unresolved gives the keys that stay as they are.
+// Unresolved are the keys that stay as they are (R8).
 func (l *LookUp) Unresolved() []hubspot.ID { return l.unresolved }

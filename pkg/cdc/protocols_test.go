@@ -10,8 +10,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// asked takes a protocol through what HubSpot and the lane answer, and tells
-// what it asked.
+// asked gives a protocol the answers of HubSpot and the lane, and returns what it
+// asked.
 func asked(t *testing.T, p Protocol, answer func(n int, a Ask) Answer) (questions []string) {
 	t.Helper()
 	words := [...]string{"live", "archived", "list", "links", "live among", "controls", "deleted before"}
@@ -33,7 +33,7 @@ func asked(t *testing.T, p Protocol, answer func(n int, a Ask) Answer) (question
 		questions = append(questions, text)
 		p.Take(answer(n, a))
 	}
-	t.Fatalf("it does not end: %q", questions)
+	t.Fatalf("it asks without end: %q", questions)
 	return nil
 }
 
@@ -65,7 +65,7 @@ func live(ids ...hubspot.ID) (out []hubspot.Record) {
 	return out
 }
 
-// TestR8_WhatABatchReadMeans: an id that is neither answered nor reported is
+// TestR8_WhatABatchReadMeans: an id that HubSpot neither answers nor reports is
 // read alone, four times at most.
 func TestR8_WhatABatchReadMeans(t *testing.T) {
 	l := NewLookUp([]hubspot.ID{1, 2, 3, 4, 5})
@@ -89,9 +89,8 @@ func TestR8_WhatABatchReadMeans(t *testing.T) {
 	holds(t, []any{l.Missing, l.Unresolved()}, "[[5 2] [4]]")
 }
 
-// TestR7_ADeleteTakesThreeReads: a control that is answered speaks for the
-// answer, a list page does where none is, and the reading is as old as the
-// first read.
+// TestR7_ADeleteTakesThreeReads: a control that is answered vouches for the answer.
+// If none is, a list page does. The reading is as old as the first read.
 func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 	for name, c := range map[string]struct {
 		controls  []hubspot.ID
@@ -170,7 +169,8 @@ func TestR2_APageOutOfOrderIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestR11_WhatAPageOfAListCovers.
+// TestR11_WhatAPageOfAListCovers: up to its last id, or without end if no page
+// follows.
 func TestR11_WhatAPageOfAListCovers(t *testing.T) {
 	for _, c := range []struct {
 		ids  []hubspot.ID
@@ -190,12 +190,12 @@ func TestR11_WhatAPageOfAListCovers(t *testing.T) {
 	}
 	g := Gaps{Unordered: true}
 	if _, ok := g.Covered(5, []hubspot.ID{6}, false); ok {
-		t.Error("a list that was out of order shows a gap")
+		t.Error("a list that was once out of order shows a gap")
 	}
 }
 
-// TestR1_ASnapshotIsPublishedWhole: what is read again stands in the place of
-// what was read, and a reading after an older one decides.
+// TestR1_ASnapshotIsPublishedWhole: what is read again replaces what was read, and
+// a reading after an older one decides.
 func TestR1_ASnapshotIsPublishedWhole(t *testing.T) {
 	reading := func(id hubspot.ID, stamp uint64) Reading { return Reading{ID: id, Stamp: stamp} }
 	p := NewPublication(Page{Snapshot: true, Readings: []Reading{reading(1, 0), reading(2, 0), reading(3, 0)}})
@@ -208,7 +208,7 @@ func TestR1_ASnapshotIsPublishedWhole(t *testing.T) {
 	}
 }
 
-// TestR14_APageDoesNotWaitForLinksThatKeepChanging: it is tried eight times; a
+// TestR14_APageDoesNotWaitForLinksThatKeepChanging: it is read eight times. A
 // snapshot does not wait at all.
 func TestR14_APageDoesNotWaitForLinksThatKeepChanging(t *testing.T) {
 	p, again := NewLinkPublication(LinkPage{}), []LinkAgain{{From: 1, Cause: Paged, Set: 5}}

@@ -6,25 +6,25 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Outcome is what HubSpot said of a key.
+// Outcome is what HubSpot said about a key.
 type Outcome uint8
 
 // Outcomes of a direct read of the object store.
 const (
-	// IsLive: the record was answered, with its content.
+	// IsLive: HubSpot answered the record, with its content.
 	IsLive Outcome = iota
-	// IsArchived: no live record was answered, and the recycle bin has it.
+	// IsArchived: HubSpot answered no live record, and the recycle bin has a copy.
 	IsArchived
 	// IsMerged: another record answers for the id.
 	IsMerged
-	// IsGone: HubSpot, answering for others, has neither a live record nor an
+	// IsGone: HubSpot, which answered others, has neither a live record nor an
 	// archived copy.
 	IsGone
-	// IsRemoved: the whole object type was removed from the portal (R9).
+	// IsRemoved: the portal no longer has the object type (R9).
 	IsRemoved
 )
 
-// deletes gives the reason of a delete by the outcome that showed it.
+// deletes is the reason of a delete by the outcome that showed it.
 var deletes = [...]Reason{IsArchived: Archived, IsMerged: Merged, IsGone: Purged, IsRemoved: ObjectTypeRemoved}
 
 // Reading is one answer of HubSpot's object store about one key (R1). Search
@@ -32,30 +32,30 @@ var deletes = [...]Reason{IsArchived: Archived, IsMerged: Merged, IsGone: Purged
 type Reading struct {
 	ID      hubspot.ID
 	Outcome Outcome
-	// Record is the live record, or the archived copy; else nil.
+	// Record is the live record or the archived copy, else nil.
 	Record *hubspot.Record
-	// Into is the record that answers, of one that was merged.
+	// Into is the record that answers for one that was merged.
 	Into hubspot.ID
 	// Slots is the property set that the request asked for: its identity is
 	// the generation of R13.
 	Slots *hubspot.Slots
-	// Stamp is Lane.Now at the moment the request's last attempt was sent; of
-	// a confirm, the first of its reads.
+	// Stamp is Lane.Now at the moment the request's last attempt was sent; for a
+	// confirm, the first of its reads.
 	Stamp uint64
 	// SentAt is a time that HubSpot's clock had passed when the request was sent.
 	SentAt hubspot.Millis
 	// Date is HubSpot's Date of the answer.
 	Date hubspot.Millis
-	// Doubtful marks an absence that was found while HubSpot did not answer a
-	// record that it ought to have, either: see absences.
+	// Doubtful marks an absence that was found while HubSpot also failed to answer
+	// a record that it should have answered (see absences).
 	Doubtful bool
-	// Second marks the read that R1 asks for when a record seemed to have
-	// gone back to an older version.
+	// Second marks the read that R1 asks for if a record seems to have gone back to
+	// an older version.
 	Second bool
 }
 
-// settledAfter is how long a version must be past before a reading of it is
-// known to be its last content: several changes can share one millisecond, and
+// settledAfter is how far in the past a version must be before a reading is known
+// to show its last content: several changes can share one millisecond, and
 // HubSpot's servers do not share one clock to the millisecond (R4).
 const settledAfter = 2 * time.Second
 
@@ -63,48 +63,48 @@ func (r *Reading) settled() bool {
 	return r.SentAt > r.Record.Updated.Add(settledAfter)
 }
 
-// Cause says why an id has to be read again.
+// Cause says why an id must be read again.
 type Cause uint8
 
 // Causes of a re-read, as in rereads_total{cause}.
 const (
-	// Stale: something was decided about the key after the request was sent (R1).
+	// Stale: the key was decided after the request was sent (R1).
 	Stale Cause = iota
 	// Older: the record has an older version than the published one (R1).
 	Older
 	// Generation: the reading was asked with another property set (R13).
 	Generation
-	// Paged: a set of links that took several calls lacks some (R14).
+	// Paged: a set of links that took several calls lacks published ones (R14).
 	Paged
 )
 
 func (c Cause) String() string { return [...]string{"stale", "older", "generation", "paged"}[c] }
 
-// Again is an id that is to be read once more before its page is finished.
+// Again is an id to be read again before its page is finished.
 type Again struct {
 	ID    hubspot.ID
 	Cause Cause
 }
 
-// Later is an id that stays as it is for now and is to be confirmed once more;
-// its page does not wait for it (R6, R9).
+// Later is an id that stays as it is for now and must be confirmed again. Its page
+// does not wait for it (R6, R9).
 type Later struct {
 	ID    hubspot.ID
 	After time.Duration
-	// Held says that the brake holds the delete, and not only the second look
-	// that every purge needs.
+	// Held says that the brake holds the delete, beyond the second confirm that
+	// every purge needs.
 	Held bool
 }
 
-// Left is what a publish leaves to be done.
+// Left is what a publish leaves to do.
 type Left struct {
 	Again []Again
 	Later []Later
-	// Committed are the changes that were published: their records' links may
-	// have changed too (R14).
+	// Committed are the committed changes of records: their links may have changed
+	// too (R14).
 	Committed []Change
 }
 
-// OlderWait is how long to wait before the read that Cause Older asks for, so
-// that a replica of HubSpot's that was behind has caught up (R1).
+// OlderWait is how long to wait before the read that Cause Older asks for, so that
+// a lagging replica of HubSpot's has caught up (R1).
 const OlderWait = 10 * time.Second

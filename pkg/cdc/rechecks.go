@@ -8,8 +8,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Rechecks are the ids that are to be confirmed once more (R9): when, and which
-// finder named each.
+// Rechecks holds the ids to be confirmed again (R9): when, and which finder named
+// each.
 type Rechecks map[hubspot.ID]recheck
 
 type recheck struct {
@@ -17,11 +17,11 @@ type recheck struct {
 	stream string
 }
 
-// dateStep is the step of HubSpot's Date header, by which the lane measures the
-// time between two confirms.
+// dateStep is the resolution of HubSpot's Date header, by which the lane measures
+// the time between two confirms.
 const dateStep = time.Second
 
-// Add notes ids of a finder, but for those that wait already.
+// Add notes ids that a finder named, except those that wait already.
 func (q Rechecks) Add(now time.Time, stream string, ids []Later) {
 	for _, l := range ids {
 		if _, waits := q[l.ID]; !waits {
@@ -30,8 +30,8 @@ func (q Rechecks) Add(now time.Time, stream string, ids []Later) {
 	}
 }
 
-// Take removes the ids of one finder that are due; with none, it says how long
-// until there are.
+// Take removes and returns the due ids of one finder. If none are due, wait is the
+// time until some are, at most an hour.
 func (q Rechecks) Take(now time.Time) (stream string, ids []hubspot.ID, wait time.Duration) {
 	wait = time.Hour
 	for _, id := range slices.Sorted(maps.Keys(q)) {

@@ -9,17 +9,17 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// referenceTable holds what is published of a list. Lists are short: nothing in it
-// is in an order.
+// referenceTable holds what is published of a reference list. These lists are
+// short: nothing in it is sorted.
 type referenceTable struct {
 	rows map[EntryKey]entry
-	// absent is when an entry that is published as live was found missing for
-	// the first time. It is not stored: after a restart it is found so again.
+	// absent is when an entry that is published as live was first found missing. It
+	// is not stored: after a restart a reading finds it missing again.
 	absent map[EntryKey]hubspot.Millis
 	last   map[string]listed // by Under
 }
 
-// listed is which entries a reading had, and when it had come.
+// listed is which entries a reading had, and when it came.
 type listed struct {
 	keys uint64
 	date hubspot.Millis
@@ -39,12 +39,12 @@ type referenceDecision struct {
 	last    map[string]listed
 }
 
-// diff compares complete readings of a list with what is published (R1, R10).
-// It changes nothing. An entry that a reading lacks is deleted when HubSpot
-// shows it among the archived ones, else when a second complete reading, sent a
-// while after the first had come, lacks it too (promise 4). Of readings that
-// took several calls it needs two on end with the same entries: a page's border
-// that moved between two calls hides a live one, and can do so twice (R14).
+// diff compares complete readings of a reference list with what is published (R1,
+// R10). It changes nothing. An entry that a reading lacks is deleted if HubSpot
+// shows it among the archived ones, else if a second complete reading, sent a while
+// after the first came, lacks it too (promise 4). If readings take several calls,
+// two consecutive ones must have the same entries: a page border that moved between
+// two calls hides a live entry, and can do so twice (R14).
 func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDecision {
 	d := referenceDecision{absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}}
 	here := map[EntryKey]bool{} // decided in this page
@@ -111,7 +111,7 @@ func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDeci
 	return d
 }
 
-// compareEntry gives the change that an entry is, if it is one (R10).
+// compareEntry returns the change that an entry is, if it is one (R10).
 func compareEntry(e *Entry, old Row, known bool, r *referenceRules, snapshot bool) (ReferenceChange, bool) {
 	c := ReferenceChange{Key: e.Key, Row: Row{Version: e.Version, Hash: e.Hash, Live: true}, Values: e.Values}
 	again := snapshot && known && old.Live
@@ -140,7 +140,7 @@ func compareEntry(e *Entry, old Row, known bool, r *referenceRules, snapshot boo
 	return c, true
 }
 
-// asks says whether an operator asked for an entry to be published again.
+// asks reports whether an operator asked for an entry to be published again.
 func (p *ReferencePage) asks(key EntryKey) bool {
 	if p.Only == nil {
 		return p.Snapshot
@@ -149,7 +149,7 @@ func (p *ReferencePage) asks(key EntryKey) bool {
 	return p.Snapshot && slices.Contains(p.Only, parts[len(parts)-1])
 }
 
-// lacking gives the live keys under a part that are not in seen, in order.
+// lacking returns the live keys under a part that are not in seen, sorted.
 func (t *referenceTable) lacking(under string, seen map[EntryKey]bool) []EntryKey {
 	var out []EntryKey
 	for key, e := range t.rows {

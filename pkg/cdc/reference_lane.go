@@ -8,30 +8,31 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// ReferencePage is the unit of work of a list, as Page is of an object type.
+// ReferencePage is the unit of work of a reference list, as Page is of an object
+// type.
 type ReferencePage struct {
 	Stream   string
 	Readings []ReferenceReading
 	// Cursors move in the publish that leaves nothing to be read again (R6).
 	Cursors []Cursor
-	// Snapshot: as Page.Snapshot; of the entries whose own id (the last part of
-	// the key) is among Only, where there is one.
+	// Snapshot: see Page. If Only is not nil, it means only the entries whose own
+	// id (the last part of the key) is in Only.
 	Snapshot bool
 	Only     []string
 	Sync     bool
-	// Swept says that with this page the list's first sweep has ended: entries
-	// that are found from now on are new, and no snapshot.
+	// Swept says that the list's first sweep ends with this page: entries found
+	// from now on are new, and not a snapshot's.
 	Swept bool
 }
 
-// ReferenceLeft is what a publish of a list leaves to be done.
+// ReferenceLeft is what a publish of a reference list leaves to do.
 type ReferenceLeft struct {
-	// Again says that the list is to be read once more at once, or after
-	// OlderWait where the cause is Older.
+	// Again says that the list must be read again: at once, or after OlderWait if
+	// Cause is Older.
 	Again bool
 	Cause Cause
-	// After is when to read the list again for entries that it lacks; zero:
-	// when it is due.
+	// After is when to read the list again for entries that it lacked; zero means
+	// when it is next due.
 	After time.Duration
 }
 
@@ -41,7 +42,7 @@ func (l *ReferenceLeft) again(c Cause) {
 	}
 }
 
-// ReferenceLaneConfig says what a list's lane is for.
+// ReferenceLaneConfig configures a ReferenceLane.
 type ReferenceLaneConfig struct {
 	Reference string
 	// Rows are what previous runs published.
@@ -55,7 +56,7 @@ type ReferenceLaneConfig struct {
 	Committer Committer
 }
 
-// ReferenceLane is the one writer of a list's topic.
+// ReferenceLane is the one writer of a reference list's topic.
 type ReferenceLane struct {
 	reference string
 	committer Committer
@@ -66,7 +67,7 @@ type ReferenceLane struct {
 	live    atomic.Int64
 }
 
-// NewReferenceLane starts a lane with what is published.
+// NewReferenceLane returns a lane that begins with what is published.
 func NewReferenceLane(cfg ReferenceLaneConfig) *ReferenceLane {
 	l := &ReferenceLane{
 		reference: cfg.Reference, committer: cfg.Committer, turn: newTurn(),
@@ -86,10 +87,11 @@ func (l *ReferenceLane) Reference() string { return l.reference }
 // Now is the stamp of a reading whose request is sent now (R1).
 func (l *ReferenceLane) Now() uint64 { return l.counter.Load() }
 
-// Live is the number of entries published.
+// Live is how many entries are published as live.
 func (l *ReferenceLane) Live() int { return int(l.live.Load()) }
 
-// LiveUnder gives the keys that are published as live under a part; "" is all.
+// LiveUnder returns the keys that are published as live under a part, sorted; ""
+// means all.
 func (l *ReferenceLane) LiveUnder(ctx context.Context, part string) ([]EntryKey, error) {
 	if err := l.take(ctx); err != nil {
 		return nil, err
@@ -98,9 +100,9 @@ func (l *ReferenceLane) LiveUnder(ctx context.Context, part string) ([]EntryKey,
 	return l.table.lacking(part, nil), nil
 }
 
-// Publish decides a page, has it committed and then takes it over; see
-// Lane.Publish. The page's cursors do not wait for entries that are to be
-// missed a second time.
+// Publish decides a page, commits it and then applies it to the table; see
+// Lane.Publish. The page's cursors do not wait for entries that must be found
+// missing a second time.
 func (l *ReferenceLane) Publish(ctx context.Context, p ReferencePage) (ReferenceLeft, error) {
 	if err := l.take(ctx); err != nil {
 		return ReferenceLeft{}, err

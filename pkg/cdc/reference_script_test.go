@@ -9,11 +9,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// TestReferenceDecisions replays the scripts in testdata/references, of what HubSpot
-// answered of the list of pipelines (keys like deals/default):
+// TestReferenceDecisions replays the scripts in testdata/references, about
+// HubSpot's answers to the list of pipelines (keys like deals/default):
 //
-//	skip-unchanged               the lane leaves out events with a new time alone
-//	wait SECONDS                 HubSpot's clock goes on
+//	skip-unchanged               the lane leaves out events with only a new time
+//	wait SECONDS                 HubSpot's clock moves on
 //	page [cursor=X] [swept] [snapshot] [only=ID]
 //	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [calls=N] [second]
 //	                             a complete reading of the keys under a part, * for all
@@ -72,7 +72,7 @@ func TestReferenceDecisions(t *testing.T) {
 	})
 }
 
-// TestEntryHash_IsNamesAndTexts: R10, for lists.
+// TestEntryHash_IsNamesAndTexts: R10, for reference lists.
 func TestEntryHash_IsNamesAndTexts(t *testing.T) {
 	base := map[string]any{"label": "New", "displayOrder": int32(1), "archived": false, "createdAt": hubspot.Moment{Known: true}}
 	with := func(name string, v any) map[string]any {
@@ -103,7 +103,8 @@ func TestEntryHash_IsNamesAndTexts(t *testing.T) {
 			t.Errorf("%s: same hash is %v", name, same)
 		}
 	}
-	// The hash stands in the state topic: another one is a change of every entry.
+	// The hash is in the state topic: a different one would be a change of every
+	// entry.
 	if got := EntryHash(base); got != 0x5e3e8a728fc793f7 {
 		t.Errorf("hash %#x", got)
 	}

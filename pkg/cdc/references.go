@@ -12,37 +12,36 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// EntryKey is the key of an entry of a list, such as the owners: its parts, the
-// widest first, with U+0000 between them.
+// EntryKey is the key of an entry of a reference list, such as the owners: its
+// parts, the widest first, with U+0000 between them.
 type EntryKey string
 
-// NewEntryKey joins the parts of a key, none of which holds U+0000.
+// NewEntryKey joins the parts of a key. None of them holds U+0000.
 func NewEntryKey(parts ...string) EntryKey { return EntryKey(strings.Join(parts, "\x00")) }
 
-// Parts takes the key apart.
+// Parts splits the key.
 func (k EntryKey) Parts() []string { return strings.Split(string(k), "\x00") }
 
 // String is the key as it stands in topics.
 func (k EntryKey) String() string { return strings.ReplaceAll(string(k), "\x00", ":") }
 
-// under says whether the key is one of those that begin with a part; "" is the
-// beginning of all.
+// under reports whether the key begins with a part; every key is under "".
 func (k EntryKey) under(part string) bool {
 	return part == "" || strings.HasPrefix(string(k), part+"\x00")
 }
 
-// Entry is an entry of a list as HubSpot showed it.
+// Entry is an entry of a reference list as HubSpot showed it.
 type Entry struct {
 	Key     EntryKey
-	Version hubspot.Millis // updatedAt; zero where HubSpot does not tell
+	Version hubspot.Millis // updatedAt; zero if HubSpot does not give it
 	Hash    uint64         // EntryHash of what counts as content
-	// Values are the fields beside those of the key, by their names in the
-	// topic: string, int32, bool or hubspot.Moment. What is missing is null.
+	// Values are the fields other than those of the key, by their names in the
+	// topic: string, int32, bool or hubspot.Moment. A missing one is null.
 	Values map[string]any
 }
 
-// EntryHash is a digest of the values of an entry by name (R10). The modified
-// time is left out: it is the version.
+// EntryHash is a digest of the values of an entry by name (R10). It leaves out the
+// modified time, which is the version.
 func EntryHash(values map[string]any) uint64 {
 	var d xxhash.Digest
 	d.Reset()
@@ -69,18 +68,18 @@ func EntryHash(values map[string]any) uint64 {
 	return d.Sum64()
 }
 
-// ReferenceReading is one complete answer of HubSpot about a list, or about the part
-// of it under one object type.
+// ReferenceReading is one complete answer of HubSpot about a reference list, or
+// about the part of it under one object type.
 type ReferenceReading struct {
-	// Under is the first part of the keys that the answer is complete for; ""
-	// is all.
+	// Under is the first part of the keys for which the answer is complete; ""
+	// means all keys.
 	Under   string
 	Entries []Entry
-	// Archived are keys that HubSpot, asked after the entries, shows in its
-	// list of archived ones.
+	// Archived are the keys in HubSpot's list of archived entries, which was asked
+	// for after the entries.
 	Archived map[EntryKey]bool
-	// Ended is the reason why there are no entries any more, known from
-	// elsewhere: the object type was removed.
+	// Ended is why there are no entries any more, known from elsewhere: the object
+	// type was removed.
 	Ended Reason
 	// Stamp is ReferenceLane.Now at the moment the (first) request was sent, SentAt
 	// a time that HubSpot's clock had passed then.
@@ -90,7 +89,7 @@ type ReferenceReading struct {
 	Date hubspot.Millis
 	// Calls is how many calls the entries took; see LinkReading.
 	Calls int
-	// Second marks the reading that Older asks for.
+	// Second marks the reading that Cause Older asks for.
 	Second bool
 }
 
@@ -104,8 +103,8 @@ func (r *ReferenceReading) keys() uint64 {
 	return xxhash.Sum64String(strings.Join(slices.Compact(keys), "\x00\x00")) | 1
 }
 
-// ReferenceChange is an entry's new row and its event. The committer sets Row.Seq of
-// a change that has an event.
+// ReferenceChange is an entry's new row and its event. The committer sets Row.Seq
+// of a change that has an event.
 type ReferenceChange struct {
 	Key      EntryKey
 	Row      Row

@@ -15,22 +15,22 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the scripts in testdata with what the lanes do now")
 
-// script is a text in testdata: lines that say what was observed, each followed
-// by what the lane did, indented by four. A comment at its head tells the rule
-// that it shows. Each kind of script has the lines of its table, and these:
+// script is a file in testdata: lines that say what was observed, each followed by
+// what the lane did, indented by four. A comment at its head names the rule that it
+// shows. Each kind of script has the lines of its own table, and these:
 //
 //	stamp NAME          a request is sent now
 //	page ...            one publish, of the readings in the lines below it, indented by two
 //
-// Of every page "cursor=X" is what it commits, and "sent=NAME" of a reading is
-// the stamp of its request; the others are sent now. Versions and times are
+// In every page "cursor=X" is the cursor that it commits. "sent=NAME" of a reading
+// is the stamp of its request; the others are sent now. Versions and times are in
 // seconds.
 type script struct {
 	*testing.T
 	record
 
 	lines   map[string]func(words []string) // what a line does, by its indentation and first word
-	publish func() (again []string)         // publishes the page; what is to be read again
+	publish func() (again []string)         // publishes the page and returns what must be read again
 
 	stamps map[string]uint64
 	told   []string // so far
@@ -65,12 +65,12 @@ func replayAll(t *testing.T, folder string, kind func(s *script, text string)) {
 
 func (s *script) replay(text string) string {
 	s.Helper()
-	page := false // is open
+	page := false // a page is open
 	for line := range strings.Lines(text + "\n") {
 		line = strings.TrimRight(line, "\n")
 		rest := strings.TrimLeft(line, " ")
 		indent := line[:len(line)-len(rest)]
-		if len(indent) >= 4 { // what was done, last time
+		if len(indent) >= 4 { // the output of an earlier run
 			continue
 		}
 		if page && indent == "" {
@@ -96,7 +96,7 @@ func (s *script) say(format string, args ...any) {
 	s.told = append(s.told, "    "+fmt.Sprintf(format, args...))
 }
 
-// tell publishes the page and says what came of it.
+// tell publishes the page and writes down what came of it.
 func (s *script) tell() {
 	s.batches = nil
 	again := s.publish()
@@ -146,11 +146,11 @@ func when(holds bool, format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// settings are what words of a line can say, NAME=VALUE or NAME alone, by name.
+// settings are the words that a line may have, NAME=VALUE or NAME alone, by name.
 type settings map[string]func(value string)
 
-// settings gives each word of a line, NAME=VALUE or NAME alone, to the setting
-// of that name, and those without one to rest.
+// settings passes each word of a line, NAME=VALUE or NAME alone, to the setting of
+// that name, and words without a setting to rest.
 func (s *script) settings(words []string, known settings, rest func(word string)) {
 	s.Helper()
 	for _, w := range words {
@@ -161,7 +161,7 @@ func (s *script) settings(words []string, known settings, rest func(word string)
 		case rest != nil:
 			rest(w)
 		default:
-			s.Fatalf("%q is not known here", w)
+			s.Fatalf("unknown word %q", w)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func cursor(to *[]Cursor, object, stream string) func(string) {
 	return func(value string) { *to = []Cursor{{Object: object, Stream: stream, Value: []byte(value)}} }
 }
 
-// stamp is the line of that name, with the clock of a lane.
+// stamp is the script line "stamp", by the clock of a lane.
 func (s *script) stamp(now func() uint64) func([]string) {
 	return func(words []string) { s.stamps[words[0]] = now() }
 }
@@ -181,7 +181,7 @@ func (s *script) sent(to *uint64) func(string) {
 	return func(name string) {
 		stamp, known := s.stamps[name]
 		if !known {
-			s.Fatalf("nothing was sent at %q", name)
+			s.Fatalf("no stamp has the name %q", name)
 		}
 		*to = stamp
 	}
@@ -208,7 +208,7 @@ func (s *script) number(text string) int64 {
 
 func (s *script) id(text string) hubspot.ID { return hubspot.ID(s.number(text)) }
 
-// outcomes are those of a reading of a record, by their words.
+// outcomes are the outcomes of a record's reading, by the words of the scripts.
 var outcomes = map[string]Outcome{"live": IsLive, "archived": IsArchived, "merged": IsMerged, "gone": IsGone}
 
 func (s *script) ids(texts []string) []hubspot.ID {
@@ -221,7 +221,8 @@ func (s *script) ids(texts []string) []hubspot.ID {
 
 func seconds(n int64) hubspot.Millis { return hubspot.Millis(n * 1000) }
 
-// record is a Committer that gives sequence numbers and keeps what it was given.
+// record is a Committer that hands out sequence numbers and keeps what it was
+// given.
 type record struct {
 	seq     int64
 	batches []Batch

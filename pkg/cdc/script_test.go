@@ -9,16 +9,16 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// TestDecisions replays the scripts in testdata, of the records of contacts:
+// TestDecisions replays the scripts in testdata, about the records of contacts:
 //
 //	page STREAM [cursor=X] [snapshot]
 //	  live ID v=VERSION c=CREATED NAME=VALUE... [sent=NAME] [at=TIME] [second] [doubtful] [oldset]
 //	  archived ID at=TIME [sent=NAME]
 //	  merged ID into=ID at=TIME [sent=NAME]
 //	  gone ID at=TIME [sent=NAME]
-//	skip start=T ID@UPDATED...     which search rows would be read
+//	skip start=T ID@UPDATED...     the search rows that would be read
 //
-// A reading is sent at time 1000 unless said.
+// A reading is sent at time 1000 unless the line says otherwise.
 func TestDecisions(t *testing.T) {
 	replayAll(t, "testdata", func(s *script, text string) {
 		names := []string{"name", "amount", "volatile"}
@@ -91,8 +91,8 @@ func TestDecisions(t *testing.T) {
 	})
 }
 
-// TestR3_OnlyAFinishedWalkMovesTheWindow: not its rows' times, not our clock,
-// and never backwards.
+// TestR3_OnlyAFinishedWalkMovesTheWindow: no row's time and no clock of ours moves
+// it, and it never moves backwards.
 func TestR3_OnlyAFinishedWalkMovesTheWindow(t *testing.T) {
 	w := Window{Start: seconds(100)}
 	w = w.Begin(seconds(500))
@@ -101,7 +101,7 @@ func TestR3_OnlyAFinishedWalkMovesTheWindow(t *testing.T) {
 	}
 	w.Last = 17
 	if again := w.Begin(seconds(900)); again != w {
-		t.Fatalf("a walk that goes on after a restart takes another t0: %+v", again)
+		t.Fatalf("a walk that continues after a restart takes another t0: %+v", again)
 	}
 	if got, want := w.Finish(0), (Window{Start: seconds(498)}); got != want {
 		t.Errorf("leading: got %+v, want %+v", got, want)
@@ -114,8 +114,8 @@ func TestR3_OnlyAFinishedWalkMovesTheWindow(t *testing.T) {
 	}
 }
 
-// TestR10_ContentIsNamesAndTextsNotSlots: a property that is added changes only
-// the records that have a value for it, wherever its slot is.
+// TestR10_ContentIsNamesAndTextsNotSlots: a new property changes only the records
+// that have a value for it, wherever its slot is.
 func TestR10_ContentIsNamesAndTextsNotSlots(t *testing.T) {
 	before := NewContent([]string{"b", "a", ""})
 	after := NewContent([]string{"b", "a", "", "c"})
@@ -133,15 +133,15 @@ func TestR10_ContentIsNamesAndTextsNotSlots(t *testing.T) {
 	}
 	want := before.Hash(rec("1", "2", "volatile"))
 	if got := after.Hash(rec("1", "2", "other", "")); got != want {
-		t.Error("an added property without a value changed the content")
+		t.Error("a new property without a value changed the content")
 	}
 	if got := moved.Hash(rec("", "2", "1")); got != want {
 		t.Error("the place of a slot changed the content")
 	}
 	if got := after.Hash(rec("1", "2", "", "3")); got == want {
-		t.Error("an added property with a value did not change the content")
+		t.Error("a new property with a value did not change the content")
 	}
 	if got := before.Hash(rec("12", "", "")); got == before.Hash(rec("1", "2", "")) {
-		t.Error("values of neighbours run into one another")
+		t.Error("the values of neighbouring properties run together")
 	}
 }

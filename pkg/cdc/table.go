@@ -6,21 +6,21 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Table holds what is published of one object type: the last row of every key,
-// and the live ids in their order.
+// Table holds what is published of one object type: the last row of every key, and
+// the live ids in order.
 type Table struct {
 	rows map[hubspot.ID]entry
 	live btree.Set[hubspot.ID]
 }
 
-// entry is a row, and the lane's counter when the row last changed. The
-// counter is not stored: readings begin after the table is rebuilt (R1).
+// entry is a row, and the lane's counter when the row last changed. The counter is
+// not stored: a run begins to read after it has rebuilt the table (R1).
 type entry struct {
 	Row
 	decided uint64
 }
 
-// NewTable takes over the rows that a previous run published.
+// NewTable takes over the rows that previous runs published.
 func NewTable(rows map[hubspot.ID]Row) *Table {
 	t := &Table{rows: make(map[hubspot.ID]entry, len(rows))}
 	for id, row := range rows {
@@ -36,24 +36,24 @@ func NewTable(rows map[hubspot.ID]Row) *Table {
 type rules struct {
 	content *Content
 	slots   *hubspot.Slots
-	// started is HubSpot's time of the type's first start: what was created
-	// before it is a snapshot read (R10).
+	// started is HubSpot's time of the type's first start: a record created before
+	// it is a snapshot's (R10).
 	started       hubspot.Millis
 	skipUnchanged bool
 	patience      Patience
 }
 
-// decision is what a page comes to.
+// decision is what becomes of a page.
 type decision struct {
 	changes []Change
-	repeats []Change // as they are published, and published again (Page.Snapshot)
+	repeats []Change // published already, and again for a snapshot (Page.Snapshot)
 	left    Left
-	older   int // records that went back to an older version, and were published so
+	older   int // records published with an older version than before
 }
 
 // Diff compares a page's readings with the table (R1, R10, R13). It changes
-// nothing. A key that is read twice in one page is decided once: its second
-// reading was sent before the first one was decided.
+// nothing. It decides a key once that a page reads twice: the second reading was
+// sent before the first was decided.
 func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 	var d decision
 	var decidedHere map[hubspot.ID]Row
@@ -118,16 +118,16 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 	return d
 }
 
-// same says that a reading tells nothing new: both live with one version and
+// same reports whether a reading tells nothing new: both live with one version and
 // content, or both deleted.
 func same(a, b Row) bool {
 	return a.Live == b.Live && (!a.Live || a.Version == b.Version && a.Hash == b.Hash)
 }
 
-// decide names the op of a key's difference (R10); nil when only the modified
-// time moved and such events are not wanted. In a snapshot that was asked for
-// everything that is published as live is read once more; what is not yet, or
-// not any more, is a create as ever.
+// decide returns the event of a key's difference (R10), or nil if only the modified
+// time moved and such events are not wanted. In a snapshot that an operator asked
+// for, whatever is published as live is an r. What is not published as live gets
+// its usual op.
 func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event {
 	e := &Event{Stream: p.Stream, SourceMs: rd.Date}
 	if !row.Live {
@@ -176,10 +176,10 @@ func (t *Table) apply(changes []Change, counter uint64) {
 	}
 }
 
-// lacking gives the live ids above after, up to and with upTo, that are not
-// among present (in ascending order) and were decided no later than stamp: a
-// list page that ends at upTo and was sent then is complete for them (R11).
-// upTo 0 has no end.
+// lacking returns the live ids above after, up to and including upTo, that are not
+// among present (in ascending order) and were decided no later than stamp: a list
+// page that was sent then and ends at upTo is complete for them (R11). With upTo 0
+// the range has no end.
 func (t *Table) lacking(after, upTo hubspot.ID, present []hubspot.ID, stamp uint64) []hubspot.ID {
 	var out []hubspot.ID
 	t.live.Ascend(after+1, func(id hubspot.ID) bool {

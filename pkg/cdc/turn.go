@@ -2,8 +2,8 @@ package cdc
 
 import "context"
 
-// turn is the right to touch a lane's table. A channel and not a mutex: a
-// caller can give up, and a test's clock does not stop.
+// turn is the right to touch a lane's table. It is a channel and not a mutex: a
+// caller can give up, and a test's virtual time does not stop.
 type turn chan struct{}
 
 func newTurn() turn { return make(turn, 1) }

@@ -7,13 +7,13 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Walk reads one page of a search (R2). Every search is sorted by id, and its
-// next page begins after the last id: it needs no order in time, and passes any
-// number of ties and HubSpot's end of paging at 10,000 results. A page that is
-// out of order, or has lost its rows, is read again.
+// Walk reads one page of a search (R2). Every search is sorted by id, and its next
+// page begins after the last id. So it needs no order in time, and passes any
+// number of ties and HubSpot's end of paging at 10,000 results. Walk reads a page
+// again that is out of order, or that has no rows although more follow.
 type Walk struct {
 	Page hubspot.SearchPage
-	End  hubspot.ID // the id to go on after
+	End  hubspot.ID // the id after which the next page begins
 	// Refused counts the pages that were out of order.
 	Refused int
 
@@ -21,17 +21,17 @@ type Walk struct {
 	done  bool
 }
 
-// ErrUnordered says that HubSpot did not sort by id, so that the walk cannot go
-// on without losing rows.
-var ErrUnordered = errors.New("HubSpot's search does not answer in the order of ids")
+// ErrUnordered reports that HubSpot did not sort by id, so that the walk would lose
+// rows if it continued.
+var ErrUnordered = errors.New("HubSpot does not return the rows of a search in the order of their ids")
 
-// pageTries is how often a page is read while its rows are out of order.
+// pageTries is how often Walk reads a page whose rows are out of order.
 const pageTries = 5
 
-// NewWalk reads the page that q asks for.
+// NewWalk returns the walk for the page that q asks for.
 func NewWalk(q hubspot.SearchQuery) *Walk { return &Walk{query: q} }
 
-// Next is the search to make, after a wait.
+// Next is the search to make, after a wait; more is false at the end.
 func (w *Walk) Next() (q hubspot.SearchQuery, wait time.Duration, more bool) {
 	return w.query, time.Duration(w.Refused) * time.Second, !w.done && w.Refused < pageTries
 }
@@ -45,7 +45,7 @@ func (w *Walk) Take(page hubspot.SearchPage) {
 	w.Page = page
 }
 
-// Err is ErrUnordered after the last try.
+// Err is ErrUnordered if no try was in order.
 func (w *Walk) Err() error {
 	if !w.done {
 		return ErrUnordered
@@ -53,8 +53,9 @@ func (w *Walk) Err() error {
 	return nil
 }
 
-// Ascending checks that every row's id is above the one before it, and that
-// rows are there where more follow; it gives the last id.
+// Ascending checks that every row's id is above the one before it, and that a page
+// has rows if more follow. The first row must be above last if the walk has
+// started. It returns the last id.
 func Ascending(page *hubspot.SearchPage, last hubspot.ID, started bool) (end hubspot.ID, ok bool) {
 	for _, row := range page.Rows {
 		if started && row.ID <= last {

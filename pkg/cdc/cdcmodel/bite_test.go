@@ -2,8 +2,8 @@ package cdcmodel
 
 import "testing"
 
-// TestSearch_EveryRuleIsNeeded switches one rule off after another and looks
-// for a history that shows why it is there.
+// TestSearch_EveryRuleIsNeeded switches off one rule after another and looks for a
+// history that shows why it exists.
 func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 	const enough = 200_000
 	for _, c := range []struct {

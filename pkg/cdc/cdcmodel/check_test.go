@@ -9,8 +9,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// quiet lets HubSpot rest, waits for what the design says finds everything,
-// and holds what was published against the history.
+// quiet lets HubSpot rest, waits for the streams that must find everything
+// (docs/contract.md section 1), and compares what was published with the history.
 func (w *world) quiet() string {
 	w.choices.step = len(w.choices.blocks) + 1
 	w.faulty, w.disorder = false, 0
@@ -23,7 +23,7 @@ func (w *world) quiet() string {
 	if w.crash != noCrash || w.ending == killed {
 		w.kill()
 	}
-	for _, a := range w.process.agents { // what is on its way arrives
+	for _, a := range w.process.agents { // work under way ends
 		if a.at.what != toBegin && a.at.what != toPass {
 			w.passes(a.name, 1)
 		}
@@ -38,7 +38,7 @@ func (w *world) quiet() string {
 	}
 	w.tell("the tiers and the archive have seen everything that is theirs")
 	w.whole(backfill)
-	if w.unsorted { // such a list shows no deletes
+	if w.unsorted { // an unsorted list shows no deletes
 		w.passes(censusStream, 1)
 	}
 	w.rechecked()
@@ -48,7 +48,7 @@ func (w *world) quiet() string {
 	return w.linksKept()
 }
 
-// all has the finders run that did not.
+// all starts the finders that did not run.
 func (w *world) all() {
 	names := finderSets[0]
 	if w.linked {
@@ -75,13 +75,13 @@ func (w *world) passes(name string, n int) {
 	a := w.agent(name)
 	for end, tries := a.passes+n, 0; a.passes < end; tries++ {
 		if w.step(a); tries > 1000 {
-			panic(name + " does not come to the end of a pass")
+			panic(name + " does not end its pass")
 		}
 	}
 }
 
-// whole lets a finder end a pass that began now, and before it the rest of one
-// that is under way.
+// whole lets a finder end a pass that begins now, after the rest of one that is
+// under way.
 func (w *world) whole(name string) {
 	p := w.process
 	rest := false
@@ -113,7 +113,7 @@ func (w *world) backfilled() {
 	panic("the backfill does not end")
 }
 
-// rechecked waits until no id has to be confirmed once more.
+// rechecked waits until no id must be confirmed again.
 func (w *world) rechecked() {
 	for range 20 {
 		if len(w.process.recheck) == 0 && w.agent(recheckStream).at.what == toPass {
@@ -122,13 +122,12 @@ func (w *world) rechecked() {
 		w.now = w.now.Add(patience + 2*time.Second)
 		w.passes(recheckStream, 1)
 	}
-	panic("records are confirmed for ever")
+	panic("records are confirmed again and again without end")
 }
 
-// seenByTiers checks what is promised before a reconcile: changes that move the
-// modified time and come into the index within the longest lag are found by
-// the tiers, deletes that stand in the recycle bin by the archive sweep
-// (R3, R4, R5).
+// seenByTiers checks what is promised before a reconcile (R3, R4, R5): the tiers
+// find changes that move the modified time and reach the index within the longest
+// lag. The archive sweep finds deletes whose record is in the recycle bin.
 func (w *world) seenByTiers() string {
 	for id := hubspot.ID(1); id <= lastID; id++ {
 		r := &w.records[id]
@@ -153,7 +152,7 @@ func (w *world) kept() string {
 	return ""
 }
 
-// accountOf maps a record's events in order onto its history, and gives the
+// accountOf maps a record's events in order onto its history, and returns the
 // earliest state that the next event may show.
 func (w *world) accountOf(id hubspot.ID) (next int, broken string) {
 	r := &w.records[id]
@@ -178,7 +177,7 @@ func (w *world) accountOf(id hubspot.ID) (next int, broken string) {
 					return 0, fmt.Sprintf("out of order: %s", e)
 				}
 			}
-			return 0, fmt.Sprintf("shows a state that never was: %s", e)
+			return 0, fmt.Sprintf("shows a state that never existed: %s", e)
 		}
 		next = at
 	}
@@ -195,14 +194,14 @@ func (w *world) keptFor(id hubspot.ID) string {
 	case r.kind == live && len(events) == 0:
 		return "lost: never published"
 	case r.kind == live && !w.shows(events[len(events)-1], r, r.state):
-		return fmt.Sprintf("lost: the truth is %s, the last event %s", r.state, events[len(events)-1])
+		return fmt.Sprintf("lost: HubSpot has %s, but the last event is %s", r.state, events[len(events)-1])
 	case r.kind != live && len(events) > 0 && events[len(events)-1].op != cdc.Delete:
-		return fmt.Sprintf("lost: the truth is %s, the last event %s", r.state, events[len(events)-1])
+		return fmt.Sprintf("lost: HubSpot has %s, but the last event is %s", r.state, events[len(events)-1])
 	}
 	return ""
 }
 
-// shows says whether an event is a true account of a state.
+// shows reports whether an event is a true account of a state.
 func (w *world) shows(e event, r *record, s state) bool {
 	if e.op != cdc.Delete {
 		return s.kind == live && s.n == e.n && s.merged == e.merged && s.updated == e.updated && r.created == e.created
@@ -213,8 +212,8 @@ func (w *world) shows(e event, r *record, s state) bool {
 	case cdc.Merged:
 		return s.kind == merged && s.into == e.into
 	case cdc.Purged:
-		// While nothing can be read by id, a list page has to tell (R7), and it
-		// cannot tell a merged record from a purged one.
+		// While nothing can be read by id, a list page decides (R7), and it cannot
+		// tell a merged record from a purged one.
 		return s.kind == gone || s.kind == merged && w.outage != 0
 	}
 	return false
@@ -227,7 +226,7 @@ func repeats(e, before event) bool {
 	return e.n == before.n && e.merged == before.merged && e.updated == before.updated
 }
 
-// wellFormed holds an event's op and reason against the ones before (R10).
+// wellFormed compares an event's op and reason with the events before (R10).
 func wellFormed(before []event, e event) string {
 	alive := len(before) > 0 && before[len(before)-1].op != cdc.Delete
 	ok := false
@@ -242,7 +241,7 @@ func wellFormed(before []event, e event) string {
 		ok = alive
 	}
 	if !ok {
-		return fmt.Sprintf("no such event here: %s", e)
+		return fmt.Sprintf("this event cannot come here: %s", e)
 	}
 	return ""
 }

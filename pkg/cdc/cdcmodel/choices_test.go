@@ -3,18 +3,18 @@ package cdcmodel
 import "math/rand/v2"
 
 // block is what one step of a history may choose from. Blocks keep a history
-// readable for the shrinker: it leaves out steps, and sets choices to zero,
-// without the others losing their meaning.
+// readable for the shrinker: it can leave out steps, or set choices to zero, and
+// the others keep their meaning.
 type block [16]uint8
 
-// choices decides everything that is left to chance in a history. It runs over
-// given blocks; past their end, and past the end of a block, every choice is
-// zero, which everywhere means that nothing special happens.
+// choices decides what is left to chance in a history. It reads the given blocks.
+// Past their end, and past the end of a block, every choice is zero, which always
+// means that nothing special happens.
 type choices struct {
 	blocks []block
 	step   int
 	at     int
-	// all, if not nil, chooses instead, for the search of every way.
+	// all, if not nil, chooses instead, for exhaustive search.
 	all *odometer
 }
 
@@ -38,7 +38,7 @@ func (c *choices) of(n int) int {
 	return int(b) % n
 }
 
-// draw fills blocks at random; the first one is the world's.
+// draw fills blocks at random. The first one is the world's.
 func draw(rng *rand.Rand, blocks []block) []block {
 	blocks = blocks[:0]
 	for range 10 + rng.IntN(70) {
@@ -56,8 +56,8 @@ func draw(rng *rand.Rand, blocks []block) []block {
 	return blocks
 }
 
-// odometer walks through every sequence of choices: each run takes the same
-// choices as the one before but for the last that had a way left.
+// odometer goes through every sequence of choices: each run takes the choices of
+// the run before, except for the last one that had another way left.
 type odometer struct {
 	taken, ways []int
 	at          int
@@ -74,7 +74,7 @@ func (o *odometer) of(n int) int {
 	return o.taken[o.at-1]
 }
 
-// advance moves to the next sequence; false after the last.
+// advance moves to the next sequence; it returns false after the last.
 func (o *odometer) advance() bool {
 	o.at = 0
 	for i := len(o.taken) - 1; i >= 0; i-- {

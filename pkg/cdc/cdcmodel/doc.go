@@ -1,33 +1,37 @@
-// Package cdcmodel searches for histories in which the rules of package cdc
-// break a promise. It holds tests only.
+// Package cdcmodel searches for histories in which the rules of package cdc break a
+// promise. It holds only tests.
 //
-// A small HubSpot (portal_test.go) whose index lags, flaps and answers fresh
-// or stale rows, pages out of order, and nothing at all about some records;
-// finders that drive the protocols of package cdc, with the moments at which a
-// request is sent, served and received as separate steps (finders_test.go,
-// reads_test.go); and a scheduler that lets all of them take steps in any order
-// and kills the process between transactions (world_test.go). What is asked next
-// and what is decided is up to package cdc alone. When all is quiet, what was committed is held against the true
-// history of every record (check_test.go).
+// The model has three parts:
 //
-// Histories are played at random (search_test.go: -histories, -seed; one that
-// breaks a promise is made small and written down step by step) and, in a small
-// world, in every way (every_test.go): two records with up to three versions
-// each, or two records with a few links, and two finders for one pass each, in
-// every order of what is sent, served, received and changed, with a crash or
-// with time that passes where the scenario has them (there, a protocol does not
-// wait before it asks again). From each state it goes on
-// once; key_test.go says what a state is and why that hides nothing, and
-// TestSearch_AKnownStateHidesNoWay counts it over. -large plays larger ones too.
+//   - A small HubSpot (portal_test.go). Its index lags, flaps, and answers rows fresh
+//     or stale and pages out of order. About some records it says nothing at all.
+//   - Finders that drive the protocols of package cdc (finders_test.go,
+//     reads_test.go). A request is sent, served and received in separate steps.
+//   - A scheduler (world_test.go) that lets all of them take steps in any order, and
+//     kills the process between transactions.
+//
+// Package cdc alone decides what is asked next and what changed. When all is quiet,
+// check_test.go compares what was committed with the true history of every record.
+//
+// Random search plays random histories (search_test.go: -histories, -seed). It
+// makes a history that breaks a promise small and writes it down step by step.
+// Exhaustive search plays every history of a small world (every_test.go): two
+// records with up to three versions each, or two records with a few links, and two
+// finders for one pass each. Sending, serving, receiving and changing happen in
+// every order, with a crash or with passing time where the scenario has them. A
+// protocol does not wait there before it asks again. The search continues from each
+// state once. key_test.go says what a state is and why that hides nothing, and
+// TestSearch_AKnownStateHidesNoWay checks it by counting. -large plays larger
+// worlds too.
 //
 // Every third random history has links too (R14): one pair, of the modelled type
-// with itself and with ids that nobody publishes; a store that is current, is read
-// a link or two at a time, and whose links hide, come back and move with their
-// records (link_portal_test.go); the sweep, the looks and snapshots, around the real
-// cdc.LinkLane (link_finders_test.go); and each link's events held against its
-// history (link_check_test.go). That HubSpot does not find a record which is
-// there is played only for records that were never deleted: after a restore that
-// is not published yet, R8 takes such an answer for the delete.
+// with itself and with ids that nobody publishes. Their store is current and is
+// read a link or two at a time. Links hide, come back and move with their records
+// (link_portal_test.go). The sweep, the looks and the snapshots work on the real
+// cdc.LinkLane (link_finders_test.go). link_check_test.go compares each link's
+// events with its history. Only for records that were never deleted does the model
+// play that HubSpot does not find an existing record: after a restore that is not
+// published yet, R8 takes such an answer for the delete.
 //
 // A rule is switched off in the finders, or in the answers that they pass on
 // (without, in finders_test.go), never in package cdc: there is nothing in it for

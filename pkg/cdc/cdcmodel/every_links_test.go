@@ -11,7 +11,7 @@ const (
 	untie
 )
 
-// planLink changes a link, where the records at its ends are there.
+// planLink plans a change of a link, if the records at its ends exist then.
 func planLink(k linkID, what tieChange) planned {
 	names := [...]string{makeTie: "tie", labelTie: "label", untie: "untie"}
 	return planned{fmt.Sprintf("%s %s", names[what], k), func(w *world) {
@@ -27,8 +27,8 @@ func planLink(k linkID, what tieChange) planned {
 	}}
 }
 
-// linkScenarios are small worlds with links: those of a record that has two,
-// read in two calls, and one between the two records.
+// linkScenarios are small worlds with links: those of a record that has two, read
+// in two calls, and one between the two records.
 func linkScenarios(large bool) (out []scenario) {
 	a, b, between := linkID{1, lastTo - 1, 1}, linkID{1, lastTo, 1}, linkID{1, 2, 1}
 	worlds := []scenario{

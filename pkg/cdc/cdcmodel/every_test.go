@@ -12,31 +12,31 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// scenario is a small world that is played in every way there is: two records,
+// scenario is a small world that exhaustive search plays in every way: two records,
 // the changes of each, and two finders, each for one pass.
 type scenario struct {
 	finders [2]string
-	// changes are made in the order of each list, and those of two lists in
-	// every order.
+	// Each list of changes is made in its order, and those of two lists in every
+	// order.
 	changes [2][]planned
 	page    int // rows on a page
 	// crash: the process may be killed once, between any two steps, or in a
-	// transaction that stands all the same.
+	// transaction that stands nevertheless.
 	crash bool
 	// tick: three seconds may pass once, between any two steps.
 	tick bool
-	// old: the records are older than a version may still change (R4).
+	// old: the records are so old that their versions can no longer change (R4).
 	old bool
 	// faulty: reads of links leave records out, at any time.
 	faulty bool
 	// disorder is how many pages of a search are out of order, at any time.
 	disorder int
-	// links are there from the beginning, and read one at a time; nil for a
-	// world without any.
+	// links exist from the beginning, and are read one at a time; nil for a world
+	// without any.
 	links []linkID
 }
 
-// planned is a change of HubSpot's.
+// planned is a change in HubSpot.
 type planned struct {
 	name string
 	make func(w *world)
@@ -91,7 +91,7 @@ type way struct {
 	crashes int    // that may still come
 	ticks   int
 	changed bool // the last step was a change
-	void    bool // the last step comes to the same as another one
+	void    bool // the last step amounts to the same as another one
 }
 
 // move is a step that may come next.
@@ -111,7 +111,7 @@ const (
 	die
 )
 
-// start brings the world to where the two finders begin.
+// start brings the world to the moment at which the two finders begin.
 func (s scenario) start(w *world, o *odometer) *way {
 	w.linked, w.everyWay = s.links != nil, true
 	w.begin(&choices{})
@@ -149,7 +149,7 @@ func (s scenario) start(w *world, o *odometer) *way {
 	return v
 }
 
-// run starts the finders that did not end their pass.
+// run starts the finders that have not ended their pass.
 func (v *way) run() {
 	for i, name := range v.s.finders {
 		if v.agents[i] == nil || v.agents[i].passes == 0 {
@@ -159,12 +159,13 @@ func (v *way) run() {
 	}
 }
 
-// moves are all the steps that may come next; none, when both finders have
+// moves are all the steps that may come next. There are none when both finders have
 // ended their pass and all changes are made.
 //
-// A change is seen by nothing but what is served after it, and it sees nothing
-// but the time. So it is made right before an answer is served or the time
-// passes, or after all: of ways that differ in nothing else one is enough.
+// Only what is served after a change sees it, and the change sees only the time. So
+// it is enough to make a change right before an answer is served or the time
+// passes, or after everything else: ways that differ in nothing else are
+// equivalent.
 func (v *way) moves(out []move) []move {
 	busy, seen := false, v.ticks > 0
 	for i, a := range v.agents {
@@ -234,16 +235,16 @@ func (v *way) make(m move) {
 	}
 }
 
-// graph is what is known of a scenario's states.
+// graph is what is known about a scenario's states.
 type graph struct {
 	odometer
-	known map[key]count // nil: every way is gone to its end
+	known map[key]count // nil: the search follows every way to its end
 	path  []node
 	total count
 }
 
-// count is how many ways there are from a state to an end, and the sum of the
-// keys of those ends, which tells whether they are the same ends.
+// count is how many ways lead from a state to an end, and the sum of the keys of
+// those ends, which tells whether they are the same ends.
 type count struct {
 	ways float64
 	sum  uint64
@@ -266,7 +267,7 @@ func (g *graph) found(c count) {
 	}
 }
 
-// leave takes the states off the path from which no way is left to go.
+// leave takes off the path the states from which no way is left to follow.
 func (g *graph) leave(depth int) {
 	for n := len(g.path) - 1; n >= 0 && g.path[n].depth >= depth; n-- {
 		last := g.path[n]
@@ -276,8 +277,8 @@ func (g *graph) leave(depth int) {
 	}
 }
 
-// play goes one way, as the odometer shows it, to its end, or to a state from
-// which all ways were gone.
+// play follows one way, as the odometer shows it, to its end, or to a state from
+// which every way was followed.
 func (s scenario) play(w *world, g *graph) (broken string) {
 	v := s.start(w, &g.odometer)
 	defer w.end()
@@ -313,7 +314,7 @@ func (s scenario) play(w *world, g *graph) (broken string) {
 	return broken
 }
 
-// result is what the search of a scenario came to.
+// result is what the search of a scenario found.
 type result struct {
 	count
 	states int
@@ -322,8 +323,8 @@ type result struct {
 	path   odometer
 }
 
-// every plays a scenario in every way, until one breaks a promise. It goes on
-// from a state that it knows only if it is told to go all ways to their ends.
+// every plays a scenario in every way, until one breaks a promise. It stops at a
+// state that it knows, unless toTheEnd is set.
 func (s scenario) every(w *world, toTheEnd bool) (r result) {
 	var g graph
 	if !toTheEnd {
@@ -345,8 +346,8 @@ func (s scenario) every(w *world, toTheEnd bool) (r result) {
 	return r
 }
 
-// everyOf plays all of them, side by side, until one breaks a promise, and
-// tells what they came to together.
+// everyOf plays all of them, side by side, until one breaks a promise. It passes
+// each result to tell and returns their sum.
 func everyOf(all []scenario, off without, tell func(s scenario, r result)) (sum result, broken *scenario) {
 	left := make(chan scenario, len(all))
 	for _, s := range all {
@@ -381,7 +382,7 @@ func everyOf(all []scenario, off without, tell func(s scenario, r result)) (sum 
 	return sum, broken
 }
 
-// story plays the way that an odometer shows once more and writes down what happens.
+// story plays again the way that an odometer shows, and writes down what happens.
 func (s scenario) story(off without, o odometer) string {
 	w := newWorld()
 	w.without, w.told = off, true
@@ -390,7 +391,7 @@ func (s scenario) story(off without, o odometer) string {
 	return fmt.Sprintf("%s\n%s\nBROKEN: %s", s, strings.Join(w.log, "\n"), broken)
 }
 
-// with has what is left to chance chosen by one block.
+// with lets one block decide what is left to chance.
 func (p *portal) with(b block, do func()) {
 	c := p.choices
 	p.choices = &choices{blocks: []block{b}, step: 1}
@@ -398,9 +399,9 @@ func (p *portal) with(b block, do func()) {
 	p.choices = c
 }
 
-// plan makes a change on a server whose clock is right.
+// plan is a change on a server whose clock is right.
 func plan(id hubspot.ID, what change, late bool) planned {
-	names := [...]string{update: "update", calculate: "calculated", archive: "archive", purge: "purge", mergeKept: "merge", mergeNew: "merge anew"}
+	names := [...]string{update: "update", calculate: "calculated", archive: "archive", purge: "purge", mergeKept: "merge", mergeNew: "merge (new id)"}
 	lag := uint8(0)
 	name := fmt.Sprintf("%s %s", names[what], id)
 	if late {
@@ -421,7 +422,7 @@ func pass(d time.Duration) planned {
 	return planned{d.String() + " pass", func(w *world) { w.now = w.now.Add(d) }}
 }
 
-// blink has HubSpot leave a record out of what is read by id, for a while.
+// blink makes HubSpot leave a record out of reads by id, for a while.
 func blink(id hubspot.ID) planned {
 	return planned{"blink " + id.String(), func(w *world) {
 		w.records[id].blinks = w.now.Add(patience - 2*time.Second)
@@ -436,8 +437,8 @@ func behind(id hubspot.ID) planned {
 	}}
 }
 
-// scenarios are pairs of finders and the changes of two records with up to
-// three versions each; those with few states first.
+// scenarios are pairs of finders, and the changes of two records with up to three
+// versions each. Those with few states come first.
 func scenarios(large bool) []scenario {
 	first := [][2]change{
 		{update, update},
@@ -500,8 +501,8 @@ func scenarios(large bool) []scenario {
 	return slices.Concat(small, big)
 }
 
-// exhaustive leaves a test out with -short, which is for the race detector: the
-// search takes six times as long with it, and is one goroutine.
+// exhaustive skips a test with -short, which is for the race detector: the search
+// takes six times as long with it, and is one goroutine.
 func exhaustive(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -510,8 +511,8 @@ func exhaustive(t *testing.T) {
 }
 
 // TestSearch_NoWayOfASmallWorldBreaksAPromise (docs/contract.md section 2): two
-// records, three versions of each, two finders; and two records, a few links
-// and their finders. Every way.
+// records, three versions of each and two finders, and two records, a few links and
+// their finders, in every way.
 func TestSearch_NoWayOfASmallWorldBreaksAPromise(t *testing.T) {
 	exhaustive(t)
 	for _, c := range []struct {
@@ -539,9 +540,9 @@ func TestSearch_NoWayOfASmallWorldBreaksAPromise(t *testing.T) {
 	}
 }
 
-// TestSearch_AKnownStateHidesNoWay holds the key of a state to what it claims
-// (key_test.go): to go all ways to their ends comes to as many, and to the same
-// ends, as to go on from each state once.
+// TestSearch_AKnownStateHidesNoWay checks what the key of a state claims
+// (key_test.go): following all ways to their ends finds as many ways, and the same
+// ends, as continuing from each state once.
 func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
 	exhaustive(t)
 	most, compared := 2_000.0, 0
@@ -560,7 +561,7 @@ func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
 		}
 		long := s.every(w, true)
 		if compared++; short.count != long.count || short.broken != long.broken {
-			t.Errorf("%s: to the ends %v, by states %v", s, long.count, short.count)
+			t.Errorf("%s: %v to the ends, %v by states", s, long.count, short.count)
 		}
 		t.Logf("%6.0f ways are %6d states: %s", short.ways, short.states, s)
 	}
@@ -569,14 +570,14 @@ func TestSearch_AKnownStateHidesNoWay(t *testing.T) {
 	}
 	for name := range leftOut {
 		if _, met := leftOutMet.Load(name); !met {
-			t.Errorf("the key is to leave out %s, and there is no such field", name)
+			t.Errorf("the key should leave out %s, but there is no such field", name)
 		}
 	}
 }
 
-// TestSearch_TheSmallWorldNeedsTheRulesToo: what is played in every way is rich
-// enough to show what most of the rules are for. The others need three finders,
-// an index that flaps, or more time (TestSearch_EveryRuleIsNeeded).
+// TestSearch_TheSmallWorldNeedsTheRulesToo: the small world is rich enough to show
+// what most of the rules are for. The others need three finders, an index that
+// flaps, or more time (TestSearch_EveryRuleIsNeeded).
 func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 	exhaustive(t)
 	for _, c := range []struct {

@@ -29,21 +29,21 @@ type without struct {
 	first   bool // R5: the tiers' start is the end of the backfill
 	overlap bool // R5: the tiers' first start is the Date itself, without the overlap of R3
 
-	cursorLast bool // R6: the cursor moves though ids of its page are read again
+	cursorLast bool // R6: the cursor moves although ids of its page must be read again
 	confirm    bool // R7: what a finder does not see is gone
-	controls   bool // R7: an answer without anybody in it counts
-	bin        bool // R7: the recycle bin is not asked
+	controls   bool // R7: an answer counts even if HubSpot answers nobody
+	bin        bool // R7: nobody asks the recycle bin
 	neither    bool // R8: what is neither answered nor reported is missing
 	second     bool // R9: one confirm is enough for a purge
 
 	linkOrder     bool // R1: a set of links is as old as its answer
-	secondSet     bool // R14: a set of several calls is taken for one of a single call
+	secondSet     bool // R14: a set of several calls counts like one of a single call
 	exchange      bool // R14: the delete of a record ends its links without a reading
 	union         bool // R14: a sweep asks about live records only
 	deletedBefore bool // R8: a record that is not found has no links
 }
 
-// places are a finder's cursor.
+// places encodes a finder's cursor.
 func places(values ...int64) []byte {
 	out := make([]byte, 0, 32)
 	for _, v := range values {
@@ -73,7 +73,7 @@ func (t *tier) pass(a *agent) error {
 		w := a.w
 		page, err := a.walk(t.window.Search(hubspot.SearchQuery{}), t.lag > 0)
 		if errors.Is(err, cdc.ErrUnordered) {
-			return nil // refused: tried again
+			return nil // out of order: the next pass tries again
 		}
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (t *tier) pass(a *agent) error {
 		place := t.past(w, page)
 		a.hear(place)
 		cursor := cdc.Cursor{Stream: t.stream, Value: places(int64(place.Start), int64(place.T0), int64(place.Last))}
-		if more && w.without.unfinished { // a walk that begins anew after a crash
+		if more && w.without.unfinished { // the walk starts over after a crash
 			cursor.Value = places(int64(place.Start), 0, 0)
 		}
 		if err := a.publish(cdc.Page{Stream: t.stream, Readings: readings, Cursors: []cdc.Cursor{cursor}}, func() { a.hear(place, more) }); err != nil {
@@ -110,7 +110,7 @@ func (t *tier) pass(a *agent) error {
 	}
 }
 
-// walk reads a page of the index, in whatever order without R2.
+// walk reads a page of the index; without R2, in whatever order.
 func (a *agent) walk(q hubspot.SearchQuery, trailing bool) (*cdc.Walk, error) {
 	p, before := cdc.NewWalk(q), a.memory
 	for q, wait, more := p.Next(); more; q, wait, more = p.Next() {
@@ -138,7 +138,7 @@ func (a *agent) walk(q hubspot.SearchQuery, trailing bool) (*cdc.Walk, error) {
 	return p, p.Err()
 }
 
-// past is cdc.Window.Past, or what it must not be.
+// past is cdc.Window.Past, or what a broken rule makes of it.
 func (t *tier) past(w *world, page *cdc.Walk) cdc.Window {
 	lag, more := t.lag, page.Page.More
 	if w.without.lag {
@@ -164,7 +164,7 @@ func spell(rows []hubspot.SearchRow) (out []string) {
 	return out
 }
 
-// sweep reads everything, once (backfill) or again and again (reconcile, and
+// sweep reads everything: once (backfill), or again and again (reconcile, and the
 // snapshots that an operator asks for).
 type sweep struct {
 	stream string
@@ -173,8 +173,7 @@ type sweep struct {
 	gaps   cdc.Gaps
 }
 
-// pass goes through what is left. Pages are read ahead of their publishing, by
-// one page or by none.
+// pass reads what is left. It reads at most one page ahead of what it publishes.
 func (s *sweep) pass(a *agent) error {
 	if s.done && s.stream == backfill {
 		return nil
@@ -223,7 +222,7 @@ type sweepPage struct {
 	more     bool
 }
 
-// fetch reads a page, and confirms what it lacks (R11).
+// fetch reads a page, and confirms what the page lacks (R11).
 func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	w := a.w
 	sent, list, date, err := ask(a, func() hubspot.ListPage { return w.list(from, w.page) })
@@ -282,7 +281,7 @@ func (s *sweep) cursor() []byte {
 	return places(int64(s.after), done)
 }
 
-// bin names what the list of archived records has.
+// bin names the ids in the list of archived records.
 type bin struct{ after hubspot.ID }
 
 const archiveStream = "archive"
@@ -325,9 +324,10 @@ func (b *bin) pass(a *agent) error {
 	}
 }
 
-// census stands for whatever names ids of its own, as the real census does: what
-// the index shows and the table lacks is read, what the table has and the index
-// lacks is confirmed. Counting first saves calls and decides nothing.
+// census stands for any finder that names ids by itself, as the real census does.
+// It reads what the index shows and the table lacks, and confirms what the table
+// has and the index lacks. The real one counts first, which saves calls and decides
+// nothing.
 type census struct{}
 
 const censusStream = "census"
@@ -339,7 +339,7 @@ func (census) pass(a *agent) error {
 		return err
 	}
 	if _, ok := cdc.Ascending(&page, 0, false); !ok {
-		return nil // refused: tried again
+		return nil // out of order: the next pass tries again
 	}
 	var shown []hubspot.ID
 	for _, row := range page.Rows {
@@ -374,7 +374,7 @@ var everyID = func() (ids []hubspot.ID) {
 	return ids
 }()
 
-// again confirms what is due once more (R9).
+// again confirms what is due again (R9).
 type again struct{}
 
 const recheckStream = "recheck"

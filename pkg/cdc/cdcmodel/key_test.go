@@ -11,95 +11,95 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Two ways that lead to one state go on alike, so that the search of every way
-// (every_test.go) goes on from each state once. That is sound only if whatever
-// may matter later is part of a state's key: too much in it costs time, too
-// little hides a violation. Therefore everything that a world is made of is in
-// it, found by reflection, down to the fields of the real lanes, which are not
-// this package's. A field that is added to any of them is in it too. Only these
+// Two ways that lead to one state continue alike, so the exhaustive search
+// (every_test.go) continues from each state once. That is sound only if a state's
+// key has whatever may matter later: too much in it costs time, too little hides a
+// violation. So the key has everything that a world is made of. It finds that by
+// reflection, down to the fields of the real lanes, which belong to another
+// package, so a field that is added to any of them is in the key too. Only these
 // are left out, each for a reason.
 var leftOut = map[string]string{
-	"world.log":          "it is for the reader",
+	"world.log":          "only the reader needs it",
 	"world.spelling":     "it is the key",
-	"world.told":         "it is for the reader",
-	"world.tally":        "it is for the reader",
-	"world.published":    "it is for the reader",
-	"portal.said":        "it is for the reader",
-	"portal.choices":     "between two steps no choice is half taken; those to come are the search's",
-	"world.rows":         "they are the lane's: every commit that stands is applied in the same step, or ends the lane",
+	"world.told":         "only the reader needs it",
+	"world.tally":        "only the reader needs it",
+	"world.published":    "only the reader needs it",
+	"portal.said":        "only the reader needs it",
+	"portal.choices":     "no choice is half taken between two steps; those to come belong to the search",
+	"world.rows":         "the lane has them: it applies every commit that stands in the same step, or ends",
 	"world.seq":          "it only rises, and is compared with lower ones",
-	"Row.Seq":            "as world.seq; what is decided does not depend on it",
+	"Row.Seq":            "as world.seq; no decision depends on it",
 	"LinkRow.Seq":        "as world.seq",
-	"world.events":       "key has what the checks still need of them",
-	"world.linkEvents":   "key has what the checks still need of them",
+	"world.events":       "key has what the checks still need from them",
+	"world.linkEvents":   "key has what the checks still need from them",
 	"event.seq":          "as world.seq",
 	"event.stream":       "no check looks at it",
 	"linkEvent.seq":      "as world.seq",
-	"linkEvent.swept":    "it was for the check of that event, and key makes it",
-	"linkEvent.due":      "it was for the check of that event, and key makes it",
-	"process.w":          "it leads back",
-	"process.clock":      "only now() is used of it, and key has that",
-	"process.clockAt":    "only now() is used of it, and key has that",
-	"agent.process":      "it leads back",
-	"agent.lane":         "it leads back",
-	"agent.links":        "it leads back",
-	"agent.yield":        "where it goes on comes of what it heard (memory)",
-	"agent.next":         "where it goes on comes of what it heard (memory)",
-	"agent.stop":         "where it goes on comes of what it heard (memory)",
+	"linkEvent.swept":    "only the check of that event needs it, and key makes that check",
+	"linkEvent.due":      "only the check of that event needs it, and key makes that check",
+	"process.w":          "it points back",
+	"process.clock":      "only now() uses it, and key has that",
+	"process.clockAt":    "only now() uses it, and key has that",
+	"agent.process":      "it points back",
+	"agent.lane":         "it points back",
+	"agent.links":        "it points back",
+	"agent.yield":        "what it heard (memory) decides where it continues",
+	"agent.next":         "what it heard (memory) decides where it continues",
+	"agent.stop":         "what it heard (memory) decides where it continues",
 	"agent.sent":         "key has the stamps, and memory the time",
-	"agent.err":          "whoever has one is not asked again",
-	"memory.stamps":      "key holds them against what was decided",
-	"memory.linkStamps":  "key holds them against what was decided",
-	"Reading.Stamp":      "memory.place has which of the stamps it is",
-	"LinkReading.Stamp":  "memory.place has which of the stamps it is",
+	"agent.err":          "an agent with an error takes no more steps",
+	"memory.stamps":      "key compares them with what was decided",
+	"memory.linkStamps":  "key compares them with what was decided",
+	"Reading.Stamp":      "memory.place notes which of the stamps it is",
+	"LinkReading.Stamp":  "memory.place notes which of the stamps it is",
 	"Looks.after":        "the model's never change",
-	"Sent.Stamp":         "memory.place has which of the stamps it is",
-	"Sent.LinkStamp":     "memory.place has which of the stamps it is",
+	"Sent.Stamp":         "memory.place notes which of the stamps it is",
+	"Sent.LinkStamp":     "memory.place notes which of the stamps it is",
 	"Sent.Slots":         "there is one",
 	"Reading.Slots":      "there is one",
-	"entry.decided":      "key holds the stamps against it",
-	"decidedSets.at":     "key holds the stamps against it",
-	"Lane.counter":       "it is at least any stamp and anything decided, and the next of them",
-	"LinkLane.counter":   "it is at least any stamp and anything decided, and the next of them",
+	"entry.decided":      "key compares the stamps with it",
+	"decidedSets.at":     "key compares the stamps with it",
+	"Lane.counter":       "it is no less than any stamp or anything decided, and becomes the next of them",
+	"LinkLane.counter":   "it is no less than any stamp or anything decided, and becomes the next of them",
 	"Lane.slots":         "there is one",
-	"Lane.committer":     "it leads back",
-	"LinkLane.committer": "it leads back",
-	"Lane.turn":          "nobody stops while he has it",
-	"LinkLane.turn":      "nobody stops while he has it",
+	"Lane.committer":     "it points back",
+	"LinkLane.committer": "it points back",
+	"Lane.turn":          "no agent pauses while it holds the turn",
+	"LinkLane.turn":      "no agent pauses while it holds the turn",
 	"Lane.live":          "it counts the rows",
 	"LinkLane.live":      "it counts the rows",
 	"Lane.held":          "it counts the absences",
-	"Lane.older":         "a metric: nothing is decided by it",
-	"Lane.decided":       "a real census counts by it; the model's compares ids",
-	"Lane.recent":        "it orders the controls, and of so few ids all are taken (lastID)",
+	"Lane.older":         "a metric: no decision depends on it",
+	"Lane.decided":       "the real census counts with it; the model's compares ids",
+	"Lane.recent":        "it orders the controls, and with so few ids all are taken (lastID)",
 	"rules.content":      "there is one",
 	"rules.slots":        "there is one",
-	"Table.live":         "the rows' ids once more",
+	"Table.live":         "it repeats the rows' ids",
 	"LinkLane.from":      "process has it",
 	"LinkLane.to":        "process has it",
-	"LinkTable.links":    "world.linkRows, made of the same changes",
-	"LinkTable.back":     "world.linkRows once more",
-	"LinkTable.faces":    "world.linkRows once more",
-	"LinkTable.index":    "world.linkRows once more",
-	"LinkTable.live":     "world.linkRows once more",
+	"LinkTable.links":    "world.linkRows comes from the same changes",
+	"LinkTable.back":     "it repeats world.linkRows",
+	"LinkTable.faces":    "it repeats world.linkRows",
+	"LinkTable.index":    "it repeats world.linkRows",
+	"LinkTable.live":     "it repeats world.linkRows",
 	"decidedSets.floor":  "it rises with the 65,536th record",
 }
 
-// key is a state, as 128 bits: of a million states two are taken for one with a
-// chance of one in 10^26.
+// key is a state, as 128 bits: among a million states, the chance that two are
+// taken for one is one in 10^26.
 type key [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-// key gives the state of a world between two steps, and which promise its
-// events break already; more is what the search itself has still to do.
+// key returns the state of a world between two steps, and which promise its events
+// already break. more is what the search itself has still to do.
 func (w *world) key(more ...any) (k key, broken string) {
 	b := spelled(w.spelling[:0], reflect.ValueOf(w).Elem(), nil)
 	p := w.process
 	b = binary.AppendVarint(b, int64(p.now()))
 	for id := hubspot.ID(1); id <= lastID; id++ {
-		// What the checks still need of a record's events: how far in its history
-		// they have come (keptFor), and the last one.
+		// What the checks still need from a record's events: how far they have come
+		// in its history (keptFor), and the last one.
 		next, wrong := w.accountOf(id)
 		if wrong != "" {
 			return k, fmt.Sprintf("record %s: %s", id, wrong)
@@ -132,10 +132,10 @@ func lastOf[E any](b []byte, events []E) []byte {
 	return spelled(append(b, 1), reflect.ValueOf(&events[len(events)-1]).Elem(), nil)
 }
 
-// stampsIn holds every stamp that a finder has in its hands against the
-// counters at which the keys were decided. A lane asks of a stamp nothing but
-// whether it is less than one of these: of the present ones that is noted, and
-// whatever is decided from now on is above every stamp taken before.
+// stampsIn compares every stamp that a finder holds with the counters at which the
+// keys were decided. All that a lane asks about a stamp is whether it is less than
+// one of these. The result for the present counters is noted here, and every later
+// decision is above every stamp taken before.
 func (p *process) stampsIn(b []byte) []byte {
 	var decided, sets [lastID + 1]uint64
 	rows := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("rows")
@@ -173,9 +173,9 @@ func against(b []byte, stamps []uint64, decided *[lastID + 1]uint64) []byte {
 	return b
 }
 
-// spelled appends a value so that two that differ are spelled differently, but
-// for what is left out. A slice or map that is nil is one that is empty, save
-// for bytes, where a null property is not an empty one.
+// spelled appends a value so that two different values are spelled differently,
+// apart from what is left out. A nil slice or map is spelled like an empty one.
+// Bytes are not, because a null property is not an empty one.
 func spelled(b []byte, v reflect.Value, m *memory) []byte {
 	switch v.Kind() {
 	case reflect.Bool:
@@ -227,7 +227,7 @@ func spelled(b []byte, v reflect.Value, m *memory) []byte {
 		}
 		return b
 	}
-	panic(fmt.Sprintf("a %s is part of a state, and its key cannot have it: leave it out, with a reason", v.Type()))
+	panic(fmt.Sprintf("a %s is part of a state, but a key cannot have it: leave it out, with a reason", v.Type()))
 }
 
 var (
@@ -250,7 +250,8 @@ func spelledMap(b []byte, v reflect.Value, m *memory) []byte {
 		}
 		return b
 	}
-	// By key, so that the stamps in the values get their places in one order.
+	// By key, so that the stamps in the values always get their places in the same
+	// order.
 	type entry struct {
 		key   []byte
 		value reflect.Value
@@ -268,7 +269,7 @@ func spelledMap(b []byte, v reflect.Value, m *memory) []byte {
 
 var (
 	fields     sync.Map // reflect.Type to its fields that are not left out
-	leftOutMet sync.Map // those of leftOut that there are
+	leftOutMet sync.Map // those of leftOut that exist
 )
 
 func fieldsOf(t reflect.Type) []int {

@@ -10,25 +10,25 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// memory is what a finder has learnt since it last had nothing in its hands. A
-// finder is a function that runs from one pause to the next: where it stands,
-// and all its variables, come of what it was told before. So two finders of one
-// name with the same memory are the same finder, and the search of every way
-// needs to look no further into them (key_test.go).
+// memory is what a finder has learnt since it last held nothing. A finder is a
+// function that runs from one pause to the next: what it was told before decides
+// where it stands and what its variables hold. So two finders of one name with the
+// same memory are the same finder, and exhaustive search need not look further into
+// them (key_test.go).
 //
-// Everything a finder is told therefore goes through here: the answers of
-// HubSpot (ask), those of the lanes (heardLane, heardLinks), and the little that
-// it takes from the process or from the clock (hear).
+// So everything that a finder is told goes through here: the answers of HubSpot
+// (ask), those of the lanes (heardLane, heardLinks), and the little that it takes
+// from the process or from the clock (hear).
 type memory struct {
 	on    bool // a random history needs none
 	heard []byte
-	// stamps are kept apart: only how they compare with what was decided since
-	// matters, not their numbers.
+	// stamps are kept apart: only how they compare with later decisions matters,
+	// not their numbers.
 	stamps, linkStamps []uint64
 }
 
-// hear notes what the finder was told. Of a stamp in it, its place among those
-// that are kept is noted.
+// hear notes what the finder was told. For a stamp in it, hear notes its place
+// among the stamps that it keeps.
 func (m *memory) hear(what ...any) {
 	if !m.on {
 		return
@@ -38,7 +38,7 @@ func (m *memory) hear(what ...any) {
 	}
 }
 
-// heardIs puts what a protocol holds in the place of all that was heard since.
+// heardIs replaces all that was heard since before with what a protocol holds.
 func (m *memory) heardIs(before memory, p any) {
 	m.heard = m.heard[:len(before.heard)]
 	m.stamps, m.linkStamps = m.stamps[:len(before.stamps)], m.linkStamps[:len(before.linkStamps)]
@@ -73,13 +73,13 @@ var (
 	sentType        = reflect.TypeFor[cdc.Sent]()
 )
 
-// forget says that the finder has nothing in its hands: what it does next comes
-// of the place where it is, and of what the process keeps (its cursors).
+// forget says that the finder holds nothing: what it does next follows from the
+// place where it is and from what the process keeps (its cursors).
 func (m *memory) forget() {
 	m.heard, m.stamps, m.linkStamps = m.heard[:0], m.stamps[:0], m.linkStamps[:0]
 }
 
-// heardLane is the lane of the records as a finder sees it.
+// heardLane is the records' lane as a finder sees it.
 type heardLane struct {
 	lane *cdc.Lane
 	*memory
@@ -102,7 +102,8 @@ func (l heardLane) Publish(ctx context.Context, p cdc.Page) (cdc.Left, error) {
 	return left, err
 }
 
-// Controls come in the order of a map where nothing was read yet.
+// Controls sorts the ids: the lane takes them in the order of a map if it has read
+// nothing yet.
 func (l heardLane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID, error) {
 	ids, err := l.lane.Controls(ctx, except)
 	slices.Sort(ids)
@@ -134,7 +135,7 @@ func (m *memory) told(ids []hubspot.ID) []hubspot.ID {
 	return ids
 }
 
-// heardLinks is the lane of the links as a finder sees it.
+// heardLinks is the links' lane as a finder sees it.
 type heardLinks struct {
 	lane *cdc.LinkLane // nil in a world without links
 	*memory

@@ -6,8 +6,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
 
-// linksKept sweeps once more and holds what was published of the links against
-// the history; then the looks that wait find nothing more, and break nothing.
+// linksKept sweeps again and compares what was published of the links with the
+// history. Then the looks that still wait must find nothing new and break nothing.
 func (w *world) linksKept() string {
 	if !w.linked {
 		return ""
@@ -32,7 +32,7 @@ func (w *world) everyLinkKept() string {
 	return ""
 }
 
-// linkAccount maps a link's events in order onto its history, and gives the
+// linkAccount maps a link's events in order onto its history, and returns the
 // earliest state that the next event may show.
 func linkAccount(history []linkState, events []linkEvent) (next int, broken string) {
 	for i, e := range events {
@@ -49,7 +49,7 @@ func linkAccount(history []linkState, events []linkEvent) (next int, broken stri
 					return 0, fmt.Sprintf("out of order: %s", e)
 				}
 			}
-			return 0, fmt.Sprintf("shows a state that never was: %s", e)
+			return 0, fmt.Sprintf("shows a state that never existed: %s", e)
 		}
 		next = at
 	}
@@ -66,12 +66,12 @@ func linkKept(history []linkState, events []linkEvent) string {
 	case len(events) == 0 && truth.there:
 		return "lost: never published"
 	case len(events) > 0 && !events[len(events)-1].shows(truth):
-		return fmt.Sprintf("lost: the truth is %s, the last event %s", truth, events[len(events)-1])
+		return fmt.Sprintf("lost: HubSpot has %s, but the last event is %s", truth, events[len(events)-1])
 	}
 	return ""
 }
 
-// shows says whether an event is a true account of a state.
+// shows reports whether an event is a true account of a state.
 func (e linkEvent) shows(s linkState) bool {
 	if e.op == cdc.Delete {
 		return !s.there
@@ -79,15 +79,14 @@ func (e linkEvent) shows(s linkState) bool {
 	return s.there && s.label == e.label
 }
 
-// linkWellFormed holds an event's op and reason against the ones before: a link
-// is a snapshot's until the first sweep has ended, and later only where an
-// operator asked for one; a delete has the reason
-// of its record's delete where one was published before (docs/contract.md
-// section 5).
+// linkWellFormed compares an event's op and reason with the events before. A link
+// is a snapshot's until the first sweep has ended, and later only if an operator
+// asked for it. A delete has the reason of its record's delete if one was published
+// before (docs/contract.md section 5).
 func linkWellFormed(before []linkEvent, e linkEvent) string {
 	if len(before) == 0 {
 		if ok := e.op == cdc.Create && e.swept || e.op == cdc.Read && !e.swept; !ok || e.reason != cdc.NoReason {
-			return fmt.Sprintf("no such event here: %s", e)
+			return fmt.Sprintf("this event cannot come here: %s", e)
 		}
 		return ""
 	}
@@ -106,7 +105,7 @@ func linkWellFormed(before []linkEvent, e linkEvent) string {
 		ok = false
 	}
 	if !ok {
-		return fmt.Sprintf("no such event here: %s after %s", e, last)
+		return fmt.Sprintf("this event cannot come here: %s after %s", e, last)
 	}
 	return ""
 }

@@ -21,8 +21,8 @@ type pair struct {
 	facts    []hubspot.ID // deletes that were published
 }
 
-// startPair begins with what is committed, and looks at what the life before
-// may have missed.
+// startPair begins with what is committed, and looks at what the life before may
+// have missed.
 func (p *process) startPair() {
 	w := p.w
 	table := cdc.NewLinkTable()
@@ -55,8 +55,8 @@ func (p *process) startPair() {
 	}
 }
 
-// lookAfter are the waits of looks, and lastLook how far back a life looks, to
-// the scale of the model's lags.
+// lookAfter is when looks are due, and lastLook how far back a new life looks,
+// scaled to the model's lags.
 var lookAfter = [...]time.Duration{0, 3 * time.Second, 12 * time.Second}
 
 const lastLook = 20 * time.Second
@@ -85,7 +85,7 @@ func (a *agent) watch(changes []cdc.Change) {
 	}
 }
 
-// endLinks is what must not be: a pair is told that records are deleted, and
+// endLinks is what must not happen: a pair is told that records are deleted, and
 // takes that for a reading without links.
 func (a *agent) endLinks() error {
 	for _, id := range a.facts {
@@ -117,7 +117,7 @@ func (a *agent) sweepLinks() error {
 	a.begun = true
 	first := s.Completed == 0
 	for {
-		a.forget() // first comes of s, which ends with the pass
+		a.forget() // first follows from s.Completed, which stays until the pass ends
 		ids, err := a.nextLinked(s.ID, a.w.page)
 		if err != nil {
 			return err
@@ -142,7 +142,7 @@ func (a *agent) sweepLinks() error {
 	}
 }
 
-// snapshotLinks publishes every link once more, as an operator asks for it.
+// snapshotLinks publishes every link again, as an operator asks for it.
 func (a *agent) snapshotLinks() error {
 	for {
 		a.forget()
@@ -171,7 +171,7 @@ func (a *agent) snapshotLinks() error {
 	}
 }
 
-// nextLinked is cdc.LinkLane.Next, or what it must not be.
+// nextLinked is cdc.LinkLane.Next, or what a broken rule makes of it.
 func (a *agent) nextLinked(after hubspot.ID, n int) ([]hubspot.ID, error) {
 	if !a.w.without.union {
 		return a.links.Next(context.Background(), after, n)
@@ -207,8 +207,8 @@ func (a *agent) lookAtChanged() error {
 	return a.publishLinks(cdc.LinkPage{Stream: associationsStream, Readings: readings}, before)
 }
 
-// publishLinks commits a page of links; before is what was heard when they were
-// not yet read.
+// publishLinks commits a page of links. before is what was heard before they were
+// read.
 func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 	p := cdc.NewLinkPublication(page)
 	for {
@@ -217,7 +217,7 @@ func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 			return err
 		}
 		for _, l := range again {
-			a.w.tell("%s: the links of %s are to be read again: %s", a.name, l.From, l.Cause)
+			a.w.tell("%s: the links of %s must be read again: %s", a.name, l.From, l.Cause)
 			a.w.tally["links read again: "+l.Cause.String()]++
 		}
 		ids, aside, done := p.Left(again)
@@ -262,8 +262,8 @@ type linkEvent struct {
 	label  uint8
 	again  bool // of a snapshot that an operator asked for
 	seq    int64
-	// swept: the first sweep's end was committed before; due is the reason that
-	// a delete has to give, by what was published of the two records.
+	// swept: the end of the first sweep was committed before. due is the reason
+	// that a delete must give, by what was published of the two records.
 	swept bool
 	due   cdc.Reason
 }

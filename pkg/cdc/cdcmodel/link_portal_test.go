@@ -7,14 +7,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// The model's pair has the modelled type at both ends, so that one lane is From
-// and To; ids above lastID are records at the to end that nobody publishes.
+// The model's pair has the modelled type at both ends, so one lane is From and To.
+// Ids above lastID are records at the to end that nobody publishes.
 const (
 	lastTo   = lastID + 2
 	lastType = 2
 )
 
-// category is that of all links.
+// category is the category of all links.
 const category = "HUBSPOT_DEFINED"
 
 // linkID is a link's key.
@@ -65,7 +65,7 @@ func labelText(label uint8) string {
 
 // tie is one link's life.
 type tie struct {
-	made    bool // by a user; it shows only between live records
+	made    bool // by a user; the link shows only between live records
 	label   uint8
 	history []linkState
 }
@@ -87,8 +87,8 @@ func (s *linkStore) reset() {
 	}
 }
 
-// relink lets links come and go with the records at their ends: what is
-// archived hides its links until it is restored.
+// relink makes links come and go with the records at their ends: an archived record
+// hides its links until it is restored.
 func (p *portal) relink() {
 	if !p.linked {
 		return
@@ -106,8 +106,8 @@ func (p *portal) relink() {
 	}
 }
 
-// moveLinks gives the links of a merged record, of both ends, to the one that
-// survives; one that is there already stays as it is.
+// moveLinks gives the links of a merged record, at both ends, to the record that
+// survives. A link that is there already stays as it is.
 func (p *portal) moveLinks(loser, into hubspot.ID) {
 	if !p.linked {
 		return
@@ -133,7 +133,7 @@ func (p *portal) moveLinks(loser, into hubspot.ID) {
 // firstLinks are those that a world may begin with.
 var firstLinks = [...]linkID{{1, 5, 1}, {1, 6, 1}, {1, 2, 1}, {2, 1, 1}, {2, 5, 1}, {1, 5, 2}}
 
-// makeFirst makes some of them.
+// makeFirst makes some of firstLinks.
 func (p *portal) makeFirst(which int) {
 	for i, k := range firstLinks {
 		p.ties[k.index()].made = which>>i&1 == 1
@@ -141,13 +141,13 @@ func (p *portal) makeFirst(which int) {
 	p.relink()
 }
 
-// Few records have most of the links, so that sets have several pages.
+// Few records have most of the links, so that some sets have several pages.
 var (
 	linkedFroms = [...]hubspot.ID{1, 1, 1, 2, 2, 3, 4, 1}
 	linkedTypes = [...]int{1, 1, 1, 2}
 )
 
-// actLink makes, removes or labels a link between records that are there.
+// actLink makes, removes or labels a link between existing records.
 func (p *portal) actLink() {
 	k := linkID{from: linkedFroms[p.choices.of(len(linkedFroms))], to: hubspot.ID(1 + p.choices.of(lastTo))}
 	k.typeID = linkedTypes[p.choices.of(len(linkedTypes))]
@@ -172,15 +172,15 @@ func (p *portal) actLink() {
 	p.relink()
 }
 
-// freshLabel is a label that no link had before.
+// freshLabel returns a label that no link had before.
 func (p *portal) freshLabel() uint8 {
 	p.labels++
 	return p.labels
 }
 
-// readLinks answers a batch read of associations: a page of each record's
-// links. after counts links, so that one that comes or goes shifts the border
-// between two pages.
+// readLinks answers a batch read of associations: a page of each record's links.
+// after counts links, so a link that comes or goes shifts the border between two
+// pages.
 func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) {
 	const (
 		fine = iota
@@ -196,8 +196,8 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 	for _, in := range inputs {
 		switch r := &p.records[in.ID]; r.kind {
 		case live:
-			// That a call does not see a record is taken for its delete where that
-			// was published (R8); the model spares records that were restored.
+			// A call that does not see a record counts as evidence of its delete if
+			// that was published (R8). The model spares records that were restored.
 			always := true
 			for _, s := range r.history {
 				always = always && s.kind == live

@@ -9,10 +9,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// TestR9_TwoConfirmsThatOverlapAreOne: the search found this. Two finders miss
-// a record in the same moment and confirm it; the answer to the last read of
-// the second one comes late, and by its Date the two seem to lie apart. But all
-// that the second knew before is as old as the first one.
+// TestR9_TwoConfirmsThatOverlapAreOne: the search found this. Two finders miss a
+// record at the same moment and confirm it. The answer to the last read of the
+// second confirm comes late, and by its Date the two seem to lie apart. But all
+// that the second knew before is as old as the first.
 func TestR9_TwoConfirmsThatOverlapAreOne(t *testing.T) {
 	ctx := context.Background()
 	w := newWorld()
@@ -37,9 +37,9 @@ func TestR9_TwoConfirmsThatOverlapAreOne(t *testing.T) {
 	publish(cdc.Reading{Outcome: cdc.IsGone, SentAt: at(100), Date: at(100)})
 
 	if left := publish(cdc.Reading{Outcome: cdc.IsGone, SentAt: at(100), Date: at(140)}); len(left.Later) != 1 {
-		t.Errorf("a confirm that was sent when the first one was decided a purge: %v", w.events[1])
+		t.Errorf("a confirm as old as the first one led to a purge: %v", w.events[1])
 	}
 	if left := publish(cdc.Reading{Outcome: cdc.IsGone, SentAt: at(131), Date: at(131)}); len(left.Later) != 0 || len(w.events[1]) != 2 {
-		t.Errorf("a confirm 31 s later decided nothing: %v, left %v", w.events[1], left)
+		t.Errorf("a confirm 31 s later led to no purge: %v, left %v", w.events[1], left)
 	}
 }

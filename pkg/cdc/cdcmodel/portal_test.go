@@ -13,8 +13,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// lastID is the highest id of a world. With so few, the ids that a lane takes
-// as controls are all there are, in whatever order (cdc.Lane.Controls).
+// lastID is the highest id of a world. With so few ids a lane takes all of them as
+// controls, in whatever order (cdc.Lane.Controls).
 const lastID = 4
 
 // idSet is a set of ids, as bits.
@@ -22,7 +22,7 @@ type idSet uint8
 
 func (s idSet) has(id hubspot.ID) bool { return s>>id&1 == 1 }
 
-// text is the set in HubSpot's spelling, nil for none.
+// text is the set as HubSpot writes it; nil if it is empty.
 func (s idSet) text() []byte { return mergedTexts[s] }
 
 var mergedTexts = func() (out [1 << (lastID + 1)][]byte) {
@@ -64,7 +64,7 @@ type state struct {
 	merged  idSet // hs_merged_object_ids
 	updated hubspot.Millis
 	at      hubspot.Millis // archivedAt
-	into    hubspot.ID     // which record answers
+	into    hubspot.ID     // the record that answers
 }
 
 func (s state) String() string {
@@ -94,22 +94,22 @@ func clock(m hubspot.Millis) string {
 type record struct {
 	state
 	created  hubspot.Millis
-	contents uint8 // that there were
+	contents uint8 // how many it had so far
 	history  []state
 	into     hubspot.ID     // the record that this one was merged into
 	mergeAt  hubspot.Millis // when
 	index    indexEntry
-	// blinks is until when the object store does not answer the record, although
-	// it is there.
+	// blinks is until when the object store does not answer the record, although it
+	// exists.
 	blinks hubspot.Millis
-	// mute is how many reads by id will say nothing of the record.
+	// mute is how many more reads by id say nothing about the record.
 	mute int
-	// hidden says that the record's last change cannot be relied on to be seen
-	// by the tiers: only a sweep has to find it.
+	// hidden says that the tiers cannot be relied on to see the record's last
+	// change: only a sweep is sure to find it.
 	hidden bool
 }
 
-// indexEntry is what search sees of a record, and the changes on their way.
+// indexEntry is what search sees of a record, and the changes on their way to it.
 type indexEntry struct {
 	in      bool
 	updated hubspot.Millis
@@ -127,22 +127,22 @@ type indexChange struct {
 type portal struct {
 	now     hubspot.Millis
 	records [lastID + 1]record
-	labels  uint8 // that there were
+	labels  uint8 // how many there were so far
 	page    int   // rows on a page of search or list
 	// losersInBin: a merged record also stands in the list of archived ones.
 	losersInBin bool
-	// faulty: the index answers wrongly at times, reads leave records out; for
-	// how long batch reads say of every record that it is not there.
+	// faulty: the index answers wrongly at times, and reads leave records out.
+	// outage is until when batch reads say of every record that it does not exist.
 	faulty bool
 	outage hubspot.Millis
-	// disorder is how many pages of a search may yet be out of order, or without
+	// disorder is how many more pages of a search may be out of order, or without
 	// their rows.
 	disorder int
-	// behind: rows are answered with older values than those that matched.
+	// behind: rows may show older values than those that matched.
 	behind bool
 	// unsorted: pages of lists are not in the order of ids.
 	unsorted bool
-	// binInLive: live reads by id answer archived records, as archived.
+	// binInLive: live reads by id answer archived records too, as archived.
 	binInLive bool
 	linkStore
 	choices *choices
@@ -152,13 +152,13 @@ type portal struct {
 // epoch is when a world begins: any whole second that is not zero.
 const epoch = hubspot.Millis(1_000_000_000)
 
-// trailingLag is the lag of the model's trailing tier: changes that take longer
-// to show in the index are left to the sweep.
+// trailingLag is the lag of the model's trailing tier. Changes that take longer to
+// reach the index are left to the sweep.
 const trailingLag = 10 * time.Second
 
-// lags are how long a change takes to the index, and skews by how much the
-// clock of the server that makes it is behind (R3 and R4 take it for at most
-// two seconds).
+// lags are how long a change takes to reach the index. skews are by how much the
+// clock of the server that makes it is behind (R3 and R4 assume at most two
+// seconds).
 var (
 	lags  = [...]time.Duration{0, 0, time.Second, 4 * time.Second, trailingLag, trailingLag, time.Minute, 0}
 	skews = [...]time.Duration{0, 0, 0, time.Second / 2, time.Second, 2 * time.Second}
@@ -193,7 +193,7 @@ func (p *portal) set(id hubspot.ID, s state) {
 	p.relink()
 }
 
-// derive follows a merged record to what answers for it now.
+// derive makes a merged record follow what answers for it now.
 func (p *portal) derive(id hubspot.ID) {
 	r := &p.records[id]
 	if r.into == 0 {
@@ -211,7 +211,8 @@ func (p *portal) derive(id hubspot.ID) {
 	}
 }
 
-// survivor is the live record that answers for a merged one; 0 if it is no more.
+// survivor is the live record that answers for a merged one; 0 if there is none any
+// more.
 func (p *portal) survivor(id hubspot.ID) hubspot.ID {
 	for p.records[id].into != 0 {
 		id = p.records[id].into
@@ -227,7 +228,7 @@ func (p *portal) moved() hubspot.Millis {
 	return p.now.Add(-skews[p.choices.of(len(skews))])
 }
 
-// fresh is content that the record had not before, nor any other has.
+// fresh returns content that no record had before.
 func (p *portal) fresh(id hubspot.ID) uint8 {
 	const most = 256 / (lastID + 1)
 	r := &p.records[id]
@@ -237,8 +238,8 @@ func (p *portal) fresh(id hubspot.ID) uint8 {
 	return uint8(id)*most + r.contents
 }
 
-// show queues a change for the index. It is hidden from the tiers if it takes
-// too long or does not move the modified time.
+// show queues a change for the index. The change is hidden from the tiers if it
+// takes too long or does not move the modified time.
 func (p *portal) show(id hubspot.ID, in, moved bool) {
 	lag := lags[p.choices.of(len(lags))]
 	r := &p.records[id]
@@ -267,10 +268,10 @@ const (
 	mergeNew  // with another record, into a new one
 )
 
-// acts are the changes as often as they are to come.
+// acts are the changes, each as often as it should come.
 var acts = [...]change{update, update, update, calculate, archive, purge, mergeKept, mergeNew}
 
-// act changes one record, if what is chosen can be done to it.
+// act changes one record, if the chosen change is possible.
 func (p *portal) act() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
 	p.do(id, acts[p.choices.of(len(acts))])
@@ -302,7 +303,7 @@ func (p *portal) do(id hubspot.ID, what change) {
 		s.n = p.fresh(id)
 		p.set(id, s)
 		r.hidden = true
-		p.tell("HubSpot: record %s has a calculated property changed: %s", id, s)
+		p.tell("HubSpot: a calculated property of record %s changes: %s", id, s)
 	case what == archive:
 		p.set(id, state{kind: archived, at: p.now})
 		p.show(id, false, false)
@@ -362,8 +363,8 @@ func (p *portal) merge(id hubspot.ID, what change) {
 	}
 }
 
-// blink has the object store leave a record out for a while, once, and for
-// less than the time between the two confirms of a purge (R9).
+// blink makes the object store leave a record out for a while, once, for less than
+// the time between the two confirms of a purge (R9).
 func (p *portal) blink() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
 	if r := &p.records[id]; r.kind == live && r.blinks == 0 && p.outage == 0 {
@@ -372,15 +373,15 @@ func (p *portal) blink() {
 	}
 }
 
-// silence has reads by id say nothing of a record, some times.
+// silence makes reads by id say nothing about a record, a few times.
 func (p *portal) silence() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
 	p.records[id].mute = 1 + p.choices.of(7)
-	p.tell("HubSpot: %d reads by id say nothing of record %s", p.records[id].mute, id)
+	p.tell("HubSpot: %d reads by id say nothing about record %s", p.records[id].mute, id)
 }
 
-// fail has batch reads answer that nothing is there, once, and for longer than
-// the time between two confirms.
+// fail makes batch reads answer that nothing exists, once, for longer than the time
+// between two confirms.
 func (p *portal) fail() {
 	for id := range p.records {
 		if p.records[id].blinks != 0 {
@@ -393,7 +394,8 @@ func (p *portal) fail() {
 	}
 }
 
-// catchUp lets the index show what is due. A later change overtakes an earlier one.
+// catchUp makes the index show what is due. A later change overtakes an earlier
+// one.
 func (p *portal) catchUp() {
 	for id := range p.records {
 		x := &p.records[id].index
@@ -410,7 +412,7 @@ func (p *portal) catchUp() {
 	}
 }
 
-// settle is when the index shows everything.
+// settle is when the index shows everything and every record can be read.
 func (p *portal) settle() hubspot.Millis {
 	at := max(p.now, p.outage)
 	for id := range p.records {
@@ -422,9 +424,9 @@ func (p *portal) settle() hubspot.Millis {
 	return at
 }
 
-// search answers rows modified at or after since, above an id. The trailing
-// tier is the last to see what moves the modified time: what is kept from it
-// is hidden.
+// search answers rows modified at or after since, above an id. The trailing tier is
+// the last to see changes that move the modified time: what the search keeps from
+// it is hidden.
 func (p *portal) search(q hubspot.SearchQuery, trailing bool) (page hubspot.SearchPage) {
 	p.catchUp()
 	const flap, fresh, reversed, emptied = 10, 11, 12, 13
@@ -507,7 +509,7 @@ func (p *portal) listArchived(after hubspot.ID) (ids []hubspot.ID, more bool) {
 	return ids, false
 }
 
-// answer is a live record or an archived copy, as it is sent.
+// answer is a live record or an archived copy, as HubSpot sends it.
 func (p *portal) answer(id hubspot.ID) hubspot.Record {
 	r := &p.records[id]
 	s := r.state
@@ -520,8 +522,8 @@ func (p *portal) answer(id hubspot.ID) hubspot.Record {
 	}
 }
 
-// batchRead answers as docs/hubspot.md section 3 says: a merged id by the record
-// that survived, under that record's id.
+// batchRead answers as docs/hubspot.md section 3 says: for a merged id comes the
+// record that survived, under its own id.
 func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 	var page hubspot.BatchPage
 	silent := p.faulty && !inBin && p.choices.of(30) == 1
@@ -566,7 +568,7 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 	return page
 }
 
-// content is what the model's records are made of.
+// slots and content describe the model's records.
 var (
 	slots   = hubspot.NewSlots([]string{"n", "hs_merged_object_ids"})
 	content = cdc.NewContent([]string{"n", "hs_merged_object_ids"})

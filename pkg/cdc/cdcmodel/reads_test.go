@@ -14,15 +14,15 @@ type process struct {
 	w          *world
 	recordLane *cdc.Lane
 	clock      hubspot.Millis // the latest Date that was received
-	clockAt    hubspot.Millis // when
+	clockAt    hubspot.Millis // when it was received
 	recheck    cdc.Rechecks
 	agents     []*agent
 
 	leading, trailing   tier
 	backfill, reconcile sweep
-	snapshot            sweep // that an operator asked for
+	snapshot            sweep // the one that an operator asked for
 	bin                 bin
-	pair                // where the world has links
+	pair                // if the world has links
 }
 
 // now is a time that HubSpot's clock has passed.
@@ -34,13 +34,13 @@ func (a *agent) now() hubspot.Millis {
 	return at
 }
 
-// agent is a finder on its way: it stops at every moment at which others may
-// take a step.
+// agent is a finder at work: it stops at every moment at which others may take a
+// step.
 type agent struct {
 	*process
 	name string
 	memory
-	// lane and links are the process's, seen through the memory.
+	// lane and links are the process's lanes, seen through the memory.
 	lane   heardLane
 	links  heardLinks
 	yield  func(moment) bool
@@ -49,7 +49,7 @@ type agent struct {
 	at     moment
 	sent   cdc.Sent
 	unsent bool // what was sent did not arrive
-	passes int  // that are over
+	passes int  // how many are over
 	err    error
 }
 
@@ -86,14 +86,14 @@ func (a *agent) sleep(d time.Duration) error {
 	return nil
 }
 
-// resend sends once more what was not served yet.
+// resend sends again what was not served yet.
 func (w *world) resend(a *agent) {
 	a.unsent = true
 	w.step(a)
 	w.step(a)
 }
 
-// sentNow says that sending once more makes no difference.
+// sentNow reports that sending again makes no difference.
 func (a *agent) sentNow() bool {
 	return a.sent.Stamp == a.recordLane.Now() && a.sent.At == a.process.now() &&
 		(a.linkLane == nil || a.sent.LinkStamp == a.linkLane.Now())
@@ -140,7 +140,7 @@ func ask[answer any](a *agent, serve func() answer) (sent cdc.Sent, out answer, 
 	return sent, out, date, nil
 }
 
-// read reads ids as they are published.
+// read reads ids and makes the readings fit to be published.
 func (a *agent) read(ids []hubspot.ID) ([]cdc.Reading, error) {
 	before, l := a.memory, cdc.NewLookUp(ids)
 	if err := a.drive(l); err != nil {
@@ -157,12 +157,12 @@ func (a *agent) complete(readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Re
 	return c.Readings, err
 }
 
-// drive takes a protocol's questions to the portal and to the lane. What it was
-// told since is what it holds, and nothing else is remembered.
+// drive takes a protocol's questions to the portal and to the lane. The protocol
+// holds all that it was told, so the memory keeps nothing else.
 func (a *agent) drive(p cdc.Protocol) error {
 	before := a.memory
 	for q, more := p.Next(); more; q, more = p.Next() {
-		if !a.w.everyWay { // there, time passes only where the scenario has it
+		if !a.w.everyWay { // in exhaustive search time passes only where the scenario has it
 			if err := a.sleep(q.Wait); err != nil {
 				return err
 			}
@@ -184,7 +184,7 @@ func (a *agent) drive(p cdc.Protocol) error {
 	return nil
 }
 
-// answer gives the answer to a question, or what it would be without a rule.
+// answer answers a question, or answers it as if a rule were missing.
 func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
 	w, ctx := a.w, context.Background()
 	switch q.What {
@@ -224,8 +224,8 @@ func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
 	return out, err
 }
 
-// publish commits a page. rest hears what the caller still needs when the page
-// is committed; nil if that is more than can be heard anew.
+// publish commits a page. rest hears what the caller still needs once the page is
+// committed; nil if that is more than it can hear again.
 func (a *agent) publish(page cdc.Page, rest func()) error {
 	if a.w.without.cursorLast {
 		if _, err := a.lane.Publish(context.Background(), cdc.Page{Stream: page.Stream, Cursors: page.Cursors, Sync: true}); err != nil {
@@ -255,11 +255,11 @@ func (a *agent) publish(page cdc.Page, rest func()) error {
 		a.watch(left.Committed)
 		a.recheck.Add(a.w.now.Time(), page.Stream, left.Later)
 		for _, l := range left.Later {
-			a.w.tell("%s: record %s is to be confirmed once more", a.name, l.ID)
-			a.w.tally["confirmed once more"]++
+			a.w.tell("%s: record %s must be confirmed again", a.name, l.ID)
+			a.w.tally["confirmed again"]++
 		}
 		for _, again := range left.Again {
-			a.w.tell("%s: record %s is to be read again: %s", a.name, again.ID, again.Cause)
+			a.w.tell("%s: record %s must be read again: %s", a.name, again.ID, again.Cause)
 			a.w.tally["read again: "+again.Cause.String()]++
 		}
 		ids, wait := p.Left(left.Again)

@@ -13,12 +13,12 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 100_000, "how many random histories to play; a fiftieth of them with -short")
-	large     = flag.Bool("large", false, "play the larger ones of the small worlds too; this takes many minutes")
+	histories = flag.Int("histories", 100_000, "how many random histories to play; -short plays a fiftieth of them")
+	large     = flag.Bool("large", false, "play the larger of the small worlds too; this takes many minutes")
 	seed      = flag.Uint64("seed", 0, "the seed of the random histories; 0 draws one")
 )
 
-// bounded is n, or less of it with -short.
+// bounded is n, or a fiftieth of it with -short.
 func bounded(n int) int {
 	if testing.Short() {
 		return n / 50
@@ -33,10 +33,10 @@ type found struct {
 	blocks []block
 }
 
-// search plays random histories, those of one seed in the same order, and
-// returns the first that breaks a promise, by number, or nil. With a rule
-// switched off it has to be that rule's doing: with it, the same history keeps
-// all promises. tally is what happened in all of them.
+// search plays random histories, for one seed always the same. It returns the first
+// that breaks a promise, by number, or nil. If a rule is switched off, that must be
+// the cause: with the rule on, the same history keeps all promises. tally is what
+// happened in all histories.
 func search(seed uint64, n int, off without) (first *found, tally map[string]int) {
 	var mu sync.Mutex
 	tally = map[string]int{}
@@ -85,21 +85,21 @@ func search(seed uint64, n int, off without) (first *found, tally map[string]int
 	return first, tally
 }
 
-// wanted has to happen, or the search shows little.
+// wanted must happen, or the search shows little.
 var wanted = []string{
 	"published: c", "published: r again", "published: c restored", "published: u",
 	"published: d archived", "published: d merged", "published: d purged",
-	"read again: stale", "read again: older", "confirmed once more",
+	"read again: stale", "read again: older", "confirmed again",
 	"published: link r", "published: link c", "published: link u",
 	"published: link d removed", "published: link d archived", "published: link d merged", "published: link d purged",
 	"links read again: paged", "published: link r again",
 	"killed", "killed before a commit", "killed after a commit",
 }
 
-// rare has to happen too, but not in as few histories as with -short.
+// rare must happen too, but not in the few histories of -short.
 var rare = []string{"pages out of order", "unresolved", "links put aside", "published: link c restored", "links read again: stale"}
 
-// tellStory plays a history once more and writes down what happens.
+// tellStory plays a history again and writes down what happens.
 func tellStory(blocks []block, off without) string {
 	w := newWorld()
 	w.without, w.told = off, true
@@ -135,7 +135,8 @@ func TestSearch_NoRandomHistoryBreaksAPromise(t *testing.T) {
 	t.Fatalf("history %d of -seed %d: %s\nat its smallest:\n%s", f.number, *seed, f.broken, tellStory(small, without{}))
 }
 
-// shrink makes a history that breaks a promise smaller as long as it breaks one.
+// shrink makes a history that breaks a promise smaller as long as it still breaks
+// one.
 func shrink(blocks []block, off without) []block {
 	w := newWorld()
 	w.without = off

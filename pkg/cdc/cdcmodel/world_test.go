@@ -15,16 +15,16 @@ import (
 // patience is the time between the two confirms of a purge (R9).
 const patience = 5 * time.Second
 
-// world is HubSpot, what is committed in Kafka, and the connector's present
-// life.
+// world is HubSpot, what Kafka has committed, and the connector's present life.
 type world struct {
 	portal
 	without without
 	finders []string // that run
 	process *process
-	// everyWay: this is not a random history, and what finders learn matters.
+	// everyWay: this is exhaustive search, not a random history, and what finders
+	// learn matters.
 	everyWay bool
-	spelling []byte   // a key's, to be used again
+	spelling []byte   // a key's, for reuse
 	log      []string // what happened, if told is set
 	told     bool
 
@@ -33,17 +33,17 @@ type world struct {
 	noted   map[string][]byte // cursors of idle passes, not committed yet
 	seq     int64
 	events  [lastID + 1][]event
-	// linkRows and linkEvents are those of the pair's topic.
+	// linkRows and linkEvents belong to the pair's topic.
 	linkRows   map[cdc.LinkKey]cdc.LinkRow
 	linkEvents [len(everyLink)][]linkEvent
 	crash      crash
 	ending     ending
 
-	tally     map[string]int // what happened in all histories, by its name
-	published int            // pages that were given to the lane
+	tally     map[string]int // what happened in all histories, by name
+	published int            // pages that the lane was given
 }
 
-// ending is what becomes of what is on its way when HubSpot falls quiet.
+// ending is what becomes of work under way when HubSpot falls quiet.
 type ending uint8
 
 const (
@@ -57,7 +57,7 @@ type crash uint8
 const (
 	noCrash crash = iota
 	beforeCommit
-	afterCommit // the transaction stands, and nobody was told
+	afterCommit // the transaction stands, and nobody learns of it
 )
 
 // event is what a consumer saw.
@@ -95,7 +95,7 @@ func (e event) String() string {
 	return fmt.Sprintf("%s seq=%d by %s", text, e.seq, e.stream)
 }
 
-// newWorld makes a world that is used for one history after another.
+// newWorld makes a world that plays one history after another.
 func newWorld() *world {
 	return &world{
 		rows: map[hubspot.ID]cdc.Row{}, cursors: map[string][]byte{}, noted: map[string][]byte{},
@@ -166,7 +166,7 @@ func (w *world) Commit(_ context.Context, b *cdc.Batch) error {
 	}
 	if w.crash == afterCommit {
 		w.tally["killed after a commit"]++
-		w.tell("Kafka: the transaction is committed, and its answer is lost")
+		w.tell("Kafka: the transaction is committed, but the answer is lost")
 		return failure{}
 	}
 	return nil
@@ -205,7 +205,7 @@ func (w *world) start() {
 	w.crash = noCrash
 	p := &process{w: w, recheck: cdc.Rechecks{}}
 	w.process = p
-	p.clock, p.clockAt = w.date(), w.now // the answer of the first call of all, which asks for the account
+	p.clock, p.clockAt = w.date(), w.now // from the answer to the very first call, which asks for the account
 	started := p.now()
 	sweeps := sweep{stream: backfill}
 	var leading, trailing cdc.Window
@@ -219,7 +219,7 @@ func (w *world) start() {
 		sweeps.after, sweeps.done = hubspot.ID(v[0]), v[1] == 1
 		leading, trailing = window(w.cursors[leadingStream]), window(w.cursors[trailingStream])
 	}
-	if w.without.first && !sweeps.done { // to be overruled when the backfill is done
+	if w.without.first && !sweeps.done { // overruled when the backfill is done
 		leading.Start, trailing.Start = started.Add(time.Hour*24*365), started.Add(time.Hour*24*365)
 	}
 	p.recordLane = cdc.NewLane(cdc.LaneConfig{
@@ -318,8 +318,8 @@ func (a *agent) pass() error {
 	return err
 }
 
-// step lets an agent go on to where others may take a step. One that sleeps
-// makes the time pass.
+// step lets an agent run to the next moment at which others may take a step. If the
+// agent sleeps, time passes until it wakes.
 func (w *world) step(a *agent) {
 	if a.at.what == toWake && a.at.until > w.now {
 		w.now = a.at.until
@@ -349,7 +349,7 @@ func (w *world) end() {
 	w.process = nil
 }
 
-// history plays one history to its end and says which promise is broken, or "".
+// history plays one history to its end and says which promise it broke, or "".
 func (w *world) history(c *choices) string {
 	c.step = 0
 	c.next()
@@ -438,8 +438,9 @@ func (w *world) history(c *choices) string {
 	return w.quiet()
 }
 
-// linkedEarly begins with a life in which the backfill ended, and the first
-// sweep of links too: what follows it needs more than a history's steps else.
+// linkedEarly begins with a life in which the backfill ended, and the first sweep
+// of links too: otherwise what follows that sweep takes more steps than a history
+// has.
 func (w *world) linkedEarly(swept bool) {
 	w.all()
 	faulty := w.faulty
@@ -456,7 +457,7 @@ func (w *world) linkedEarly(swept bool) {
 
 var times = [...]time.Duration{0, time.Second / 2, time.Second, 3 * time.Second, 10 * time.Second, 11 * time.Second}
 
-// finderSets are which finders take steps while HubSpot is busy; few at a time
+// finderSets are which finders take steps while HubSpot is busy. A few at a time
 // meet more often. In the end all of them run.
 var finderSets = [][]string{
 	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream},

@@ -1,10 +1,10 @@
-// Package cdctest checks from outside what docs/contract.md section 1 promises.
-// It is fed with what HubSpot really had (History) and with what a
-// read_committed consumer saw (Events), and says what was lost, what came
-// twice, what came in the wrong order, and what no consumer could make sense of.
+// Package cdctest checks from outside what docs/contract.md section 1 promises. It
+// compares what HubSpot really had (History) with what a read_committed consumer
+// saw (Events). It reports what was lost, what came twice, what came in the wrong
+// order, and what no consumer could make sense of.
 //
-// The checks are pure: they know nothing of how the connector works, and none
-// of its code takes part in them but the words for ids and times.
+// The checks are pure. They know nothing of how the connector works, and use none
+// of its code but the types for ids and times.
 package cdctest
 
 import (
@@ -21,13 +21,13 @@ type Finding struct {
 
 func (f Finding) String() string { return f.Key.String() + ": " + f.What }
 
-// Report is what Check found. Every list is to be empty.
+// Report is what Check found. Every list should be empty.
 type Report struct {
-	Events int // without tombstones
+	Events int // tombstones not counted
 
 	Lost      []Finding // promise 1: the key's last event is not HubSpot's state
 	Doubled   []Finding // promise 2: an event repeats the one before it, and no operator asked for that
-	Reordered []Finding // promises 3 and 4: not a state of HubSpot's, or not in its order
+	Reordered []Finding // promises 3 and 4: not a state that HubSpot had, or not in its order
 	Malformed []Finding // ops, source, tombstones or partitions that make no sense
 
 	history  History
@@ -35,17 +35,16 @@ type Report struct {
 	evolving func(property string) bool
 }
 
-// Check holds events against history. The events of a partition come in the
-// order of their offsets. It may be called once HubSpot has been quiet and
-// everything had time to arrive.
+// Check compares events with history. The events of a partition must come in the
+// order of their offsets. Call it once HubSpot has been quiet and everything has
+// had time to arrive.
 func Check(history History, events []Event) *Report {
 	return CheckEvolving(history, events, func(string) bool { return false })
 }
 
-// CheckEvolving is Check where some properties were defined, removed or given
-// another type meanwhile. The connector learns of that with its next look at
-// the schemas: until then an event may lack their values, and in the end it may
-// not.
+// CheckEvolving is Check for a time in which some properties were defined, removed
+// or given another type. The connector learns of that when it next reads the
+// schemas: until then an event may lack their values, but the last one may not.
 func CheckEvolving(history History, events []Event, evolving func(property string) bool) *Report {
 	r := &Report{history: history, byKey: byKey(events), evolving: evolving}
 	r.Lost = lost(history, r.byKey)
@@ -56,17 +55,17 @@ func CheckEvolving(history History, events []Event, evolving func(property strin
 	return r
 }
 
-// Lost names the keys whose last event is not HubSpot's state at present: what
-// has not arrived yet, while there is still time.
+// Lost returns the keys whose last event is not HubSpot's present state: what has
+// not arrived yet, while there is still time.
 func Lost(history History, events []Event) []Finding { return lost(history, byKey(events)) }
 
-// Clean says that nothing was found.
+// Clean reports that nothing was found.
 func (r *Report) Clean() bool {
 	return len(r.Lost)+len(r.Doubled)+len(r.Reordered)+len(r.Malformed) == 0
 }
 
-// Findings lists everything that was found, with the first few keys' whole
-// story: what HubSpot had, and what was published.
+// Findings lists everything that was found. For the first few keys it adds what
+// HubSpot had and what was published.
 func (r *Report) Findings() string {
 	const tellKeys, tellFindings = 3, 20
 	var b strings.Builder
@@ -116,8 +115,8 @@ func (r *Report) story(key Key) string {
 	return b.String()
 }
 
-// fits says which states of HubSpot's an event shows, or what keeps it from
-// showing the nearest.
+// fits says which states of HubSpot's an event shows, or else how it differs from
+// those of the same version.
 func (r *Report) fits(key Key, e *Event) string {
 	var fits, differ []string
 	for i := range r.history[key] {
@@ -148,14 +147,14 @@ func lost(history History, seen map[Key][]Event) []Finding {
 		case last == nil && truth.Live:
 			out = append(out, Finding{key, "was never published"})
 		case last == nil || last.isDelete() && !truth.Live || last.shows(truth):
-			// A record that was restored and archived again unseen is as gone
-			// as the delete before said.
+			// A record that was restored and archived again unseen is as gone as
+			// the last delete said.
 		case truth.Live && last.isDelete():
-			out = append(out, Finding{key, "is live, and its last event is a delete"})
+			out = append(out, Finding{key, "is live, but its last event is a delete"})
 		case !truth.Live:
-			out = append(out, Finding{key, "is no more, and its last event is no delete"})
+			out = append(out, Finding{key, "is gone, but its last event is not a delete"})
 		case last.Version != truth.Version:
-			out = append(out, Finding{key, fmt.Sprintf("was updated at %s, its last event shows %s", truth.Version, last.Version)})
+			out = append(out, Finding{key, fmt.Sprintf("was updated at %s, but its last event shows %s", truth.Version, last.Version)})
 		default:
 			out = append(out, Finding{key, "its last event differs in " + strings.Join(last.differences(truth), ", ")})
 		}
@@ -163,26 +162,26 @@ func lost(history History, seen map[Key][]Event) []Finding {
 	return out
 }
 
-// check walks through one key's events. next is the earliest of HubSpot's
-// states that the event in hand may show; taking the earliest that fits leaves
-// the most room for what follows.
+// check walks through one key's events. next is the earliest of HubSpot's states
+// that the present event may show. Taking the earliest that fits leaves the most
+// room for what follows.
 func (r *Report) check(key Key, events []Event) {
 	states := r.history[key]
 	next := 0
-	var before *Event // the last one that is no tombstone
+	var before *Event // the last event that is not a tombstone
 	for i := range events {
 		e := &events[i]
 		if e.Partition != events[0].Partition {
-			r.malformed(key, "partition %d at offset %d, and earlier %d", e.Partition, e.Offset, events[0].Partition)
+			r.malformed(key, "partition %d at offset %d, but %d before", e.Partition, e.Offset, events[0].Partition)
 		}
 		afterDelete := i > 0 && events[i-1].isDelete()
 		switch {
 		case e.Tombstone && !afterDelete:
-			r.malformed(key, "a tombstone at offset %d that follows no delete", e.Offset)
+			r.malformed(key, "the tombstone at offset %d follows no delete", e.Offset)
 		case !e.Tombstone && afterDelete:
-			r.malformed(key, "the delete with seq %d is not followed by a tombstone", events[i-1].Seq)
+			r.malformed(key, "no tombstone follows the delete with seq %d", events[i-1].Seq)
 		case i == len(events)-1 && e.isDelete():
-			r.malformed(key, "the delete with seq %d is not followed by a tombstone", e.Seq)
+			r.malformed(key, "no tombstone follows the delete with seq %d", e.Seq)
 		}
 		if e.Tombstone {
 			continue
@@ -200,7 +199,7 @@ func (r *Report) check(key Key, events []Event) {
 		case fit >= 0:
 			next += fit
 		case slices.ContainsFunc(states[:next], func(s State) bool { return r.shows(e, &s) }):
-			r.reordered(key, "seq %d shows an earlier state than what was published before it", e.Seq)
+			r.reordered(key, "seq %d shows an earlier state than the event before it", e.Seq)
 		default:
 			r.reordered(key, "seq %d shows a state that HubSpot never had", e.Seq)
 		}
@@ -208,7 +207,7 @@ func (r *Report) check(key Key, events []Event) {
 	}
 }
 
-// shows says whether an event is an account of the state, as far as the
+// shows reports whether an event is a true account of the state, as far as the
 // connector could know.
 func (r *Report) shows(e *Event, s *State) bool {
 	if e.shows(s) || e.isDelete() || !s.Live || e.Version != s.Version || e.Created != s.Created {
@@ -219,9 +218,9 @@ func (r *Report) shows(e *Event, s *State) bool {
 	})
 }
 
-// retyped says that a property may have another field than before, which its
-// text does not fit either: unparsed does not tell the two apart, and the rule
-// for content does (R10).
+// retyped reports whether a property may have moved to another field that its text
+// does not fit either. unparsed is the same for both fields, but the content is not
+// (R10).
 func (r *Report) retyped(e *Event) bool {
 	for name := range e.Unparsed {
 		if r.evolving(name) {
@@ -231,8 +230,8 @@ func (r *Report) retyped(e *Event) bool {
 	return false
 }
 
-// checkOp holds an event's op and reason against the one before
-// (docs/contract.md sections 2, R10, and 5).
+// checkOp compares an event's op and reason with the event before (docs/contract.md
+// section 2, R10, and section 5).
 func (r *Report) checkOp(key Key, before, e *Event) {
 	asked := e.Snapshot == "incremental"
 	alive := before != nil && !before.isDelete()
@@ -259,7 +258,7 @@ func (r *Report) checkOp(key Key, before, e *Event) {
 	}
 }
 
-// checkTime: source.ts_ms is updatedAt where the version is a new one.
+// checkTime: source.ts_ms is updatedAt if the version is new.
 func (r *Report) checkTime(key Key, before, e *Event) {
 	if e.isDelete() || before != nil && (before.isDelete() || before.Version == e.Version) {
 		return
@@ -278,7 +277,7 @@ func (r *Report) reordered(key Key, format string, args ...any) {
 }
 
 // sequence checks source.seq: one counter for the portal, no number twice, and
-// along each partition always rising (docs/contract.md section 5).
+// always rising along each partition (docs/contract.md section 5).
 func sequence(events []Event) []Finding {
 	type partition struct {
 		object string
@@ -294,9 +293,9 @@ func sequence(events []Event) []Finding {
 		}
 		p := partition{e.Key.Object, e.Partition}
 		if other := taken[e.Seq]; other != nil {
-			out = append(out, Finding{e.Key, fmt.Sprintf("seq %d is also that of %s", e.Seq, other.Key)})
+			out = append(out, Finding{e.Key, fmt.Sprintf("seq %d already belongs to %s", e.Seq, other.Key)})
 		} else if before := last[p]; before != nil && e.Seq < before.Seq {
-			out = append(out, Finding{e.Key, fmt.Sprintf("seq %d at offset %d comes behind seq %d of %s", e.Seq, e.Offset, before.Seq, before.Key)})
+			out = append(out, Finding{e.Key, fmt.Sprintf("seq %d at offset %d comes after seq %d of %s", e.Seq, e.Offset, before.Seq, before.Key)})
 		}
 		taken[e.Seq], last[p] = e, e
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-var seed = flag.Uint64("seed", 0, "seed of the random histories; 0 takes a new one")
+var seed = flag.Uint64("seed", 0, "the seed of the random histories; 0 draws one")
 
-// The record of the scripts below: created at 1, updated at 2, archived at 3,
+// The record of the cases below: created at 1, updated at 2, archived at 3,
 // restored with an update at 4.
 var (
 	key   = Key{"contacts", "101"}
@@ -64,7 +64,7 @@ func deleted(s State) Event {
 
 var tombstone = Event{Key: key, Tombstone: true}
 
-// number gives events offsets and sequence numbers that rise.
+// number gives events rising offsets and sequence numbers.
 func number(events ...Event) []Event {
 	for i := range events {
 		events[i].Offset = int64(i)
@@ -100,7 +100,7 @@ func TestCheck_TakesFaithfulAccounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := Check(History{key: c.states}, c.events)
 			if !r.Clean() {
-				t.Errorf("found in a faithful account:\n%s", r.Findings())
+				t.Errorf("findings in a faithful account:\n%s", r.Findings())
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func withTime(e Event, at hubspot.Millis) Event {
 	return e
 }
 
-// TestCheck_Bites shows for each check an account that only it refuses.
+// TestCheck_Bites shows for each check an account that only this check refuses.
 func TestCheck_Bites(t *testing.T) {
 	stranger := live("c", first)
 	stranger.Key.ID = "102"
@@ -198,8 +198,8 @@ func lists(r *Report) string {
 	return strings.Join(names, " ")
 }
 
-// TestCheck_RandomAccounts spoils faithful accounts of random histories: what
-// is left as it was must pass, and what was spoilt must be found.
+// TestCheck_RandomAccounts spoils faithful accounts of random histories. Those left
+// as they were must pass, and those spoilt must not.
 func TestCheck_RandomAccounts(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()
@@ -210,7 +210,7 @@ func TestCheck_RandomAccounts(t *testing.T) {
 		states := randomLife(rng)
 		events := number(account(rng, states)...)
 		if r := Check(History{key: states}, events); !r.Clean() {
-			t.Fatalf("found in a faithful account:\n%s", r.Findings())
+			t.Fatalf("findings in a faithful account:\n%s", r.Findings())
 		}
 		how, spoilt := spoil(rng, events)
 		if spoilt == nil {
@@ -222,7 +222,7 @@ func TestCheck_RandomAccounts(t *testing.T) {
 	}
 }
 
-// randomLife makes a history in which every state is unlike every other.
+// randomLife makes a history in which no two states are alike.
 func randomLife(rng *rand.Rand) []State {
 	now := hubspot.Millis(1)
 	s := State{Live: true, Created: now, Version: now, Values: map[string]string{"n": "0"}}
@@ -243,8 +243,8 @@ func randomLife(rng *rand.Rand) []State {
 	return states
 }
 
-// account publishes a history as somebody does who sees some of its states,
-// and the last one.
+// account publishes a history like somebody who sees some of its states, and the
+// last one.
 func account(rng *rand.Rand, states []State) []Event {
 	var events []Event
 	alive, known := false, false
@@ -267,7 +267,7 @@ func account(rng *rand.Rand, states []State) []Event {
 	return events
 }
 
-// spoil breaks a promise; nil where there is nothing to break.
+// spoil breaks a promise; it returns nil if there is nothing to break.
 func spoil(rng *rand.Rand, events []Event) (how string, spoilt []Event) {
 	events = slices.Clone(events)
 	if len(events) == 0 {

@@ -11,8 +11,8 @@ import (
 
 // Decoder reads records of data topics as a consumer does.
 type Decoder struct {
-	// Avro reads the fields of a value, and gives the schema that it was written
-	// with.
+	// Avro decodes the fields of a value, and returns the schema that it was
+	// written with.
 	Avro func(value []byte) (fields map[string]any, schema string, err error)
 
 	properties map[string]map[string]string // by schema: HubSpot's name by field
@@ -44,7 +44,7 @@ func (d *Decoder) propertiesOf(schema string) (map[string]string, error) {
 	}
 	names := map[string]string{}
 	if err := propertyNames(json.RawMessage(schema), names); err != nil {
-		return nil, fmt.Errorf("look for properties in the schema: %w", err)
+		return nil, fmt.Errorf("find the properties in the schema: %w", err)
 	}
 	if d.properties == nil {
 		d.properties = map[string]map[string]string{}
@@ -88,7 +88,7 @@ func propertyNames(schema json.RawMessage, names map[string]string) error {
 	return nil
 }
 
-// take reads what is needed out of a decoded envelope.
+// take fills the event from a decoded envelope.
 func (e *Event) take(envelope map[string]any, properties map[string]string) error {
 	f := fields{from: envelope, at: "envelope"}
 	e.Op = get[string](&f, "op")
@@ -119,7 +119,7 @@ func (e *Event) take(envelope map[string]any, properties map[string]string) erro
 			}
 			name, known := properties[field]
 			if !known {
-				return fmt.Errorf("the field %s does not say which property it is", field)
+				return fmt.Errorf("the schema does not name the property of field %s", field)
 			}
 			e.Values[name], e.Fields[name] = v, field
 		}
@@ -132,8 +132,8 @@ func (e *Event) take(envelope map[string]any, properties map[string]string) erro
 	return errors.Join(f.err, source.err, image.err)
 }
 
-// fields reads members of a decoded record; the first that is not as it should
-// be is kept.
+// fields reads members of a decoded record, and keeps the error of the first that
+// is not as it should be.
 type fields struct {
 	from map[string]any
 	at   string

@@ -24,14 +24,14 @@ type Event struct {
 	Created  hubspot.Millis
 	Version  hubspot.Millis    // after.updatedAt
 	Values   map[string]any    // after.properties without the nulls, by HubSpot's names
-	Fields   map[string]string // the field that each of the values stands in
-	Unparsed map[string]string // raw texts that their field could not take whole
+	Fields   map[string]string // the field that holds each of the values
+	Unparsed map[string]string // raw texts that did not fit their field
 }
 
-// isDelete says whether the event ends the record's life.
+// isDelete reports whether the event ends the record's life.
 func (e *Event) isDelete() bool { return e.Op == "d" }
 
-// repeats says that the event tells nothing that the one before it did not.
+// repeats reports whether the event tells nothing that the one before it did not.
 func (e *Event) repeats(before *Event) bool {
 	if e.isDelete() || before.isDelete() {
 		return e.isDelete() && before.isDelete()
@@ -40,7 +40,7 @@ func (e *Event) repeats(before *Event) bool {
 		maps.Equal(e.Fields, before.Fields) && maps.Equal(e.Unparsed, before.Unparsed)
 }
 
-// shows says whether the event is a faithful account of the state.
+// shows reports whether the event is a true account of the state.
 func (e *Event) shows(s *State) bool {
 	if e.isDelete() {
 		return !s.Live && (e.Reason != "archived" || e.SourceMs == s.ArchivedAt)
@@ -51,7 +51,7 @@ func (e *Event) shows(s *State) bool {
 	return len(e.differences(s)) == 0
 }
 
-// differences names the properties whose value is not the state's.
+// differences returns the properties whose value is not the state's.
 func (e *Event) differences(s *State) []string {
 	var names []string
 	for name, raw := range s.Values {

@@ -13,11 +13,10 @@ type LinkState struct {
 	Label string
 }
 
-// LinkHistory is what HubSpot really had of a pair's links, by the keys of the
-// topic.
+// LinkHistory is what HubSpot really had of a pair's links, by the topic's keys.
 type LinkHistory map[string][]LinkState
 
-// LinkHistoryOf takes the history of a pair from a simulated portal.
+// LinkHistoryOf returns the history of a pair in a simulated portal.
 func LinkHistoryOf(p *hubspottest.Portal, from, to string) LinkHistory {
 	h := LinkHistory{}
 	for _, c := range p.LinkHistory(from, to) {
@@ -45,7 +44,7 @@ func (e *LinkEvent) shows(s LinkState) bool {
 	return e.isDelete() == !s.Live && (!s.Live || s.Label == e.Label)
 }
 
-// LinkReport is what CheckLinks found. Every list is to be empty.
+// LinkReport is what CheckLinks found. Every list should be empty.
 type LinkReport struct {
 	Events  int
 	Reasons map[string]int
@@ -53,12 +52,12 @@ type LinkReport struct {
 	Lost, Doubled, Reordered, Malformed []string
 }
 
-// Clean says that nothing was found.
+// Clean reports that nothing was found.
 func (r *LinkReport) Clean() bool {
 	return len(r.Lost)+len(r.Doubled)+len(r.Reordered)+len(r.Malformed) == 0
 }
 
-// Findings lists the first of what was found.
+// Findings lists the first ten of each kind of finding.
 func (r *LinkReport) Findings() string {
 	var b strings.Builder
 	for name, list := range map[string][]string{"lost": r.Lost, "doubled": r.Doubled, "reordered": r.Reordered, "malformed": r.Malformed} {
@@ -69,10 +68,9 @@ func (r *LinkReport) Findings() string {
 	return b.String()
 }
 
-// CheckLinks holds a pair's events against its history, as Check does for
-// records: promises 1 to 3 of docs/contract.md section 1 and the ops and
-// reasons of section 5. The events of a partition come in the order of their
-// offsets.
+// CheckLinks compares a pair's events with its history, as Check does for records.
+// It checks promises 1 to 3 of docs/contract.md section 1, and the ops and reasons
+// of section 5. The events of a partition must come in the order of their offsets.
 func CheckLinks(history LinkHistory, events []LinkEvent) *LinkReport {
 	return checkKeys(history, events, func(key string) string {
 		from, _, _ := strings.Cut(key, ":")
@@ -80,8 +78,8 @@ func CheckLinks(history LinkHistory, events []LinkEvent) *LinkReport {
 	})
 }
 
-// checkKeys does so for links and for lists; group gives the part of a key that
-// decides its partition.
+// checkKeys does so for links and for entries of reference lists. group returns the
+// part of a key that decides its partition.
 func checkKeys(history LinkHistory, events []LinkEvent, group func(key string) string) *LinkReport {
 	r := &LinkReport{Reasons: map[string]int{}}
 	byKey := map[string][]LinkEvent{}
@@ -97,7 +95,7 @@ func checkKeys(history LinkHistory, events []LinkEvent, group func(key string) s
 			continue
 		}
 		if other, taken := seqs[e.Seq]; taken || e.Seq <= last[e.Partition] {
-			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d behind %d, taken by %q", e.Key, e.Seq, last[e.Partition], other))
+			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d comes after %d, taken by %q", e.Key, e.Seq, last[e.Partition], other))
 		}
 		seqs[e.Seq], last[e.Partition] = e.Key, e.Seq
 	}
@@ -113,7 +111,7 @@ func checkKeys(history LinkHistory, events []LinkEvent, group func(key string) s
 		case final == nil && truth.Live:
 			r.Lost = append(r.Lost, fmt.Sprintf("%s was never published, history %v", key, states))
 		case final != nil && !final.shows(truth):
-			r.Lost = append(r.Lost, fmt.Sprintf("%s is %+v, its last event is %s %q", key, truth, final.Op, final.Label))
+			r.Lost = append(r.Lost, fmt.Sprintf("%s is %+v, but its last event is %s %q", key, truth, final.Op, final.Label))
 		}
 	}
 	for key, events := range byKey {
@@ -123,7 +121,7 @@ func checkKeys(history LinkHistory, events []LinkEvent, group func(key string) s
 }
 
 func (r *LinkReport) key(key string, states []LinkState, events []LinkEvent) {
-	next := 0 // the earliest state that the event in hand may show
+	next := 0 // the earliest state that the present event may show
 	var before *LinkEvent
 	for i := range events {
 		e := &events[i]
@@ -152,16 +150,16 @@ func (r *LinkReport) key(key string, states []LinkState, events []LinkEvent) {
 			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: op %q, snapshot %q, reason %q, alive before: %v", key, e.Seq, e.Op, e.Snapshot, e.Reason, alive))
 		}
 		if before != nil && !asked && before.isDelete() == e.isDelete() && before.Label == e.Label {
-			r.Doubled = append(r.Doubled, fmt.Sprintf("%s: seq %d and %d say the same", key, before.Seq, e.Seq))
+			r.Doubled = append(r.Doubled, fmt.Sprintf("%s: seq %d and %d are the same", key, before.Seq, e.Seq))
 		}
-		if asked && next > 0 { // it may show once more what the event before showed
+		if asked && next > 0 { // it may show again what the event before showed
 			next--
 		}
 		for next < len(states) && !e.shows(states[next]) {
 			next++
 		}
 		if next == len(states) {
-			r.Reordered = append(r.Reordered, fmt.Sprintf("%s: seq %d (%s %q) shows no state that came after those before, of %v", key, e.Seq, e.Op, e.Label, states))
+			r.Reordered = append(r.Reordered, fmt.Sprintf("%s: seq %d (%s %q) shows no state of %v after those that the events before it show", key, e.Seq, e.Op, e.Label, states))
 			return
 		}
 		next++

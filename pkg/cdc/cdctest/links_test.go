@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCheckLinks_SeesWhatIsWrong: one fault at a time.
+// TestCheckLinks_SeesWhatIsWrong, one fault at a time.
 func TestCheckLinks_SeesWhatIsWrong(t *testing.T) {
 	history := LinkHistory{
 		"1:2:X:3": {{true, "a"}, {true, "b"}, {false, "b"}, {true, "b"}},
@@ -32,17 +32,17 @@ func TestCheckLinks_SeesWhatIsWrong(t *testing.T) {
 		"a state that never was":   {func(e []LinkEvent) []LinkEvent { e[1].Label = "z"; return e }, func(r *LinkReport) []string { return r.Reordered }},
 		"an earlier state at last": {func(e []LinkEvent) []LinkEvent { e[5].Label = "a"; return e }, func(r *LinkReport) []string { return r.Reordered }},
 		"no tombstone":             {func(e []LinkEvent) []LinkEvent { return slices.Delete(e, 4, 5) }, func(r *LinkReport) []string { return r.Malformed }},
-		"a create of what lives":   {func(e []LinkEvent) []LinkEvent { e[1].Op = "c"; return e }, func(r *LinkReport) []string { return r.Malformed }},
+		"a create of a live one":   {func(e []LinkEvent) []LinkEvent { e[1].Op = "c"; return e }, func(r *LinkReport) []string { return r.Malformed }},
 		"a delete without reason":  {func(e []LinkEvent) []LinkEvent { e[3].Reason = ""; return e }, func(r *LinkReport) []string { return r.Malformed }},
 		"not restored":             {func(e []LinkEvent) []LinkEvent { e[5].Reason = ""; return e }, func(r *LinkReport) []string { return r.Malformed }},
 		"nobody asked for it":      {func(e []LinkEvent) []LinkEvent { e[2].Stream = "associations"; return e }, func(r *LinkReport) []string { return r.Malformed }},
-		"asked for, and no read":   {func(e []LinkEvent) []LinkEvent { e[2].Op = "u"; return e }, func(r *LinkReport) []string { return r.Malformed }},
+		"asked for, but not read":  {func(e []LinkEvent) []LinkEvent { e[2].Op = "u"; return e }, func(r *LinkReport) []string { return r.Malformed }},
 		"a read nobody asked for":  {func(e []LinkEvent) []LinkEvent { e[2].Snapshot = "true"; return e }, func(r *LinkReport) []string { return r.Doubled }},
 		"seq goes back":            {func(e []LinkEvent) []LinkEvent { e[1].Seq = 1; return e }, func(r *LinkReport) []string { return r.Malformed }},
 		"two partitions":           {func(e []LinkEvent) []LinkEvent { e[5].Partition = 1; return e }, func(r *LinkReport) []string { return r.Malformed }},
 	} {
 		if r := CheckLinks(history, c.spoil(slices.Clone(good))); len(c.found(r)) == 0 {
-			t.Errorf("%s: not found; %s", name, r.Findings())
+			t.Errorf("%s: the check missed it; %s", name, r.Findings())
 		}
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// ReferenceHistory is what HubSpot really had of a list's entries, by the keys of
-// the topic. The label of a state is the text of all its fields (EntryText).
+// ReferenceHistory is what HubSpot really had of a reference list's entries, by the
+// topic's keys. The label of a state is the text of all its fields (EntryText).
 type ReferenceHistory struct {
 	States   LinkHistory
-	Archived map[string]bool // keys that have been in HubSpot's list of archived ones
+	Archived map[string]bool // keys that have been in HubSpot's list of archived entries
 }
 
 func (h *ReferenceHistory) add(key string, live bool, fields map[string]any) {
@@ -32,7 +32,7 @@ func (h *ReferenceHistory) add(key string, live bool, fields map[string]any) {
 	}
 }
 
-// OwnerHistoryOf takes the history of the owners from a simulated portal.
+// OwnerHistoryOf returns the history of the owners in a simulated portal.
 func OwnerHistoryOf(p *hubspottest.Portal) ReferenceHistory {
 	var h ReferenceHistory
 	for _, c := range p.OwnerHistory() {
@@ -45,7 +45,7 @@ func OwnerHistoryOf(p *hubspottest.Portal) ReferenceHistory {
 			fields["userId"] = fmt.Sprint(o.UserID)
 		}
 		if len(o.Teams) > 0 {
-			teams, _ := json.Marshal(o.Teams) // strings and flags
+			teams, _ := json.Marshal(o.Teams) // it holds only strings and flags
 			fields["teams"] = string(teams)
 		}
 		h.add(o.ID, c.Live, fields)
@@ -54,8 +54,8 @@ func OwnerHistoryOf(p *hubspottest.Portal) ReferenceHistory {
 	return h
 }
 
-// PipelineHistoriesOf takes the histories of the pipelines of some types, and of
-// their stages, from a simulated portal.
+// PipelineHistoriesOf returns the histories of the pipelines of some types, and of
+// their stages, in a simulated portal.
 func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, stages ReferenceHistory) {
 	for _, object := range objects {
 		there := map[string][]string{} // the stages of each pipeline
@@ -68,7 +68,7 @@ func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, s
 			})
 			var now []string
 			for _, s := range pl.Stages {
-				metadata, _ := json.Marshal(s.Metadata) // strings
+				metadata, _ := json.Marshal(s.Metadata) // it holds only strings
 				if s.Metadata == nil {
 					metadata = []byte("{}")
 				}
@@ -90,7 +90,7 @@ func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, s
 }
 
 // EntryText writes the fields of an entry in a way that does not depend on who
-// wrote them: by name, nulls left out, JSON in an order of its own.
+// wrote them: sorted by name, without nulls, with JSON in an order of its own.
 func EntryText(fields map[string]any) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -114,7 +114,7 @@ func EntryText(fields map[string]any) string {
 	return b.String()
 }
 
-// anyOrder writes JSON so that the order of members and elements does not count.
+// anyOrder writes JSON so that the order of members and elements does not matter.
 func anyOrder(text string) string {
 	var v any
 	if text == "" || json.Unmarshal([]byte(text), &v) != nil {
@@ -126,8 +126,8 @@ func anyOrder(text string) string {
 	return fmt.Sprint(v)
 }
 
-// CheckReferences holds a list's events against its history, as CheckLinks does a
-// pair's.
+// CheckReferences compares a reference list's events with its history, as
+// CheckLinks does for a pair.
 func CheckReferences(history ReferenceHistory, events []LinkEvent) *LinkReport {
 	r := checkKeys(history.States, events, func(key string) string { return key })
 	for _, e := range events {
@@ -137,11 +137,11 @@ func CheckReferences(history ReferenceHistory, events []LinkEvent) *LinkReport {
 		switch e.Reason {
 		case "archived":
 			if !history.Archived[e.Key] {
-				r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: it was never archived", e.Key, e.Seq))
+				r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: the entry was never archived", e.Key, e.Seq))
 			}
 		case "removed", "object_type_removed":
 		default:
-			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: a delete for the reason %q", e.Key, e.Seq, e.Reason))
+			r.Malformed = append(r.Malformed, fmt.Sprintf("%s: seq %d: a delete with reason %q", e.Key, e.Seq, e.Reason))
 		}
 	}
 	return r

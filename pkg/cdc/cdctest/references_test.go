@@ -8,8 +8,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// TestListHistories_AreThePortals: every state of owners, pipelines and stages,
-// and those of stages that went with their pipeline.
+// TestListHistories_AreThePortals checks every state of owners, pipelines and
+// stages, including the stages that went with their pipeline.
 func TestListHistories_AreThePortals(t *testing.T) {
 	p := hubspottest.New(hubspottest.Options{Types: []string{"leads"}})
 	id := p.AddOwner(hubspottest.Owner{FirstName: "Ada", Teams: []hubspottest.Team{{ID: "1", Name: "A"}}})
@@ -52,7 +52,7 @@ func TestEntryText_DoesNotDependOnTheWriter(t *testing.T) {
 	}
 }
 
-// TestCheckLists_SeesWhatIsWrong: what CheckLinks does not see already.
+// TestCheckLists_SeesWhatIsWrong, as far as CheckLinks does not.
 func TestCheckLists_SeesWhatIsWrong(t *testing.T) {
 	history := ReferenceHistory{LinkHistory{"deals:1": {{true, "a"}, {false, ""}}, "deals:2": {{true, "b"}}}, map[string]bool{}}
 	good := []LinkEvent{
@@ -68,7 +68,7 @@ func TestCheckLists_SeesWhatIsWrong(t *testing.T) {
 		bad := slices.Clone(good)
 		bad[2].Reason = reason
 		if r := CheckReferences(history, bad); len(r.Malformed) == 0 {
-			t.Errorf("reason %q was not seen", reason)
+			t.Errorf("the check missed the reason %q", reason)
 		}
 	}
 	if r := CheckReferences(history, good[:2]); len(r.Lost) != 1 {

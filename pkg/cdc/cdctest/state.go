@@ -18,15 +18,15 @@ type State struct {
 	Live       bool
 	Created    hubspot.Millis
 	Version    hubspot.Millis    // updatedAt
-	ArchivedAt hubspot.Millis    // of an archived one
+	ArchivedAt hubspot.Millis    // of an archived record
 	Values     map[string]string // raw text by property; "" and absent are both null
 }
 
-// History is what HubSpot really had: the states of each record, in order. The
-// last one is the truth in the end.
+// History is what HubSpot really had: the states of each record, in order. The last
+// one is what must have been published in the end.
 type History map[Key][]State
 
-// HistoryOf takes the history of some object types from a simulated portal.
+// HistoryOf returns the history of some object types in a simulated portal.
 func HistoryOf(p *hubspottest.Portal, objects ...string) History {
 	h := make(History)
 	for _, object := range objects {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// sameValue compares HubSpot's raw text with the typed value that a consumer
-// saw and the text that travelled beside it, by rules written down a second
-// time: what package schema gets wrong should not be wrong here too.
+// sameValue compares HubSpot's raw text with the typed value that a consumer saw
+// and the text in unparsed. It writes the rules down a second time: what package
+// schema gets wrong should not be wrong here too.
 func sameValue(raw string, typed any, unparsed string) bool {
 	if raw == "" {
 		return typed == nil && unparsed == ""
