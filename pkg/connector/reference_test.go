@@ -141,7 +141,7 @@ func TestReferences_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		if _, shown := ready.Backfill["owners"]; shown {
 			t.Errorf("a backfill that never ends: %v", ready.Backfill)
 		}
-		if n := strings.Count(w.Log.String(), "a list is not read whole"); n != 1 {
+		if n := strings.Count(w.Log.String(), "a reference list cannot be read completely"); n != 1 {
 			t.Errorf("said %d times", n)
 		}
 		w.Portal.SetScopes(contacts, deals, owners)

@@ -18,7 +18,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// answering is a HubSpot that answers as told.
+// answering is a HubSpot that answers what the function returns.
 type answering func(*http.Request) (status int, body string)
 
 func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -29,7 +29,7 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// client reads a HubSpot that answers so.
+// client returns a client of this HubSpot.
 func (a answering) client(t *testing.T) *hubspot.Client {
 	t.Helper()
 	client, err := hubspot.New(hubspot.Config{
@@ -43,8 +43,8 @@ func (a answering) client(t *testing.T) *hubspot.Client {
 	return client
 }
 
-// contacts are those of a HubSpot that answers so, asked for with these
-// properties.
+// contacts returns the contacts of this HubSpot, read with these properties, and what
+// is committed of them.
 func (a answering) contacts(t *testing.T, properties ...string) (*Object, *committed) {
 	t.Helper()
 	client, out := a.client(t), &committed{}
@@ -59,20 +59,21 @@ func (a answering) contacts(t *testing.T, properties ...string) (*Object, *commi
 
 const refusal = `{"status":"error","message":"no","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","category":"VALIDATION_ERROR"}`
 
-// TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain.
+// TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain: such a page has lost its rows,
+// and must not pass for an empty range.
 func TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		object, _ := answering(func(*http.Request) (int, string) {
 			return 200, `{"total":201,"results":[],"paging":{"next":{"after":"200"}}}`
 		}).contacts(t)
 		if err := (&Census{Object: object}).leaf(t.Context(), cdc.Range{}); !errors.Is(err, cdc.ErrUnordered) {
-			t.Errorf("%v", err)
+			t.Errorf("%v, want %v", err, cdc.ErrUnordered)
 		}
 	})
 }
 
-// TestR13_WhatNoSearchFindsIsReadWithEverything: a refill that HubSpot refuses
-// ends, and the reconcile begins.
+// TestR13_WhatNoSearchFindsIsReadWithEverything: a refill that HubSpot refuses ends
+// and asks for a reconcile.
 func TestR13_WhatNoSearchFindsIsReadWithEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		searches := 0
@@ -84,13 +85,13 @@ func TestR13_WhatNoSearchFindsIsReadWithEverything(t *testing.T) {
 		select {
 		case <-object.anew:
 		default:
-			t.Error("no reconcile is asked for")
+			t.Error("the refill asked for no reconcile")
 		}
 	})
 }
 
-// TestSweep_AnAddressThatIsTooLong: the ids are listed, and the records read by
-// batch, from then on.
+// TestSweep_AnAddressThatIsTooLong: from then on the sweep lists ids and reads the
+// records by batch.
 func TestSweep_AnAddressThatIsTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		long, short := 0, 0
@@ -112,12 +113,12 @@ func TestSweep_AnAddressThatIsTooLong(t *testing.T) {
 			}
 		}
 		if long != 1 || short != 2 {
-			t.Errorf("%d long lists, %d short ones", long, short)
+			t.Errorf("%d long lists and %d short ones, want 1 and 2", long, short)
 		}
 	})
 }
 
-// refusing is a list of two pages, which does not go on from one cursor.
+// refusing is a list of two pages that refuses to continue from one cursor.
 func refusing(cursor string) answering {
 	return func(r *http.Request) (int, string) {
 		switch r.URL.Query().Get("after") {
@@ -130,7 +131,8 @@ func refusing(cursor string) answering {
 	}
 }
 
-// TestSweep_AnOldCursorOfTheListIsRefused: the list is read from its beginning.
+// TestSweep_AnOldCursorOfTheListIsRefused: the sweep reads the list from the
+// beginning.
 func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		object, _ := refusing("abc").contacts(t)
@@ -141,8 +143,8 @@ func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	})
 }
 
-// TestLook_OneTypeThatIsNotAnswered keeps no other from being found, and one
-// pair no other pair; nothing is taken for refused while HubSpot is away.
+// TestLook_OneTypeThatIsNotAnswered: the others are found, and so are the other
+// pairs. While HubSpot is away, Look waits and takes nothing for refused.
 func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 	for name, page := range map[string]struct {
 		status int
@@ -172,7 +174,7 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 					t.Errorf("%v, found %d, refused %v", err, len(seen.Found), seen.Refused)
 				}
 				if time.Now().Before(away) {
-					t.Error("what is not answered while HubSpot is away is taken for refused")
+					t.Error("Look did not wait until HubSpot was back")
 				}
 				types := hubspot.StandardTypes()[:3]
 				wanted := []string{"contacts:companies", "contacts:deals"}
@@ -188,8 +190,8 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 	}
 }
 
-// TestArchive_AnOldCursorOfTheListIsRefused: the recycle bin is read from its
-// beginning.
+// TestArchive_AnOldCursorOfTheListIsRefused: the stream reads the recycle bin from
+// the beginning.
 func TestArchive_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		object, _ := refusing("abc").contacts(t)
@@ -200,8 +202,8 @@ func TestArchive_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	})
 }
 
-// TestSweep_APageThatIsAlwaysRefused is waited for, and does not have the list
-// read again and again.
+// TestSweep_APageThatIsAlwaysRefused: the stream waits for it and does not read the
+// list over and over.
 func TestSweep_APageThatIsAlwaysRefused(t *testing.T) {
 	for name, run := range map[string]func(o *Object, ctx context.Context) error{
 		"backfill": func(o *Object, ctx context.Context) error {
@@ -222,10 +224,10 @@ func TestSweep_APageThatIsAlwaysRefused(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := run(object, ctx); ctx.Err() == nil {
-					t.Errorf("ended: %v", err)
+					t.Errorf("the stream ended: %v", err)
 				}
 				if calls > 80 {
-					t.Errorf("%d calls in an hour", calls)
+					t.Errorf("%d calls in an hour, want at most 80", calls)
 				}
 			})
 		})

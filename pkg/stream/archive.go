@@ -10,18 +10,19 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Archive finds deletes: it pages through the recycle bin, which has no filter
-// on the time of the delete, and names what is published as live. Each is
-// confirmed by direct reads before its delete is published (R7).
+// Archive finds deletes. It pages through the recycle bin, which HubSpot cannot
+// filter by the time of the delete, and names the records that are published as
+// live. Direct reads confirm each one before its delete is published (R7).
 type Archive struct {
 	Object   *Object
 	Place    offsets.Archive
 	Interval time.Duration
 
-	anew bool // the bin was begun anew, because HubSpot refused the cursor
+	anew bool // HubSpot refused to continue the list, so it is read from the beginning
 }
 
-// Run sweeps the recycle bin again and again.
+// Run sweeps the recycle bin, with Interval between two sweeps. It ends when ctx
+// does, or when HubSpot does not list archived records of the type.
 func (a *Archive) Run(ctx context.Context) error {
 	return supervise(ctx, a.Object, offsets.ArchiveStream, func() time.Duration { return a.Interval }, a.pass)
 }
@@ -31,12 +32,12 @@ func (a *Archive) pass(ctx context.Context) error {
 	for {
 		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, nil, a.Place.After, true, 0)
 		if hubspot.ArchivedUnsupported(err) {
-			o.Log.Info("HubSpot does not list archived records of this type; its deletes are found by counting (census) and by reading everything (reconcile)", "stream", offsets.ArchiveStream)
+			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
 			return errFinished
 		}
 		if hubspot.BadRequest(err) && a.Place.After != "" && !a.anew { // as in Sweep.sweepRange
 			a.anew = true
-			o.Log.Warn("HubSpot does not go on with its list of archived records; it is read from its beginning", "stream", offsets.ArchiveStream, "err", err)
+			o.Log.Warn("HubSpot refuses to continue its list of archived records; the stream reads it from the beginning", "stream", offsets.ArchiveStream, "err", err)
 			a.Place.After = ""
 			continue
 		}

@@ -8,22 +8,23 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// errNoAnswer says that HubSpot answered the other questions, and this one with
-// nothing that counts: a page of a proxy, a lasting 500.
-var errNoAnswer = errors.New("HubSpot does not answer this, though it answers the rest")
+// errNoAnswer says that HubSpot answered other questions, but gave this one
+// nothing that counts as an answer: a proxy's page, a lasting 500.
+var errNoAnswer = errors.New("HubSpot does not answer this request, though it answers others")
 
 const (
-	// askAtOnce bounds the requests that askEach has under way.
+	// askAtOnce is the most questions that askEach has under way.
 	askAtOnce = 8
-	// askPatience is for how long the last questions are waited for, since the
-	// one before them was answered.
+	// askPatience is how long askEach waits for the next answer once it has had
+	// one.
 	askPatience = 20 * time.Second
 )
 
-// askEach asks n questions. Each waits as long as HubSpot needs, but not where
-// the others were answered and it alone is not, for askPatience: its context then
-// ends, with the cause errNoAnswer. While nothing at all is answered everything
-// waits. An ask that is not answered returns nil, as one that is refused does.
+// askEach asks n questions, and waits as long as HubSpot needs while it answers
+// none. Once it has answered one, and then none for askPatience, askEach gives up
+// the rest: it ends their context with the cause errNoAnswer. ask returns nil for
+// a question that HubSpot refuses and for one that was given up; any other error
+// of ask ends all of them.
 func askEach(ctx context.Context, n int, ask func(ctx context.Context, i int) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(askAtOnce)
@@ -44,5 +45,5 @@ func askEach(ctx context.Context, n int, ask func(ctx context.Context, i int) er
 	return g.Wait()
 }
 
-// unanswered says that askEach has given a question up.
+// unanswered reports whether askEach has given up the question of this context.
 func unanswered(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errNoAnswer) }

@@ -11,22 +11,22 @@ import (
 )
 
 // AssociationSweep reads the links of every record of a pair's from type, in
-// the order of ids: HubSpot has no way to ask which links have changed, and
-// making one moves no modified time (R14).
+// order of ids. HubSpot cannot say which links have changed, and making one moves
+// no modified time (R14).
 type AssociationSweep struct {
 	Pair  *Pair
 	Place offsets.Associations
 }
 
 const (
-	// sweepInterval is the time between the beginnings of two sweeps where it
-	// is not set, and emptyInterval that of a pair without any link.
+	// sweepInterval is the time between the starts of two sweeps where the
+	// operator has set none; emptyInterval is that of a pair without links.
 	sweepInterval = time.Hour
 	emptyInterval = 24 * time.Hour
 )
 
-// Run sweeps again and again. The first sweep waits for the backfill of the
-// from type, whose records it asks about.
+// Run sweeps until ctx ends. The first sweep waits for the backfill of the from
+// type, because it asks about that type's records.
 func (s *AssociationSweep) Run(ctx context.Context) error {
 	p := s.Pair
 	p.From.Status.started(p.Name(), offsets.AssociationsStream)
@@ -39,7 +39,7 @@ func (s *AssociationSweep) Run(ctx context.Context) error {
 	return superviseAs(ctx, p.subject(), offsets.AssociationsStream, func() time.Duration { return 0 }, s.pass)
 }
 
-// pass is one sweep, or the rest of one. Every page is committed with the place
+// pass is one sweep, or the rest of one. It commits every page with the place
 // after it.
 func (s *AssociationSweep) pass(ctx context.Context) error {
 	p := s.Pair
@@ -96,8 +96,9 @@ func (s *AssociationSweep) interval() time.Duration {
 	return LinksEvery(s.Pair.Interval, s.Pair.Lane.Live() > 0)
 }
 
-// LinksEvery is the time between the beginnings of two sweeps of a pair; set is
-// what the operator chose, zero for nothing.
+// LinksEvery returns the time between the starts of two sweeps of a pair. set is
+// what the operator chose, zero for nothing; linked reports whether the pair has
+// links.
 func LinksEvery(set time.Duration, linked bool) time.Duration {
 	switch {
 	case set > 0:
@@ -108,9 +109,9 @@ func LinksEvery(set time.Duration, linked bool) time.Duration {
 	return sweepInterval
 }
 
-// due waits for the next sweep: until its interval is over, or it is asked for.
-// A pair that has got its first link meanwhile does not wait as long as one
-// without any.
+// due waits until the interval is over, or until Pair.Anew asks for a sweep. It
+// computes the interval again every minute, because the first link of a pair
+// shortens it.
 func (s *AssociationSweep) due(ctx context.Context) error {
 	for s.Place.Started != 0 {
 		wait := time.Duration(s.Place.Started.Add(s.interval())-s.Pair.From.Client.Now()) * time.Millisecond
@@ -134,19 +135,19 @@ func (s *AssociationSweep) due(ctx context.Context) error {
 }
 
 // ChangedAssociations reads the links of records that another finder saw
-// change: a user who makes a link mostly changes something else too (R14).
+// change: a user who makes a link usually changes something else too (R14).
 type ChangedAssociations struct {
 	Pair *Pair
 	// Wait spaces the calls of all pairs, so that a busy portal does not spend
-	// its day on them.
+	// the day's calls on them.
 	Wait func(context.Context) error
 }
 
-// changedSpacing is the least time between two looks at a pair: what changes
-// within it shares a call.
+// changedSpacing is the shortest time between two passes over a pair. Records
+// that change within it share a call.
 const changedSpacing = time.Second
 
-// Run looks at records as they become due.
+// Run reads the links of records as they become due, until ctx ends.
 func (c *ChangedAssociations) Run(ctx context.Context) error {
 	return superviseAs(ctx, c.Pair.subject(), changedStream, func() time.Duration { return changedSpacing }, c.pass)
 }

@@ -12,44 +12,45 @@ import (
 )
 
 // Census compares how many records the search index has with how many are
-// published as live: of the whole type, and of one range of ids in turn. Where
-// they differ it halves, down to a range that one page of ids shows (R12). It
-// finds deletes of any kind and missed creates, for one search a type and
-// round while nothing is wrong.
+// published as live. Each round counts the whole type and one range of ids, each
+// range in turn. Where the counts differ, the census halves the range until one
+// search page shows all its ids (R12). It finds deletes of any kind and missed
+// creates. While nothing is wrong, a round costs at most two searches.
 type Census struct {
 	Object   *Object
 	Interval time.Duration
-	// Recent is how long the index may be behind what is published.
+	// Recent is how far the index may lag behind what is published.
 	Recent time.Duration
-	// Recheck is how long an id whose confirm contradicted the index is left out.
+	// Recheck is how long an id whose confirm contradicted the index stays
+	// disputed.
 	Recheck time.Duration
 
 	round    int
 	rotating cdc.Range
-	standing map[cdc.Range]int // in how many rounds on end a range differed
+	standing map[cdc.Range]int // in how many rounds in a row a range has differed
 	disputed map[hubspot.ID]disputed
 }
 
-// disputed is an id about which index and object store do not agree.
+// disputed is an id about which index and object store disagree.
 type disputed struct {
 	since time.Time
 	shown bool // the index has it
 }
 
 const (
-	// censusPart is about how many records the rotating range has.
+	// censusPart is roughly how many records the rotating range holds.
 	censusPart = 10_000
-	// censusLeaf is how many rows one page of a search shows.
+	// censusLeaf is how many rows one search page shows.
 	censusLeaf = 200
 	// censusLeaves is how many ranges of that size may differ in one round
-	// before reading everything again is cheaper.
+	// before it is cheaper to read everything again.
 	censusLeaves = 20
-	// censusDoubt is in how many rounds a difference has to stand that what was
-	// published lately can explain; of others two are enough.
+	// censusDoubt is how many rounds a difference must stand if recent
+	// decisions can explain it. Any other needs two.
 	censusDoubt = 10
 )
 
-// Run counts again and again, once the type's backfill is done.
+// Run counts until ctx ends, once the type's backfill is done.
 func (c *Census) Run(ctx context.Context) error {
 	if err := c.Object.backfilled(ctx); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (c *Census) pass(ctx context.Context) error {
 	if err := c.forget(ctx); err != nil {
 		return err
 	}
-	if c.standing[c.rotating] == 0 { // one that differs is looked at again
+	if c.standing[c.rotating] == 0 { // a range that differs is counted again
 		delete(c.standing, c.rotating)
 		part, err := o.Lane.Part(ctx, c.round, censusPart)
 		if err != nil {
@@ -93,7 +94,7 @@ func (c *Census) pass(ctx context.Context) error {
 		}
 	}
 	if leaves > censusLeaves {
-		o.Log.Warn("the index differs in many places; everything is read again", "stream", CensusStream)
+		o.Log.Warn("the search index differs in many ranges; the reconcile reads everything again", "stream", CensusStream)
 		o.askReconcile()
 	}
 	o.Metrics.disputed.WithLabelValues(o.Type.Name).Set(float64(len(c.disputed)))
@@ -102,8 +103,8 @@ func (c *Census) pass(ctx context.Context) error {
 	return nil
 }
 
-// forget drops the disputed ids that are to be looked at again, and those that
-// were settled by others meanwhile.
+// forget drops the disputed ids that are due to be counted again, and those that
+// other finders have settled meanwhile.
 func (c *Census) forget(ctx context.Context) error {
 	ids := slices.Collect(maps.Keys(c.disputed))
 	live, err := c.Object.Lane.LiveAmong(ctx, ids)
@@ -120,7 +121,7 @@ func (c *Census) forget(ctx context.Context) error {
 	return nil
 }
 
-// stands counts a range and says whether it has differed for long enough.
+// stands counts a range and reports whether it has differed for long enough.
 func (c *Census) stands(ctx context.Context, in cdc.Range) (bool, error) {
 	count, err := c.count(ctx, in)
 	switch {
@@ -139,23 +140,24 @@ func (c *Census) stands(ctx context.Context, in cdc.Range) (bool, error) {
 	return c.standing[in] >= 2, nil
 }
 
-// counted is a range as the index and as the table have it, disputed ids
-// counted as the index has them.
+// counted is how many records of a range the index and the table have. Both
+// count disputed ids as the index has them.
 type counted struct {
 	index int
 	ours  cdc.Count
 }
 
-// exact says that nothing differs, and that nothing lately decided can hide it.
+// exact reports whether the counts agree and no recent decision can hide a
+// difference.
 func (c counted) exact() bool { return c.ours.Recent == 0 && c.index == c.ours.Certain }
 
-// explained says that what was decided lately can make the difference.
+// explained reports whether recent decisions can account for the difference.
 func (c counted) explained() bool {
 	return c.index >= c.ours.Certain && c.index <= c.ours.Certain+c.ours.Recent
 }
 
-// hidden says that so much was decided lately that a range shows nothing; the
-// smaller ones, and the reconcile, have to.
+// hidden reports whether there are so many recent decisions that the count shows
+// nothing. Smaller ranges and the reconcile have to find what differs.
 func (c counted) hidden() bool { return c.explained() && c.ours.Recent > censusLeaves }
 
 func (c *Census) count(ctx context.Context, in cdc.Range) (counted, error) {
@@ -189,7 +191,7 @@ func (c *Census) query(in cdc.Range, limit int) hubspot.SearchQuery {
 	}
 }
 
-// halve follows a difference down to leaves.
+// halve follows a difference down to its leaves.
 func (c *Census) halve(ctx context.Context, in cdc.Range, leaves *int) error {
 	if *leaves > censusLeaves {
 		return nil
@@ -212,7 +214,7 @@ func (c *Census) halve(ctx context.Context, in cdc.Range, leaves *int) error {
 	return c.halve(ctx, cdc.Range{After: middle, UpTo: in.UpTo}, leaves)
 }
 
-// leaf reads what one range's ids tell, from the object store.
+// leaf compares a range id by id, and reads what differs from the object store.
 func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	o := c.Object
 	page, err := o.Client.Search(ctx, hubspot.Call{Priority: hubspot.Census}, c.query(in, censusLeaf))
@@ -226,7 +228,7 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	if _, ok := cdc.Ascending(&page, in.After, in.After != 0); !ok {
 		return cdc.ErrUnordered
 	}
-	if page.More { // ids that the table lacks: what is shown reaches only so far
+	if page.More { // the table lacks some ids: the page ends before the range does
 		in.UpTo = shown[len(shown)-1]
 	}
 	lacking, extra, err := o.Lane.Compare(ctx, in, shown, page.Date.Add(-c.Recent))
@@ -244,7 +246,7 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	if err := o.publish(ctx, cdc.Page{Stream: CensusStream, Readings: append(readings, more...)}); err != nil {
 		return err
 	}
-	// What the object store contradicts is left out for a while.
+	// Where the object store contradicts the index, the id is disputed.
 	still, err := o.Lane.LiveAmong(ctx, lacking)
 	if err != nil {
 		return err

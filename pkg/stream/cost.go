@@ -7,11 +7,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// What the passes of the streams cost while nothing changes, for the plan of
-// connector check. A test holds the plan against a portal's count of a day.
+// What the passes of the streams cost while nothing changes. connector check
+// plans with it, and a test compares the plan with the calls that a portal counts
+// in a day.
 
-// SweepCalls is how many calls one sweep over a type takes: lists, and where the
-// names of its properties do not fit into an address, a batch read for each.
+// SweepCalls returns how many calls one sweep over a type takes: list pages and,
+// where the names of the properties do not fit into a URL, batch reads.
 func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
 	lists = max(1, pages(records, hubspot.MaxList))
 	if !hubspot.ListFits(slots) {
@@ -20,12 +21,13 @@ func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
 	return lists, reads
 }
 
-// SweepTakes is the least that a reconcile over a type takes, answers aside.
+// SweepTakes returns the sum of a reconcile's pauses: the least time that it takes,
+// however fast HubSpot answers.
 func SweepTakes(records int, interval time.Duration) time.Duration {
 	return time.Duration(max(0, pages(records, hubspot.MaxList)-1)) * reconcilePause(records, interval)
 }
 
-// CensusCalls is how many searches a round of the census takes.
+// CensusCalls returns how many searches a round of the census takes.
 func CensusCalls(records int) int {
 	if records/censusPart < 2 {
 		return 1
@@ -33,14 +35,15 @@ func CensusCalls(records int) int {
 	return 2
 }
 
-// ArchiveCalls is how many lists one pass over the archived records takes.
+// ArchiveCalls returns how many list pages one pass over the recycle bin takes.
 func ArchiveCalls(archived int) int { return max(1, pages(archived, hubspot.MaxList)) }
 
-// LinkCalls is how many calls one sweep over a pair takes.
+// LinkCalls returns how many association batch reads one sweep over a pair takes.
+// records is the number of live records of its from type.
 func LinkCalls(records int) int { return pages(records, hubspot.MaxLinks) }
 
-// LabelCalls is how many calls a look at the labels of all pairs takes. wanted
-// is HUBSPOT_ASSOCIATIONS.
+// LabelCalls returns how many calls it takes to read the labels of all pairs.
+// types is the number of followed object types, wanted is HUBSPOT_ASSOCIATIONS.
 func LabelCalls(types int, wanted []string) int {
 	switch {
 	case slices.Equal(wanted, []string{noPairs}):
@@ -51,8 +54,9 @@ func LabelCalls(types int, wanted []string) int {
 	return types * (types + 1) / 2
 }
 
-// PipelineCalls is how many calls a pass over the pipelines takes on average:
-// of the types those that have some are asked each time, the others seldom.
+// PipelineCalls returns how many calls a pass over the pipelines takes on average.
+// Every pass asks about the types that have pipelines, with of them; one pass in
+// seldom asks about the others.
 func PipelineCalls(with, types int) float64 {
 	return float64(with) + float64(types-with)/seldom
 }

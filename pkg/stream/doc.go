@@ -1,8 +1,8 @@
-// Package stream decides what is to be read next.
+// Package stream decides what is read next.
 //
-// Every stream is a finder: it names ids. What is published is read from
-// HubSpot's object store by Object.read, decided by the object's cdc.Lane and
-// committed with the stream's cursor, page by page.
+// Every stream is a finder: it names ids. Object.read reads them from HubSpot's
+// object store, and the object's cdc.Lane decides what changed and commits it
+// with the stream's cursor, page by page.
 //
 //	stream          file        asks                      cursor
 //	leading         tier.go     search, modified >= start start, t0, last id
@@ -12,15 +12,15 @@
 //	archive         archive.go  list of archived records  position
 //	census          census.go   search, totals            none
 //	associations    associations.go  association reads    last id of the sweep
-//	reference       owners.go, pipelines.go  owners, pipelines  when a list was read last
+//	reference       owners.go, pipelines.go  owners, pipelines  times of the last reading
 //	refill          refill.go   search, has property      position
 //	signals         signals.go  what an operator asks for offset, and the place in a snapshot
 //	schema          schema.go, removal.go  definitions, labels  none
 //	confirm         read.go     batch reads (cdc.Complete)  none; it is no finder
-//	recheck         recheck.go  confirm, once more        none; it is no finder
+//	recheck         recheck.go  second confirms           none; it is no finder
 //
 // A stream is a pass, which supervise (supervise.go) repeats until the context
-// ends. HubSpot's passing failures are settled in hubspot.Client; what HubSpot
-// lastingly refuses stops this stream alone, visibly, and is tried again with
-// growing waits; every other error ends the run.
+// ends. hubspot.Client retries HubSpot's passing failures. A lasting refusal stops
+// one stream alone: an operator sees it, and the stream tries again with growing
+// waits. Every other error ends the run.
 package stream

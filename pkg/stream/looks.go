@@ -8,8 +8,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
 
-// looks are the records of a pair to be looked at, for the streams that add to
-// them and the one that looks.
+// looks are the records of a pair whose links are to be read. Several streams add
+// to them, and one reads.
 type looks struct {
 	wake chan struct{}
 
@@ -21,7 +21,7 @@ func newLooks(after []time.Duration) *looks {
 	return &looks{wake: make(chan struct{}, 1), due: cdc.NewLooks(after...)}
 }
 
-// add has a record looked at from now on.
+// add queues a record: its links are read now, and again after each wait (R14).
 func (l *looks) add(k cdc.Look) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,7 +32,7 @@ func (l *looks) add(k cdc.Look) {
 	}
 }
 
-// retry brings records back that could not be looked at.
+// retry queues records again whose links could not be read.
 func (l *looks) retry(ks []cdc.Look) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,14 +45,14 @@ func (l *looks) next() time.Duration {
 	return l.due.Next(time.Now())
 }
 
-// take gives what is due, in order.
+// take returns what is due, in order.
 func (l *looks) take() []cdc.Look {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.due.Take(time.Now())
 }
 
-// wait ends when something is due.
+// wait returns when something is due.
 func (l *looks) wait(ctx context.Context) error {
 	for {
 		d := l.next()

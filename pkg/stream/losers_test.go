@@ -30,8 +30,8 @@ func (c *transactions) Commit(_ context.Context, b *cdc.Batch) error {
 	return nil
 }
 
-// TestR7_LosersGoWithTheSurvivor, whatever finder reads the survivor: here a
-// record that was to be confirmed once more is live, and names a loser.
+// TestR7_LosersGoWithTheSurvivor, whatever finder reads the survivor. Here a recheck
+// finds its record live, and the record names a loser.
 func TestR7_LosersGoWithTheSurvivor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		object, _ := answering(func(r *http.Request) (int, string) {

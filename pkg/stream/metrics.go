@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are what the streams of all runs count, one run after another.
+// Metrics are what the streams count. They outlive a run.
 type Metrics struct {
 	rereads    *prometheus.CounterVec
 	unresolved *prometheus.CounterVec
@@ -20,19 +20,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		rereads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_rereads_total",
-			Help: "Reads made again before a page was finished, by cause.",
+			Help: "Reads repeated before a page was committed, by cause.",
 		}, []string{"object", "cause"}),
 		unresolved: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_unresolved_records_total",
-			Help: "Ids that HubSpot, asked for them alone, neither answered nor reported missing; they stay as they are.",
+			Help: "Ids that HubSpot, even when asked for one alone, neither returned nor reported missing; they stay as published.",
 		}, []string{"object"}),
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_snapshot_running",
-			Help: "Snapshots of the object under way: its backfill, and one that a signal asked for.",
+			Help: "Snapshots of the object under way: its backfill, and the one that a signal asked for.",
 		}, []string{"object"}),
 		disputed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_disputed_records",
-			Help: "Ids about which HubSpot's search index and its object store do not agree.",
+			Help: "Ids about which HubSpot's search index and its object store disagree.",
 		}, []string{"object"}),
 		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_signals_total",
@@ -43,15 +43,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Between says that no run is under way: nothing is at present, and what was
-// counted stays.
+// Between marks that no run is under way. It resets the gauges; counters stay.
 func (m *Metrics) Between() {
 	m.running.Reset()
 	m.disputed.Reset()
 }
 
-// snapshot says that a snapshot of an object has begun; what it returns, that
-// it has ended.
+// snapshot marks that a snapshot of an object has begun. The caller calls ended
+// when the snapshot is over; further calls do nothing.
 func (m *Metrics) snapshot(object string) (ended func()) {
 	m.running.WithLabelValues(object).Inc()
 	return sync.OnceFunc(m.running.WithLabelValues(object).Dec)

@@ -11,15 +11,15 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Object is one synced object type: what its streams share. NewObject makes it.
+// Object is one followed object type: what its streams share. NewObject makes it.
 type Object struct {
 	recheck  *queue
-	held     *atomic.Int64 // Lane.Held as it was said last
+	held     *atomic.Int64 // Lane.Held as last reported
 	swept    chan struct{} // closed when the backfill is done
-	anew     chan struct{} // one slot: a reconcile is wanted now
+	anew     chan struct{} // one slot: somebody wants a reconcile now
 	watchers *watchers
-	withheld *atomic.Value // what Withheld said last, a string
-	narrow   *atomic.Bool  // HubSpot took a list with all properties for too long
+	withheld *atomic.Value // what Withheld last reported, a string
+	narrow   *atomic.Bool  // HubSpot found a list with all properties too long
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -29,7 +29,7 @@ type Object struct {
 	Metrics *Metrics
 }
 
-// NewObject makes the parts of o that its streams talk to each other by.
+// NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
 	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
@@ -37,7 +37,7 @@ func NewObject(o Object) *Object {
 	return &o
 }
 
-// backfilled waits until the type's backfill is done.
+// backfilled waits until the type's backfill is done, or ctx ends.
 func (o *Object) backfilled(ctx context.Context) error {
 	select {
 	case <-o.swept:
@@ -47,7 +47,7 @@ func (o *Object) backfilled(ctx context.Context) error {
 	}
 }
 
-// askReconcile has the reconcile begin now.
+// askReconcile asks for a reconcile: now, or after the one under way.
 func (o *Object) askReconcile() {
 	select {
 	case o.anew <- struct{}{}:
@@ -86,31 +86,31 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 	}
 }
 
-// brakeError says that the brake holds deletes back (R9).
+// brakeError says that the brake holds back deletes (R9).
 type brakeError struct{ held int }
 
 func (e *brakeError) Error() string {
 	return fmt.Sprintf("%d records are gone without an archived copy or a survivor; their deletes are held back for an hour", e.held)
 }
 
-// sayHeld keeps the log and the status up to date about the brake.
+// sayHeld keeps log and status up to date about the brake.
 func (o *Object) sayHeld() {
 	held := int64(o.Lane.Held())
 	switch before := o.held.Swap(held); {
 	case held == before:
 	case held == 0:
-		o.Log.Info("the brake holds no delete back any more")
+		o.Log.Info("the brake no longer holds back any delete")
 		o.Status.Clear(o.Type.Name, brakePart)
 	default:
 		err := &brakeError{int(held)}
 		o.Status.Problem(o.Type.Name, brakePart, err)
 		if before == 0 {
-			o.Log.Error("much of an object type is gone at once", "err", err)
+			o.Log.Error("many records of an object type are gone at once", "err", err)
 		}
 	}
 }
 
-// sleep waits for d or for the end of ctx.
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -14,18 +14,18 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Owners reads the portal's owners, all of them each time: HubSpot has no way
-// to ask which have changed.
+// Owners reads all of the portal's owners in every pass: HubSpot cannot say which
+// have changed.
 type Owners struct {
 	Reference
 	List ReferenceList
 }
 
-// Run reads the owners again and again.
+// Run reads the owners every Interval, until ctx ends.
 func (o *Owners) Run(ctx context.Context) error { return o.repeat(ctx, o.pass, &o.List) }
 
-// errCircle says that the pages of a list lead in a circle.
-var errCircle = errors.New("a page of HubSpot's owners leads to an earlier one")
+// errCircle says that HubSpot's pages of owners lead in a circle.
+var errCircle = errors.New("a page of HubSpot's owners leads back to an earlier one")
 
 func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := o.Client.Now()
@@ -47,8 +47,8 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	return soon, err
 }
 
-// read reads the live owners to the last page, and then, where one that is
-// published is not among them, the archived ones.
+// read reads the live owners to the last page. If a published owner is not among
+// them, it reads the archived ones too.
 func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ReferenceReading, error) {
 	r := cdc.ReferenceReading{Archived: map[cdc.EntryKey]bool{}}
 	date, err := o.pages(ctx, prio, false, func(now hubspot.Millis) {
@@ -81,8 +81,9 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.Reference
 	return r, err
 }
 
-// pages reads the live or the archived owners page by page. onSend is called
-// before each attempt at the first page.
+// pages reads the live or the archived owners page by page, and gives each owner
+// to take. It adds the number of pages to calls, and calls onSend before each
+// attempt at the first one. date is that of the last page.
 func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), calls *int, take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
 	call := hubspot.Call{Priority: prio, OnSend: onSend}
 	seen := map[string]bool{}
@@ -106,14 +107,14 @@ func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool
 	}
 }
 
-// entry is an owner as an entry of the list.
+// entry returns an owner as an entry of its reference list.
 func (o *Owners) entry(owner *hubspot.Owner) cdc.Entry {
 	values := map[string]any{
 		"email": string(owner.Email), "firstName": string(owner.FirstName), "lastName": string(owner.LastName),
 		"type": string(owner.Type), "userId": string(owner.UserID), "teams": compactJSON(owner.Teams),
 		"createdAt": owner.CreatedAt, "updatedAt": owner.UpdatedAt, "archived": owner.Archived,
 	}
-	// Nothing says that teams come in an order: another one is no change.
+	// HubSpot promises no order of the teams, so another order is no change.
 	hashed := maps.Clone(values)
 	var teams []json.RawMessage
 	if json.Unmarshal(owner.Teams, &teams) == nil {
@@ -131,11 +132,11 @@ func (o *Owners) entry(owner *hubspot.Owner) cdc.Entry {
 	}
 }
 
-// compactJSON writes a value of an answer on one line, the members of objects
-// by name, as they may come in any order. Null is "".
+// compactJSON writes a JSON value of an answer on one line. It sorts the members
+// of objects by name, because HubSpot may send them in any order. Null is "".
 func compactJSON(raw json.RawMessage) string {
 	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber() // which is written as it was
+	dec.UseNumber() // keep the digits as they came
 	var v any
 	if err := dec.Decode(&v); err != nil || v == nil {
 		return ""
@@ -149,7 +150,8 @@ func compactJSON(raw json.RawMessage) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// Collection is the owners as a signal can ask for them.
+// Collection returns the owners as a signal can name them. prefix is that of the
+// topics.
 func (o *Owners) Collection(prefix string) ReferenceCollection {
 	return ReferenceCollection{Prefix: prefix, Lane: o.List.Lane, Read: func(ctx context.Context) ([]cdc.ReferenceReading, error) {
 		reading, err := o.read(ctx, hubspot.Snapshot)

@@ -7,8 +7,8 @@ import (
 )
 
 // Pace spreads the leading tiers' searches over the object types by the
-// square-root rule: with an interval proportional to 1/sqrt(changes per hour)
-// the mean wait of a change is the least that a given number of calls allows.
+// square-root rule: with intervals proportional to 1/sqrt(changes per hour), the
+// mean wait of a change is the shortest that a given number of calls allows.
 type Pace struct {
 	callsPerSecond float64
 	fixed          time.Duration
@@ -25,35 +25,35 @@ type paced struct {
 const (
 	shortestInterval = time.Second
 	longestInterval  = time.Minute
-	// paceMemory is how far back the rate of changes looks, by exponential
-	// decay.
+	// paceMemory is the time constant with which the rate of changes forgets,
+	// by exponential decay.
 	paceMemory = 10 * time.Minute
-	// quietRate is the rate, in changes an hour, that a type without changes
-	// is taken to have, so that none is forgotten.
+	// quietRate is the lowest rate, in changes an hour, that a type counts
+	// with, so that the connector still searches a type without changes.
 	quietRate = 1.0
 )
 
-// NewPace shares callsPerSecond searches among the types that are added. A
-// fixed interval, when not zero, holds for all of them.
+// NewPace shares callsPerSecond searches among the types that Add adds. A fixed
+// interval other than zero applies to all of them instead.
 func NewPace(callsPerSecond float64, fixed time.Duration) *Pace {
 	return &Pace{callsPerSecond: callsPerSecond, fixed: fixed, types: map[string]*paced{}}
 }
 
-// Add makes an object type take part.
+// Add gives an object type a share.
 func (p *Pace) Add(object string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.types[object] = &paced{perHour: quietRate, last: time.Now()}
 }
 
-// Remove forgets a type that is not searched any more.
+// Remove drops a type that the connector no longer searches.
 func (p *Pace) Remove(object string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.types, object)
 }
 
-// Seen notes how many records a walk found changed since the last one.
+// Seen notes how many changed records a walk found since the last one.
 func (p *Pace) Seen(object string, records int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,15 +67,15 @@ func (p *Pace) Seen(object string, records int) {
 	t.last = now
 }
 
-// Interval is the wait between two leading walks of a type.
+// Interval returns how long to wait between two leading walks of a type.
 func (p *Pace) Interval(object string) time.Duration {
 	if p.fixed > 0 {
 		return p.fixed
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Types at one of the bounds take a fixed share; what they leave is spread
-	// over the others. Each round settles at least one type.
+	// Types at a bound take a fixed share, and the others divide what is left.
+	// Each round but the last settles one type.
 	budget, open := p.callsPerSecond, map[string]float64{}
 	for name, t := range p.types {
 		open[name] = math.Sqrt(max(t.perHour, quietRate))

@@ -13,27 +13,27 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Pair is two object types whose links are published: what its streams share.
-// NewPair makes it.
+// Pair is two object types whose links are published: what the pair's streams
+// share. NewPair makes it.
 type Pair struct {
 	looks *looks
 	begun atomic.Bool   // the first sweep has begun
-	anew  chan struct{} // one slot: a sweep is wanted now
+	anew  chan struct{} // one slot: somebody wants a sweep now
 
 	From *Object
-	To   *Object // nil: the type is not synced
-	// FromPath and ToPath are the types as they stand in addresses.
+	To   *Object // nil: the type is not followed
+	// FromPath and ToPath name the types in HubSpot's URLs.
 	FromPath, ToPath string
 	Lane             *cdc.LinkLane
 	Log              *slog.Logger
-	// Interval is that of the sweep where it was set; else zero.
+	// Interval is that of the sweep where the operator has set it; else zero.
 	Interval time.Duration
-	// Waits are how long after a record's change its links are read; they rise,
-	// and the first is 0 (R14).
+	// Waits are how long after a record's change its links are read, in
+	// ascending order. The first is 0 (R14).
 	Waits []time.Duration
 }
 
-// NewPair makes the parts of p that streams talk to it by; place is where its
+// NewPair completes p with what streams use to talk to it. place is where its
 // sweep is.
 func NewPair(p *Pair, place offsets.Associations) *Pair {
 	p.looks, p.anew = newLooks(p.Waits), make(chan struct{}, 1)
@@ -41,10 +41,10 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	return p
 }
 
-// Name is the pair's object in cursors, metrics and logs.
+// Name returns the pair's object in cursors, metrics and logs.
 func (p *Pair) Name() string { return p.Lane.Pair().String() }
 
-// Anew has a sweep begin now, or after the one under way.
+// Anew asks for a sweep: now, or after the one under way.
 func (p *Pair) Anew() {
 	select {
 	case p.anew <- struct{}{}:
@@ -52,7 +52,7 @@ func (p *Pair) Anew() {
 	}
 }
 
-// Unwatch ends what Watch began.
+// Unwatch undoes Watch.
 func (p *Pair) Unwatch() {
 	p.From.watchers.drop(p)
 	if p.To != nil {
@@ -62,7 +62,7 @@ func (p *Pair) Unwatch() {
 
 func (p *Pair) subject() subject { return subject{p.Name(), p.From.Status, p.Log} }
 
-// publish commits a page; see Object.publish.
+// publish commits a page of links; see Object.publish.
 func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 	pub := cdc.NewLinkPublication(page)
 	for {
@@ -92,8 +92,8 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 	}
 }
 
-// read asks for the links of records, however many, each to its last page. A
-// record of which HubSpot says nothing that counts has no reading (R8).
+// read reads the links of any number of records, each to its last page. It
+// returns no reading of a record about which HubSpot says nothing that counts (R8).
 func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.LinkReading, error) {
 	var out []cdc.LinkReading
 	for chunk := range slices.Chunk(ids, hubspot.MaxLinks) {
@@ -103,7 +103,7 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 		}
 		if n := len(r.Unresolved()); n > 0 {
 			p.From.Metrics.unresolved.WithLabelValues(p.Name()).Add(float64(n))
-			p.Log.Warn("HubSpot neither answers for some records nor says that they have no links; their links stay as they are", "records", n)
+			p.Log.Warn("HubSpot neither returns the links of some records nor says that they have none; their links stay as published", "records", n)
 		}
 		out = append(out, r.Readings...)
 	}

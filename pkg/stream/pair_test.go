@@ -19,7 +19,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// committed is a Committer that keeps what it was given.
+// committed is a Committer that keeps the links of each batch.
 type committed struct {
 	seq   int64
 	links []string
@@ -33,8 +33,8 @@ func (c *committed) Commit(_ context.Context, b *cdc.Batch) error {
 	return nil
 }
 
-// associations answers association reads: asked are the inputs as id or
-// id@after, the answer is the body.
+// associations answers association reads. asked has the inputs, as id or id@after;
+// answer returns the body.
 type associations struct {
 	t      *testing.T
 	answer func(call int, asked []string) string
@@ -57,7 +57,7 @@ func (a *associations) respond(r *http.Request) (status int, body string) {
 	return http.StatusOK, a.answer(len(a.calls), asked)
 }
 
-// result is one record's page; after "" ends it.
+// result is one page of a record's links; an after of "" makes it the last.
 func result(from int, after string, to ...int) string {
 	links := []string{}
 	for _, id := range to {
@@ -98,7 +98,7 @@ func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pai
 	return p, out, http
 }
 
-// look reads a record's links and publishes what was found.
+// look reads the links of records and publishes what it finds.
 func (p *Pair) look(t *testing.T, ids ...hubspot.ID) {
 	t.Helper()
 	readings, err := p.read(t.Context(), hubspot.ChangedAssociations, ids)
@@ -117,16 +117,16 @@ func (p *Pair) deleteContact(t testing.TB, id hubspot.ID) {
 	}
 }
 
-// TestR8_WhatAnAssociationAnswerMeans: results are a set, no associations found
-// is an empty one, not found is one only where the delete was published before
-// the read was sent, and an id in neither is asked for again.
+// TestR8_WhatAnAssociationAnswerMeans: a result is a set; "no associations found" is
+// an empty one; "not found" is an empty one only if the delete was published before
+// the read was sent; and an id in neither results nor errors is asked for again.
 func TestR8_WhatAnAssociationAnswerMeans(t *testing.T) {
 	const notFound, none = "OBJECT_NOT_FOUND", "crm.associations.NO_ASSOCIATIONS_FOUND"
 	for name, c := range map[string]struct {
-		second  func(p *Pair, call int) string // of contact 1, which had a link to 10
-		deleted bool                           // its delete is published before it is asked for
+		second  func(p *Pair, call int) string // answers about contact 1, which had a link to 10
+		deleted bool                           // its delete is published before these reads
 		want    []string
-		calls   int // to ask for it
+		calls   int // of these reads
 	}{
 		"a set":                {func(*Pair, int) string { return answer(result(1, "", 11)) }, false, []string{"d 1->10 removed", "c 1->11"}, 1},
 		"an empty set":         {func(*Pair, int) string { return answer(result(1, "")) }, false, []string{"d 1->10 removed"}, 1},
@@ -173,9 +173,9 @@ func TestR8_WhatAnAssociationAnswerMeans(t *testing.T) {
 	}
 }
 
-// TestR14_EachRecordIsPagedToItsEnd: only the records that have more are asked
-// again, all of them in one call, and a set of several calls deletes nothing
-// before a second reading.
+// TestR14_EachRecordIsPagedToItsEnd: one call asks for the next pages of all records
+// that have more, and a set that took several calls deletes nothing before a second
+// reading.
 func TestR14_EachRecordIsPagedToItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, out, http := testPair(t, func(call int, asked []string) string {
@@ -183,10 +183,10 @@ func TestR14_EachRecordIsPagedToItsEnd(t *testing.T) {
 				answer(result(1, "a", 10, 11), result(2, "", 10), result(3, "b", 10)),
 				answer(result(1, "c", 12), result(3, "", 11)),
 				answer(result(1, "", 13)),
-				// again: 11 moved to the first page, which is read already
+				// again: 11 moves to the first page after that was read
 				answer(result(1, "a", 10)), answer(result(1, "", 12, 13)),
 				answer(result(1, "a", 10, 11)), answer(result(1, "", 12, 13)),
-				// and is really gone
+				// now 11 is really gone
 				answer(result(1, "a", 10)), answer(result(1, "", 12, 13)),
 				answer(result(1, "a", 10)), answer(result(1, "", 12, 13)),
 			}[call-1]
@@ -201,7 +201,7 @@ func TestR14_EachRecordIsPagedToItsEnd(t *testing.T) {
 		out.links = nil
 		p.look(t, 1)
 		if len(out.links) != 0 {
-			t.Errorf("published %q of a link that moved", out.links)
+			t.Errorf("published %q, want nothing of a link that only moved to another page", out.links)
 		}
 		p.look(t, 1)
 		if want := []string{"d 1->11 removed"}; !slices.Equal(out.links, want) {
@@ -240,8 +240,8 @@ func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
 	}
 }
 
-// TestWatch_PairsAreToldOfWhatWasPublishedBefore: the object types stream while
-// the pairs are still being learnt.
+// TestWatch_PairsAreToldOfWhatWasPublishedBefore: object types stream while the
+// connector still learns the pairs.
 func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _, _ := testPair(t, nil)
@@ -257,7 +257,7 @@ func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 		if got, want := p.looks.take(), []cdc.Look{{End: cdc.FromEnd, ID: 1}, {End: cdc.FromEnd, ID: 4}, {End: cdc.ToEnd, ID: 1}, {End: cdc.ToEnd, ID: 4}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		p.begun.Store(true) // the sweep may have gone past a record that is read for the first time
+		p.begun.Store(true) // the sweep may be past a record that is published for the first time
 		p.From.watchers.tell([]cdc.Change{change(5, cdc.Read)})
 		if got, want := p.looks.take(), []cdc.Look{{End: cdc.FromEnd, ID: 5}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -265,8 +265,8 @@ func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 	})
 }
 
-// TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt: the records modified
-// last, and those with links to or from records whose delete was published.
+// TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt: the records modified last,
+// and those that hold links to or from deleted records.
 func TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _, _ := testPair(t, nil)
@@ -286,7 +286,8 @@ func TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt(t *testing.T) {
 	})
 }
 
-// loadedLinks is a table with links from and to these records.
+// loadedLinks is a table with a link for each two of these ids, from and to, and with
+// a deleted one.
 func loadedLinks(t *testing.T, ends ...hubspot.ID) *cdc.LinkTable {
 	t.Helper()
 	table := cdc.NewLinkTable()

@@ -15,21 +15,22 @@ import (
 // published.
 type Ends struct{ From, To hubspot.ObjectType }
 
-// Name is the pair as it stands in topics, cursors and logs.
+// Name returns the pair as topics, cursors and logs name it.
 func (e Ends) Name() cdc.Pair { return cdc.Pair{From: e.From.Name, To: e.To.Name} }
 
-// PairError says that HUBSPOT_ASSOCIATIONS names a pair that cannot be
-// followed: a mistake in the configuration.
+// PairError says that HUBSPOT_ASSOCIATIONS names a pair that the connector cannot
+// follow: a mistake in the configuration.
 type PairError struct{ Pair, Why string }
 
 func (e *PairError) Error() string {
 	return fmt.Sprintf("HUBSPOT_ASSOCIATIONS names %q: %s", e.Pair, e.Why)
 }
 
-// noPairs is the value of HUBSPOT_ASSOCIATIONS for none.
+// noPairs is the value of HUBSPOT_ASSOCIATIONS for no pairs.
 const noPairs = "none"
 
-// CheckPairs says what is wrong with the spelling of HUBSPOT_ASSOCIATIONS.
+// CheckPairs returns a *PairError for the first entry of HUBSPOT_ASSOCIATIONS that
+// is not written as a pair, else nil.
 func CheckPairs(wanted []string) error {
 	if slices.Equal(wanted, []string{noPairs}) {
 		return nil
@@ -43,25 +44,27 @@ func CheckPairs(wanted []string) error {
 	return nil
 }
 
-// FoundPair is a pair to be followed, with the labels that HubSpot has for it.
+// FoundPair is a pair to follow, with the labels that HubSpot has for it.
 type FoundPair struct {
 	Ends
 	Labels []hubspot.AssociationLabel
 }
 
-// HiddenPair is a pair about which HubSpot does not tell this token anything.
+// HiddenPair is a pair about which HubSpot tells this token nothing.
 type HiddenPair struct {
 	Ends
 	Unanswered bool  // HubSpot did not answer at all: ask again
 	Err        error // HubSpot's answer
 }
 
-// Pairs tells which pairs of types are to be followed: those that the operator
-// names, in the direction given, or else every pair of synced types for which
-// HubSpot knows a type of association. There is no list of them to ask for.
-// A pair that the operator names and of which a type is away (the token may not
-// read it now, or it was removed) is left out, as is one about which HubSpot
-// answers nothing. hidden are those that HubSpot keeps to itself.
+// Pairs finds the pairs of types to follow: those that the operator names, in the
+// direction given, or else every pair of synced types for which HubSpot knows a
+// type of association. HubSpot cannot list them, so Pairs asks about each.
+//
+// hidden are the pairs about which HubSpot tells this token nothing. Of these,
+// found has only those that the operator names and that HubSpot refused. Pairs
+// leaves out a named pair one of whose types is away: the token may not read it
+// now, or it was removed. A named pair that cannot be followed is a *PairError.
 func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(name string) bool) (found []FoundPair, hidden []HiddenPair, err error) {
 	var all []Ends
 	named := len(wanted) > 0
@@ -114,8 +117,8 @@ func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectT
 	return found, hidden, nil
 }
 
-// directed puts types into the order that decides the direction of a pair: the
-// standard types in theirs, then custom ones by name (docs/contract.md
+// directed sorts types into the order that decides the direction of a pair: the
+// standard types in HubSpot's order, then custom ones by name (docs/contract.md
 // section 5).
 func directed(types []hubspot.ObjectType) []hubspot.ObjectType {
 	standard := hubspot.StandardTypes()
@@ -133,7 +136,7 @@ func directed(types []hubspot.ObjectType) []hubspot.ObjectType {
 }
 
 // namedPairs resolves what the operator wrote. The from type must be synced,
-// because its records are the ones asked about; the to type must exist.
+// because association reads ask about its records. The to type must exist.
 func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(string) bool) ([]Ends, error) {
 	find := func(types []hubspot.ObjectType, name string) (hubspot.ObjectType, bool) {
 		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool { return Names(t, name) })
@@ -142,7 +145,7 @@ func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.Ob
 		}
 		return types[i], true
 	}
-	var all []hubspot.ObjectType // every type of the portal, once it is needed
+	var all []hubspot.ObjectType // every type of the portal, read when needed
 	var out []Ends
 	for _, text := range wanted {
 		fromName, toName, _ := strings.Cut(text, ":") // CheckPairs has seen the colon

@@ -11,31 +11,31 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Pipelines reads the pipelines of the object types that are followed, and
-// their stages, which come with them: one call a type. Each answer is complete
-// for its type alone, so that a type that HubSpot refuses keeps what was
-// published of it. NewPipelines makes it.
+// Pipelines reads the pipelines of the followed object types and, with them, their
+// stages: one call a type. Each answer is complete for its type alone, so a type
+// that HubSpot refuses keeps its published entries. NewPipelines makes it.
 type Pipelines struct {
 	Reference
 	Pipelines, Stages ReferenceList
 
-	without map[string]int // addresses of types that cannot have pipelines → passes until they are asked again
+	without map[string]int // path of a type that cannot have pipelines → passes that still leave it out
 	known   chan struct{}  // closed once the types are known
 
 	mu    sync.Mutex
 	types []hubspot.ObjectType
 }
 
-// NewPipelines makes the parts of p by which it is told what to read.
+// NewPipelines completes p; Follow then tells it what to read.
 func NewPipelines(p *Pipelines) *Pipelines {
 	p.without, p.known = map[string]int{}, make(chan struct{})
 	return p
 }
 
-// seldom is how many passes a type that cannot have pipelines is left out of.
+// seldom is how rarely a type that cannot have pipelines is asked about: in one of
+// so many passes.
 const seldom = 12
 
-// Follow says which types' pipelines are to be read from now on.
+// Follow sets the types whose pipelines are read from now on.
 func (p *Pipelines) Follow(types []hubspot.ObjectType) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +51,7 @@ func (p *Pipelines) followed() []hubspot.ObjectType {
 	return p.types
 }
 
-// Run reads the pipelines again and again, once it is known of which types.
+// Run reads the pipelines every Interval, from the first Follow until ctx ends.
 func (p *Pipelines) Run(ctx context.Context) error {
 	select {
 	case <-p.known:
@@ -88,7 +88,7 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 		}
 	}
 	for i, l := range lists {
-		// A list whose topic cannot be written was not read to its end.
+		// Where the registry refuses a list's topic, nothing of it was published.
 		if !problems[i].refusedTopic() {
 			if err := p.finish(ctx, l, began); err != nil {
 				return 0, err
@@ -99,8 +99,9 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 	return soon, nil
 }
 
-// one reads and publishes the pipelines of a type. errs say what is refused of
-// either list: nothing follows from it for the other, or for other types.
+// one reads and publishes the pipelines and stages of a type. errs has the refusal
+// of either list, which concerns neither the other list nor other types. soon is
+// when the next pass has to come, zero for after the interval.
 func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Duration, errs [2]error, err error) {
 	pipelines, stages, err := p.read(ctx, hubspot.Reference, t)
 	if refused(err) {
@@ -126,9 +127,9 @@ func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Du
 	return soon, errs, nil
 }
 
-// refusal says whether it is a problem that HubSpot refuses a type's pipelines.
-// One that cannot have any is left alone for a while: HubSpot does not say
-// which types can, and answers 404 or 400 for the others.
+// refusal reports whether HubSpot's refusal of a type's pipelines is a problem. It
+// is none if the type cannot have pipelines: HubSpot does not say which types can,
+// and answers 404 or 400 for the others. The next passes leave such a type out.
 func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal error) (problem bool, err error) {
 	if !hubspot.NotFound(refusal) && !hubspot.BadRequest(refusal) {
 		return true, nil
@@ -138,11 +139,11 @@ func (p *Pipelines) refusal(ctx context.Context, t hubspot.ObjectType, refusal e
 		return true, err
 	}
 	p.without[t.Path] = seldom - 1
-	p.Log.Debug("HubSpot has no pipelines for an object type; it is asked again later", "object", t.Name, "stream", offsets.ReferenceStream, "err", refusal)
+	p.Log.Debug("HubSpot has no pipelines for an object type; the connector asks again later", "object", t.Name, "stream", offsets.ReferenceStream, "err", refusal)
 	return false, nil
 }
 
-// read asks for a type's pipelines: a reading of either list.
+// read asks for a type's pipelines and returns a reading of each list.
 func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.ObjectType) (pipelines, stages cdc.ReferenceReading, err error) {
 	pipelines.Under, stages.Under = t.Name, t.Name
 	answer, err := p.Client.Pipelines(ctx, hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
@@ -179,22 +180,22 @@ func optionalInt(n *int32) any {
 	return *n
 }
 
-// End publishes that a type's pipelines and stages are gone because the type
-// was removed (R9).
+// End publishes the deletes of a removed type's pipelines and stages (R9). date is
+// HubSpot's time of the events.
 func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis) error {
 	for _, l := range []*ReferenceList{&p.Stages, &p.Pipelines} {
 		page := cdc.ReferencePage{Stream: SchemaStream, Sync: true, Readings: []cdc.ReferenceReading{{
 			Under: object, Ended: cdc.ObjectTypeRemoved, Stamp: l.Lane.Now(), SentAt: date, Date: date,
 		}}}
 		if _, err := l.Lane.Publish(ctx, page); err != nil {
-			return fmt.Errorf("publish that the %s of an object type are gone: %w", l.Lane.Reference(), err)
+			return fmt.Errorf("publish the deletes of a removed object type's %s: %w", l.Lane.Reference(), err)
 		}
 	}
 	return nil
 }
 
-// Collections are both lists as a signal can ask for them. Types that HubSpot
-// refuses are left out.
+// Collections returns both lists as a signal can name them. Their readings leave
+// out types that HubSpot refuses. prefix is that of the topics.
 func (p *Pipelines) Collections(prefix string) []ReferenceCollection {
 	collection := func(l *ReferenceList, pick func(pipelines, stages cdc.ReferenceReading) cdc.ReferenceReading) ReferenceCollection {
 		return ReferenceCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context) ([]cdc.ReferenceReading, error) {

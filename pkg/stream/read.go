@@ -11,9 +11,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// read asks the object store for ids, however many, and returns what can be
-// decided. An id that HubSpot does not have is confirmed before it becomes a
-// delete, and only if it is published as live (R7).
+// read reads any number of ids from the object store and returns what the lane can
+// decide. An id that HubSpot does not have becomes a delete only after a confirm,
+// and only if it is published as live (R7).
 func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.Reading, error) {
 	var lookUps []*cdc.LookUp
 	g, gctx := errgroup.WithContext(ctx)
@@ -33,8 +33,8 @@ func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.
 	return o.complete(ctx, readings, missing)
 }
 
-// complete makes readings fit to be published, and confirms what was found
-// missing (R7).
+// complete makes readings fit to be published: it confirms what was found missing,
+// and the losers that survivors of merges name (R7).
 func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
 	c := cdc.NewComplete(readings, missing)
 	if err := o.ask(ctx, hubspot.Confirm, c); err != nil {
@@ -43,17 +43,17 @@ func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing [
 	return c.Readings, nil
 }
 
-// ask takes a protocol's questions to HubSpot and to the lane.
+// ask drives a protocol: HubSpot and the lane answer its questions.
 func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol) error {
 	err := drive(ctx, p, func(ask cdc.Ask) (cdc.Answer, error) { return o.answer(ctx, prio, ask) })
 	for range p.Unresolved() {
 		o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
-		o.Log.Warn("HubSpot neither answers a record nor reports it missing; its key stays as it is")
+		o.Log.Warn("HubSpot neither returns a record nor reports it missing; it stays as published")
 	}
 	return err
 }
 
-// drive asks what a protocol wants to know, until it has it.
+// drive asks a protocol's questions until it has no more.
 func drive(ctx context.Context, p cdc.Protocol, answer func(cdc.Ask) (cdc.Answer, error)) error {
 	for ask, more := p.Next(); more; ask, more = p.Next() {
 		if err := sleep(ctx, ask.Wait); err != nil {
@@ -84,7 +84,7 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 		a.Batch, err = o.Client.BatchRead(ctx, o.call(prio, &a.Sent), o.Type.Path, a.Slots, ask.IDs, archived)
 		switch {
 		case archived && hubspot.ArchivedUnsupported(err):
-			err = nil // such a type has no archived copies
+			err = nil // a type without archived copies
 		case err != nil:
 			err = fmt.Errorf("read %d records: %w", len(ask.IDs), err)
 		}
@@ -92,7 +92,8 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 	return a, err
 }
 
-// call notes the moment of sending: a reading is as old as its last attempt.
+// call notes the moment of sending in sent: a reading is as old as the last
+// attempt of its request (R1).
 func (o *Object) call(prio hubspot.Priority, sent *cdc.Sent) hubspot.Call {
 	return hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
 		sent.Stamp, sent.At = o.Lane.Now(), now

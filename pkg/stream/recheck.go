@@ -9,9 +9,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Recheck confirms once more what is published as live and was found gone: a
-// purge needs a second confirm, and the brake waits for a repetition (R9). It
-// is no finder: an event names the stream that found the id.
+// Recheck confirms again what is published as live and was found gone: a purge
+// needs a second confirm, and what the brake holds needs one more after the hour
+// (R9). It is no finder: an event names the stream that found the id.
 type Recheck struct{ Object *Object }
 
 // Run confirms ids as they become due, until ctx ends.
@@ -35,7 +35,7 @@ func (r *Recheck) pass(ctx context.Context) error {
 	return err
 }
 
-// recheckRetry is how long an id waits whose confirm was refused.
+// recheckRetry is how long an id waits after HubSpot refused to read it.
 const recheckRetry = time.Minute
 
 func later(ids []hubspot.ID) []cdc.Later {
@@ -74,7 +74,7 @@ func (q *queue) take() (stream string, ids []hubspot.ID, wait time.Duration) {
 	return q.due.Take(time.Now())
 }
 
-// wait ends when something was added, or after d.
+// wait returns when something is added, or after d.
 func (q *queue) wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

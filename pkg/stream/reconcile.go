@@ -8,31 +8,31 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Reconcile is the backfill's sweep again and again, spread over its interval:
-// it finds what moves no modified time (calculated properties, restores), and
-// what every other finder missed (R11).
+// Reconcile repeats the backfill's sweep, spread over its interval. It finds what
+// moves no modified time (calculated properties, restores), and what every other
+// finder missed (R11).
 type Reconcile struct {
 	Object   *Object
 	Place    offsets.Sweep
 	Interval time.Duration
-	// Since is when the backfill ended; zero if it still runs.
+	// Since is when the backfill ended; zero while it runs.
 	Since hubspot.Millis
 
 	anew bool // Sweep.anew of the sweep under way
 }
 
 const (
-	// longestPause is the most that lies between two pages: a small type is
-	// not spread over a day.
+	// longestPause is the longest pause between two pages: the sweep of a small
+	// type need not take a day.
 	longestPause = 10 * time.Second
 )
 
-// Run sweeps whenever a sweep is due, once the backfill is done.
+// Run sweeps whenever a sweep is due, once the backfill is done, until ctx ends.
 func (r *Reconcile) Run(ctx context.Context) error {
 	if err := r.Object.backfilled(ctx); err != nil {
 		return err
 	}
-	if len(r.Place.Ranges) == 0 { // never before: the backfill counts as one
+	if len(r.Place.Ranges) == 0 { // no reconcile yet: the backfill counts as one
 		if r.Since == 0 {
 			r.Since = r.Object.Client.Now()
 		}
@@ -61,13 +61,14 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	return err
 }
 
-// reconcilePause spreads a sweep's pages over most of its interval.
+// reconcilePause returns the pause that spreads a sweep's pages over most of its
+// interval.
 func reconcilePause(records int, interval time.Duration) time.Duration {
 	return min(interval*8/10/time.Duration(records/hubspot.MaxList+1), longestPause)
 }
 
-// due waits for the next sweep: an interval after the last one began, or when
-// the census asks for it.
+// due waits until an interval after the last sweep began, or until askReconcile
+// asks for one.
 func (r *Reconcile) due(ctx context.Context) error {
 	wait := r.Place.Started.Add(r.Interval) - r.Object.Client.Now()
 	t := time.NewTimer(time.Duration(wait) * time.Millisecond)

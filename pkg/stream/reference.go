@@ -13,14 +13,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// The reference lists, by their names in topics.
+// The names of the reference lists, as in topics.
 const (
 	ReferenceOwners    = "owners"
 	ReferencePipelines = "pipelines"
 	ReferenceStages    = "pipeline_stages"
 )
 
-// References are the names of all reference lists.
+// References returns the names of all reference lists.
 func References() []string { return []string{ReferenceOwners, ReferencePipelines, ReferenceStages} }
 
 // Reference is what the streams of the reference lists share.
@@ -35,18 +35,18 @@ type Reference struct {
 	Interval time.Duration
 }
 
-// ReferenceList is a reference list: its lane, and when it was last read as a whole.
+// ReferenceList is one reference list: its lane, and when it was last read whole.
 type ReferenceList struct {
 	Lane  *cdc.ReferenceLane
 	Place offsets.Reference
 
 	watched bool   // the status shows it
-	ended   func() // of the metric of its first sweep
-	problem string // what the last pass did not read
+	ended   func() // ends the metric of the first sweep
+	problem string // what the last pass could not read; empty: nothing
 }
 
-// repeat repeats a pass, which gives how soon the next one has to come; zero:
-// when it is due.
+// repeat repeats a pass until ctx ends. The pass returns how soon the next one has
+// to come, zero for after the interval.
 func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time.Duration, error), lists ...*ReferenceList) error {
 	for _, l := range lists {
 		if l.Place.Completed != 0 {
@@ -69,7 +69,7 @@ func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time
 	}
 }
 
-// watch has the status show a list that HubSpot lets us read.
+// watch adds a list that HubSpot lets us read to the status.
 func (r *Reference) watch(l *ReferenceList) {
 	if l.watched {
 		return
@@ -81,8 +81,9 @@ func (r *Reference) watch(l *ReferenceList) {
 	}
 }
 
-// publish has a complete reading of a list, or of a part of it, published.
-// read reads it once more where that is asked for (R1).
+// publish publishes a complete reading of a list, or of one object type's part of
+// it. Where the lane wants to see a reading again, it calls read (R1). soon is when
+// the lane wants the next one, zero for after the interval.
 func (r *Reference) publish(ctx context.Context, l *ReferenceList, reading cdc.ReferenceReading, read func(context.Context) (cdc.ReferenceReading, error)) (soon time.Duration, err error) {
 	name := l.Lane.Reference()
 	r.watch(l)
@@ -107,7 +108,7 @@ func (r *Reference) publish(ctx context.Context, l *ReferenceList, reading cdc.R
 	}
 }
 
-// finish commits that a list was read from its beginning to its end.
+// finish commits the place of a list that was read from beginning to end.
 func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.Millis) error {
 	name, first := l.Lane.Reference(), l.Place.Completed == 0
 	next := offsets.Reference{Started: began, Completed: max(r.Client.Now(), began)}
@@ -126,8 +127,8 @@ func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.
 	return nil
 }
 
-// told reports how a pass over a list went. A list that HubSpot refuses is a
-// problem that is shown, and keeps nothing else from being ready.
+// told reports how a pass over a list went. A list that HubSpot refuses shows as a
+// problem, but the connector is still ready.
 func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *referenceError) {
 	name, before := l.Lane.Reference(), l.problem
 	if problem == nil {
@@ -135,7 +136,7 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 		r.Status.started(name, offsets.ReferenceStream)
 		r.Status.reached(name, offsets.ReferenceStream, began)
 		if before != "" {
-			r.Log.Info("a list is read whole again", "object", name, "stream", offsets.ReferenceStream)
+			r.Log.Info("a reference list can be read completely again", "object", name, "stream", offsets.ReferenceStream)
 		}
 		return
 	}
@@ -145,20 +146,20 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 	}
 	r.Status.Problem(name, offsets.ReferenceStream, problem)
 	if problem.of != before { // the rest of its text differs each time
-		r.Log.Warn("a list is not read whole; what was published of it stays, and it is asked for again", "object", name, "stream", offsets.ReferenceStream, "err", problem)
+		r.Log.Warn("a reference list cannot be read completely; what was published of it stays, and the connector asks again", "object", name, "stream", offsets.ReferenceStream, "err", problem)
 	}
 }
 
-// referenceError says what keeps a list from being read whole.
+// referenceError says what keeps a reference list from being read completely.
 type referenceError struct {
-	of  string // the list, or the object type whose part of it is refused
+	of  string // the list, or the object types whose parts of it are refused
 	err error
 }
 
 func (e *referenceError) Error() string { return e.of + ": " + e.err.Error() }
 func (e *referenceError) Unwrap() error { return e.err }
 
-// refusedTopic says that it is the registry that refuses the topic's schema.
+// refusedTopic reports whether the registry refuses the schema of the list's topic.
 func (e *referenceError) refusedTopic() bool {
 	var topic *cdc.RefusedError
 	return e != nil && errors.As(e.err, &topic)
@@ -167,11 +168,11 @@ func (e *referenceError) refusedTopic() bool {
 func (e *referenceError) action() string {
 	switch {
 	case e.refusedTopic():
-		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. It is asked again with every reading of the list"
+		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again with every reading of the list"
 	case hubspot.MissingScopes(e.err) && e.of == ReferenceOwners:
-		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; they are asked for again"
+		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; the connector asks for them again"
 	case hubspot.MissingScopes(e.err):
-		return "give the token the read scope of this object type, or do without its pipelines; they are asked for again"
+		return "give the token the read scope of this object type, or do without its pipelines; the connector asks for them again"
 	}
-	return "see HubSpot's status page; what was published stays, and the list is asked for again"
+	return "see HubSpot's status page; what was published stays, and the connector asks for the list again"
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// entriesCommitted is a Committer that keeps the entries it was given.
+// entriesCommitted is a Committer that keeps the entries and cursors of each batch.
 type entriesCommitted struct{ tale []string }
 
 func (c *entriesCommitted) Commit(_ context.Context, b *cdc.Batch) error {
@@ -30,7 +30,7 @@ func (c *entriesCommitted) Commit(_ context.Context, b *cdc.Batch) error {
 	return nil
 }
 
-// answers is a HubSpot that answers each request in turn, by its query.
+// answers is a HubSpot that answers its n-th request with answer(n).
 type answers struct {
 	asked  []string
 	answer func(n int) string
@@ -67,8 +67,8 @@ func page(after string, ids ...string) string {
 	return `{"results":[` + strings.Join(owners, ",") + `]` + paging + `}`
 }
 
-// TestPromise4_OwnersOfHalfAListAreNoEvidence: pages that lead in a circle are
-// no complete list, and a list is complete only with its last page.
+// TestPromise4_OwnersOfHalfAListAreNoEvidence: pages that lead in a circle are not a
+// complete list; the last page completes it.
 func TestPromise4_OwnersOfHalfAListAreNoEvidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &entriesCommitted{}
@@ -97,7 +97,7 @@ func TestPromise4_OwnersOfHalfAListAreNoEvidence(t *testing.T) {
 			t.Errorf("got %q, want %q", out.tale, want)
 		}
 		if want := []time.Duration{0, 0, 30 * time.Second, 0, 0}; !slices.Equal(soon, want) {
-			t.Errorf("again after %v, want %v", soon, want)
+			t.Errorf("the next pass is due after %v, want %v", soon, want)
 		}
 		var archived int
 		for _, uri := range hs.asked {
@@ -106,12 +106,12 @@ func TestPromise4_OwnersOfHalfAListAreNoEvidence(t *testing.T) {
 			}
 		}
 		if archived != 3 {
-			t.Errorf("the archived list was asked for %d times, want 3: only where an owner is missing", archived)
+			t.Errorf("the archived list was asked for %d times, want 3: only if an owner is missing", archived)
 		}
 	})
 }
 
-// TestOwnerEntry_TeamsInAnotherOrderAreNoChange: and are published in the order
+// TestOwnerEntry_TeamsInAnotherOrderAreNoChange: but they are published in the order
 // in which they came.
 func TestOwnerEntry_TeamsInAnotherOrderAreNoChange(t *testing.T) {
 	entry := func(teams string) cdc.Entry {
@@ -119,11 +119,11 @@ func TestOwnerEntry_TeamsInAnotherOrderAreNoChange(t *testing.T) {
 	}
 	a, b := entry(`[{"id":"1","name":"<A>"}, {"name":"B","id":"2"}]`), entry(`[{"id":"2","name":"B"},{"id":"1","name":"<A>"}]`)
 	if a.Hash != b.Hash || a.Values["teams"] != `[{"id":"1","name":"<A>"},{"id":"2","name":"B"}]` || b.Values["teams"] != `[{"id":"2","name":"B"},{"id":"1","name":"<A>"}]` {
-		t.Errorf("%v and %v", a, b)
+		t.Errorf("got %v and %v, want one hash and the teams as they came", a, b)
 	}
 	for _, teams := range []string{`[{"id":"1","name":"<A>"}]`, `[]`, `null`, ``} {
 		if entry(teams).Hash == a.Hash {
-			t.Errorf("%q is as good as two teams", teams)
+			t.Errorf("teams %q hash like two teams", teams)
 		}
 	}
 }

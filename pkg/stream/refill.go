@@ -10,9 +10,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Refill reads the holders of new properties again: their records did not
-// change, but what is published of them does (R13). It does so twice, at once
-// and after the longest lag, for holders that the index shows late.
+// Refill reads the holders of new properties again: the records did not change,
+// but what is published of them does (R13). It does so at once and again after the
+// longest lag, for holders that the index shows late.
 type Refill struct {
 	Object *Object
 	Place  offsets.Refill
@@ -22,13 +22,13 @@ type Refill struct {
 
 const (
 	refillRounds = 2
-	// refillMost is how many properties one refill asks for: a search takes
-	// five groups of filters (docs/hubspot.md section 1). With more of them
-	// everything is read once more instead.
+	// refillMost is how many properties one refill can ask for: a search takes
+	// five groups of filters (docs/hubspot.md section 1). For more of them a
+	// reconcile reads everything instead.
 	refillMost = 5
 )
 
-// Left is what is still to be done once Run has ended; nil if that is nothing.
+// Left returns what is left to do once Run has ended, or nil for nothing.
 func (r *Refill) Left() *offsets.Refill {
 	if r.Place.Round > refillRounds {
 		return nil
@@ -36,17 +36,16 @@ func (r *Refill) Left() *offsets.Refill {
 	return &r.Place
 }
 
-// Run ends when both rounds are done.
+// Run does both rounds, then returns nil.
 func (r *Refill) Run(ctx context.Context) error {
 	return supervise(ctx, r.Object, offsets.RefillStream, func() time.Duration { return 0 }, r.pass)
 }
 
-// giveUp has everything read once instead: there are properties that a search
-// cannot be filtered by, such as an e-mail's body (docs/hubspot.md section 1),
-// and nothing tells of all of them.
+// giveUp asks for a reconcile instead. Some properties cannot filter a search, such
+// as an e-mail's body (docs/hubspot.md section 1), and HubSpot does not say which.
 func (r *Refill) giveUp(ctx context.Context, why error) error {
 	o := r.Object
-	o.Log.Warn("HubSpot cannot search for the holders of these properties; every record is read again instead",
+	o.Log.Warn("HubSpot cannot search for the holders of these properties; the reconcile reads every record instead",
 		"stream", offsets.RefillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
 	if err := o.publish(ctx, cdc.Page{Stream: offsets.RefillStream, Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: offsets.RefillStream}}}); err != nil {
 		return err

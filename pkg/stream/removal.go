@@ -12,16 +12,16 @@ import (
 // Removals decides which custom object types were removed from the portal (R9).
 type Removals struct {
 	Client *hubspot.Client
-	// Wait is the time between the two looks that it takes.
+	// Wait is the shortest time between the two answers that a removal takes.
 	Wait time.Duration
 
-	since map[string]time.Time // by type id: when it was found gone first
+	since map[string]time.Time // by type id: when it was first found gone
 }
 
-// Removed asks HubSpot for a type's own schema. A type is removed when the
-// answer was archived, or that there is none, twice, with Wait between them and
-// nothing else in between. Of a type that stands in HubSpot under its name with
-// another id (replaced), one answer is enough.
+// Removed asks HubSpot for a type's own schema and reports whether the type was
+// removed. It was if HubSpot says archived or not found twice, at least Wait apart.
+// Any other answer in between, a refusal included, starts over. One such answer is
+// enough if the type was replaced: HubSpot has another id under its name.
 func (r *Removals) Removed(ctx context.Context, t hubspot.ObjectType, replaced bool) (bool, error) {
 	schema, err := r.Client.Schema(ctx, hubspot.Call{Priority: hubspot.Schema}, t.TypeID)
 	switch {
@@ -43,15 +43,15 @@ func (r *Removals) Removed(ctx context.Context, t hubspot.ObjectType, replaced b
 	return replaced || seen && time.Since(first) >= r.Wait, nil
 }
 
-// Back says that a type is there, or that HubSpot does not tell.
+// Back starts over: the type is there, or HubSpot does not tell.
 func (r *Removals) Back(t hubspot.ObjectType) { delete(r.since, t.TypeID) }
 
-// endPage is how many deletes one page of an end holds.
+// endPage is how many records a page of End or EndLinks holds.
 const endPage = 500
 
-// End publishes that every record of a type is gone because the type was
-// removed. cursors move with the last page. No other stream of the type runs
-// any more.
+// End publishes the delete of every record of a removed type. date is HubSpot's
+// time of the events, and cursors move with the last page. The caller must have
+// ended the type's streams.
 func End(ctx context.Context, lane *cdc.Lane, date hubspot.Millis, cursors []cdc.Cursor) error {
 	for {
 		ids, err := lane.LiveAfter(ctx, 0, endPage)
@@ -68,7 +68,7 @@ func End(ctx context.Context, lane *cdc.Lane, date hubspot.Millis, cursors []cdc
 			page.Cursors = cursors
 		}
 		if _, err := lane.Publish(ctx, page); err != nil {
-			return fmt.Errorf("publish that an object type is gone: %w", err)
+			return fmt.Errorf("publish the deletes of a removed object type: %w", err)
 		}
 		if len(ids) < endPage {
 			return nil
@@ -76,9 +76,9 @@ func End(ctx context.Context, lane *cdc.Lane, date hubspot.Millis, cursors []cdc
 	}
 }
 
-// EndLinks publishes that every link of a pair is gone because one of its types
-// was removed: the one exception from R14, by which only a reading of a
-// record's set of links changes it.
+// EndLinks publishes the delete of every link of a pair, one of whose types was
+// removed. It is the one exception to R14, by which only a reading of a record's
+// set of links changes that set. date and cursors are as for End.
 func EndLinks(ctx context.Context, lane *cdc.LinkLane, date hubspot.Millis, cursors []cdc.Cursor) error {
 	after := hubspot.ID(0)
 	for {
@@ -96,7 +96,7 @@ func EndLinks(ctx context.Context, lane *cdc.LinkLane, date hubspot.Millis, curs
 			after = ids[len(ids)-1]
 		}
 		if _, err := lane.Publish(ctx, page); err != nil {
-			return fmt.Errorf("publish that the links of an object type are gone: %w", err)
+			return fmt.Errorf("publish the deletes of a removed object type's links: %w", err)
 		}
 		if len(ids) < endPage {
 			return nil

@@ -8,21 +8,22 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Changed says what a new property set asks to be read again (R13).
+// Changed names the properties for which a new property set needs records read
+// again (R13).
 type Changed struct {
-	// Ask are properties whose holders HubSpot can be asked for.
+	// Ask are properties whose holders a search can find.
 	Ask []string
-	// Gone are properties that HubSpot does not have any more: it knows no
-	// holders of theirs, and refuses a search that names them.
+	// Gone are properties that HubSpot no longer has. It knows no holders of
+	// them, and refuses a search that names one.
 	Gone []string
 }
 
-// Renew changes the places of a type's streams so that the records which a new
-// property set concerns are read again, and adds to First the cursors that say
-// so: they are committed together with the set. Holders are refilled, together
-// with those whose refill was under way. What HubSpot cannot be asked for, and
-// more properties than a search takes, has everything read once more. A backfill
-// that has not begun yet reads everything anyway.
+// Renew changes the places of a type's streams so that they read again the records
+// that a new property set concerns. It adds the changed cursors to First, for the
+// caller to commit together with the set. A refill reads the holders, together with
+// those of a refill that was under way. For properties that are gone, and for more
+// of them than a search takes, a reconcile reads everything. A backfill that has
+// not begun yet reads everything anyway.
 func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 	if r := p.Sweep.Ranges; len(r) == 1 && !p.Sweep.Done && r[0].ID == "" {
 		return

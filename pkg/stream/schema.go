@@ -12,53 +12,55 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Introspection is how the object types of a portal are learnt, at the start of
-// a run and again and again while it lasts.
+// Introspection learns the object types of a portal: at the start of a run, and
+// again while it lasts.
 type Introspection struct {
 	Client *hubspot.Client
 	Log    *slog.Logger
 	// Wanted limits the types, by path name, type id or fully qualified name;
 	// empty means all that the token may read.
 	Wanted []string
-	// Sensitivities are the kinds of properties to ask for, the ordinary first.
+	// Sensitivities are the kinds of properties to ask for, the ordinary one
+	// first.
 	Sensitivities []string
-	// Known says that a type was published before: that HubSpot does not have
-	// it any more is then no mistake in Wanted.
+	// Known reports whether a type was published before. Then Wanted may name
+	// it even if HubSpot no longer has it.
 	Known func(name string) bool
-	// Streaming says that the records of a type are read already, so that they
-	// need not be tried.
+	// Streaming reports whether the connector already reads a type's records,
+	// so that Look need not try to.
 	Streaming func(hubspot.ObjectType) bool
 }
 
-// Seen is what HubSpot showed of the portal at one time.
+// Seen is what HubSpot showed of the portal at one moment.
 type Seen struct {
 	// Found are the types that the token may read.
 	Found []Found
-	// Refused are those it may not, by name, with HubSpot's answer. Where the
-	// custom types were not listed, words of Wanted that may mean one are too.
+	// Refused are those it may not, by name, with HubSpot's answer. Where
+	// HubSpot did not list the custom types, it also has the words of Wanted
+	// that may mean one.
 	Refused map[string]error
-	// Custom says that the custom object types were listed: one that is not
-	// among Found or Refused then does not stand in HubSpot's list.
+	// Custom reports whether HubSpot listed the custom object types. If it did,
+	// a type in neither Found nor Refused is not in that list.
 	Custom bool
-	// Unanswered are those of Refused about which HubSpot gave no answer at all:
-	// look again soon.
+	// Unanswered names those of Refused about which HubSpot gave no answer at
+	// all: look again soon.
 	Unanswered []string
 
 	refused []hubspot.ObjectType
 }
 
-// Hides says that a word for an object type may mean one that HubSpot does not
-// let this token see.
+// Hides reports whether a word may mean an object type that HubSpot hides from
+// this token.
 func (s *Seen) Hides(word string) bool { return Hidden(word, s.refused, s.Custom) }
 
-// Hidden is Seen.Hides for those who asked HubSpot type by type.
+// Hidden is Seen.Hides for callers that asked HubSpot type by type.
 func Hidden(word string, refused []hubspot.ObjectType, custom bool) bool {
 	return !custom && CustomWord(word) || slices.ContainsFunc(refused, func(t hubspot.ObjectType) bool { return Names(t, word) })
 }
 
 var customWord = regexp.MustCompile(`^(?i:2-[0-9]+|p[0-9]+_.+)$`)
 
-// CustomWord says that a word has the form of a custom type's id or fully
+// CustomWord reports whether a word has the form of a custom type's id or fully
 // qualified name.
 func CustomWord(word string) bool { return customWord.MatchString(word) }
 
@@ -78,7 +80,9 @@ func (e *UnknownObjectError) Error() string {
 	return fmt.Sprintf("HUBSPOT_OBJECTS names %q, which this portal does not have; use a path name (contacts), a type id (0-1, 2-123) or a fully qualified name (p4242_car)", e.Name)
 }
 
-// Look asks which object types there are, and for the properties of each.
+// Look asks which object types there are, and reads the properties of each. A word
+// of Wanted that names none is an *UnknownObjectError, unless it may mean a type
+// that was published before or that HubSpot hides.
 func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	seen := Seen{Refused: map[string]error{}}
 	types, refusal, err := Types(ctx, in.Client)
@@ -91,7 +95,7 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 		types, unknown = Choose(types, in.Wanted)
 		for _, word := range unknown {
 			switch {
-			case in.Known(word): // it was removed, or is hidden, and its own name is reported
+			case in.Known(word): // removed or hidden: the connector reports it under its own name
 			case refusal != nil && CustomWord(word):
 				seen.Refused[word] = refusal
 			default:
@@ -137,9 +141,9 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	return seen, nil
 }
 
-// Types lists every object type that the portal may have: the standard ones,
-// and the custom ones. refusal is HubSpot's word that the token may not read
-// the schemas of custom objects.
+// Types lists every object type that the portal may have, standard and custom.
+// refusal is HubSpot's answer if the token may not read the schemas of custom
+// objects.
 func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectType, refusal, err error) {
 	schemas, err := client.Schemas(ctx, hubspot.Call{Priority: hubspot.Schema})
 	switch {
@@ -157,13 +161,14 @@ func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectT
 	return types, refusal, nil
 }
 
-// Names says whether an operator's word for a type means t: its path name, type
-// id or fully qualified name.
+// Names reports whether an operator's word for a type means t. The word is a path
+// name or a fully qualified name, in upper or lower case, or a type id.
 func Names(t hubspot.ObjectType, word string) bool {
 	return word != "" && (t.TypeID == word || strings.EqualFold(t.Name, word))
 }
 
-// Choose finds the types that the operator names, and the words that name none.
+// Choose returns the types that the operator names, each once, and the words that
+// name none.
 func Choose(types []hubspot.ObjectType, wanted []string) (chosen []hubspot.ObjectType, unknown []string) {
 	for _, word := range wanted {
 		i := slices.IndexFunc(types, func(t hubspot.ObjectType) bool { return Names(t, word) })
@@ -176,8 +181,8 @@ func Choose(types []hubspot.ObjectType, wanted []string) (chosen []hubspot.Objec
 	return chosen, unknown
 }
 
-// Look reads a type's properties, and one page of one record: a token can have
-// the scope for the definitions and not the one for the records.
+// Look reads a type's properties, and a list page of one record: a token can have
+// the scope for the definitions without the one for the records.
 func Look(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
 	f, err := properties(ctx, client, t, sensitivities)
 	if err != nil {

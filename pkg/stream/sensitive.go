@@ -9,21 +9,21 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// nonSensitive is HubSpot's dataSensitivity of ordinary properties.
+// nonSensitive is HubSpot's dataSensitivity for ordinary properties.
 const nonSensitive = "non_sensitive"
 
-// Withheld is a kind of sensitive properties that was asked for and that
-// HubSpot did not show: which of them there are is then not known, and that one
-// is missing is no evidence that it was removed (R9).
+// Withheld is a kind of sensitive properties that the connector asked for and
+// HubSpot did not show. Nobody knows then which of them exist, so a missing one is
+// no evidence of its removal (R9).
 type Withheld struct {
 	Sensitivity string
 	Err         error
 }
 
-// properties reads the definitions of a type's properties, of one sensitivity
-// after the other, the ordinary ones first. What the token may not read of the
-// sensitive ones is left out and named. A property with another sensitivity
-// than those asked for is left out in any case, wherever HubSpot lists it.
+// properties reads the definitions of a type's properties, one sensitivity after
+// the other, in the order given. It leaves out and names the sensitive kinds that
+// the token may not read. It also leaves out every property of a sensitivity that
+// it did not ask for, wherever HubSpot lists it.
 func properties(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sensitivities []string) (*Found, error) {
 	f := &Found{Type: t}
 	for _, sensitivity := range sensitivities {
@@ -47,7 +47,7 @@ func properties(ctx context.Context, client *hubspot.Client, t hubspot.ObjectTyp
 	return f, nil
 }
 
-// Sensitivities lists what is withheld.
+// Sensitivities lists the kinds of properties that HubSpot withholds.
 func (f *Found) Sensitivities() []string {
 	var out []string
 	for _, w := range f.Withheld {
@@ -77,9 +77,9 @@ func (e *withheldError) action() string {
 	return "give the token " + scopes + ", or set HUBSPOT_SENSITIVE to what it may read"
 }
 
-// Withheld lists the sensitivities that HubSpot did not show, and keeps the log
-// and the status up to date about those that the token may not read. Types for which HubSpot has no such
-// scope have no such properties, and a refusal says nothing.
+// Withheld lists the sensitivities that HubSpot did not show, and keeps log and
+// status up to date about those that the token may not read. A type for which
+// HubSpot has no such scope has no such properties, so a refusal means nothing.
 func (o *Object) Withheld(f *Found) []string {
 	problem := &withheldError{}
 	for _, w := range f.Withheld {

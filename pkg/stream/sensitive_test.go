@@ -11,7 +11,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// definitions answers for property definitions, by dataSensitivity.
+// definitions answers requests for property definitions, by dataSensitivity.
 type definitions map[string]struct {
 	status int
 	body   string
@@ -25,9 +25,8 @@ func (d definitions) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// TestR9_SensitivePropertiesAreOnlyWhatWasAskedFor: a property of another
-// sensitivity is left out wherever HubSpot lists it, and a refusal costs what
-// it refuses and nothing else.
+// TestR9_SensitivePropertiesAreOnlyWhatWasAskedFor: a property of another sensitivity
+// is left out, wherever HubSpot lists it, and a refusal costs only what it refuses.
 func TestR9_SensitivePropertiesAreOnlyWhatWasAskedFor(t *testing.T) {
 	const ordinary = `{"results":[{"name":"a","type":"string","dataSensitivity":"non_sensitive"},{"name":"b","type":"string"},` +
 		`{"name":"ssn","type":"string","dataSensitivity":"sensitive"},{"name":"hiv","type":"string","dataSensitivity":"highly_sensitive"},{"name":"x","type":"string","dataSensitivity":"secret"}]}`

@@ -10,7 +10,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// The types of signals that are understood, in Debezium's words
+// The types of signals that the connector understands, in Debezium's words
 // (https://debezium.io/documentation/reference/stable/configuration/signalling.html).
 const (
 	executeSnapshot = "execute-snapshot"
@@ -19,16 +19,16 @@ const (
 
 // signal is what an operator wrote into the signals topic.
 type signal struct {
-	ID          string   // his own name for it
+	ID          string   // the operator's name for it
 	Type        string   // executeSnapshot or stopSnapshot
-	Collections []string // as he wrote them; of a stop, none is all
-	// Filters are the ids that he wants, by the collection as he wrote it.
+	Collections []string // as written; none in a stop means all
+	// Filters are the wanted ids, by collection as written.
 	Filters map[string][]hubspot.ID
 }
 
-// parseSignal reads Debezium's JSON. What it does not know it refuses where it
-// would change what is asked for: a filter that is passed over would have a
-// whole type published instead of three records.
+// parseSignal reads Debezium's JSON. It refuses what it does not know where that
+// would change what the signal asks for: ignoring a filter would publish a whole
+// type instead of three records.
 func parseSignal(text []byte) (signal, error) {
 	var raw struct {
 		ID   string
@@ -41,20 +41,20 @@ func parseSignal(text []byte) (signal, error) {
 		}
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
-		return signal{}, fmt.Errorf("it is not the JSON of a signal: %w", err)
+		return signal{}, fmt.Errorf("this is not the JSON of a signal: %w", err)
 	}
 	s := signal{ID: raw.ID, Type: raw.Type, Collections: raw.Data.Collections}
 	switch {
 	case s.Type != executeSnapshot && s.Type != stopSnapshot:
 		return s, fmt.Errorf("its type is %q, neither %s nor %s", s.Type, executeSnapshot, stopSnapshot)
 	case raw.Data.Type != "" && !strings.EqualFold(raw.Data.Type, "incremental"):
-		return s, fmt.Errorf("data.type is %q, and snapshots are incremental", raw.Data.Type)
+		return s, fmt.Errorf("data.type is %q, but snapshots are always incremental", raw.Data.Type)
 	case s.Type == stopSnapshot:
-		return s, nil // by collection: Debezium knows no condition here
+		return s, nil // Debezium has no conditions in a stop
 	case len(s.Collections) == 0:
-		return s, errors.New(`data.data-collections names nothing; ".*" is everything`)
+		return s, errors.New(`data.data-collections names nothing; ".*" names everything`)
 	case raw.Data.Condition != "":
-		return s, errors.New("data.additional-condition is not understood; write data.additional-conditions")
+		return s, errors.New("data.additional-condition is not understood; use data.additional-conditions")
 	}
 	s.Filters = map[string][]hubspot.ID{}
 	for _, c := range raw.Data.Conditions {
@@ -72,7 +72,7 @@ type condition struct {
 	Filter     string `json:"filter"`
 }
 
-// ids reads a filter such as "1,2,3".
+// ids parses a filter such as "1,2,3".
 func (c *condition) ids() ([]hubspot.ID, error) {
 	var out []hubspot.ID
 	for text := range strings.SplitSeq(c.Filter, ",") {
@@ -85,33 +85,32 @@ func (c *condition) ids() ([]hubspot.ID, error) {
 	return out, nil
 }
 
-// everything is the only pattern that is understood: Debezium takes each entry
-// as a regular expression of a whole name.
+// everything is the only pattern that the connector understands. Debezium takes
+// each entry as a regular expression that matches a whole name.
 const everything = ".*"
 
-// names says whether an entry of a signal means a collection. A dot may be
-// escaped, as Debezium's users write it.
+// names reports whether an entry of a signal means a collection. The entry may
+// escape dots, as Debezium's users do.
 func names(entry string, c collection) bool {
 	entry = strings.ReplaceAll(entry, `\.`, ".")
 	return entry == everything || entry == c.name() || entry == c.topic()
 }
 
-// work is what is to be read of one collection.
+// work is what a signal asks for of one collection.
 type work struct {
 	of   collection
-	ids  []hubspot.ID // rising; none is all
+	ids  []hubspot.ID // ascending; none means all
 	over bool         // done, stopped or given up
 }
 
-// plan finds what a signal asks for, in the order in which it is done. Names
-// that mean nothing here are returned too; conditions that would be passed over
-// are an error.
+// plan returns what a signal asks for, in the order in which it is done, and the
+// names that mean nothing here. A condition that would have no effect is an error.
 func (s *signal) plan(all []collection) (out []*work, unknown []string, err error) {
 	filters := map[string][]hubspot.ID{}
 	for entry, ids := range s.Filters {
 		i := slices.IndexFunc(all, func(c collection) bool { return entry != everything && names(entry, c) })
 		if i < 0 {
-			return nil, nil, fmt.Errorf("data.additional-conditions: %q is nothing that is published", entry)
+			return nil, nil, fmt.Errorf("data.additional-conditions: nothing is published under %q", entry)
 		}
 		filters[all[i].name()] = append(filters[all[i].name()], ids...)
 	}
@@ -136,8 +135,9 @@ func (s *signal) plan(all []collection) (out []*work, unknown []string, err erro
 	return out, unknown, nil
 }
 
-// inOrder is the order in which collections are read, so that a place in the
-// middle says what is done: object types by name, then pairs.
+// inOrder compares the names of collections by the order in which they are read:
+// object types and reference lists by name, then pairs. Because the order is fixed,
+// a place in the middle tells what is done.
 func inOrder(a, b string) int {
 	if x, y := strings.Contains(a, ":"), strings.Contains(b, ":"); x != y {
 		if x {

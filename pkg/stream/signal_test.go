@@ -11,7 +11,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// named is a collection that has nothing but its names.
+// named is a collection that has only names.
 type named struct{ is, at string }
 
 func (n named) name() string  { return n.is }
@@ -28,9 +28,9 @@ var portal = []collection{
 	named{"p4242_car", "hubspot.p4242_car"},
 }
 
-// What Debezium's users write, and what is read of each collection: names,
-// topics, everything, ids; object types come before pairs, by name
-// (docs/contract.md section 4).
+// TestSignal_WhatIsAskedFor has what Debezium's users write (names, topics,
+// everything, ids) and what a snapshot then reads: object types come before pairs,
+// each by name (docs/contract.md section 4).
 func TestSignal_WhatIsAskedFor(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"id":"1","type":"execute-snapshot","data":{"data-collections":["contacts"],"type":"incremental"}}`:   "contacts",
@@ -73,8 +73,8 @@ func TestSignal_WhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// What could mean something else than it says is refused, in words for the one
-// who wrote it.
+// TestSignal_WhatIsNotUnderstood: a signal that could mean something else than it
+// says is refused, in words for its author.
 func TestSignal_WhatIsNotUnderstood(t *testing.T) {
 	execute := func(data string) string { return `{"id":"x","type":"execute-snapshot","data":` + data + `}` }
 	for text, want := range map[string]string{
@@ -92,8 +92,8 @@ func TestSignal_WhatIsNotUnderstood(t *testing.T) {
 		execute(`{"data-collections":["contacts"],"additional-conditions":[{"data-collection":"contacts","filter":""}]}`):     `the filter of "contacts" is not a list of ids`,
 		execute(`{"data-collections":["contacts"],"additional-conditions":[{"data-collection":"contacts","filter":"1,,2"}]}`): `the filter of "contacts" is not a list of ids`,
 		execute(`{"data-collections":["contacts"],"additional-conditions":[{"data-collection":"deals","filter":"1"}]}`):       `"deals" is not among data.data-collections`,
-		execute(`{"data-collections":["contacts"],"additional-conditions":[{"data-collection":"contact","filter":"1"}]}`):     `"contact" is nothing that is published`,
-		execute(`{"data-collections":[".*"],"additional-conditions":[{"data-collection":".*","filter":"1"}]}`):                `".*" is nothing that is published`,
+		execute(`{"data-collections":["contacts"],"additional-conditions":[{"data-collection":"contact","filter":"1"}]}`):     `nothing is published under "contact"`,
+		execute(`{"data-collections":[".*"],"additional-conditions":[{"data-collection":".*","filter":"1"}]}`):                `nothing is published under ".*"`,
 	} {
 		s, err := parseSignal([]byte(text))
 		if err == nil {
@@ -105,7 +105,7 @@ func TestSignal_WhatIsNotUnderstood(t *testing.T) {
 	}
 }
 
-// Whatever stands in the topic, it can only be taken or refused.
+// FuzzSignal: whatever is in the topic, it can only be taken or refused.
 func FuzzSignal(f *testing.F) {
 	f.Add([]byte(`{"id":"1","type":"execute-snapshot","data":{"data-collections":["contacts",".*"],"additional-conditions":[{"data-collection":"contacts","filter":"1,2"}]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -115,7 +115,7 @@ func FuzzSignal(f *testing.F) {
 		}
 		works, _, err := s.plan(portal)
 		if err == nil && !slices.IsSortedFunc(works, func(a, b *work) int { return inOrder(a.of.name(), b.of.name()) }) {
-			t.Error("not in the order in which a place says what is done")
+			t.Error("the works are not in the order by which a place tells what is done")
 		}
 	})
 }

@@ -16,29 +16,27 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Signals takes what an operator writes into the signals topic: have records or
-// links published again, as they are now, and stop that (docs/contract.md
-// section 4).
+// Signals does what an operator writes into the signals topic: it publishes records
+// or links again, as they are now, or stops doing so (docs/contract.md section 4).
 //
-// The cursor is the offset of the earliest signal that is not done with, and
-// the place inside its snapshot. It moves in the transactions of the events, so
-// that a restart goes on at the page and publishes nothing twice. Signals are
-// done one after the other, in their order; only a stop is obeyed as soon as it
-// is read, and stops what was asked for before it. A run reads all that is in
-// the topic behind the cursor before it goes on, so that a stop counts also if
-// it came while the connector was down.
+// The cursor is the offset of the earliest unfinished signal, and the place inside
+// its snapshot. It moves in the transactions of the events, so a restart continues
+// at that page and publishes nothing twice. Signals are done one after the other,
+// in order. Only a stop takes effect as soon as it is read, and stops what was asked
+// for before it. A run first reads everything that is in the topic after the
+// cursor, so that a stop counts even if it came while the connector was down.
 type Signals struct {
-	// Prefix is that of the topics, and the key of the signals that are meant
-	// for this connector.
+	// Prefix is that of the topics, and the key of the signals for this
+	// connector.
 	Prefix string
-	// Place is the cursor; nil before the first one. Then the topic is read from
-	// its beginning: whoever prepares a deployment may ask before it starts, and
-	// what is done twice for that was asked for.
+	// Place is the cursor; nil before the first one. Then Run reads the topic
+	// from its beginning: whoever prepares a deployment may ask before it
+	// starts. If that publishes a snapshot twice, somebody did ask for it.
 	Place *offsets.Signals
-	// Open makes sure of the topic and reads it from an offset on.
+	// Open creates the topic if it is missing, and reads it from an offset on.
 	Open func(ctx context.Context, offset int64) (Inbox, error)
 
-	// References can be asked for besides what Follow says.
+	// References are what signals can name besides what Follow sets.
 	References []ReferenceCollection
 
 	Committer cdc.Committer
@@ -48,12 +46,12 @@ type Signals struct {
 
 	inbox    requests
 	mu       sync.Mutex
-	objects  []*Object // what can be asked for
+	objects  []*Object // what signals can name
 	pairs    []*Pair
 	followed chan struct{} // closed by the first Follow
 }
 
-// NewSignals makes the parts of s that others talk to it by.
+// NewSignals completes s with what others use to talk to it.
 func NewSignals(s *Signals) *Signals {
 	s.inbox.wake, s.followed = make(chan struct{}, 1), make(chan struct{})
 	if s.Place != nil {
@@ -62,7 +60,7 @@ func NewSignals(s *Signals) *Signals {
 	return s
 }
 
-// Follow says what can be asked for from now on.
+// Follow sets the object types and pairs that signals can name from now on.
 func (s *Signals) Follow(objects []*Object, pairs []*Pair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,16 +72,16 @@ func (s *Signals) Follow(objects []*Object, pairs []*Pair) {
 	}
 }
 
-// Inbox is the signals topic, opened at a place.
+// Inbox is the signals topic, opened at an offset.
 type Inbox interface {
-	// Next waits for signals. Its first call does not wait longer than for those
-	// that were there at the opening.
+	// Next waits for signals. Its first call waits only for those that were
+	// there when the topic was opened, if any.
 	Next(context.Context) ([]offsets.Signal, error)
 	Close()
 }
 
-// Run reads signals and does what they ask for, from the first Follow on until
-// ctx ends.
+// Run reads signals and does what they ask for, from the first Follow until ctx
+// ends.
 func (s *Signals) Run(ctx context.Context) error {
 	select {
 	case <-s.followed:
@@ -104,9 +102,9 @@ func (s *Signals) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// read takes signals as they come; ready is closed when those are taken that
-// were there before. A topic that cannot be read is no reason to stop anything
-// else: it is said, and tried again.
+// read takes signals as they come, and closes ready when it has taken those that
+// were there before. A topic that cannot be read stops nothing else: read reports
+// it and tries again.
 func (s *Signals) read(ctx context.Context, ready chan struct{}) error {
 	wait := time.Second
 	for {
@@ -129,7 +127,7 @@ func (s *Signals) read(ctx context.Context, ready chan struct{}) error {
 			return err
 		}
 		if s.Status.Problem("", offsets.SignalsStream, &inboxError{err}) {
-			s.Log.Warn("the signals topic cannot be read; all else goes on, and it is tried again", "err", err)
+			s.Log.Warn("the signals topic cannot be read; everything else continues, and the connector tries again", "err", err)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -144,7 +142,7 @@ type inboxError struct{ err error }
 func (e *inboxError) Error() string { return e.err.Error() }
 func (e *inboxError) Unwrap() error { return e.err }
 
-// follow reads the topic from where it was left until that fails.
+// follow reads the topic from where it was left, until reading fails.
 func (s *Signals) follow(ctx context.Context, caughtUp func()) error {
 	inbox, err := s.Open(ctx, s.inbox.taken)
 	if err != nil {
@@ -163,8 +161,8 @@ func (s *Signals) follow(ctx context.Context, caughtUp func()) error {
 	}
 }
 
-// take understands a signal, and obeys a stop at once. What is not understood
-// is said once and passed over; it has no work.
+// take parses a signal, and obeys a stop at once. It logs a signal that it cannot
+// understand, and returns it without work.
 func (s *Signals) take(raw offsets.Signal) request {
 	r := request{offset: raw.Offset}
 	log := s.Log.With("offset", raw.Offset)
@@ -190,7 +188,7 @@ func (s *Signals) take(raw offsets.Signal) request {
 		return passOver(&unknownError{unknown})
 	}
 	if len(unknown) > 0 {
-		log.Warn("a signal names what is not published here; the rest of it is done", "signal", r.signal, "unknown", strings.Join(unknown, ","))
+		log.Warn("a signal names something that is not published here; the connector does the rest of it", "signal", r.signal, "unknown", strings.Join(unknown, ","))
 	}
 	s.Metrics.signals.WithLabelValues("accepted").Inc()
 	log = log.With("signal", r.signal, "type", sig.Type, "asks", strings.Join(sig.Collections, ","))
@@ -210,7 +208,7 @@ func (e *unknownError) Error() string {
 		`: name an object type, a pair such as contacts:companies, their topics, or ".*"`
 }
 
-// collections are what can be asked for now.
+// collections returns what signals can name now.
 func (s *Signals) collections() []collection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,8 +225,8 @@ func (s *Signals) collections() []collection {
 	return all
 }
 
-// published says whether a collection is still what it was when it was asked
-// for: object types come and go.
+// published reports whether a collection is still what it was when a signal named
+// it: object types come and go.
 func (s *Signals) published(c collection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,10 +241,10 @@ func (s *Signals) published(c collection) bool {
 	return false
 }
 
-// work does what was asked for, page by page.
+// work does what signals ask for, page by page.
 func (s *Signals) work(ctx context.Context) error {
 	if s.Place != nil && !s.inbox.resume(*s.Place) {
-		s.Log.Warn("a snapshot cannot go on, because its signal is not in the topic any more or asks for something else",
+		s.Log.Warn("a snapshot cannot continue, because its signal is no longer in the topic or asks for something else",
 			"object", s.Place.Object, "cursor", string(s.Place.Bytes()))
 	}
 	for {
@@ -258,7 +256,8 @@ func (s *Signals) work(ctx context.Context) error {
 			continue
 		}
 		if s.Place == nil || *s.Place != place {
-			// It only says that there is nothing to be done: it need not hurry.
+			// This cursor only says that nothing is left to do, so it need not
+			// hurry.
 			b := cdc.Batch{Cursors: []cdc.Cursor{{Stream: offsets.SignalsStream, Value: place.Bytes()}}}
 			if err := s.Committer.Commit(ctx, &b); err != nil {
 				return err
@@ -303,10 +302,10 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 			log.Info("snapshot stopped", "records", at.Records)
 			return nil
 		case err == nil && !s.published(w.of):
-			err = errors.New("it is not published any more")
+			err = errors.New("it is no longer published")
 			fallthrough
 		case refused(err):
-			log.Warn("a snapshot is given up, because its object is refused; send the signal again when that is mended", "records", at.Records, "err", err)
+			log.Warn("a snapshot was given up, because its object is refused; send the signal again once that is fixed", "records", at.Records, "err", err)
 			s.inbox.finish(w)
 			return nil
 		case err != nil:
@@ -319,7 +318,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		}
 		err = page.publish(ctx, cdc.Cursor{Stream: offsets.SignalsStream, Value: place.Bytes()})
 		if refused(err) {
-			log.Warn("a snapshot is given up, because its object is refused; send the signal again when that is mended", "records", at.Records, "err", err)
+			log.Warn("a snapshot was given up, because its object is refused; send the signal again once that is fixed", "records", at.Records, "err", err)
 			s.inbox.finish(w)
 			return nil
 		}
@@ -328,7 +327,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		}
 		s.Place = &place
 		if len(page.absent) > 0 {
-			log.Warn("a signal names records of which HubSpot has nothing; there is no event for them", "ids", idList(page.absent))
+			log.Warn("HubSpot has nothing for some records that a signal names; there is no event for them", "ids", idList(page.absent))
 		}
 		if page.end {
 			log.Info("snapshot completed", "records", at.Records)
@@ -337,7 +336,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 	}
 }
 
-// page reads a page, unless a stop comes meanwhile: HubSpot may have us wait.
+// page reads a page, unless a stop comes meanwhile: HubSpot may make us wait.
 func (s *Signals) page(ctx context.Context, w *work, at offsets.Signals) (snapshotPage, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -361,14 +360,14 @@ type request struct {
 	work   []*work
 }
 
-// requests are the signals that are not done with, in their order.
+// requests are the unfinished signals, in order.
 type requests struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
-	taken   int64 // the offset behind the last signal that was read
+	taken   int64 // the offset after the last signal that was read
 	list    []*request
-	reading *work // under way, between two publishes
+	reading *work // being read, between two publishes
 	cancel  context.CancelFunc
 }
 
@@ -383,8 +382,8 @@ func (q *requests) add(offset int64, r request) {
 	}
 }
 
-// resume takes what a place says is done out of its request. It says whether
-// the snapshot under way, if there was one, is among what was read.
+// resume marks as over what a place says is done. found reports whether the
+// snapshot under way, if there was one, is among the signals that were read.
 func (q *requests) resume(at offsets.Signals) (found bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -399,8 +398,8 @@ func (q *requests) resume(at offsets.Signals) (found bool) {
 	return found || at.Object == ""
 }
 
-// stop ends what was asked for before, of some collections or of all, and says
-// how many snapshots that were.
+// stop ends what was asked for before, of some collections or of all, and returns
+// how many snapshots it stopped.
 func (q *requests) stop(some []*work, all bool) (stopped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -419,7 +418,7 @@ func (q *requests) stop(some []*work, all bool) (stopped int) {
 	return stopped
 }
 
-// interrupt has cancel called when the work is stopped.
+// interrupt sets the cancel that a stop of w calls; a nil w unsets it.
 func (q *requests) interrupt(w *work, cancel context.CancelFunc) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -435,8 +434,8 @@ func (q *requests) over(w *work) bool {
 	return w.over
 }
 
-// next drops what is done with, and gives the first work that is not. Without
-// any it gives the place behind all that was read.
+// next drops finished signals and returns the first work that is left. If there is
+// none, it returns the place after everything that was read.
 func (q *requests) next() (*request, *work, offsets.Signals) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -454,7 +453,7 @@ func (q *requests) head() (*request, *work, offsets.Signals) {
 	return nil, nil, offsets.Signals{Offset: q.taken}
 }
 
-// finish ends a work and gives the place behind it.
+// finish ends a work and returns the place after it.
 func (q *requests) finish(w *work) offsets.Signals {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -463,7 +462,7 @@ func (q *requests) finish(w *work) offsets.Signals {
 	return place
 }
 
-// waiting is how many collections wait for their turn.
+// waiting returns how many collections wait for their turn.
 func (q *requests) waiting() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -477,24 +476,24 @@ func (q *requests) waiting() (n int) {
 	return max(0, n-1)
 }
 
-// Snapshot is one that a signal asked for and that is under way.
+// Snapshot is the snapshot under way that a signal asked for.
 type Snapshot struct {
 	Signal  string `json:"signal"` // the operator's name for it
 	Object  string `json:"object"`
 	Records int64  `json:"records"` // so far
-	Of      int    `json:"of"`      // about
-	ID      string `json:"id"`      // the last that is done
+	Of      int    `json:"of"`      // roughly
+	ID      string `json:"id"`      // the last one that is done
 	Waiting int    `json:"waiting"` // snapshots that come after it
 }
 
-// Snapshot says which snapshot is under way, nil for none.
+// Snapshot sets the snapshot under way, nil for none.
 func (s *Status) Snapshot(now *Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.snapshot = now
 }
 
-// SnapshotRunning is the snapshot under way that a signal asked for, or nil.
+// SnapshotRunning returns the snapshot under way that a signal asked for, or nil.
 func (s *Status) SnapshotRunning() *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()

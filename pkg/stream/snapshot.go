@@ -9,24 +9,23 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// collection is what a snapshot can be asked of. There is one implementation
-// for each kind of topic.
+// collection is what a signal can name. Each kind of topic has one implementation.
 type collection interface {
 	name() string  // in cursors, metrics and logs
 	topic() string // of its events
 	live() int
-	// page reads what comes behind a place: of some ids (rising), or, with
-	// none, of everything.
+	// page reads what follows a place: of some ids, ascending, or of everything
+	// if ids is nil.
 	page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (snapshotPage, error)
 }
 
 // snapshotPage is a page of a snapshot, read.
 type snapshotPage struct {
-	after   string // the place behind it
+	after   string // HubSpot's place after it, of a list
 	last    hubspot.ID
 	end     bool // nothing follows
 	records int
-	absent  []hubspot.ID // asked for by id, and not to be had
+	absent  []hubspot.ID // asked for by id, but HubSpot has nothing
 	publish func(context.Context, cdc.Cursor) error
 }
 
@@ -34,7 +33,7 @@ type snapshotPage struct {
 type objectCollection struct {
 	*Object
 	prefix string
-	sweep  Sweep // its pages are the pages of a whole type
+	sweep  Sweep // reads the pages of a whole type
 }
 
 func newObjectCollection(o *Object, prefix string) *objectCollection {
@@ -124,8 +123,8 @@ func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hub
 	return p, nil
 }
 
-// behind gives up to n of ids, which rise, above last; end says that no more
-// follow.
+// behind returns up to n of the ascending ids that are above last. end reports
+// whether no more follow.
 func behind(ids []hubspot.ID, last hubspot.ID, n int) (next []hubspot.ID, end bool) {
 	i, found := slices.BinarySearch(ids, last)
 	if found {
@@ -142,11 +141,11 @@ func lastOf(ids []hubspot.ID, none hubspot.ID) hubspot.ID {
 	return ids[len(ids)-1]
 }
 
-// ReferenceCollection is a reference list.
+// ReferenceCollection is a reference list that a signal can name.
 type ReferenceCollection struct {
 	Prefix string
 	Lane   *cdc.ReferenceLane
-	// Read reads the list, or what HubSpot lets us read of it.
+	// Read reads the list, or as much of it as HubSpot lets us read.
 	Read func(context.Context) ([]cdc.ReferenceReading, error)
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Lag is a tier: how far behind now it asks, and its stream's name.
+// Lag is a tier: how far behind now it asks, and the name of its stream.
 type Lag struct {
 	Stream string
 	By     time.Duration
 }
 
-// Lags names the tiers: the leading one, then one per trailing lag as the
-// operator wrote it.
+// Lags returns the tiers: the leading one, then one for each trailing lag, named as
+// the operator wrote it.
 func Lags(written []string) ([]Lag, error) {
 	lags := []Lag{{Stream: offsets.LeadingStream}}
 	for _, text := range written {
@@ -29,7 +29,7 @@ func Lags(written []string) ([]Lag, error) {
 	return lags, nil
 }
 
-// Longest is the longest lag of a tier.
+// Longest returns the longest lag of a tier.
 func Longest(lags []Lag) (longest time.Duration) {
 	for _, lag := range lags {
 		longest = max(longest, lag.By)
@@ -37,7 +37,7 @@ func Longest(lags []Lag) (longest time.Duration) {
 	return longest
 }
 
-// Places are where an object type's streams go on.
+// Places are where an object type's streams continue.
 type Places struct {
 	Windows []cdc.Window // one per tier
 	Sweep   offsets.Sweep
@@ -45,18 +45,18 @@ type Places struct {
 	// Reconcile is the zero value before the first one.
 	Reconcile offsets.Sweep
 	Refill    *offsets.Refill // nil: nothing to refill
-	// First is what has to be committed before any stream starts (R5): a type's
-	// first cursors, or those that a change of the configuration asks for.
+	// First must be committed before any stream starts (R5): a type's first
+	// cursors, and those that a changed configuration or property set needs.
 	First []cdc.Cursor
 }
 
-// Resume works out where the streams of an object go on. saved gives the value
-// of the object's cursor of a stream, nil if there is none; now is a time that
-// HubSpot's clock has passed, read before the first page of any stream.
+// Resume works out where the streams of an object type continue. saved returns the
+// value of a stream's cursor, nil if there is none. now is a time that HubSpot's
+// clock has passed, read before the first page of any stream.
 //
-// A type without a sweep's cursor is new. A tier without one starts now, and
-// the sweep runs again for what the tier did not see (docs/contract.md
-// section 4).
+// A type without a cursor of the backfill is new. A tier without a cursor starts
+// now, and the backfill runs again for what the tier did not see (docs/contract.md
+// section 4). A cursor that cannot be parsed is an error.
 func Resume(object string, lags []Lag, saved func(stream string) []byte, now hubspot.Millis) (Places, error) {
 	var p Places
 	var err error

@@ -29,7 +29,7 @@ func resume(t *testing.T, saved map[string]string) Places {
 	return p
 }
 
-// first tells which streams' cursors the first transaction carries.
+// first names the streams whose cursors the first transaction carries.
 func first(p Places) string {
 	var names []string
 	for _, c := range p.First {
@@ -59,9 +59,9 @@ func without(stream string) map[string]string {
 	return out
 }
 
-// TestR5_TheFirstTransactionHasEveryCursor: all tiers begin at one moment that
-// was before the first page, and a little before it (a change can be stamped
-// before it and be readable after the backfill has passed); the backfill at 0.
+// TestR5_TheFirstTransactionHasEveryCursor: the backfill begins at 0, and all tiers a
+// little before one moment, which lies before the first page. HubSpot may stamp a
+// change just before that moment and show it only after the backfill has passed.
 func TestR5_TheFirstTransactionHasEveryCursor(t *testing.T) {
 	p := resume(t, nil)
 	if got, want := first(p), "leading, trailing-5m, trailing-1h, backfill"; got != want {
@@ -77,22 +77,23 @@ func TestR5_TheFirstTransactionHasEveryCursor(t *testing.T) {
 	}
 }
 
-// TestResume_GoesOnWhereItWas, inside a walk too.
+// TestResume_GoesOnWhereItWas: in the middle of a walk too.
 func TestResume_GoesOnWhereItWas(t *testing.T) {
 	p := resume(t, settled)
 	if len(p.First) != 0 {
-		t.Errorf("nothing is to be committed first, got %s", first(p))
+		t.Errorf("the first transaction has %s, want nothing", first(p))
 	}
 	if w := p.Windows[1]; !w.Walking() || w.Last != 17 {
-		t.Errorf("the walk is forgotten: %+v", w)
+		t.Errorf("Resume forgot the walk: %+v", w)
 	}
 	if !p.Sweep.Done {
 		t.Error("the backfill runs again")
 	}
 }
 
-// TestResume_WhatIsMissingStartsAnew (docs/contract.md section 4): a tier now,
-// with the sweep run again and the first start kept; a sweep at 0.
+// TestResume_WhatIsMissingStartsAnew: a tier starts now, and the sweep runs again but
+// keeps the type's first start; a missing sweep starts at 0 (docs/contract.md
+// section 4).
 func TestResume_WhatIsMissingStartsAnew(t *testing.T) {
 	p := resume(t, without("trailing-1h"))
 	if got, want := first(p), "trailing-1h, backfill"; got != want {
@@ -110,9 +111,9 @@ func TestResume_WhatIsMissingStartsAnew(t *testing.T) {
 	}
 }
 
-// TestR13_HoldersOfAPropertyAreReadAgain, together with those whose refill was
-// under way; where HubSpot cannot name them, or there are many properties,
-// every record is.
+// TestR13_HoldersOfAPropertyAreReadAgain, together with those whose refill was under
+// way. Every record is read again where HubSpot cannot name the holders, or where
+// there are many properties.
 func TestR13_HoldersOfAPropertyAreReadAgain(t *testing.T) {
 	half := without("")
 	half["refill"] = `{"properties":["older"],"after":"12","round":2,"v":1}`
@@ -153,7 +154,7 @@ func TestR13_HoldersOfAPropertyAreReadAgain(t *testing.T) {
 func TestLags(t *testing.T) {
 	for _, bad := range []string{"soon", "0s", "-5m", ""} {
 		if _, err := Lags([]string{bad}); err == nil {
-			t.Errorf("%q is taken", bad)
+			t.Errorf("Lags accepts %q", bad)
 		}
 	}
 }

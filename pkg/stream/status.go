@@ -13,19 +13,18 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Status is what an operator sees of the streams: which run, how far they are
-// and what is in their way. It is a prometheus.Collector for the two figures
-// that depend on the moment they are asked for.
+// Status is what an operator sees of the streams: which ones run, how far they are
+// and what is in their way. It is a prometheus.Collector for the figures that depend
+// on when they are asked for.
 type Status struct {
-	// Now is HubSpot's time.
-	now func() hubspot.Millis
+	now func() hubspot.Millis // HubSpot's time
 
 	mu      sync.Mutex
 	streams map[streamKey]*streamState
 	lanes   map[string]published
-	done    map[string]bool // object types whose backfill has ended
+	done    map[string]bool // objects whose backfill, or first sweep, has ended
 
-	snapshot *Snapshot // that a signal asked for
+	snapshot *Snapshot // the one that a signal asked for
 }
 
 type streamKey struct{ object, stream string }
@@ -33,7 +32,7 @@ type streamKey struct{ object, stream string }
 type streamState struct {
 	expected bool // the connector is not ready before it has started
 	started  bool
-	reached  hubspot.Millis // complete up to here; zero while not known
+	reached  hubspot.Millis // complete up to here; zero while unknown
 	problem  error
 }
 
@@ -45,28 +44,28 @@ type Problem struct {
 	Action  string `json:"action"`
 }
 
-// NewStatus makes an empty status of streams that follow HubSpot's time.
+// NewStatus makes an empty status. now returns HubSpot's time.
 func NewStatus(now func() hubspot.Millis) *Status {
 	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}}
 }
 
-// Expect announces a stream; until it has started the connector is not ready.
+// Expect announces a stream. The connector is not ready until it has started.
 func (s *Status) Expect(object, stream string) {
 	s.change(object, stream, func(st *streamState) { st.expected = true })
 }
 
-// started says that a pass of the stream succeeded, and clears its problem.
+// started notes that a pass of the stream succeeded, and clears its problem.
 func (s *Status) started(object, stream string) {
 	s.change(object, stream, func(st *streamState) { st.started, st.problem = true, nil })
 }
 
-// reached says up to which moment of HubSpot's the stream has seen everything.
+// reached notes up to which of HubSpot's times the stream has seen everything.
 func (s *Status) reached(object, stream string, at hubspot.Millis) {
 	s.change(object, stream, func(st *streamState) { st.reached = at })
 }
 
-// Problem says why a stream does not get on; whether that is news is what it
-// returns.
+// Problem notes why a stream makes no progress. news reports whether that was not
+// known before.
 func (s *Status) Problem(object, stream string, err error) (news bool) {
 	s.change(object, stream, func(st *streamState) {
 		news = st.problem == nil || st.problem.Error() != err.Error()
@@ -75,14 +74,14 @@ func (s *Status) Problem(object, stream string, err error) (news bool) {
 	return news
 }
 
-// Clear says that what was wrong with a part of an object's work is over.
+// Clear removes the problem of a part of an object's work.
 func (s *Status) Clear(object, part string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, streamKey{object, part})
 }
 
-// Forget takes an object type or a pair out that is not followed any more.
+// Forget drops an object type or a pair that is no longer followed.
 func (s *Status) Forget(object string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,10 +90,10 @@ func (s *Status) Forget(object string) {
 	maps.DeleteFunc(s.streams, func(k streamKey, _ *streamState) bool { return k.object == object })
 }
 
-// published is what publishes an object type's records or a pair's links.
+// published is a lane, of records, links or entries.
 type published interface{ Live() int }
 
-// Watch reports the figures of an object type's or a pair's lane.
+// Watch shows the figures of a lane under the name of its object.
 func (s *Status) Watch(object string, lane published) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +110,8 @@ func (s *Status) change(object, stream string, f func(*streamState)) {
 	f(s.streams[k])
 }
 
-// Running says whether every announced stream has started.
+// Running reports whether every announced stream has started. It is false while
+// there is no stream.
 func (s *Status) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,14 +123,15 @@ func (s *Status) Running() bool {
 	return len(s.streams) > 0
 }
 
-// backfillDone says that an object type's backfill has ended.
+// backfillDone notes that an object's backfill, or first sweep, has ended.
 func (s *Status) backfillDone(object string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done[object] = true
 }
 
-// Backfills says of every object type whether its backfill runs or is done.
+// Backfills returns "running" or "done" for the backfill, or first sweep, of every
+// object.
 func (s *Status) Backfills() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +145,7 @@ func (s *Status) Backfills() map[string]string {
 	return out
 }
 
-// Live gives the number of live records of every object type.
+// Live returns how many live records, links or entries every object has.
 func (s *Status) Live() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +156,7 @@ func (s *Status) Live() map[string]int {
 	return out
 }
 
-// Problems lists what is wrong, by object and stream.
+// Problems lists what is wrong, sorted by object and stream.
 func (s *Status) Problems() []Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,43 +180,43 @@ func action(err error) string {
 	var inbox *inboxError
 	switch {
 	case errors.As(err, &inbox):
-		return "see to it that the connector may create, describe and read the topic of signals; until then it takes none"
+		return "let the connector create, describe and read the signals topic; until then it takes no signals"
 	case errors.As(err, &withheld):
 		return withheld.action()
 	case errors.As(err, &list):
 		return list.action()
 	case errors.As(err, &topic):
-		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. It is asked again with every look at the schemas"
+		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again whenever it reads the portal's schemas"
 	case errors.As(err, &brake):
-		return "look into HubSpot whether these records were deleted on purpose; if so, wait, and they are published when they are still gone after the hour"
+		return "check in HubSpot whether somebody deleted these records on purpose; if so, wait: the connector publishes the deletes of those that are still gone after the hour"
 	case hubspot.MissingScopes(err):
 		return "give the token the read scope of this object type, or leave the type out of HUBSPOT_OBJECTS"
 	case hubspot.NotFound(err):
 		return "check that the object type still exists in the portal"
 	default:
-		return "see HubSpot's status page and the log; the stream is tried again every minute"
+		return "see HubSpot's status page and the log; the stream tries again every minute"
 	}
 }
 
 var (
 	behindDesc = prometheus.NewDesc("hubspot_cdc_milliseconds_behind_source",
-		"How long ago the stream's last finished pass began: changes before that have been looked for.",
+		"Milliseconds since the stream's last finished pass began: the stream has looked for every change before that.",
 		[]string{"object", "stream"}, nil)
 	liveDesc = prometheus.NewDesc("hubspot_cdc_live_records",
 		"Records that are published as live.", []string{"object"}, nil)
 	olderDesc = prometheus.NewDesc("hubspot_cdc_older_versions_total",
-		"Records that HubSpot's object store showed, twice, with an older version than before. It is trusted to never do so.",
+		"Records that HubSpot's object store returned, twice, in an older version than before. The connector trusts it never to do so.",
 		[]string{"object"}, nil)
 )
 
-// Describe is part of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (s *Status) Describe(ch chan<- *prometheus.Desc) {
 	ch <- behindDesc
 	ch <- liveDesc
 	ch <- olderDesc
 }
 
-// Collect is part of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (s *Status) Collect(ch chan<- prometheus.Metric) {
 	now := s.now()
 	s.mu.Lock()

@@ -10,18 +10,18 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// errFinished is returned by a pass after which the stream has nothing to do.
+// errFinished is what a pass returns when the stream has nothing left to do.
 var errFinished = errors.New("stream finished")
 
-// supervise repeats a pass. What HubSpot lastingly refuses (a scope, a type
-// that is gone), or the registry (a schema), concerns this stream alone: it is
-// reported, and tried again after one second, growing to a minute. A refused token concerns the run, as
-// does every other error.
+// supervise repeats a pass until ctx ends or the pass returns errFinished. A lasting
+// refusal, by HubSpot (a scope, a type that is gone) or by the registry (a schema),
+// concerns this stream alone: supervise reports it and tries again after one second,
+// growing to one minute. Every other error, a refused token included, ends the run.
 func supervise(ctx context.Context, o *Object, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	return superviseAs(ctx, subject{o.Type.Name, o.Status, o.Log}, stream, interval, pass)
 }
 
-// subject is what a stream is about: an object type, or a pair of them.
+// subject is what a stream works on: an object type or a pair.
 type subject struct {
 	name   string
 	status *Status
@@ -40,7 +40,7 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 			return nil
 		case refused(err):
 			if wait == time.Second {
-				of.log.Warn("a stream is refused; the others go on, and it is tried again", "stream", stream, "err", err)
+				of.log.Warn("a stream is refused; the others continue, and it tries again", "stream", stream, "err", err)
 			}
 			of.status.Problem(of.name, stream, err)
 			if err := sleep(ctx, wait); err != nil {
@@ -52,7 +52,7 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 			return err
 		}
 		if wait > time.Second {
-			of.log.Info("a stream goes on", "stream", stream)
+			of.log.Info("a stream continues", "stream", stream)
 			wait = time.Second
 		}
 		if err := sleep(ctx, interval()); err != nil {
@@ -61,8 +61,8 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 	}
 }
 
-// refused says that HubSpot answered a stream with a lasting error, or that the
-// registry refuses the schema of its topic.
+// refused reports whether HubSpot answered with a lasting error other than a refused
+// token, or does not sort its search, or the registry refuses the topic's schema.
 func refused(err error) bool {
 	var e *hubspot.Error
 	var topic *cdc.RefusedError

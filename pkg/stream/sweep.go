@@ -12,10 +12,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Sweep reads every live record of a type from the object store, in the order
-// of ids. Its pages are readings themselves, and what they lack is gone (R11).
-// The tiers run beside it from the start, so that a record that changes behind
-// its back is not missed (R5).
+// Sweep reads every live record of a type from the object store, in order of ids.
+// Its list pages are readings themselves, and what they lack goes to confirm (R11).
+// The tiers run beside it from the start and find the records that change after the
+// sweep has passed them (R5).
 type Sweep struct {
 	Object   *Object
 	Stream   string
@@ -25,10 +25,10 @@ type Sweep struct {
 	Pause time.Duration
 
 	gaps cdc.Gaps
-	anew bool // the list was begun anew, because HubSpot refused the cursor
+	anew bool // HubSpot refused to continue the list, so it is read from the beginning
 }
 
-// Run is the backfill: it sweeps once, and ends when the sweep is done.
+// Run is the backfill: it sweeps once and returns when the sweep is done.
 func (s *Sweep) Run(ctx context.Context) error {
 	return supervise(ctx, s.Object, s.Stream, func() time.Duration { return 0 }, s.pass)
 }
@@ -47,7 +47,7 @@ func (s *Sweep) pass(ctx context.Context) error {
 	return errFinished
 }
 
-// sweep goes through what is left of the ranges.
+// sweep reads what is left of the ranges.
 func (s *Sweep) sweep(ctx context.Context) error {
 	for i := range s.Place.Ranges {
 		if err := s.sweepRange(ctx, i); err != nil {
@@ -57,7 +57,7 @@ func (s *Sweep) sweep(ctx context.Context) error {
 	return nil
 }
 
-// sweepPage is a page of the list, read.
+// sweepPage is a list page and the readings of its records.
 type sweepPage struct {
 	readings []cdc.Reading
 	after    string // "" on the last page
@@ -65,7 +65,7 @@ type sweepPage struct {
 	date     hubspot.Millis
 }
 
-// sweepRange reads a range's pages ahead and publishes them in their order.
+// sweepRange reads the pages of a range ahead and publishes them in order.
 func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	pages := make(chan sweepPage)
@@ -76,10 +76,11 @@ func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 		for {
 			page, err := s.fetch(ctx, after, from)
 			if hubspot.BadRequest(err) && after != "" && !s.anew {
-				// HubSpot promises nothing of an old cursor of its list. Once:
-				// a page that it always refuses is no old cursor.
+				// HubSpot does not promise to continue from an old place in its
+				// list. Start over only once: if it refuses again, the place is
+				// not the reason.
 				s.anew = true
-				s.Object.Log.Warn("HubSpot does not go on with its list; it is read from its beginning", "stream", s.Stream, "err", err)
+				s.Object.Log.Warn("HubSpot refuses to continue its list; the stream reads it from the beginning", "stream", s.Stream, "err", err)
 				after, from = "", 0
 				continue
 			}
@@ -134,8 +135,8 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 }
 
 // fetch reads one page, of the ids above from, and confirms what it lacks (R11).
-// Where the names of all properties make the address too long for HubSpot, it
-// lists ids and reads the records by batch.
+// Where the names of all properties make the URL too long for HubSpot, it lists ids
+// and reads the records by batch.
 func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
 	sent := cdc.Sent{Slots: o.Lane.Slots()}
@@ -144,7 +145,7 @@ func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweep
 		asked = nil
 	}
 	list, err := o.Client.List(ctx, o.call(s.Priority, &sent), o.Type.Path, asked, after, false, 0)
-	if whole && (hubspot.TooLong(err) || hubspot.TooLarge(err)) { // how long is too long, HubSpot does not say
+	if whole && (hubspot.TooLong(err) || hubspot.TooLarge(err)) { // HubSpot does not say how long is too long
 		o.narrow.Store(true)
 		return s.fetch(ctx, after, from)
 	}
@@ -172,7 +173,7 @@ func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweep
 	said := s.gaps.Unordered
 	in, covered := s.gaps.Covered(from, ids, page.after != "")
 	if s.gaps.Unordered && !said {
-		o.Log.Warn("HubSpot's list is not in the order of ids; it is not used to find deletes", "stream", s.Stream)
+		o.Log.Warn("HubSpot's list is not in order of ids; the stream does not find deletes by it", "stream", s.Stream)
 	}
 	if !covered {
 		return page, nil

@@ -9,18 +9,19 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Tier follows created, updated and restored records through the search index
-// (R3). The leading tier has lag 0; the trailing ones ask again for what is
-// older than their lag, because the index shows some changes late.
+// Tier finds created, updated and restored records through the search index (R3).
+// The leading tier has lag 0. A trailing tier starts each walk its lag further back,
+// because the index shows some changes late.
 type Tier struct {
 	Object *Object
-	// Stream is "leading" or "trailing-<lag>", with the lag as it was written.
+	// Stream is "leading" or "trailing-<lag>", with the lag as the operator
+	// wrote it.
 	Stream string
 	Lag    time.Duration
 	Window cdc.Window
-	// Interval says how long to wait between two walks.
+	// Interval returns how long to wait between two walks.
 	Interval func() time.Duration
-	// Seen is told how many records a walk had to read; may be nil.
+	// Seen, unless nil, takes how many records each walk had to read.
 	Seen func(records int)
 }
 
@@ -29,8 +30,8 @@ func (t *Tier) Run(ctx context.Context) error {
 	return supervise(ctx, t.Object, t.Stream, t.Interval, t.pass)
 }
 
-// pass is one walk, or the rest of one that a restart interrupted. Every page
-// is committed with the place after it.
+// pass is one walk, or the rest of one that a restart interrupted. It commits every
+// page with the place after it.
 func (t *Tier) pass(ctx context.Context) error {
 	prio := hubspot.Trailing
 	if t.Lag == 0 {

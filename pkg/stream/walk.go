@@ -8,7 +8,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// walk reads one page of a search of the type (R2).
+// walk reads one search page of the type (R2).
 func (o *Object) walk(ctx context.Context, prio hubspot.Priority, q hubspot.SearchQuery) (*cdc.Walk, error) {
 	q.Object, q.ModifiedProperty = o.Type.Path, o.Type.ModifiedProperty
 	w := cdc.NewWalk(q)

@@ -10,20 +10,20 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// watchers are the pairs that an object type takes part in: they are told which
-// records were published, and read those records' links (R14). Told are ids,
-// never what was found.
+// watchers are the pairs that an object type takes part in. They hear which records
+// were published, and read those records' links (R14). They hear ids, never what a
+// reading found.
 type watchers struct {
 	mu sync.Mutex
 	// early is what was published before the pairs were known; nil afterwards.
 	early map[hubspot.ID]cdc.Op
-	from  []*Pair // pairs of which the type is from
-	to    []*Pair // pairs of which it is to
+	from  []*Pair // pairs in which the type is from
+	to    []*Pair // pairs in which it is to
 }
 
 func newWatchers() *watchers { return &watchers{early: map[hubspot.ID]cdc.Op{}} }
 
-// tell passes on what was committed.
+// tell passes on which records were committed with an event.
 func (w *watchers) tell(changes []cdc.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,9 +50,10 @@ func pass(from, to []*Pair, id hubspot.ID, op cdc.Op) {
 	}
 }
 
-// add makes pairs known, and passes on to them what they have missed: what the
-// type published before, and what an earlier run did lately (as from a
-// snapshot: where no sweep has begun yet, it reads them all).
+// add makes pairs known and passes on to them what they have missed: what the type
+// published before, and lately, which an earlier run published. lately counts as
+// read for a snapshot: a pair whose first sweep has not begun needs none of it,
+// because that sweep reads them all.
 func (w *watchers) add(from, to []*Pair, lately []hubspot.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,7 +72,7 @@ func (w *watchers) add(from, to []*Pair, lately []hubspot.ID) {
 	w.early, w.from, w.to = nil, append(w.from, from...), append(w.to, to...)
 }
 
-// drop forgets a pair.
+// drop removes a pair.
 func (w *watchers) drop(p *Pair) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -79,13 +80,13 @@ func (w *watchers) drop(p *Pair) {
 	w.from, w.to = slices.DeleteFunc(w.from, is), slices.DeleteFunc(w.to, is)
 }
 
-// lastLook is how far back a run looks for records that the one before it may
-// have published and not have looked at any more: the longest wait, and some.
+// lastLook is how far back a run searches for records that the run before may have
+// published without reading their links: the longest wait of R14 and some margin.
 const lastLook = 15 * time.Minute
 
-// Watch has pairs told of what their types publish. objects are all types that
-// are followed: those that take part in no pair so far need not remember what
-// they published any longer.
+// Watch connects pairs with their types: from now on they hear what those publish.
+// Watch also queues what an earlier run may have left unread. objects are all
+// followed types, those in no pair too: they stop remembering what they published.
 func Watch(ctx context.Context, objects []*Object, pairs []*Pair) error {
 	for _, o := range objects {
 		var from, to []*Pair
