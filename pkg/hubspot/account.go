@@ -18,9 +18,9 @@ type Account struct {
 	UTCOffsetMillis     int64  `json:"utcOffsetMilliseconds"`
 }
 
-// location returns the time zone in which the account's day ends. Where the
-// machine does not know the zone, its offset of today has to do: the error is
-// an hour, on two days of the year.
+// location returns the time zone in which the account's day ends. If the
+// machine does not know the zone, location uses the zone's offset of today. The
+// error is an hour, on the two days a year when the clocks change.
 func (a Account) location() *time.Location {
 	if a.TimeZone != "" {
 		if loc, err := time.LoadLocation(a.TimeZone); err == nil {
@@ -30,8 +30,8 @@ func (a Account) location() *time.Location {
 	return time.FixedZone(a.TimeZone, int(a.UTCOffsetMillis/1000))
 }
 
-// Account asks which portal the token belongs to. The governor learns from it
-// when the day ends.
+// Account asks which portal the token belongs to. The governor learns from the
+// answer when the day ends.
 func (c *Client) Account(ctx context.Context, call Call) (Account, error) {
 	var account Account
 	_, err := c.do(ctx, call, &request{
@@ -54,15 +54,16 @@ func (c *Client) Account(ctx context.Context, call Call) (Account, error) {
 	return account, err
 }
 
-// DailyUsage is how much of the account's day is spent, by all of its private
-// apps and service keys together. Limit 0: HubSpot does not tell.
+// DailyUsage is how many of the day's calls the account has used, all its
+// private apps and service keys together. Limit is 0 if HubSpot did not say.
 type DailyUsage struct {
 	Used, Limit int64
 	ResetsAt    Millis
 }
 
-// DailyUsage asks for the account's day; the governor learns from it. It is
-// for private apps and service keys: an app of the marketplace has no day.
+// DailyUsage asks how many of the day's calls the account has used. The
+// governor learns from the answer. Only private apps and service keys have a
+// daily limit; marketplace apps have none.
 func (c *Client) DailyUsage(ctx context.Context, call Call) (DailyUsage, error) {
 	type apiUsage struct {
 		CurrentUsage int64     `json:"currentUsage"`
@@ -78,7 +79,7 @@ func (c *Client) DailyUsage(ctx context.Context, call Call) (DailyUsage, error) 
 			results, err := readResults[apiUsage](body)
 			usage = DailyUsage{}
 			for _, u := range results {
-				// The other states (TIMEOUT, FAILURE, NOTFOUND) carry no count.
+				// The other statuses (TIMEOUT, FAILURE, NOTFOUND) carry no count.
 				if u.UsageLimit > 0 && (u.FetchStatus == "SUCCESS" || u.FetchStatus == "CACHED" || u.FetchStatus == "") {
 					usage = DailyUsage{Used: u.CurrentUsage, Limit: u.UsageLimit}
 					if !u.ResetsAt.IsZero() {

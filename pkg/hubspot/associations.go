@@ -15,44 +15,45 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// LinkInput asks for the links of one record. After "" is their first page,
-// else it is the After of the LinkSet before.
+// LinkInput asks for the links of one record. After is "" for the first page,
+// and the previous LinkSet's After for the next one.
 type LinkInput struct {
 	ID    ID
 	After string
 }
 
 // Link is one type of association to one record. Two records are often linked
-// by several types at once, and each is a Link of its own.
+// by several types at once; each is a Link of its own.
 type Link struct {
 	To       ID
 	Category string // HUBSPOT_DEFINED, USER_DEFINED, INTEGRATOR_DEFINED, WORK
-	TypeID   int    // unique within its category; another one for each direction of the pair
-	Label    string // for people; "" where the type has none
+	TypeID   int    // unique within its category; differs by direction of the pair
+	Label    string // for people; "" if the type has none
 }
 
 // LinkSet is a page of a record's links, sorted by To, Category and TypeID,
-// each once. A record without links may have a set without any.
+// without duplicates. A record without links may have an empty set.
 type LinkSet struct {
 	From  ID
 	Links []Link
-	After string // "": the last page of this record
+	After string // "": this is the record's last page
 }
 
-// LinksPage is the answer of a batch read of associations, sorted by what it
-// says of each record that was asked (R8). An id is in one place only.
+// LinksPage is the answer to a batch read of associations, grouped by what it
+// says about each requested record (R8). Each id is in one group only.
 type LinksPage struct {
 	Answer
 	Sets []LinkSet // in HubSpot's order
-	// Empty records have no links, HubSpot says; one asked with After has no
-	// more of them.
+	// Empty records have no links according to HubSpot, or no further links
+	// if they were requested with After.
 	Empty []ID
-	// NotFound records do not exist, HubSpot says. It may say so of a record
-	// that cannot be seen, so this alone is no evidence that links are gone.
+	// NotFound records do not exist according to HubSpot. It may also say so
+	// about a record the token cannot see, so this alone is no evidence that
+	// links are gone.
 	NotFound []ID
-	// Unanswered records are in neither results nor errors. HubSpot counts
-	// more errors than it lists (numErrors), so there are such in practice;
-	// this says nothing of them.
+	// Unanswered records are in neither results nor errors, which tells
+	// nothing about them. They occur in practice: HubSpot counts more errors
+	// (numErrors) than it lists.
 	Unanswered []ID
 }
 
@@ -64,12 +65,12 @@ type linkInput struct {
 	After string `json:"after,omitempty"`
 }
 
-// Links reads the associations of up to MaxLinks records of the type from with
-// records of the type to, a page of each. It comes from the object store. How
-// many links make a page is not documented for this call and may be above 500.
+// Links reads the associations of up to MaxLinks records of type from with
+// records of type to, one page per record, from the object store. HubSpot does
+// not document how many links a page holds; it may be more than 500.
 func (c *Client) Links(ctx context.Context, call Call, from, to string, inputs []LinkInput) (LinksPage, error) {
 	if len(inputs) == 0 || len(inputs) > MaxLinks {
-		return LinksPage{}, fmt.Errorf("batch read of associations of %s with %s: %d records, where 1 to %d can be asked", from, to, len(inputs), MaxLinks)
+		return LinksPage{}, fmt.Errorf("batch read of associations of %s with %s: %d records, want 1 to %d", from, to, len(inputs), MaxLinks)
 	}
 	body := struct {
 		Inputs []linkInput `json:"inputs"`
@@ -81,7 +82,7 @@ func (c *Client) Links(ctx context.Context, call Call, from, to string, inputs [
 			asked[in.ID] = in.After
 			body.Inputs = append(body.Inputs, linkInput{in.ID.String(), in.After})
 		case after != in.After:
-			return LinksPage{}, fmt.Errorf("batch read of associations of %s with %s: two pages of record %v are asked, and an answer does not say which it is", from, to, in.ID)
+			return LinksPage{}, fmt.Errorf("batch read of associations of %s with %s: two pages of record %v requested, but an answer does not say which page it is", from, to, in.ID)
 		}
 	}
 	text, err := json.Marshal(body)
@@ -109,10 +110,10 @@ func (c *Client) pairPath(from, to string) string {
 	return "/crm/associations/" + c.version(associationsVersion) + "/" + url.PathEscape(from) + "/" + url.PathEscape(to)
 }
 
-// sortLinks puts each record where the answer puts it. A set in the results
-// counts more than an error that names its record; that a record is not found
-// counts more than that it has no links, because less follows from it. Results
-// for records that were not asked are dropped: nothing says what they answer.
+// sortLinks groups each record by what the answer says about it. A set in the
+// results outranks an error that names its record. "Not found" outranks "no
+// links", because less follows from it. sortLinks drops results for records
+// that were not requested: nothing says which input they answer.
 func sortLinks(answer Answer, inputs []LinkInput, read linksAnswer) LinksPage {
 	const (
 		asked = iota + 1
@@ -138,7 +139,7 @@ func sortLinks(answer Answer, inputs []LinkInput, read linksAnswer) LinksPage {
 		switch state[set.From] {
 		case 0:
 		case told:
-			// Two results for one record: parts of its page.
+			// Two results for one record are parts of its page.
 			i := slices.IndexFunc(p.Sets, func(s LinkSet) bool { return s.From == set.From })
 			p.Sets[i].Links = sortedOnce(append(p.Sets[i].Links, set.Links...))
 			p.Sets[i].After = cmp.Or(set.After, p.Sets[i].After)
@@ -156,12 +157,12 @@ func sortLinks(answer Answer, inputs []LinkInput, read linksAnswer) LinksPage {
 		case notFound:
 			p.NotFound = append(p.NotFound, in.ID)
 		}
-		state[in.ID] = told // a record that was asked twice is told once
+		state[in.ID] = told // a record requested twice is reported once
 	}
 	return p
 }
 
-// sortedOnce sorts links and drops those that came twice.
+// sortedOnce sorts links and drops duplicates.
 func sortedOnce(links []Link) []Link {
 	slices.SortStableFunc(links, func(a, b Link) int {
 		return cmp.Or(cmp.Compare(a.To, b.To), strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
@@ -175,16 +176,16 @@ func sortedOnce(links []Link) []Link {
 type linksAnswer struct {
 	sets            []LinkSet
 	empty, notFound []string // ids that errors name
-	odd             int      // links left out because the other record's id is no number
+	odd             int      // links left out because the other record's id is not a number
 }
 
-// linksDecoder reads a batch read of associations in one pass over the bytes.
-// Like decoder it refuses what it cannot take for the answer that is due: a
-// set that was only half understood would be evidence that links are gone.
+// linksDecoder decodes a batch read of associations in one pass over the bytes.
+// Like decoder, it rejects anything but a complete answer: a half-understood
+// set would be evidence that links are gone.
 type linksDecoder struct {
 	expect int
 	words  map[string]string // categories and labels, which repeat in every link
-	links  []Link            // of the set that is read
+	links  []Link            // of the set being read
 	answer linksAnswer
 }
 
@@ -245,14 +246,14 @@ func (d *linksDecoder) set(dec *jx.Decoder) error {
 	case more && set.After == "":
 		return &contentError{"a next page without after"}
 	case odd:
-		return nil // no record that was asked
+		return nil // not a requested record
 	}
 	set.Links = sortedOnce(slices.Clone(d.links))
 	d.answer.sets = append(d.answer.sets, set)
 	return nil
 }
 
-// recordID reads {"id":"…"}; odd says that the id is no number.
+// recordID reads {"id":"…"}; odd reports that the id is not a number.
 func (d *linksDecoder) recordID(dec *jx.Decoder) (id ID, odd bool, err error) {
 	found := false
 	err = dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
@@ -350,7 +351,7 @@ func readInt(dec *jx.Decoder) (int, error) {
 	return strconv.Atoi(string(text))
 }
 
-// word reads a text of which there are few different ones.
+// word reads a text that takes few distinct values.
 func (d *linksDecoder) word(dec *jx.Decoder) (string, error) {
 	text, err := readText(dec)
 	if err != nil {
@@ -364,10 +365,9 @@ func (d *linksDecoder) word(dec *jx.Decoder) (string, error) {
 	return word, nil
 }
 
-// errors reads the errors of the batch: those that say of the records they
-// name that there are no associations, and those that say that there are no
-// such records. Any other error names nothing that is known, and is free to
-// have any shape.
+// errors reads the batch's errors of two kinds: those saying that the records
+// they name have no associations, and those saying that the records do not
+// exist. It ignores any other error, whatever its shape.
 func (d *linksDecoder) errors(dec *jx.Decoder) error {
 	d.answer.empty, d.answer.notFound = nil, nil
 	if dec.Next() == jx.Null {
@@ -406,17 +406,17 @@ func (d *linksDecoder) errors(dec *jx.Decoder) error {
 
 func unquoted(raw json.RawMessage) string { return strings.Trim(string(raw), `"`) }
 
-// AssociationLabel is a type of association of a pair of types, in one
-// direction.
+// AssociationLabel is a type of association between a pair of object types, in
+// one direction.
 type AssociationLabel struct {
 	Category string
 	TypeID   int
-	Label    string // "" for the type of a link without label
+	Label    string // "" for the type of an unlabelled link
 }
 
-// AssociationLabels returns the types of association from records of one type
-// to those of another. There is no list of the pairs that exist: NoSuchPair
-// tells of the error that this one does not.
+// AssociationLabels returns the types of association from records of type from
+// to records of type to. HubSpot does not list the pairs that exist; NoSuchPair
+// recognises the error for one that does not.
 func (c *Client) AssociationLabels(ctx context.Context, call Call, from, to string) ([]AssociationLabel, error) {
 	type apiLabel struct {
 		Category string      `json:"category"`

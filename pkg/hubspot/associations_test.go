@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 )
 
-// linksSay writes what a page says of each record that was asked.
+// linksSay writes what a page says about each requested record.
 func linksSay(p LinksPage) string {
 	var b strings.Builder
 	for _, s := range p.Sets {
@@ -35,7 +35,7 @@ func asked(ids ...ID) []LinkInput {
 	return inputs
 }
 
-// The recording lists one of 36 errors: the ids of the others are unanswered.
+// The recording lists one of 36 errors; the ids of the others are unanswered.
 func TestRecordedAssociations(t *testing.T) {
 	r := newRig(t, always(207, string(recorded(t, "search_contacts_contacts-to-companies.json"))))
 	p, err := r.Links(t.Context(), Call{}, "contacts", "companies", asked(7, 501, 103107104018))
@@ -47,7 +47,7 @@ func TestRecordedAssociations(t *testing.T) {
 	}
 }
 
-// Errors of another kind say nothing of any record, whatever they name.
+// Errors of other kinds say nothing about any record, whatever they name.
 func TestRecordedAssociationErrors(t *testing.T) {
 	r := newRig(t, always(207, string(recorded(t, "err-contact-to-contact.json"))))
 	p, err := r.Links(t.Context(), Call{}, "contacts", "contacts", asked(211762804612))
@@ -56,7 +56,7 @@ func TestRecordedAssociationErrors(t *testing.T) {
 	}
 }
 
-// R8: what a batch read of associations says of each record.
+// R8: what a batch read of associations says about each record.
 func TestLinksSayOnlyWhatWasSaid(t *testing.T) {
 	set := func(from string, to ...string) string {
 		return `{"from":{"id":` + from + `},"to":[` + strings.Join(to, ",") + `]}`
@@ -111,8 +111,8 @@ func TestLinksSayOnlyWhatWasSaid(t *testing.T) {
 	}
 }
 
-// What is not the whole answer that is due is refused, never half taken: half
-// a set would be evidence that links are gone.
+// The decoder rejects an incomplete answer as a whole: half a set would be
+// evidence that links are gone.
 func TestWhatIsNoAnswerOfAssociationsIsRefused(t *testing.T) {
 	good := `{"results":[{"from":{"id":"1"},"to":[{"toObjectId":2,"associationTypes":[{"category":"HUBSPOT_DEFINED","typeId":279,"label":null}]}],"paging":{"next":{"after":"3"}}}],"errors":[],"numErrors":0}`
 	if _, err := decodeLinks([]byte(good), 1); err != nil {
@@ -120,7 +120,7 @@ func TestWhatIsNoAnswerOfAssociationsIsRefused(t *testing.T) {
 	}
 	for cut := range len(good) {
 		if _, err := decodeLinks([]byte(good[:cut]), 1); err == nil {
-			t.Errorf("taken: %s", good[:cut])
+			t.Errorf("accepted: %s", good[:cut])
 		}
 	}
 	bad := []string{`{}`, `[]`, `null`, htmlPage, good + good, `{"results":null}`, `{"results":[null]}`, `{"results":[],"errors":{}}`, `{"status":"error","message":"no"}`}
@@ -142,7 +142,7 @@ func TestWhatIsNoAnswerOfAssociationsIsRefused(t *testing.T) {
 	}
 	for _, body := range bad {
 		if _, err := decodeLinks([]byte(body), 1); err == nil {
-			t.Errorf("taken: %s", body)
+			t.Errorf("accepted: %s", body)
 		}
 	}
 }
@@ -211,8 +211,7 @@ func TestAssociationLabels(t *testing.T) {
 	})
 }
 
-// Only HubSpot's own no to a question for labels says that a pair does not
-// exist.
+// Only HubSpot's own refusal of a labels call says that a pair does not exist.
 func TestNoSuchPair(t *testing.T) {
 	for _, c := range []struct {
 		status   int
@@ -246,8 +245,8 @@ func TestSetsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// The decoder takes nothing that is not JSON, and no more links than
-// encoding/json finds.
+// The decoder accepts only JSON, and finds no more links than encoding/json
+// does.
 func FuzzDecodeLinks(f *testing.F) {
 	for _, s := range []string{
 		`{"results":[{"from":{"id":"1"},"to":[{"toObjectId":2,"associationTypes":[{"category":"A","typeId":279,"label":null},{"category":"B","typeId":1,"label":"\u00e9"}]}],"paging":{"next":{"after":"3"}}}]}`,
@@ -261,7 +260,7 @@ func FuzzDecodeLinks(f *testing.F) {
 			return
 		}
 		if !json.Valid(body) {
-			t.Fatalf("taken although it is not JSON: %q", body)
+			t.Fatalf("accepted although it is not JSON: %q", body)
 		}
 		for _, s := range p.sets {
 			if !slices.IsSortedFunc(s.Links, func(a, b Link) int {

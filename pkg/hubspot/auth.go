@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// Auth gives the token that each request carries. There are two: AccessToken
-// and OAuth.
+// Auth supplies the token that each request carries. There are two
+// implementations: AccessToken and OAuth.
 type Auth interface {
-	// bearer returns the token to send. A token that HubSpot has just refused
-	// is given as stale: bearer then finds a newer one, or returns it again.
+	// bearer returns the token to send. stale is the token that HubSpot has
+	// just refused, or nil; bearer then finds a newer one or returns stale.
 	bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, error)
 }
 
-// AccessToken is the token of a service key or a private app. read returns it;
-// it is asked at the first request and after a 401, so that a token that was
-// changed in its file is taken up without a restart.
+// AccessToken is the token of a service key or a private app. The client calls
+// read at the first request and after a 401, so it picks up a token that
+// changed in its file without a restart.
 func AccessToken(read func() (Secret, error)) Auth { return &accessToken{read: read} }
 
 type accessToken struct {
@@ -38,7 +38,7 @@ func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secr
 	fresh, err := readSecret(a.read)
 	switch {
 	case err != nil && stale != nil:
-		// HubSpot's refusal says more than a file that cannot be read now.
+		// HubSpot's refusal is more telling than an unreadable file.
 		return stale, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the access token: %w", err)
@@ -49,8 +49,8 @@ func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secr
 	return &fresh, nil
 }
 
-// readSecret drops the line end that files have, and refuses what could not
-// stand in a header: net/http would fail on it for ever.
+// readSecret trims the newline at the end of a file and rejects what a header
+// cannot hold: net/http would fail on it at every attempt.
 func readSecret(read func() (Secret, error)) (Secret, error) {
 	s, err := read()
 	if err != nil {
@@ -62,15 +62,15 @@ func readSecret(read func() (Secret, error)) (Secret, error) {
 	}
 	for _, r := range text {
 		if r <= ' ' || r > '~' {
-			return "", errors.New("it holds characters that no token has; is it the right file?")
+			return "", errors.New("it contains characters that no token has; is it the right file?")
 		}
 	}
 	return Secret(text), nil
 }
 
-// OAuth is an installed app: access tokens of half an hour, renewed with a
-// refresh token. HubSpot may answer with another refresh token; the latest is
-// kept in memory.
+// OAuth is an installed app: access tokens that last half an hour, renewed with
+// a refresh token. HubSpot may answer with a new refresh token; OAuth keeps the
+// latest in memory.
 func OAuth(clientID string, clientSecret, refreshToken func() (Secret, error)) Auth {
 	return &oauth{clientID: clientID, clientSecret: clientSecret, refreshToken: refreshToken, turn: make(chan struct{}, 1)}
 }
@@ -79,19 +79,19 @@ type oauth struct {
 	clientID     string
 	clientSecret func() (Secret, error)
 	refreshToken func() (Secret, error)
-	turn         chan struct{} // one slot: who holds it refreshes
+	turn         chan struct{} // one slot: whoever holds it refreshes
 	state        atomic.Pointer[oauthState]
 }
 
 type oauthState struct {
 	token            *Secret
-	rotated          *Secret // the refresh token that HubSpot gave last; nil: the configured one
+	rotated          *Secret // HubSpot's latest refresh token; nil: the configured one
 	refresh, expires time.Time
 }
 
-// bearer refreshes when four fifths of the token's time are over, or when
-// HubSpot refused it. One caller refreshes; the others go on with the old
-// token while it lasts, else they wait for the new one.
+// bearer refreshes the token after four fifths of its lifetime, or when HubSpot
+// has refused it. One caller refreshes. The others continue with the old token
+// while it is valid, and otherwise wait for the new one.
 func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, error) {
 	valid := func() *Secret {
 		s := a.state.Load()
@@ -118,7 +118,7 @@ func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, 
 	}
 	defer func() { <-a.turn }()
 	if token := valid(); token != nil && time.Now().Before(a.state.Load().refresh) {
-		return token, nil // renewed while this one waited for its turn
+		return token, nil // renewed while this caller waited for its turn
 	}
 	state, err := a.renew(ctx, c)
 	if err != nil {
@@ -128,7 +128,8 @@ func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, 
 	return state.token, nil
 }
 
-// renew asks for a new token: the form of RFC 6749, section 6, in the body.
+// renew asks for a new token, with the form of RFC 6749, section 6, as the
+// body.
 func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	secret, err := readSecret(a.clientSecret)
 	if err != nil {

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// docs/contract.md section 7: secrets in files are read again on a 401.
+// docs/contract.md section 7: the client reads a secret's file again after a
+// 401.
 func TestATokenThatChangedIsTakenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // a last 401 takes its time
+	synctest.Test(t, func(t *testing.T) { // the last 401 waits two seconds
 		token, reads := Secret("old\n"), 0
 		accepted := "Bearer old"
 		r := newRig(t, func(req *http.Request) (*http.Response, error) {
@@ -45,7 +46,7 @@ func TestATokenThatChangedIsTakenUp(t *testing.T) {
 	})
 }
 
-// A 401 alone is no proof: the same token is sent once more after two seconds.
+// One 401 is no proof: the client sends the same token again after two seconds.
 func TestA401OfTheSameTokenIsTriedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, body := range []string{refusal("INVALID_AUTHENTICATION", "Authentication credentials not found. This API supports …"), ""} {
@@ -82,15 +83,15 @@ func TestAnUnreadableTokenIsAnError(t *testing.T) {
 	}
 }
 
-// oauthServer is HubSpot's token endpoint and one API that takes its tokens.
+// oauthServer is HubSpot's token endpoint and one API that accepts its tokens.
 type oauthServer struct {
 	t       *testing.T
 	mu      sync.Mutex
-	refresh string // the refresh token that is valid
+	refresh string // the valid refresh token
 	issued  int
 	revoked int // tokens up to this one are refused
 	expires map[int]time.Time
-	refused int // requests with a token that is not valid
+	refused int // requests with an invalid token
 	refuse  func() (*http.Response, error)
 	latency time.Duration
 }
@@ -184,7 +185,7 @@ func TestOAuthManyCallersOneRefresh(t *testing.T) {
 		if s.issued != 2 {
 			t.Errorf("%d tokens after the 401, want 2", s.issued)
 		}
-		time.Sleep(25 * time.Minute) // to be renewed, but still good
+		time.Sleep(25 * time.Minute) // due for renewal, but still valid
 		all()
 		if s.issued != 3 {
 			t.Errorf("%d tokens after 25 minutes, want 3", s.issued)
@@ -192,8 +193,8 @@ func TestOAuthManyCallersOneRefresh(t *testing.T) {
 	})
 }
 
-// A request that waited for the day with an old token is sent with a new one,
-// and those that waited for the token together are not sent together.
+// A request that waited for the day with an old token goes out with a new one,
+// and requests that waited for the token together do not go out together.
 func TestOAuthTheTokenIsAsFreshAsTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &oauthServer{t: t, latency: 200 * time.Millisecond, refresh: "refresh-" + canary}
@@ -224,7 +225,7 @@ func TestOAuthTheTokenIsAsFreshAsTheRequest(t *testing.T) {
 			r.governor.learnDay(DailyUsage{Used: 1000, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(3 * time.Hour))})
 		}
 		if s.refused > 0 || hs.throttled > 0 || s.issued != 5 {
-			t.Errorf("%d requests with a token that had expired, %d throttled, %d tokens; want 0, 0, 5", s.refused, hs.throttled, s.issued)
+			t.Errorf("%d requests with an expired token, %d throttled, %d tokens; want 0, 0, 5", s.refused, hs.throttled, s.issued)
 		}
 	})
 }

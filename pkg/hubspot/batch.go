@@ -7,17 +7,17 @@ import (
 	"net/http"
 )
 
-// BatchPage is the answer of a batch read, sorted by what it says of each id
-// that was asked (R8). An id is in one place only.
+// BatchPage is the answer to a batch read, grouped by what it says about each
+// requested id (R8). Each id is in one group only.
 type BatchPage struct {
 	Answer
-	Records []Record // of ids that were asked, in HubSpot's order
+	Records []Record // of requested ids, in HubSpot's order
 	Missing []ID     // HubSpot named them as not found
-	// Unanswered ids are neither among the results nor named as not found.
-	// This says nothing of them: they may have been merged. Read each alone.
+	// Unanswered ids are neither in the results nor named as not found, which
+	// tells nothing about them: they may have been merged. Read each alone.
 	Unanswered []ID
-	// Foreign records have ids that were not asked: the survivors of merges.
-	// Which id they answer for is not said.
+	// Foreign records have ids that were not requested: the survivors of
+	// merges. HubSpot does not say which id each answers.
 	Foreign []Record
 }
 
@@ -28,18 +28,18 @@ type batchInput struct {
 	ID string `json:"id"`
 }
 
-// batchBody has all members that HubSpot requires, also the empty one.
+// batchBody has every member that HubSpot requires, even the empty one.
 type batchBody struct {
 	Inputs                []batchInput `json:"inputs"`
 	Properties            []string     `json:"properties"`
 	PropertiesWithHistory []string     `json:"propertiesWithHistory"`
 }
 
-// BatchRead reads up to MaxBatch records by id from the object store: live
-// ones, or archived ones. Nil slots ask for ids and times only.
+// BatchRead reads up to MaxBatch records by id from the object store, either
+// live or archived ones. With nil slots it asks for ids and times only.
 func (c *Client) BatchRead(ctx context.Context, call Call, object string, slots *Slots, ids []ID, archived bool) (BatchPage, error) {
 	if len(ids) == 0 || len(ids) > MaxBatch {
-		return BatchPage{}, fmt.Errorf("batch read of %s: %d ids, where 1 to %d can be asked", object, len(ids), MaxBatch)
+		return BatchPage{}, fmt.Errorf("batch read of %s: %d ids, want 1 to %d", object, len(ids), MaxBatch)
 	}
 	body := batchBody{Inputs: make([]batchInput, len(ids)), Properties: slots.asked(), PropertiesWithHistory: []string{}}
 	for i, id := range ids {
@@ -69,8 +69,8 @@ func (c *Client) BatchRead(ctx context.Context, call Call, object string, slots 
 	return sortBatch(answer, ids, read), nil
 }
 
-// sortBatch puts each id where the answer puts it. A record in the results
-// counts more than an error that names its id.
+// sortBatch groups each id by what the answer says about it. A record in the
+// results outranks an error that names its id.
 func sortBatch(answer Answer, ids []ID, read page) BatchPage {
 	const (
 		asked = iota + 1
@@ -102,7 +102,7 @@ func sortBatch(answer Answer, ids []ID, read page) BatchPage {
 		case missing:
 			p.Missing = append(p.Missing, id)
 		}
-		state[id] = found // an id that was asked twice is told once
+		state[id] = found // an id requested twice is reported once
 	}
 	return p
 }

@@ -18,8 +18,7 @@ func rec(id string) string {
 	return `{"id":"` + id + `","properties":{"email":"e` + id + `"},"createdAt":"2019-01-01T00:00:00Z","updatedAt":"2024-12-24T17:31:54.727Z","archived":false}`
 }
 
-// R8: what a batch read says of each id that was asked, with 200 and
-// with 207.
+// R8: what a batch read says about each requested id, with 200 and with 207.
 func TestBatchReadSaysOnlyWhatWasSaid(t *testing.T) {
 	notFound := func(ids string) string {
 		return `{"status":"error","category":"OBJECT_NOT_FOUND","message":"Could not get some CONTACT objects, they may be deleted or not exist.","context":{"ids":[` + ids + `]}}`
@@ -79,12 +78,12 @@ func TestBatchReadSendsAllRequiredMembers(t *testing.T) {
 	}
 	for _, n := range []int{0, 101} {
 		if _, err := r.BatchRead(t.Context(), Call{}, "contacts", nil, make([]ID, n), false); err == nil {
-			t.Errorf("%d ids were asked", n)
+			t.Errorf("a batch of %d ids was accepted", n)
 		}
 	}
 }
 
-// A refusal of the whole call says nothing of a record.
+// A refusal of the whole call says nothing about any record.
 func TestBatchReadAsAWholeRefused(t *testing.T) {
 	r := newRig(t, always(404, refusal("OBJECT_NOT_FOUND", "resource not found")))
 	p, err := r.BatchRead(t.Context(), Call{}, "contacts", nil, []ID{1}, false)

@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The versions of HubSpot's dated APIs that this client speaks. Each is
-// supported for 18 months (docs/hubspot.md section 8).
+// The versions of HubSpot's dated APIs that this client uses. HubSpot supports
+// each for 18 months (docs/hubspot.md section 8).
 const (
 	objectsVersion      = "2026-09"
 	associationsVersion = "2026-09"
@@ -32,11 +32,11 @@ const (
 	defaultBaseURL = "https://api.hubapi.com"
 	userAgent      = "hubspot-cdc-connector (+https://github.com/hubspot-cdc/connector)"
 
-	// attemptTimeout bounds one attempt from the first byte sent to the last
-	// one read. The slowest answers (100 records with every property) take
-	// some seconds.
+	// attemptTimeout limits one attempt, from the first byte sent to the last
+	// byte read. The slowest answers (100 records with every property) take a
+	// few seconds.
 	attemptTimeout = 90 * time.Second
-	// maxAnswer bounds an answer after decompression.
+	// maxAnswer limits an answer after decompression, in bytes.
 	maxAnswer = 64 << 20
 )
 
@@ -44,7 +44,7 @@ const (
 // Logger and Registerer may be left out.
 type Config struct {
 	BaseURL    string
-	APIVersion string // instead of every API's own version
+	APIVersion string // replaces every API's own version
 	Auth       Auth
 	Transport  http.RoundTripper
 	Governor   *Governor
@@ -52,7 +52,7 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
-// Client speaks to one portal. It may be used by any number of goroutines.
+// Client talks to one portal. It is safe for concurrent use.
 type Client struct {
 	base       *url.URL
 	apiVersion string
@@ -64,27 +64,28 @@ type Client struct {
 	clock      clock
 	outages    *outages
 	oddIDs     oddIDs
-	// sortObjects: this portal wants sort objects in a search (R2).
+	// sortObjects records that this portal wants sort objects in a search (R2).
 	sortObjects atomic.Bool
 }
 
-// Call says how urgent a request is. OnSend, which may be nil, is called right
-// before each attempt is written, with the lower bound of HubSpot's time: what
-// the caller notes there is older than what the answer shows.
+// Call says how urgent a request is. The client calls OnSend, which may be nil,
+// right before it writes each attempt, with a lower bound of HubSpot's time.
+// What the caller notes in OnSend is older than what the answer shows.
 type Call struct {
 	Priority Priority
 	OnSend   func(hubspotNow Millis)
 }
 
-// Answer is what every answer has: HubSpot's time when it was written, cut to
-// the second; our clock less five minutes where HubSpot did not say.
+// Answer is the part that every answer has. Date is HubSpot's time when it
+// wrote the answer, truncated to the second, or our clock less five minutes if
+// HubSpot sent no time.
 type Answer struct{ Date Millis }
 
 // New returns a client. It makes no request.
 func New(cfg Config) (*Client, error) {
 	base, err := url.Parse(cmp.Or(cfg.BaseURL, defaultBaseURL))
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, errors.New("the base URL must be like " + defaultBaseURL)
+		return nil, errors.New("the base URL must look like " + defaultBaseURL)
 	}
 	if cfg.Auth == nil {
 		return nil, errors.New("no access token and no OAuth app given")
@@ -115,13 +116,13 @@ func New(cfg Config) (*Client, error) {
 // Now returns a lower bound of HubSpot's time.
 func (c *Client) Now() Millis { return c.clock.now() }
 
-// version returns the version to speak of an API whose own is given.
+// version returns the version to use for an API whose own version is given.
 func (c *Client) version(own string) string { return cmp.Or(c.apiVersion, own) }
 
-// APIVersion is the version that a client speaks of one of HubSpot's APIs.
+// APIVersion is the version of one HubSpot API that a client uses.
 type APIVersion struct{ API, Version string }
 
-// Versions lists the versions that the client speaks.
+// Versions lists the API versions that the client uses.
 func (c *Client) Versions() []APIVersion {
 	all := []APIVersion{
 		{"objects", objectsVersion}, {"associations", associationsVersion}, {"properties", propertiesVersion},
@@ -134,8 +135,8 @@ func (c *Client) Versions() []APIVersion {
 }
 
 // defaultTransport keeps enough connections for all streams of a portal and
-// notices dead ones. Answers are decompressed by the client, so that their
-// limit holds for what comes out.
+// notices dead ones. The client decompresses answers itself, so that maxAnswer
+// applies to the decompressed text.
 func defaultTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -151,9 +152,9 @@ func defaultTransport() *http.Transport {
 	}
 }
 
-// sameOrigin follows a redirect only within the origin, where the token may
-// go, and only where the request stays the same: a POST that became a GET
-// would ask for something else.
+// sameOrigin follows a redirect only within the origin, where the token may go,
+// and only if the method stays the same: a POST turned into a GET would ask for
+// something else.
 func sameOrigin(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	if len(via) > 5 || req.URL.Scheme != first.URL.Scheme || req.URL.Host != first.URL.Host || req.Method != first.Method {

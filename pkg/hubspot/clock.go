@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// clockMargin is how far our clock is trusted where HubSpot sent no time
-// (R3).
+// clockMargin is how much we subtract from our own clock if HubSpot sent no
+// time (R3).
 const clockMargin = 5 * time.Minute
 
-// clock gives a lower bound of HubSpot's time: what HubSpot wrote into its
-// latest answer plus the time since that came in, by our monotonic clock. It
-// is never ahead of HubSpot, because Date is cut to the second and the answer
-// took some time to come.
+// clock gives a lower bound of HubSpot's time: the Date of its latest answer
+// plus the time since that answer arrived, by our monotonic clock. It is never
+// ahead of HubSpot, because Date is truncated to the second and the answer took
+// some time to arrive.
 type clock struct {
 	mu       sync.Mutex
 	date     Millis
 	received time.Time
 }
 
-// note takes the Date of an answer of HubSpot and returns it. An answer
-// without one gives our clock less the margin, and moves nothing.
+// note records the Date of a HubSpot answer and returns it. For an answer
+// without one it returns our clock less the margin and records nothing.
 func (c *clock) note(header http.Header, received time.Time) Millis {
 	t, err := http.ParseTime(header.Get("Date"))
 	if err != nil {

@@ -7,37 +7,37 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// day is the account's daily limit, shared with all of its private apps. The
-// last part of it, the reserve, is theirs (docs/contract.md section 3 and R15).
+// day is the account's daily limit, shared with all its private apps. The last
+// part of it, the reserve, is theirs (docs/contract.md section 3 and R15).
 //
-// Account calls ask how the day stands and pass however it stands, unless
-// HubSpot answers them too that it is spent: a day that was taken for spent by
-// mistake would else be found to be free again only late.
+// Account calls ask how much of the day is left. They pass even when the day is
+// spent, unless HubSpot refuses them for that reason too. Without them we would
+// notice late that we took the day for spent by mistake.
 type day struct {
-	fixed    int64 // by settings; 0: learnt
+	fixed    int64 // from the settings; 0: learnt
 	limit    int64 // 0: no limit, or none known
 	used     int64
 	reserve  float64
 	resets   time.Time // zero: not known
-	latest   time.Time // while resets is not known: when the day has ended at the latest
+	latest   time.Time // while resets is not known: the latest time at which the day ends
 	location *time.Location
-	pace     *rate.Limiter // of those who spend the day as a rate
+	pace     *rate.Limiter // for priorities that spend the day as a rate
 	others   hold
-	account  hold // of the Account calls
+	account  hold // for Account calls
 }
 
-// hold is what a 429 DAILY leaves behind. HubSpot's word is not taken for the
-// whole day: it may be a stray one, or the clocks differ at the day's end. So
-// all wait for some minutes, then one call finds out: the others wait for what
-// comes of it.
+// hold stops calls after a 429 DAILY. It does not last for the rest of the day,
+// because the 429 may be a stray one, or the clocks differ at the day's end.
+// All calls wait some minutes, then one call probes while the others wait for
+// its answer.
 type hold struct {
 	until   time.Time // zero: nothing is held
-	struck  time.Time // when HubSpot last said so
-	strikes int       // in a row
+	struck  time.Time // when the last 429 DAILY arrived
+	strikes int       // 429s in a row
 }
 
-// longestHold is how long a hold lasts at most; probeLasts is how long the one
-// that finds out is waited for, before another does.
+// longestHold is the longest a hold lasts. probeLasts is how long the others
+// wait for a probe before another call probes.
 const (
 	longestHold = 15 * time.Minute
 	probeLasts  = 10 * time.Second
@@ -64,8 +64,8 @@ func (d *day) spendable() float64 {
 	return math.Max(0, float64(d.limit-d.used)-d.reserve*float64(d.limit))
 }
 
-// learn takes a count that HubSpot gave. It stands above our own, which knows
-// nothing of others.
+// learn takes HubSpot's count. It overrides ours, which knows nothing of other
+// apps.
 func (d *day) learn(used, limit int64) {
 	d.used = max(0, used)
 	d.limit = limit
@@ -74,7 +74,7 @@ func (d *day) learn(used, limit int64) {
 	}
 }
 
-// roll begins a new day when the old one has ended, and sets the pace.
+// roll starts a new day when the old one has ended, and sets the pace.
 func (d *day) roll(now time.Time) {
 	switch {
 	case d.resets.IsZero():
@@ -97,7 +97,7 @@ func (d *day) roll(now time.Time) {
 	set(d.pace, now, min(d.rate(now), float64(rate.Inf)), 1)
 }
 
-// ends returns when the day ends, or has ended at the latest.
+// ends returns when the day ends, or the latest time at which it does.
 func (d *day) ends() time.Time {
 	if d.resets.IsZero() {
 		return d.latest
@@ -105,7 +105,7 @@ func (d *day) ends() time.Time {
 	return d.resets
 }
 
-// rate is what may be spent per second so that the day lasts until its end.
+// rate returns how many calls per second make the day's calls last to its end.
 func (d *day) rate(now time.Time) float64 {
 	if d.limit == 0 {
 		return math.Inf(1)
@@ -134,26 +134,26 @@ func (d *day) ready(now time.Time, w *waiter) time.Time {
 func (d *day) spend(now time.Time, w *waiter) {
 	d.used++
 	if h := d.hold(w.account); !h.until.IsZero() {
-		h.until = now.Add(probeLasts) // this one finds out
+		h.until = now.Add(probeLasts) // this call probes
 	}
 	if !w.account && w.priority.paced() {
 		d.pace.AllowN(now, 1)
 	}
 }
 
-// exhausted takes HubSpot's word, for a call sent at the given time, that the
-// day is spent: minutes of waiting, growing, but not beyond the day's end. The
-// count stays as it is: DailyUsage tells better.
+// exhausted notes a 429 DAILY for a call sent at the given time. It holds calls
+// for minutes, longer each time, but not beyond the day's end. It leaves the
+// count alone: DailyUsage knows better.
 func (d *day) exhausted(now time.Time, account bool, retryAfter time.Duration, sent time.Time) {
 	h := d.hold(account)
 	if !sent.After(h.struck) {
-		return // on its way together with the one that was heard
+		return // sent before the latest 429 DAILY arrived, so no news
 	}
 	h.strikes++
 	h.struck = now
 	wait := min(max(time.Minute<<min(h.strikes-1, 4), retryAfter), longestHold)
 	if d.resets.After(now) {
-		// Not at the very moment: clocks differ.
+		// A little after the end, because clocks differ.
 		wait = min(wait, d.resets.Sub(now)+5*time.Second)
 	}
 	h.until = now.Add(wait)
@@ -166,8 +166,9 @@ func (d *day) passed(account bool, sent time.Time) {
 	}
 }
 
-// counted notes that HubSpot gave its count: where something is left, one call
-// finds out now. A hold does not outlast a day whose end is known only now.
+// counted notes that HubSpot has sent its count. If calls are left, one call
+// probes now. If the day's end has just become known, the hold ends with the
+// day.
 func (d *day) counted(now time.Time) {
 	h := &d.others
 	if !h.until.After(now) {

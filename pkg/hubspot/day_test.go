@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// spend calls as fast as it may until ctx ends; it returns how often it passed.
+// spend makes calls as fast as it may until ctx ends, and returns how many
+// passed.
 func spend(ctx context.Context, g *Governor, p Priority) int {
 	n := 0
 	for g.acquire(ctx, exemptCalls, p, false, time.Now()) == nil {
@@ -19,8 +20,8 @@ func spend(ctx context.Context, g *Governor, p Priority) int {
 	return n
 }
 
-// R15: the patient spend the day as a rate, the urgent may spend ahead,
-// nobody touches the reserve, and at the reset all goes on.
+// R15: patient requests spend the day as a rate, urgent ones may spend ahead,
+// none touches the reserve, and all continue at the reset.
 func TestTheDayIsSpentDownToTheReserve(t *testing.T) {
 	for _, p := range []Priority{Leading, Confirm, Trailing, ChangedAssociations, Schema, Snapshot, Backfill} {
 		synctest.Test(t, func(t *testing.T) {
@@ -36,7 +37,7 @@ func TestTheDayIsSpentDownToTheReserve(t *testing.T) {
 				t.Fatal(err)
 			}
 			if time.Now().Before(resets) || time.Since(resets) > time.Second {
-				t.Errorf("went on at %v, want the reset at %v", time.Now(), resets)
+				t.Errorf("continued at %v, want the reset at %v", time.Now(), resets)
 			}
 		})
 	}
@@ -55,7 +56,7 @@ func TestThePatientSpendTheDayAsARate(t *testing.T) {
 				}
 				cancel()
 			}
-			// What the urgent spend ahead leaves less to the patient.
+			// Calls that urgent requests spend ahead are missing for patient ones.
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			ahead := spend(ctx, g, Leading)
 			cancel()
@@ -69,7 +70,7 @@ func TestThePatientSpendTheDayAsARate(t *testing.T) {
 	}
 }
 
-// A patient request does not stand in the way of one that may pass.
+// A patient request does not block one that may pass.
 func TestThePatientHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{DailyReserve: 0.2})
@@ -93,7 +94,8 @@ func TestThePatientHoldUpNobody(t *testing.T) {
 	})
 }
 
-// The question how the day stands is always asked; its answer frees the rest.
+// The client may always ask how much of the day is left; the answer frees the
+// rest.
 func TestASpentDayThatIsNotSpentIsFoundOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		used := 9_000
@@ -127,7 +129,8 @@ func TestASpentDayThatIsNotSpentIsFoundOut(t *testing.T) {
 	})
 }
 
-// Where nothing else is told, the account's time zone says when the day ends.
+// If HubSpot says nothing else, the account's time zone decides when the day
+// ends.
 func TestTheDayEndsAtMidnightOfTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at midnight UTC
 		r := newRig(t, func(req *http.Request) (*http.Response, error) {
@@ -148,12 +151,12 @@ func TestTheDayEndsAtMidnightOfTheAccount(t *testing.T) {
 		}
 		now := time.Now().In(a.location())
 		if now.Hour() != 0 || now.Minute() != 0 {
-			t.Errorf("went on at %v, want midnight in %s", now, a.TimeZone)
+			t.Errorf("continued at %v, want midnight in %s", now, a.TimeZone)
 		}
 	})
 }
 
-// Without a word on when the day ends: minutes, growing.
+// If HubSpot does not say when the day ends, the waits grow from one minute.
 func TestDaily429WithoutAReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []func() (*http.Response, error){
@@ -184,7 +187,7 @@ func TestAStrayDaily429CostsAMinute(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, i := range []int{0, 2} { // the second time a minute again
+		for _, i := range []int{0, 2} { // again a minute the second time
 			if w := s.waits()[i]; w < time.Minute || w > time.Minute+time.Second {
 				t.Errorf("waits %v, want a minute after each refusal", s.waits())
 			}
@@ -192,8 +195,8 @@ func TestAStrayDaily429CostsAMinute(t *testing.T) {
 	})
 }
 
-// A day that is really spent is asked for a few times per quarter of an hour,
-// by all streams together, and all go on soon after it has ended, also where
+// On a day that is really spent, all streams together ask a few times per
+// quarter of an hour. They all continue soon after the day ends, even if
 // HubSpot's clock is a little behind.
 func TestDaily429WaitsForTheReset(t *testing.T) {
 	for _, late := range []time.Duration{0, 10 * time.Second, 3 * time.Minute} {
@@ -228,11 +231,11 @@ func TestDaily429WaitsForTheReset(t *testing.T) {
 			}
 			wg.Wait()
 			if d := time.Since(resets); d < late || d > 2*late+90*time.Second {
-				t.Errorf("went on %v after the day's end, HubSpot's was %v late", d, late)
+				t.Errorf("continued %v after the day's end, HubSpot's was %v late", d, late)
 			}
 			perQuarter := map[int]int{}
 			for _, at := range refused {
-				if d := at.Sub(began); d > time.Second && at.Before(resets) { // not those on their way together
+				if d := at.Sub(began); d > time.Second && at.Before(resets) { // not the calls in flight together
 					perQuarter[int(d/(15*time.Minute))]++
 				}
 			}
@@ -248,8 +251,8 @@ func TestDaily429WaitsForTheReset(t *testing.T) {
 	}
 }
 
-// A Retry-After makes the wait longer, up to a quarter of an hour and not
-// beyond the day's end.
+// A Retry-After lengthens the wait, up to a quarter of an hour but not beyond
+// the day's end.
 func TestDaily429HeedsARetryAfter(t *testing.T) {
 	for _, c := range []struct {
 		asks     string
@@ -275,8 +278,8 @@ func TestDaily429HeedsARetryAfter(t *testing.T) {
 	}
 }
 
-// The question how the day stands is asked also after a 429 DAILY. An answer
-// that something is left lets one call find out at once, and the rest follow.
+// Even after a 429 DAILY the client may ask how much of the day is left. If the
+// answer is that calls are left, one call probes at once and the rest follow.
 func TestACountThatLeavesSomethingEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -320,13 +323,13 @@ func TestACountThatLeavesSomethingEndsTheWait(t *testing.T) {
 		time.Sleep(time.Minute)
 		first := calls()
 		ask(1000)
-		ask(900) // the reserve is others'
+		ask(900) // what is left is the others' reserve
 		if n := calls() - first; n != 0 {
 			t.Errorf("%d calls after a count that leaves nothing", n)
 		}
-		ask(100) // too early: HubSpot refuses still
+		ask(100) // too early: HubSpot still refuses
 		if n := calls() - first; n != 1 {
-			t.Errorf("%d calls found out that the day is spent still, want one", n)
+			t.Errorf("%d calls probed a day that is still spent, want one", n)
 		}
 		mu.Lock()
 		spent = false
@@ -335,7 +338,7 @@ func TestACountThatLeavesSomethingEndsTheWait(t *testing.T) {
 		ask(100)
 		wg.Wait()
 		if d := time.Since(began); d > 21*time.Second {
-			t.Errorf("the rest went on after %v, want at once", d)
+			t.Errorf("the rest continued after %v, want at once", d)
 		}
 	})
 }
@@ -356,7 +359,7 @@ func TestAWaitDoesNotOutlastTheDay(t *testing.T) {
 	})
 }
 
-// Where Account calls are refused too, they wait as well, and hold up nobody
+// If HubSpot refuses Account calls too, they wait as well and hold up nothing
 // else.
 func TestARefusedAccountCallWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -384,7 +387,7 @@ func TestARefusedAccountCallWaits(t *testing.T) {
 	})
 }
 
-// Settings stand above what HubSpot tells of the limit.
+// A limit from the settings overrides HubSpot's.
 func TestAFixedDayStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{Daily: 1_000})
@@ -397,7 +400,7 @@ func TestAFixedDayStands(t *testing.T) {
 	})
 }
 
-// Where HubSpot never says when the day ends, it ends after 24 hours.
+// If HubSpot never says when the day ends, it ends after 24 hours.
 func TestADayOfUnknownEndDoesNotLastForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{Daily: 100})

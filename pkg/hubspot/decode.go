@@ -27,18 +27,18 @@ type page struct {
 	after   string
 	more    bool // there is a paging.next
 	missing []string
-	odd     int // records left out because their id is no number
+	odd     int // records left out because their id is not a number
 }
 
 // decoder reads a page of records straight into slots: one pass over the
 // bytes, all values in one slab, no map per record.
 //
-// What it cannot take for the answer that is due, it refuses, and the request
-// is made again: anything that is not one whole JSON object, no results, a
-// record without id, updatedAt or properties. Two things it takes although
-// HubSpot does not say so: a value that is not a string (its JSON text is the
-// value) and times as epoch milliseconds. A record whose id is not a number
-// (campaigns have such) cannot be a key; it is left out and counted.
+// It rejects anything that is not one whole JSON object, an answer without
+// results, and a record without id, updatedAt or properties; the client then
+// retries the request. It accepts two things that HubSpot does not document: a
+// value that is not a string (its JSON text becomes the value) and times as
+// epoch milliseconds. A record whose id is not a number (campaigns have such
+// ids) cannot be a key; the decoder leaves it out and counts it.
 type decoder struct {
 	slots   *Slots // nil: ids and times only
 	slab    []byte
@@ -52,7 +52,7 @@ type decoder struct {
 func decodePage(body []byte, slots *Slots, expect int) (page, error) {
 	d := &decoder{slots: slots, expect: max(1, expect)}
 	if slots != nil {
-		// Values are about half of the text of a page.
+		// Values are about half of a page's text.
 		d.slab = make([]byte, 0, len(body)/2)
 	}
 	if err := d.decode(body); err != nil {
@@ -90,15 +90,15 @@ func (d *decoder) decode(body []byte) error {
 	return nil
 }
 
-// whole says what is wrong with an answer that ended in err: nothing, when it
-// was read to its end.
+// whole returns what is wrong with an answer whose decoding returned err, or
+// nil if the decoder read the answer to its end.
 func whole(dec *jx.Decoder, err error) error {
 	switch {
 	case err != nil:
 		if e, ok := errors.AsType[*contentError](err); ok {
 			return e
 		}
-		// jx quotes bytes of the answer.
+		// Drop jx's error: it quotes bytes of the answer.
 		return errNotTheJSON
 	case !errors.Is(dec.Skip(), io.EOF):
 		return errNotTheJSON
@@ -106,7 +106,7 @@ func whole(dec *jx.Decoder, err error) error {
 	return nil
 }
 
-// contentError is a page that is JSON but not HubSpot's.
+// contentError rejects an answer that is JSON but lacks what HubSpot sends.
 type contentError struct{ text string }
 
 func (e *contentError) Error() string { return e.text }
@@ -181,8 +181,8 @@ func (d *decoder) record(dec *jx.Decoder) error {
 	return nil
 }
 
-// properties reads the values that have a slot, and what was merged into the
-// record. null and "" are nil.
+// properties reads the values that have a slot, and the list of records merged
+// into this one. null and "" become nil.
 func (d *decoder) properties(dec *jx.Decoder, r *Record) error {
 	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		slot := d.slots.Slot(key)
@@ -201,8 +201,8 @@ func (d *decoder) properties(dec *jx.Decoder, r *Record) error {
 	})
 }
 
-// published is the value as it may leave the decoder: itself, or the digest of
-// its text in a slot that is hashed. null stays null.
+// published returns the value as it may leave the decoder: the value itself or,
+// in a hashed slot, the digest of its text. null stays null.
 func (d *decoder) published(slot int, value []byte) []byte {
 	if value == nil || d.slots.Hashed == nil || !d.slots.Hashed[slot] {
 		return value
@@ -242,22 +242,22 @@ func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
 	return d.slab[start:len(d.slab):len(d.slab)], nil
 }
 
-// room makes sure that the slab takes n more bytes. Values that are out keep
-// the old one.
+// room gives the slab space for n more bytes, in a new slab if need be. Values
+// already handed out keep the old slab.
 func (d *decoder) room(n int) {
 	if len(d.slab)+n > cap(d.slab) {
 		d.slab = make([]byte, 0, max(2*n, 64<<10))
 	}
 }
 
-// unquote appends the text of a JSON string. What is not UTF-8 becomes U+FFFD,
-// byte by byte, as encoding/json has it: Avro and JSON know nothing else.
+// unquote appends the text of a JSON string. Each byte that is not UTF-8
+// becomes U+FFFD, as in encoding/json: Avro and JSON allow nothing but UTF-8.
 func (d *decoder) unquote(dst []byte, raw []byte) ([]byte, error) {
 	text := raw[1 : len(raw)-1]
 	if bytes.IndexByte(text, '\\') >= 0 {
 		if bytes.Contains(text, []byte(`\u`)) {
-			// jx pairs surrogates in its own way; this is rare enough for the
-			// slow and exact one.
+			// jx pairs surrogates differently; \u is rare enough for
+			// encoding/json, which is slow but exact.
 			var s string
 			if err := json.Unmarshal(raw, &s); err != nil {
 				return dst, err
@@ -288,8 +288,8 @@ func appendValid(dst, text []byte) []byte {
 	return dst
 }
 
-// readText reads a string or number as text; null is "". It is valid until the
-// next one.
+// readText reads a string or number as text; null is "". The text is valid
+// until the next read.
 func readText(dec *jx.Decoder) ([]byte, error) {
 	switch dec.Next() {
 	case jx.String:
@@ -302,8 +302,8 @@ func readText(dec *jx.Decoder) ([]byte, error) {
 	return nil, errNotTheJSON
 }
 
-// time reads ISO 8601 with or without fraction, or epoch milliseconds; null is
-// no time.
+// time reads ISO 8601 with or without a fraction, or epoch milliseconds. null
+// is no time.
 func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
 	text, err := readText(dec)
 	if err != nil || len(text) == 0 {
@@ -314,12 +314,12 @@ func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
 	}
 	ms, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
-		return 0, &contentError{"a record with a time that is none"}
+		return 0, &contentError{"a record with an unreadable time"}
 	}
 	return Millis(ms), nil
 }
 
-// number reads the total, which is a whole number; null is none.
+// number reads the total, which must be a whole number; null counts as 0.
 func (d *decoder) number(dec *jx.Decoder) error {
 	text, err := readText(dec)
 	if err != nil {
@@ -331,13 +331,14 @@ func (d *decoder) number(dec *jx.Decoder) error {
 	}
 	n, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || n != math.Trunc(n) || math.Abs(n) > 1<<53 {
-		return &contentError{"a total that is none"}
+		return &contentError{"a total that is not a whole number"}
 	}
 	d.page.total = int(n)
 	return nil
 }
 
-// readPaging reads {"next":{"after":"…"}}; more says that there is a next page.
+// readPaging reads {"next":{"after":"…"}}; more reports that there is a next
+// page.
 func readPaging(dec *jx.Decoder) (after string, more bool, err error) {
 	if dec.Next() == jx.Null {
 		return "", false, dec.Null()
@@ -362,9 +363,8 @@ func readPaging(dec *jx.Decoder) (after string, more bool, err error) {
 	return after, more, err
 }
 
-// errors reads the errors of a batch: of those with category OBJECT_NOT_FOUND
-// the ids that they name. Any other error names nothing that is known, and is
-// free to have any shape.
+// errors reads the ids named by a batch's errors of category OBJECT_NOT_FOUND.
+// It ignores any other error, whatever its shape.
 func (d *decoder) errors(dec *jx.Decoder) error {
 	d.page.missing = nil
 	if dec.Next() == jx.Null {
@@ -391,8 +391,8 @@ func (d *decoder) errors(dec *jx.Decoder) error {
 	})
 }
 
-// oddIDs says once per object type that records with ids that are no numbers
-// were left out.
+// oddIDs logs once per object type that records were left out because their
+// ids are not numbers.
 type oddIDs struct {
 	mu   sync.Mutex
 	said map[string]bool
@@ -411,5 +411,5 @@ func (o *oddIDs) note(log *slog.Logger, object string, n int) {
 		o.said = map[string]bool{}
 	}
 	o.said[object] = true
-	log.Warn("records left out: their ids are not numbers, so they cannot be keys; take the type out of HUBSPOT_OBJECTS", "object", object, "records", n)
+	log.Warn("records left out: their ids are not numbers, so they cannot be keys; remove the type from HUBSPOT_OBJECTS", "object", object, "records", n)
 }

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// recorded returns a recorded answer of HubSpot. The recordings are not part
-// of this repository; where they are not beside it, the test is skipped.
+// recorded returns a recorded HubSpot answer. The recordings are not part of
+// this repository; without them beside it, recorded skips the test.
 func recorded(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "recorded", name))
@@ -70,8 +70,8 @@ func TestRecordedSearch(t *testing.T) {
 	}
 }
 
-// A campaign's id is a GUID: the record is left out and counted; its error is
-// no OBJECT_NOT_FOUND.
+// A campaign's id is a GUID: the decoder leaves the record out and counts it.
+// Its error is not an OBJECT_NOT_FOUND.
 func TestRecordedBatchOfGUIDs(t *testing.T) {
 	p, err := decodePage(recorded(t, "batch_read_campaigns_multi-207.json"), NewSlots([]string{"hs_name"}), 1)
 	if err != nil || len(p.records) != 0 || p.odd != 1 || len(p.missing) != 0 {
@@ -107,7 +107,7 @@ func TestDecodedValues(t *testing.T) {
 	}
 }
 
-// Members that HubSpot leaves out, it may also send as null or in another form.
+// HubSpot may leave a member out, or send it as null or in another form.
 func TestOddFormsOfAPageAreTaken(t *testing.T) {
 	for body, total := range map[string]int{
 		`{"results":[],"errors":null}`:              0,
@@ -122,7 +122,7 @@ func TestOddFormsOfAPageAreTaken(t *testing.T) {
 	}
 }
 
-// What is not the whole answer that is due is refused, never half taken.
+// The decoder rejects an incomplete answer as a whole.
 func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	good := `{"results":[{"id":"1","properties":{"a":"b"},"updatedAt":"2020-01-02T03:04:05Z"}],"paging":{"next":{"after":"2"}}}`
 	slots := NewSlots([]string{"a"})
@@ -131,7 +131,7 @@ func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	}
 	for cut := range len(good) {
 		if _, err := decodePage([]byte(good[:cut]), slots, 1); err == nil {
-			t.Errorf("taken: %s", good[:cut])
+			t.Errorf("accepted: %s", good[:cut])
 		}
 	}
 	for _, bad := range []string{
@@ -148,13 +148,13 @@ func TestWhatIsNotAPageIsRefused(t *testing.T) {
 		`{"status":"error","message":"no"}`,
 	} {
 		if _, err := decodePage([]byte(bad), slots, 1); err == nil {
-			t.Errorf("taken: %s", bad)
+			t.Errorf("accepted: %s", bad)
 		}
 	}
 }
 
-// Values of one page stay as they are while others are read, and cannot be
-// appended into each other.
+// A page's values stay intact while others are read, and appending to one does
+// not overwrite another.
 func TestValuesDoNotOverlap(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"results":[`)
@@ -179,7 +179,7 @@ func TestValuesDoNotOverlap(t *testing.T) {
 	}
 }
 
-// naive is the decoder written again with encoding/json, for the fuzz test.
+// naive is a second decoder, based on encoding/json, for the fuzz test.
 func naive(body []byte, slots *Slots) ([]Record, error) {
 	var page map[string]json.RawMessage
 	if err := json.Unmarshal(body, &page); err != nil {
@@ -236,8 +236,7 @@ func naive(body []byte, slots *Slots) ([]Record, error) {
 	return records, nil
 }
 
-// The decoder takes nothing that is not JSON, and reads what it takes as
-// encoding/json does.
+// The decoder accepts only JSON, and reads it as encoding/json does.
 func FuzzDecodePage(f *testing.F) {
 	for _, s := range []string{
 		`{"results":[{"id":"1","properties":{"a":"b","b":null,"c":"\u00e9\ud83d\ude00"},"createdAt":"2020-01-02T03:04:05Z","updatedAt":"2020-01-02T03:04:05Z"}]}`,
@@ -257,12 +256,12 @@ func FuzzDecodePage(f *testing.F) {
 			return
 		}
 		if !json.Valid(body) {
-			t.Fatalf("taken although it is not JSON: %q", body)
+			t.Fatalf("accepted although it is not JSON: %q", body)
 		}
 		want, err := naive(body, slots)
 		if err != nil {
-			// Duplicate members and numbers as ids are read in another way;
-			// neither is HubSpot's.
+			// naive reads duplicate members and numeric ids differently;
+			// HubSpot sends neither.
 			return
 		}
 		if len(want) != len(p.records) {

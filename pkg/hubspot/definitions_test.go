@@ -61,8 +61,8 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-// A list of definitions that is not there must not look like an empty one:
-// every property would seem removed.
+// A missing list of definitions must not look like an empty one: every property
+// would seem removed.
 func TestDefinitionsWithoutResultsAreAskedAgain(t *testing.T) {
 	for _, body := range []string{`{}`, `{"results":null}`, `{"results":[{}]}`, `[]`} {
 		synctest.Test(t, func(t *testing.T) {
@@ -93,15 +93,15 @@ func TestStandardTypes(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 		if names[o.Name] || o.TypeID != "" && typeIDs[o.TypeID] {
-			t.Errorf("%s stands twice", o.Name)
+			t.Errorf("%s is listed twice", o.Name)
 		}
 		names[o.Name], typeIDs[o.TypeID] = true, true
 	}
 }
 
 // docs/contract.md section 5: the order of docs/hubspot.md section 5, left to
-// right and top to bottom, says which end of a pair is from. partner_clients,
-// which cannot be batch read, is left out.
+// right and top to bottom, decides which type of a pair is from. It leaves out
+// partner_clients, which has no batch read.
 func TestStandardTypesStandInTheOrderThatDirectsPairs(t *testing.T) {
 	want := strings.Fields(`contacts companies deals tickets products line_items quotes communications feedback_submissions
 		tasks notes meetings calls emails postal_mail invoices subscriptions commerce_payments discounts fees taxes orders carts
@@ -115,7 +115,7 @@ func TestStandardTypesStandInTheOrderThatDirectsPairs(t *testing.T) {
 	}
 }
 
-// docs/contract.md section 7: the metrics of this package, by their names.
+// docs/contract.md section 7: this package's metrics, by name.
 func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []func() (*http.Response, error){

@@ -11,26 +11,26 @@ import (
 	"time"
 )
 
-// Error is HubSpot's lasting "no": the same request would be refused again.
-// What passes by itself never becomes an Error; the client waits for it.
+// Error is a permanent refusal: HubSpot would refuse the same request again.
+// Temporary failures never become an Error; the client waits them out.
 //
-// It holds no token, no request body and no property value. HubSpot's message
-// may repeat input (an e-mail address), so it is kept only in shapes that are
-// known to hold none.
+// An Error holds no token, no request body and no property value. HubSpot's
+// message may repeat input (an e-mail address), so Error keeps only messages of
+// shapes that are known to hold none.
 type Error struct {
 	Method, Path  string // the path without the query
 	Status        int
 	Category      string
 	SubCategory   string
-	Message       string // "" unless of a known shape
+	Message       string // "" unless it has a known shape
 	CorrelationID string // what HubSpot's support asks for
 	PolicyName    string
 	RetryAfter    time.Duration
 	Scopes        []string // what a MISSING_SCOPES answer asks for
 
-	refusedToken bool // the answer of the token endpoint
+	refusedToken bool // it comes from the token endpoint
 	tooLarge     bool
-	noSuchPair   bool // the answer to a question for the labels of a pair
+	noSuchPair   bool // set by AssociationLabels
 }
 
 func (e *Error) Error() string {
@@ -58,52 +58,51 @@ func is(err error, f func(*Error) bool) bool {
 	return ok && f(e)
 }
 
-// MissingScopes says that the token may not read this; Error.Scopes names what
-// it lacks.
+// MissingScopes reports that the token may not read this; Error.Scopes names
+// the missing scopes.
 func MissingScopes(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusForbidden && e.Category == "MISSING_SCOPES" })
 }
 
-// Unauthorized says that HubSpot does not accept the token, or that it refused
-// to renew it.
+// Unauthorized reports that HubSpot rejected the token or refused to renew it.
 func Unauthorized(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusUnauthorized || e.refusedToken })
 }
 
-// ArchivedUnsupported says that the archived records of this type cannot be
-// listed (meetings, for one).
+// ArchivedUnsupported reports that HubSpot cannot list the archived records of
+// this type (meetings, for one).
 func ArchivedUnsupported(err error) bool {
 	return is(err, func(e *Error) bool {
 		return e.Status == http.StatusBadRequest && e.Message == archivedUnsupported
 	})
 }
 
-// NotFound says that what the address names does not exist. It is an answer in
-// HubSpot's own JSON; a 404 of anybody else never comes up.
+// NotFound reports that what the address names does not exist. HubSpot said so
+// in its own JSON; a 404 from anyone else never becomes an Error.
 func NotFound(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusNotFound })
 }
 
-// BadRequest says that HubSpot does not understand the request.
+// BadRequest reports that HubSpot does not accept the request's content (400).
 func BadRequest(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusBadRequest })
 }
 
-// TooLong says that the address was too long: ask for fewer properties.
+// TooLong reports that the address was too long: ask for fewer properties.
 func TooLong(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusRequestURITooLong })
 }
 
-// TooLarge says that the answer was larger than the client takes: ask for
+// TooLarge reports that the answer was larger than the client accepts: ask for
 // fewer records.
 func TooLarge(err error) bool { return is(err, func(e *Error) bool { return e.tooLarge }) }
 
-// NoSuchPair says that records of these two types cannot be associated. Only
-// AssociationLabels finds that out.
+// NoSuchPair reports that records of these two types cannot be associated. Only
+// AssociationLabels returns such an error.
 func NoSuchPair(err error) bool { return is(err, func(e *Error) bool { return e.noSuchPair }) }
 
 // errorBody is HubSpot's error answer. Every member is optional in practice,
-// and subCategory is now a string, now an object.
+// and subCategory is sometimes a string, sometimes an object.
 type errorBody struct {
 	Status        any             `json:"status"`
 	Message       string          `json:"message"`
@@ -114,8 +113,8 @@ type errorBody struct {
 	ErrorType     string          `json:"errorType"`
 	OAuthError    string          `json:"error"` // RFC 6749, section 5.2
 	Context       scopesContext   `json:"context"`
-	// Most APIs tell the scopes one level down (hubspot-api-nodejs issue 268);
-	// that of the custom objects' schemas was recorded without.
+	// Most APIs put the scopes one level down (hubspot-api-nodejs issue 268).
+	// The schema API of custom objects was recorded without that level.
 	Errors []struct {
 		Context scopesContext `json:"context"`
 	} `json:"errors"`
@@ -126,13 +125,13 @@ type scopesContext struct {
 	Scopes   []string `json:"requiredScopes"`
 }
 
-// readErrorBody reads an error answer. known is false when it does not look
-// like HubSpot's own, so that the page or the JSON of something on the way is
-// never taken for HubSpot's word.
+// readErrorBody reads an error answer. known is false if the answer does not
+// look like HubSpot's own, so that the client never takes a proxy's page or
+// JSON for HubSpot's word.
 func readErrorBody(r *request, a attempt) (b errorBody, known bool) {
 	if err := json.Unmarshal(a.body, &b); err != nil {
-		// A member of another type than usual does not make it another's
-		// answer; what was read of it stands.
+		// The answer may still be HubSpot's if a member has an unusual type;
+		// the other members stand.
 		if _, other := errors.AsType[*json.UnmarshalTypeError](err); !other {
 			return errorBody{}, false
 		}
@@ -140,22 +139,23 @@ func readErrorBody(r *request, a attempt) (b errorBody, known bool) {
 	known = b.Status == "error" || b.Category != "" || b.CorrelationID != "" ||
 		a.header.Get("X-HubSpot-Correlation-Id") != "" && b.Message != ""
 	if a.status == http.StatusForbidden && b.Message != "" {
-		// Some APIs refuse with less. Unlike a 404, a 403 tells nothing of any
-		// record, and to wait for a scope for ever would be worse.
+		// Some APIs send fewer members. Accept them: unlike a 404, a 403 says
+		// nothing about any record, and waiting forever for a scope would be
+		// worse.
 		known = known || b.ErrorType != "" || b.Status == float64(a.status)
 	}
-	if r.anonymous { // the token endpoint has errors of its own
+	if r.anonymous { // the token endpoint has its own kind of errors
 		known = known || b.OAuthError != "" || b.Message != ""
 	}
 	return b, known
 }
 
-// archivedUnsupported is the message of types without a list of archived
-// records; it has no category of its own.
+// archivedUnsupported is the message for types without a list of archived
+// records; the error has no category of its own.
 const archivedUnsupported = "Paging through deleted objects is not yet supported"
 
-// safeMessages are the shapes of message that are passed on. An empty text
-// keeps the message as it is, which the pattern has bounded.
+// safeMessages are the shapes of message that an Error keeps. An empty text
+// keeps the message unchanged, because the pattern bounds what it can hold.
 var safeMessages = []struct {
 	shape *regexp.Regexp
 	text  string
@@ -189,7 +189,7 @@ var (
 	correlationShape = regexp.MustCompile(`^[0-9A-Fa-f-]{8,64}$`)
 )
 
-// kept returns s if it has the shape of a name of HubSpot's.
+// kept returns s if it has the shape of a HubSpot name, else "".
 func kept(s string, shape *regexp.Regexp) string {
 	if shape.MatchString(s) {
 		return s
@@ -197,8 +197,7 @@ func kept(s string, shape *regexp.Regexp) string {
 	return ""
 }
 
-// newError builds the error of an answer with a body of HubSpot's, or with
-// none.
+// newError builds the Error for an answer with HubSpot's body or with none.
 func newError(r *request, status int, header http.Header, b errorBody) *Error {
 	e := &Error{
 		Method: r.method, Path: r.path, Status: status,

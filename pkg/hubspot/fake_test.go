@@ -16,7 +16,7 @@ import (
 	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
-// canary is the token of every test; it must not come out anywhere.
+// canary is the token of every test; it must not leak anywhere.
 const canary = "pat-canary-7f1c"
 
 // wire stands in for the network: a func that answers requests.
@@ -24,8 +24,8 @@ type wire func(req *http.Request) (*http.Response, error)
 
 func (w wire) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
 
-// respond makes an answer as HubSpot sends it. headers are names and values in
-// turn.
+// respond makes an answer as HubSpot sends it. headers alternates names and
+// values.
 func respond(status int, body string, headers ...string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
 	for i := 0; i < len(headers); i += 2 {
@@ -37,7 +37,7 @@ func respond(status int, body string, headers ...string) *http.Response {
 	}
 }
 
-// Bodies of HubSpot's answers.
+// Bodies of HubSpot answers.
 const (
 	emptyPage   = `{"total":0,"results":[]}`
 	accountBody = `{"portalId":4242,"accountType":"STANDARD","timeZone":"US/Eastern","utcOffsetMilliseconds":-14400000}`
@@ -49,14 +49,15 @@ func refusal(category, message string) string {
 	return `{"status":"error","message":"` + message + `","correlationId":"e06d5f4a-fcde-4985-bc2b-2b89d29568b0","category":"` + category + `"}`
 }
 
-// rig is a client with what can be seen of it.
+// rig is a client with its log and its metrics.
 type rig struct {
 	*Client
 	log *testkit.Log
 	reg *prometheus.Registry
 }
 
-// newRig makes a client on the wire, with limits far away unless given.
+// newRig makes a client on the wire, with limits too high to matter unless
+// change sets others.
 func newRig(t testing.TB, w wire, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{log: &testkit.Log{Level: slog.LevelDebug}, reg: prometheus.NewRegistry()}
@@ -95,8 +96,8 @@ func bodyOf(t testing.TB, req *http.Request) string {
 	return string(b)
 }
 
-// script answers with each step in turn, the last one for ever, and notes when
-// it was asked.
+// script answers with each step in turn, then repeats the last one. It notes
+// when each request came.
 type script struct {
 	mu    sync.Mutex
 	steps []func() (*http.Response, error)
@@ -145,13 +146,13 @@ func (s *script) waits() []time.Duration {
 	return d
 }
 
-// ask makes the plainest request there is.
+// ask makes the simplest request there is.
 func (r *rig) ask(ctx context.Context) error {
 	_, err := r.Account(ctx, Call{Priority: Schema})
 	return err
 }
 
-// always is a wire that always answers the same.
+// always is a wire that gives the same answer every time.
 func always(status int, body string, headers ...string) wire {
 	return (&script{steps: []func() (*http.Response, error){answers(status, body, headers...)}}).wire()
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Priority says how urgent a request is; the smaller, the more urgent. The
+// Priority says how urgent a request is: the smaller, the more urgent. The
 // order is that of docs/contract.md section 3.
 type Priority uint8
 
@@ -25,15 +25,15 @@ const (
 	Census
 	Schema
 	Reference
-	Snapshot // what an operator has asked for, and waits for
+	Snapshot // an operator asked for it and is waiting
 	Archive
 	AssociationSweep
 	Reconcile
 	Backfill
 )
 
-// paced says which priorities spend the day as a rate; the others may spend
-// ahead, down to the reserve (R15).
+// paced reports whether a priority spends the day as a rate. The others may
+// spend ahead, down to the reserve (R15).
 func (p Priority) paced() bool {
 	switch p {
 	case Census, Reference, Archive, AssociationSweep, Reconcile:
@@ -42,50 +42,51 @@ func (p Priority) paced() bool {
 	return false
 }
 
-// aging is how long a request has to wait to be as urgent as a new one of the
-// next higher priority. So nobody starves: at the latest after eleven agings a
-// backfill goes before every leading read that came later.
+// aging is how long a request waits until it is as urgent as a new one of the
+// next higher priority. So nothing starves: after at most eleven agings a
+// backfill goes ahead of every leading read that came later.
 const aging = 5 * time.Second
 
 // class is a set of calls that HubSpot counts together.
 type class uint8
 
 const (
-	searches    class = iota // the searches of a second, and the day
-	objectCalls              // the calls of ten seconds, and the day
-	exemptCalls              // batch reads and labels of associations: the day only
+	searches    class = iota // count per second, and per day
+	objectCalls              // count per ten seconds, and per day
+	exemptCalls              // batch reads and labels of associations: count per day only
 	classes
 )
 
-// What HubSpot documents where it has not told us yet: the search limit is the
-// same for every account and is never told, the smallest limit of ten seconds
-// is that of a Free account's private app. Exempt calls have limits that
-// nobody has written down; each may carry 1,000 ids, so a modest rate does.
+// HubSpot's documented limits, used until its answers give the real ones. The
+// search limit is the same for every account, and no answer carries it. The
+// smallest ten-second limit is that of a Free account's private app. The limit
+// of exempt calls is not documented; each may carry 1,000 ids, so a modest rate
+// is enough.
 const (
 	defaultSearches   = 5.0
 	defaultTenSeconds = 100
 	exemptPerSecond   = 20
 )
 
-// Limits are the settings of a Governor. A limit of zero is HubSpot's own:
-// learnt from its answers, and until then what HubSpot documents.
+// Limits are the settings of a Governor. A zero limit means HubSpot's own: the
+// documented one until HubSpot's answers give the real one.
 type Limits struct {
-	Share           float64 // of the searches and of the ten seconds; zero: 0.8
-	DailyReserve    float64 // of the day: what is left to others
+	Share           float64 // of the searches and of the ten-second limit; zero: 0.8
+	DailyReserve    float64 // share of the daily limit left to others
 	SearchPerSecond float64
-	TenSeconds      int
-	Daily           int64
+	TenSeconds      int   // calls per ten seconds
+	Daily           int64 // calls per day
 }
 
-// Governor lets requests pass so that HubSpot's three limits are kept: searches
-// per second, calls per ten seconds, calls per day. There is one per portal,
-// shared by every client of it. Requests that cannot pass at once wait in the
-// order of their priority.
+// Governor spaces requests so that they stay below HubSpot's three limits:
+// searches per second, calls per ten seconds, calls per day. All clients of a
+// portal share one Governor. Requests that cannot pass at once wait in order of
+// priority.
 //
-// In every window of ten seconds it lets at most the share of the limit pass;
-// searches follow each other in even steps. So the network may delay requests
-// by a quarter of a second in any way and HubSpot still sees less than its
-// limit, at a share of 0.8.
+// In every window of ten seconds it lets at most its share of the limit pass,
+// and it spaces searches evenly. So at a share of 0.8 the network may delay any
+// request by up to a quarter of a second, and HubSpot still sees less than its
+// limit.
 type Governor struct {
 	limits Limits
 
@@ -93,12 +94,12 @@ type Governor struct {
 	timer   *time.Timer
 	lines   [classes]line
 	day     day
-	reading struct { // the latest headers of a ten seconds answer
+	reading struct { // from the latest headers about the ten-second limit
 		max       float64
 		interval  time.Duration
-		others    float64 // calls of others in the interval
+		others    float64 // other apps' calls in the interval
 		othersAt  time.Time
-		sent      []time.Time // our calls of the last interval, oldest first
+		sent      []time.Time // our calls in the latest interval, oldest first
 		remaining float64
 		known     bool
 	}
@@ -108,21 +109,21 @@ type Governor struct {
 type line struct {
 	waiting []*waiter
 	limiter *rate.Limiter
-	paused  time.Time // nothing passes before
+	paused  time.Time // nothing passes before this
 	pausedAt,
-	slowed time.Time // when slow was last changed
+	slowed time.Time // when slow last changed
 	strikes int     // throttled answers in a row
-	slow    float64 // of the rate, after throttled answers; 1 = full
+	slow    float64 // share of the rate after throttled answers; 1 is full speed
 }
 
 type waiter struct {
 	passed   chan struct{}
 	since    time.Time
 	priority Priority
-	account  bool // asks how the day stands: passes however it stands
+	account  bool // an Account call, which passes even on a spent day
 }
 
-// urgency orders waiters: the earlier, the more urgent.
+// urgency orders waiters: the earlier the time, the more urgent.
 func (w *waiter) urgency() time.Time { return w.since.Add(time.Duration(w.priority) * aging) }
 
 // NewGovernor returns a governor that knows nothing but its settings.
@@ -143,14 +144,14 @@ func NewGovernor(limits Limits) *Governor {
 	return g
 }
 
-// Rates are the calls per second that may be spent lastingly.
+// Rates are sustainable rates, in calls per second.
 type Rates struct {
 	Search  float64
 	Objects float64
-	Day     float64 // what the day allows of all calls together; +Inf without a limit
+	Day     float64 // of all calls together, by the daily limit; +Inf without one
 }
 
-// Rates tells what there is to spend, for intervals that follow from it.
+// Rates returns the current rates, for callers that derive intervals from them.
 func (g *Governor) Rates() Rates {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -164,19 +165,19 @@ func (g *Governor) Rates() Rates {
 	}
 }
 
-// Learnt is what a Governor knows of HubSpot's limits.
+// Learnt is what a Governor knows about HubSpot's limits.
 type Learnt struct {
-	TenSeconds     int // the limit of calls in ten seconds
-	TenSecondsTold bool
-	TenSecondsLeft int // when HubSpot told last
-	Searches       float64
-	Daily          int64 // 0: none, or not told
-	Used           int64 // of the day, by all private apps of the account
-	Reserve        int64 // of the day, left to others
+	TenSeconds     int     // limit of calls per ten seconds
+	TenSecondsTold bool    // HubSpot has sent that limit
+	TenSecondsLeft int     // calls left when HubSpot last said
+	Searches       float64 // limit of searches per second
+	Daily          int64   // limit of calls per day; 0: none, or not known
+	Used           int64   // calls used today, by all private apps of the account
+	Reserve        int64   // calls of the day left to others
 	Resets         time.Time
 }
 
-// Learnt tells what is known, for people.
+// Learnt returns what the Governor knows, for people to read.
 func (g *Governor) Learnt() Learnt {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -192,8 +193,8 @@ func (g *Governor) Learnt() Learnt {
 	return l
 }
 
-// acquire waits until a call may be sent. since is when its request was made:
-// a request that is tried again keeps its age.
+// acquire waits until a call may be sent. since is when the caller made the
+// request: a retry keeps the request's age.
 func (g *Governor) acquire(ctx context.Context, c class, p Priority, account bool, since time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -210,7 +211,7 @@ func (g *Governor) acquire(ctx context.Context, c class, p Priority, account boo
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// One that passed in this very moment has spent a call for nothing.
+	// If the waiter passed at this very moment, it spent a call for nothing.
 	g.lines[c].remove(w)
 	g.pump()
 	return ctx.Err()
@@ -225,7 +226,8 @@ func (l *line) remove(w *waiter) {
 	}
 }
 
-// pump lets pass whoever may, and sets the timer for the next. g.mu is held.
+// pump lets every waiter pass that may, and sets the timer for the next one.
+// g.mu is held.
 func (g *Governor) pump() {
 	now := time.Now()
 	g.day.roll(now)
@@ -275,8 +277,8 @@ func (g *Governor) fire() {
 	g.pump()
 }
 
-// best returns the most urgent waiter that the day lets pass; without one, when
-// the day lets the first pass.
+// best returns the most urgent waiter that the daily limit lets pass. If there
+// is none, it returns when the daily limit lets the first one pass.
 func (g *Governor) best(l *line, now time.Time) (best *waiter, at time.Time) {
 	for _, w := range l.waiting {
 		free := g.day.ready(now, w)
@@ -292,7 +294,7 @@ func (g *Governor) best(l *line, now time.Time) (best *waiter, at time.Time) {
 	return best, at
 }
 
-// ready returns when the limit of the class lets a call pass.
+// ready returns when the class's limit lets a call pass.
 func (l *line) ready(now time.Time) time.Time {
 	at := tokenAt(l.limiter, now)
 	if l.paused.After(at) {
@@ -301,8 +303,8 @@ func (l *line) ready(now time.Time) time.Time {
 	return at
 }
 
-// tokenAt returns when the limiter has a whole token: now, or later by a
-// little more than the arithmetic says, so that a timer set for it finds one.
+// tokenAt returns when the limiter has a whole token: now, or slightly later
+// than the arithmetic says, so that a timer set for that time finds one.
 func tokenAt(limiter *rate.Limiter, now time.Time) time.Time {
 	missing := 1 - limiter.TokensAt(now)
 	if missing <= 1e-9 {
@@ -314,11 +316,11 @@ func tokenAt(limiter *rate.Limiter, now time.Time) time.Time {
 	return now.Add(time.Duration(missing/float64(limiter.Limit())*float64(time.Second)) + time.Microsecond)
 }
 
-// tune sets the limiters to what is known now. g.mu is held.
+// tune sets the limiters by what the Governor knows now. g.mu is held.
 func (g *Governor) tune(now time.Time) {
 	for c := range g.lines {
 		l := &g.lines[c]
-		// After throttled answers, back to full speed by a twentieth of it
+		// After throttled answers, return to full speed by a twentieth of it
 		// every ten seconds.
 		if steps := now.Sub(l.slowed) / (10 * time.Second); l.slow < 1 && steps > 0 {
 			l.slow = min(1, l.slow+0.05*float64(steps))
@@ -326,17 +328,17 @@ func (g *Governor) tune(now time.Time) {
 		}
 	}
 
-	// Searches: even steps, no burst. A tenth stays free also at a share of 1,
-	// because a window may catch one more than its length holds.
+	// Searches: evenly spaced, no burst. A tenth stays free even at a share of
+	// 1, because a window may catch one more than its length holds.
 	perSecond := defaultSearches
 	if g.limits.SearchPerSecond > 0 {
 		perSecond = g.limits.SearchPerSecond
 	}
 	set(g.lines[searches].limiter, now, min(g.limits.Share, 0.9)*perSecond*g.lines[searches].slow, 1)
 
-	// Ten seconds: the burst is part of what a window may hold. What others
-	// use of the same limit beyond the share that is theirs anyway is theirs
-	// too (docs/contract.md section 1, promise 6), but a tenth of ours stays ours.
+	// Ten seconds: the burst is part of what a window may hold. If other apps
+	// use more of the limit than the share we leave them, we give way
+	// (docs/contract.md section 1, promise 6), but keep a tenth of ours.
 	r := &g.reading
 	if now.Sub(r.othersAt) > 2*r.interval {
 		r.others = 0
@@ -349,7 +351,7 @@ func (g *Governor) tune(now time.Time) {
 	set(g.lines[exemptCalls].limiter, now, exemptPerSecond*g.lines[exemptCalls].slow, 2)
 }
 
-// set changes a limiter where the difference is worth it.
+// set changes a limiter if the difference is worth it.
 func set(limiter *rate.Limiter, now time.Time, perSecond float64, burst int) {
 	if old := float64(limiter.Limit()); math.Abs(old-perSecond) > old/1000 {
 		limiter.SetLimitAt(now, rate.Limit(perSecond))
@@ -359,7 +361,7 @@ func set(limiter *rate.Limiter, now time.Time, perSecond float64, burst int) {
 	}
 }
 
-// sent notes a call of ours that counts in ten seconds.
+// sent notes a call of ours that counts against the ten-second limit.
 func (g *Governor) sent(now time.Time) {
 	r := &g.reading
 	old := 0
@@ -369,8 +371,8 @@ func (g *Governor) sent(now time.Time) {
 	r.sent = append(r.sent[old:], now)
 }
 
-// observe learns from the headers of an answer that was not throttled, to a
-// call sent at the given time.
+// observe learns from the headers of an unthrottled answer to a call sent at
+// the given time.
 func (g *Governor) observe(c class, account bool, header http.Header, sent time.Time) {
 	now := time.Now()
 	g.mu.Lock()
@@ -405,8 +407,9 @@ func (g *Governor) observeTenSeconds(header http.Header, now time.Time) {
 		return
 	}
 	r.remaining, r.known = remaining, true
-	// What is used and not ours is others'. The highest of an interval counts:
-	// where HubSpot counts in fixed windows, it is low at their beginning.
+	// Calls used but not ours are other apps'. The highest number in an interval
+	// counts: if HubSpot counts in fixed windows, the number is low when one
+	// begins.
 	others := max(0, limit-remaining-float64(len(r.sent)))
 	if others >= r.others || now.Sub(r.othersAt) > r.interval {
 		r.others, r.othersAt = others, now
@@ -426,9 +429,9 @@ const (
 )
 
 // throttled notes a 429 for a call sent at the given time. It stops the whole
-// class, or with the day everything but Account calls: no other request would
-// fare better. Only a call that was sent after the latest stop makes the next
-// one longer.
+// class or, for the daily limit, everything but Account calls: no other request
+// would fare better. Only a call sent after the latest stop lengthens the next
+// one.
 func (g *Governor) throttled(c class, account bool, policy string, retryAfter time.Duration, sent time.Time) {
 	now := time.Now()
 	g.mu.Lock()
@@ -456,8 +459,8 @@ func (g *Governor) throttled(c class, account bool, policy string, retryAfter ti
 	wait += time.Duration(rand.Int64N(int64(wait)/10 + 1))
 	l.pause(now.Add(max(wait, retryAfter)))
 	if again {
-		// Somebody else uses the same limit and no header tells how much
-		// (searches have none): a quarter slower, for a while.
+		// Another app uses the same limit, and no header says how much
+		// (searches have none): go a quarter slower for a while.
 		l.slow, l.slowed = max(0.25, l.slow*0.75), now
 	}
 }
@@ -468,7 +471,7 @@ func (l *line) pause(until time.Time) {
 	}
 }
 
-// setLocation tells in which time zone the account's day ends.
+// setLocation sets the time zone in which the account's day ends.
 func (g *Governor) setLocation(loc *time.Location) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -479,7 +482,7 @@ func (g *Governor) setLocation(loc *time.Location) {
 	g.pump()
 }
 
-// learnDay takes HubSpot's own account of the day.
+// learnDay takes HubSpot's own count of the day's calls.
 func (g *Governor) learnDay(u DailyUsage) {
 	if u.Limit <= 0 {
 		return
@@ -494,7 +497,7 @@ func (g *Governor) learnDay(u DailyUsage) {
 	g.pump()
 }
 
-// remaining returns what is left of each limit that is known, for the metric.
+// remaining returns what is left of each known limit, for the metric.
 func (g *Governor) remaining() map[string]float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

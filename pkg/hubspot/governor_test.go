@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// strict is a HubSpot whose limits roll: it answers 429 as soon as one window
-// of any position would hold more than it may.
+// strict is a HubSpot with rolling limits: it answers 429 as soon as a window,
+// wherever it begins, would hold more than its limit.
 type strict struct {
 	perSecond, perTen int
-	latency           time.Duration // there and back
-	jitter            time.Duration // more, on the way there
+	latency           time.Duration // round trip
+	jitter            time.Duration // added on the way there
 
 	mu        sync.Mutex
 	searches  []time.Time // arrivals
 	calls     []time.Time
 	throttled int
-	others    func(now time.Time) int // calls of somebody else in the latest ten seconds
+	others    func(now time.Time) int // other apps' calls in the latest ten seconds
 }
 
 // window drops what is older than d and counts the rest.
@@ -102,16 +102,16 @@ func (r *rig) listing(p Priority) func(context.Context) error {
 	}
 }
 
-// Promise 6 (a good guest): with the limits of a Professional account, 200 ms
-// of round trip and jitter, HubSpot never has to say 429, and at least nine
-// tenths of our share are used.
+// Promise 6 (a good guest): at the limits of a Professional account, with a
+// round trip of 200 ms plus jitter, HubSpot never has to answer 429, and we use
+// at least nine tenths of our share.
 func TestLimitsAreKeptAndUsed(t *testing.T) {
 	for _, jitter := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond} {
 		t.Run(jitter.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hs := &strict{perSecond: 5, perTen: 190, latency: 200 * time.Millisecond, jitter: jitter}
 				r := newRig(t, hs.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{Share: 0.8}) })
-				// The limit is learnt from the first answers.
+				// The governor learns the limit from the first answers.
 				if err := r.listing(Schema)(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +123,7 @@ func TestLimitsAreKeptAndUsed(t *testing.T) {
 				lists := load(ctx, &wg, 20, r.listing(Backfill))
 				wg.Wait()
 				if hs.throttled > 0 {
-					t.Errorf("%d answers 429", hs.throttled)
+					t.Errorf("%d 429 answers", hs.throttled)
 				}
 				if got, want := float64(*lists)/lasts.Seconds(), 0.9*15.2; got < want || got > 15.2 {
 					t.Errorf("%.2f calls a second, want %.2f to 15.2", got, want)
@@ -136,8 +136,8 @@ func TestLimitsAreKeptAndUsed(t *testing.T) {
 	}
 }
 
-// In no window of ten seconds more than the share is sent, from the first call
-// on and after pauses; in no second more searches than HubSpot allows.
+// No window of ten seconds holds more calls than our share, from the first call
+// on and after pauses. No second holds more searches than HubSpot allows.
 func TestNoWindowHoldsMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{Share: 0.8, TenSeconds: 190})
@@ -178,7 +178,7 @@ func TestNoWindowHoldsMore(t *testing.T) {
 	})
 }
 
-// order returns who passes first when all wait at once.
+// order returns the order in which requests pass that all wait at once.
 func order(t *testing.T, g *Governor, c class, priorities ...Priority) []Priority {
 	t.Helper()
 	var got []Priority
@@ -218,7 +218,7 @@ func TestTheMoreUrgentPassesFirst(t *testing.T) {
 	})
 }
 
-// A backfill gets its turn also while leading reads would use everything.
+// A backfill gets its turn even while leading reads would use everything.
 func TestNobodyStarves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hs := &strict{perSecond: 5, perTen: 100, latency: 200 * time.Millisecond}
@@ -240,7 +240,7 @@ func TestNobodyStarves(t *testing.T) {
 	})
 }
 
-// What a caller who gave up would have had goes to the next.
+// The turn of a caller that gave up goes to the next.
 func TestAWaiterThatGivesUpHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{Share: 0.8})
@@ -259,7 +259,8 @@ func TestAWaiterThatGivesUpHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// Promise 6: what others use of the same limit is theirs. The headers tell.
+// Promise 6: we give way to other apps under the same limit. The headers show
+// how much they use.
 func TestOthersOnTheSameLimitSlowUsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := false
@@ -282,11 +283,11 @@ func TestOthersOnTheSameLimitSlowUsDown(t *testing.T) {
 		measure(30 * time.Second)
 		quiet := measure(2 * time.Minute)
 		busy = true
-		measure(time.Minute) // until it is noticed
+		measure(time.Minute) // until the governor notices
 		hs.throttled = 0
 		slow := measure(2 * time.Minute)
 		if slow > 9.5 || slow < 6 || hs.throttled > 0 {
-			t.Errorf("%.1f calls a second and %d answers 429 beside 90 calls of others in ten seconds, want 6 to 9.5 and none", slow, hs.throttled)
+			t.Errorf("%.1f calls a second and %d 429 answers beside 90 calls of others in ten seconds, want 6 to 9.5 and none", slow, hs.throttled)
 		}
 		busy = false
 		measure(2 * time.Minute)
@@ -296,8 +297,8 @@ func TestOthersOnTheSameLimitSlowUsDown(t *testing.T) {
 	})
 }
 
-// A 429 stops the whole class, not only the request that got it; that of the
-// day stops everything.
+// A 429 stops the whole class, not only the request that got it; a 429 DAILY
+// stops everything.
 func TestA429StopsItsClass(t *testing.T) {
 	for policy, want := range map[string]struct {
 		least, most time.Duration
@@ -324,8 +325,8 @@ func TestA429StopsItsClass(t *testing.T) {
 	}
 }
 
-// The waits of one policy grow from answer to answer, and many answers to
-// requests that were on their way together count as one.
+// The waits of one policy grow with each answer. Answers to requests that were
+// in flight together count as one.
 func TestThrottledWaitsGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{})
@@ -333,7 +334,7 @@ func TestThrottledWaitsGrow(t *testing.T) {
 		for range 12 {
 			sent := time.Now()
 			time.Sleep(100 * time.Millisecond)
-			for range 5 { // together
+			for range 5 { // in flight together
 				g.throttled(searches, false, policySecond, 0, sent)
 			}
 			waits = append(waits, time.Until(g.lines[searches].paused))

@@ -8,27 +8,28 @@ import (
 	"strings"
 )
 
-// ListPage is one page of the list of an object type, ascending by id as far
-// as is known. After asks for the next page and is HubSpot's own; "" says that
-// this is the last one.
+// ListPage is one page of an object type's list, in ascending order of id as
+// far as we know. After is HubSpot's own token for the next page; "" means that
+// this is the last page.
 type ListPage struct {
 	Answer
 	Records []Record
 	After   string
 }
 
-// MaxList is how many records a page of a list holds at most.
+// MaxList is the most records that a list page holds.
 const MaxList = 100
 
 const (
-	// longestAddress is what a list is asked with at most. The names of 367
-	// properties are 9 kB and pass, 900 do not (docs/hubspot.md section 13); what
-	// lies between is not known.
+	// longestAddress is the longest address of a list request, in bytes. The
+	// names of 367 properties are 9 kB and fit, those of 900 do not
+	// (docs/hubspot.md section 13); the exact limit is not known.
 	longestAddress = 10_500
 )
 
-// List reads one page of the live records of a type, or of the archived ones.
-// It comes from the object store. Nil slots ask for ids and times only.
+// List reads one page of a type's live or archived records from the object
+// store. With nil slots it asks for ids and times only. limit is the page size;
+// 0 means MaxList.
 func (c *Client) List(ctx context.Context, call Call, object string, slots *Slots, after string, archived bool, limit int) (ListPage, error) {
 	if limit == 0 {
 		limit = MaxList
@@ -59,16 +60,16 @@ func (c *Client) List(ctx context.Context, call Call, object string, slots *Slot
 	return ListPage{Answer: answer, Records: read.records, After: read.after}, nil
 }
 
-// ListFits says whether a list can ask for all slots at once. Otherwise list
-// the ids and read the records by batch.
+// ListFits reports whether a list request can ask for all slots at once. If
+// not, list the ids and read the records by batch.
 func ListFits(slots *Slots) bool {
-	const rest = 500 // origin, path, the other parameters
+	const rest = 500 // bytes for origin, path and the other parameters
 	return slots == nil || rest+len(propertyList(slots)) <= longestAddress
 }
 
-// propertyList is the value of the parameter properties. Commas need no
-// escape in a query, and three bytes for each would cost a quarter of the
-// names that fit.
+// propertyList returns the value of the properties parameter. Commas need no
+// escape in a query, and spending three bytes on each would cost a quarter of
+// the names that fit.
 func propertyList(slots *Slots) string {
 	var b strings.Builder
 	for i, name := range slots.asked() {

@@ -32,8 +32,8 @@ func TestListAsksForItsSlots(t *testing.T) {
 	}
 }
 
-// A page that says there is more but not where is read again: taken for the
-// last one, it would make everything after it look gone.
+// The client reads a page again that has a next page but does not say where:
+// taken for the last one, it would make everything after it look gone.
 func TestListDoesNotEndOnANextWithoutAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []func() (*http.Response, error){

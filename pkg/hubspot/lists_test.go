@@ -60,8 +60,8 @@ func TestPipelines_AreReadWithTheirStages(t *testing.T) {
 	}
 }
 
-// TestPromise4_ListsThatAreNotThereAreNotEmpty: an answer without what is due
-// would else be evidence that everything is gone.
+// TestPromise4_ListsThatAreNotThereAreNotEmpty: an incomplete answer must not
+// be evidence that everything is gone.
 func TestPromise4_ListsThatAreNotThereAreNotEmpty(t *testing.T) {
 	for _, body := range []string{
 		`{}`, `{"results":null}`, `{"results":{}}`, `[]`, `null`, `{"results":[{}]}`, `{"results":[{"id":""}]}`, `{"results":[{"id":"a\u0000b"}]}`,

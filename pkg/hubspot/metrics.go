@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the numbers of docs/contract.md section 7 that this package owns.
+// metrics are this package's metrics of docs/contract.md section 7.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	throttled *prometheus.CounterVec
@@ -14,11 +14,11 @@ func newMetrics(reg prometheus.Registerer, g *Governor) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_requests_total",
-			Help: "Attempts sent to HubSpot, by API and HTTP status; error: no answer came.",
+			Help: "Attempts sent to HubSpot, by API and HTTP status; the status error means no answer.",
 		}, []string{"api", "status"}),
 		throttled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_throttled_total",
-			Help: "Answers 429 of HubSpot, by the limit they named.",
+			Help: "429 answers from HubSpot, by the limit they named.",
 		}, []string{"policy"}),
 	}
 	if reg == nil {
@@ -33,11 +33,11 @@ func newMetrics(reg prometheus.Registerer, g *Governor) (*metrics, error) {
 }
 
 var budgetRemaining = prometheus.NewDesc("hubspot_cdc_budget_remaining",
-	"Calls left of a limit: search (our own share), ten_seconds and day (HubSpot's last word); missing while not known.",
+	"Calls left under a limit: search (our own share), ten_seconds and day (HubSpot's latest count); absent while not known.",
 	[]string{"limit"}, nil)
 
-// budget shows what the governor has left. A limit that is not known is left
-// out: any number would be read as one.
+// budget exports what the governor has left. It leaves out an unknown limit,
+// because readers would take any number for a real one.
 type budget struct{ g *Governor }
 
 func (budget) Describe(ch chan<- *prometheus.Desc) { ch <- budgetRemaining }

@@ -2,26 +2,29 @@ package hubspot
 
 // ObjectType is a type of CRM records.
 type ObjectType struct {
-	Name             string // of the type in settings and topics: path name of a standard type, fully qualified name of a custom one
-	TypeID           string // 0-1; "" where HubSpot's pages do not tell it
-	Path             string // what stands in addresses
-	ModifiedProperty string // what a search filters on
+	// Name is the type's name in settings and topics: the path name of a
+	// standard type, the fully qualified name of a custom one.
+	Name             string
+	TypeID           string // such as 0-1; "" if HubSpot's pages do not give it
+	Path             string // used in addresses
+	ModifiedProperty string // the property that a search filters on
 	CreatedProperty  string
 	Custom           bool
 }
 
-// The property that holds the time of the last change. Contacts alone are
-// searched by the old name: a search on hs_lastmodifieddate finds none of them
+// The property that holds the time of the last change. Contacts alone use the
+// old name: a search for them by hs_lastmodifieddate finds none
 // (docs/hubspot.md section 5).
 const (
 	lastModified        = "hs_lastmodifieddate"
 	lastModifiedContact = "lastmodifieddate"
 )
 
-// standardTypes is docs/hubspot.md section 5 in its order, which also decides
-// which end of a pair of types is "from" (docs/contract.md section 5): append,
-// never reorder. Not in it: marketing events, forecasts and lists, which have
-// other APIs, and partner_clients, which cannot be batch read.
+// standardTypes lists the types of docs/hubspot.md section 5 in its order. The
+// order also decides which type of a pair is "from" (docs/contract.md section
+// 5): append, never reorder. Marketing events, forecasts and lists are not
+// here because they have other APIs, nor partner_clients because it has no
+// batch read.
 var standardTypes = []struct{ name, id, created string }{
 	{"contacts", "0-1", "createdate"},
 	{"companies", "0-2", "createdate"},
@@ -44,7 +47,7 @@ var standardTypes = []struct{ name, id, created string }{
 	{"discounts", "0-84", "createdate"},
 	{"fees", "0-85", "createdate"},
 	{"taxes", "0-86", "createdate"},
-	{"orders", "0-123", "hs_createdate"}, // the docs say createdate, live records have only this one
+	{"orders", "0-123", "hs_createdate"}, // HubSpot's page says createdate; records have only this
 	{"carts", "0-142", "createdate"},
 	{"leads", "0-136", "createdate"},
 	{"goal_targets", "0-74", "hs_createdate"},
@@ -60,8 +63,8 @@ var standardTypes = []struct{ name, id, created string }{
 }
 
 // StandardTypes returns the types that HubSpot itself defines, in the order
-// that decides the direction of an association pair. A token may not be
-// allowed to read all of them.
+// that decides the direction of an association pair. A token may lack the scope
+// for some of them.
 func StandardTypes() []ObjectType {
 	types := make([]ObjectType, len(standardTypes))
 	for i, t := range standardTypes {
@@ -76,9 +79,9 @@ func StandardTypes() []ObjectType {
 	return types
 }
 
-// ObjectType returns how the records of a custom object are read: addressed by
-// objectTypeId, because a bare name fails on some endpoints and may collide
-// with a standard one, and named by the fully qualified name.
+// ObjectType returns the custom object as an ObjectType. Its name is the fully
+// qualified name. Its path is the objectTypeId, because a bare name fails on
+// some endpoints and may collide with a standard one.
 func (s ObjectSchema) ObjectType() ObjectType {
 	return ObjectType{
 		Name: s.FullyQualifiedName, TypeID: s.ObjectTypeID, Path: s.ObjectTypeID,

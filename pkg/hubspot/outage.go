@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// freeFailures is how many attempts may fail in a row before the rest waits;
+// freeFailures is how many attempts in a row may fail before the others wait.
 // probeInterval is the least time between two attempts after that.
 const (
 	freeFailures  = 3
@@ -18,14 +18,13 @@ const (
 // anyAPI is the gate that every request goes through.
 const anyAPI = ""
 
-// outages keeps a process with hundreds of streams from knocking all at once
-// on a HubSpot that is away. There is a gate for everything and one per API:
-// a gate closes after three attempts in a row failed, then lets one attempt a
-// second through, and opens for all at the first that succeeds. A request
-// that alone keeps failing does not close a gate, since others succeed in
-// between; it waits by itself, longer each time.
+// outages keeps hundreds of streams from hammering a HubSpot that is down.
+// There is one gate for all requests and one per API. A gate closes after three
+// failed attempts in a row, then lets one attempt per second through, and opens
+// for all at the first success. A single request that keeps failing does not
+// close a gate, because others succeed in between; it backs off by itself.
 //
-// It also says each cause once: when it begins and when it has ended.
+// outages also logs each cause twice: when it begins and when it has ended.
 type outages struct {
 	log *slog.Logger
 
@@ -35,22 +34,22 @@ type outages struct {
 	causes map[string]*cause
 }
 
-// gate is what is known of one API. closed is nil while it is open, else a
-// channel that ends when it opens again.
+// gate is the state of one API. closed is nil while the gate is open; otherwise
+// opening the gate closes the channel.
 type gate struct {
 	failures int
-	next     time.Time // while it is closed, nobody passes before
+	next     time.Time // while the gate is closed, nothing passes before this
 	closed   chan struct{}
 }
 
-// yield is how much later the requests of an API come whose own gate is closed
-// too, when all wait for an attempt: an API that may be well goes first, and of
-// those that are not, another than the last time.
+// yield delays an API's turn while the common gate is closed: once if the API's
+// own gate is closed too, so that an API that may be healthy goes first, and
+// once if the API made the latest attempt, so that the others get a turn.
 const yield = 50 * time.Millisecond
 
-// cause is a kind of failure that some requests wait for.
+// cause is a kind of failure that some requests are waiting out.
 type cause struct {
-	requests int // whose latest attempt failed by it
+	requests int // requests whose latest attempt failed for this cause
 	attempts int
 	since    time.Time
 	ended    time.Time
@@ -71,8 +70,8 @@ func (o *outages) gate(api string) *gate {
 	return g
 }
 
-// slot is the leave to make an attempt now. One who had to wait for the
-// governor meanwhile asks whether it still holds.
+// slot is permission to make an attempt now. A request that then waits for the
+// governor has to check that its slot still holds.
 type slot struct {
 	taken time.Time
 	probe bool // taken while a gate was closed
@@ -99,7 +98,8 @@ func (o *outages) enter(ctx context.Context, api string) (slot, error) {
 			wait = max(wait, turn.Sub(now))
 		}
 		if wait <= 0 {
-			// Both at once: a slot of one that waits for the other is lost.
+			// Take both slots at once: a request that took one and then waited
+			// for the other would waste it.
 			all.next, one.next = now.Add(probeInterval), now.Add(probeInterval)
 			probe := all.closed != nil || one.closed != nil
 			o.latest = api
@@ -114,7 +114,7 @@ func (o *outages) enter(ctx context.Context, api string) (slot, error) {
 	}
 }
 
-// holds says whether the slot still lets an attempt through.
+// holds reports whether the slot still lets an attempt through.
 func (o *outages) holds(s slot, api string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -137,8 +137,8 @@ func (o *outages) succeeded(api string) {
 	}
 }
 
-// failed counts a failed attempt, and returns what ends when the gates that
-// are closed now open again; nil stands for a gate that is open.
+// failed counts a failed attempt. It returns the channels that are closed when
+// the gates open again, nil for a gate that is open now.
 func (o *outages) failed(api string) (allOpens, oneOpens <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -153,7 +153,7 @@ func (o *outages) failed(api string) (allOpens, oneOpens <-chan struct{}) {
 	return all.closed, one.closed
 }
 
-// pause waits for the time, or less if one of the channels ends.
+// pause waits for d, or until one of the channels is closed or ctx ends.
 func pause(ctx context.Context, d time.Duration, a, b <-chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -170,27 +170,26 @@ func pause(ctx context.Context, d time.Duration, a, b <-chan struct{}) error {
 	return nil
 }
 
-// backoff is how long a request waits by itself after so many failures in a
-// row: 1 s, doubled each time up to about a minute, up to a fifth more at
-// random.
+// backoff returns how long a request waits by itself after that many failures
+// in a row: 1 s, doubled each time up to 50 s, plus up to a fifth at random.
 func backoff(failures int) time.Duration {
 	d := min(time.Second<<min(failures-1, 6), 50*time.Second)
 	return d + time.Duration(rand.Int64N(int64(d)/5+1))
 }
 
-// trouble is one request's share in the causes.
+// trouble is one request's part in the causes.
 type trouble struct {
 	o        *outages
 	cause    string
 	failures int // in a row
 }
 
-// quiet is how long a cause must have been away to be said again at its first
-// failure; before that at a request's third. A HubSpot that stumbles now and
-// then is no news each time.
+// quiet is how long a cause must have been gone before its next failure is
+// logged at once. If it comes back sooner, trouble logs it only at a request's
+// third failure in a row: an occasional hiccup is not news each time.
 const quiet = time.Minute
 
-// failed notes that the latest attempt failed by the cause.
+// failed notes that the latest attempt failed for the given kind of cause.
 func (t *trouble) failed(kind string, attrs ...any) {
 	t.failures++
 	if t.cause != kind {
@@ -218,8 +217,8 @@ func (t *trouble) failed(kind string, attrs ...any) {
 	}
 }
 
-// leave notes that the request is no longer held up by its cause: because
-// HubSpot answered, or because its caller gave up.
+// leave notes that the cause no longer holds up the request, because HubSpot
+// answered or because the caller gave up.
 func (t *trouble) leave(answered bool) {
 	if t.cause == "" {
 		return

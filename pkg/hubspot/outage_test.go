@@ -39,9 +39,9 @@ func (a *away) set(off bool) {
 	a.off = off
 }
 
-// 150 streams and a HubSpot that is away: one attempt a second in all after
-// the first ones, whatever the streams call; when it is back, everything goes
-// on within seconds; said once at the beginning and once at the end.
+// While HubSpot is down, 150 streams together make one attempt a second after
+// the first few, whatever they call. When it is back, all continue within
+// seconds. The log has one line at the beginning and one at the end.
 func TestAwayHubSpotIsAskedOnceASecond(t *testing.T) {
 	for name, how := range map[string]func() (*http.Response, error){
 		"refused": fails(errRefused),
@@ -76,8 +76,8 @@ func TestAwayHubSpotIsAskedOnceASecond(t *testing.T) {
 				wg.Wait()
 
 				sort.Slice(a.sent, func(i, j int) bool { return a.sent[i].Before(a.sent[j]) })
-				// Those that were on their way before anybody could know: the
-				// ones of the first 50 ms.
+				// The attempts of the first 50 ms were in flight before any
+				// stream could know.
 				first := 0
 				for a.sent[first].Sub(a.sent[0]) < 50*time.Millisecond {
 					first++
@@ -91,10 +91,10 @@ func TestAwayHubSpotIsAskedOnceASecond(t *testing.T) {
 					}
 				}
 				if len(a.sent) < 300 {
-					t.Errorf("%d attempts in ten minutes: so seldom that the end would be noticed late", len(a.sent))
+					t.Errorf("%d attempts in ten minutes: too few to notice the end in time", len(a.sent))
 				}
 				if d := a.ok[len(a.ok)-1].Sub(back); d > 5*time.Second {
-					t.Errorf("the last stream went on after %v", d)
+					t.Errorf("the last stream continued after %v", d)
 				}
 				if w, i := r.log.Count("level=WARN"), r.log.Count("level=INFO"); w != 1 || i != 1 {
 					t.Errorf("%d warnings and %d infos, want one of each:\n%s", w, i, r.log)
@@ -104,8 +104,8 @@ func TestAwayHubSpotIsAskedOnceASecond(t *testing.T) {
 	}
 }
 
-// One request that HubSpot cannot answer holds up nobody else, and is not
-// tried more often because others succeed.
+// A single request that HubSpot cannot answer holds up no other, and the client
+// does not retry it more often because others succeed.
 func TestOneFailingRequestHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -139,7 +139,8 @@ func TestOneFailingRequestHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// An API that is away alone is asked once a second; the others go on.
+// If one API alone is down, the client asks it once a second; the others
+// continue.
 func TestOneAPIAwayAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -171,14 +172,14 @@ func TestOneAPIAwayAlone(t *testing.T) {
 		if lists < 1100 {
 			t.Errorf("%d lists in five minutes, want 1200", lists)
 		}
-		// 100 left together, before anybody knew.
+		// 100 were sent at once, before any stream knew.
 		if n := len(searches) - 100; n > 300 {
 			t.Errorf("%d searches in five minutes, want one a second", n)
 		}
 	})
 }
 
-// A HubSpot that stumbles every few seconds is not news each time.
+// If HubSpot stumbles every few seconds, the log does not report each time.
 func TestStumblesAreSaidSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -200,7 +201,7 @@ func TestStumblesAreSaidSeldom(t *testing.T) {
 	})
 }
 
-// A caller that gives up leaves no trace in what is said of the others.
+// A caller that gives up leaves no trace in what the log says about others.
 func TestACauseEndsForGoodWhenAllGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &away{off: true, how: fails(errRefused)}

@@ -11,33 +11,33 @@ import (
 	"time"
 )
 
-// Owner is a user, or a queue of users, to whom records are assigned.
+// Owner is a user, or a queue of users, that records are assigned to.
 type Owner struct {
 	ID        Text            `json:"id"`
-	Email     Text            `json:"email"` // "" for some that were deactivated
+	Email     Text            `json:"email"` // "" for some deactivated users
 	FirstName Text            `json:"firstName"`
 	LastName  Text            `json:"lastName"`
 	Type      Text            `json:"type"`   // PERSON or QUEUE
-	UserID    Text            `json:"userId"` // "" for queues, and for users who were deactivated
-	Teams     json.RawMessage `json:"teams"`  // a list of {id, name, primary}; nil where there is none
+	UserID    Text            `json:"userId"` // "" for queues and deactivated users
+	Teams     json.RawMessage `json:"teams"`  // an array of {id, name, primary}; nil if absent
 	CreatedAt Moment          `json:"createdAt"`
 	UpdatedAt Moment          `json:"updatedAt"`
 	Archived  bool            `json:"archived"`
 }
 
-// OwnersPage is one page of the owners. After asks for the next one; "" says
-// that this is the last.
+// OwnersPage is one page of owners. After asks for the next page; "" means that
+// this is the last one.
 type OwnersPage struct {
 	Answer
 	Owners []Owner
 	After  string
 }
 
-// ownersPageSize is the most that HubSpot gives in a page of owners.
+// ownersPageSize is the most owners that HubSpot puts in a page.
 const ownersPageSize = 500
 
-// Owners reads one page of the live owners, or of the archived ones, who carry
-// no time of their archiving. There is no filter and no order in time.
+// Owners reads one page of the live or the archived owners. Archived owners do
+// not say when they were archived. HubSpot has no filter and no order by time.
 func (c *Client) Owners(ctx context.Context, call Call, after string, archived bool) (OwnersPage, error) {
 	q := url.Values{"limit": {strconv.Itoa(ownersPageSize)}, "archived": {strconv.FormatBool(archived)}}
 	if after != "" {
@@ -64,7 +64,8 @@ func (c *Client) Owners(ctx context.Context, call Call, after string, archived b
 	return page, err
 }
 
-// nextPage reads what leads to the next page of an answer.
+// nextPage reads the token for an answer's next page; "" means that there is
+// none.
 func nextPage(body []byte) (after string, err error) {
 	var page struct {
 		Paging *struct {
@@ -85,11 +86,11 @@ func nextPage(body []byte) (after string, err error) {
 	return string(page.Paging.Next.After), nil
 }
 
-// Text is a string that HubSpot may also send as a number (ids, mostly); null
-// and what is left out are "".
+// Text is a string that HubSpot may also send as a number (ids, mostly). A null
+// or absent member is "".
 type Text string
 
-// UnmarshalJSON is part of json.Unmarshaler.
+// UnmarshalJSON reads a string, a number or null.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	switch {
 	case bytes.Equal(b, []byte("null")):
@@ -104,12 +105,11 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// isID says that the text can be a part of a key.
+// isID reports whether the text can be part of a key.
 func (t Text) isID() bool { return t != "" && !strings.ContainsRune(string(t), 0) }
 
-// Moment is a point in time that may be unknown. Unlike in a Record, the
-// beginning of 1970 is a time like any other: HubSpot made its default
-// pipelines then.
+// Moment is a point in time that may be unknown. Unlike in a Record, the start
+// of 1970 is a valid time: HubSpot gives it to its default pipelines.
 type Moment struct {
 	Millis
 	Known bool

@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// Pipeline is a row of stages through which the records of a type go. Ids are
-// texts ("default") and unique within the type.
+// Pipeline is a series of stages that a type's records go through. Its ID is
+// text ("default") and unique within the type.
 type Pipeline struct {
 	ID           Text            `json:"id"`
 	Label        Text            `json:"label"`
@@ -19,7 +19,7 @@ type Pipeline struct {
 	Stages       []PipelineStage `json:"stages"`
 }
 
-// PipelineStage is a stage of a pipeline; its id is unique within it.
+// PipelineStage is a stage of a pipeline. Its ID is unique within the pipeline.
 type PipelineStage struct {
 	ID           Text            `json:"id"`
 	Label        Text            `json:"label"`
@@ -30,15 +30,15 @@ type PipelineStage struct {
 	Archived     bool            `json:"archived"`
 }
 
-// PipelinesAnswer is all pipelines of an object type.
+// PipelinesAnswer holds all pipelines of an object type.
 type PipelinesAnswer struct {
 	Answer
 	Pipelines []Pipeline
 }
 
-// Pipelines returns all pipelines of an object type with their stages, in one
-// answer. Deleted ones are not in it. HubSpot refuses types that cannot have
-// any.
+// Pipelines reads all pipelines of an object type, with their stages, in one
+// answer. Deleted pipelines are not in it. HubSpot refuses types that cannot
+// have pipelines.
 func (c *Client) Pipelines(ctx context.Context, call Call, object string) (PipelinesAnswer, error) {
 	var list []Pipeline
 	answer, err := c.do(ctx, call, &request{
@@ -51,7 +51,8 @@ func (c *Client) Pipelines(ctx context.Context, call Call, object string) (Pipel
 				case !p.ID.isID():
 					return &contentError{"a pipeline without id"}
 				case p.Stages == nil:
-					// Not an empty list: it would be evidence that they are gone.
+					// Not an empty list, which would be evidence that the
+					// stages are gone.
 					return &contentError{"a pipeline without stages"}
 				}
 				for _, s := range p.Stages {

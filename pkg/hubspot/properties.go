@@ -10,12 +10,14 @@ import (
 
 // Property is the definition of one property of an object type.
 type Property struct {
-	Name                 string `json:"name"`
-	Label                string `json:"label"`
-	Description          string `json:"description"`
-	Type                 string `json:"type"`
-	FieldType            string `json:"fieldType"`
-	Calculated           bool   `json:"calculated"` // says little: see FieldType calculation_… (docs/hubspot.md section 13)
+	Name        string `json:"name"`
+	Label       string `json:"label"`
+	Description string `json:"description"`
+	Type        string `json:"type"`
+	FieldType   string `json:"fieldType"`
+	// Calculated is unreliable: a FieldType calculation_… decides too
+	// (docs/hubspot.md section 13).
+	Calculated           bool   `json:"calculated"`
 	Hidden               bool   `json:"hidden"`
 	HubSpotDefined       bool   `json:"hubspotDefined"`
 	Archived             bool   `json:"archived"`
@@ -23,9 +25,8 @@ type Property struct {
 	ReferencedObjectType string `json:"referencedObjectType"`
 }
 
-// Properties returns the definitions of an object's properties. HubSpot shows
-// the ordinary ones unless asked: sensitivity is "", "sensitive" or
-// "highly_sensitive", and each shows only its own.
+// Properties returns the definitions of an object type's properties of one
+// sensitivity: "" for the ordinary ones, "sensitive" or "highly_sensitive".
 func (c *Client) Properties(ctx context.Context, call Call, object, sensitivity string) ([]Property, error) {
 	q := url.Values{}
 	if sensitivity != "" {
@@ -49,8 +50,8 @@ func (c *Client) Properties(ctx context.Context, call Call, object, sensitivity 
 	return properties, err
 }
 
-// readResults reads {"results":[…]}. An answer without results is not an empty
-// list: it would be evidence that everything is gone.
+// readResults reads {"results":[…]}. It rejects an answer without results: an
+// empty list would be evidence that everything is gone.
 func readResults[T any](body []byte) ([]T, error) {
 	var page struct {
 		Results *[]T `json:"results"`

@@ -17,45 +17,46 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// request is one call of an API, whatever attempts it takes.
+// request is one API call, however many attempts it takes.
 type request struct {
-	api         string // label of metrics
+	api         string // label in the metrics
 	class       class
-	account     bool // asks how the day stands
-	ungoverned  bool // counts in no limit
+	account     bool // an Account call: passes even on a spent day
+	ungoverned  bool // counts against no limit
 	anonymous   bool // carries no token
 	method      string
 	path        string // escaped
 	query       string // encoded
 	body        []byte
 	contentType string // application/json unless set
-	// read takes the body of a 2xx answer. Its error says that the body is not
-	// what is due (cut, another's): the request is made again, and read called
-	// again. It must not hold content of the answer.
+	// read takes the body of a 2xx answer. It returns an error if the body is
+	// not the expected answer (truncated, or not HubSpot's); do then sends the
+	// request again and calls read again. The error must not hold content of
+	// the answer.
 	read func(body []byte) error
 }
 
-// Why an answer is not what is due.
+// Reasons to reject an answer.
 var (
-	errNotTheJSON = errors.New("not the JSON that is due")
+	errNotTheJSON = errors.New("not the expected JSON")
 	errNoResults  = errors.New("no results in the answer")
-	errTooLarge   = errors.New("the answer is larger than the client takes")
+	errTooLarge   = errors.New("the answer is larger than the client accepts")
 )
 
-// secondThought is how long a token that was refused waits for its second try.
+// secondThought is how long to wait before sending a refused token again.
 const secondThought = 2 * time.Second
 
-// attempt is what came of one attempt.
+// attempt is the outcome of one attempt.
 type attempt struct {
 	sent     time.Time
-	received time.Time // of the header
+	received time.Time // when the header arrived
 	status   int       // 0: no answer
 	header   http.Header
 	body     []byte
-	err      error // of the transport, or while the body was read
+	err      error // from the transport, or from reading the body
 }
 
-// do makes a request, as often as it takes, until HubSpot answers it or refuses
+// do sends a request, as often as it takes, until HubSpot answers it or refuses
 // it for good, or ctx ends.
 func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) {
 	made := time.Now()
@@ -65,7 +66,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	var (
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
-		failures     int    // that this request waited for by itself
+		failures     int    // failures after which this request backed off by itself
 	)
 	gaveUp := func() (Answer, error) {
 		if last != "" {
@@ -81,9 +82,10 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if r.anonymous {
 				break
 			}
-			// The token comes after the wait, which may be longer than it
-			// lasts. Where it had to be renewed first, the leave to send is
-			// old: all who waited for the token would send at once.
+			// Fetch the token after the wait, which may outlast it. If the
+			// token had to be renewed first, ask for admission again:
+			// otherwise all requests that waited for the token would be sent
+			// at once.
 			admitted := time.Now()
 			var err error
 			if token, err = c.auth.bearer(ctx, c, nil); err != nil {
@@ -104,7 +106,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 
 		v := judge(r, a)
 		if v.hubspot {
-			// It is HubSpot that answers, whatever it says.
+			// HubSpot itself answered, whatever it said.
 			c.outages.succeeded(r.api)
 		}
 		switch {
@@ -136,8 +138,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 					return Answer{}, err
 				}
 				if fresh == stale {
-					// A 401 alone is no proof (docs/hubspot.md section 7): the edges
-					// of HubSpot are wrong for moments. The same token again.
+					// One 401 is no proof (docs/hubspot.md section 7): HubSpot's
+					// edge servers are wrong for moments. Send the same token
+					// again.
 					last = "401"
 					if err := pause(ctx, secondThought, nil, nil); err != nil {
 						return gaveUp()
@@ -159,7 +162,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			failures++
 			wait := backoff(failures)
 			if v.wait > 0 {
-				// HubSpot said how long: nobody else's luck makes it shorter.
+				// HubSpot said how long to wait; another request's success
+				// does not shorten it.
 				wait, allOpens, oneOpens = max(wait, v.wait), nil, nil
 			}
 			if err := pause(ctx, wait, allOpens, oneOpens); err != nil {
@@ -169,8 +173,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	}
 }
 
-// admit waits until an attempt may be made: HubSpot is not known to be away,
-// and the limits let it pass.
+// admit waits until the outage gates and the limits let the request make an
+// attempt.
 func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) error {
 	for {
 		s, err := c.outages.enter(ctx, r.api)
@@ -221,7 +225,7 @@ func (c *Client) send(ctx context.Context, r *request, token *Secret) attempt {
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		// Without the address: it is long, and the path is said elsewhere.
+		// Drop the address: it is long, and the error gives the path already.
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			err = inner.Err
 		}
@@ -236,7 +240,7 @@ func (c *Client) send(ctx context.Context, r *request, token *Secret) attempt {
 
 var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// readBody reads the whole body, decompressed, up to maxAnswer.
+// readBody reads and decompresses the whole body, up to maxAnswer bytes.
 func readBody(res *http.Response) ([]byte, error) {
 	var body io.Reader = res.Body
 	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
@@ -269,18 +273,18 @@ func (a attempt) label() string {
 // transient is set.
 type verdict struct {
 	done        bool
-	policy      string // of a throttled answer
+	policy      string // the limit that throttled it
 	lasting     *Error
 	transient   string // what happened, for people
-	kind        string // of the transient cause
+	kind        string // the kind of transient cause
 	hubspot     bool   // HubSpot itself answered
 	wait        time.Duration
 	correlation string
 }
 
 // judge decides what an attempt means. The rule that matters most: only
-// HubSpot's own JSON is an answer. Whatever else comes, also with a 404, tells
-// nothing of any record (R8), and is asked again.
+// HubSpot's own JSON is an answer. Anything else, even with a 404, says nothing
+// about any record (R8), and the client asks again.
 func judge(r *request, a attempt) verdict {
 	v := verdict{wait: retryAfter(a.header), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
 	switch {
@@ -319,23 +323,24 @@ func judge(r *request, a attempt) verdict {
 	case a.status < 400:
 		v.kind = "redirected elsewhere"
 	case a.status == http.StatusRequestURITooLong, a.status == http.StatusUnauthorized && len(a.body) == 0, known:
-		// 414 is an edge's answer as often as HubSpot's, and the same address
-		// will not become shorter.
+		// A 414 comes from an edge server as often as from HubSpot, and the
+		// address will not get any shorter.
 		return verdict{lasting: newError(r, a.status, a.header, b), hubspot: true}
 	default:
 		v.kind = strconv.Itoa(a.status) + " without HubSpot's JSON"
 	}
 	v.transient = v.kind
 	if a.status != 477 {
-		// A migration may last a day; a server that is down does not know.
+		// A migration may last a day; a failing server does not know how long
+		// it will fail.
 		v.wait = min(v.wait, 10*time.Minute)
 	}
 	return v
 }
 
-// policyOf says which limit a throttled answer speaks of. All members of the
-// answer are optional; a search that is throttled often has nothing but the
-// message "… secondly limit".
+// policyOf returns the limit that a throttled answer means. Every member of the
+// answer is optional; a throttled search often has only the message
+// "… secondly limit".
 func policyOf(c class, b errorBody) string {
 	text := strings.ToUpper(b.PolicyName)
 	if text == "" {
@@ -352,7 +357,8 @@ func policyOf(c class, b errorBody) string {
 	return policyTenSeconds
 }
 
-// retryAfter reads a Retry-After in seconds. HubSpot documents up to a day.
+// retryAfter reads a Retry-After header in seconds. HubSpot documents up to a
+// day.
 func retryAfter(header http.Header) time.Duration {
 	s, err := strconv.ParseFloat(strings.TrimSpace(header.Get("Retry-After")), 64)
 	if err != nil || math.IsNaN(s) || s <= 0 {
@@ -361,8 +367,8 @@ func retryAfter(header http.Header) time.Duration {
 	return time.Duration(min(s, 24*3600) * float64(time.Second))
 }
 
-// redact takes the token out of a text that a transport wrote. None that we
-// know writes it.
+// redact removes the token from a transport's error text, and cuts the text to
+// 300 bytes. No transport that we know writes the token.
 func (c *Client) redact(text string, token *Secret) string {
 	if token != nil {
 		text = strings.ReplaceAll(text, token.Reveal(), redacted)

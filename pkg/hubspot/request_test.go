@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// docs/contract.md section 6: HubSpot's passing failures are waited for in the
-// client.
+// docs/contract.md section 6: the client waits out HubSpot's passing failures.
 func TestTransientFailuresAreRetriedUntilAnswered(t *testing.T) {
 	truncated := accountBody[:len(accountBody)-10]
 	cases := map[string]struct {
@@ -114,7 +113,7 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// An attempt that hangs is given up and made again.
+// The client gives up an attempt that hangs and makes another.
 func TestAnAttemptHasATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := 0
@@ -131,7 +130,7 @@ func TestAnAttemptHasATimeout(t *testing.T) {
 	})
 }
 
-// HubSpot's own refusals come up at once, and say what and where.
+// HubSpot's own refusals return at once, and say what and where.
 func TestLastingErrors(t *testing.T) {
 	cases := []struct {
 		status int
@@ -164,8 +163,8 @@ func TestLastingErrors(t *testing.T) {
 	}
 }
 
-// A 403 of HubSpot's may have less than the usual members; one of something on
-// the way has still less, and a 404 of that kind is nobody's word.
+// A 403 from HubSpot may have fewer members than usual; one from a proxy has
+// fewer still. A 404 with so few is never taken for HubSpot's.
 func TestA403WithLittleIsHubSpots(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{"status":403,"message":"Forbidden"}`:          true,
@@ -190,7 +189,7 @@ func TestA403WithLittleIsHubSpots(t *testing.T) {
 	}
 }
 
-// HubSpot's messages repeat what they do not like; an error does not.
+// HubSpot's messages repeat the input they reject; an Error does not.
 func TestErrorsHoldNoContent(t *testing.T) {
 	const email = "johnnie77@hotmail.com"
 	for _, body := range []string{
@@ -214,7 +213,7 @@ func TestTheTokenStaysInItsHeader(t *testing.T) {
 			answers(503, canary, "X-HubSpot-Correlation-Id", canary),
 			answers(400, refusal("VALIDATION_ERROR", canary)),
 		}}
-		r := newRig(t, s.wire()) // looks into the log at its end
+		r := newRig(t, s.wire()) // checks the log at the end
 		err := r.ask(t.Context())
 		if !BadRequest(err) || strings.Contains(err.Error(), canary) {
 			t.Errorf("err = %v", err)
@@ -273,7 +272,7 @@ func TestRedirectsStayWithinTheOrigin(t *testing.T) {
 	}
 }
 
-// A POST answered with 302 would become a GET; it is not followed.
+// A POST answered with 302 would become a GET; the client does not follow.
 func TestARedirectThatChangesTheMethodIsNotFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := 0
@@ -314,7 +313,7 @@ func TestGzipIsAccepted(t *testing.T) {
 	}
 }
 
-// A gzip body that is cut off is no answer.
+// A truncated gzip body is no answer.
 func TestGzipThatIsCutIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := zipped(accountBody)
@@ -330,8 +329,7 @@ func TestGzipThatIsCutIsRetried(t *testing.T) {
 	})
 }
 
-// The limit holds for what comes out of the decompression: 64 kB of gzip can
-// be 64 MB of text.
+// The limit applies after decompression: 64 kB of gzip can be 64 MB of text.
 func TestAnAnswerIsLimitedAfterDecompression(t *testing.T) {
 	big := zipped(strings.Repeat(" ", maxAnswer) + accountBody)
 	r := newRig(t, always(200, big, "Content-Encoding", "gzip"))
@@ -340,7 +338,8 @@ func TestAnAnswerIsLimitedAfterDecompression(t *testing.T) {
 	}
 }
 
-// R1: sent is noted at the last attempt, right before it is written.
+// R1: the caller can note sent at the last attempt, right before the client
+// writes it.
 func TestOnSendComesBeforeEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
@@ -364,13 +363,13 @@ func TestOnSendComesBeforeEachAttempt(t *testing.T) {
 			t.Errorf("order: %s", got)
 		}
 		if !times[2].After(times[1]) {
-			t.Error("OnSend of the attempts at one time")
+			t.Error("OnSend ran for both attempts at the same time")
 		}
 	})
 }
 
-// R3: HubSpot's time is its latest Date and the time since; without one
-// our clock less five minutes.
+// R3: HubSpot's time is its latest Date plus the time since; without a Date it
+// is our clock less five minutes.
 func TestNowIsALowerBoundOfHubSpotsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead := 3 * time.Hour // HubSpot's clock and ours differ
@@ -417,7 +416,7 @@ func TestBaseURLIsChecked(t *testing.T) {
 		}
 	}
 	if _, err := New(Config{}); err == nil {
-		t.Error("a client without auth")
+		t.Error("New accepted a Config without Auth")
 	}
 }
 

@@ -24,8 +24,8 @@ type Labels struct {
 	Plural   string `json:"plural"`
 }
 
-// Schemas returns the custom objects of the portal. HubSpot lists only those
-// that the token may read, and no standard types.
+// Schemas returns the definitions of the portal's custom objects. HubSpot lists
+// only those that the token may read, and no standard types.
 func (c *Client) Schemas(ctx context.Context, call Call) ([]ObjectSchema, error) {
 	var schemas []ObjectSchema
 	_, err := c.do(ctx, call, &request{
@@ -43,8 +43,8 @@ func (c *Client) Schemas(ctx context.Context, call Call) ([]ObjectSchema, error)
 	return schemas, err
 }
 
-// Schema returns the definition of one custom object, by its objectTypeId. One
-// that was deleted is answered as archived, or not at all (NotFound).
+// Schema returns the definition of one custom object, by its objectTypeId. A
+// deleted one has Archived set, or the error satisfies NotFound.
 func (c *Client) Schema(ctx context.Context, call Call, typeID string) (ObjectSchema, error) {
 	var schema ObjectSchema
 	_, err := c.do(ctx, call, &request{

@@ -2,12 +2,12 @@ package hubspot
 
 import "strings"
 
-// Scopes are what an operator clicks in HubSpot so that a token may read the
-// records of a type and the definitions of its properties. The second is ""
-// where the first does for both.
+// Scopes are what an operator selects in HubSpot so that a token may read a
+// type's records and property definitions. Definitions is "" if Records covers
+// both.
 type Scopes struct{ Records, Definitions string }
 
-// All lists the scopes, none of them twice.
+// All lists the scopes that are not "".
 func (s Scopes) All() []string {
 	var all []string
 	for _, name := range []string{s.Records, s.Definitions} {
@@ -21,16 +21,16 @@ func (s Scopes) All() []string {
 // Scopes that are not an object type's own.
 const (
 	ScopeOwners = "crm.objects.owners.read"
-	// ScopesPage is where HubSpot's users give them.
+	// ScopesPage is where HubSpot's users grant scopes.
 	ScopesPage = "HubSpot: Settings, Integrations, Service keys (or Private apps), the key's scopes"
 )
 
-// typeScopes are the scopes by type: the security of the operations in
-// HubSpot's OpenAPI files of 2026-09 (objects, properties), which list what the
-// operations of all types together may need. Which of them is whose follows
-// from the names; engagements and the parts of a line item have none of their
-// own. The scopes of tickets, e-mails and deal splits are older than the names
-// of the others. Of contracts none is published.
+// typeScopes are the scopes by type, from the security sections of HubSpot's
+// OpenAPI files of 2026-09 (objects, properties). The files list the scopes of
+// all types together; the names show which scope belongs to which type.
+// Engagements and the parts of a line item have no scopes of their own. The
+// scopes of tickets, e-mails and deal splits predate the naming scheme. HubSpot
+// has not published a scope for contracts.
 var typeScopes = map[string]Scopes{
 	"contacts":             crmScopes("contacts"),
 	"companies":            crmScopes("companies"),
@@ -67,15 +67,15 @@ var typeScopes = map[string]Scopes{
 	"deal_split":           {"crm.dealsplits.read_write", ""},
 }
 
-// customScopes are for the custom objects, all of them together.
+// customScopes cover all custom objects together.
 var customScopes = crmScopes("custom")
 
 func crmScopes(name string) Scopes {
 	return Scopes{"crm.objects." + name + ".read", "crm.schemas." + name + ".read"}
 }
 
-// Scopes tells which scopes a token needs for a type; the zero value where
-// nobody has written them down.
+// Scopes returns the scopes that a token needs for the type, or the zero value
+// if HubSpot has not published them.
 func (t ObjectType) Scopes() Scopes {
 	if t.Custom {
 		return customScopes
@@ -83,8 +83,9 @@ func (t ObjectType) Scopes() Scopes {
 	return typeScopes[t.Name]
 }
 
-// SensitiveScope is the scope for a type's sensitive or highly_sensitive
-// properties; "" where the type has none (docs/hubspot.md section 10).
+// SensitiveScope returns the scope for the type's properties of a sensitivity,
+// "sensitive" or "highly_sensitive". It is "" if the type has no such scope
+// (docs/hubspot.md section 10).
 func (t ObjectType) SensitiveScope(sensitivity string) string {
 	switch t.Name {
 	case "contacts", "companies", "deals", "projects":
@@ -100,14 +101,14 @@ func (t ObjectType) SensitiveScope(sensitivity string) string {
 		}
 	}
 	version := ".v2"
-	if t.Name == "projects" { // of these the OpenAPI files have no second version
+	if t.Name == "projects" { // the OpenAPI files have no .v2 for projects
 		version = ""
 	}
 	return strings.TrimSuffix(t.Scopes().Records, "read") + sensitivity + ".read" + version
 }
 
-// Clickable says whether a name that HubSpot's answer gives is one that its
-// settings show. Some answers have names of HubSpot's own ("custom-object-read").
+// Clickable reports whether HubSpot's settings show the scope that an answer
+// names. Some answers use internal names ("custom-object-read").
 func Clickable(scope string) bool {
 	if strings.HasPrefix(scope, "crm.") || strings.HasPrefix(scope, "tickets") {
 		return true

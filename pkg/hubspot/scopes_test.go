@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// What an operator is told to click exists: the scopes of the table are those
-// of HubSpot's OpenAPI files. Of contracts none is published, and deal splits
-// are in HubSpot's list of scopes only.
+// The scopes that we tell an operator to select exist: HubSpot's OpenAPI files
+// name them. HubSpot publishes none for contracts, and names that of deal
+// splits in its list of scopes only.
 func TestScopesAreHubSpots(t *testing.T) {
 	for _, typ := range StandardTypes() {
 		if len(typ.Scopes().All()) == 0 && typ.Name != "contracts" {
@@ -31,7 +31,7 @@ func TestScopesAreHubSpots(t *testing.T) {
 			t.Errorf("%s: scope %s is in none of HubSpot's files", typ, scope)
 		}
 		if scope != "" && !Clickable(scope) {
-			t.Errorf("%s: scope %s is not taken for one that HubSpot shows", typ, scope)
+			t.Errorf("%s: scope %s counts as one that HubSpot does not show", typ, scope)
 		}
 	}
 	for _, typ := range append(StandardTypes(), ObjectType{Name: "p1_car", Custom: true}) {
@@ -45,7 +45,7 @@ func TestScopesAreHubSpots(t *testing.T) {
 		t.Errorf("%s is in none of HubSpot's files", ScopeOwners)
 	}
 	if Clickable("custom-object-read") {
-		t.Error("custom-object-read is taken for a scope that HubSpot shows")
+		t.Error("custom-object-read counts as a scope that HubSpot shows")
 	}
 }
 
@@ -68,7 +68,7 @@ func securityOf(t *testing.T, file, path string) []string {
 		all = append(all, slices.Concat(one["private_apps"], one["oauth2"])...)
 	}
 	if len(all) == 0 {
-		t.Fatalf("%s tells no scopes of %s", file, path)
+		t.Fatalf("%s has no scopes for %s", file, path)
 	}
 	return all
 }

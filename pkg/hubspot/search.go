@@ -8,40 +8,40 @@ import (
 	"strconv"
 )
 
-// SearchQuery asks for the ids of records, in ascending order of id: all that
-// the filters let through and whose id is above After. To walk on, give the
-// last id of a page as After (R2).
+// SearchQuery asks for the ids of the records that pass the filters and whose
+// id is above After, in ascending order of id. To continue a walk, set After to
+// the last id of the page before (R2).
 type SearchQuery struct {
-	Object           string // path
-	ModifiedProperty string
-	// Since keeps records modified at or after it. Zero sends no such filter:
-	// HubSpot answers 500 to a time of exactly 0.
+	Object           string // ObjectType.Path
+	ModifiedProperty string // ObjectType.ModifiedProperty
+	// Since keeps records modified at or after it. Zero sends no such filter,
+	// because HubSpot answers 500 to a time of exactly 0.
 	Since Millis
-	// HasAny keeps records with a value of at least one of these properties, of
-	// which a search takes five: each is a group of filters.
+	// HasAny keeps records with a value in at least one of these properties. A
+	// search takes at most five, because each needs its own filter group.
 	HasAny  []string
 	After   ID
-	Started bool // After counts; without it the walk begins
-	UpTo    ID   // keeps ids up to and with it; 0: no end
-	Limit   int  // 0: 200, the most that HubSpot gives
+	Started bool // After applies; false at the start of a walk
+	UpTo    ID   // keeps ids up to and including it; 0: no upper bound
+	Limit   int  // rows per page; 0: 200, HubSpot's maximum
 }
 
-// SearchRow is one found record. The index may show another version than the
-// object store has, so nothing but what is to be read follows from it.
+// SearchRow is one found record. The index may show a different version than
+// the object store has, so a row says only which record to read.
 type SearchRow struct {
 	ID      ID
 	Updated Millis
 }
 
-// SearchPage is one answer of a search.
+// SearchPage is one page of a search.
 type SearchPage struct {
 	Answer
 	Rows  []SearchRow
-	Total int  // of the filters with After
+	Total int  // how many records match the filters, After included
 	More  bool // there is another page
 }
 
-// searchPageSize is the most that HubSpot gives in a page of a search.
+// searchPageSize is the most rows that HubSpot puts in a search page.
 const searchPageSize = 200
 
 type searchFilter struct {
@@ -54,7 +54,7 @@ type searchGroup struct {
 	Filters []searchFilter `json:"filters"`
 }
 
-// searchBody has all five members that HubSpot requires, each time.
+// searchBody always has all five members, because HubSpot requires them.
 type searchBody struct {
 	After        string        `json:"after"`
 	Sorts        any           `json:"sorts"`
@@ -63,8 +63,8 @@ type searchBody struct {
 	FilterGroups []searchGroup `json:"filterGroups"`
 }
 
-// The two ways to ask for the order by id. HubSpot's description of the API
-// has strings, its pages show objects.
+// The two ways to ask for order by id. HubSpot's OpenAPI file has strings, its
+// guide shows objects.
 var (
 	sortString = []string{"hs_object_id"}
 	sortObject = []map[string]string{{"propertyName": "hs_object_id", "direction": "ASCENDING"}}
@@ -77,13 +77,13 @@ func (c *Client) Search(ctx context.Context, call Call, q SearchQuery) (SearchPa
 	if objects || !BadRequest(err) {
 		return page, err
 	}
-	// This may be a portal that wants sort objects, or a bad query.
+	// Either the portal wants sort objects, or the query is bad.
 	other, err2 := c.search(ctx, call, q, true)
 	if BadRequest(err2) {
 		return page, err
 	}
 	if err2 == nil && !c.sortObjects.Swap(true) {
-		c.log.Info("this portal takes sorts as objects only; searches send them from now on")
+		c.log.Info("this portal accepts only sort objects; searches send those from now on")
 	}
 	return other, err2
 }
@@ -98,7 +98,8 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 	}
 	var filters []searchFilter
 	if q.Since != 0 {
-		// Milliseconds: HubSpot compares no finer, and some properties take no ISO time.
+		// Milliseconds: HubSpot compares no finer, and some properties
+		// accept no ISO time.
 		filters = append(filters, searchFilter{q.ModifiedProperty, "GTE", strconv.FormatInt(int64(q.Since), 10)})
 	}
 	if q.Started {

@@ -56,8 +56,8 @@ func TestSearchPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The time is the top-level one; the row that cannot be a key is left
-		// out, the archived one is named like the others: a read decides.
+		// Updated is the top-level time. The row whose id cannot be a key is
+		// left out. The archived row stays: a read decides about it.
 		updated := at(t, "2024-12-24T17:31:54.727Z")
 		want := []SearchRow{{ID: 5, Updated: updated}, {ID: 6, Updated: updated}}
 		if !slices.Equal(p.Rows, want) || !p.More || p.Total != 3 {
@@ -65,11 +65,12 @@ func TestSearchPage(t *testing.T) {
 		}
 	}
 	if n := r.log.Count("level=WARN"); n != 1 {
-		t.Errorf("%d warnings of an id that is no number, want one:\n%s", n, r.log)
+		t.Errorf("%d warnings about an id that is not a number, want one:\n%s", n, r.log)
 	}
 }
 
-// R2: where a portal wants sort objects, those; found out once.
+// R2: the client finds out once that a portal wants sort objects, and sends
+// those from then on.
 func TestSearchFallsBackToSortObjects(t *testing.T) {
 	var sorts []string
 	r := newRig(t, func(req *http.Request) (*http.Response, error) {
@@ -96,7 +97,7 @@ func TestSearchFallsBackToSortObjects(t *testing.T) {
 	}
 }
 
-// A query that is wrong in itself is not the sort's fault.
+// A query that is wrong in itself does not turn the client to sort objects.
 func TestSearchKeepsSortStringsWhereObjectsDoNotHelp(t *testing.T) {
 	requests := 0
 	bad := true

@@ -5,31 +5,31 @@ import (
 	"log/slog"
 )
 
-// redacted is what every way of printing a Secret shows.
+// redacted is what a Secret prints as.
 const redacted = "[redacted]"
 
-// Secret is a token, a client secret or a password. However it is printed, it
-// shows nothing; Reveal is the one way to its text. Note that fmt cannot call
-// methods on unexported fields: a struct that keeps a Secret in one holds it
-// behind a pointer or a func.
+// Secret is a token, a client secret or a password. Printing it in any way
+// shows only a placeholder; Reveal is the one way to get its text. fmt cannot
+// call methods on unexported fields, so a struct must keep a Secret in such a
+// field behind a pointer or a func.
 type Secret string
 
-// Reveal returns the text. It is called where the secret is sent.
+// Reveal returns the text. Call it only where the secret is sent.
 func (s Secret) Reveal() string { return string(s) }
 
 func (Secret) String() string { return redacted }
 
-// GoString answers %#v.
+// GoString covers %#v.
 func (Secret) GoString() string { return redacted }
 
-// Format answers every verb of fmt, also %x and %q, which would not ask String.
+// Format covers every fmt verb, including %x and %q, which would bypass String.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
-// LogValue answers log/slog.
+// LogValue covers log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON answers encoding/json.
+// MarshalJSON covers encoding/json.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// MarshalText answers every other encoder.
+// MarshalText covers every other encoder.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

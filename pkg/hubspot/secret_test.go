@@ -34,13 +34,13 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 }
 
-// A client or its parts printed whole, by mistake, show no token either.
+// A client or a part of it, printed whole by mistake, shows no token either.
 func TestSecretNeverPrints_WithinAClient(t *testing.T) {
 	r := newRig(t, always(200, accountBody))
 	if err := r.ask(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if text := fmt.Sprintf("%+v %#v %+v", r.Client, r.auth, r.auth); strings.Contains(text, canary) {
-		t.Errorf("the token stands in a printed client: %s", text)
+		t.Errorf("the token is in a printed client: %s", text)
 	}
 }

@@ -1,25 +1,25 @@
 package hubspot
 
-// Slots says which properties a record is read with and where each value
-// goes: the value of Names[i] stands in Record.Values[i]. An empty name is a
-// slot that is not asked for and stays null (a property that was removed, but
-// whose field lives on in the topic's schema). Slots are immutable once they
-// are in use.
+// Slots says which properties to read of a record and where each value goes:
+// the value of Names[i] goes to Record.Values[i]. A slot with an empty name is
+// not requested and stays null (a removed property whose field lives on in the
+// topic's schema). Do not change Slots once they are in use.
 type Slots struct {
 	Names []string
 	index map[string]int
 
-	// Merged has Record.Merged read where no slot asks for it.
+	// Merged requests hs_merged_object_ids, for Record.Merged, even if no slot
+	// does.
 	Merged bool
 
-	// Hashed are slots whose values are replaced, on their way in, by a digest
-	// under HashKey: nothing beyond the decoder ever sees the value itself.
-	// Nil stands for none.
+	// Hashed marks slots whose values the decoder replaces by a digest under
+	// HashKey. Nothing beyond the decoder ever sees the value itself. Nil marks
+	// none.
 	Hashed  []bool
 	HashKey Secret
 }
 
-// NewSlots builds the index over names, which it keeps.
+// NewSlots returns Slots for names, which it keeps.
 func NewSlots(names []string) *Slots {
 	index := make(map[string]int, len(names))
 	for i, name := range names {
@@ -30,12 +30,12 @@ func NewSlots(names []string) *Slots {
 	return &Slots{Names: names, index: index}
 }
 
-// MergedProperty names, on the survivor of a merge, the records that were
+// MergedProperty is the property in which the survivor of a merge lists the ids
 // merged into it, separated by semicolons (docs/hubspot.md section 9).
 const MergedProperty = "hs_merged_object_ids"
 
-// asked lists the properties that HubSpot is asked for. None would give it the
-// choice.
+// asked lists the properties to request. It is never empty, because HubSpot
+// would then choose for itself.
 func (s *Slots) asked() []string {
 	if s == nil {
 		return []string{"hs_object_id"}
@@ -55,7 +55,7 @@ func (s *Slots) asked() []string {
 	return names
 }
 
-// Slot returns the position of a property, or -1.
+// Slot returns the index of a property's slot, or -1.
 func (s *Slots) Slot(name []byte) int {
 	if i, ok := s.index[string(name)]; ok {
 		return i

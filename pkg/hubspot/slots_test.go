@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// docs/contract.md section 5: a hashed property's text ends in the decoder;
-// what goes on is HMAC-SHA256, and null stays null. The digest is RFC 4231's
-// second case.
+// docs/contract.md section 5: a hashed property's text never leaves the
+// decoder; its HMAC-SHA256 takes its place, and null stays null. The digest is
+// that of test case 2 in RFC 4231.
 func TestHashedSlotsHoldADigestInPlaceOfTheValue(t *testing.T) {
 	slots := NewSlots([]string{"plain", "hashed", "number"})
 	slots.Hashed, slots.HashKey = []bool{false, true, true}, "Jefe"
@@ -34,8 +34,8 @@ func TestHashedSlotsHoldADigestInPlaceOfTheValue(t *testing.T) {
 	}
 }
 
-// R7: what was merged into a record is read in any case, and is there as
-// HubSpot wrote it.
+// R7: the decoder always reads the ids merged into a record, and returns them
+// as HubSpot wrote them.
 func TestMergesAreReadWithoutASlotAndWithAHashedOne(t *testing.T) {
 	without, hashed := NewSlots([]string{"email"}), NewSlots([]string{"email", MergedProperty})
 	without.Merged = true
