@@ -1,24 +1,24 @@
-// Package schemas holds the parts of the Avro schemas that are the same for
-// every topic of their kind, as files that people and tools can read. They
-// carry no namespace: pkg/schema sets that of the topic, and puts the value
-// and the source where the envelope names them.
+// Package schemas holds the parts of the Avro schemas that are the same for every
+// topic of their kind, as files that people and tools can read. They have no
+// namespace: pkg/schema adds the topic's, and puts Value and Source where the
+// envelope names them.
 package schemas
 
 import _ "embed"
 
-// Envelope is what every event is: Debezium's envelope. It refers to the
+// Envelope is Debezium's envelope, which every event has. It refers to the
 // records Value and Source by name.
 //
 //go:embed envelope.avsc
 var Envelope []byte
 
-// Source says where an event came from; the same in all topics.
+// Source says where an event came from. It is the same in all topics.
 //
 //go:embed source.avsc
 var Source []byte
 
-// Object is the Value of a CRM object. Its record Properties is empty here:
-// its fields are those of the portal.
+// Object is the Value of a CRM object. Its record Properties is empty here,
+// because its fields depend on the portal.
 //
 //go:embed object.avsc
 var Object []byte

@@ -67,14 +67,14 @@ func TestRefusals(t *testing.T) {
 		cure  string
 	}{
 		"nonsense in a cursor": {func(w *world) { w.Produce("hubspot.offsets", depl.LeadingKey, `{"at":"tomorrow"}`) },
-			"hubspot.offsets, partition 0, offset", "a null value under that very key"},
+			"hubspot.offsets, partition 0, offset", "a null value under this exact key"},
 		"a cursor in the future": {func(w *world) { w.Produce("hubspot.offsets", depl.LeadingKey, `{"at":"2031-01-01T00:00:00Z"}`) },
-			"hubspot.offsets, partition 0, offset", "a null value under that very key"},
+			"hubspot.offsets, partition 0, offset", "a null value under this exact key"},
 		"a cursor of another portal": {func(w *world) {
 			w.Produce("hubspot.offsets", `{"portal":777,"object":"contacts","stream":"leading"}`, `{"at":"2000-01-01T00:00:00Z"}`)
 		}, "portal 777", "another KAFKA_TOPIC_PREFIX"},
 		"another birth id": {func(w *world) { w.Produce("hubspot.offsets", birth, `{"id":"other","v":1}`) },
-			"the birth ids differ", "delete both hubspot.offsets and hubspot.state to start anew"},
+			"the birth ids differ", "delete both hubspot.offsets and hubspot.state to start over"},
 		"no birth id": {func(w *world) { w.Produce("hubspot.offsets", birth, "") },
 			"hubspot.state has a birth id and hubspot.offsets has none", "bring back the topic that is missing or was replaced"},
 		"no state":   {remove("hubspot.state"), "hubspot.offsets has a birth id and hubspot.state has none", "bring back the topic that is missing or was replaced"},

@@ -11,8 +11,8 @@ import (
 
 // Tier is the cursor of a search tier, leading or trailing (R2, R3).
 type Tier struct {
-	At      hubspot.Millis // the walk's start: modified ≥ At
-	Walking bool           // inside a walk: T0 and ID hold
+	At      hubspot.Millis // the start: the walk asks for modified ≥ At
+	Walking bool           // inside a walk: T0 and ID count
 	T0      hubspot.Millis // HubSpot's Date of the walk's first answer; 0 = none
 	ID      hubspot.ID     // the last id that is done
 }
@@ -25,7 +25,7 @@ func (t Tier) Bytes() []byte {
 	return object("at", t.At.String())
 }
 
-// ParseTier reads what Bytes wrote, or an operator typed.
+// ParseTier reads what Bytes wrote or an operator typed.
 func ParseTier(text []byte) (t Tier, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -50,12 +50,13 @@ func ParseTier(text []byte) (t Tier, err error) {
 	return t, nil
 }
 
-// Range is a part of a sweep: ids above From, up to and with To ("" = no end).
+// Range is a part of a sweep: the ids above From, up to and including To ("" = no
+// end).
 type Range struct {
 	From  string `json:"from"`
 	To    string `json:"to"`
-	After string `json:"after"` // what HubSpot's paging gave for the next page
-	ID    string `json:"id"`    // the last id read (R11's a)
+	After string `json:"after"` // HubSpot's paging token for the next page
+	ID    string `json:"id"`    // the last id read: a in R11
 }
 
 // Sweep is the cursor of backfill and reconcile.
@@ -75,7 +76,7 @@ func (s Sweep) Bytes() []byte {
 	return object("ranges", ranges, "started", s.Started, "completed", s.Completed, "done", s.Done)
 }
 
-// ParseSweep reads what Bytes wrote, or an operator typed.
+// ParseSweep reads what Bytes wrote or an operator typed.
 func ParseSweep(text []byte) (s Sweep, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -116,7 +117,7 @@ func parseRange(text []byte) (Range, error) {
 		if *into, err = m.optionalText(name); err != nil {
 			return Range{}, err
 		}
-		if name == "after" { // HubSpot's own token: any text
+		if name == "after" { // HubSpot's token: any text
 			continue
 		}
 		if _, err := m.id(name); err != nil {
@@ -126,9 +127,9 @@ func parseRange(text []byte) (Range, error) {
 	return r, nil
 }
 
-// Archive is the cursor of the sweep over the archived list.
+// Archive is the cursor of the sweep over the list of archived records.
 type Archive struct {
-	After     string // what HubSpot's paging gave; "" = at the first page
+	After     string // HubSpot's paging token; "" = at the first page
 	Started   hubspot.Millis
 	Completed hubspot.Millis
 }
@@ -138,7 +139,7 @@ func (a Archive) Bytes() []byte {
 	return object("after", a.After, "started", a.Started, "completed", a.Completed)
 }
 
-// ParseArchive reads what Bytes wrote, or an operator typed.
+// ParseArchive reads what Bytes wrote or an operator typed.
 func ParseArchive(text []byte) (a Archive, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -168,7 +169,7 @@ func (a Associations) Bytes() []byte {
 	return object("id", a.ID, "started", a.Started, "completed", a.Completed)
 }
 
-// ParseAssociations reads what Bytes wrote, or an operator typed.
+// ParseAssociations reads what Bytes wrote or an operator typed.
 func ParseAssociations(text []byte) (a Associations, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -189,8 +190,8 @@ func ParseAssociations(text []byte) (a Associations, err error) {
 	return a, nil
 }
 
-// Reference is the cursor of a reference list: when it was last read from its
-// beginning to its end.
+// Reference is the cursor of a reference list: when the last complete reading
+// began and ended.
 type Reference struct {
 	Started   hubspot.Millis
 	Completed hubspot.Millis // 0: never yet
@@ -201,7 +202,7 @@ func (l Reference) Bytes() []byte {
 	return object("started", l.Started, "completed", l.Completed)
 }
 
-// ParseReference reads what Bytes wrote, or an operator typed.
+// ParseReference reads what Bytes wrote or an operator typed.
 func ParseReference(text []byte) (l Reference, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -216,7 +217,8 @@ func ParseReference(text []byte) (l Reference, err error) {
 	return l, nil
 }
 
-// Refill is the cursor of the re-reading of a new property's holders (R13).
+// Refill is the cursor of the stream that reads the holders of changed properties
+// again (R13).
 type Refill struct {
 	Properties []string
 	After      hubspot.ID // the last id that is done
@@ -228,7 +230,7 @@ func (r Refill) Bytes() []byte {
 	return object("properties", r.Properties, "after", r.After, "round", r.Round)
 }
 
-// ParseRefill reads what Bytes wrote, or an operator typed.
+// ParseRefill reads what Bytes wrote or an operator typed.
 func ParseRefill(text []byte) (r Refill, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -254,18 +256,19 @@ func ParseRefill(text []byte) (r Refill, err error) {
 	return r, nil
 }
 
-// Signals is the place in the signals topic.
+// Signals is the place in the signals topic, and in the snapshot under way.
 type Signals struct {
-	Offset int64 // of the earliest signal that is not done with
-	// Object is the object type or the pair whose snapshot that signal asks for
-	// and that is under way; "" before its first page. Only with it the rest holds.
+	Offset int64 // of the earliest signal that is not done
+	// Object is the object type, pair or reference list whose snapshot is under
+	// way, as that signal asked; "" before its first page. The rest counts only
+	// with it.
 	Object  string
-	After   string     // what HubSpot's paging gave for the next page
+	After   string     // HubSpot's paging token for the next page
 	ID      hubspot.ID // the last id that is done
-	Records int64      // of the object, so far
+	Records int64      // of Object, so far
 }
 
-// Bytes writes the cursor: object and what follows only inside a snapshot.
+// Bytes writes the cursor: Object and what follows only inside a snapshot.
 func (s Signals) Bytes() []byte {
 	if s.Object != "" {
 		return object("offset", s.Offset, "object", s.Object, "after", s.After, "id", s.ID, "records", s.Records)
@@ -273,7 +276,7 @@ func (s Signals) Bytes() []byte {
 	return object("offset", s.Offset)
 }
 
-// ParseSignals reads what Bytes wrote, or an operator typed.
+// ParseSignals reads what Bytes wrote or an operator typed.
 func ParseSignals(text []byte) (s Signals, err error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -306,7 +309,8 @@ func ParseSignals(text []byte) (s Signals, err error) {
 	return s, err
 }
 
-// Birth ties the two topics together: both were born in one transaction.
+// Birth ties the two topics together: one transaction began both with the same
+// id.
 type Birth struct {
 	ID string
 }
@@ -329,16 +333,16 @@ func parseBirth(text []byte) (b Birth, err error) {
 	return b, nil
 }
 
-// checkValue says whether a stream will understand its cursor. What an
-// unknown stream keeps (another version's, or one that is not configured any
-// more) only has to be JSON.
+// checkValue reports why a stream would not understand a cursor; nil if it would.
+// The cursor of an unknown stream (another version's, or one that is no longer
+// configured) only has to be JSON.
 func checkValue(stream string, value []byte, now time.Time) error {
 	switch {
 	case isTier(stream):
 		t, err := ParseTier(value)
 		if err == nil && t.At.Time().After(now.Add(24*time.Hour)) {
-			// Searched from there, nothing would be found for as long.
-			err = errors.New(`"at" lies in the future`)
+			// A search from there would find nothing until then.
+			err = errors.New(`"at" is in the future`)
 		}
 		return err
 	case stream == BackfillStream || stream == ReconcileStream:

@@ -117,7 +117,7 @@ func TestCursors_NonsenseIsRefused(t *testing.T) {
 	}
 }
 
-// No value, however broken, may do more than be refused.
+// A broken value may be refused, and nothing worse.
 func FuzzCheckValue(f *testing.F) {
 	f.Add("leading", []byte(`{"at":"2026-11-24T13:00:00.123Z","v":1}`))
 	f.Add("backfill", []byte(`{"ranges":[{"from":"0","to":"","after":"124","id":"123"}],"done":false,"v":1}`))
@@ -129,7 +129,7 @@ func FuzzCheckValue(f *testing.F) {
 		}
 		tier, err := ParseTier(value)
 		if err != nil {
-			t.Fatalf("taken and yet not read: %s: %v", value, err)
+			t.Fatalf("checkValue takes %s and ParseTier does not: %v", value, err)
 		}
 		if again, err := ParseTier(tier.Bytes()); err != nil || again != tier {
 			t.Fatalf("%+v is written as %s and read as %+v, %v", tier, tier.Bytes(), again, err)

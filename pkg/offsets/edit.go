@@ -15,20 +15,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Listing is the cursor topic as an operator sees and edits it: whatever stands
-// there, of any portal, understood or not.
+// Listing is the cursor topic as an operator sees and edits it: everything in it,
+// of any portal, understood or not.
 type Listing struct {
 	Entries []Entry // of cursors that have a value, in the order of their keys
-	Portals []int64 // whose cursors and birth ids stand there
+	Portals []int64 // that have cursors or a birth id there
 
 	topic   string
 	births  map[int64]bool
-	objects map[string]bool // that cursors or the state know of
-	values  [][]byte        // keys, as they are spelt, that have a value and are not a birth id
+	objects map[string]bool // that have cursors, or that the state knows
+	values  [][]byte        // keys as spelt that have a value, without birth ids
 }
 
-// Entry is a cursor as it stands in the topic. Of several spellings of its key
-// it is the latest.
+// Entry is a cursor as it stands in the topic: the latest record of all spellings
+// of its key.
 type Entry struct {
 	Key    Key // zero if it cannot be understood
 	Raw    []byte
@@ -37,20 +37,19 @@ type Entry struct {
 	Err    error // why the connector would refuse to start
 }
 
-// Change is what an operator wants of a cursor: a value, or nil to have it
-// forgotten.
+// Change is what an operator wants of a cursor: a new value, or nil to forget it.
 type Change struct {
 	Key   Key
 	Value []byte
 }
 
-// Edit is a record of the cursor topic to be written.
+// Edit is a record to write to the cursor topic; a nil Value is a tombstone.
 type Edit struct {
 	Key, Value []byte
 }
 
-// ReadListing reads the cursor topic up to its end, and of the state, if it is asked
-// for, which objects it knows of. Source.Portal is not looked at.
+// ReadListing reads the cursor topic up to its end and, if state is set, the
+// state topic for the objects that it knows. It ignores Source.Portal.
 func ReadListing(ctx context.Context, src Source, state bool) (*Listing, error) {
 	log := &cursorLog{topic: CursorTopic(src.Prefix), latest: map[string]cursorRecord{}}
 	l := &Listing{topic: log.topic, births: map[int64]bool{}, objects: map[string]bool{}}
@@ -65,8 +64,8 @@ func ReadListing(ctx context.Context, src Source, state bool) (*Listing, error) 
 	return l, nil
 }
 
-// addState learns from the state's keys which objects, lists and pairs there
-// are.
+// addState collects the object types, pairs and reference lists in the state's
+// keys.
 func (l *Listing) addState(r *kgo.Record) error {
 	if len(r.Key) == 0 || r.Value == nil {
 		return nil
@@ -124,10 +123,9 @@ func (l *Listing) take(log *cursorLog, now time.Time) {
 	l.Portals = slices.Sorted(maps.Keys(portals))
 }
 
-// Set says what has to be written for a portal's cursors to be changed. Every
-// change is checked first, as the next start will; the error names all that are
-// wrong. Other spellings of a changed key go, so that none of them comes back
-// to life.
+// Set returns the records that change a portal's cursors. It checks every change
+// first, as the next start will; the error lists all that are wrong. Set removes
+// the other spellings of a changed key, so that none of them comes back to life.
 func (l *Listing) Set(portal int64, changes []Change, now time.Time) ([]Edit, error) {
 	if err := l.begun(portal); err != nil {
 		return nil, err
@@ -137,7 +135,7 @@ func (l *Listing) Set(portal int64, changes []Change, now time.Time) ([]Edit, er
 	for _, c := range changes {
 		err := l.check(portal, c, now)
 		if err == nil && seen[c.Key] {
-			err = errors.New("stands there twice")
+			err = errors.New("is listed twice")
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", c.Key, err))
@@ -159,9 +157,9 @@ func (l *Listing) Set(portal int64, changes []Change, now time.Time) ([]Edit, er
 	return edits, nil
 }
 
-// Reset says what has to be written for every cursor to be forgotten, those too
-// that nobody understands. The birth id stays: what is published is not
-// forgotten.
+// Reset returns the records that make the connector forget every cursor, even
+// those that it cannot understand. The birth id stays, and so does the memory of
+// what is published.
 func (l *Listing) Reset(portal int64) ([]Edit, error) {
 	if err := l.begun(portal); err != nil {
 		return nil, err
@@ -173,8 +171,8 @@ func (l *Listing) Reset(portal int64) ([]Edit, error) {
 	return edits, nil
 }
 
-// begun refuses to write cursors that the connector did not begin: without its
-// birth id it would not start with them.
+// begun refuses to write cursors where the connector never ran: without its birth
+// id it would not start with them.
 func (l *Listing) begun(portal int64) error {
 	if l.births[portal] {
 		return nil
@@ -182,7 +180,7 @@ func (l *Listing) begun(portal int64) error {
 	return &Refusal{
 		To:   ChangeCursors,
 		What: fmt.Sprintf("topic %s has no birth id of portal %d, so the connector has never run there", l.topic, portal),
-		Cure: "look at KAFKA_TOPIC_PREFIX and --portal; a first start needs no cursors",
+		Cure: "check KAFKA_TOPIC_PREFIX and --portal; a first start needs no cursors",
 	}
 }
 
@@ -192,7 +190,7 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 	}
 	switch s := c.Key.Stream; {
 	case s == BirthStream:
-		return errors.New("the birth id is no cursor and cannot be set: it ties the cursors to what is published")
+		return errors.New("the birth id is not a cursor and cannot be set: it ties the cursors to what is published")
 	case strings.HasPrefix(s, TrailingPrefix):
 		if lag, err := time.ParseDuration(strings.TrimPrefix(s, TrailingPrefix)); err != nil || lag <= 0 {
 			return fmt.Errorf("stream %q is named after a lag, such as trailing-5m", s)
@@ -210,17 +208,18 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 	return checkValue(c.Key.Stream, c.Value, now)
 }
 
-// streams are those whose cursors an operator may set, beside the trailing tiers.
+// streams are those whose cursors an operator may set, besides the trailing
+// tiers.
 var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, SignalsStream}
 
-// knows reports whether an object, a list or a pair is one that was followed
-// here. The end of a pair need not have been.
+// knows reports whether an object, a pair or a reference list was followed here.
+// Of a pair, its from type is enough.
 func (l *Listing) knows(object string) bool {
 	from, _, pair := strings.Cut(object, ":")
 	return l.objects[object] || pair && l.objects[from]
 }
 
-// OneLine is a value as the connector writes it: JSON in one line.
+// OneLine returns a JSON value on one line, as the connector writes it.
 func OneLine(value []byte) ([]byte, error) {
 	var b bytes.Buffer
 	if err := json.Compact(&b, value); err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Key says whose place a cursor is.
+// Key names the stream whose place a cursor is.
 type Key struct {
 	Portal int64  `json:"portal"`
 	Object string `json:"object,omitempty"` // "" for a cursor of the whole portal
@@ -18,7 +18,7 @@ type Key struct {
 // in metrics, in /readyz and in the log.
 const (
 	LeadingStream      = "leading"
-	TrailingPrefix     = "trailing-" // + the lag as it is written in the configuration: trailing-5m
+	TrailingPrefix     = "trailing-" // + the lag as the configuration writes it: trailing-5m
 	BackfillStream     = "backfill"
 	ReconcileStream    = "reconcile"
 	ArchiveStream      = "archive"
@@ -26,7 +26,7 @@ const (
 	ReferenceStream    = "reference"
 	RefillStream       = "refill"
 	SignalsStream      = "signals"
-	BirthStream        = "birth" // no stream: the portal's birth id
+	BirthStream        = "birth" // not a stream: the portal's birth id
 )
 
 // isTier reports whether a stream is one of the tiers.
@@ -46,8 +46,8 @@ func (k Key) Bytes() []byte {
 func (k Key) String() string { return string(k.Bytes()) }
 
 // ParseKey reads a key in any spelling that means the same JSON. It refuses
-// what it does not know rather than guess: a cursor under a misspelt key would
-// silently be nobody's.
+// unknown members instead of guessing: a cursor under a misspelt key would
+// silently belong to no stream.
 func ParseKey(text []byte) (Key, error) {
 	m, err := parseMembers(text)
 	if err != nil {
@@ -73,14 +73,14 @@ func ParseKey(text []byte) (Key, error) {
 	return k, k.check()
 }
 
-// check finds keys that are well-formed and yet nobody's.
+// check finds keys that are well-formed but belong to no stream.
 func (k Key) check() error {
 	switch s := k.Stream; {
 	case s == "":
 		return errors.New(`"stream" is empty`)
 	case s == BirthStream || s == SignalsStream:
 		if k.Object != "" {
-			return fmt.Errorf("stream %q is the whole portal's and has no object", s)
+			return fmt.Errorf("stream %q belongs to the whole portal and takes no object", s)
 		}
 	case isTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream:
 		if k.Object == "" {

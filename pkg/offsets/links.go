@@ -11,8 +11,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// linkFixed is what a link's key has between the pair and the category: both
-// ids and the type.
+// linkFixed is the size in bytes of what stands between the pair and the category
+// in a link's key: both ids and the type id.
 const linkFixed = 8 + 8 + 4
 
 // LinkKey is the key of a link's row. The ids have a fixed width: see RowKey.
@@ -28,7 +28,7 @@ func LinkKey(pair cdc.Pair, k cdc.LinkKey) []byte {
 	return append(key, k.Category...)
 }
 
-// parseLinkKey is the reverse of LinkKey; pair still is a part of key.
+// parseLinkKey reverses LinkKey; pair is a part of key, not a copy.
 func parseLinkKey(key []byte) (pair []byte, k cdc.LinkKey, err error) {
 	zero := bytes.IndexByte(key, 0)
 	if zero < 2 || len(key) <= zero+1+linkFixed {
@@ -52,12 +52,12 @@ func parsePair(name []byte) (cdc.Pair, error) {
 
 const (
 	linkRowVersion = 1
-	labelVersion   = 1 // cdc.LabelHash; a change of it is a new number
+	labelVersion   = 1 // of cdc.LabelHash; raise it when that changes
 	linkRowHead    = 4 // version, flags, reason, label hash version
 )
 
-// AppendLinkRow writes a link's row: version, flags, reason, label hash version
-// (a byte each), the label's hash in eight bytes, seq as a uvarint.
+// AppendLinkRow writes a link's row: version, flags, reason and label hash
+// version (a byte each), the label's hash in eight bytes, seq as a uvarint.
 func AppendLinkRow(dst []byte, r cdc.LinkRow) []byte {
 	var flags byte
 	if r.Live {
@@ -68,13 +68,13 @@ func AppendLinkRow(dst []byte, r cdc.LinkRow) []byte {
 	return binary.AppendUvarint(dst, uint64(r.Seq))
 }
 
-// parseLinkRow is the reverse of AppendLinkRow.
+// parseLinkRow reverses AppendLinkRow.
 func parseLinkRow(b []byte) (cdc.LinkRow, error) {
 	if len(b) < linkRowHead+8 {
 		return cdc.LinkRow{}, errors.New("a link's row is cut off")
 	}
 	if b[0] != linkRowVersion || b[3] != labelVersion || b[1]&^flagLive != 0 || b[2] > byte(cdc.Restored) {
-		return cdc.LinkRow{}, fmt.Errorf("a link's row of a version that is not known (% x)", b[:linkRowHead])
+		return cdc.LinkRow{}, fmt.Errorf("a link's row of an unknown version (% x)", b[:linkRowHead])
 	}
 	r := cdc.LinkRow{Live: b[1]&flagLive != 0, Reason: cdc.Reason(b[2]), Label: binary.BigEndian.Uint64(b[linkRowHead:])}
 	if r.Live != (r.Reason == cdc.NoReason) {
@@ -82,7 +82,7 @@ func parseLinkRow(b []byte) (cdc.LinkRow, error) {
 	}
 	seq, n := binary.Uvarint(b[linkRowHead+8:])
 	if n <= 0 || linkRowHead+8+n != len(b) || int64(seq) < 0 {
-		return cdc.LinkRow{}, errors.New("a link's row is cut off, or followed by something")
+		return cdc.LinkRow{}, errors.New("a link's row is cut off or has extra bytes")
 	}
 	r.Seq = int64(seq)
 	return r, nil

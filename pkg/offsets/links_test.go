@@ -21,13 +21,13 @@ func TestLinkKey_IsReadBack(t *testing.T) {
 	} {
 		pair, got, err := parseLinkKey(LinkKey(toCars, k))
 		if err != nil || string(pair) != "contacts:p82918_car" || got != k {
-			t.Errorf("%+v came back as %q %+v, %v", k, pair, got, err)
+			t.Errorf("%+v reads back as %q %+v, %v", k, pair, got, err)
 		}
 	}
 	whole := LinkKey(toCars, cdc.LinkKey{From: 1, To: 2, Category: "X", TypeID: 3})
 	for n := range len(whole) {
 		if _, k, err := parseLinkKey(whole[:n]); err == nil {
-			t.Errorf("%d bytes of a key were taken for %+v", n, k)
+			t.Errorf("%d bytes of a key are taken for %+v", n, k)
 		}
 	}
 }
@@ -38,15 +38,15 @@ func TestLinkRow_IsReadBack(t *testing.T) {
 	} {
 		b := AppendLinkRow(nil, r)
 		if got, err := parseLinkRow(b); err != nil || got != r {
-			t.Errorf("%+v came back as %+v, %v", r, got, err)
+			t.Errorf("%+v reads back as %+v, %v", r, got, err)
 		}
 		for n := range len(b) {
 			if got, err := parseLinkRow(b[:n]); err == nil {
-				t.Errorf("%d bytes of a row were taken for %+v", n, got)
+				t.Errorf("%d bytes of a row are taken for %+v", n, got)
 			}
 		}
 		if _, err := parseLinkRow(append(b, 0)); err == nil {
-			t.Error("a byte too many was not seen")
+			t.Error("a row with a byte too many is taken")
 		}
 	}
 	b := AppendLinkRow(nil, cdc.LinkRow{Live: true})
@@ -54,12 +54,12 @@ func TestLinkRow_IsReadBack(t *testing.T) {
 		odd := bytes.Clone(b)
 		odd[i] = v
 		if _, err := parseLinkRow(odd); err == nil {
-			t.Errorf("byte %d = %d was taken", i, v)
+			t.Errorf("a row with byte %d = %d is taken", i, v)
 		}
 	}
 }
 
-// TestLoad_TheLatestRowOfEachLinkCounts, and old deletes are dropped
+// TestLoad_TheLatestRowOfEachLinkCounts, and Load drops old deletes
 // (docs/contract.md section 4).
 func TestLoad_TheLatestRowOfEachLinkCounts(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {

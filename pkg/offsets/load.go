@@ -12,47 +12,48 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// KeepDeleted is how long the rows of deleted objects are kept, so that an object
-// that comes back is published as restored, and that a link of it knows its
-// delete. After it nobody asks any more, and the table would only grow.
+// KeepDeleted is how long the rows of deleted records, links and entries are
+// kept, so that a record that comes back is published as restored, and that its
+// links know of its delete. After that nobody asks, and the tables would only
+// grow.
 const KeepDeleted = 90 * 24 * time.Hour
 
-// Source says where to read.
+// Source is where Load and ReadListing read.
 type Source struct {
 	Opts   []kgo.Opt // how to reach the brokers; nothing about producing or consuming
 	Prefix string
 	Portal int64
 	Logger *slog.Logger // nil = slog.Default()
-	Absent []string     // of the two topics those that are known not to exist: nothing is read of them
+	Absent []string     // those of the two topics that do not exist: they are not read
 }
 
-// Loaded is everything that the two topics say.
+// Loaded is all that the two topics hold.
 type Loaded struct {
 	Birth      string // "" when Fresh
 	Fresh      bool   // both topics are empty: the first start
 	Cursors    map[Key][]byte
 	Odd        []OddKey                            // in the order of their offsets
-	Rows       map[string]map[hubspot.ID]cdc.Row   // by object; without Expired
+	Rows       map[string]map[hubspot.ID]cdc.Row   // by object, without Expired
 	Sets       map[string][]byte                   // property sets by object, as they were stored
 	Topics     map[string]TopicMeta                // by topic
-	Seq        int64                               // no later event may have a seq that is not above it
+	Seq        int64                               // every later event must have a higher one
 	Links      map[cdc.Pair]*cdc.LinkTable         // without Expired
 	References map[string]map[cdc.EntryKey]cdc.Row // without Expired
-	Expired    [][]byte                            // keys to be dropped from the state topic: deleted more than KeepDeleted ago
+	Expired    [][]byte                            // keys to tombstone in the state topic: deleted more than KeepDeleted ago
 }
 
-// OddKey is a key that is not spelt as the connector spells it. It is to be
-// tombstoned, and what stands under Key (null when Cursors has nothing)
-// written in the usual spelling. Otherwise the older of the two would come
-// back to life once the newer is moved in its own spelling.
+// OddKey is a key in another spelling than the connector's. The first transaction
+// tombstones it and writes the cursor (null if Cursors has none) under the usual
+// spelling. Otherwise the older of the two would come back to life once the newer
+// is moved under its own spelling.
 type OddKey struct {
 	Raw []byte
 	Key Key
 }
 
-// Load reads both topics up to their ends and checks that they belong
-// together. A *Refusal says that only an operator can go on; any other error
-// ends the run and may be tried again.
+// Load reads both topics up to their ends and checks that they belong together. A
+// *Refusal means that only an operator can help. Any other error ends the run,
+// and the next run may try again.
 func Load(ctx context.Context, src Source) (*Loaded, error) {
 	if src.Logger == nil {
 		src.Logger = slog.Default()
@@ -90,7 +91,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	return l, nil
 }
 
-// assemble joins what the two topics say.
+// assemble combines the two topics.
 func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) (*Loaded, error) {
 	if state.birth != "" && state.portal != portal {
 		return nil, otherPortal(state.topic, state.portal, portal)
@@ -121,8 +122,8 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 	return l, nil
 }
 
-// checkBirth makes sure that the cursors are those of this state: a cursor
-// ahead of the state would lose changes for ever, without a sign.
+// checkBirth checks that the cursors belong to this state: a cursor ahead of the
+// state would silently lose changes for good.
 func checkBirth(cursorTopic, cursorBirth, stateTopic, stateBirth string) error {
 	var what string
 	switch {
@@ -139,7 +140,7 @@ func checkBirth(cursorTopic, cursorBirth, stateTopic, stateBirth string) error {
 		return nil
 	}
 	return &Refusal{What: what, Cure: fmt.Sprintf("bring back the topic that is missing or was replaced, "+
-		"or delete both %s and %s to start anew (everything is published again)", cursorTopic, stateTopic)}
+		"or delete both %s and %s to start over (everything is published again)", cursorTopic, stateTopic)}
 }
 
 func otherPortal(topic string, theirs, ours int64) error {

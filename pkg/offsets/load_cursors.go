@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// cursorLog is the cursor topic as it is read: the latest record per key, in
-// the key's own spelling. What it means is only decided at the end, so that a
-// broken record does no harm once it was tombstoned.
+// cursorLog is the cursor topic as it is read: the latest record per key, as
+// spelt. resolve interprets it only at the end, so that a broken record does no
+// harm once it is tombstoned.
 type cursorLog struct {
 	topic  string
 	latest map[string]cursorRecord
@@ -30,8 +30,8 @@ func (c *cursorLog) add(r *kgo.Record) error {
 	return nil
 }
 
-// resolve gives each stream's cursor: of all spellings of a key the latest
-// wins, and it must be understood.
+// resolve returns each stream's cursor: the latest record of all spellings of its
+// key, which must be one that the stream understands.
 func (c *cursorLog) resolve(portal int64, now time.Time) (map[Key][]byte, []OddKey, error) {
 	records := make([]cursorRecord, 0, len(c.latest))
 	for _, r := range c.latest {
@@ -85,7 +85,7 @@ func (c *cursorLog) resolve(portal int64, now time.Time) (map[Key][]byte, []OddK
 			cursors[key] = s.winner.value
 		}
 		if s.winner.value == nil && s.usual {
-			// Forgotten in another spelling: the usual one still has its value.
+			// Forgotten under another spelling: the usual one still has its value.
 			s.odd = append(s.odd, s.dead...)
 		}
 		for _, raw := range s.odd {
@@ -100,6 +100,6 @@ func (c *cursorLog) refuse(what string, r cursorRecord, err error) error {
 	return &Refusal{
 		What: fmt.Sprintf("topic %s, partition %d, offset %d: the %s under key %s cannot be understood: %v",
 			c.topic, r.partition, r.offset, what, r.raw, err),
-		Cure: "set a right one with connector offsets set, or produce it, or a null value under that very key to have it forgotten",
+		Cure: "set a correct one with connector offsets set, or produce one, or a null value under this exact key to forget it",
 	}
 }

@@ -11,10 +11,10 @@ import (
 )
 
 // stateLog is the state topic as it is read. There may be tens of millions of
-// rows, so a row goes straight into its table.
+// rows, so each goes straight into its table.
 type stateLog struct {
 	topic       string
-	dropDeleted time.Time // rows of deletes before it have expired
+	dropDeleted time.Time // the rows of deletes before it have expired
 
 	birth  string
 	portal int64
@@ -24,7 +24,7 @@ type stateLog struct {
 	floor  int64
 	seq    int64
 	old    map[oldRow]int64 // deleted rows that have expired → their seq
-	last   struct {         // rows come in runs of one object
+	last   struct {         // the last row's: rows come in runs of one object
 		object string
 		table  map[hubspot.ID]cdc.Row
 	}
@@ -33,7 +33,7 @@ type stateLog struct {
 	oldLinks map[oldLink]int64 // deleted ones that have expired → their seq
 	lists    map[string]map[cdc.EntryKey]cdc.Row
 	oldLists map[oldEntry]int64 // deleted ones that have expired → their seq
-	lastPair struct {           // links come in runs of one pair
+	lastPair struct {           // the last link's: links come in runs of one pair
 		name  string
 		pair  cdc.Pair
 		table *cdc.LinkTable
@@ -99,7 +99,7 @@ func (s *stateLog) add(r *kgo.Record) error {
 			s.seq = max(s.seq, s.floor)
 		}
 	default:
-		err = fmt.Errorf("a kind of record that is not known (%q)", r.Key[0])
+		err = fmt.Errorf("an unknown kind of record (%q)", r.Key[0])
 	}
 	if err != nil {
 		return s.refuse(r, err)
@@ -199,9 +199,8 @@ func (s *stateLog) addEntry(r *kgo.Record) error {
 	return nil
 }
 
-// dropExpired takes the rows that have expired out of the tables, and gives
-// their keys. The one that had the last seq stays: a sequence number is never
-// given out twice.
+// dropExpired takes the expired rows out of the tables and returns their keys. It
+// keeps the row with the last seq: no sequence number is assigned twice.
 func (s *stateLog) dropExpired() [][]byte {
 	var gone [][]byte
 	for row, seq := range s.old {
@@ -228,7 +227,7 @@ func (s *stateLog) dropExpired() [][]byte {
 	return gone
 }
 
-// empty reports whether nothing is left to be known.
+// empty reports whether the state topic says nothing.
 func (s *stateLog) empty() bool {
 	for _, table := range s.rows {
 		if len(table) > 0 {

@@ -21,7 +21,7 @@ import (
 
 const portal = 4242
 
-// kafka is a broker in this bubble, with the two topics.
+// kafka is a broker in the test's bubble, with the two topics.
 type kafka struct {
 	testing.TB
 	*testkit.Broker
@@ -55,8 +55,8 @@ func (k *kafka) mustLoad() *Loaded {
 	return l
 }
 
-// begin writes records in one transaction of a producer of its own, which it
-// returns with the transaction still open.
+// begin writes records in a transaction with a producer of its own. It returns
+// that producer, with the transaction still open.
 func (k *kafka) begin(id string, records ...*kgo.Record) *kgo.Client {
 	k.Helper()
 	cl := k.Client(kgo.TransactionalID(id), kgo.TransactionTimeout(time.Hour))
@@ -148,7 +148,7 @@ func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
 	})
 }
 
-// docs/kafka.md C3: the tail is a marker, often behind aborted records, and
+// docs/kafka.md C3: the log ends with a marker, often after aborted records, and
 // compaction leaves gaps. Waiting for the last data record would never end.
 func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {
@@ -168,15 +168,15 @@ func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 				t.Errorf("%d rows, seq %d, cursor %s: aborted records were read", len(l.Rows["contacts"]), l.Seq, l.Cursors[leading])
 			}
 			if took := time.Since(began); took > time.Second {
-				t.Errorf("the end was only seen after %v", took)
+				t.Errorf("Load saw the end only after %v", took)
 			}
 			k.Compact()
 		}
 	})
 }
 
-// The last stable offset would end below committed records as long as anybody
-// has a transaction open there.
+// The last stable offset stays below committed records as long as anybody has a
+// transaction open there.
 func TestLoad_WaitsForAForeignTransactionAndSaysSo(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {
 		k.write(birth("A")...)
@@ -192,7 +192,7 @@ func TestLoad_WaitsForAForeignTransactionAndSaysSo(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		if !k.log.Has("has a transaction open since offset") {
-			t.Errorf("the log does not say who holds the read back:\n%s", &k.log)
+			t.Errorf("the log does not say whose transaction Load waits for:\n%s", &k.log)
 		}
 	})
 }
@@ -208,7 +208,7 @@ func TestLoad_GivesUpAfterFifteenMinutesAndNamesTheTool(t *testing.T) {
 		}
 		var refusal *Refusal
 		if errors.As(err, &refusal) {
-			t.Error("an open transaction is no reason to end for good")
+			t.Error("an open transaction refuses the start for good")
 		}
 		if took := time.Since(began); took < 15*time.Minute || took > 16*time.Minute {
 			t.Errorf("took %v", took)
@@ -229,16 +229,16 @@ func TestLoad_EndsWithItsContext(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 4: one topic without the other, or another portal,
-// refuses to start and names the cure; so does what cannot be understood, naming
-// offset and key.
+// docs/contract.md section 4: Load refuses one topic without the other, and
+// another portal's topics, and names the cure. It also refuses what it cannot
+// understand, and names offset and key.
 func TestLoad_Refuses(t *testing.T) {
 	offsetsBirth, stateBirth := birth("A")[0], birth("A")[1]
 	for name, c := range map[string]struct {
 		records []*kgo.Record
 		says    []string
 	}{
-		"offsets lost":     {[]*kgo.Record{stateBirth, row(1, cdc.Row{Seq: 1, Live: true})}, []string{"hubspot.state has a birth id and hubspot.offsets has none", "start anew"}},
+		"offsets lost":     {[]*kgo.Record{stateBirth, row(1, cdc.Row{Seq: 1, Live: true})}, []string{"hubspot.state has a birth id and hubspot.offsets has none", "start over"}},
 		"state lost":       {[]*kgo.Record{offsetsBirth, cursor(leading.String(), place1)}, []string{"hubspot.offsets has a birth id and hubspot.state has none"}},
 		"births differ":    {[]*kgo.Record{offsetsBirth, birth("B")[1]}, []string{"birth ids differ", "A", "B"}},
 		"cursors only":     {[]*kgo.Record{cursor(leading.String(), place1)}, []string{"no birth id"}},
@@ -345,7 +345,7 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 		if _, there := l.Rows["contacts"][1]; there || len(l.Rows["contacts"]) != 4 || l.Seq != 6 {
 			t.Errorf("rows %v, seq %d", l.Rows, l.Seq)
 		}
-		// The floor keeps the number when the row is gone.
+		// The floor keeps the number once the row is gone.
 		k.write(state(SeqKey(), SeqBytes(77)))
 		l = k.mustLoad()
 		if len(l.Expired) != 2 || l.Seq != 77 {
@@ -354,8 +354,8 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 	})
 }
 
-// A million rows are to be back in about a second: rebuilding is the only
-// recovery there is, used at every start (docs/kafka.md C3: no local store).
+// A million rows must be back in about a second: rebuilding is the only recovery
+// there is, and every start does it (docs/kafka.md C3: no local store).
 func BenchmarkLoad_MillionRows(b *testing.B) {
 	const rows = 1_000_000
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, CursorTopic("hubspot"), StateTopic("hubspot")))

@@ -11,10 +11,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// members is a JSON object, member by member. Cursors are typed by hand too,
-// so reading is strict about what a member means and lenient about everything
-// else: order, spaces, members that are not known. encoding/json alone would
-// take "AT" for "at" and a missing member for a zero.
+// members are the members of a JSON object. People type cursors too, so reading
+// is strict about what a member means and lenient about everything else: order,
+// spaces, unknown members. encoding/json alone would take "AT" for "at", and a
+// missing member for a zero.
 type members map[string]json.RawMessage
 
 // parseMembers reads one JSON object and checks its "v", which may be missing.
@@ -32,19 +32,19 @@ func parseMembers(text []byte) (members, error) {
 			return nil, err
 		}
 		if v != 1 {
-			return nil, fmt.Errorf("\"v\" is %d, this version of the connector knows 1 only", v)
+			return nil, fmt.Errorf("\"v\" is %d, this version of the connector knows only 1", v)
 		}
 	}
 	return m, nil
 }
 
-// has reports whether a member is there and not null.
+// has reports whether a member exists and is not null.
 func (m members) has(name string) bool {
 	raw, ok := m[name]
 	return ok && !bytes.Equal(raw, []byte("null"))
 }
 
-// read decodes a member that must be there.
+// read decodes a member that must exist.
 func (m members) read(name, kind string, into any) error {
 	if !m.has(name) {
 		return fmt.Errorf("%q is missing", name)
@@ -108,8 +108,8 @@ func (m members) id(name string) (hubspot.ID, error) {
 	return id, nil
 }
 
-// millis is a point in time that must be there. A fraction is optional, what
-// is finer than a millisecond is dropped, any zone is taken.
+// millis is a point in time that must exist, in any time zone. Its fraction is
+// optional, and anything finer than a millisecond is dropped.
 func (m members) millis(name string) (hubspot.Millis, error) {
 	s, err := m.text(name)
 	if err != nil {
@@ -120,7 +120,7 @@ func (m members) millis(name string) (hubspot.Millis, error) {
 		return 0, fmt.Errorf("%q is not a time like 2026-11-24T13:00:00.123Z", name)
 	}
 	if t.Before(time.Unix(0, 0)) {
-		return 0, fmt.Errorf("%q lies before 1970", name)
+		return 0, fmt.Errorf("%q is before 1970", name)
 	}
 	return hubspot.MillisOf(t), nil
 }
@@ -133,8 +133,8 @@ func (m members) optionalMillis(name string) (hubspot.Millis, error) {
 	return m.millis(name)
 }
 
-// object writes one line of JSON: members, a name and a value each, in the order
-// of the call, and the version. A time that is not known is null.
+// object writes one line of JSON: the members, each a name and a value, in the
+// order of the call, then the version. It writes an unknown time as null.
 func object(members ...any) []byte {
 	b := []byte{'{'}
 	for i := 0; i < len(members); i += 2 {

@@ -12,15 +12,16 @@ import (
 )
 
 const (
-	// Longer than any transaction may stay open: transaction.max.timeout.ms
-	// is 15 minutes unless the brokers allow more.
+	// No transaction may stay open longer: transaction.max.timeout.ms is 15
+	// minutes unless the brokers allow more.
 	readDeadline = 15 * time.Minute
-	// A read that takes so long says what it waits for, and again each minute.
+	// A read that takes this long logs what it waits for, and again each minute.
 	readPatience = 10 * time.Second
 	readReport   = time.Minute
 )
 
-// place is how far a partition is read.
+// place is the next offset to read of a partition, and the one at which reading
+// ends.
 type place struct {
 	next, target int64
 }
@@ -30,15 +31,16 @@ type partition struct {
 	id    int32
 }
 
-// readToEnd gives each committed record of the topics, from the start to the
+// readToEnd passes each committed record of the topics, from the start to the
 // high watermark at the time of the call, to the topic's function.
 //
-// The high watermark and not the last stable offset: below the latter
-// committed records can be hidden by anybody's open transaction, and a read
-// that ends there misses them silently. Reading to the high watermark waits
-// for that transaction to end. Control records are kept because the last
-// record of a transactional log is a marker, often behind aborted records:
-// without them the end would never be seen (docs/kafka.md C3).
+// It reads to the high watermark because the last stable offset will not do.
+// Anybody's open transaction can hold that back, with committed records after
+// it, and a read that ends there silently misses them. Reading to the high
+// watermark waits for the transaction to end. The client keeps control records
+// because the last record of a transactional log is a marker, often after
+// aborted records: without markers the read would never see the end
+// (docs/kafka.md C3).
 func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -92,18 +94,18 @@ func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 		}
 		waits := waitingFor(limited, cl, places)
 		if overdue {
-			return fmt.Errorf("not at the end after %v: %s; look with kafka-transactions find-hanging, "+
-				"and end what hangs with kafka-transactions abort --topic … --partition … --start-offset …", readDeadline, waits)
+			return fmt.Errorf("not at the end after %v: %s; find the hanging transaction with kafka-transactions find-hanging, "+
+				"and end it with kafka-transactions abort --topic … --partition … --start-offset …", readDeadline, waits)
 		}
 		report = time.Now().Add(readReport)
-		src.Logger.Warn("reading the state takes long", "portal", src.Portal, "records", read,
+		src.Logger.Warn("reading the state is taking a long time", "portal", src.Portal, "records", read,
 			"seconds", int(time.Since(began).Seconds()), "waiting", waits)
 	}
 	return nil
 }
 
-// ends asks for the offsets at which each partition starts and ends, and has
-// those that hold anything consumed.
+// ends asks for the offsets at which each partition starts and ends, and makes cl
+// consume those that hold anything.
 func ends(ctx context.Context, cl *kgo.Client, topics map[string]func(*kgo.Record) error) (map[partition]*place, error) {
 	names := make([]string, 0, len(topics))
 	for topic := range topics {
@@ -149,8 +151,8 @@ func ends(ctx context.Context, cl *kgo.Client, topics map[string]func(*kgo.Recor
 	return places, nil
 }
 
-// waitingFor says how far each partition is and whose open transaction holds
-// it back, as far as the brokers tell.
+// waitingFor tells how far each partition is and, as far as the brokers know,
+// whose open transaction holds it back.
 func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -158,7 +160,7 @@ func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place
 	for p := range places {
 		set.Add(p.topic, p.id)
 	}
-	producers, _ := kadm.NewClient(cl).DescribeProducers(ctx, set) // an old broker does not know; then without
+	producers, _ := kadm.NewClient(cl).DescribeProducers(ctx, set) // an old broker does not know: then without
 	var all []string
 	for p, at := range places {
 		text := fmt.Sprintf("%s partition %d is read up to offset %d of %d", p.topic, p.id, at.next, at.target)

@@ -14,7 +14,7 @@ import (
 func TestEntryRowKey_IsReadBack(t *testing.T) {
 	for _, k := range []cdc.EntryKey{cdc.NewEntryKey("7"), cdc.NewEntryKey("deals", "default"), cdc.NewEntryKey("p1_car", "a:b", "c")} {
 		if list, got, err := parseEntryRowKey(EntryRowKey("pipelines", k)); err != nil || list != "pipelines" || got != k {
-			t.Errorf("%q came back as %q %q, %v", k, list, got, err)
+			t.Errorf("%q reads back as %q %q, %v", k, list, got, err)
 		}
 	}
 	if got := string(EntryRowKey("pipelines", cdc.NewEntryKey("deals", "default"))); got != "Epipelines\x00deals\x00default" {
@@ -22,12 +22,12 @@ func TestEntryRowKey_IsReadBack(t *testing.T) {
 	}
 	for _, key := range []string{"E", "Eowners", "Eowners\x00", "E\x007"} {
 		if list, k, err := parseEntryRowKey([]byte(key)); err == nil {
-			t.Errorf("%q was taken for %q %q", key, list, k)
+			t.Errorf("%q is taken for %q %q", key, list, k)
 		}
 	}
 }
 
-// TestLoad_TheLatestRowOfEachEntryCounts, and old deletes are dropped
+// TestLoad_TheLatestRowOfEachEntryCounts, and Load drops old deletes
 // (docs/contract.md section 4).
 func TestLoad_TheLatestRowOfEachEntryCounts(t *testing.T) {
 	inKafka(t, func(t *testing.T, k *kafka) {

@@ -7,8 +7,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
 
-// ShowState says for people what a record of the state topic is about, and what
-// it remembers. The names are not a format that anything may rely on.
+// ShowState describes a record of the state topic for people: what it is about,
+// and what it remembers (nil for a tombstone). The names are not a format to rely
+// on.
 func ShowState(key, value []byte) (about, remembers map[string]any, err error) {
 	if len(key) == 0 {
 		return nil, nil, fmt.Errorf("a record without a key")
@@ -69,7 +70,7 @@ func ShowState(key, value []byte) (about, remembers map[string]any, err error) {
 		seq, err := parseSeq(value)
 		return about, map[string]any{"seq": seq}, err
 	}
-	return nil, nil, fmt.Errorf("a kind of record that is not known (%q)", key[0])
+	return nil, nil, fmt.Errorf("an unknown kind of record (%q)", key[0])
 }
 
 func showRow(about map[string]any, value []byte) (map[string]any, map[string]any, error) {

@@ -10,8 +10,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// The first byte of a state record's key says what it is. Other letters are a
-// newer version's and refuse the start.
+// The first byte of a state record's key is its kind. Any other letter is a
+// newer version's, and the connector refuses to start.
 const (
 	kindBirth = 'B' // the birth id and the portal
 	kindSet   = 'P' // + object: its property set
@@ -35,7 +35,7 @@ func SetKey(object string) []byte { return append([]byte{kindSet}, object...) }
 func TopicKey(topic string) []byte { return append([]byte{kindTopic}, topic...) }
 
 // RowKey is the key of an object's row. The id has a fixed width, so that the
-// rows of a type share everything but eight bytes, and compress well.
+// keys of a type share all but eight bytes and compress well.
 func RowKey(object string, id hubspot.ID) []byte {
 	key := make([]byte, 0, len(object)+10)
 	key = append(key, kindRow)
@@ -44,7 +44,7 @@ func RowKey(object string, id hubspot.ID) []byte {
 	return binary.BigEndian.AppendUint64(key, uint64(id))
 }
 
-// parseRowKey is the reverse of RowKey; object still is a part of key.
+// parseRowKey reverses RowKey; object is a part of key, not a copy.
 func parseRowKey(key []byte) (object []byte, id hubspot.ID, err error) {
 	zero := len(key) - 9
 	if zero < 2 || key[zero] != 0 {
@@ -60,8 +60,9 @@ const (
 	rowFixedHead = 4 // version, flags, reason, hash algorithm
 )
 
-// AppendRow writes a row: version, flags, reason, hash algorithm (a byte each),
-// the object's version as a varint, the hash in eight bytes, seq as a uvarint.
+// AppendRow writes a row: version, flags, reason and hash algorithm (a byte
+// each), the object's version as a varint, the hash in eight bytes, seq as a
+// uvarint.
 func AppendRow(dst []byte, r cdc.Row) []byte {
 	var flags byte
 	if r.Live {
@@ -76,17 +77,17 @@ func AppendRow(dst []byte, r cdc.Row) []byte {
 	return binary.AppendUvarint(dst, uint64(r.Seq))
 }
 
-// parseRow is the reverse of AppendRow. It refuses a hash of another algorithm:
-// compared with ours, it would make every record a change.
+// parseRow reverses AppendRow. It refuses a hash of another algorithm, which
+// would make every record look changed.
 func parseRow(b []byte) (cdc.Row, error) {
 	if len(b) < rowFixedHead {
 		return cdc.Row{}, errors.New("row is cut off")
 	}
 	if b[0] == rowVersion && b[3] != cdc.HashAlgorithm {
-		return cdc.Row{}, fmt.Errorf("row whose hash is of algorithm %d; this version knows %d", b[3], cdc.HashAlgorithm)
+		return cdc.Row{}, fmt.Errorf("row with a hash of algorithm %d; this version knows only %d", b[3], cdc.HashAlgorithm)
 	}
 	if b[0] != rowVersion || b[1]&^(flagLive|flagSettled) != 0 || b[2] > byte(cdc.Restored) {
-		return cdc.Row{}, fmt.Errorf("row of a version that is not known (% x)", b[:rowFixedHead])
+		return cdc.Row{}, fmt.Errorf("row of an unknown version (% x)", b[:rowFixedHead])
 	}
 	r := cdc.Row{Live: b[1]&flagLive != 0, Settled: b[1]&flagSettled != 0, Reason: cdc.Reason(b[2])}
 	b = b[rowFixedHead:]
@@ -97,7 +98,7 @@ func parseRow(b []byte) (cdc.Row, error) {
 	r.Version, r.Hash = hubspot.Millis(version), binary.BigEndian.Uint64(b[n:])
 	seq, m := binary.Uvarint(b[n+8:])
 	if m <= 0 || n+8+m != len(b) || int64(seq) < 0 {
-		return cdc.Row{}, errors.New("row is cut off, or followed by something")
+		return cdc.Row{}, errors.New("row is cut off or has extra bytes")
 	}
 	r.Seq = int64(seq)
 	return r, nil
@@ -128,12 +129,12 @@ func parseTopicMeta(b []byte) (TopicMeta, error) {
 		return TopicMeta{}, err
 	}
 	if t.V != 1 || t.Partitions < 1 || t.KeyFormat == "" {
-		return TopicMeta{}, errors.New("a topic's meta of a version that is not known")
+		return TopicMeta{}, errors.New("topic meta of an unknown version")
 	}
 	return t, nil
 }
 
-// BirthBytes is the state topic's half of the birth.
+// BirthBytes writes the state topic's half of the birth.
 func BirthBytes(id string, portal int64) []byte {
 	return object("id", id, "portal", portal)
 }
@@ -152,8 +153,8 @@ func parseStateBirth(b []byte) (id string, portal int64, err error) {
 	return id, portal, nil
 }
 
-// SeqBytes writes the sequence floor: no later event has a seq that is not
-// above it, even when the row that had it is gone.
+// SeqBytes writes the sequence floor: every later event has a higher seq, even if
+// the row that had it is gone.
 func SeqBytes(seq int64) []byte { return object("seq", seq) }
 
 func parseSeq(b []byte) (int64, error) {

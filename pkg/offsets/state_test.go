@@ -10,8 +10,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// The formats are what an older version has left in the topic: these bytes
-// must never mean anything else.
+// Older versions have left these bytes in the topic: they must never mean
+// anything else.
 func TestState_FormatsAreFrozen(t *testing.T) {
 	row := cdc.Row{Version: 1, Hash: 0x0102030405060708, Seq: 300, Live: true, Settled: true}
 	if got, want := AppendRow(nil, row), "\x01\x03\x00\x01\x02\x01\x02\x03\x04\x05\x06\x07\x08\xac\x02"; string(got) != want {
@@ -62,12 +62,12 @@ func TestState_RowsReadBackAsTheyWere(t *testing.T) {
 	}
 }
 
-// TestState_AHashOfAnotherAlgorithmIsRefused: read as one of ours, it would make
-// every record look changed (R10).
+// TestState_AHashOfAnotherAlgorithmIsRefused: taken for one of ours, it would
+// make every record look changed (R10).
 func TestState_AHashOfAnotherAlgorithmIsRefused(t *testing.T) {
 	b := AppendRow(nil, cdc.Row{Version: 1, Hash: 7, Seq: 2, Live: true})
 	if b[3] != cdc.HashAlgorithm {
-		t.Fatalf("the row names algorithm %d, its hash was made by %d", b[3], cdc.HashAlgorithm)
+		t.Fatalf("the row names algorithm %d, but %d made its hash", b[3], cdc.HashAlgorithm)
 	}
 	for _, other := range []byte{0, cdc.HashAlgorithm + 1} {
 		b[3] = other

@@ -21,10 +21,10 @@ func PairTopic(prefix string, pair cdc.Pair) string {
 	return prefix + ".associations." + pair.From + "." + pair.To
 }
 
-// ReferenceTopic is the topic of a reference's entries, such as the owners.
+// ReferenceTopic is the topic of a reference list's entries, such as the owners.
 func ReferenceTopic(prefix, list string) string { return prefix + "." + list }
 
-// Signal is a record of the signals topic, as somebody wrote it.
+// Signal is a record of the signals topic, as an operator wrote it.
 type Signal struct {
 	Offset     int64
 	Key, Value []byte

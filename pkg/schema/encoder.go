@@ -8,27 +8,27 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Event is one event about an object, as it is to be written.
+// Event is one event about an object, as Encoder takes it.
 type Event struct {
 	Op     byte // c, u, d, r
 	ID     hubspot.ID
 	Record *hubspot.Record // the state after the change; nil on a delete
 
-	// BeforeKey fills before on an update with the object's id, for readers
-	// that want one there (EVENT_BEFORE=key).
+	// BeforeKey puts the object's id into before on an update, for readers that
+	// want one there (EVENT_BEFORE=key).
 	BeforeKey bool
 
 	Source Source
-	TsMs   hubspot.Millis // when this event is made
+	TsMs   hubspot.Millis // when the connector made this event
 
-	// Omit are slots that are written as null and are not in unparsed either,
-	// because the event would be too large with them. Source.Omitted is to
-	// name them.
+	// Omit are slots that are written as null, and left out of unparsed too,
+	// because they would make the event too large. The caller names them in
+	// Source.Omitted.
 	Omit []int
 }
 
-// Source is where an event came from. Its fields have the names of those in
-// the schema; an empty Reason, MergedInto or Omitted is written as null.
+// Source is where an event came from. Its fields are named as in the schema; an
+// empty Reason, MergedInto or Omitted is written as null.
 type Source struct {
 	Version    string
 	Name       string // the topic prefix
@@ -46,32 +46,32 @@ type Source struct {
 // connectorName stands in source.connector of every event.
 const connectorName = "hubspot"
 
-// Encoder writes events in one version of a topic's schema. It is for one
-// goroutine at a time.
+// Encoder writes events in one version of a topic's schema. Only one goroutine at
+// a time may use it.
 //
-// It drives the Avro library's writer by hand: its own encoder is many times
-// slower, and takes two versions of a schema for the same one (docs/kafka.md F
-// and H).
+// It drives the Avro library's writer by hand: the library's own encoder is many
+// times slower, and takes two versions of a schema for the same one
+// (docs/kafka.md F and H).
 type Encoder struct {
 	writer
-	Schema []byte // that it writes, as it is to be registered; not to be changed
+	Schema []byte // what it writes, as JSON to register; not to be changed
 	fields []fieldEncoder
 
-	unparsed []int  // slots of the event in hand whose raw text is to travel
+	unparsed []int  // the current event's slots whose raw text travels
 	raw      []byte // the JSON of unparsed
 	text     []byte // a cleaned string
 }
 
-// fieldEncoder is what is needed of a field, record for record.
+// fieldEncoder is what every record needs of a field.
 type fieldEncoder struct {
 	typ  Type
 	key  []byte // the property's name in unparsed, with quotes and colon
-	rank int    // its place there, by name
+	rank int    // its place there, in the order of the names
 }
 
-// Compile makes the encoder for a topic's schema. It reads the schema with the
-// Avro library and compares it, field for field, with what the encoder is
-// going to write, so that no set can make events that cannot be read back.
+// Compile makes the encoder for a topic's schema. It parses the schema with the
+// Avro library and compares each field with what the encoder will write, so that
+// no set can make events that cannot be read back.
 func Compile(topic string, s *Set) (*Encoder, error) {
 	namespace := Namespace(topic)
 	text := EnvelopeSchema(namespace, s)
@@ -94,13 +94,13 @@ func Compile(topic string, s *Set) (*Encoder, error) {
 	return &Encoder{writer: newWriter(), Schema: text, fields: fields}, nil
 }
 
-// Append appends the Avro body of ev to dst, without the registry's header,
-// and says of how many values the raw text travels in unparsed.
+// Append appends the Avro body of ev to dst, without the registry's header. It
+// also returns the number of values whose raw text travels in unparsed.
 //
-// A record may have fewer values than the set has fields: it was read when
-// there were fewer, and fields are only ever added at the end. One with more
-// was read with another set, and is a mistake of the caller that would put
-// values into wrong fields: Append panics.
+// A record may have fewer values than the set has fields: it was read when there
+// were fewer, and new fields only come last. One with more was read with another
+// set. That is a bug of the caller and would put values into wrong fields, so
+// Append panics.
 func (e *Encoder) Append(dst []byte, ev *Event) (out []byte, unparsed int) {
 	e.w.Reset(nil)
 	switch {
@@ -125,7 +125,7 @@ func (e *Encoder) Append(dst []byte, ev *Event) (out []byte, unparsed int) {
 	return append(dst, e.w.Buffer()...), unparsed
 }
 
-// key writes a Value that holds the key and nothing else.
+// key writes a Value with the key alone.
 func (e *Encoder) key(id hubspot.ID) {
 	e.present()
 	e.id(id)
@@ -151,8 +151,8 @@ func (e *Encoder) value(ev *Event) (unparsed int) {
 	return len(e.unparsed)
 }
 
-// properties writes the record Properties and collects in e.unparsed the
-// slots whose raw text is to travel.
+// properties writes the record Properties, and collects in e.unparsed the slots
+// whose raw text travels.
 func (e *Encoder) properties(values [][]byte, omit []int) {
 	e.unparsed = e.unparsed[:0]
 	for i := range e.fields {
@@ -205,8 +205,8 @@ func (e *Encoder) property(typ Type, text []byte) outcome {
 	}
 }
 
-// branch chooses the union's branch for an outcome, and says whether a value
-// is to follow.
+// branch chooses the union's branch for an outcome, and reports whether a value
+// has to follow.
 func (e *Encoder) branch(o outcome) bool {
 	if o == none {
 		e.null()
@@ -217,7 +217,7 @@ func (e *Encoder) branch(o outcome) bool {
 }
 
 // rawTexts writes the field unparsed: a JSON object of property to raw text,
-// sorted by property, or null when there is nothing in it.
+// sorted by property, or null if it would be empty.
 func (e *Encoder) rawTexts(values [][]byte) {
 	if len(e.unparsed) == 0 {
 		e.null()

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	// An independent reader of Avro: what the encoder writes is never read
-	// back by the library that it was written with.
+	// An independent reader of Avro: tests never read the encoder's output with
+	// the library that wrote it.
 	twmb "github.com/twmb/avro"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -54,7 +54,7 @@ func setOf(t testing.TB, pairs ...string) *Set {
 	return s
 }
 
-// record makes a record of the set with the given values by property.
+// record makes a record of the set with these values by property.
 func record(s *Set, id hubspot.ID, values map[string]string) *hubspot.Record {
 	r := &hubspot.Record{ID: id, Created: 1700000000000, Updated: 1700000000123, Values: make([][]byte, len(s.Fields))}
 	slots := s.Slots(nil)
@@ -92,7 +92,7 @@ func checkEvent(t *testing.T, got, want map[string]any) {
 
 var everyType = []string{"name string", "amount number", "closed bool", "born date", "at datetime", "stage enumeration"}
 
-// docs/contract.md section 5, the event of a create and a read.
+// docs/contract.md section 5: the event of a create and a read.
 func TestCreateHasTheWholeRecordAfter(t *testing.T) {
 	s := setOf(t, everyType...)
 	e := compiled(t, s)
@@ -138,7 +138,7 @@ func TestUpdateHasTheKeyBeforeWhereAskedFor(t *testing.T) {
 	}
 }
 
-// Debezium's unwrap drops a delete without a before, without a word.
+// Debezium's unwrap silently drops a delete without a before.
 func TestDeleteHasTheKeyBeforeAndNothingAfter(t *testing.T) {
 	e := compiled(t, setOf(t, everyType...))
 	source := testSource
@@ -229,7 +229,7 @@ func TestAppendKeepsWhatIsThere(t *testing.T) {
 	alone, _ := e.Append(nil, &ev)
 	behind, _ := e.Append([]byte("header"), &ev)
 	if string(behind) != "header"+string(alone) {
-		t.Errorf("behind a header: %q, alone: %q", behind, alone)
+		t.Errorf("after a header: %q, alone: %q", behind, alone)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestRecordOfAnotherSet(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s: Append went on", name)
+					t.Errorf("%s: Append does not panic", name)
 				}
 			}()
 			e.Append(nil, ev)
@@ -260,7 +260,7 @@ func TestRecordOfAnotherSet(t *testing.T) {
 }
 
 // docs/kafka.md H: the Avro library takes two versions of a schema for the same
-// one; what is written with the second must be read with the second.
+// one. What is written with the second must be read with the second.
 func TestSchemaEvolvesWithinOneProcess(t *testing.T) {
 	first := setOf(t, "b string", "d number")
 	second, _ := Evolve(first, "contacts", listed("a datetime", "b string", "c bool", "d string"), nil)
@@ -285,7 +285,7 @@ func TestSchemaEvolvesWithinOneProcess(t *testing.T) {
 		v.enc = compiled(t, v.set)
 		v.reader = readerSchema(t, v.enc.Schema)
 	}
-	for _, i := range []int{0, 1, 2, 1, 0, 2} { // all of them alive at once
+	for _, i := range []int{0, 1, 2, 1, 0, 2} { // all of them in use at once
 		writer := versions[i]
 		body, unparsed := writer.enc.Append(nil, &Event{
 			Op: 'c', ID: 1, Source: testSource, Record: record(writer.set, 1, writer.values),
@@ -310,8 +310,8 @@ func TestSchemaEvolvesWithinOneProcess(t *testing.T) {
 	}
 }
 
-// Random records of random sets are read back as what the rules of values.go
-// make of their texts.
+// Random records of random sets are read back as what the rules of values.go make
+// of their texts.
 func TestRandomRecordsAreReadBackEqual(t *testing.T) {
 	const seed = 7
 	random := rand.New(rand.NewPCG(seed, seed))
@@ -392,8 +392,8 @@ func plainValue(typ Type, text string) (v any, o outcome) {
 	return v, o
 }
 
-// checkRaw reads unparsed as JSON: the texts, with U+FFFD for what JSON
-// cannot say, in the order of their properties.
+// checkRaw reads unparsed as JSON: the texts, with U+FFFD for what JSON cannot
+// hold, in the order of their properties.
 func checkRaw(t *testing.T, unparsed any, raw map[string]string) {
 	t.Helper()
 	if len(raw) == 0 {
@@ -429,8 +429,8 @@ func checkRaw(t *testing.T, unparsed any, raw map[string]string) {
 	}
 }
 
-// FuzzEncoder puts any text into a field of every type: it is written without
-// a panic, and can be read.
+// FuzzEncoder puts any text into a field of every type: the encoder does not
+// panic, and what it writes can be read.
 func FuzzEncoder(f *testing.F) {
 	for _, text := range []string{"", "12", "a\x00", "\x9e\xeb", "2024-03-01", "true", "1e309"} {
 		f.Add(text)
@@ -466,8 +466,7 @@ func FuzzEncoder(f *testing.F) {
 	})
 }
 
-// wideEvent is a record of 300 properties, 94 of which are set, as in
-// docs/kafka.md F.
+// wideEvent is a record with 94 of 300 properties set, as in docs/kafka.md F.
 func wideEvent(tb testing.TB) (*Encoder, *Event) {
 	var pairs []string
 	for i := range 300 {

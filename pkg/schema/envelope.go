@@ -8,14 +8,13 @@ import (
 	"github.com/hubspot-cdc/connector/schemas"
 )
 
-// EnvelopeSchema gives the Avro schema of a topic of objects as it is to be
-// registered: Debezium's envelope around a value whose record Properties has
-// one field for each of the set's, all in the namespace of the topic (Namespace)
-// (docs/contract.md section 5).
+// EnvelopeSchema returns the Avro schema of a topic of objects, to be registered:
+// Debezium's envelope around a Value whose record Properties has one field for
+// each of the set's. All of it is in the topic's namespace (see Namespace;
+// docs/contract.md section 5).
 //
-// It is written out here and not by the Avro library, whose text of a schema
-// leaves out defaults, and with them every possibility to evolve
-// (docs/kafka.md F).
+// It does not let the Avro library write the schema. The library's text leaves
+// out defaults, and without them no schema can evolve (docs/kafka.md F).
 func EnvelopeSchema(namespace string, s *Set) []byte {
 	properties := make([]avroField, len(s.Fields))
 	for i, f := range s.Fields {
@@ -39,7 +38,7 @@ func EnvelopeSchema(namespace string, s *Set) []byte {
 	return envelope(namespace, value)
 }
 
-// envelope puts a value into Debezium's envelope.
+// envelope puts a Value into Debezium's envelope.
 func envelope(namespace string, value avroRecord) []byte {
 	envelope := parseRecord(schemas.Envelope)
 	envelope.Namespace = namespace
@@ -48,8 +47,8 @@ func envelope(namespace string, value avroRecord) []byte {
 	return toJSON(envelope)
 }
 
-// maxLabel keeps the schema of an object type with thousands of properties
-// below what a registry takes (docs/kafka.md J3). In characters.
+// maxLabel, in characters, keeps the schema of an object type with thousands of
+// properties below what a registry takes (docs/kafka.md J3).
 const maxLabel = 200
 
 func capped(label string) string {
@@ -64,7 +63,7 @@ func capped(label string) string {
 }
 
 // avroRecord is a record of an Avro schema, with its members in the order in
-// which the registry is to show them.
+// which the registry shows them.
 type avroRecord struct {
 	Type      string      `json:"type"`
 	Name      string      `json:"name"`
@@ -78,7 +77,7 @@ type avroField struct {
 	Default json.RawMessage `json:"default,omitempty"`
 	Doc     string          `json:"doc,omitempty"`
 
-	// What HubSpot calls it. Avro keeps such props and gives them no meaning.
+	// HubSpot's words for it. Avro keeps such props and gives them no meaning.
 	Property    string `json:"hubspot.name,omitempty"`
 	Label       string `json:"hubspot.label,omitempty"`
 	HubSpotType string `json:"hubspot.type,omitempty"`
@@ -91,8 +90,7 @@ func nullable(avroType json.RawMessage) json.RawMessage {
 	return fmt.Appendf(nil, `["null",%s]`, avroType)
 }
 
-// field finds a field of a record of package schemas. That it is there is
-// fixed when the program is built.
+// field finds a field of an embedded record. A missing one is a bug.
 func (r *avroRecord) field(name string) *avroField {
 	for i := range r.Fields {
 		if r.Fields[i].Name == name {
@@ -113,8 +111,8 @@ func parseRecord(file []byte) avroRecord {
 	return r
 }
 
-// toJSON writes what always can be written, on one line, and leaves < and >
-// in labels as they are.
+// toJSON writes a value on one line, and leaves < and > in labels as they are.
+// The values here can always be written.
 func toJSON(v any) json.RawMessage {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
 
-// The schema as consumers see it in the registry. A difference here is a
-// change of the contract (docs/contract.md section 5).
+// The schema as consumers see it in the registry. A difference here changes the
+// contract (docs/contract.md section 5).
 func TestEnvelopeSchema(t *testing.T) {
 	s, _ := Evolve(nil, "contacts", []hubspot.Property{
 		{Name: "email", Type: "string", FieldType: "text", Label: "E-mail <of> \"Ann\" & \u2028 Bob"},
@@ -60,8 +60,8 @@ func TestSchemaOfAnObjectWithoutProperties(t *testing.T) {
 	}
 }
 
-// Two topics' records do not clash where a reader keeps both: each has a
-// namespace of its own.
+// The records of two topics do not clash where a reader keeps both, because each
+// topic has its own namespace.
 func TestTopicsHaveTheirOwnNamespace(t *testing.T) {
 	var cache twmb.SchemaCache
 	for _, topic := range []string{"hubspot.contacts", "hubspot.companies", "other.contacts"} {
@@ -83,8 +83,8 @@ func TestLabelsAreCappedByCharacters(t *testing.T) {
 	}
 }
 
-// Every version can read what any other has written, which is what the
-// registry is asked before anything is produced.
+// Every version can read what any other has written: this is what the registry
+// checks before anything is produced.
 func TestEveryVersionIsCompatible(t *testing.T) {
 	lists := [][]string{
 		{"b string", "d number"},
@@ -107,8 +107,8 @@ func TestEveryVersionIsCompatible(t *testing.T) {
 	}
 }
 
-// A mistake in the encoder's order of fields, or a set whose fields are not
-// what Avro reads in the schema, is found when the encoder is made.
+// Compile finds a mistake in the encoder's order of fields, and a set whose
+// fields are not those that Avro reads in the schema.
 func TestLayoutIsChecked(t *testing.T) {
 	s := setOf(t, "a string", "b number")
 	text := EnvelopeSchema(Namespace(testTopic), s)
@@ -176,7 +176,7 @@ func TestSameFields(t *testing.T) {
 		}
 	}
 
-	// Defaults with the same text and another meaning.
+	// Defaults of the same type with other values.
 	one := fmt.Sprintf(properties, `{"name":"a","type":"string","default":"1"}`)
 	two := fmt.Sprintf(properties, `{"name":"a","type":"string","default":"2"}`)
 	if same, err := SameFields([]byte(one), []byte(two)); err != nil || same {

@@ -7,19 +7,18 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Evolve gives the set that follows prev (nil at first) when HubSpot lists
-// props as the properties of an object type and sel chooses among them.
-// Fields are only added, in the order of the properties' names:
+// Evolve returns the set that follows prev (nil at first) when HubSpot lists
+// props as the properties of an object type and sel chooses among them. It only
+// adds fields, in the order of the properties' names:
 //
-//   - A property not seen before gets a field, unless the selection leaves it
-//     out.
-//   - A retyped one gets a field <name>__<type>, which is in force in place
-//     of the one before; retyped back, its first field is in force again. A
-//     hash is a string, so that a number that is hashed is retyped.
-//   - One that is listed no more, or left out, keeps its field, out of force;
-//     listed and taken in again, it has the same field again.
-//   - Labels, and types of HubSpot's that are written alike (string and
-//     enumeration), change no field.
+//   - A new property gets a field, unless the selection leaves it out.
+//   - A retyped property gets a field <name>__<type>, which is in force instead
+//     of the earlier one. If it is retyped back, its first field is in force
+//     again. A hash is a string, so hashing a number retypes it.
+//   - A property that is no longer listed or selected keeps its field, out of
+//     force. Once it is listed and selected again, it has the same field again.
+//   - Labels change no field, and neither do HubSpot types that are written alike
+//     (string and enumeration).
 //
 // The difference is empty at first, when the backfill reads everything anyway.
 func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) (next *Set, diff Diff) {
@@ -34,11 +33,11 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 		property string
 		typ      Type
 	}
-	fields := make(map[typed]int)    // where the values of a property go while it has this type
+	fields := make(map[typed]int)    // the slot for a property's values while it has this type
 	known := make(map[string]bool)   // properties that have a field
-	was := make(map[string]bool)     // those that had one in force, or withheld
+	was := make(map[string]bool)     // those that had a field in force, or withheld
 	taken := make(map[string]bool)   // names of fields
-	desired := make(map[string]bool) // names that listed properties have a right to
+	desired := make(map[string]bool) // names that belong to listed properties
 	for i := range next.Fields {
 		f := &next.Fields[i]
 		fields[typed{f.Property, f.Type}] = i
@@ -48,7 +47,7 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 		f.InForce, f.Withheld = false, false
 	}
 
-	var fresh, retyped []Field // with the names that they have a right to
+	var fresh, retyped []Field // under the names that belong to them
 	listed := make(map[string]bool, len(props))
 	for _, p := range props {
 		listed[p.Name] = true
@@ -100,7 +99,7 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 	unavailable := func(name string) bool { return taken[name] || desired[name] }
 	for _, f := range fresh {
 		name := f.Name
-		if taken[name] { // a retyped property came first, and fields are never renamed
+		if taken[name] { // a retyped property took it, and fields are never renamed
 			name = untaken(name, unavailable)
 		}
 		add(name, f)
@@ -113,7 +112,7 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 		add(retypedName(f.Property, word, unavailable), f)
 	}
 
-	// Asking for a property that a type does not have costs nothing (R7).
+	// It costs nothing to ask for a property that a type does not have (R7).
 	next.Merged = !slices.ContainsFunc(next.Fields, func(f Field) bool { return f.InForce && f.Property == hubspot.MergedProperty })
 	if prev == nil {
 		return next, Diff{}
@@ -128,9 +127,9 @@ func Evolve(prev *Set, object string, props []hubspot.Property, sel *Selection) 
 	return next, diff
 }
 
-// distinct sorts properties by name and keeps the first of each: HubSpot
-// lists ordinary and sensitive properties separately, and a property that
-// moves between the lists may stand in both.
+// distinct sorts properties by name and keeps the first of each name: HubSpot
+// lists ordinary and sensitive properties separately, and one that moves between
+// the lists may be in both.
 func distinct(props []hubspot.Property) []hubspot.Property {
 	props = slices.Clone(props)
 	slices.SortStableFunc(props, func(a, b hubspot.Property) int { return cmp.Compare(a.Name, b.Name) })

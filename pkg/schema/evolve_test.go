@@ -11,7 +11,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// listed makes properties of "name type" pairs.
+// listed makes properties from "name type" pairs.
 func listed(pairs ...string) []hubspot.Property {
 	var props []hubspot.Property
 	for _, pair := range pairs {
@@ -22,8 +22,8 @@ func listed(pairs ...string) []hubspot.Property {
 	return props
 }
 
-// told writes a set as "Avro name=type" in order, those out of force in
-// parentheses.
+// told lists a set's fields as "Avro name=type" in order, with those out of force
+// in parentheses.
 func told(s *Set) []string {
 	var fields []string
 	for _, f := range s.Fields {
@@ -36,7 +36,8 @@ func told(s *Set) []string {
 	return fields
 }
 
-// evolved is one step: what HubSpot lists, and what is to come of it.
+// evolved is one step: what HubSpot lists and the operator selects, and the set
+// and difference that follow.
 type evolved struct {
 	lists   []string
 	fields  []string
@@ -62,7 +63,7 @@ func checkEvolution(t *testing.T, steps []evolved) *Set {
 			t.Errorf("step %d: diff %+q, want %+q", i, diff, step.diff)
 		}
 		if before != nil && !reflect.DeepEqual(copied, *before) {
-			t.Errorf("step %d: Evolve changed the set before", i)
+			t.Errorf("step %d: Evolve changed the set that it was given", i)
 		}
 		set = next
 	}
@@ -97,7 +98,7 @@ func TestRemovedPropertyKeepsItsFieldAndFindsItAgain(t *testing.T) {
 		t.Errorf("slots %q, want %q", got, want)
 	}
 	if got := set.Slots(nil).Slot([]byte("a")); got != -1 {
-		t.Errorf("the removed property has slot %d", got)
+		t.Errorf("the removed property still has slot %d", got)
 	}
 	set, diff := Evolve(set, "contacts", listed("a string", "b number"), nil)
 	if got, want := told(set), []string{"a=string", "b=double"}; !slices.Equal(got, want) {
@@ -112,7 +113,7 @@ func TestRetypedPropertyHasAFieldOfItsTypeAndTheFirstOneAgain(t *testing.T) {
 	checkEvolution(t, []evolved{
 		{lists: []string{"amount number"}, fields: []string{"amount=double"}},
 		{lists: []string{"amount string"}, fields: []string{"(amount=double)", "amount__string=string"}, diff: Diff{Added: []string{"amount"}}},
-		// Written alike: the same field, whatever its name says.
+		// Written alike, so the same field, whatever its name says.
 		{lists: []string{"amount enumeration"}, fields: []string{"(amount=double)", "amount__string=string"}},
 		{lists: []string{"amount number"}, fields: []string{"amount=double", "(amount__string=string)"}, diff: Diff{Added: []string{"amount"}}},
 		{lists: nil, fields: []string{"(amount=double)", "(amount__string=string)"}, diff: Diff{Removed: []string{"amount"}}},
@@ -207,7 +208,7 @@ func TestSetJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The format of what users have in their state topic.
+	// Users have this format in their state topic.
 	const want = `{"v":1,"object":"p82918_car","merged":true,"fields":[` +
 		`{"name":"_u0031st","property":"1st","type":"date","hubspotType":"date","fieldType":"text","label":"The 1st","inForce":false},` +
 		`{"name":"amount","property":"amount","type":"double","hubspotType":"number","fieldType":"text","label":"The amount","inForce":false},` +
@@ -229,7 +230,7 @@ func TestSetJSONIsRefused(t *testing.T) {
 	for _, tt := range []struct{ json, says string }{
 		{`{"v":2,"object":"contacts","fields":[]}`, "version 2"},
 		{`{"object":"contacts"}`, "version 0"},
-		{`{"v":1,"object":"contacts","fields":[{"name":"a","property":"a","type":"text"}]}`, `"text" is not a type`},
+		{`{"v":1,"object":"contacts","fields":[{"name":"a","property":"a","type":"text"}]}`, `"text" is not a field type`},
 		{`{"v":1,"object":"contacts","fields":[{"name":"1","property":"1","type":"string"}]}`, "not an Avro name"},
 		{`{"v":1,"object":"contacts","fields":[{"name":"","property":"1","type":"string"}]}`, "not an Avro name"},
 		{`{"v":1,"object":"contacts","fields":[{"name":"a","property":"a","type":"string"},{"name":"a","property":"b","type":"string"}]}`, "twice"},
@@ -243,9 +244,9 @@ func TestSetJSONIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever a portal does to its properties: fields are only added, no two
-// share a name, each listed property has exactly one in force, of its type,
-// and every version of the schema is one that can be compiled.
+// Whatever a portal does to its properties: Evolve only adds fields, no two share
+// a name, each listed property has exactly one in force, of its type, and every
+// version of the schema compiles.
 func TestEvolutionsAreAppendOnly(t *testing.T) {
 	names := []string{"a", "A", "a__string", "a__string_", "a__number", "a-b", "a_u002db", "1", "🙂", "a__string__bool"}
 	hubspotTypes := []string{"string", "number", "bool", "date", "datetime", "enumeration", "new type"}
@@ -267,7 +268,7 @@ func TestEvolutionsAreAppendOnly(t *testing.T) {
 				for i, f := range set.Fields {
 					g := next.Fields[i]
 					if f.Name != g.Name || f.Property != g.Property || f.Type != g.Type {
-						t.Fatalf("field %d was %+v, is %+v", i, f, g)
+						t.Fatalf("field %d was %+v and is %+v", i, f, g)
 					}
 				}
 			}
@@ -306,7 +307,7 @@ func TestEvolutionsAreAppendOnly(t *testing.T) {
 	}
 }
 
-// checkDifference works out the difference by looking at the fields.
+// checkDifference works the difference out from the fields.
 func checkDifference(t *testing.T, prev, next *Set, diff Diff) {
 	t.Helper()
 	wasAt, isAt := map[string]string{}, map[string]string{}

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Glob is an object.property pattern: the part before the first dot is
-// compared with the object's name, the rest with the property's. A star stands
-// for any run of letters.
+// Glob is an object.property pattern. The part before the first dot is matched
+// against the object's name, the rest against the property's. The syntax is
+// path.Match's: a star stands for any run of characters.
 type Glob struct{ object, property string }
 
-// CompileGlob checks a pattern.
+// CompileGlob parses a pattern.
 func CompileGlob(text string) (Glob, error) {
 	object, property, ok := strings.Cut(text, ".")
 	if !ok {
@@ -25,10 +25,10 @@ func CompileGlob(text string) (Glob, error) {
 	return Glob{object, property}, nil
 }
 
-// Globs are patterns of which one has to match.
+// Globs are patterns, of which one has to match.
 type Globs []Glob
 
-// CompileGlobs checks several patterns.
+// CompileGlobs parses several patterns, and returns the first error.
 func CompileGlobs(texts []string) (Globs, error) {
 	var globs Globs
 	for _, text := range texts {
@@ -41,7 +41,7 @@ func CompileGlobs(texts []string) (Globs, error) {
 	return globs, nil
 }
 
-// Match says whether a property of an object matches.
+// Match reports whether any pattern matches a property of an object.
 func (g Globs) Match(object, property string) bool {
 	for _, p := range g {
 		o, _ := path.Match(p.object, object)

@@ -9,18 +9,18 @@ import (
 	"github.com/hamba/avro/v2"
 )
 
-// parseSchema reads an Avro schema with a cache of its own: the library's
-// default one is shared by the whole process, and would let a schema refer to
-// the records of another (docs/kafka.md F).
+// parseSchema parses an Avro schema with a cache of its own. The whole process
+// shares the library's default cache, which would let one schema refer to the
+// records of another (docs/kafka.md F).
 func parseSchema(text []byte) (avro.Schema, error) {
 	return avro.ParseBytesWithCache(text, "", &avro.SchemaCache{})
 }
 
-// SameFields says whether two Avro schemas, as JSON, have the same records
+// SameFields reports whether two Avro schemas, as JSON, have the same records
 // with the same fields in the same order, of the same types and with the same
-// defaults. Doc and props (the labels of properties) do not count: by
-// themselves they never make a new version of a topic's schema. Spaces, and
-// how a registry writes references to a record, do not count either.
+// defaults. It ignores doc and props (the labels of properties), which never make
+// a new version of a topic's schema on their own. It also ignores spaces, and how
+// a registry writes references to a record.
 func SameFields(a, b []byte) (bool, error) {
 	first, err := parseSchema(a)
 	if err != nil {
@@ -34,9 +34,9 @@ func SameFields(a, b []byte) (bool, error) {
 		maps.EqualFunc(layouts(first), layouts(second), slices.Equal), nil
 }
 
-// layouts tells the structure of a schema: for each record, by full name, its
-// fields in order as "name type" or "name type = default". A type with a
-// question mark is ["null", type].
+// layouts describes the structure of a schema: for each record, by full name, its
+// fields in order as "name type" or "name type = default". A type with a question
+// mark is ["null", type].
 func layouts(schema avro.Schema) map[string][]string {
 	found := make(map[string][]string)
 	addLayout(found, schema)
@@ -70,7 +70,7 @@ func addLayout(found map[string][]string, schema avro.Schema) {
 	}
 }
 
-// typeWord says a type in a word or two.
+// typeWord describes a type in a word or two.
 func typeWord(schema avro.Schema) string {
 	switch s := schema.(type) {
 	case *avro.UnionSchema:
@@ -100,12 +100,12 @@ func typeWord(schema avro.Schema) string {
 			return string(s.Type()) + "." + s.Logical().String()
 		}
 		return string(s.Type()) + "." + string(s.Logical().Type())
-	default: // enums and fixed ones: all of them, in the canonical form
+	default: // enums and fixed: in full, in canonical form
 		return s.String()
 	}
 }
 
-// What the encoder writes. Its methods must agree with these lists.
+// What the encoder writes. Its methods must match these lists.
 var (
 	envelopeLayout = []string{
 		"before ?Value = null", "after ?Value = null", "source Source", "op string", "ts_ms ?long = null",
@@ -125,8 +125,8 @@ var (
 	}
 )
 
-// checkLayout makes sure that a schema has every field in the place where the
-// encoder writes it.
+// checkLayout checks that a schema has every field in the place where the encoder
+// writes it.
 func checkLayout(text []byte, namespace string, s *Set) error {
 	properties := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
@@ -138,7 +138,7 @@ func checkLayout(text []byte, namespace string, s *Set) error {
 	return err
 }
 
-// recordLayout is a record's name and its fields.
+// recordLayout is a record's name and its fields, in the form of layouts.
 type recordLayout struct {
 	name string
 	want []string

@@ -7,7 +7,7 @@ import (
 	"github.com/hubspot-cdc/connector/schemas"
 )
 
-// LinkEvent is one event about a link, as it is to be written.
+// LinkEvent is one event about a link, as LinkEncoder takes it.
 type LinkEvent struct {
 	Op       byte // c, u, d, r
 	FromType string
@@ -16,20 +16,20 @@ type LinkEvent struct {
 	To       hubspot.ID
 	Category string
 	TypeID   int32
-	Label    string // "" is written as null, as it is on a delete
+	Label    string // "" is written as null; a delete has none
 
 	BeforeKey bool // see Event
 	Source    Source
 	TsMs      hubspot.Millis
 }
 
-// linkEnvelope gives the Avro schema of a topic of links. Unlike that of
-// a topic of objects it is the same in every portal.
+// linkEnvelope returns the Avro schema of a topic of links. Unlike that of
+// objects it is the same in every portal.
 func linkEnvelope(namespace string) []byte {
 	return envelope(namespace, parseRecord(schemas.Association))
 }
 
-// LinkEncoder writes events about links. It is for one goroutine at a time.
+// LinkEncoder writes events about links. Only one goroutine at a time may use it.
 type LinkEncoder struct {
 	writer
 	Schema []byte // see Encoder

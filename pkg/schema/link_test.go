@@ -7,7 +7,7 @@ import (
 	twmb "github.com/twmb/avro"
 )
 
-// TestLinkEvents_AreReadBackWithAnotherLibrary: every op of a link, its key in
+// TestLinkEvents_AreReadBackWithAnotherLibrary: every op of a link, the key in
 // before on a delete, and the fixed schema of docs/contract.md section 5.
 func TestLinkEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 	const topic = "hubspot.associations.contacts.p82918_car"

@@ -6,18 +6,18 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Listing is what HubSpot shows, at one time, of an object type's properties.
+// Listing is what HubSpot shows of an object type's properties at one time.
 type Listing struct {
 	Properties []hubspot.Property
-	// Asked are the sensitivities that HubSpot was asked for, Refused those of
-	// them that it did not let the token see.
+	// Asked are the sensitivities for which the connector asked HubSpot, Refused
+	// those of them that the token may not see.
 	Asked, Refused []string
-	// Shrunk says that scopes were taken away since the last listing: what is
-	// missing is then no evidence (R9).
+	// Shrunk says that the token has lost scopes since the last listing. Then a
+	// missing property is no evidence (R9).
 	Shrunk bool
 }
 
-// Next gives the set that follows prev (nil: the first one) when HubSpot shows a
+// Next returns the set that follows prev (nil: none yet) when HubSpot shows a
 // listing of type t, and what differs. See Evolve for how sets grow.
 func Next(prev *Set, t hubspot.ObjectType, l Listing, sel *Selection) (*Set, Diff) {
 	props := l.Properties
@@ -31,9 +31,9 @@ func Next(prev *Set, t hubspot.ObjectType, l Listing, sel *Selection) (*Set, Dif
 	return set, diff
 }
 
-// lacking gives the properties in force that are not among props, as HubSpot
-// listed them last, as far as they are ordinary or of a sensitivity that may be
-// read. A nil set has none.
+// lacking returns the properties in force that are missing from props, as HubSpot
+// listed them last, if they are ordinary or of one of the sensitivities. A nil
+// set lacks none.
 func (s *Set) lacking(props []hubspot.Property, sensitivities []string) []hubspot.Property {
 	if s == nil {
 		return nil
@@ -54,10 +54,11 @@ func (s *Set) lacking(props []hubspot.Property, sensitivities []string) []hubspo
 	return out
 }
 
-// withhold takes out of what diff has as Removed since the set before the
-// properties of sensitivities that HubSpot refused to show (R9: a property
-// counts as removed only when scopes have not shrunk). It does not where the
-// selection has changed its mind about them: what was published must not stay.
+// withhold takes out of diff.Removed the properties whose sensitivity HubSpot
+// refused to show: a property whose scope was lost does not count as removed
+// (R9). Those that were in force until now go to diff.Withheld. Those that the
+// selection has since left out, or hashes otherwise, stay Removed: what was
+// published of them must not stay.
 func (s *Set) withhold(before *Set, diff *Diff, refused []string, sel *Selection) {
 	if before == nil || len(refused) == 0 {
 		return

@@ -6,20 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// emptyName stands for the empty name, which Avro does not allow. A high
-// surrogate without its low one is what Mangle writes for no other name.
+// emptyName stands for the empty name, which Avro does not allow. Mangle writes a
+// high surrogate without a low one for no other name.
 const emptyName = "_ud800"
 
-// Mangle gives the Avro name of a HubSpot name. Avro allows [A-Za-z0-9_] and
-// no digit in front; whatever else stands in a name becomes _uXXXX with the
-// hexadecimal code of the character, in two parts (a surrogate pair) above
-// U+FFFF. Where a name itself holds what looks like such an escape, that
-// underscore is written _u005f. Names without any of this stay as they are,
-// other than with Debezium's avro_unicode, which escapes every underscore
-// (docs/kafka.md A2).
+// Mangle returns the Avro name of a HubSpot name. Avro allows [A-Za-z0-9_],
+// without a digit in front. Every other character becomes _uXXXX with its
+// hexadecimal code, in two parts (a surrogate pair) above U+FFFF. Where the name
+// itself contains what looks like such an escape, Mangle writes that underscore
+// as _u005f. Names without any of this stay as they are, unlike with Debezium's
+// avro_unicode, which escapes every underscore (docs/kafka.md A2).
 //
-// No two names have the same Avro name, also when one is not valid UTF-8: a
-// stray byte becomes a low surrogate, U+DC00 plus the byte.
+// No two names have the same Avro name, even if one is not valid UTF-8: a stray
+// byte becomes a low surrogate, U+DC00 plus the byte.
 func Mangle(name string) string {
 	if name == "" {
 		return emptyName
@@ -49,9 +48,9 @@ func Mangle(name string) string {
 
 const escapeLen = len("_uXXXX")
 
-// startsWithEscape says whether s begins with _u and four hexadecimal digits.
-// Capital digits count, although Mangle writes small ones: readers that undo
-// the escapes may take both.
+// startsWithEscape reports whether s begins with _u and four hexadecimal digits.
+// Upper-case digits count, although Mangle writes lower-case ones: readers that
+// undo the escapes may take both.
 func startsWithEscape(s string) bool {
 	if len(s) < escapeLen || s[0] != '_' || s[1] != 'u' {
 		return false
@@ -67,7 +66,7 @@ func startsWithEscape(s string) bool {
 
 func appendEscape(dst []byte, code rune) []byte { return fmt.Appendf(dst, "_u%04x", code) }
 
-// Namespace gives the Avro namespace of a topic: each dotted part mangled
+// Namespace returns the Avro namespace of a topic: each dotted part is mangled
 // like the name of a property.
 func Namespace(topic string) string {
 	parts := strings.Split(topic, ".")
@@ -77,14 +76,13 @@ func Namespace(topic string) string {
 	return strings.Join(parts, ".")
 }
 
-// retypedName gives the field of a property whose first field has another
-// type: <name>__<type>, with the type in HubSpot's word, as in
-// amount__string.
+// retypedName names the field of a property whose first field has another type:
+// <name>__<type>, with HubSpot's word for the type, as in amount__string.
 func retypedName(property, hubspotType string, taken func(name string) bool) string {
 	return untaken(Mangle(property+"__"+hubspotType), taken)
 }
 
-// untaken puts underscores behind a name until nothing else has it.
+// untaken appends underscores to a name until it is free.
 func untaken(name string, taken func(name string) bool) string {
 	for taken(name) {
 		name += "_"

@@ -49,13 +49,13 @@ func TestMangle(t *testing.T) {
 	}
 }
 
-// What Mangle never writes is the mangled form of nothing: otherwise two Avro
-// names would stand for one property.
+// A name that Mangle never writes is the mangled form of nothing: otherwise two
+// Avro names would stand for one property.
 func TestUnmangleRefusesOtherSpellings(t *testing.T) {
 	for _, name := range []string{
 		"_u0061",             // a needs no escape
-		"a_u0031",            // nor does a digit that is not in front
-		"_u002D",             // capital digits
+		"a_u0031",            // nor does a digit after the first character
+		"_u002D",             // upper-case digits
 		"_ud83d",             // half a pair
 		"_ud83d_u0041",       // half a pair and a letter
 		"_ud83dx",            //
@@ -116,7 +116,7 @@ func FuzzMangle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		ma, mb := Mangle(a), Mangle(b)
 		if !avroName.MatchString(ma) {
-			t.Fatalf("Mangle(%q) = %q, which is no Avro name", a, ma)
+			t.Fatalf("Mangle(%q) = %q, which is not an Avro name", a, ma)
 		}
 		if back, ok := unmangle(ma); !ok || back != a {
 			t.Fatalf("unmangle(Mangle(%q) = %q) = %q, %v", a, ma, back, ok)
@@ -137,8 +137,8 @@ func FuzzMangle(f *testing.F) {
 	})
 }
 
-// unmangle undoes Mangle, as a consumer can: it gives the name that Mangle made avroName of; false if it made it
-// of none.
+// unmangle undoes Mangle, as a consumer can. It returns the name from which
+// Mangle makes avroName; false if there is none.
 func unmangle(avroName string) (string, bool) {
 	if avroName == emptyName {
 		return "", true
@@ -162,14 +162,14 @@ func unmangle(avroName string) (string, bool) {
 			out = utf8.AppendRune(out, r)
 		}
 	}
-	// Whatever was not written by Mangle (an escape that it would not use, a
-	// character that Avro does not allow) comes out as another name.
+	// Whatever Mangle did not write (an escape that it would not use, a character
+	// that Avro does not allow) comes out as another name.
 	name := string(out)
 	return name, Mangle(name) == avroName
 }
 
-// escaped reads the code of the escape that s starts with.
+// escaped returns the code of the escape with which s starts.
 func escaped(s string) rune {
-	code, _ := strconv.ParseUint(s[2:escapeLen], 16, 16) // startsWithEscape has seen the digits
+	code, _ := strconv.ParseUint(s[2:escapeLen], 16, 16) // startsWithEscape has checked the digits
 	return rune(code)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hubspot-cdc/connector/schemas"
 )
 
-// lists are the reference lists: what their topics hold, and the fields of
+// lists are the reference lists: the Value of their topics, and the fields of
 // their keys in the order of the keys' parts (docs/contract.md section 5).
 var lists = map[string]struct {
 	value []byte
@@ -21,7 +21,8 @@ var lists = map[string]struct {
 	"pipeline_stages": {schemas.PipelineStage, []string{"objectType", "pipelineId", "id"}},
 }
 
-// ReferenceFields names the fields of a list's entries beside those of the key.
+// ReferenceFields names the fields of a reference list's entries, without those
+// of the key.
 func ReferenceFields(list string) (names []string) {
 	l := lists[list]
 	for _, f := range parseRecord(l.value).Fields {
@@ -32,12 +33,13 @@ func ReferenceFields(list string) (names []string) {
 	return names
 }
 
-// ReferenceEvent is one event about an entry of a list, as it is to be written.
+// ReferenceEvent is one event about an entry of a reference list, as
+// ReferenceEncoder takes it.
 type ReferenceEvent struct {
 	Op  byte     // c, u, d, r
 	Key []string // the parts of the key
-	// Values are the other fields by name: string, int32, bool or
-	// hubspot.Moment. What is missing, and "", is written as null.
+	// Values are the other fields by name: string, int32, bool or hubspot.Moment.
+	// A missing one, and "", is written as null.
 	Values map[string]any
 
 	BeforeKey bool // see Event
@@ -45,8 +47,8 @@ type ReferenceEvent struct {
 	TsMs      hubspot.Millis
 }
 
-// ReferenceEncoder writes events about a list's entries. It is for one goroutine at
-// a time.
+// ReferenceEncoder writes events about a reference list's entries. Only one
+// goroutine at a time may use it.
 type ReferenceEncoder struct {
 	writer
 	Schema []byte // see Encoder
@@ -56,21 +58,21 @@ type ReferenceEncoder struct {
 
 type referenceField struct {
 	name string
-	typ  string // in the words of layouts
+	typ  string // as typeWord describes it
 	part int    // of the key; -1: a value
 }
 
-// referenceEnvelope gives the Avro schema of a list's topic, which is the same
-// in every portal.
+// referenceEnvelope returns the Avro schema of a reference list's topic, which is
+// the same in every portal.
 func referenceEnvelope(namespace, list string) []byte {
 	return envelope(namespace, parseRecord(lists[list].value))
 }
 
-// CompileReference makes the encoder for a list's topic; see Compile.
+// CompileReference makes the encoder for a reference list's topic; see Compile.
 func CompileReference(topic, list string) (*ReferenceEncoder, error) {
 	l, known := lists[list]
 	if !known {
-		return nil, fmt.Errorf("compile schema of topic %s: there is no list %q", topic, list)
+		return nil, fmt.Errorf("compile schema of topic %s: there is no reference list %q", topic, list)
 	}
 	namespace := Namespace(topic)
 	text := referenceEnvelope(namespace, list)
@@ -115,8 +117,8 @@ func (e *ReferenceEncoder) Append(dst []byte, ev *ReferenceEvent) []byte {
 	return append(dst, e.w.Buffer()...)
 }
 
-// value writes a Value, in the order of the list's schema. A value of another
-// type than its field's is a mistake in the program.
+// value writes a Value, in the order of the list's schema. A value of a type
+// other than its field's is a bug, and panics.
 func (e *ReferenceEncoder) value(key []string, values map[string]any) {
 	e.present()
 	for _, f := range e.fields {
@@ -142,7 +144,7 @@ func (e *ReferenceEncoder) value(key []string, values map[string]any) {
 			e.present()
 			e.w.WriteBool(v.(bool))
 		case "?long.timestamp-millis":
-			// Unlike elsewhere, the beginning of 1970 is a time.
+			// Unlike elsewhere, 0 is a time: the beginning of 1970.
 			if m := v.(hubspot.Moment); m.Known && inYears(int64(m.Millis)) {
 				e.present()
 				e.w.WriteLong(int64(m.Millis))

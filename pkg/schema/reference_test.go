@@ -11,8 +11,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// The fields of docs/contract.md section 5, in its order, with the types that
-// it gives.
+// The fields of docs/contract.md section 5, in its order and with its types.
 var referenceFields = map[string][]string{
 	"owners": {"id ?string", "email ?string", "firstName ?string", "lastName ?string", "type ?string", "userId ?string", "teams ?string",
 		"createdAt ?long.timestamp-millis", "updatedAt ?long.timestamp-millis", "archived ?boolean"},
@@ -22,9 +21,8 @@ var referenceFields = map[string][]string{
 		"createdAt ?long.timestamp-millis", "updatedAt ?long.timestamp-millis", "archived ?boolean"},
 }
 
-// TestListSchemas_AreThoseOfTheDesign: what is registered has the fields of
-// docs/contract.md section 5 in the namespace of the topic, each null by
-// default.
+// TestListSchemas_AreThoseOfTheDesign: the registered schema has the fields of
+// docs/contract.md section 5 in the namespace of the topic, each null by default.
 func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
 	for list, want := range referenceFields {
 		topic := "my-prefix." + list
@@ -45,12 +43,12 @@ func TestListSchemas_AreThoseOfTheDesign(t *testing.T) {
 		}
 	}
 	if _, err := CompileReference("hubspot.users", "users"); err == nil {
-		t.Error("a list that there is not was compiled")
+		t.Error("CompileReference takes a list that does not exist")
 	}
 }
 
-// TestListEvents_AreReadBackWithAnotherLibrary: every op, its key in before on
-// a delete, nulls, the beginning of 1970 and U+0000.
+// TestListEvents_AreReadBackWithAnotherLibrary: every op, the key in before on a
+// delete, nulls, the beginning of 1970, and U+0000.
 func TestListEvents_AreReadBackWithAnotherLibrary(t *testing.T) {
 	const topic = "hubspot.pipeline_stages"
 	e, err := CompileReference(topic, "pipeline_stages")

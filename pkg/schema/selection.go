@@ -9,19 +9,18 @@ import (
 )
 
 // Selection says which properties are published, and which of them only as a
-// hash. The zero value, and nil, is every property as it is.
+// hash. The zero value and nil publish every property as it is.
 type Selection struct {
-	// Include, where there is one, is what may be published at all. Exclude
-	// counts more.
+	// Include, if there is any, is all that may be published. Exclude wins over
+	// it.
 	Include, Exclude Globs
-	// Hash are the properties whose values are replaced by a digest, keyed
-	// with Key.
+	// Hash are the properties whose values are replaced by a digest under Key.
 	Hash Globs
 	Key  hubspot.Secret
 }
 
-// takes says whether a property is published, and with which key its values are
-// hashed: a digest of the key, "" if they are published as they are.
+// takes reports whether a property is published, and under which key its values
+// are hashed: a digest of the key, "" if they are published as they are.
 func (s *Selection) takes(object, property string) (taken bool, hashed string) {
 	switch {
 	case s == nil:
@@ -34,10 +33,10 @@ func (s *Selection) takes(object, property string) (taken bool, hashed string) {
 	return true, ""
 }
 
-// Reference applies the selection to an entry of a reference reference, by the reference's and
-// the fields' names (owners.email). Include is about the properties of records
-// and does not reach it; what is no text cannot be hashed, and is left out
-// where it is to be.
+// Reference applies the selection to an entry of a reference list, by the names
+// of the list and its fields (owners.email), and changes values. Include does not
+// reach it: it is about the properties of records. A field to be hashed that is
+// not a string is left out.
 func (s *Selection) Reference(reference string, values map[string]any) {
 	if s == nil {
 		return
@@ -59,9 +58,9 @@ func (s *Selection) digest(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// keyDigest tells one key from another. It stands in the state topic, so it is
-// cut to what finds no key: who tries keys would need the hashed values anyway
-// to know that a guess is right, and those are longer.
+// keyDigest tells one key from another. The state topic holds it, so it is too
+// short to find a key by: whoever tries keys still needs the hashed values to
+// know that a guess is right, and those are longer.
 func (s *Selection) keyDigest() string {
 	return s.digest("hubspot-cdc: which key")[:16]
 }

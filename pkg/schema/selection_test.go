@@ -11,7 +11,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// selecting makes a selection of words such as "-contacts.email" (left out),
+// selecting makes a selection from words such as "-contacts.email" (left out),
 // "+contacts.*" (only these), "#contacts.phone" (hashed) and "key=…".
 func selecting(t testing.TB, words ...string) *Selection {
 	t.Helper()
@@ -68,7 +68,7 @@ func TestSelectionThatChanges(t *testing.T) {
 			lists: []string{plain, number}, selects: selecting(t, "-contacts.email"),
 			fields: []string{"(email=string)", "score=double"}, diff: Diff{Excluded: []string{"email"}},
 		},
-		// Hashed: the string keeps its field, the number has another one.
+		// Hashed: the string keeps its field, the number gets another one.
 		{
 			lists: []string{plain, number}, selects: keyed,
 			fields: []string{"email=string", "(score=double)", "score__string=string"}, diff: Diff{Added: []string{"email", "score"}},
@@ -77,7 +77,7 @@ func TestSelectionThatChanges(t *testing.T) {
 			lists: []string{plain, number}, selects: selecting(t, "#contacts.*", "key=two"),
 			fields: []string{"email=string", "(score=double)", "score__string=string"}, diff: Diff{Treated: []string{"email", "score"}},
 		},
-		// HubSpot retypes what is hashed: nothing to be seen.
+		// HubSpot retypes a hashed property: nothing changes.
 		{
 			lists: []string{plain, "score enumeration"}, selects: selecting(t, "#contacts.*", "key=two"),
 			fields: []string{"email=string", "(score=double)", "score__string=string"},
@@ -106,7 +106,8 @@ func TestSelectionThatChanges(t *testing.T) {
 	})
 }
 
-// R7: what merges are found by is read in any case, and published as chosen.
+// R7: the property by which merges are found is always read, and published as
+// selected.
 func TestSelectionReadsMergesInAnyCase(t *testing.T) {
 	lists := listed("email string", "hs_merged_object_ids enumeration")
 	for _, tt := range []struct {
@@ -121,11 +122,11 @@ func TestSelectionReadsMergesInAnyCase(t *testing.T) {
 		}
 	}
 	if set, _ := Evolve(nil, "contacts", listed("email string"), nil); !set.Slots(nil).Merged {
-		t.Error("it is not asked for where HubSpot does not list it")
+		t.Error("hs_merged_object_ids is not asked for where HubSpot does not list it")
 	}
 }
 
-// R13: the state remembers what is hashed, and with which key, but no key.
+// R13: the state remembers what is hashed, and under which key, but not the key.
 func TestSetRemembersTheTreatment(t *testing.T) {
 	sel := selecting(t, "#*.email", "-*.hs_*", "key=the key of the digests")
 	set, _ := Evolve(nil, "contacts", []hubspot.Property{
@@ -173,9 +174,9 @@ func TestSlotsNeedTheKeyThatTheSetIsHashedWith(t *testing.T) {
 	}
 }
 
-// R9: what the token may not see any more does not count as removed, and is
-// read again once it is shown; unless the operator does not want it any more as
-// it was published.
+// R9: a property that the token may no longer see does not count as removed, and
+// is read again once it is shown; unless the operator no longer wants it as it
+// was published.
 func TestWithheldPropertiesAreNotRemoved(t *testing.T) {
 	all := append(listed("a string"), hubspot.Property{Name: "b", Type: "string", DataSensitivity: "sensitive"}, hubspot.Property{Name: "c", Type: "string", DataSensitivity: "highly_sensitive"})
 	first, _ := Evolve(nil, "contacts", all, nil)
@@ -209,7 +210,7 @@ func TestWithheldPropertiesAreNotRemoved(t *testing.T) {
 		{"still refused", nil, nil, []string{"sensitive"}, Diff{}},
 		{"shown again", all, nil, nil, Diff{Added: []string{"a", "b", "c"}}},
 		{"shown, and hashed", all[1:2], []string{"#*.b", "key=k"}, nil, Diff{Added: []string{"b"}}},
-		{"really gone, or not asked for any more", nil, nil, nil, Diff{Removed: []string{"b"}}},
+		{"really gone, or no longer asked for", nil, nil, nil, Diff{Removed: []string{"b"}}},
 		{"left out meanwhile", nil, []string{"-*.b"}, []string{"sensitive"}, Diff{Removed: []string{"b"}}},
 		{"hashed meanwhile", nil, []string{"#*.b", "key=k"}, []string{"sensitive"}, Diff{Removed: []string{"b"}}},
 		{"shown, and left out", all[1:2], []string{"-*.b"}, nil, Diff{Excluded: []string{"b"}}},
@@ -220,8 +221,8 @@ func TestWithheldPropertiesAreNotRemoved(t *testing.T) {
 	}
 }
 
-// Where scopes were lost, nothing that is missing counts; but what may not be
-// read, or is not wanted, stays out.
+// Where scopes were lost, nothing that is missing counts; but a property that may
+// not be read, or is not wanted, stays out.
 func TestLackingPropertiesAreThoseThatMayBeRead(t *testing.T) {
 	set, _ := Evolve(nil, "contacts", append(listed("a string", "b number"),
 		hubspot.Property{Name: "c", Type: "string", DataSensitivity: "sensitive"}, hubspot.Property{Name: "d", Type: "string", DataSensitivity: "highly_sensitive"}), nil)
@@ -268,7 +269,7 @@ func FuzzEvolve(f *testing.F) {
 			next, diff := Evolve(prev, "contacts", props, sel)
 			checkSelected(t, prev, next, props, sel, diff)
 			if again, diff := Evolve(next, "contacts", props, sel); !reflect.DeepEqual(again, next) || !diff.Empty() {
-				t.Fatalf("the same once more: %+q, %q", diff, told(again))
+				t.Fatalf("the same again: %+q, %q", diff, told(again))
 			}
 			text, err := json.Marshal(next)
 			if err != nil {

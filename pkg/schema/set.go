@@ -9,60 +9,61 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Field is one field of the record Properties. Name, Property and Type never
-// change once they were written to a topic.
+// Field is one field of the record Properties. Once written to a topic, Name,
+// Property and Type never change.
 type Field struct {
 	Name     string // in Avro
 	Property string // in HubSpot
 	Type     Type
 
-	// What HubSpot last said of the property. It travels in the field's doc
-	// and props and changes nothing of the structure.
+	// What HubSpot last said about the property. It travels in the field's doc
+	// and props, and does not change the structure.
 	HubSpotType string
 	FieldType   string
 	Label       string
-	// Sensitivity is HubSpot's dataSensitivity, "" for that of ordinary ones.
+	// Sensitivity is HubSpot's dataSensitivity, "" for ordinary properties.
 	Sensitivity string
 
-	// InForce says that values go here. A property that was removed has no
-	// field in force; of a retyped one only the field of its present type is.
+	// InForce says that values go here. A removed property has no field in
+	// force; a retyped one has only the field of its present type in force.
 	InForce bool
 
 	// Withheld says that the field is out of force for as long as the token may
-	// not read the property: what was published of it stays.
+	// not read the property. What was published of it stays.
 	Withheld bool
 
-	// Hashed says that what goes here is a digest of the value, and with which
-	// key: a digest of the key (Selection), "" for values as they are.
+	// Hashed is a digest of the key under which values are hashed (Selection);
+	// "" for values as they are.
 	Hashed string
 }
 
 // Set is the fields of an object type. Their order is the order of a record's
-// slots and of the Avro fields; new ones come last and none ever leaves, so
-// that a slot keeps its meaning and every version of the schema can read
-// every other.
+// slots and of the Avro fields. New fields come last and none ever leaves, so
+// that a slot keeps its meaning and every version of the schema can read every
+// other.
 type Set struct {
 	Object string
-	// TypeID is HubSpot's id of the object type whose records these are: a
-	// custom type that is made anew under its old name has another one.
+	// TypeID is HubSpot's id of the object type. A custom type that is deleted
+	// and created again under its old name has another one.
 	TypeID string
 	// Merged says that hs_merged_object_ids is read although no field takes it,
-	// because the definitions do not show it or the selection leaves it out:
-	// merges are found by it (R7).
+	// because the definitions do not show it or the selection leaves it out.
+	// The connector finds merges by it (R7).
 	Merged bool
 	Fields []Field
 }
 
-// Slots says with which properties records are to be read, and into which
-// slots. A field that is not in force is a slot that stays null. sel is the
-// selection that the set was made with, which has the key of what is hashed.
+// Slots returns the properties to ask for, and the slots into which they are
+// read. A field that is not in force is a slot that stays null. sel is the
+// selection that the set was made with: it has the key for what is hashed. Slots
+// panics on another key.
 func (s *Set) Slots(sel *Selection) *hubspot.Slots {
 	names, hashed := make([]string, len(s.Fields)), make([]bool, len(s.Fields))
 	for i, f := range s.Fields {
 		if f.InForce {
 			names[i], hashed[i] = f.Property, f.Hashed != ""
 			if hashed[i] && (sel == nil || f.Hashed != sel.keyDigest()) {
-				// Its values would go out as they are, or as nobody expects them.
+				// Its values would go out unhashed, or under the wrong key.
 				panic(fmt.Sprintf("schema: field %q of %q is hashed with another key than the selection has", f.Name, s.Object))
 			}
 		}
@@ -75,9 +76,9 @@ func (s *Set) Slots(sel *Selection) *hubspot.Slots {
 	return slots
 }
 
-// Content names the fields whose change is a change of the record (R10):
-// everything in force but the volatile properties and the modified time, which
-// is the version.
+// Content names the fields whose change is a change of the record (R10): all in
+// force, without the volatile properties and the modified time, which is the
+// version. The name of any other field is "".
 func (s *Set) Content(volatile Globs) []string {
 	names := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
@@ -88,14 +89,14 @@ func (s *Set) Content(volatile Globs) []string {
 	return names
 }
 
-// Counts says whether a property is part of a record's content (R10).
+// Counts reports whether a property is part of a record's content (R10).
 func Counts(object, property string, volatile Globs) bool {
 	return property != "lastmodifieddate" && property != "hs_lastmodifieddate" && !volatile.Match(object, property)
 }
 
-// Same says whether o is to be stored in place of s: whether a record is read
-// and written in the same way, and what decides that later is the same. Labels
-// do not count, nor HubSpot's types as long as the field's type is the same.
+// Same reports whether s and o read and write records alike and decide alike
+// later on; if not, o has to be stored in place of s. Labels do not count, and
+// neither do HubSpot's types as long as the field's type is the same.
 func (s *Set) Same(o *Set) bool {
 	if s.Object != o.Object || s.TypeID != o.TypeID || s.Merged != o.Merged || len(s.Fields) != len(o.Fields) {
 		return false
@@ -110,7 +111,7 @@ func (s *Set) Same(o *Set) bool {
 	return true
 }
 
-// setJSON is a Set as it stands in the state topic.
+// setJSON is a Set as the state topic holds it.
 type setJSON struct {
 	Version int         `json:"v"`
 	Object  string      `json:"object"`
@@ -134,8 +135,8 @@ type fieldJSON struct {
 
 const setVersion = 1
 
-// MarshalJSON writes the set for the state topic, always with the same bytes
-// for the same set.
+// MarshalJSON writes the set for the state topic: the same bytes for the same
+// set.
 func (s *Set) MarshalJSON() ([]byte, error) {
 	out := setJSON{Version: setVersion, Object: s.Object, TypeID: s.TypeID, Merged: s.Merged, Fields: make([]fieldJSON, len(s.Fields))}
 	for i, f := range s.Fields {
@@ -144,8 +145,8 @@ func (s *Set) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads a set back. It refuses what would make records be
-// written into the wrong fields.
+// UnmarshalJSON reads a set back. It refuses one that would put values into wrong
+// fields.
 func (s *Set) UnmarshalJSON(data []byte) error {
 	var in setJSON
 	if err := json.Unmarshal(data, &in); err != nil {
@@ -163,7 +164,7 @@ func (s *Set) UnmarshalJSON(data []byte) error {
 		case !isAvroName(f.Name):
 			return fmt.Errorf("property set of %q: field %d: %q is not an Avro name", in.Object, i, f.Name)
 		case names[f.Name]:
-			return fmt.Errorf("property set of %q: field %q stands there twice", in.Object, f.Name)
+			return fmt.Errorf("property set of %q: field %q appears twice", in.Object, f.Name)
 		case f.InForce && inForce[f.Property]:
 			return fmt.Errorf("property set of %q: property %q has two fields in force", in.Object, f.Property)
 		}

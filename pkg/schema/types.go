@@ -5,8 +5,8 @@ import "fmt"
 // Type is how the values of a property are written.
 type Type uint8
 
-// The types of fields. There are no others below properties: sinks stumble
-// over anything that is not a scalar (docs/kafka.md J1).
+// The types of fields. Nothing else exists below properties: sinks stumble over
+// anything that is not a scalar (docs/kafka.md J1).
 const (
 	String    Type = iota // string
 	Double                // double
@@ -23,16 +23,16 @@ var types = [...]struct{ word, avro string }{
 	Timestamp: {"timestamp", `{"type":"long","logicalType":"timestamp-millis"}`},
 }
 
-// String gives the word that stands for t in a Set's JSON.
+// String returns the word for t in a Set's JSON.
 func (t Type) String() string { return types[t].word }
 
-// avroJSON is t as it stands in an Avro schema, beside null in its union.
+// avroJSON is t in an Avro schema, where it stands beside null in a union.
 func (t Type) avroJSON() string { return types[t].avro }
 
-// MarshalText writes the word of t.
+// MarshalText writes the word for t.
 func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads the word of a type.
+// UnmarshalText reads the word for a type.
 func (t *Type) UnmarshalText(word []byte) error {
 	for i := range types {
 		if types[i].word == string(word) {
@@ -40,11 +40,11 @@ func (t *Type) UnmarshalText(word []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a type of field", word)
+	return fmt.Errorf("%q is not a field type", word)
 }
 
-// TypeOf gives the type for a HubSpot type. HubSpot adds types without
-// notice, so every word that is not known is written as the text it is.
+// TypeOf returns the type for a HubSpot type. HubSpot adds types without notice,
+// so values of an unknown one are written as their text.
 func TypeOf(hubspotType string) Type {
 	switch hubspotType {
 	case "number":

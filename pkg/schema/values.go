@@ -10,30 +10,30 @@ import (
 
 // Every value comes as text, whatever the type of its property (docs/hubspot.md
 // section 10). The functions below make typed values of it where its meaning
-// is certain, and say what became of it.
+// is certain, and report what became of it.
 
-// outcome says what became of a value's text. The text of anything but whole
-// travels in unparsed.
+// outcome is what became of a value's text. Unless it is whole, the text travels
+// in unparsed.
 type outcome uint8
 
 const (
 	whole outcome = iota // the typed value says all that the text says
 	part                 // the typed value stands, but the text says more
-	none                 // the text is no value of the type: the field is null
+	none                 // the text is not a value of the type: the field is null
 )
 
 // parseDouble reads a number: decimal digits with an optional sign, point and
-// exponent, as text of any length. Hexadecimal, digits of other scripts,
-// groups ("1,000": one thousand here, one there), NaN and infinities are no
-// numbers, and neither is one beyond the largest double.
+// exponent, of any length. It takes no hexadecimal, no digits of other scripts,
+// no groups ("1,000" is a thousand to some and one to others), no NaN, no
+// infinity, and nothing beyond the largest double.
 //
-// The text says more than the double when it is an integer that the double
-// does not hold, and when it has more than 17 significant digits (zeros at
-// either end do not count: they change nothing) unless those are the double's
-// own expansion, as HubSpot writes results of its own calculations. A fraction
-// of up to 17 digits is no finer than doubles are written, and the nearest
-// double is taken for it (docs/contract.md section 5), except close to zero,
-// where doubles have fewer digits or none.
+// The text says more than the double if it is an integer that the double does not
+// hold. It also does if it has more than 17 significant digits (without zeros at
+// either end, which change nothing), unless those are the double's own expansion:
+// HubSpot writes the results of its own calculations so. A fraction of up to 17
+// digits is no finer than doubles are written, and stands for the nearest double
+// (docs/contract.md section 5), except close to zero, where doubles have fewer
+// digits or none.
 func parseDouble(text []byte) (float64, outcome) {
 	text = trim(text)
 	d, ok := scanDecimal(text)
@@ -65,7 +65,7 @@ func parseDouble(text []byte) (float64, outcome) {
 	return v, part
 }
 
-// parseBoolean reads true, false, yes and no in capital or small letters.
+// parseBoolean reads true, false, yes and no, in upper or lower case.
 func parseBoolean(text []byte) (v bool, _ outcome) {
 	text = trim(text)
 	switch {
@@ -77,10 +77,10 @@ func parseBoolean(text []byte) (v bool, _ outcome) {
 	return false, none
 }
 
-// parseDate reads a date as days since 1970-01-01: YYYY-MM-DD, or a point in
-// time (as parseTimestamp reads it) that is midnight in UTC, which is how
-// HubSpot keeps dates. At any other time of day it is not certain which day
-// was meant: where the offset is not zero, it may be the one before or after.
+// parseDate reads a date as days since 1970-01-01: YYYY-MM-DD, or a point in time
+// (as parseTimestamp reads it) at midnight in UTC, which is how HubSpot keeps
+// dates. At any other time it is not certain which day was meant: depending on
+// the time zone, it may be the day before or after.
 func parseDate(text []byte) (days int32, _ outcome) {
 	ms, o := parseTimestamp(text)
 	if o != whole || ms%msPerDay != 0 {
@@ -89,14 +89,14 @@ func parseDate(text []byte) (days int32, _ outcome) {
 	return int32(ms / msPerDay), whole
 }
 
-// parseTimestamp reads a point in time as milliseconds since 1970: ISO 8601
-// with or without seconds, fraction and offset (UTC, where none is given, is
-// what HubSpot keeps), a plain date (its midnight in UTC), or epoch
-// milliseconds, which may be written like a float, as in 1.7092512E12.
-// A text that is finer than a millisecond says more than the value.
+// parseTimestamp reads a point in time as milliseconds since 1970: ISO 8601 with
+// or without seconds, fraction and offset (without one it is UTC, as HubSpot
+// keeps times), a plain date (its midnight in UTC), or epoch milliseconds, which
+// may be written as a float, as in 1.7092512E12. A text that is finer than a
+// millisecond says more than the value.
 //
-// The years 1 to 9999 are what consumers can read (docs/kafka.md J1);
-// 24:00 and leap seconds are not certain to mean the same to everybody.
+// Consumers can read the years 1 to 9999 (docs/kafka.md J1). 24:00 and leap
+// seconds may not mean the same to everybody, so they are not read.
 func parseTimestamp(text []byte) (ms int64, _ outcome) {
 	text = trim(text)
 	ms, finer, ok := scanISO(text)
@@ -122,17 +122,17 @@ var (
 	endMs   = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 )
 
-// inYears says whether ms lies in the years 1 to 9999.
+// inYears reports whether ms lies in the years 1 to 9999.
 func inYears(ms int64) bool { return firstMs <= ms && ms < endMs }
 
-// cleanString says whether text can be written as it is: valid UTF-8, as Avro
-// demands, without U+0000, at which PostgreSQL stops.
+// cleanString reports whether text can be written as it is: valid UTF-8, as Avro
+// demands, without U+0000, which PostgreSQL refuses.
 func cleanString(text []byte) bool {
 	return bytes.IndexByte(text, 0) < 0 && utf8.Valid(text)
 }
 
-// appendCleaned appends text with U+FFFD in place of each U+0000 and of each
-// byte that is not UTF-8.
+// appendCleaned appends text with U+FFFD for each U+0000 and each byte that is
+// not UTF-8.
 func appendCleaned(dst, text []byte) []byte {
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
@@ -145,8 +145,8 @@ func appendCleaned(dst, text []byte) []byte {
 	return dst
 }
 
-// appendJSON appends text as a JSON string. A byte that is not UTF-8 cannot
-// be said in JSON and becomes U+FFFD.
+// appendJSON appends text as a JSON string. A byte that is not UTF-8 does not
+// exist in JSON and becomes U+FFFD.
 func appendJSON(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -165,9 +165,9 @@ func appendJSON(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// decimal is a number as it is written: integer × 10^exponent, where integer
-// is the digits of first and second, without zeros at the front of first and
-// at the end of second.
+// decimal is a number as written: integer × 10^exponent, where integer is the
+// digits of first and second, without zeros at the front of first and at the end
+// of second.
 type decimal struct {
 	negative      bool
 	first, second []byte // before and after the point
@@ -175,8 +175,8 @@ type decimal struct {
 	exponent      int    // within ±maxExponent
 }
 
-// maxExponent is far more than a double can have, and far less than what
-// arithmetic on lengths of texts could overflow.
+// maxExponent is far more than a double can have, and too small to overflow when
+// lengths of texts are added.
 const maxExponent = 1 << 40
 
 // scanDecimal reads [+-] digits [. digits] [e [+-] digits], with a digit on
@@ -238,10 +238,10 @@ func scanDigits(text []byte) (digits, rest []byte) {
 	return text[:n], text[n:]
 }
 
-// isInteger works because the last digit is not a zero.
+// isInteger relies on the last digit not being a zero.
 func (d *decimal) isInteger() bool { return d.digits == 0 || d.exponent >= 0 }
 
-// int64 gives d as an integer, if it is one.
+// int64 returns d as an integer, if it is one.
 func (d *decimal) int64() (n int64, ok bool) {
 	const maxDigits = 18 // always fit
 	if d.digits == 0 {
@@ -264,8 +264,8 @@ func (d *decimal) int64() (n int64, ok bool) {
 	return n, true
 }
 
-// equals says whether v, which is finite, is exactly d. It writes v out with
-// all its digits, of which a double has at most 767.
+// equals reports whether v, which is finite, is exactly d. It writes v with all
+// its digits, of which a double has at most 767.
 func (d *decimal) equals(v float64) bool {
 	const maxDigits = 767
 	if d.digits > maxDigits {
@@ -291,10 +291,9 @@ func (d *decimal) digit(i int) byte {
 	return d.second[i-len(d.first)]
 }
 
-// scanISO reads YYYY-MM-DD [T hh:mm [:ss [.f…]] [Z | ±hh[[:]mm]]], with a
-// space allowed for the T and small letters for T and Z, as RFC 3339 does.
-// finer says that digits below the millisecond, which are cut off, are not
-// all zero.
+// scanISO reads YYYY-MM-DD [T hh:mm [:ss [.f…]] [Z | ±hh[[:]mm]]]. As in RFC
+// 3339, a space may stand for the T, and T and Z may be lower case. finer reports
+// that it cut off digits below the millisecond that are not all zero.
 func scanISO(text []byte) (ms int64, finer, ok bool) {
 	s := scanner{text: text}
 	year := s.number(4)
@@ -347,14 +346,14 @@ func scanISO(text []byte) (ms int64, finer, ok bool) {
 	return ms, finer, true
 }
 
-// daysIn counts the days of a month by asking for the day before the first of
-// the next one.
+// daysIn returns the number of days in a month: the date of the day before the
+// first of the next month.
 func daysIn(year, month int) int {
 	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// scanner reads a text from left to right. After the first thing that it does
-// not find it has failed, and what it says means nothing.
+// scanner reads a text from left to right. Once something is missing it has
+// failed, and its results mean nothing.
 type scanner struct {
 	text   []byte
 	failed bool
@@ -396,8 +395,8 @@ func (s *scanner) number(n int) int {
 	return v
 }
 
-// fraction takes the digits behind a second's point: milliseconds, and
-// whether there is more than zeros behind those.
+// fraction takes the digits after a second's point: milliseconds, and whether
+// anything but zeros follows those.
 func (s *scanner) fraction() (milli int, finer bool) {
 	digits, rest := scanDigits(s.text)
 	s.text = rest
@@ -413,8 +412,8 @@ func (s *scanner) fraction() (milli int, finer bool) {
 	return milli, len(digits) > 3 && len(bytes.Trim(digits[3:], "0")) > 0
 }
 
-// trim takes white space away, which never changes the meaning of a number, a
-// boolean or a time.
+// trim removes white space at both ends, which never changes the meaning of a
+// number, a boolean or a time.
 func trim(text []byte) []byte {
 	for len(text) > 0 && isSpace(text[0]) {
 		text = text[1:]
@@ -427,8 +426,8 @@ func trim(text []byte) []byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// equalFold compares with small, which is in small ASCII letters. The letters
-// of other scripts that Unicode folds to them (K for Kelvin) are others.
+// equalFold compares text with small, which is lower-case ASCII. Letters of other
+// scripts that Unicode folds to ASCII (the Kelvin sign to k) do not match.
 func equalFold(text []byte, small string) bool {
 	if len(text) != len(small) {
 		return false

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// said puts a value and its outcome into words: "5", "5 and more", "null".
+// said describes a value and its outcome: "5", "5 and more", "null".
 func said(value string, o outcome) string {
 	switch o {
 	case whole:
@@ -55,9 +55,9 @@ func checkSpoken(t *testing.T, say func(string) string, table []spoken) {
 	}
 }
 
-// docs/contract.md section 5: recovered where the meaning is certain; else the
-// field is null and the raw text travels. "and more" is a value whose text
-// travels too.
+// docs/contract.md section 5: a value is recovered where its meaning is certain;
+// else the field is null and the raw text travels. "and more" is a value whose
+// text travels too.
 func TestNumbers(t *testing.T) {
 	checkSpoken(t, saidDouble, []spoken{
 		{"43", "43"},
@@ -100,7 +100,7 @@ func TestNumbers(t *testing.T) {
 		{"0.20000000000000001110223024625156540423631668090820312500", "0.2"},
 		{"0.200000000000000011102230246251565404", "0.2 and more"},
 		{"2.00000000000000011102230246251565404236316680908203125E-1", "0.2"},
-		{"12.340000000000000000", "12.34"},                      // zeros say nothing of the value
+		{"12.340000000000000000", "12.34"},                      // zeros say nothing about the value
 		{"0.00000000000000000000000000000012345", "1.2345e-31"}, // nor do these
 		{"4503599627370496.5", "4.503599627370496e+15"},         // 17 digits, however many doubles there are
 		{"9007199254740992.25", "9.007199254740992e+15 and more"},
@@ -113,7 +113,7 @@ func TestNumbers(t *testing.T) {
 		{"0e-400", "0"},
 		{"0e99999999999999999999", "0"},
 
-		// No numbers, or not certain which.
+		// Not numbers, or it is not certain which.
 		{"about twelve", "null"},
 		{"", "null"},
 		{" ", "null"},
@@ -352,8 +352,8 @@ func TestRawTextsAreJSON(t *testing.T) {
 // numberForm is the grammar of a number, for the second implementation below.
 var numberForm = regexp.MustCompile(`^[ \t\r\n]*([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?[ \t\r\n]*$`)
 
-// naiveDouble is parseDouble by exact arithmetic. It knows only exponents of
-// a size that it can multiply out.
+// naiveDouble is parseDouble by exact arithmetic. It knows only exponents that it
+// can multiply out.
 func naiveDouble(text string) (v float64, o outcome, known bool) {
 	parts := numberForm.FindStringSubmatch(text)
 	if parts == nil || parts[2]+parts[3] == "" {
@@ -409,7 +409,7 @@ func FuzzNumber(f *testing.F) {
 		}
 		if o == whole && v != 0 && math.Abs(v) >= 0x1p-1022 {
 			// Nothing is lost: with 17 digits, or with all of them, the same
-			// number can be written again.
+			// number can be written.
 			exact, _ := new(big.Rat).SetString(strings.Trim(text, " \t\r\n"))
 			again, _ := new(big.Rat).SetString(strconv.FormatFloat(v, 'e', 16, 64))
 			back, _ := again.Float64()

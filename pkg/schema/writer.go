@@ -8,7 +8,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// writer writes what the events of all topics have.
+// writer writes what the events of all topics have in common.
 type writer struct{ w *avro.Writer }
 
 func newWriter() writer {
@@ -26,8 +26,8 @@ func (e writer) id(id hubspot.ID) {
 	e.w.WriteBytes(strconv.AppendUint(buf[:0], uint64(id), 10))
 }
 
-// millis writes a point in time that may be unknown. One outside the years
-// that readers know is as good as unknown.
+// millis writes a point in time that may be unknown. One outside the years that
+// consumers can read counts as unknown.
 func (e writer) millis(m hubspot.Millis) {
 	if m == 0 || !inYears(int64(m)) {
 		e.null()

@@ -14,19 +14,18 @@ type Access struct {
 	Kind      string // topic, transactional-id, group: as kafka-acls calls them
 	Name      string
 	Operation kmsg.ACLOperation
-	Err       error // why it is known to be missing, or could not be asked
+	Err       error // why it is missing or could not be tested; nil: granted
 }
 
-// Denied says that the brokers refuse it.
+// Denied reports whether the brokers refuse it.
 func (a Access) Denied() bool {
 	return errors.Is(a.Err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(a.Err, kerr.GroupAuthorizationFailed) ||
 		errors.Is(a.Err, kerr.TopicAuthorizationFailed) || errors.Is(a.Err, kerr.ClusterAuthorizationFailed)
 }
 
-// Producer asks for what the transactional id needs, and Group for what the
-// group of the instances needs. That Write and Read are allowed shows in how the
-// brokers refuse what cannot be granted: the end of a transaction of a producer
-// that does not exist, and the sign of life of a member that does not.
+// Producer tests the permissions on the transactional id. Whether Write is
+// allowed shows in how the brokers refuse the impossible: the end of a
+// transaction of a producer that does not exist.
 func (p *Probe) Producer(ctx context.Context) []Access {
 	id := TransactionalID(p.setup.cfg.Prefix, p.setup.cfg.Portal)
 	describe := Access{"transactional-id", id, kmsg.ACLOperationDescribe, p.coordinator(ctx, id, 1)}
@@ -43,10 +42,12 @@ func (p *Probe) Producer(ctx context.Context) []Access {
 	return []Access{describe, write}
 }
 
-// nobody is a producer id that no cluster gives out.
+// nobody is a producer id that no cluster assigns.
 const nobody = 1<<63 - 1
 
-// Group is described at Producer.
+// Group tests the permissions on the group of the instances. Whether Read is
+// allowed shows as in Producer: the brokers refuse the heartbeat of a member that
+// does not exist.
 func (p *Probe) Group(ctx context.Context, group string) []Access {
 	describe := Access{"group", group, kmsg.ACLOperationDescribe, p.coordinator(ctx, group, 0)}
 	read := Access{"group", group, kmsg.ACLOperationRead, describe.Err}
@@ -73,11 +74,12 @@ func (p *Probe) coordinator(ctx context.Context, key string, kind int8) error {
 	for _, c := range resp.Coordinators {
 		code = c.ErrorCode
 	}
-	// A cluster in which nobody has used one yet is still making its topic.
+	// On a cluster where nobody has used a coordinator of this kind yet, the
+	// brokers are still creating its topic.
 	return unless(kerr.ErrorForCode(code), kerr.CoordinatorNotAvailable)
 }
 
-// unless drops the errors that say that nothing is wrong.
+// unless drops the errors that mean that nothing is wrong.
 func unless(err error, fine ...*kerr.Error) error {
 	if slices.ContainsFunc(fine, func(f *kerr.Error) bool { return errors.Is(err, f) }) {
 		return nil

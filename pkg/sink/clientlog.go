@@ -9,17 +9,17 @@ import (
 	"github.com/twmb/franz-go/plugin/kslog"
 )
 
-// clientRepeats is the least time between two warnings of the same kind.
+// clientRepeats is the shortest time between two warnings of the same kind.
 const clientRepeats = 10 * time.Minute
 
-// ClientLog has Kafka clients log to logger: their warnings and errors and,
-// where the logger lets Debug through, what they call information. A client
-// logs no record and no password.
+// ClientLog makes Kafka clients log to logger: their warnings and errors, and
+// where the logger takes Debug also what they call information. They log no
+// record and no password.
 //
-// While brokers are away, a client warns of every dial and of every try to
-// join a group: 2,200 lines an hour. So it logs a message once in clientRepeats
-// for each broker, and at Debug in between. Clients that share the Opt share
-// that count.
+// While brokers are away, a client warns of every dial and every attempt to join
+// a group: 2,200 lines an hour. So each message appears once per clientRepeats
+// and broker, and at Debug in between. Clients that share the Opt share the
+// count.
 func ClientLog(logger *slog.Logger) kgo.Opt {
 	return kgo.WithLogger(&clientLog{Logger: kslog.New(logger), said: map[string]time.Time{}})
 }
@@ -28,11 +28,11 @@ type clientLog struct {
 	*kslog.Logger
 
 	mu   sync.Mutex
-	said map[string]time.Time // by message and broker: when, above Debug
+	said map[string]time.Time // by message and broker: when last above Debug
 }
 
-// Level is part of kgo.Logger. What a client itself calls debug is a line for
-// each request.
+// Level implements kgo.Logger. It never asks for what clients call debug, which
+// is a line for each request.
 func (l *clientLog) Level() kgo.LogLevel {
 	if level := l.Logger.Level(); level != kgo.LogLevelDebug {
 		return min(level, kgo.LogLevelWarn)
@@ -40,7 +40,7 @@ func (l *clientLog) Level() kgo.LogLevel {
 	return kgo.LogLevelInfo
 }
 
-// Log is part of kgo.Logger.
+// Log implements kgo.Logger.
 func (l *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	if level == kgo.LogLevelInfo || l.repeats(msg, keyvals) {
 		level = kgo.LogLevelDebug

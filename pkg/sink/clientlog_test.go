@@ -19,8 +19,8 @@ import (
 
 const cannotDial = `msg="kafka client: unable to open connection to broker" addr=broker:9092 broker=seed_0 err=`
 
-// TestClientLog_ABrokerThatIsAwayIsSaidOnce, by however many clients, and again
-// as long as it lasts. Debug has every line.
+// TestClientLog_ABrokerThatIsAwayIsSaidOnce, however many clients dial it, and
+// again after clientRepeats. Debug has every line.
 func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {
 		synctest.Test(t, func(t *testing.T) {

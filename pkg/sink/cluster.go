@@ -12,27 +12,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// BrokerFinding is one broker.
+// BrokerFinding is a broker, and why it did not answer if it did not.
 type BrokerFinding struct {
-	ID      int32 // below zero: a seed that did not say
+	ID      int32 // negative: a seed, whose id is unknown
 	Address string
 	Err     error
 }
 
-// ClusterFinding is the cluster as this user reaches it.
+// ClusterFinding is the cluster as this user sees it.
 type ClusterFinding struct {
 	ID                  string
-	Version             string // as guessed from what it speaks
+	Version             string // guessed from the requests that it supports
 	Brokers             []BrokerFinding
 	TransactionVersion  int16
-	MaxTransaction      time.Duration // transaction.max.timeout.ms; 0: not told
-	TooShortTransaction bool          // for ours
+	MaxTransaction      time.Duration // transaction.max.timeout.ms; 0: unknown
+	TooShortTransaction bool          // for TransactionTimeout
 }
 
-// SafeTransactions says that no delayed request can end a later transaction.
+// SafeTransactions reports whether no delayed request can end a later
+// transaction.
 func (c *ClusterFinding) SafeTransactions() bool { return c.TransactionVersion >= safeTransactions }
 
-// Cluster asks every broker. Where none answers, the error is that of the seeds.
+// Cluster asks every broker. If the cluster cannot be reached, it returns an
+// error and a finding for each seed.
 func (p *Probe) Cluster(ctx context.Context, seeds []string) (*ClusterFinding, error) {
 	meta, err := p.setup.adm.BrokerMetadata(ctx)
 	if err != nil {
@@ -64,10 +66,10 @@ func (p *Probe) Cluster(ctx context.Context, seeds []string) (*ClusterFinding, e
 	return c, nil
 }
 
-// brokerPatience is how long one broker may take.
+// brokerPatience is how long one broker may take to answer.
 const brokerPatience = 3 * time.Second
 
-// seeds says of each configured address why it cannot be spoken to.
+// seeds finds out why each configured address cannot be reached.
 func (p *Probe) seeds(ctx context.Context, addresses []string) []BrokerFinding {
 	var findings []BrokerFinding
 	for i, b := range p.setup.cl.SeedBrokers() {
@@ -85,7 +87,8 @@ func (p *Probe) seeds(ctx context.Context, addresses []string) []BrokerFinding {
 	return findings
 }
 
-// maxTransaction asks for transaction.max.timeout.ms, which not everybody may.
+// maxTransaction asks for transaction.max.timeout.ms; 0 if this user may not read
+// it.
 func maxTransaction(ctx context.Context, adm *kadm.Client, broker int32) time.Duration {
 	configs, err := adm.DescribeBrokerConfigs(ctx, broker)
 	if err != nil {
@@ -101,13 +104,13 @@ func maxTransaction(ctx context.Context, adm *kadm.Client, broker int32) time.Du
 	return 0
 }
 
-// safeTransactions is the level of transaction.version from which a request
-// that was delayed in the network cannot end a later transaction than the one
-// it was meant for (KIP-890).
+// safeTransactions is the lowest level of transaction.version at which a request
+// that was delayed in the network cannot end a later transaction than its own
+// (KIP-890).
 const safeTransactions = 2
 
-// transactionVersion asks for the level of the feature that the cluster has
-// agreed on; 0: it has none.
+// transactionVersion asks for the level of the feature on which the cluster has
+// agreed; 0: none.
 func transactionVersion(ctx context.Context, cl *kgo.Client) (int16, error) {
 	resp, err := apiVersions().RequestWith(ctx, cl)
 	if err == nil {

@@ -13,28 +13,28 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// idleInterval is how long the cursors of idle passes may wait for company:
-// each transaction leaves a marker for ever in every compacted topic that it
+// idleInterval is how long the cursors of idle passes may wait for other records.
+// Each transaction leaves a permanent marker in every compacted topic that it
 // touches (docs/kafka.md C1), so an idle portal must not make many.
 const idleInterval = 10 * time.Second
 
-// committer is what waits for the next transaction.
+// committer holds what waits for the next transaction.
 type committer struct {
-	wake  chan struct{} // one slot: something to be committed at once
+	wake  chan struct{} // one slot: tells Run that something waits
 	ended chan struct{} // closed when the run is over
 
 	guard    sync.Mutex
-	queue    []*waiting // in the order of the calls
+	queue    []*waiting // in the order of the Commit calls
 	notes    map[offsets.Key][]byte
 	attached []*kgo.Record // records about the topics themselves
-	due      time.Time     // when notes and attached records go without company; zero = there are none
-	over     error         // why no Commit can succeed any more
+	due      time.Time     // when notes and attached go even if nothing else does; zero = there are none
+	over     error         // why no Commit can succeed any more; nil = one can
 }
 
 // waiting is a batch whose caller waits.
 type waiting struct {
 	batch *cdc.Batch
-	done  chan struct{} // closed when it is committed
+	done  chan struct{} // closed once it is committed
 }
 
 func newCommitter() committer {
@@ -52,7 +52,7 @@ func (c *committer) enqueue(b *cdc.Batch, portal int64) (*waiting, error) {
 		return nil, c.over
 	}
 	for _, cur := range b.Cursors {
-		// What was noted earlier must not overwrite it.
+		// An earlier note must not overwrite it.
 		delete(c.notes, offsets.Key{Portal: portal, Object: cur.Object, Stream: cur.Stream})
 	}
 	w := &waiting{b, make(chan struct{})}
@@ -64,7 +64,7 @@ func (c *committer) enqueue(b *cdc.Batch, portal int64) (*waiting, error) {
 	return w, nil
 }
 
-// note keeps the cursors of an idle pass; a newer one replaces the older.
+// note keeps the cursors of an idle pass. A newer one replaces an older one.
 func (c *committer) note(cursors []cdc.Cursor, portal int64) error {
 	c.guard.Lock()
 	defer c.guard.Unlock()
@@ -78,7 +78,7 @@ func (c *committer) note(cursors []cdc.Cursor, portal int64) error {
 	return nil
 }
 
-// attach has records go with the next transaction, ahead of everything else.
+// attach adds records to the next transaction, ahead of everything else.
 func (c *committer) attach(records ...*kgo.Record) {
 	c.guard.Lock()
 	defer c.guard.Unlock()
@@ -86,7 +86,7 @@ func (c *committer) attach(records ...*kgo.Record) {
 	c.setDue()
 }
 
-// setDue starts the wait of what has no company, and tells Run of it.
+// setDue sets the time by which notes and attached records go, and wakes Run.
 func (c *committer) setDue() {
 	if !c.due.IsZero() || len(c.notes) == 0 && len(c.attached) == 0 {
 		return
@@ -98,15 +98,16 @@ func (c *committer) setDue() {
 	}
 }
 
-// work is one transaction's content.
+// work is the content of one transaction.
 type work struct {
 	attached []*kgo.Record
 	batches  []*waiting
 	notes    map[offsets.Key][]byte
 }
 
-// take gives everything that waits, if any of it has to be committed now, or
-// else how long there is to wait (negative: nothing waits).
+// take returns everything that waits if any of it must be committed now, else how
+// long Run has to wait; a negative wait means that nothing waits. With all,
+// nothing waits for its time.
 func (c *committer) take(all bool) (*work, time.Duration) {
 	c.guard.Lock()
 	defer c.guard.Unlock()
@@ -139,10 +140,10 @@ func (c *committer) overErr() error {
 	return c.over
 }
 
-// Run commits until ctx ends or a transaction fails, and is to be called once.
-// It starts a transaction at once when idle; what becomes ready meanwhile goes
-// into the next one. When ctx ends, what still waits is committed if the
-// brokers answer within lastChance.
+// Run commits until ctx ends or a transaction fails. Call it once. When idle it
+// starts a transaction at once; what becomes ready meanwhile goes into the next
+// one. When ctx ends, it still commits what waits if the brokers answer within
+// lastChance.
 func (s *Sink) Run(ctx context.Context) (err error) {
 	defer func() { s.end(err) }()
 	for {
@@ -172,8 +173,9 @@ func (s *Sink) Run(ctx context.Context) (err error) {
 	}
 }
 
-// commit writes one transaction, and tells those who wait for it only when it
-// is committed. Whatever depends on the data is settled before it begins.
+// commit writes one transaction, and tells those who wait for it only once it is
+// committed. Everything that depends on the data is settled before the
+// transaction begins.
 func (s *Sink) commit(ctx context.Context, w *work) error {
 	began := time.Now()
 	s.busySince.Store(began.UnixMilli())
@@ -197,13 +199,13 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 	return nil
 }
 
-// transact is the only order of the steps that is safe (docs/kafka.md C2):
-// nothing is committed unless every record of this transaction, and no other,
-// was acknowledged. A client that has seen an error must not be used again: it
-// may answer the next commit with success although nothing was written.
+// transact takes the steps in the only safe order (docs/kafka.md C2): it commits
+// only if every record of this transaction, and no other, was acknowledged. A
+// client that has seen an error must not be used again: it may answer the next
+// commit with success although nothing was written.
 func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
-	// The transaction outlives ctx: what is under way when the process is told
-	// to end is worth a few seconds.
+	// The transaction outlives ctx: when the process shuts down, the one under
+	// way gets a few more seconds.
 	sending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	finished, watched := make(chan struct{}), make(chan struct{})
@@ -233,17 +235,17 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 	if n := acks.count(); n != len(records) {
 		return fmt.Errorf("flush: %d of %d records were acknowledged", n, len(records))
 	}
-	// No context that can end: an EndTransaction that is given up half way
-	// leaves the client in a state that nobody knows. If the brokers do not
-	// answer, watch closes the client.
+	// This context never ends: an EndTransaction that is abandoned halfway leaves
+	// the client in an unknown state. If the brokers do not answer, watch closes
+	// the client.
 	if err := s.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryCommit); err != nil {
 		return fmt.Errorf("end transaction: %w", err)
 	}
 	return nil
 }
 
-// watch gives a transaction up that takes longer than the brokers allow, or
-// than a run that is told to end may take.
+// watch gives up a transaction that takes longer than the brokers allow, or than
+// lastChance after ctx ended.
 func (s *Sink) watch(ctx context.Context, finished <-chan struct{}, cancel context.CancelCauseFunc) {
 	limit := time.NewTimer(transactionLimit)
 	defer limit.Stop()
@@ -263,9 +265,9 @@ func (s *Sink) watch(ctx context.Context, finished <-chan struct{}, cancel conte
 	}
 }
 
-// acknowledgements collects what became of a transaction's records.
+// acknowledgements collects the results of a transaction's records.
 type acknowledgements struct {
-	failed context.CancelCauseFunc // ends the wait for the others
+	failed context.CancelCauseFunc // stops the wait for the others
 
 	mu    sync.Mutex
 	acked int

@@ -14,8 +14,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// transaction is the records of one transaction, and what they mean for the
-// metrics once they are committed.
+// transaction is the records of one transaction, and what they add to the metrics
+// once they are committed.
 type transaction struct {
 	records []*kgo.Record
 	events  map[eventKind]int
@@ -31,7 +31,7 @@ type valueCounts struct {
 	unparsed, omitted int
 }
 
-// of gives the counts of an object.
+// of returns the counts of an object.
 func (t *transaction) of(object string) *valueCounts {
 	if t.values[object] == nil {
 		t.values[object] = &valueCounts{}
@@ -49,9 +49,8 @@ func (t *transaction) count(m *metrics) {
 	}
 }
 
-// compose makes the records of a transaction and gives out the sequence
-// numbers: one counter for the portal, rising in the order in which the events
-// are committed.
+// compose makes the records of a transaction and assigns the sequence numbers:
+// one counter per portal, rising in commit order.
 func (s *Sink) compose(w *work) (*transaction, error) {
 	tx := &transaction{records: w.attached, events: map[eventKind]int{}, values: map[string]*valueCounts{}}
 	for _, waits := range w.batches {
@@ -105,7 +104,7 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 	return nil
 }
 
-// topicOf gives the topic of an object, a pair or a list.
+// topicOf returns the topic of an object, a pair or a reference list.
 func (s *Sink) topicOf(object string) (*topic, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +114,7 @@ func (s *Sink) topicOf(object string) (*topic, error) {
 	return nil, fmt.Errorf("object %s has no topic yet", object)
 }
 
-// source is what the sources of all events of a topic have in common.
+// source fills in what the sources of objects, links and entries have in common.
 func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason, incremental bool) schema.Source {
 	snapshot := "false"
 	switch {
@@ -130,7 +129,7 @@ func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason, incremental bool) 
 	}
 }
 
-// eventRecords are an event's record and, behind a delete, its tombstone.
+// eventRecords returns an event's record and, after a delete, its tombstone.
 func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspot.Millis) []*kgo.Record {
 	e := c.Event
 	id := strconv.AppendUint(nil, uint64(c.ID), 10)
@@ -154,7 +153,8 @@ func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspo
 	return s.records(tx, t, e.Op, partition, key, value)
 }
 
-// records are an event's and, behind a delete, its tombstone.
+// records counts an event, and returns its record and, after a delete, its
+// tombstone.
 func (s *Sink) records(tx *transaction, t *topic, op cdc.Op, partition int32, key, value []byte) []*kgo.Record {
 	tx.events[eventKind{t.object, op}]++
 	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
@@ -164,7 +164,7 @@ func (s *Sink) records(tx *transaction, t *topic, op cdc.Op, partition int32, ke
 	return records
 }
 
-// The internal topics have one partition, which is a record's default.
+// The internal topics have one partition, and 0 is a record's default.
 
 func (s *Sink) cursorRecord(key offsets.Key, value []byte) *kgo.Record {
 	return &kgo.Record{Topic: s.cursorTopic, Key: key.Bytes(), Value: value}

@@ -1,21 +1,21 @@
 // Package sink answers: how is it committed?
 //
-// It is the only writer to Kafka. What a publish decided (a [cdc.Batch]) goes
-// into one transaction: the events, the rows that say what is published, and
-// the cursor after it, so that a crash at any instant leaves all of it or
-// nothing (docs/contract.md section 4). Batches that become ready while a
-// transaction is under way form the next one.
+// It is the only writer to Kafka. One transaction holds all that a publish
+// decided (a [cdc.Batch]): the events, the rows that say what is published, and
+// the cursor after it. A crash at any instant leaves all of it or nothing
+// (docs/contract.md section 4). Batches that become ready during a transaction
+// form the next one.
 //
-// There is no recovery in here. Whatever step of a transaction fails, the run
-// is over: the outcome is unknown, and only a new run, which fences this one
-// and reads both topics back, knows it (docs/kafka.md C2). So Run ends with the
-// first error, and from then on every Commit fails.
+// Nothing here recovers from an error. When a step of a transaction fails, its
+// outcome is unknown. Only a new run finds it out: it fences this one and reads
+// both topics back (docs/kafka.md C2). So Run ends at the first error, and every
+// later Commit fails.
 //
-// The caller opens a Sink per run, in this order: Open (which fences the
-// predecessor), Load, Topic for each object, Run in a goroutine of its own
-// beside the streams that Commit, and Close when Run has returned.
+// The caller opens one Sink per run: Open (which fences the predecessor), Load,
+// Topic for each object, Run in its own goroutine beside the streams that call
+// Commit, and Close once Run has returned.
 //
-// What has to be there before the first event (topics, schemas) is decided in
-// setup. Its effects are a run's, which take place, or a Probe's, which only
-// ask: so a check finds what a run would find, and changes nothing.
+// setup decides which topics and schemas must exist before the first event. A
+// run's effects change Kafka and the registry, a Probe's only ask. So a check
+// finds what a run would find, and changes nothing.
 package sink

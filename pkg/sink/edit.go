@@ -8,10 +8,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// EditCursors changes cursors while nobody runs. It fences as a run does, has
-// edit look at the cursors as they stand then, and writes what it gives in one
-// transaction: an owner that began meanwhile is either fenced or fences, and
-// never goes on with cursors that it did not read.
+// EditCursors changes cursors while no instance runs. It fences as a run does.
+// Only then does edit look at the cursors, and EditCursors writes what edit
+// returns in one transaction. An owner that starts meanwhile is either fenced or
+// fences; it never continues with cursors that it did not read.
 func EditCursors(ctx context.Context, cfg Config, edit func() ([]offsets.Edit, error)) error {
 	s, err := connect(cfg)
 	if err != nil {

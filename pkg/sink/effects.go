@@ -11,18 +11,18 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// effects are what a setup does to Kafka and to the registry. A run's take
-// place; a Probe's only ask whether they would.
+// effects are what a setup does to Kafka and to the registry. A run does it; a
+// Probe only asks whether it could.
 type effects interface {
-	// createTopic creates a topic that is not there. It returns false if there
-	// is none afterwards either.
+	// createTopic creates a missing topic. It returns false if the topic is still
+	// missing afterwards.
 	createTopic(ctx context.Context, want *TopicFinding) (created bool, err error)
-	// registerSchema returns the id of a schema that the registry does not have
-	// and has said it would accept; 0 if it is not registered.
+	// registerSchema registers a schema that the registry lacks and has said that
+	// it would accept. It returns the id; 0 if nothing was registered.
 	registerSchema(ctx context.Context, subject string, s sr.Schema) (id int, err error)
 }
 
-// realEffects are a run's.
+// realEffects are those of a run.
 type realEffects struct {
 	adm         *kadm.Client
 	replication int16
@@ -43,7 +43,7 @@ func (e *realEffects) registerSchema(ctx context.Context, subject string, s sr.S
 	return e.registry.RegisterSchema(ctx, subject, s, -1, -1)
 }
 
-// dryRun has a Probe's effects: none.
+// dryRun is a Probe's: it changes nothing.
 type dryRun struct {
 	adm         *kadm.Client
 	replication int16

@@ -19,8 +19,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// holdEndTxn has the broker think about the next n commits until the channel
-// is closed.
+// holdEndTxn makes the broker hold the next n commits until the channel is
+// closed.
 func (w *world) holdEndTxn(n int) (release chan struct{}) {
 	release = make(chan struct{})
 	w.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -33,7 +33,7 @@ func (w *world) holdEndTxn(n int) (release chan struct{}) {
 	return release
 }
 
-// silence has the broker take every request and answer none.
+// silence makes the broker take every request and answer none.
 func (w *world) silence() {
 	w.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 		w.KeepControl()
@@ -41,9 +41,9 @@ func (w *world) silence() {
 	})
 }
 
-// crashAt has a client vanish when the broker gets its n-th request of the
-// key: its connections are cut, and nobody waits for an answer. Either the
-// request was processed, or it was lost on its way.
+// crashAt makes a client vanish when the broker gets its n-th request of the key:
+// its connections are cut, and nobody waits for an answer. The broker has either
+// processed the request, or never got it.
 func (w *world) crashAt(key kmsg.Key, n int, processed bool, vanish func()) (crashed *atomic.Bool, disarm func()) {
 	crashed, disarmed := new(atomic.Bool), new(atomic.Bool)
 	w.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -84,14 +84,14 @@ func TestTransaction_AllOrNothingWhateverStepFails(t *testing.T) {
 					t.Fatal("a failed transaction counts as committed")
 				}
 				if err := <-r.result; err == nil {
-					t.Error("the run goes on after a failed transaction")
+					t.Error("the run continues after a failed transaction")
 				}
 				if err := r.Commit(t.Context(), batch(change(cdc.Read, 4, "d"))); err == nil {
 					t.Error("a commit after a failed one succeeds")
 				}
 				r.Close()
 
-				// The next run finds nothing of it, and publishes it once.
+				// The next run finds no trace of it, and publishes it once.
 				r = w.start()
 				if len(r.loaded.Rows["contacts"]) != 1 || r.loaded.Seq != 1 {
 					t.Errorf("rows %v, seq %d", r.loaded.Rows, r.loaded.Seq)
@@ -125,7 +125,7 @@ func TestFenced_NeverClaimsSuccess(t *testing.T) {
 			}
 		}
 		if err := <-old.result; err == nil {
-			t.Error("the fenced run ended well")
+			t.Error("the fenced run ended without an error")
 		}
 		young.mustCommit(batch(change(cdc.Update, 1, "younger")))
 		if got := fmt.Sprint(inOrder(w.events(contacts))); got != "[1 r old 1 u young 1 u younger]" {
@@ -154,9 +154,9 @@ func TestFenced_BetweenFlushAndCommit(t *testing.T) {
 	})
 }
 
-// docs/kafka.md C2: EndTransaction does not flush, and what is not flushed
-// spills into the next transaction. Commits under load with a slow broker stay
-// apart: what is committed when Commit returns is there, complete.
+// docs/kafka.md C2: EndTransaction does not flush, and what is not flushed spills
+// into the next transaction. Commits to a slow broker stay apart under load: when
+// Commit returns, the whole batch is there.
 func TestTransaction_NothingSpillsIntoTheNext(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -181,8 +181,8 @@ func TestTransaction_NothingSpillsIntoTheNext(t *testing.T) {
 	})
 }
 
-// Promise 2 across crashes: a client that vanishes at any step (its
-// connections cut, nothing said any more) loses nothing and doubles nothing.
+// Promise 2 across crashes: a client that vanishes at any step (its connections
+// cut, without a word) loses nothing and duplicates nothing.
 func TestCrash_AtAnyStepLosesAndDoublesNothing(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.EndTxn} {
 		for _, processed := range []bool{false, true} {
@@ -218,7 +218,7 @@ func TestCrash_AtAnyStepLosesAndDoublesNothing(t *testing.T) {
 					}
 					for e := range want {
 						if got[e] == 0 {
-							t.Errorf("%s was committed and is not there", e)
+							t.Errorf("%s was committed and is missing", e)
 						}
 					}
 					if len(want) < 20 || len(want) == 200 {
@@ -249,8 +249,8 @@ func (w *world) checkState(l *offsets.Loaded) {
 	}
 }
 
-// A stream that is ended alone, while the run goes on, must know what became of
-// its batch: what is committed and not applied would be published twice.
+// A stream that ends alone, while the run continues, must know what became of its
+// batch: one that is committed and not applied would be published twice.
 func TestCommit_OutlivesItsCallersContext(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -275,7 +275,7 @@ func TestOpen_FreesWhatTheLastRunLeftOpen(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "a")))
-		// A predecessor with the same id, gone in mid-transaction.
+		// A predecessor with the same id vanishes in mid-transaction.
 		r.stop()
 		cl := w.Client(kgo.TransactionalID(TransactionalID("hubspot", portal)), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		if err := cl.BeginTransaction(); err != nil {

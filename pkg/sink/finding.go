@@ -9,14 +9,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TopicFinding is a topic as it was found or, if it was not there, as it was
-// asked for.
+// TopicFinding is a topic as it was found or, if it was missing, as it would be
+// created.
 type TopicFinding struct {
 	Name       string
-	There      bool  // before anybody created it
+	There      bool  // it existed before
 	Partitions int32 // -1: the brokers' default
 	Configs    map[string]string
-	Operations []kmsg.ACLOperation // what this user may do; nil: the brokers did not tell
+	Operations []kmsg.ACLOperation // what this user may do; nil: the brokers did not say
 	Subjects   []SubjectFinding
 	Warnings   []Warning
 }
@@ -24,16 +24,16 @@ type TopicFinding struct {
 // SubjectFinding is a subject of the registry.
 type SubjectFinding struct {
 	Name string
-	ID   int // 0: the schema is yet to be registered
+	ID   int // 0: the schema is not registered yet
 }
 
-// Warning is what a run goes on with, and what an operator should know.
+// Warning does not stop a run, but an operator should know of it.
 type Warning struct {
 	Text    string
-	Setting slog.Attr // the topic's, which it is about; zero: none
+	Setting slog.Attr // of the topic, if the warning is about one; else zero
 }
 
-// String is the warning with the setting behind it.
+// String returns the text, followed by the setting.
 func (w Warning) String() string {
 	if w.Setting.Key == "" {
 		return w.Text
@@ -45,12 +45,12 @@ func (t *TopicFinding) warn(text string, setting slog.Attr) {
 	t.Warnings = append(t.Warnings, Warning{text, setting})
 }
 
-// Denied says that the brokers are known to deny this user the operation.
+// Denied reports whether the brokers said that this user may not do op.
 func (t *TopicFinding) Denied(op kmsg.ACLOperation) bool {
 	return t.Operations != nil && !slices.Contains(t.Operations, op)
 }
 
-// batchLimit is the size in bytes of the topic's largest record batch.
+// batchLimit is the size of the topic's largest record batch, in bytes.
 func (t *TopicFinding) batchLimit() int {
 	if limit, err := strconv.Atoi(t.Configs["max.message.bytes"]); err == nil {
 		return min(limit, largestBatch)

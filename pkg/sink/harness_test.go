@@ -55,7 +55,7 @@ func (w *world) config(change ...func(*Config)) Config {
 	return cfg
 }
 
-// run is one run of the connector, as far as the sink goes.
+// run is one run of the connector, as far as the sink is concerned.
 type run struct {
 	*Sink
 	w      *world
@@ -129,7 +129,7 @@ func properties(names ...string) []hubspot.Property {
 
 var contactSet, _ = schema.Evolve(nil, "contacts", properties("email", "notes", "phone"), nil)
 
-// change is one event about a contact, whose e-mail address is the text.
+// change is one event about a contact whose e-mail address is text.
 func change(op cdc.Op, id hubspot.ID, text string) cdc.Change {
 	c := cdc.Change{
 		ID: id, Row: cdc.Row{Version: 1000, Hash: uint64(len(text)), Live: op != cdc.Delete},
@@ -167,7 +167,7 @@ func place(second int) string {
 	return fmt.Sprintf(`{"at":"1999-11-24T13:00:%02d.000Z","v":1}`, second)
 }
 
-// read gives what a read_committed consumer sees of a topic by now.
+// read returns what a read_committed consumer sees of a topic now.
 func (w *world) read(topic string) []*kgo.Record {
 	w.Helper()
 	return testkit.ReadCommitted(w, topic, w.Options()...)
@@ -189,7 +189,7 @@ func (e event) String() string {
 	return strings.TrimSpace(e.key + " " + e.op + " " + e.email)
 }
 
-// events decodes a data topic with another library than the one that wrote it.
+// events decodes a data topic with a library other than the one that wrote it.
 func (w *world) events(topic string) []event {
 	w.Helper()
 	var events []event
@@ -208,9 +208,9 @@ func (w *world) events(topic string) []event {
 	return events
 }
 
-// tells wants a topic to hold these records, told in the order of their keys:
-// the key, and what say picks of an event that is not null. A record is in the
-// partition of the part of its key that place gives.
+// tells checks that a topic holds these records, sorted by key: the key, and what
+// say picks from the event, without nulls. Each record must be in the partition
+// of the part of its key that place returns.
 func (w *world) tells(topic string, place func(key string) string, say func(op string, source, image map[string]any) []any, want ...string) {
 	w.Helper()
 	records := w.read(topic)
@@ -236,7 +236,7 @@ func (w *world) tells(topic string, place func(key string) string, say func(op s
 	}
 }
 
-// inOrder are the events as the committer gave them out.
+// inOrder lists events by sequence number.
 func inOrder(events []event) []string {
 	slices.SortStableFunc(events, func(a, b event) int { return int(a.seq - b.seq) })
 	var list []string

@@ -15,9 +15,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// PairTopic makes a pair's topic ready: see Topic. Commit calls it at the
-// pair's first link, so that pairs without links have no topic; a caller that
-// knows from Load that there is one makes sure of it at the start.
+// PairTopic makes a pair's topic ready: see Topic. Commit calls it at the pair's
+// first link, so that pairs without links have no topic. A caller that knows from
+// Load that the topic exists calls it at the start.
 func (s *Sink) PairTopic(ctx context.Context, pair cdc.Pair) error {
 	t, err := pairTopic(s.cfg.Prefix, pair)
 	return s.ready(ctx, t, err)
@@ -34,8 +34,8 @@ func pairTopic(prefix string, pair cdc.Pair) (t *topic, err error) {
 	return t, err
 }
 
-// need makes the topic of a pair whose first link is to be committed, or of a
-// list whose first entry is.
+// need makes the topic ready for a pair's first link or a reference list's first
+// entry.
 func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
 	s.mu.Lock()
 	t := s.topics[b.Object]
@@ -50,7 +50,7 @@ func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
 	return nil
 }
 
-// composeLinks makes the records of a pair's batch, as composeBatch does of an
+// composeLinks makes the records of a pair's batch, as composeBatch does for an
 // object's.
 func (s *Sink) composeLinks(tx *transaction, b *cdc.Batch, now hubspot.Millis) (states []*kgo.Record, err error) {
 	t, err := s.topicOf(b.Object)
@@ -67,8 +67,8 @@ func (s *Sink) composeLinks(tx *transaction, b *cdc.Batch, now hubspot.Millis) (
 	return states, nil
 }
 
-// linkRecords are a link's event and, behind a delete, its tombstone. All links
-// of a record are in one partition.
+// linkRecords returns a link's event and, after a delete, its tombstone. All
+// links of a from-id share a partition.
 func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.LinkChange, now hubspot.Millis) []*kgo.Record {
 	from := strconv.AppendUint(nil, uint64(c.Key.From), 10)
 	key, partition := t.linkKey(&c.Key), partitionOf(from, t.partitions)

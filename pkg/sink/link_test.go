@@ -28,8 +28,8 @@ func links(changes ...cdc.LinkChange) *cdc.Batch {
 	return &cdc.Batch{Object: toCompanies.String(), Pair: toCompanies, Links: changes}
 }
 
-// TestLinks_TopicAtTheFirstLink: a pair without links has no topic; events, rows
-// and cursor are one transaction, and a run that starts anew knows the rows
+// TestLinks_TopicAtTheFirstLink: a pair without links has no topic. Events, rows
+// and cursor share a transaction, and the next run knows the rows
 // (docs/contract.md section 4).
 func TestLinks_TopicAtTheFirstLink(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -64,12 +64,12 @@ func TestLinks_TopicAtTheFirstLink(t *testing.T) {
 			t.Errorf("loaded links %+v, seq %d", table, again.loaded.Seq)
 		}
 		if _, known := again.loaded.Topics[linkTopic]; !known {
-			t.Error("what must not change of the pair's topic is not known")
+			t.Error("the state does not know the pair's topic")
 		}
 	})
 }
 
-// TestLinks_AvroKeys: each link has one key record, the same in every event.
+// TestLinks_AvroKeys: a link has the same key in every event.
 func TestLinks_AvroKeys(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })
@@ -89,7 +89,8 @@ func TestLinks_AvroKeys(t *testing.T) {
 	})
 }
 
-// TestLinks_ALabelThatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
+// TestLinks_ALabelThatIsTooLargeIsLeftOut: it must not stop the run, nor every
+// run after it.
 func TestLinks_ALabelThatIsTooLargeIsLeftOut(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.MaxMessageBytes = 16 << 10 })

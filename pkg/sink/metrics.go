@@ -14,8 +14,8 @@ type metrics struct {
 	omitted  *prometheus.CounterVec
 }
 
-// newMetrics registers the package's metrics. A process opens a Sink for each
-// of its runs: the later ones go on counting where the earlier ones stopped.
+// newMetrics registers the package's metrics. A process opens a Sink for each of
+// its runs, and the later ones continue the counts of the earlier ones.
 func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		events: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "hubspot_cdc_commits_total", Help: "Kafka transactions, by result: ok or failed. A failed one ends the run.",
 		}, []string{"result"})),
 		seconds: register(reg, prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "hubspot_cdc_commit_seconds", Help: "How long a Kafka transaction took that was committed.",
+			Name: "hubspot_cdc_commit_seconds", Help: "How long committed Kafka transactions took, in seconds.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		})),
 		unparsed: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,7 +47,7 @@ func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
 		return already.ExistingCollector.(C)
 	}
 	if err != nil {
-		panic(err) // two different metrics of one name: a mistake in the program
+		panic(err) // two different metrics of one name: a bug
 	}
 	return c
 }

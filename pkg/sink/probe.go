@@ -15,19 +15,17 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// Probe finds out what a run would find, and changes nothing: it creates no
-// topic, registers no schema, fences nobody and joins no group. What it finds
-// is decided by the run's own code (setup). It logs nothing.
-//
-// It is used by one goroutine.
+// Probe finds what a run would find, and changes nothing: it creates no topic,
+// registers no schema, fences nobody and joins no group. The run's own code
+// (setup) decides what it finds. It logs nothing. Only one goroutine may use it.
 type Probe struct {
 	setup  *setup
-	absent []string                     // of the internal topics
-	metas  map[string]offsets.TopicMeta // nil before Load: nothing is known of what the topics were
+	absent []string                     // internal topics that do not exist
+	metas  map[string]offsets.TopicMeta // as the state has them; nil before Load
 }
 
-// NewProbe makes a Probe and no request. Without a Registry in its Config it
-// says nothing of schemas.
+// NewProbe makes a Probe and sends no request. Without a Registry in its Config
+// it does not look at schemas.
 func NewProbe(cfg Config) (*Probe, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -41,10 +39,10 @@ func NewProbe(cfg Config) (*Probe, error) {
 	return &Probe{setup: &setup{cfg, cl, adm, &dryRun{adm, cfg.Replication}}}, nil
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (p *Probe) Close() { p.setup.cl.Close() }
 
-// Internal looks at the cursor or the state topic, as Open does. Here and
+// Internal looks at the cursor topic or the state topic, as Open does. Here and
 // below, a finding names its topic even when there is an error.
 func (p *Probe) Internal(ctx context.Context, name string) (*TopicFinding, error) {
 	t, err := p.setup.internalTopic(ctx, name)
@@ -54,8 +52,8 @@ func (p *Probe) Internal(ctx context.Context, name string) (*TopicFinding, error
 	return t, err
 }
 
-// Load reads what earlier runs have committed, as a run does. Internal has said
-// that both topics are there, or else there is nothing to be read of one.
+// Load reads what earlier runs committed, as a run does. Call Internal for both
+// topics first: Load does not read one that Internal found missing.
 func (p *Probe) Load(ctx context.Context) (*offsets.Loaded, error) {
 	cfg := &p.setup.cfg
 	l, err := offsets.Load(ctx, offsets.Source{
@@ -71,7 +69,7 @@ func (p *Probe) Load(ctx context.Context) (*offsets.Loaded, error) {
 	return l, nil
 }
 
-// Topic looks at an object's topic and its schema, as Sink.Topic does.
+// Topic looks at an object's topic and its schemas, as Sink.Topic does.
 func (p *Probe) Topic(ctx context.Context, object string, set *schema.Set) (*TopicFinding, error) {
 	t, err := objectTopic(p.setup.cfg.Prefix, object, set)
 	return p.find(ctx, t, err)
@@ -89,7 +87,7 @@ func (p *Probe) ReferenceTopic(ctx context.Context, list string) (*TopicFinding,
 	return p.find(ctx, t, err)
 }
 
-// SignalsTopic looks at the topic of the signals, as Sink.Signals does.
+// SignalsTopic looks at the signals topic, as Sink.Signals does.
 func (p *Probe) SignalsTopic(ctx context.Context) (*TopicFinding, error) {
 	return p.setup.signalsTopic(ctx)
 }
@@ -106,7 +104,8 @@ func (p *Probe) find(ctx context.Context, t *topic, err error) (*TopicFinding, e
 	return f, err
 }
 
-// Owners counts the instances that run or stand by in a consumer group.
+// Owners counts the members of a consumer group: the instances that run or stand
+// by.
 func (p *Probe) Owners(ctx context.Context, group string) (int, error) {
 	groups, err := p.setup.adm.DescribeGroups(ctx, group)
 	if err == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
 
-// TestProbe_ChangesNothing: a Probe creates no topic and registers no schema,
-// and the producer of a run that has a transaction open meanwhile can commit it.
+// TestProbe_ChangesNothing: a Probe creates no topic and registers no schema, and
+// a run that has a transaction open meanwhile can commit it.
 func TestProbe_ChangesNothing(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
@@ -67,8 +67,8 @@ func TestProbe_ChangesNothing(t *testing.T) {
 	})
 }
 
-// TestProbe_FindsWhatARunWarnsOf: the same warnings, with the same settings,
-// which a run logs and a Probe returns.
+// TestProbe_FindsWhatARunWarnsOf: a Probe returns the warnings that a run logs,
+// with the same settings.
 func TestProbe_FindsWhatARunWarnsOf(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.create("hubspot.offsets", 1, map[string]string{"cleanup.policy": "compact", "delete.retention.ms": "1000"})
@@ -92,8 +92,8 @@ func TestProbe_FindsWhatARunWarnsOf(t *testing.T) {
 			t.Errorf("%+v, %v", events, err)
 		}
 		for want, f := range map[string]*TopicFinding{
-			"seven days are right (delete.retention.ms=1000)":                       cursors,
-			"a consumer that starts anew will miss objects (cleanup.policy=delete)": events,
+			"set it to seven days (delete.retention.ms=1000)":          cursors,
+			"a new consumer will miss objects (cleanup.policy=delete)": events,
 		} {
 			if len(f.Warnings) != 1 || !strings.HasSuffix(f.Warnings[0].String(), want) {
 				t.Errorf("%s: %v, want %q", f.Name, f.Warnings, want)
@@ -105,13 +105,13 @@ func TestProbe_FindsWhatARunWarnsOf(t *testing.T) {
 			}
 		}
 		if now := w.log.String(); now != logged {
-			t.Errorf("a Probe logs:\n%s", now[len(logged):])
+			t.Errorf("a Probe logged:\n%s", now[len(logged):])
 		}
 	})
 }
 
-// TestTopicFinding_DeniedIsWhatTheBrokersTold: whoever is told nothing is
-// denied nothing.
+// TestTopicFinding_DeniedIsWhatTheBrokersTold: if the brokers say nothing,
+// nothing counts as denied.
 func TestTopicFinding_DeniedIsWhatTheBrokersTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		bits int32

@@ -13,7 +13,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// ReferenceTopic makes a list's topic ready: see PairTopic.
+// ReferenceTopic makes a reference list's topic ready: see PairTopic.
 func (s *Sink) ReferenceTopic(ctx context.Context, list string) error {
 	t, err := referenceTopic(s.cfg.Prefix, list)
 	return s.ready(ctx, t, err)
@@ -31,8 +31,8 @@ func referenceTopic(prefix, list string) (t *topic, err error) {
 	return t, nil
 }
 
-// composeEntries makes the records of a list's batch, as composeBatch does of
-// an object's.
+// composeEntries makes the records of a reference list's batch, as composeBatch
+// does for an object's.
 func (s *Sink) composeEntries(tx *transaction, b *cdc.Batch, now hubspot.Millis) (states []*kgo.Record, err error) {
 	t, err := s.topicOf(b.Object)
 	if err != nil {
@@ -50,8 +50,7 @@ func (s *Sink) composeEntries(tx *transaction, b *cdc.Batch, now hubspot.Millis)
 	return states, nil
 }
 
-// entryRecords are the event of a list's entry and, behind a delete, its
-// tombstone.
+// entryRecords returns an entry's event and, after a delete, its tombstone.
 func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, now hubspot.Millis) []*kgo.Record {
 	key, partition := t.entryKey(c.Key), partitionOf([]byte(c.Key.String()), t.partitions)
 	e := &schema.ReferenceEvent{
@@ -76,7 +75,7 @@ func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, n
 	return s.records(tx, t, c.Op, partition, key, value)
 }
 
-// largest names the longest text of an entry; "" when it has none left.
+// largest names an entry's longest text; "" if it has none.
 func largest(values map[string]any) (name string) {
 	size := 0
 	for field, v := range values {

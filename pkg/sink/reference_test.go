@@ -26,8 +26,8 @@ func entries(changes ...cdc.ReferenceChange) *cdc.Batch {
 	return &cdc.Batch{Object: "pipeline_stages", Entries: changes}
 }
 
-// TestReferences_TopicAtTheFirstEntry: a list without entries has no topic; events,
-// rows and cursor are one transaction, and a run that starts anew knows the
+// TestReferences_TopicAtTheFirstEntry: a reference list without entries has no
+// topic. Events, rows and cursor share a transaction, and the next run knows the
 // rows (docs/contract.md section 4).
 func TestReferences_TopicAtTheFirstEntry(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -69,13 +69,13 @@ func TestReferences_TopicAtTheFirstEntry(t *testing.T) {
 			t.Errorf("loaded %+v, seq %d, want %+v", got, again.loaded.Seq, want)
 		}
 		if _, known := again.loaded.Topics[stageTopic]; !known {
-			t.Error("what must not change of the list's topic is not known")
+			t.Error("the state does not know the list's topic")
 		}
 	})
 }
 
-// TestReferences_AvroKeys: docs/contract.md section 5; the partition is that of
-// the text.
+// TestReferences_AvroKeys: docs/contract.md section 5. The partition is that of
+// the string key.
 func TestReferences_AvroKeys(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.KeyFormat = KeyAvro })
@@ -111,7 +111,8 @@ func TestReferences_AvroKeys(t *testing.T) {
 	})
 }
 
-// TestReferences_WhatIsTooLargeIsLeftOut: it can neither stop nor repeat the run.
+// TestReferences_WhatIsTooLargeIsLeftOut: it must not stop the run, nor every run
+// after it.
 func TestReferences_WhatIsTooLargeIsLeftOut(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.MaxMessageBytes = 16 << 10 })

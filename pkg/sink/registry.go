@@ -15,8 +15,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// schemas has a topic's schemas accepted, and returns what the state is to know
-// of the topic.
+// schemas finds or registers a topic's schemas, and returns what the state is to
+// hold about the topic.
 func (s *setup) schemas(ctx context.Context, t *topic, found *TopicFinding, was offsets.TopicMeta) (now offsets.TopicMeta, err error) {
 	now = offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
 	if s.cfg.KeyFormat == KeyAvro {
@@ -37,13 +37,13 @@ func (s *setup) schemas(ctx context.Context, t *topic, found *TopicFinding, was 
 	return now, nil
 }
 
-// schemaID gives the registry's id for an Avro schema. The registry is asked
-// whether the schema may follow the latest one before anything is written with
-// it. A schema that differs from the latest only in docs and props is not
-// registered again: a changed label is not a new version.
+// schemaID returns the registry's id for an Avro schema. Before anything is
+// written with the schema, it asks the registry whether the schema may follow the
+// latest one. It does not register a schema that differs from the latest only in
+// docs and props: a changed label is not a new version.
 //
-// A registry that is away is an error like any other; one that says no is a
-// *cdc.RefusedError.
+// A registry that is away is an error like any other. One that refuses the schema
+// is a *cdc.RefusedError.
 func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (int, error) {
 	id, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
 	if err != nil || id != 0 {
@@ -59,9 +59,9 @@ func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (int,
 	return id, nil
 }
 
-// keySchemaID gives the id that the registry has for a topic's Avro keys. It
-// stands in every key, and Kafka compares keys by their bytes: what it was at
-// the topic's first key (0: there is none yet) it has to be for ever.
+// keySchemaID returns the registry's id for the schema of a topic's Avro keys.
+// Every key holds this id, and Kafka compares keys by their bytes. So it must
+// stay what it was at the topic's first key; was is 0 before that.
 func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int, text []byte) (int, error) {
 	if was == 0 {
 		return s.schemaID(ctx, subject, text)
@@ -79,12 +79,12 @@ func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int,
 	return 0, &offsets.Refusal{
 		To:   "write topic " + topic,
 		What: fmt.Sprintf("the keys in topic %s have schema id %d, and the schema registry has no such schema of subject %s, so every object would get a second key", topic, was, subject),
-		Cure: "bring back the registry's content, or the SCHEMA_REGISTRY_URL of before, " + anew,
+		Cure: "restore the registry's content or the earlier SCHEMA_REGISTRY_URL, " + anew,
 	}
 }
 
-// acceptedSchema gives the id that a schema has, or 0 where the registry does
-// not have it yet and would take it.
+// acceptedSchema returns the id of a schema, or 0 if the registry does not have
+// it yet and would take it.
 func acceptedSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
 	latest, err := registry.SchemaByVersion(ctx, subject, -1)
 	switch {
@@ -118,13 +118,14 @@ func incompatible(subject, reason string) error {
 	return &cdc.RefusedError{Subject: subject, Reason: reason}
 }
 
-// refuses says that a registry understood a schema and does not take it.
+// refuses reports whether the registry understood a schema and rejected it.
 func refuses(err error) bool {
 	status := statusOf(err)
 	return status == http.StatusConflict || status == http.StatusUnprocessableEntity
 }
 
-// statusOf is the HTTP status of an answer that is an error, else 0.
+// statusOf returns the HTTP status of an error that the registry answered, else
+// 0.
 func statusOf(err error) int {
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) {
@@ -139,8 +140,8 @@ type keyField struct {
 	Type string `json:"type"`
 }
 
-// keySchema is the schema of Avro keys. It is frozen: no doc, no props,
-// nothing that could ever give the same id another spelling (docs/kafka.md A6).
+// keySchema is the schema of Avro keys. It is frozen: no doc, no props, nothing
+// that could ever change and give an object a second key (docs/kafka.md A6).
 func keySchema(topic string, fields []keyField) []byte {
 	text, err := json.Marshal(struct {
 		Type      string     `json:"type"`

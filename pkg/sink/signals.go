@@ -11,16 +11,17 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Signals is the signals topic, read from a place on. It belongs to no group:
-// its place is a cursor like any other.
+// Signals reads the signals topic from an offset on. It belongs to no group: its
+// place is a cursor like any other.
 type Signals struct {
 	cl        *kgo.Client
 	topic     string
-	next, end int64 // what is read next, and where the topic ended when it was opened
+	next, end int64 // the next offset, and the topic's end when it was opened
 	caughtUp  bool
 }
 
-// Signals makes sure of the signals topic and opens it at an offset.
+// Signals makes the signals topic ready and opens it at an offset. If the topic
+// does not have that offset, Signals opens it at its beginning.
 func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	found, err := s.setup.signalsTopic(ctx)
 	s.warn(found)
@@ -32,8 +33,8 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not the high watermark: behind the last stable offset nothing can be
-	// read yet, and nobody waits here for somebody else's open transaction.
+	// Not the high watermark: nothing beyond the last stable offset can be read
+	// yet, and nobody here waits for somebody else's open transaction.
 	end, err := offsetOf(ctx, name, adm.ListCommittedOffsets)
 	if err != nil {
 		return nil, err
@@ -43,14 +44,14 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 		at = start
 	}
 	if at != from && from != 0 {
-		s.log.Warn("the signals topic does not have the place where the connector stopped reading; it is read from its beginning",
+		s.log.Warn("the signals topic no longer has the offset at which the connector stopped reading; it starts at the beginning of the topic",
 			"topic", name, "offset", from, "start", start, "end", end)
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, s.cfg.Opts...),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().At(at)}}),
 		kgo.FetchMaxWait(30*time.Second), // the topic is quiet for days
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // else the end is not seen where it is a marker
+		kgo.KeepControlRecords(), // else Next would not see an end that is a marker
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
@@ -58,7 +59,7 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	return &Signals{cl: cl, topic: name, next: at, end: end}, nil
 }
 
-// offsetOf asks for an offset of the topic's only partition.
+// offsetOf returns an offset of the topic's only partition.
 func offsetOf(ctx context.Context, name string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
 	all, err := list(ctx, name)
 	if err == nil {
@@ -74,9 +75,10 @@ func offsetOf(ctx context.Context, name string, list func(context.Context, ...st
 	return found.Offset, nil
 }
 
-// Next waits for signals and gives them in their order. The first call returns
-// when everything that was there at the opening is read, be it nothing: whoever
-// goes on with what he was doing then knows of all that came meanwhile.
+// Next waits for signals and returns them in order. The first call returns once
+// it has read everything that was there when the topic was opened, even if that
+// is nothing. A caller that resumes its work after it knows every signal that
+// came meanwhile.
 func (r *Signals) Next(ctx context.Context) ([]offsets.Signal, error) {
 	var out []offsets.Signal
 	for r.next < r.end || r.caughtUp && len(out) == 0 {
@@ -99,5 +101,5 @@ func (r *Signals) Next(ctx context.Context) ([]offsets.Signal, error) {
 	return out, nil
 }
 
-// Close ends the reading.
+// Close closes the connections.
 func (r *Signals) Close() { r.cl.Close() }

@@ -21,7 +21,8 @@ func (w *world) signal(values ...string) {
 	}
 }
 
-// take gives the values of the next signals; with nothing in ten seconds, none.
+// take returns the values of the next signals; none if nothing comes within ten
+// seconds.
 func (w *world) take(s *Signals) []string {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
@@ -47,8 +48,8 @@ func (r *run) signals(from int64) *Signals {
 	return s
 }
 
-// What came while the connector was down is there before it goes on, what
-// comes later as it comes, and nobody's open transaction is waited for.
+// The first read returns what came while the connector was down, later ones what
+// comes as it comes. None waits for somebody else's open transaction.
 func TestSignals_AreReadFromTheirPlaceOn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -95,8 +96,8 @@ func TestSignals_AreReadFromTheirPlaceOn(t *testing.T) {
 	})
 }
 
-// A topic that was made anew, or whose old signals are past their retention, is
-// read from its beginning.
+// A topic that was deleted and created again, or whose old signals are past their
+// retention, is read from its beginning.
 func TestSignals_APlaceThatIsNotThere(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -113,8 +114,8 @@ func TestSignals_APlaceThatIsNotThere(t *testing.T) {
 		if got := w.take(r.signals(1)); !slices.Equal(got, []string{"2"}) {
 			t.Errorf("before the start: %q", got)
 		}
-		if n := w.log.Count("does not have the place"); n != 2 {
-			t.Errorf("it was said %d times, want twice", n)
+		if n := w.log.Count("no longer has the offset"); n != 2 {
+			t.Errorf("the log says so %d times, want twice", n)
 		}
 	})
 }

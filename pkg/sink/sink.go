@@ -33,21 +33,21 @@ const (
 	// DefaultMaxMessageBytes is max.message.bytes of the topics we create.
 	DefaultMaxMessageBytes = 8 << 20
 
-	// TransactionTimeout is how long the brokers let a transaction be open; a
+	// TransactionTimeout is how long the brokers let a transaction stay open. A
 	// page's takes milliseconds.
 	TransactionTimeout = time.Minute
-	// After it the brokers have surely aborted the transaction, so waiting for
-	// brokers that are away makes no sense any more.
+	// By then the brokers have surely aborted the transaction, so there is no
+	// point in waiting for brokers that are away.
 	transactionLimit = TransactionTimeout + 30*time.Second
-	// A transaction under way for so long means that the committer hangs.
+	// A transaction under way for this long means that the committer hangs.
 	hangingAfter = 2 * time.Minute
-	// What a run that is told to end may still spend on its last transaction.
-	// Closing the client takes up to two seconds more, and all of it has to
-	// end within ten.
+	// What a run that is shutting down may still spend on its last transaction.
+	// Closing the client takes up to two seconds more, and all of it has to end
+	// within ten.
 	lastChance = 5 * time.Second
 )
 
-// Config is what a Sink needs to know.
+// Config configures a Sink or a Probe.
 type Config struct {
 	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, ClientLog
 	Prefix string    // of the topics
@@ -55,7 +55,7 @@ type Config struct {
 
 	Partitions      int32  // of new data topics; 0 = the brokers' default
 	Replication     int16  // of new topics; 0 = the brokers' default
-	MaxMessageBytes int    // 0 = DefaultMaxMessageBytes; a topic's own limit counts where it is lower
+	MaxMessageBytes int    // 0 = DefaultMaxMessageBytes; a lower limit of a topic counts instead
 	KeyFormat       string // "" = KeyString
 
 	Registry   *sr.Client
@@ -64,10 +64,10 @@ type Config struct {
 	BeforeKey  bool   // EVENT_BEFORE=key
 
 	Logger     *slog.Logger          // nil = slog.Default()
-	Registerer prometheus.Registerer // nil = metrics are kept by nobody
+	Registerer prometheus.Registerer // nil = nobody keeps the metrics
 }
 
-// Sink writes one run's transactions.
+// Sink writes the transactions of one run.
 type Sink struct {
 	cfg     Config
 	log     *slog.Logger
@@ -83,18 +83,18 @@ type Sink struct {
 	mu     sync.Mutex
 	topics map[string]*topic            // by object
 	metas  map[string]offsets.TopicMeta // by topic, as the state has them; nil before Load
-	limits map[string]int               // by topic: the largest record batch
-	// refused says of objects whose topic is not to be written, why (Topic).
+	limits map[string]int               // by topic: bytes of the largest record batch
+	// refused are the objects whose topic must not be written, and why (Topic).
 	refused map[string]*cdc.RefusedError
 
 	committer
-	seq       int64        // the last one given out; the committer's alone, once Run is under way
+	seq       int64        // the last one assigned; only Run uses it once it has begun
 	busySince atomic.Int64 // when the transaction under way began, in Unix milliseconds; 0 = idle
 }
 
-// Open connects, makes sure of the internal topics and fences the
-// predecessor: when it returns, no transaction of an earlier run can be
-// committed any more, and what it committed is there to be read.
+// Open connects, makes the internal topics ready and fences the predecessor. When
+// it returns, no earlier run can commit any more, and everything that one
+// committed can be read.
 func Open(ctx context.Context, cfg Config) (*Sink, error) {
 	s, err := connect(cfg)
 	if err != nil {
@@ -107,9 +107,9 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 	return s, nil
 }
 
-// EnsureCursorTopic makes sure of the cursor topic as Open does, and fences
-// nobody: the consumer group of those that may run is about this topic, so it
-// has to be there before anyone runs. The portal need not be known.
+// EnsureCursorTopic makes the cursor topic ready as Open does, and fences nobody.
+// The consumer group of the instances is about this topic, so it has to exist
+// before any of them runs. The portal need not be known.
 func EnsureCursorTopic(ctx context.Context, cfg Config) error {
 	s, err := connect(cfg)
 	if err != nil {
@@ -119,7 +119,7 @@ func EnsureCursorTopic(ctx context.Context, cfg Config) error {
 	return s.internalTopic(ctx, s.cursorTopic)
 }
 
-// complete puts defaults where nothing is set.
+// complete fills in the defaults.
 func (cfg Config) complete() (Config, error) {
 	cfg.Partitions = cmp.Or(cfg.Partitions, -1)
 	cfg.Replication = cmp.Or(cfg.Replication, -1)
@@ -134,7 +134,7 @@ func (cfg Config) complete() (Config, error) {
 	return cfg, nil
 }
 
-// connect makes a Sink and no request.
+// connect makes a Sink and sends no request.
 func connect(cfg Config) (*Sink, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -152,13 +152,14 @@ func connect(cfg Config) (*Sink, error) {
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()), // unless Opts say otherwise
-		// The first record of each topic asks for the topic's partitions, and
-		// the whole transaction waits for the answer: not five seconds, which
-		// a run with many topics would spend on each of them at its start.
+		// The first record of each topic asks for the topic's partitions, and the
+		// whole transaction waits for the answer. With the default of five
+		// seconds, a run with many topics would wait that long for each of them
+		// at its start.
 		kgo.MetadataMinAge(100 * time.Millisecond),
 	}, cfg.Opts...),
-		// One fixed id per portal: a new run fences the old one, and frees
-		// what it left open at once (docs/kafka.md C1).
+		// One fixed id per portal: a new run fences the old one, and at once
+		// frees what it left open (docs/kafka.md C1).
 		kgo.TransactionalID(TransactionalID(cfg.Prefix, cfg.Portal)),
 		kgo.TransactionTimeout(TransactionTimeout),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -174,10 +175,10 @@ func connect(cfg Config) (*Sink, error) {
 	return s, nil
 }
 
-// Fenced reports whether a run ended because another one has begun with the
-// same transactional id since, or its transaction took longer than the brokers
-// allow: they answer both alike (docs/kafka.md C2). Nothing is decided by it
-// that must be right for the promises' sake.
+// Fenced reports whether a run ended because another one has since started with
+// the same transactional id, or because its transaction took longer than the
+// brokers allow: they answer both alike (docs/kafka.md C2). No promise depends on
+// the result.
 func Fenced(err error) bool {
 	return errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidTxnState)
 }
@@ -187,14 +188,15 @@ func TransactionalID(prefix string, portal int64) string {
 	return prefix + "." + strconv.FormatInt(portal, 10)
 }
 
-// prepare is Open's part that talks to the brokers.
+// prepare is the part of Open that talks to the brokers.
 func (s *Sink) prepare(ctx context.Context) error {
 	for _, name := range []string{s.cursorTopic, s.stateTopic} {
 		if err := s.internalTopic(ctx, name); err != nil {
 			return err
 		}
 	}
-	// Without an answer: what follows needs the brokers too, and says what is wrong.
+	// An error does not matter: the next step needs the brokers too, and reports
+	// what is wrong.
 	if level, err := transactionVersion(ctx, s.cl); err == nil && level < safeTransactions {
 		s.log.Warn("the cluster's transaction.version is below 2, so a delayed request may end a later transaction; " +
 			"kafka-features upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure")
@@ -211,7 +213,8 @@ func (s *Sink) internalTopic(ctx context.Context, name string) error {
 	return err
 }
 
-// batchLimit tells the client how large a topic's record batches may be.
+// batchLimit tells the client how large a topic's record batches may be, in
+// bytes.
 func (s *Sink) batchLimit(topic string) int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +224,7 @@ func (s *Sink) batchLimit(topic string) int32 {
 	return int32(min(s.cfg.MaxMessageBytes, largestBatch))
 }
 
-// fence ends whatever a predecessor has under way, and its right to go on.
+// fence ends what a predecessor has under way, and its right to continue.
 func (s *Sink) fence(ctx context.Context) error {
 	if _, _, err := s.cl.ProducerID(ctx); err != nil {
 		return fmt.Errorf("fence the predecessor (transactional id %s): %w", TransactionalID(s.cfg.Prefix, s.cfg.Portal), err)
@@ -229,8 +232,8 @@ func (s *Sink) fence(ctx context.Context) error {
 	return nil
 }
 
-// Load reads back what was committed. What has to be put right in the topics
-// goes with the first transaction.
+// Load reads back what earlier runs committed. The first transaction puts right
+// what is wrong in the topics.
 func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	l, err := offsets.Load(ctx, offsets.Source{Opts: s.cfg.Opts, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: s.cfg.Logger})
 	if err != nil {
@@ -246,7 +249,7 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	return l, nil
 }
 
-// repairs are the records that the first transaction carries besides.
+// repairs are records that the first transaction carries to put the topics right.
 func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
 	var records []*kgo.Record
 	if l.Fresh {
@@ -256,9 +259,9 @@ func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
 			s.stateRecord(offsets.BirthKey(), offsets.BirthBytes(birth, s.cfg.Portal)))
 	}
 	for _, odd := range l.Odd {
-		// First the tombstone, then the value: the latest record of all
-		// spellings is what counts.
-		s.log.Info("cursor was set under another spelling of its key; it is written anew", "cursor", odd.Key.String())
+		// First the tombstone, then the value: of all spellings, the latest
+		// record counts.
+		s.log.Info("a cursor was set under another spelling of its key; it moves to the usual one", "cursor", odd.Key.String())
 		value := l.Cursors[odd.Key]
 		if odd.Key.Stream == offsets.BirthStream && odd.Key.Object == "" {
 			value = offsets.Birth{ID: l.Birth}.Bytes()
@@ -293,8 +296,8 @@ func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 	if err != nil {
 		return err
 	}
-	// Not until ctx ends: a caller that is ended alone, while the run goes on,
-	// has to know what became of its batch. With the run ends this wait, too.
+	// Do not stop at ctx: a caller that ends alone, while the run continues, must
+	// know what became of its batch. The end of the run ends this wait too.
 	select {
 	case <-w.done:
 		return nil
@@ -315,18 +318,18 @@ func (s *Sink) Hanging() bool {
 	return since != 0 && time.Since(time.UnixMilli(since)) > hangingAfter
 }
 
-// Ping says whether Kafka can be reached.
+// Ping returns an error if Kafka cannot be reached.
 func (s *Sink) Ping(ctx context.Context) error { return s.cl.Ping(ctx) }
 
-// Close ends the client. An open transaction is left to the next run, which
+// Close closes the client. It leaves an open transaction to the next run, which
 // aborts it.
 func (s *Sink) Close() {
 	s.end(errors.New("the sink is closed"))
 	s.closeClient()
 }
 
-// closeClient returns when the client is closed, whoever of its callers does
-// it. Not a sync.Once: its others would wait at a mutex.
+// closeClient returns once the client is closed, whichever caller closes it. It
+// is not a sync.Once, whose other callers would wait at a mutex.
 func (s *Sink) closeClient() {
 	if s.closing.CompareAndSwap(false, true) {
 		s.cl.Close()

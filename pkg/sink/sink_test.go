@@ -18,7 +18,7 @@ import (
 )
 
 // docs/contract.md section 4: events, state and cursor of a page commit in one
-// transaction, and are read back as they were.
+// transaction, and the next run reads them back as they were.
 func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -104,8 +104,8 @@ func TestCommit_NoTombstonesWhereTheyAreNotWanted(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 5: seq is strictly rising in commit order, one
-// counter per portal, also across runs.
+// docs/contract.md section 5: seq rises strictly in commit order, one counter per
+// portal, across runs too.
 func TestSeq_StrictlyRisingInCommitOrderAndAcrossRuns(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var last int64
@@ -171,7 +171,7 @@ func TestCommit_WhatIsReadyDuringACommitIsTheNextTransaction(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 4: an idle pass commits its cursor at most every ten
+// docs/contract.md section 4: idle passes commit their cursors at most every ten
 // seconds, all of them in one transaction.
 func TestCommit_IdleCursorsGoTogetherAtMostEveryTenSeconds(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -187,7 +187,7 @@ func TestCommit_IdleCursorsGoTogetherAtMostEveryTenSeconds(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if took := time.Since(began); took != time.Minute {
-			t.Errorf("noting waits: %v", took)
+			t.Errorf("noting cursors every second took %v in a minute: Commit waits", took)
 		}
 		if got := w.counter("hubspot_cdc_commits_total", "ok") - transactions; got < 5 || got > 6 {
 			t.Errorf("%v transactions in a minute", got)
@@ -221,12 +221,13 @@ func TestCommit_IdleCursorGoesWithTheNextTransactionAndNeverGoesBack(t *testing.
 		}
 		r.mustCommit(&cdc.Batch{Object: "contacts", Sync: true, Cursors: []cdc.Cursor{{Object: "contacts", Stream: "leading"}}})
 		if value, there := w.cursors()[leadingKey]; there {
-			t.Errorf("a forgotten cursor is %s", value)
+			t.Errorf("a forgotten cursor is still %s", value)
 		}
 	})
 }
 
-// A changed property set is no idle pass: what follows is read with it.
+// A changed property set does not wait as an idle pass does: what follows is read
+// with it.
 func TestCommit_PropertySetAloneIsCommittedAtOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -289,8 +290,8 @@ func TestRun_EndsWithinTenSecondsWithTheBrokerAway(t *testing.T) {
 	}
 }
 
-// A transaction that the brokers have aborted long ago is given up, so that
-// the run can begin anew; and /healthz learns of a committer that hangs.
+// The run gives up a transaction that the brokers aborted long ago, so that the
+// next one can begin. /healthz learns of a committer that hangs.
 func TestRun_GivesUpATransactionThatTakesTooLong(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -304,12 +305,12 @@ func TestRun_GivesUpATransactionThatTakesTooLong(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		if r.Hanging() {
-			t.Error("a committer that has ended does not hang")
+			t.Error("a committer that has ended is reported as hanging")
 		}
 		r.busySince.Store(time.Now().UnixMilli())
 		time.Sleep(3 * time.Minute)
 		if !r.Hanging() {
-			t.Error("a transaction of three minutes is not told")
+			t.Error("a transaction of three minutes is not reported as hanging")
 		}
 	})
 }
@@ -329,8 +330,8 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 4: odd spellings are rewritten and tombstoned,
-// expired rows dropped, in the first transaction.
+// docs/contract.md section 4: the first transaction rewrites odd spellings,
+// tombstones them, and drops expired rows.
 func TestFirstTransaction_PutsTheTopicsRight(t *testing.T) {
 	const odd = `{"stream": "leading", "object": "contacts", "portal": 4242}`
 	inWorld(t, func(t *testing.T, w *world) {
@@ -351,7 +352,7 @@ func TestFirstTransaction_PutsTheTopicsRight(t *testing.T) {
 		r.stop()
 		r = w.start()
 		if len(r.loaded.Odd) != 0 || len(r.loaded.Expired) != 0 {
-			t.Errorf("again: odd %v, expired %v", r.loaded.Odd, r.loaded.Expired)
+			t.Errorf("the third run has repairs too: odd %v, expired %v", r.loaded.Odd, r.loaded.Expired)
 		}
 		if _, there := r.loaded.Rows["contacts"][5]; there {
 			t.Error("the deleted row is still there")
@@ -394,7 +395,7 @@ func TestPartition_IsJavasMurmur2OfTheID(t *testing.T) {
 
 func TestMetrics_CountWhatIsCommitted(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		for range 2 { // a second run goes on counting
+		for range 2 { // the second run continues the counts
 			r := w.start()
 			r.mustCommit(batch(change(cdc.Read, 1, "a"), change(cdc.Read, 2, "nul \x00"), change(cdc.Delete, 3, "")))
 			r.stop()
@@ -419,8 +420,9 @@ func TestMetrics_CountWhatIsCommitted(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 4: an event larger than the topic allows leaves out
-// its largest values, names them in source.omitted, and is counted.
+// docs/contract.md section 5: an event that is larger than the topic allows
+// leaves out its largest values and names them in source.omitted. A metric counts
+// them.
 func TestTooLarge_LargestValuesAreLeftOutAndNamed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		const limit = 64 << 10
@@ -458,7 +460,7 @@ func TestTooLarge_LargestValuesAreLeftOutAndNamed(t *testing.T) {
 			values := last.all["after"].(map[string]any)["properties"].(map[string]any)
 			for _, property := range got {
 				if values[property] != nil {
-					t.Errorf("%s: %s is there and omitted", name, property)
+					t.Errorf("%s: %s is written and yet omitted", name, property)
 				}
 			}
 			if counted := w.counter("hubspot_cdc_omitted_values_total", "contacts") - before; int(counted) != len(c.want) {

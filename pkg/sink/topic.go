@@ -14,32 +14,32 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
-// topic is an object's, a pair's or a list's topic and how it is written: one
-// version of its schema.
+// topic is the topic of an object, a pair or a reference list, and how it is
+// written: one version of its schema.
 type topic struct {
 	object, name string
 	partitions   int32
 	limit        int // bytes of the largest record batch
-	least        int // bytes that it must take
+	least        int // bytes that the limit must not be below
 	set          *schema.Set
 	encoder      *schema.Encoder
-	links        *schema.LinkEncoder      // of a pair's topic, which has no set and no encoder
-	list         *schema.ReferenceEncoder // of a list's, likewise
+	links        *schema.LinkEncoder      // of a pair, which has no set and no encoder
+	list         *schema.ReferenceEncoder // of a reference list, likewise
 	schema       []byte                   // of the values
-	keyFields    []keyField               // of Avro keys
+	keyFields    []keyField               // of its Avro keys
 	header       []byte                   // before each value
 	keyHeader    []byte                   // before each key, when keys are Avro
 }
 
-// Topic makes an object's topic ready to be written with a property set: at
-// the start, and again whenever the set has changed. It creates the topic,
-// checks that nothing has changed that consumers rely on, and has the schema
-// accepted by the registry. The set itself is stored by the caller's next batch
-// (cdc.Batch.Set), together with the cursors that follow from it. The caller
-// sees to it that no batch of the object is under way (the lane's turn).
+// Topic makes an object's topic ready for a property set: at the start, and again
+// whenever the set has changed. It creates the topic, checks that nothing has
+// changed that consumers rely on, and registers the schema if the registry
+// accepts it. The caller's next batch stores the set itself (cdc.Batch.Set),
+// together with the cursors that follow from it. The caller holds the lane's
+// turn, so that no batch of the object is under way.
 //
-// A *cdc.RefusedError stops this topic: until Topic succeeds, batches with
-// changes of the object are refused with the same error.
+// A *cdc.RefusedError stops this topic alone: until Topic succeeds, Commit
+// refuses batches with changes of the object with the same error.
 func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error {
 	t, err := objectTopic(s.cfg.Prefix, object, set)
 	err = s.ready(ctx, t, err)
@@ -62,7 +62,7 @@ func objectTopic(prefix, object string, set *schema.Set) (t *topic, err error) {
 	return t, err
 }
 
-// stopped gives why an object's topic is not written for now; nil if it is.
+// stopped returns why an object's topic is not written for now; nil if it is.
 func (s *Sink) stopped(object string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,8 +72,8 @@ func (s *Sink) stopped(object string) error {
 	return nil
 }
 
-// ready makes sure of a topic and of its schemas; from then on events are
-// written to it. A topic whose schema does not compile comes with that error.
+// ready makes a topic and its schemas ready; from then on events are written to
+// it. err is why the topic's schema did not compile, nil if it did.
 func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	was, loaded := s.metas[t.name], s.metas != nil
 	s.mu.Unlock()
 	if !loaded {
-		return fmt.Errorf("topic %s: nothing was loaded yet", t.name)
+		return fmt.Errorf("topic %s: Load comes first", t.name)
 	}
 	found, err := s.setup.dataTopic(ctx, t, was)
 	s.warn(found)
@@ -103,18 +103,18 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	return nil
 }
 
-// warn logs what was found of a topic that a run goes on with.
+// warn logs the warnings about a topic with which a run continues.
 func (s *Sink) warn(t *TopicFinding) {
 	for _, w := range t.Warnings {
 		s.log.Warn(w.Text, "topic", t.Name, w.Setting)
 	}
 }
 
-const anew = "or start anew under another KAFKA_TOPIC_PREFIX"
+const anew = "or start over under another KAFKA_TOPIC_PREFIX"
 
-// checkFormats refuses to give keys another format than they have: every
-// object would get a second key. It comes before any topic is made, so that
-// never two formats stand under one prefix.
+// checkFormats refuses a changed format of keys: every object would get a second
+// key. It runs before any topic is created, so that one prefix never holds two
+// formats.
 func checkFormats(topics map[string]offsets.TopicMeta, format string) error {
 	for _, name := range slices.Sorted(maps.Keys(topics)) {
 		if was := topics[name].KeyFormat; was != format {
@@ -135,7 +135,8 @@ func (t *topic) key(id []byte) []byte {
 	return t.avroKey(string(id))
 }
 
-// avroKey is the key of a topic whose keys' first fields, or all, are texts.
+// avroKey is an Avro key, or its beginning: the fields that are strings come
+// first.
 func (t *topic) avroKey(texts ...string) []byte {
 	key := slices.Clone(t.keyHeader)
 	for _, text := range texts {
@@ -146,19 +147,19 @@ func (t *topic) avroKey(texts ...string) []byte {
 }
 
 const (
-	// What Kafka adds to a record that is alone in its batch: 61 bytes of the
-	// batch's head, and the record's own lengths and deltas.
+	// What Kafka adds to a record that is alone in its batch: the batch's header
+	// of 61 bytes, and the record's own lengths and deltas.
 	batchOverhead = 128
 	// An event with all properties null, without its one byte per property.
 	smallestEvent = 4 << 10
-	// allOmitted stands in source.omitted when the names alone are too large.
+	// allOmitted stands in source.omitted if even the names are too large.
 	allOmitted = "*"
 )
 
-// encode writes an event's value. One that is larger than the topic allows
-// leaves out its largest values, as few as will do, and names them in
-// source.omitted: what is too large for Kafka must neither stop nor repeat
-// the run.
+// encode writes an event's value. If the event is larger than the topic allows,
+// encode leaves out the largest values, as few as possible, and names them in
+// source.omitted. A value that is too large for Kafka must not stop the run, nor
+// end every run after it.
 func (t *topic) encode(key []byte, e *schema.Event) (value []byte, unparsed, omitted int) {
 	value, unparsed = t.append(e)
 	room := t.limit - batchOverhead - len(key)
@@ -186,7 +187,7 @@ func (t *topic) append(e *schema.Event) ([]byte, int) {
 	return t.encoder.Append(slices.Clone(t.header), e)
 }
 
-// slotsBySize lists the slots that have a value, the largest first.
+// slotsBySize lists the slots that have a value, largest first.
 func slotsBySize(values [][]byte) []int {
 	var slots []int
 	for i, v := range values {

@@ -18,20 +18,20 @@ import (
 )
 
 const (
-	// A reader that was away for less sees every delete.
+	// A consumer that was away for less sees every delete.
 	weekMs = 7 * 24 * 3600 * 1000
-	// Apache Kafka does not look at retention.ms when a topic is only compacted.
-	// Others that speak its protocol do (kfake, for one), and an operator who
-	// adds "delete" to the policy gets a warning instead of a loss.
+	// Apache Kafka ignores retention.ms on a topic that is only compacted. Other
+	// implementations of its protocol do not (kfake, for one), and an operator
+	// who adds "delete" to the policy gets a warning instead of a loss.
 	forEver = "-1"
-	// How long a new topic may take until every broker knows it.
+	// How long it may take until every broker knows a new topic.
 	topicPatience = 30 * time.Second
-	// The client takes no larger one; socket.request.max.bytes is 100 MiB.
+	// The client allows no larger one; socket.request.max.bytes is 100 MiB.
 	largestBatch = 64 << 20
 )
 
-// setup makes sure of topics and schemas, and returns what it found. A run and
-// a Probe share it, so that both decide alike; they differ in its effects.
+// setup makes topics and schemas ready, and returns what it found. A run and a
+// Probe share it, so that both decide alike; only its effects differ.
 type setup struct {
 	cfg     Config
 	cl      *kgo.Client
@@ -39,9 +39,9 @@ type setup struct {
 	effects effects
 }
 
-// internalTopic makes sure of the cursor or the state topic: one partition,
-// because the latest record of a key counts, and compacted, because both are
-// read from their start at every start.
+// internalTopic makes the cursor topic or the state topic ready. It has one
+// partition, because the latest record of a key counts, and it is compacted,
+// because every start reads it from its beginning.
 func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, error) {
 	week := strconv.Itoa(weekMs)
 	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
@@ -68,17 +68,17 @@ func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, 
 		}
 	}
 	if ms, err := strconv.Atoi(t.Configs["delete.retention.ms"]); err == nil && ms < weekMs {
-		t.warn("a reader slower than delete.retention.ms would miss deletes; seven days are right", slog.Int("delete.retention.ms", ms))
+		t.warn("a reader slower than delete.retention.ms would miss deletes; set it to seven days", slog.Int("delete.retention.ms", ms))
 	}
 	return t, nil
 }
 
-// dataTopic makes sure of a topic with events, and that it takes them. Consumers
-// may have created it with settings of their own: these are left alone, and
-// warned of.
+// dataTopic makes a topic of events ready. It refuses one that is too small for
+// events, or whose number of partitions has changed. Consumers may have created
+// it with other settings: those dataTopic leaves alone, and warns.
 func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) (*TopicFinding, error) {
 	partitions := s.cfg.Partitions
-	if was.Partitions > 0 { // the topic was there before: should it be gone, then keys stay where they were
+	if was.Partitions > 0 { // if the topic is gone, it comes back with as many, and keys stay where they were
 		partitions = was.Partitions
 	}
 	week := strconv.Itoa(weekMs)
@@ -93,11 +93,11 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 		return f, err
 	}
 	if !f.There && was.Partitions > 0 {
-		f.warn("the topic was not there any more and is created anew: what was published is gone from it, and only changes are published; "+
-			"bring the topic back, or ask for a snapshot of the object", slog.Attr{})
+		f.warn("the topic was gone and is created again: it has lost what was published, and gets only changes from now on; "+
+			"bring the old topic back, or ask for a snapshot of the object", slog.Attr{})
 	}
 	if policy := f.Configs["cleanup.policy"]; strings.Contains(policy, "delete") {
-		f.warn("records of this topic are deleted after its retention time; a consumer that starts anew will miss objects",
+		f.warn("records of this topic are deleted after its retention time; a new consumer will miss objects",
 			slog.String("cleanup.policy", policy))
 	}
 	t.partitions, t.limit = f.Partitions, min(f.batchLimit(), s.cfg.MaxMessageBytes)
@@ -118,8 +118,9 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 	return f, nil
 }
 
-// signalsTopic makes sure of the signals topic: one partition, because signals
-// are taken in their order, and not compacted, because all of them have one key.
+// signalsTopic makes the signals topic ready. It has one partition, because the
+// connector obeys signals in order, and is not compacted, because all of them
+// have one key.
 func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 	name := offsets.SignalsTopic(s.cfg.Prefix)
 	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
@@ -146,8 +147,8 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 	return t, nil
 }
 
-// ensureTopic creates a topic if it is not there, and describes it. With an
-// error too the finding says which topic it is about.
+// ensureTopic creates a topic if it is missing, and describes it. Even with an
+// error the finding names its topic.
 func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, configs map[string]string) (*TopicFinding, error) {
 	want := &TopicFinding{Name: name, Partitions: partitions, Configs: configs}
 	deadline := time.Now().Add(topicPatience)
@@ -221,8 +222,8 @@ func (s *setup) describe(ctx context.Context, name string) (*TopicFinding, error
 	return t, nil
 }
 
-// operations are those whose bit is set. The lowest number is the brokers' way
-// not to tell.
+// operations are those whose bit is set; nil if the brokers did not say, which
+// they express as the lowest number.
 func operations(bits int32) []kmsg.ACLOperation {
 	if bits == -1<<31 {
 		return nil

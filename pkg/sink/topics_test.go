@@ -111,7 +111,7 @@ func TestTopic_DataTopicThatDeletesIsSaid(t *testing.T) {
 		w.create(contacts, 2, map[string]string{"cleanup.policy": "delete", "max.message.bytes": "100000"})
 		r := w.start()
 		if !w.log.Has("deleted after its retention time") {
-			t.Error("not said")
+			t.Error("the log does not say so")
 		}
 		if got := r.topics["contacts"]; got.limit != 100000 || got.partitions != 2 {
 			t.Errorf("limit %d, %d partitions", got.limit, got.partitions)
@@ -119,7 +119,7 @@ func TestTopic_DataTopicThatDeletesIsSaid(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 4: a changed partition count or key format refuses.
+// docs/contract.md section 4: a changed partition count or key format is refused.
 func TestTopic_RefusesWhatWouldGiveKeysAnotherPlace(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
@@ -149,8 +149,8 @@ func TestTopic_LostTopicIsCreatedWithTheSamePartitions(t *testing.T) {
 		if got := r.topics["contacts"].partitions; got != 5 {
 			t.Errorf("%d partitions", got)
 		}
-		if !w.log.Has("what was published is gone") {
-			t.Error("not said")
+		if !w.log.Has("it has lost what was published") {
+			t.Error("the log does not say so")
 		}
 	})
 }
@@ -170,13 +170,13 @@ func TestTopic_AvroKeysAreSpeltOneWayForEver(t *testing.T) {
 		r.mustCommit(batch(change(cdc.Read, 17, "a")))
 		records := w.read(contacts)
 		if len(records) != 1 || records[0].Partition != partitionOf([]byte("17"), 3) {
-			t.Errorf("records %v: the partition depends on the id alone", records)
+			t.Errorf("records %v, want one, in the partition of its id", records)
 		}
 		if got := w.registry.Decode(records[0].Key); len(got) != 1 || got["id"] != "17" {
 			t.Errorf("key %v", got)
 		}
 		r.stop()
-		// Another registry gives another id: each object would get a second key.
+		// Another registry assigns another id: each object would get a second key.
 		w.registry.Reset()
 		if _, _, err := w.registry.RegisterSchema("other", sr.Schema{Schema: `"string"`}); err != nil {
 			t.Fatal(err)
@@ -195,9 +195,9 @@ func versions(w *world, subject string) int {
 	return len(list)
 }
 
-// docs/contract.md section 5: compatibility is asked before anything is
-// produced; an added property is a new version without a restart, a changed
-// label is none.
+// docs/contract.md section 5: the sink asks about compatibility before it
+// produces anything. An added property makes a new version without a restart; a
+// changed label makes none.
 func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var asked []string
