@@ -3,8 +3,8 @@
 #   docker build --build-arg VERSION=v1.2.3 -t hubspot-cdc .
 #
 # There is no HEALTHCHECK: it would need a shell or another program inside the
-# image. Have whoever runs it ask over HTTP: /healthz (restart it when this
-# fails) and /readyz, as docs/containers.md shows.
+# image. Let your orchestrator ask over HTTP instead: /healthz (restart the
+# container when it fails) and /readyz, as docs/containers.md shows.
 
 FROM golang:1.26 AS build
 WORKDIR /src
@@ -16,7 +16,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=$VERSION" -
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /connector /connector
-# Inside a container 127.0.0.1, the default, is nobody else's.
+# Inside a container nobody else can reach 127.0.0.1, the default.
 ENV HTTP_ADDR=:8080
 EXPOSE 8080
 USER 65532:65532

@@ -1,5 +1,5 @@
-# `make` lists the targets. Nothing but Go is needed; the integration tests
-# also need Java 17 and Maven, for a real Kafka and schema registry.
+# `make` lists the targets. They need only Go; the integration tests also need
+# Java 17 and Maven, for a real Kafka and schema registry.
 
 # Pinned, so that the same tree gives the same findings everywhere. It is built
 # once, in about three minutes on two cores, and kept outside the tree.
@@ -19,19 +19,19 @@ help: ## list the targets
 check: fmt vet lint ## format, vet, lint, and the tests under the race detector
 	go test -race -short ./...
 
-fmt: ## fail if gofmt would change something
+fmt: ## fail if gofmt would change anything
 	@out=$$(gofmt -l .); test -z "$$out" || { printf 'gofmt would change:\n%s\n' "$$out"; exit 1; }
 
-vet: ## go vet, with the tests on real services
+vet: ## go vet, including the tests on real services
 	go vet -tags integration,consumers ./...
 
-lint: $(LINT_DIR)/golangci-lint ## golangci-lint as .golangci.yml says
+lint: $(LINT_DIR)/golangci-lint ## golangci-lint, with .golangci.yml
 	$(LINT_DIR)/golangci-lint run
 
 $(LINT_DIR)/golangci-lint:
 	GOBIN=$(LINT_DIR) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
-test: ## all tests that need nothing but Go
+test: ## all tests that need only Go
 	go test ./...
 
 fuzz: ## every fuzz test for FUZZTIME

@@ -12,7 +12,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector/check"
 )
 
-// checkError ends the command with a code of its own, after the report.
+// checkError ends the command with an exit code of its own, after the report.
 type checkError struct{ code, problems int }
 
 func (e *checkError) Error() string {
@@ -45,7 +45,8 @@ wrong, 3 a run would refuse to start.
 	return runCheck(ctx, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, *asJSON, stdout)
 }
 
-// runCheck checks, writes the report, and returns an error if not all is well.
+// runCheck checks, writes the report, and returns an error if a run would not
+// work.
 func runCheck(ctx context.Context, o connector.Options, asJSON bool, stdout io.Writer) error {
 	s, err := load()
 	if err != nil {
@@ -58,7 +59,7 @@ func runCheck(ctx context.Context, o connector.Options, asJSON bool, stdout io.W
 	var more []check.Finding
 	for _, name := range unknown() {
 		more = append(more, check.Finding{Area: "hubspot", Check: "environment", Subject: name, Status: check.Warn,
-			Found: "this version does not know the variable", Todo: []string{"look for a typing mistake: connector run -h lists the variables"}})
+			Found: "this version does not know the variable", Todo: []string{"check the spelling: connector run -h lists the variables"}})
 	}
 	report := check.Run(ctx, setup, more...)
 	if asJSON {

@@ -13,7 +13,7 @@ var update = flag.Bool("update", false, "write docs/configuration.md")
 const configurationPage = "../../docs/configuration.md"
 
 // TestConfigurationPage: docs/configuration.md is what connector run -h prints,
-// so that nobody sets what does not work.
+// so that it promises nothing that does not work.
 func TestConfigurationPage(t *testing.T) {
 	var help bytes.Buffer
 	if code := command(t.Context(), []string{"run", "-h"}, &help, &help); code != 0 {
@@ -24,13 +24,13 @@ func TestConfigurationPage(t *testing.T) {
 The connector reads its environment. This page is what `+"`connector run -h`"+` prints;
 `+"`go test ./cmd/connector -run TestConfigurationPage -update`"+` writes it.
 
-- An empty variable counts as one that is not set.
-- A secret can stand in a file: `+"`NAME_FILE`"+` names it, and counts more than `+"`NAME`"+`. One
-  newline at its end does not belong to the secret. HubSpot's are read again when HubSpot
-  refuses the token.
+- An empty variable counts as unset.
+- A secret can stand in a file: `+"`NAME_FILE`"+` names it, and overrides `+"`NAME`"+`. One
+  newline at its end is not part of the secret. The connector reads HubSpot's secrets again
+  when HubSpot refuses the token.
 - Durations are written as `+"`30s`, `5m` or `1h30m`"+`, lists with commas.
 - The connector reports every problem at once and ends with exit code 2.
-- It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ and that it does not know.
+- It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ but that it does not know.
   It refuses to start with one that seems to choose what is published.
 
 See [selection.md](selection.md) for the patterns of HUBSPOT_PROPERTIES_* and

@@ -14,10 +14,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// decoder reads records as a consumer does: by the schema that the registry has
-// under the id in front of them, and with another Avro library than the one
-// that encodes, whose decoder is not to be trusted with others' bytes
-// (docs/decisions/0002).
+// decoder reads records as a consumer does: with the schema that the registry has
+// under the id in front of them. It uses another Avro library than the encoder,
+// because the encoder's library has a decoder that must not be trusted with
+// foreign bytes (docs/decisions/0002).
 type decoder struct {
 	schemas map[int]*avro.Schema
 }
@@ -49,7 +49,7 @@ func (d *decoder) avro(ctx context.Context, registry *sr.Client, value []byte) (
 	return event, schema, err
 }
 
-// record is a record of any of the connector's topics, decoded.
+// record is a decoded record of any of the connector's topics.
 type record struct {
 	Topic     string          `json:"topic"`
 	Partition int32           `json:"partition"`
@@ -58,11 +58,11 @@ type record struct {
 	Value     json.RawMessage `json:"value"` // null: a tombstone
 	Timestamp int64           `json:"timestamp"`
 
-	key   string         // as in topics with string keys, else JSON
-	event map[string]any // an envelope, if it is one
+	key   string         // as with string keys, else JSON
+	event map[string]any // the envelope, if the value is one
 }
 
-// record decodes a record by its topic. Times are numbers, as Avro has them:
+// record decodes a record according to its topic. Times are numbers, as in Avro:
 // dates in days and times in milliseconds since 1970.
 func (d *decoder) record(ctx context.Context, registry *sr.Client, prefix string, r *kgo.Record) (*record, error) {
 	out := &record{
@@ -128,11 +128,11 @@ func wrong(r *kgo.Record, err error) error {
 	return fmt.Errorf("decode %s[%d]@%d: %w", r.Topic, r.Partition, r.Offset, err)
 }
 
-// framed says that something is Avro in the Confluent wire format: text does
-// not begin with a zero byte.
+// framed reports whether b is Avro in the Confluent wire format: text does not
+// begin with a zero byte.
 func framed(b []byte) bool { return len(b) > 5 && b[0] == 0 }
 
-// joined is an Avro key as the string key would be.
+// joined gives an Avro key as the string key would be.
 func joined(schema *avro.Schema, key map[string]any) string {
 	var parts []string
 	for _, f := range schema.Root().Fields {

@@ -24,7 +24,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// demoObjects are what the simulated portal holds.
+// demoObjects are the object types of the simulated portal.
 var demoObjects = []string{"contacts", "companies", "deals"}
 
 // demoLife is what its users do.
@@ -39,15 +39,15 @@ const (
 )
 
 // demoCommand shows the whole connector on one machine: a simulated portal, an
-// embedded Kafka and schema registry, and the connector as it runs in
-// production. Only the addresses are different.
+// embedded Kafka and schema registry, and the connector as it runs in production.
+// Only the addresses differ.
 func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	for_ := flags.Duration("for", 0, "end after this long (default: on Ctrl-C)")
 	dir := flags.String("data", "", "directory to keep the embedded Kafka's data in (default: a temporary one)")
 	verbose := flags.Bool("log", false, "show the connector's log, on standard error")
-	alone := flags.String("portal", "", "serve the simulated portal alone on this address, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
+	alone := flags.String("portal", "", "serve only the simulated portal, on this address, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil || flags.NArg() > 0 || *alone != "" && (*dir != "" || *verbose) {
@@ -56,7 +56,8 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *for_ > 0 {
-		// Without a deadline: a limiter would refuse what it cannot grant before.
+		// Without a deadline: the limiter would refuse what it cannot grant before
+		// that.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer time.AfterFunc(*for_, cancel).Stop()
@@ -70,7 +71,7 @@ func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(temporary) }() // what is left is in a temporary place
+		defer func() { _ = os.RemoveAll(temporary) }() // anything left is in a temporary place
 		*dir = temporary
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -91,7 +92,8 @@ type demo struct {
 	tail *tail
 }
 
-// newDemoPortal makes the simulated portal, with what it holds from the start.
+// newDemoPortal makes the simulated portal, with the records that it has from the
+// start.
 func newDemoPortal() *hubspottest.Portal {
 	portal := hubspottest.New(hubspottest.Options{Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true})
 	for _, object := range demoObjects {
@@ -100,7 +102,7 @@ func newDemoPortal() *hubspottest.Portal {
 	return portal
 }
 
-// demoPortal serves the simulated portal alone, while its users work on it.
+// demoPortal serves only the simulated portal, while its users work on it.
 func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 	portal := newDemoPortal()
 	_, stop, err := serveDemo(portal, addr)
@@ -108,7 +110,7 @@ func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 		return misused("--portal: %v", err)
 	}
 	defer stop()
-	fmt.Fprintf(stdout, "A simulated HubSpot portal listens on %s. It has %s, takes any token, and lives until Ctrl-C.\n",
+	fmt.Fprintf(stdout, "A simulated HubSpot portal listens on %s. It has %s, accepts any token, and runs until Ctrl-C.\n",
 		addr, strings.Join(demoObjects, ", "))
 	portal.Live(ctx, demoRate, demoLife)
 	return nil
@@ -164,14 +166,14 @@ Events as they come (op, topic, key, what is in after, the stream that found it,
 	})
 	g.Go(func() error { return d.tail.follow(gctx, &cfg) })
 	err = g.Wait()
-	if ctx.Err() != nil { // the end was asked for
+	if ctx.Err() != nil { // the user ended it
 		err = nil
 	}
 	d.tail.summary()
 	return err
 }
 
-// serveDemo puts the portal on a port of this machine.
+// serveDemo serves the portal on an address of this machine.
 func serveDemo(h http.Handler, addr string) (url string, stop func(), err error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
-// TestDemoPortal_IsAPortalInUse: with --portal the simulated portal stands
-// alone on the address that was given, answers with any token, changes by
-// itself, and ends with the signal.
+// TestDemoPortal_IsAPortalInUse: with --portal, the simulated portal runs alone
+// on the given address, answers any token, changes by itself, and ends with the
+// signal.
 func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 		}
 		body, err := lastChanged(ctx, addr)
 		if err != nil {
-			continue // it does not listen yet
+			continue // it is not listening yet
 		}
 		if first == "" {
 			first = body
@@ -53,7 +53,7 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 	}
 }
 
-// lastChanged reads the contact that was changed last.
+// lastChanged reads the contact that changed last.
 func lastChanged(ctx context.Context, addr string) (string, error) {
 	const search = `{"after": "", "filterGroups": [], "sorts": [{"propertyName": "lastmodifieddate", "direction": "DESCENDING"}], "properties": ["lastmodifieddate"], "limit": 1}`
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/crm/objects/2026-09/contacts/search", strings.NewReader(search))
@@ -74,8 +74,8 @@ func lastChanged(ctx context.Context, addr string) (string, error) {
 	return string(page.Results), nil
 }
 
-// TestDemoPortal_HasNothingOfTheRestOfTheDemo: what belongs to the embedded
-// Kafka and the connector is refused beside --portal, as a bad address is.
+// TestDemoPortal_HasNothingOfTheRestOfTheDemo: with --portal, the flags for the
+// embedded Kafka and the connector are refused, and so is a bad address.
 func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
 	for _, args := range [][]string{
 		{"demo", "--portal", "127.0.0.1:0", "--log"},

@@ -10,12 +10,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// demoStep is the time between two things that the demo's administrator does.
+// demoStep is the time between two actions of the demo's administrator.
 const demoStep = 4 * time.Second
 
-// demoSchemas changes the demo portal's schemas as an administrator does, and
-// says what it does: a property comes, a custom object type comes, the property
-// gets another type.
+// demoSchemas changes the demo portal's schemas as an administrator would, and
+// prints what it does: it adds a property, adds a custom object type, and changes
+// the property's type.
 func demoSchemas(ctx context.Context, portal *hubspottest.Portal, out io.Writer) {
 	const property = "bonus_points"
 	var car string

@@ -18,9 +18,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
-// settings is everything that the environment says. A variable is a field of
-// connector.Config, or of logging: its tag names it, and its help is all that
-// connector run -h and docs/configuration.md say of it.
+// settings is everything that the environment sets. A variable is a field of
+// connector.Config, or of logging: its tags give its name and its help, which
+// connector run -h and docs/configuration.md print.
 type settings struct {
 	connector connector.Config
 	log       logging
@@ -46,13 +46,13 @@ func (s *settings) parts() []part {
 	c := &s.connector
 	return []part{
 		{"HubSpot", &c.HubSpot}, {"Kafka", &c.Kafka}, {"Schema registry", &c.Registry},
-		{"How often HubSpot is asked", &c.Sync}, {"Events", &c.Event}, {"HTTP", &c.HTTP}, {"Log", &s.log},
+		{"How often the connector asks HubSpot", &c.Sync}, {"Events", &c.Event}, {"HTTP", &c.HTTP}, {"Log", &s.log},
 	}
 }
 
-// load reads and checks the environment, and reports every problem at once. Of
-// variables whose names begin otherwise than with only, no problem is reported;
-// none means all.
+// load reads and checks the environment, and reports every problem at once. It
+// reports only problems of variables whose names begin with one of only; without
+// any, all problems.
 func load(only ...string) (*settings, error) {
 	s := defaults()
 	tidy(s)
@@ -78,16 +78,15 @@ func load(only ...string) (*settings, error) {
 	return s, nil
 }
 
-// tidy makes an empty variable one that is not set, and takes white space from
-// around the others. It changes this process's environment, because envconfig
-// reads nothing else.
+// tidy unsets empty variables, and trims white space around the values of others.
+// It changes this process's environment, because envconfig reads nothing else.
 func tidy(s *settings) {
 	for v := range s.variables() {
 		text, set := os.LookupEnv(v.name)
 		switch trimmed := strings.TrimSpace(text); {
 		case !set || trimmed == text && text != "":
 		case trimmed == "":
-			_ = os.Unsetenv(v.name) // fails nowhere
+			_ = os.Unsetenv(v.name) // never fails
 		default:
 			_ = os.Setenv(v.name, trimmed)
 		}
@@ -95,9 +94,9 @@ func tidy(s *settings) {
 }
 
 // fill sets a group's fields from the environment. A value that cannot be parsed
-// is a problem, and counts as not set. Each group is processed by itself:
-// envconfig would look the fields of a nested struct up under the struct's name
-// too.
+// is a problem, and counts as unset. Each group is processed separately, because
+// envconfig would also look up the fields of a nested struct under the struct's
+// name.
 func fill(group any) (problems []string) {
 	for {
 		err := envconfig.Process("", group)
@@ -147,7 +146,7 @@ func (l *logging) validate() (problems []string) {
 	return problems
 }
 
-// logger writes to w as the operator wants it.
+// logger makes the logger that the operator wants, writing to w.
 func (l *logging) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(l.Level)) // validate has checked it
@@ -159,8 +158,8 @@ func (l *logging) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
-// unknown lists the variables that look like ours and are not: mistyped, or
-// meant for another version.
+// unknown lists the variables that look like ours but are not: mistyped, or meant
+// for another version.
 func unknown() []string {
 	known := map[string]bool{}
 	for v := range defaults().variables() {
@@ -178,14 +177,14 @@ func unknown() []string {
 	return out
 }
 
-// unsafe refuses, among the unknown variables, those that seem to choose what is
-// published: ignoring them would publish what was meant to be left out.
+// unsafe refuses the unknown variables that seem to choose what is published:
+// ignoring them would publish what they were meant to leave out.
 func unsafe() []string {
 	var p []string
 	for _, name := range unknown() {
 		for _, word := range []string{"PROPERT", "INCLUDE", "EXCLUDE", "HASH", "SENSITIV"} {
 			if strings.Contains(name, word) {
-				p = append(p, name+": is not a variable of this version, see connector run -h; the connector does not ignore what chooses the properties to publish")
+				p = append(p, name+": is not a variable of this version, see connector run -h; the connector does not ignore a variable that may choose the properties to publish")
 				break
 			}
 		}
@@ -196,11 +195,11 @@ func unsafe() []string {
 // variable is one line of the configuration.
 type variable struct {
 	title, name, help string
-	byDefault         string // as it would stand in the environment
+	byDefault         string // as written in the environment
 	secret            bool
 }
 
-// variables goes through the fields in the order in which they stand there.
+// variables iterates over the fields in their order.
 func (s *settings) variables() func(func(variable) bool) {
 	return func(yield func(variable) bool) {
 		for _, p := range s.parts() {
@@ -214,7 +213,7 @@ func (s *settings) variables() func(func(variable) bool) {
 	}
 }
 
-// spelled is a value as an operator writes it; "" where it is not set.
+// spelled is a value as an operator writes it, "" if it is not set.
 func spelled(v reflect.Value) string {
 	if v.IsZero() {
 		return ""
@@ -237,7 +236,7 @@ func printVariables(w io.Writer) error {
 			title = v.title
 			fmt.Fprintf(t, "\n%s\n", title)
 		}
-		if v.help == "" { // the file of the secret before it
+		if v.help == "" { // the file of the secret above it
 			continue
 		}
 		text := v.help

@@ -18,12 +18,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// environment sets variables for a test, and takes all others of ours away.
+// environment sets variables for a test, and unsets all others of ours.
 func environment(t *testing.T, variables ...string) {
 	t.Helper()
 	unset := func(name string) {
 		if _, set := os.LookupEnv(name); set {
-			t.Setenv(name, "") // so that it comes back
+			t.Setenv(name, "") // restores it after the test
 			if err := os.Unsetenv(name); err != nil {
 				t.Fatal(err)
 			}
@@ -76,8 +76,8 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 	}
 }
 
-// TestConfiguration_EmptyIsUnset: an empty variable counts as one that is not
-// set, as does one of blanks; blanks around a value do not belong to it.
+// TestConfiguration_EmptyIsUnset: an empty or blank variable counts as unset;
+// blanks around a value are not part of it.
 func TestConfiguration_EmptyIsUnset(t *testing.T) {
 	environment(t, append(slices.Clone(enough),
 		"SYNC_ARCHIVE_INTERVAL=", "KAFKA_PARTITIONS=  ", "KAFKA_TOPIC_PREFIX=", "HUBSPOT_VOLATILE=", "TOMBSTONES_ON_DELETE=",
@@ -96,8 +96,8 @@ func TestConfiguration_EmptyIsUnset(t *testing.T) {
 	}
 }
 
-// TestConfiguration_NamesOfGroupsAreNoPrefix: a variable is read by its own name
-// alone.
+// TestConfiguration_NamesOfGroupsAreNoPrefix: a variable is read only by its own
+// name.
 func TestConfiguration_NamesOfGroupsAreNoPrefix(t *testing.T) {
 	environment(t, append(slices.Clone(enough), "KAFKA_KAFKA_TOPIC_PREFIX=wrong", "TOPIC_PREFIX=wrong", "BROKERS=wrong:1")...)
 	s, err := load()
@@ -106,8 +106,8 @@ func TestConfiguration_NamesOfGroupsAreNoPrefix(t *testing.T) {
 	}
 }
 
-// TestVariablesThatAreNotKnown: a mistyped name is reported; one that seems to
-// choose personal data is refused.
+// TestVariablesThatAreNotKnown: a mistyped name is reported; one that may choose
+// personal data is refused.
 func TestVariablesThatAreNotKnown(t *testing.T) {
 	environment(t, "SYNC_LEADING_INTERVALL=1s", "SYNC_LEADING_INTERVAL=1s", "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file", "KAFKA_OPTS=-Xmx1g")
 	if got, want := unknown(), []string{"SYNC_LEADING_INTERVALL"}; !slices.Equal(got, want) {
@@ -120,7 +120,7 @@ func TestVariablesThatAreNotKnown(t *testing.T) {
 	}
 }
 
-// TestSecretsComeFromFiles: NAME_FILE stands for NAME, and counts more.
+// TestSecretsComeFromFiles: NAME_FILE stands for NAME, and overrides it.
 func TestSecretsComeFromFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(canary+"\n"), 0o600); err != nil {
@@ -136,12 +136,12 @@ func TestSecretsComeFromFiles(t *testing.T) {
 	}
 	environment(t, "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file")
 	if _, err := load(); err == nil || !strings.Contains(err.Error(), "HUBSPOT_ACCESS_TOKEN_FILE: open /no/such/file") || strings.Contains(err.Error(), "is required (or") {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("a file that does not exist: %v", err)
 	}
 }
 
-// TestCheckCommand: a variable that is mistyped is a finding of connector check,
-// and what is wrong in the configuration ends it as it ends a run.
+// TestCheckCommand: a mistyped variable is a finding of connector check, and a
+// wrong configuration ends the check as it ends a run.
 func TestCheckCommand(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 5}, nil, func(w *world) {
 		o := w.Options(w.Portal.Transport(), w.Brokers)

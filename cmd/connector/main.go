@@ -1,7 +1,7 @@
 // Command connector publishes every change of a HubSpot portal into Kafka.
 //
-// It holds the words, flags and environment of each command. What a run decides
-// and does is in pkg/connector and below.
+// The command reads the arguments and the environment. What a run decides and
+// does is in pkg/connector and below.
 package main
 
 import (
@@ -21,8 +21,8 @@ const usage = `connector publishes every change of a HubSpot portal into Kafka.
 Usage:
 
 	connector run        follow the portal that the environment names
-	connector check      look at everything that run needs, and say what to do about it
-	connector demo       show it all with a simulated portal and an embedded Kafka; with --portal ADDRESS, the portal alone
+	connector check      check everything that run needs, and say what to do about problems
+	connector demo       show it all with a simulated portal and an embedded Kafka; with --portal ADDRESS, only the portal
 	connector offsets    show the cursors, move them, forget them
 	connector tail       print the records of the topics, decoded
 	connector version    print the version
@@ -71,7 +71,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return connector.ExitCode(err)
 }
 
-// misused says that a command was called in a way that it does not know.
+// misused is the error of a command that was called in a way it does not know.
 func misused(format string, args ...any) error {
 	return &connector.ConfigError{Problems: []string{fmt.Sprintf(format, args...)}}
 }

@@ -25,35 +25,36 @@ const offsetsUsage = `connector offsets shows and changes the cursors: how far e
 
 Usage:
 
-	connector offsets get                    print all of them
-	connector offsets set [FILE]             change those that FILE or standard input names
+	connector offsets get                    print all cursors
+	connector offsets set [FILE]             change the ones that FILE or standard input names
 	connector offsets reset --yes            forget all of them
 
-All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_* where the connector
-has them). --portal ID says whose cursors are meant, where the topic holds those of several.
+All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_* if the connector has
+them). --portal ID chooses the portal if the topic holds the cursors of several.
 
-get prints, and set takes, the form of Kafka Connect (KIP-875):
+get prints, and set reads, the form of Kafka Connect (KIP-875):
 
 	{"offsets":[
 	{"partition":{"portal":4242,"object":"contacts","stream":"leading"},"offset":{"at":"2026-11-24T13:00:00.000Z","v":1}}
 	]}
 
-"offset":null forgets a cursor. set and reset write one transaction, after everything has
-been checked as the next start will check it, and refuse (exit code 3) while an instance runs or
-stands by. What the next run does:
+"offset":null forgets a cursor. set and reset write one transaction, after the checks that the
+next start will make, and refuse (exit code 3) while an instance runs or stands by.
+What the next run does:
 
 	leading, trailing-…   moved back: searches again from there, and publishes only what is new.
-	                      moved forward: what changed between is left to the longer tiers and the reconcile.
-	                      forgotten: starts now, and the type's backfill is run again.
-	backfill, reconcile   moved or forgotten: reads the records from there, or all, once again.
+	                      moved forward: leaves what changed in between to the longer tiers and the reconcile.
+	                      forgotten: starts now, and runs the type's backfill again.
+	backfill, reconcile   moved or forgotten: reads the records again, from there or all of them.
 	archive               moved or forgotten: reads the archived list from there, or all of it.
 	associations          moved or forgotten: reads the pair's links from there, or all of them.
-	reference, refill     forgotten: the list is read, the properties' holders are not read again.
-	signals               moved back: signals are taken again. Forgotten: those in the topic are.
+	reference             forgotten: reads the list again.
+	refill                forgotten: does not read the properties' holders again.
+	signals               moved back: carries out signals again, from there. Forgotten: all that are in the topic.
 	reset                 all of this at once.
 
-But for signals that are taken again, nothing of it publishes anything twice: what is published
-is remembered apart, in the topic <prefix>.state. To have records published again, send a
+Only signals that are carried out again publish anything twice: the topic <prefix>.state
+remembers what is published, apart from the cursors. To publish records again, send a
 snapshot signal.
 `
 
@@ -74,7 +75,7 @@ func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout,
 	flags.SetOutput(io.Discard)
 	portal := flags.Int64("portal", 0, "")
 	yes := flags.Bool("yes", false, "")
-	_ = flags.Bool("json", true, "") // there is no other form
+	_ = flags.Bool("json", true, "") // JSON is the only form
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, offsetsUsage)
 		return nil
@@ -82,7 +83,7 @@ func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout,
 		return wrong("%v", err)
 	}
 	if most := map[string]int{"get": 0, "set": 1, "reset": 0}; flags.NArg() > most[verb] {
-		return wrong("%q is not understood", flags.Args()[most[verb]:])
+		return wrong("%q is one argument too many", flags.Args()[most[verb]:])
 	}
 	s, err := load("KAFKA_", "LOG_")
 	if err != nil {
@@ -125,11 +126,11 @@ func readBody(file string, stdin io.Reader) ([]byte, error) {
 type cursorTool struct {
 	prefix string
 	kafka  []kgo.Opt
-	portal int64 // 0: the only one there is
+	portal int64 // 0: the only one in the topic
 	log    *slog.Logger
 }
 
-// cursorBody is KIP-875's form of cursors.
+// cursorBody has KIP-875's form of cursors.
 type cursorBody struct {
 	Offsets []cursorPair `json:"offsets"`
 }
@@ -147,8 +148,8 @@ func (t *cursorTool) read(ctx context.Context, state bool) (*offsets.Listing, er
 	return l, err
 }
 
-// get prints the cursors, one a line. Those that nobody understands are printed
-// too, and said: they are why one looks.
+// get prints the cursors, one per line. It also prints those that nothing can
+// parse, and reports them: they are often the reason for looking.
 func (t *cursorTool) get(ctx context.Context, stdout, stderr io.Writer) error {
 	l, err := t.read(ctx, false)
 	if err != nil {
@@ -180,7 +181,8 @@ func (t *cursorTool) get(ctx context.Context, stdout, stderr io.Writer) error {
 	return err
 }
 
-// asJSON is a text that should be JSON in one line, or else a string of it.
+// asJSON gives a text that should be JSON as one line of it, or else as a JSON
+// string.
 func asJSON(text []byte) []byte {
 	if line, err := offsets.OneLine(text); err == nil {
 		return line
@@ -208,15 +210,16 @@ func (t *cursorTool) set(ctx context.Context, body []byte, stderr io.Writer) err
 	})
 }
 
-// reset has all cursors forgotten.
+// reset forgets all cursors.
 func (t *cursorTool) reset(ctx context.Context, yes bool, stderr io.Writer) error {
 	if !yes {
-		return misused("connector offsets reset forgets every cursor of %s, and the next run reads everything again; say --yes if that is meant", offsets.CursorTopic(t.prefix))
+		return misused("connector offsets reset forgets every cursor of %s, and the next run reads everything again; confirm with --yes", offsets.CursorTopic(t.prefix))
 	}
 	return t.edit(ctx, stderr, func(l *offsets.Listing, portal int64) ([]offsets.Edit, error) { return l.Reset(portal) })
 }
 
-// edit looks, checks, and only then fences, looks again and writes.
+// edit reads and checks the cursors, and only then fences, reads them again and
+// writes.
 func (t *cursorTool) edit(ctx context.Context, stderr io.Writer, edit func(*offsets.Listing, int64) ([]offsets.Edit, error)) error {
 	l, err := t.read(ctx, true)
 	if err != nil {
@@ -248,7 +251,7 @@ func (t *cursorTool) edit(ctx context.Context, stderr io.Writer, edit func(*offs
 	return err
 }
 
-// whose is the portal whose cursors are meant.
+// whose gives the portal whose cursors to change.
 func (t *cursorTool) whose(l *offsets.Listing) (int64, error) {
 	switch {
 	case t.portal != 0:
@@ -259,14 +262,14 @@ func (t *cursorTool) whose(l *offsets.Listing) (int64, error) {
 		return 0, &offsets.Refusal{
 			To:   offsets.ChangeCursors,
 			What: "topic " + offsets.CursorTopic(t.prefix) + " holds no cursor, so the connector has never run there",
-			Cure: "look at KAFKA_TOPIC_PREFIX; a first start needs no cursors",
+			Cure: "check KAFKA_TOPIC_PREFIX; a first start needs no cursors",
 		}
 	}
-	return 0, misused("%s holds cursors of the portals %v; say which is meant with --portal", offsets.CursorTopic(t.prefix), l.Portals)
+	return 0, misused("%s holds cursors of the portals %v; choose one with --portal", offsets.CursorTopic(t.prefix), l.Portals)
 }
 
-// nobodyRuns refuses while an instance runs or stands by: it would go on from
-// where it is, and a standby would take over.
+// nobodyRuns refuses while an instance runs or stands by: the owner would
+// continue from where it is, and a standby would take over.
 func (t *cursorTool) nobodyRuns(ctx context.Context) error {
 	hosts, err := connector.Instances(ctx, t.kafka, t.prefix)
 	if err != nil {
@@ -278,18 +281,19 @@ func (t *cursorTool) nobodyRuns(ctx context.Context) error {
 	return &offsets.Refusal{
 		To:   offsets.ChangeCursors,
 		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", connector.OwnerGroup(t.prefix), len(hosts), strings.Join(hosts, ", ")),
-		Cure: fmt.Sprintf("stop every instance; one that was killed is forgotten after %v", connector.SessionTimeout),
+		Cure: fmt.Sprintf("stop every instance; the group forgets a killed one after %v", connector.SessionTimeout),
 	}
 }
 
-// parseChanges reads KIP-875's form, and reports all that is wrong with it.
+// parseChanges reads KIP-875's form, and reports everything that is wrong with
+// it.
 func parseChanges(text []byte) ([]offsets.Change, error) {
 	var body cursorBody
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(&body)
 	if err == nil && decoder.More() {
-		err = errors.New("something stands behind it")
+		err = errors.New("there is something behind it")
 	}
 	if err == nil && len(body.Offsets) == 0 {
 		err = errors.New(`"offsets" is empty`)

@@ -49,8 +49,8 @@ func one(key, value string) string {
 	return fmt.Sprintf(`{"offsets":[{"partition":%s,"offset":%s}]}`, key, value)
 }
 
-// TestOffsets_WhatIsPrintedCanBeSet: get's form is set's (KIP-875), and setting
-// it changes nothing.
+// TestOffsets_WhatIsPrintedCanBeSet: set takes what get prints (KIP-875), and
+// setting it changes nothing.
 func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 31}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -78,7 +78,7 @@ func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 }
 
 // TestOffsets_ASetCursorIsObeyed: a leading cursor that is moved back finds a
-// change that the index had hidden; another spelling of its key is forgotten.
+// change that the index had hidden. Another spelling of its key is removed.
 func TestOffsets_ASetCursorIsObeyed(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
@@ -137,8 +137,8 @@ func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
 	})
 }
 
-// TestOffsets_RefusedWhileSomebodyRunsOrStandsBy, with exit code 3, and nobody
-// is fenced.
+// TestOffsets_RefusedWhileSomebodyRunsOrStandsBy, with exit code 3, and no
+// instance is fenced.
 func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 33}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -176,8 +176,8 @@ func TestOffsets_RefusedWhileSomebodyRunsOrStandsBy(t *testing.T) {
 	})
 }
 
-// TestOffsets_NothingWrongIsWritten: every problem is reported at once, and of
-// a body with one wrong cursor none is set.
+// TestOffsets_NothingWrongIsWritten: every problem is reported at once, and a
+// body with one wrong cursor changes none.
 func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 	t.Parallel()
 	good := fmt.Sprintf(`{"partition":%s,"offset":{"at":"1999-12-31T00:00:00Z"}}`, depl.LeadingKey)
@@ -218,13 +218,13 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 		}
 		both := w.set(`{"offsets":[{"partition":` + key("a", "leading") + `,"offset":null},{"partition":` + key("b", "leading") + `,"offset":null}]}`)
 		if text := fmt.Sprint(both); !strings.Contains(text, `"a"`) || !strings.Contains(text, `"b"`) {
-			t.Errorf("not both problems: %v", both)
+			t.Errorf("both problems should be reported: %v", both)
 		}
 	})
 }
 
-// TestOffsets_CureARefusal: what the connector refuses to start with is shown,
-// and put right.
+// TestOffsets_CureARefusal: a cursor with which the connector refuses to start is
+// shown, and can be set right.
 func TestOffsets_CureARefusal(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 35}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -246,7 +246,7 @@ func TestOffsets_CureARefusal(t *testing.T) {
 	})
 }
 
-// TestOffsets_WhereNobodyRan there is nothing to show or to set, and nothing is
+// TestOffsets_WhereNobodyRan: there is nothing to show or to set, and nothing is
 // created.
 func TestOffsets_WhereNobodyRan(t *testing.T) {
 	t.Parallel()
@@ -266,8 +266,7 @@ func TestOffsets_WhereNobodyRan(t *testing.T) {
 	})
 }
 
-// TestOffsets_Usage: what is asked for wrongly ends with 2, and help needs no
-// environment.
+// TestOffsets_Usage: wrong usage ends with 2, and help needs no environment.
 func TestOffsets_Usage(t *testing.T) {
 	run := func(args ...string) (int, string) {
 		var out bytes.Buffer
@@ -286,6 +285,6 @@ func TestOffsets_Usage(t *testing.T) {
 		}
 	}
 	if _, text := run("get"); !strings.Contains(text, "KAFKA_BROKERS") || strings.Contains(text, "HUBSPOT_ACCESS_TOKEN") {
-		t.Errorf("asks for what it does not need:\n%s", text)
+		t.Errorf("it asks for variables that it does not need:\n%s", text)
 	}
 }

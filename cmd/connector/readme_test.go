@@ -15,15 +15,15 @@ import (
 	"testing"
 )
 
-// operationsPage is the page for operators; tests hold it to the code.
+// operationsPage is the page for operators; tests compare it with the code.
 const operationsPage = "../../docs/operations.md"
 
-// TestReadmeIsShort: a reader sees in a few minutes what this is. The rest has
-// pages of its own.
+// TestReadmeIsShort: a reader sees in a few minutes what this is. Everything else
+// has its own page.
 func TestReadmeIsShort(t *testing.T) {
 	const longest = 160
 	if n := strings.Count(page(t, "../../README.md"), "\n"); n > longest {
-		t.Errorf("README.md has %d lines, at most %d are wanted: move the rest to docs", n, longest)
+		t.Errorf("README.md has %d lines, more than %d: move the rest to docs", n, longest)
 	}
 }
 
@@ -50,8 +50,8 @@ func TestOperations_NameEveryMetric(t *testing.T) {
 	}
 }
 
-// TestOperations_QuoteMessagesOfTheCode: an operator finds in the runbook what
-// stands in the log, in /readyz, or on his terminal.
+// TestOperations_QuoteMessagesOfTheCode: the runbook quotes messages exactly as
+// they appear in the log, in /readyz or on the terminal.
 func TestOperations_QuoteMessagesOfTheCode(t *testing.T) {
 	all := strings.Join(texts(t), "\n")
 	quoted := 0
@@ -64,7 +64,7 @@ func TestOperations_QuoteMessagesOfTheCode(t *testing.T) {
 			quoted++
 			for part := range strings.SplitSeq(message, "…") {
 				if part = strings.TrimSpace(part); !strings.Contains(all, part) {
-					t.Errorf("%s quotes %q, and nothing in the code says %q", operationsPage, message, part)
+					t.Errorf("%s quotes %q, but nothing in the code says %q", operationsPage, message, part)
 				}
 			}
 		}
@@ -84,7 +84,7 @@ func page(t *testing.T, name string) string {
 	return string(text)
 }
 
-// section is what stands under a heading of the page for operators.
+// section is the text under a heading of the page for operators.
 func section(t *testing.T, heading string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(page(t, operationsPage), "\n## "+heading+"\n")
@@ -105,8 +105,7 @@ func spans(line string) (out []string) {
 	return out
 }
 
-// texts are all string constants of the program, each as it reads when the
-// parts of a sum are put together.
+// texts are all string constants of the program, with the parts of a sum joined.
 func texts(t *testing.T) (out []string) {
 	t.Helper()
 	for _, root := range []string{"../../cmd", "../../pkg"} {

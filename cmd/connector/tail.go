@@ -32,18 +32,18 @@ Usage:
 	connector tail [flags] [topic ...]
 
 A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
-signals, state. Without any, all topics with events are read, those too that come later.
+signals, state. Without a name, it reads all topics with events, also those that come later.
 
-	--from-beginning   from the first record on (default: what comes from now on)
-	--object contacts  the topic of an object type; contacts:companies that of a pair
-	--op c,u,d,r       only events with these ops; d has the tombstones too
+	--from-beginning   from the first record on (default: from now on)
+	--object contacts  the topic of an object type; contacts:companies for that of a pair
+	--op c,u,d,r       only events with these ops; d includes the tombstones
 	--key 123          only records with this key
-	--json             one line of JSON a record: topic, partition, offset, key, value, timestamp;
+	--json             one line of JSON per record: topic, partition, offset, key, value, timestamp;
 	                   value null is a tombstone; dates are days, times milliseconds since 1970
-	-n 10              end after so many records
-	--for 10s          end after so long
+	-n 10              end after this many records
+	--for 10s          end after this long
 
-KAFKA_BROKERS and SCHEMA_REGISTRY_URL are needed, and what else the connector is given to reach
+It needs KAFKA_BROKERS and SCHEMA_REGISTRY_URL, and whatever else the connector needs to reach
 both. Ctrl-C ends it.
 `
 
@@ -99,7 +99,7 @@ func tailCommand(ctx context.Context, args []string, stdout io.Writer) error {
 	return f.follow(ctx)
 }
 
-// parseMixed takes flags behind arguments too.
+// parseMixed accepts flags after arguments too.
 func parseMixed(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {
@@ -112,7 +112,7 @@ func parseMixed(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-// reach makes the clients' ways to the brokers and to the registry.
+// reach prepares the way to the brokers and to the registry.
 func (f *consumer) reach(cfg *connector.Config) (err error) {
 	f.prefix = cfg.Kafka.TopicPrefix
 	if f.kafka, err = cfg.Kafka.Options(); err != nil {
@@ -122,8 +122,8 @@ func (f *consumer) reach(cfg *connector.Config) (err error) {
 	return err
 }
 
-// topicNames are the topics that are meant by their names, with or without the
-// prefix, and by object types and pairs.
+// topicNames gives the topics that are named directly, with or without the
+// prefix, or by object types and pairs.
 func topicNames(prefix string, topics, objects []string) []string {
 	var names []string
 	for _, name := range topics {
@@ -147,25 +147,25 @@ type consumer struct {
 	kafka         []kgo.Opt
 	registry      *sr.Client
 	prefix        string
-	topics        []string // none: all with events
+	topics        []string // none: all topics with events
 	fromBeginning bool
 	ops, keys     []string // none: all
 	eventsOnly    bool     // no tombstones
 	json          bool
-	most          int // records; 0: no end
+	most          int // records; 0: without end
 	tail          *tail
 }
 
-// follow prints until ctx ends or enough was printed.
+// follow prints records until ctx ends or it has printed enough.
 func (f *consumer) follow(ctx context.Context) error {
 	start := kgo.NewOffset().AtStart()
 	if !f.fromBeginning {
-		start = kgo.NewOffset().AfterMilli(time.Now().UnixMilli()) // in topics that come later, all
+		start = kgo.NewOffset().AfterMilli(time.Now().UnixMilli()) // and all of topics that come later
 	}
 	opts := append(slices.Clone(f.kafka),
 		kgo.ConsumeResetOffset(start),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.MetadataMinAge(time.Second), kgo.MetadataMaxAge(time.Second), // new topics are seen soon
+		kgo.MetadataMinAge(time.Second), kgo.MetadataMaxAge(time.Second), // to see new topics soon
 	)
 	if len(f.topics) > 0 {
 		opts = append(opts, kgo.ConsumeTopics(f.topics...))
@@ -208,7 +208,7 @@ func (f *consumer) follow(ctx context.Context) error {
 	}
 }
 
-// ended is no error when the end was asked for.
+// ended drops the error if the end was asked for.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -216,8 +216,8 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// there makes sure that the topics which were named exist: a misspelt name
-// would be waited for without end.
+// there checks that the named topics exist. tail would wait forever for a
+// misspelt name.
 func (f *consumer) there(ctx context.Context, client *kgo.Client) error {
 	if len(f.topics) == 0 {
 		return nil
@@ -239,8 +239,8 @@ func (f *consumer) there(ctx context.Context, client *kgo.Client) error {
 	return misused("connector tail: there is no topic %s; there are: %s", strings.Join(missing, ", "), strings.Join(names, ", "))
 }
 
-// wanted says whether a record is to be printed. A tombstone belongs to the
-// delete before it.
+// wanted reports whether to print a record. A tombstone belongs to the delete
+// before it.
 func (f *consumer) wanted(r *record) bool {
 	if f.eventsOnly && r.event == nil || len(f.keys) > 0 && !slices.Contains(f.keys, r.key) {
 		return false
@@ -255,7 +255,7 @@ func (f *consumer) wanted(r *record) bool {
 	return slices.Contains(f.ops, op)
 }
 
-// tail prints decoded records, one a line.
+// tail prints decoded records, one per line.
 type tail struct {
 	decoder
 	out     io.Writer
@@ -269,7 +269,7 @@ func newTail(out io.Writer, colours bool) *tail {
 	return &tail{decoder: decoder{map[int]*avro.Schema{}}, out: out, colours: colours, counts: map[string]int{}}
 }
 
-// follow prints every event of the prefix from the first one until ctx ends.
+// follow prints every event of the prefix, from the first, until ctx ends.
 func (t *tail) follow(ctx context.Context, cfg *connector.Config) error {
 	f := &consumer{fromBeginning: true, eventsOnly: true, tail: t}
 	if err := f.reach(cfg); err != nil {
@@ -337,7 +337,7 @@ func (t *tail) colour(op string) string {
 const briefMost = 4
 
 // brief is what a reader wants to see of an event on one line: some properties
-// that are not HubSpot's own.
+// that HubSpot has not set itself.
 func brief(event map[string]any) string {
 	after, _ := event["after"].(map[string]any)
 	if after == nil {
@@ -347,7 +347,7 @@ func brief(event map[string]any) string {
 		return fmt.Sprintf("%v %v -> %v %v %v", after["fromObjectType"], after["fromObjectId"], after["toObjectType"], to, label(after))
 	}
 	properties, ok := after["properties"].(map[string]any)
-	if !ok { // an entry of a list; its key is shown already
+	if !ok { // an entry of a reference list; its key is shown already
 		properties = maps.Clone(after)
 		for _, name := range []string{"id", "objectType", "pipelineId", "createdAt", "updatedAt", "archived"} {
 			delete(properties, name)

@@ -14,7 +14,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// tailed is what connector tail prints within some seconds of the world.
+// tailed is what connector tail prints in the world within some seconds.
 func (w *world) tailed(f consumer) (string, error) {
 	w.T.Helper()
 	f.kafka, f.registry = w.Kafka.Options(), w.RegistryClient()
@@ -41,8 +41,7 @@ func printed(t *testing.T, text string) []record {
 }
 
 // TestTail_DecodesEveryTopic: events with their values as Avro has them,
-// tombstones, links, cursors, and what the state remembers, with either format
-// of keys.
+// tombstones, links, cursors and what the state remembers, in either key format.
 func TestTail_DecodesEveryTopic(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"string", "avro"} {
@@ -119,8 +118,8 @@ func TestTail_DecodesEveryTopic(t *testing.T) {
 	}
 }
 
-// TestTail_Filters: by key, op and number, and what comes from now on, in
-// topics too that come later.
+// TestTail_Filters: by key, op and number, and from now on, even in topics that
+// come later.
 func TestTail_Filters(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 42}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=5s", "SYNC_LEADING_INTERVAL=1s", "KAFKA_KEY_FORMAT=avro"}, func(w *world) {
@@ -167,13 +166,13 @@ func TestTail_Filters(t *testing.T) {
 		}
 		_, err := w.tailed(consumer{topics: topicNames("hubspot", nil, []string{"contcats"})})
 		if connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(fmt.Sprint(err), "hubspot.contcats") || !strings.Contains(fmt.Sprint(err), "hubspot.contacts") {
-			t.Errorf("a topic that is not there: %v", err)
+			t.Errorf("a topic that does not exist: %v", err)
 		}
 		p.Stop()
 	})
 }
 
-// TestTail_Usage: flags may stand behind topics, what is wrong ends with 2.
+// TestTail_Usage: flags may follow topics, and wrong usage ends with 2.
 func TestTail_Usage(t *testing.T) {
 	run := func(args ...string) (int, string) {
 		var out bytes.Buffer
@@ -191,6 +190,6 @@ func TestTail_Usage(t *testing.T) {
 		}
 	}
 	if _, text := run(); !strings.Contains(text, "KAFKA_BROKERS") || !strings.Contains(text, "SCHEMA_REGISTRY_URL") || strings.Contains(text, "HUBSPOT") {
-		t.Errorf("asks for\n%s", text)
+		t.Errorf("it asks for\n%s", text)
 	}
 }

@@ -5,7 +5,7 @@ import "runtime/debug"
 // release is set by the linker for releases: -ldflags "-X main.release=v1.2.3".
 var release string
 
-// version is the release, or what the Go tool knows of the build.
+// version is the release, or what the Go tool knows about the build.
 func version() string {
 	if release != "" {
 		return release

@@ -7,7 +7,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// world is the deployment that the commands are tried in.
+// world is the deployment in which the tests run the commands.
 type world struct{ *depl.World }
 
 func inWorld(t *testing.T, opt hubspottest.Options, settings []string, f func(w *world)) {

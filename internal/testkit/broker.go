@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Broker is a Kafka of one broker on a network of its own.
+// Broker is a Kafka of one broker, on a network of its own.
 type Broker struct {
 	*kfake.Cluster
 	Network *kfake.VirtualNetwork
@@ -22,12 +22,11 @@ func NewBroker(tb testing.TB, opts ...kfake.Opt) *Broker {
 	tb.Helper()
 	b := &Broker{Network: new(kfake.VirtualNetwork), tb: tb}
 	b.start(opts)
-	tb.Cleanup(func() { b.Close() }) // the one that is there by then
+	tb.Cleanup(func() { b.Close() }) // the one that runs by then
 	return b
 }
 
-// Replace puts an empty broker in the place of this one. It has another
-// address.
+// Replace starts an empty broker in place of this one, at another address.
 func (b *Broker) Replace(opts ...kfake.Opt) {
 	b.tb.Helper()
 	b.Close()
@@ -38,8 +37,8 @@ func (b *Broker) start(opts []kfake.Opt) {
 	b.tb.Helper()
 	cluster, err := kfake.NewCluster(append([]kfake.Opt{
 		kfake.NumBrokers(1), kfake.DefaultNumPartitions(3), kfake.ListenFn(b.Network.Listen),
-		// The broker compacts every hour, and pays no attention to
-		// min.compaction.lag.ms. A test that wants compaction calls Compact.
+		// The broker compacts every hour and ignores min.compaction.lag.ms. A test
+		// that wants compaction calls Compact.
 		kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": "86400000"}),
 	}, opts...)...)
 	if err != nil {
@@ -48,7 +47,7 @@ func (b *Broker) start(opts []kfake.Opt) {
 	b.Cluster = cluster
 }
 
-// Options lead a client to the broker.
+// Options connect a client to the broker.
 func (b *Broker) Options(more ...kgo.Opt) []kgo.Opt {
 	return append([]kgo.Opt{kgo.SeedBrokers(b.ListenAddrs()...), kgo.Dialer(b.Network.DialContext)}, more...)
 }
@@ -59,14 +58,14 @@ func (b *Broker) Client(opts ...kgo.Opt) *kgo.Client {
 	return Client(b.tb, b.Options(opts...)...)
 }
 
-// Admin makes a client for an operator's requests.
+// Admin makes a client for administrative requests.
 func (b *Broker) Admin() *kadm.Client {
 	b.tb.Helper()
 	return kadm.NewClient(b.Client())
 }
 
-// Produce writes records outside any transaction, as an operator does with
-// kcat. A record that names a partition goes there: without one it is the first.
+// Produce writes records outside any transaction, as an operator does with kcat.
+// A record goes to the partition that it names, the first by default.
 func (b *Broker) Produce(records ...*kgo.Record) {
 	b.tb.Helper()
 	cl := b.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))

@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// Decoder reads Avro in the registry's wire format as a consumer does: by the
+// Decoder reads Avro in the registry's wire format as a consumer does: with the
 // schema that the registry has under the id in front, and with another library
-// than the code that wrote it. One goroutine uses it at a time.
+// than the code that wrote it. Only one goroutine may use it at a time.
 type Decoder struct {
 	tb       testing.TB
 	registry *sr.Client
@@ -24,12 +24,12 @@ type written struct {
 	schema *avro.Schema
 }
 
-// NewDecoder makes a decoder that asks a registry, real or not.
+// NewDecoder makes a decoder that asks a registry, real or fake.
 func NewDecoder(tb testing.TB, registry *sr.Client) *Decoder {
 	return &Decoder{tb: tb, registry: registry, schemas: map[int]written{}}
 }
 
-// Decode reads a key or a value and fails the test if that cannot be done.
+// Decode reads a key or a value. It fails the test if it cannot.
 func (d *Decoder) Decode(body []byte) map[string]any {
 	d.tb.Helper()
 	fields, _, err := d.Try(body)

@@ -1,4 +1,4 @@
-// Package testkit is what the tests of several packages stand on: a Kafka and a
+// Package testkit has what the tests of several packages share: a Kafka and a
 // schema registry inside the test, what a read_committed consumer sees of them,
 // the lines to both, which a test can cut, a log that can be read while it is
 // written, and waiting.
@@ -15,8 +15,8 @@
 //		}
 //	})
 //
-// Whatever takes a testing.TB fails that test by itself and cleans up when it
-// ends. In a bubble all of it runs in virtual time: broker and registry have no
+// Whatever takes a testing.TB fails that test on its own and cleans up when it
+// ends. In a bubble everything runs in virtual time: broker and registry have no
 // sockets, which would stop the bubble's clock. Create them inside the bubble,
 // with the bubble's own t.
 //
@@ -25,16 +25,16 @@
 //
 // # What it leaves to others
 //
-// The simulated portal is pkg/hubspot/hubspottest, the promises are checked by
-// pkg/cdc/cdctest, and test/services starts a real Kafka and registry. testkit
-// imports no package of pkg, so that the tests inside any of them can use it.
-// Only tests import it.
+// The simulated portal is pkg/hubspot/hubspottest, pkg/cdc/cdctest checks the
+// promises, and test/services starts a real Kafka and registry. testkit imports
+// no package of pkg, so that the tests inside any of them can use it. Only tests
+// import it.
 //
 // # Where the fakes differ from the real ones
 //
-// The fake broker shows a commit at once, the real one some milliseconds later:
-// a test on a real broker uses ReadSettled, which waits for it, or polls. A test
-// that a commit is there when it is confirmed uses ReadCommitted, on the fake
-// one. The fake registry calls every schema compatible. What depends on either
-// is tested in test/kafka.
+// The fake broker shows a commit at once, the real one some milliseconds later. A
+// test on a real broker therefore uses ReadSettled, which waits for it, or polls.
+// A test on the fake broker that a confirmed commit is visible uses
+// ReadCommitted. The fake registry calls every schema compatible. Tests that
+// depend on either are in test/kafka.
 package testkit

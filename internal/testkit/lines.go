@@ -20,10 +20,10 @@ type Line struct {
 	isCut bool
 }
 
-// NewLine makes a line that leads somewhere.
+// NewLine makes a line to a transport.
 func NewLine(to http.RoundTripper) *Line { return &Line{to: to} }
 
-// Cut lets no request through until Mend.
+// Cut stops all requests until Mend.
 func (l *Line) Cut() { l.set(true) }
 
 // Mend undoes Cut.
@@ -35,7 +35,7 @@ func (l *Line) set(isCut bool) {
 	l.isCut = isCut
 }
 
-// Turn leads the line elsewhere, and gives where it led.
+// Turn connects the line to another transport, and returns the previous one.
 func (l *Line) Turn(to http.RoundTripper) (before http.RoundTripper) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,7 +43,7 @@ func (l *Line) Turn(to http.RoundTripper) (before http.RoundTripper) {
 	return before
 }
 
-// RoundTrip is part of http.RoundTripper.
+// RoundTrip implements http.RoundTripper.
 func (l *Line) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.Requests.Add(1)
 	l.mu.Lock()
@@ -55,7 +55,7 @@ func (l *Line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return to.RoundTrip(r)
 }
 
-// Cable carries connections to brokers, and counts how many were asked for.
+// Cable carries connections to brokers, and counts how many were dialled.
 type Cable struct {
 	Dials atomic.Int64
 
@@ -85,8 +85,8 @@ func (c *Cable) DialContext(ctx context.Context, network, address string) (net.C
 	return conn, err
 }
 
-// Cut breaks all connections without a word, as kill -9 does, and lets no new
-// one through until Mend.
+// Cut breaks all connections abruptly, as kill -9 does, and refuses new ones
+// until Mend.
 func (c *Cable) Cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metric is the value of a counter or gauge, or the number of a histogram's
-// observations, of the first series whose label values are all among the given
-// ones; 0 if there is none.
+// Metric is the value of a counter or gauge, or a histogram's number of
+// observations: that of the first series that has all the given label values. 0
+// if there is none.
 func Metric(tb testing.TB, from prometheus.Gatherer, name string, labels ...string) float64 {
 	tb.Helper()
 	families, err := from.Gather()

@@ -14,14 +14,14 @@ import (
 const patience = 2 * time.Minute
 
 // ReadCommitted gives what a read_committed consumer sees of a topic at this
-// moment, partition by partition. What is still open hides what is behind it.
+// moment, partition by partition. An open transaction hides everything behind it.
 func ReadCommitted(tb testing.TB, topic string, broker ...kgo.Opt) []*kgo.Record {
 	tb.Helper()
 	return read(tb, topic, broker, (*kadm.Client).ListCommittedOffsets)
 }
 
-// ReadSettled also waits: for transactions that are open, and for the markers of
-// those that ended, so that nothing which was written by now is missing.
+// ReadSettled also waits: for open transactions, and for the markers of those
+// that have ended, so that nothing written by now is missing.
 func ReadSettled(tb testing.TB, topic string, broker ...kgo.Opt) []*kgo.Record {
 	tb.Helper()
 	return read(tb, topic, broker, (*kadm.Client).ListEndOffsets)
@@ -31,7 +31,7 @@ func read(tb testing.TB, topic string, broker []kgo.Opt, list func(*kadm.Client,
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	// Without control records the end would not be seen where a marker is last.
+	// Without control records, the end would be missed where it is a marker.
 	cl, err := kgo.NewClient(append(slices.Clone(broker),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableFetchSessions())...)
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 )
 
 // Registry is a schema registry in the test's own process. Intercept makes it
-// answer otherwise.
+// answer differently.
 type Registry struct {
 	*srfake.Registry
-	*Decoder // reads what is written with its schemas
+	*Decoder // decodes with the registry's schemas
 
 	client *sr.Client
 }
@@ -34,13 +34,13 @@ func NewRegistry(tb testing.TB, opts ...srfake.Option) *Registry {
 // Client is a client of the registry.
 func (r *Registry) Client() *sr.Client { return r.client }
 
-// Transport leads any request to the registry.
+// Transport carries any request to the registry.
 func (r *Registry) Transport() http.RoundTripper { return InProcess{r.Handler()} }
 
 // InProcess answers requests by calling a handler, without sockets.
 type InProcess struct{ http.Handler }
 
-// RoundTrip is part of http.RoundTripper.
+// RoundTrip implements http.RoundTripper.
 func (p InProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := httptest.NewRecorder()
 	p.ServeHTTP(answer, r)

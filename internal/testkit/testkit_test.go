@@ -17,8 +17,9 @@ import (
 	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
-// TestRead_SeesWhatIsCommittedAlone: nothing that was aborted, and all in front
-// of a marker. One reader waits for what is still open, the other does not.
+// TestRead_SeesWhatIsCommittedAlone: readers see nothing that was aborted, and
+// everything before a marker. One waits for open transactions, the other does
+// not.
 func TestRead_SeesWhatIsCommittedAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := testkit.NewBroker(t)
@@ -65,12 +66,12 @@ func TestRead_SeesWhatIsCommittedAlone(t *testing.T) {
 			t.Errorf("read %v", got)
 		}
 		if took := time.Since(began); took < time.Minute {
-			t.Errorf("the open transaction was waited for %v", took)
+			t.Errorf("the reader waited %v for the open transaction", took)
 		}
 	})
 }
 
-// TestBroker_ReplacedIsEmpty, and clients find it.
+// TestBroker_ReplacedIsEmpty, and clients find the new one.
 func TestBroker_ReplacedIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := testkit.NewBroker(t)
@@ -112,8 +113,8 @@ func TestDecoder_SaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestLines_CutAndMended: what is cut carries nothing, and what was open over a
-// cable is gone.
+// TestLines_CutAndMended: a cut line carries nothing, and connections that were
+// open over a cut cable are broken.
 func TestLines_CutAndMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answering := func(status int) http.RoundTripper {

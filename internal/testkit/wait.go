@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Until looks every so often whether cond holds, and gives how long that took.
-// If it does not hold within the limit, the test fails.
+// Until checks at every interval whether cond holds, and gives the time that
+// took. If cond does not hold within the limit, the test fails.
 func Until(tb testing.TB, every, limit time.Duration, cond func() bool) time.Duration {
 	tb.Helper()
 	began := time.Now()
@@ -19,8 +19,8 @@ func Until(tb testing.TB, every, limit time.Duration, cond func() bool) time.Dur
 	return time.Since(began)
 }
 
-// Eventually looks every so often until check finds nothing wrong. If it still
-// does after the limit, the test fails with what it found.
+// Eventually calls check at every interval until it finds nothing wrong. If it
+// still does after the limit, the test fails with what check found.
 func Eventually(tb testing.TB, every, limit time.Duration, what string, check func() error) {
 	tb.Helper()
 	began := time.Now()

@@ -11,7 +11,7 @@ import (
 )
 
 // set changes the fields that settings of the form NAME=value name. An empty
-// value brings the default back.
+// value restores the default.
 func set(c *connector.Config, settings ...string) error {
 	for _, text := range settings {
 		name, value, _ := strings.Cut(text, "=")

@@ -1,8 +1,8 @@
 // Package world is a whole deployment for tests: a simulated portal, Kafka, a
-// schema registry and the connector as it is shipped, in one synctest bubble, on
-// a clock that jumps. Hours of sync take milliseconds.
+// schema registry and the connector as it ships, in one synctest bubble, on a
+// clock that jumps. Hours of work take milliseconds.
 //
-// It stands on package testkit. The tests of pkg/connector, of its checks and of
+// It builds on package testkit. The tests of pkg/connector, of its check and of
 // the commands share it.
 package world
 
@@ -29,8 +29,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// Canary is the token of every test: nothing that the connector lets out may
-// hold it.
+// Canary is the token of every test. Nothing that the connector lets out may
+// contain it.
 const Canary = "pat-na1-canary-5f0c2a9e"
 
 // World is the deployment.
@@ -46,8 +46,8 @@ type World struct {
 	decoder *testkit.Decoder
 }
 
-// In runs f in a world. settings are of the form NAME=value, as in an
-// environment; see [World.Set].
+// In runs f in a world. settings have the form NAME=value, as in an environment;
+// see [World.Set].
 func In(t *testing.T, opt hubspottest.Options, settings []string, f func(w *World)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -64,7 +64,7 @@ func In(t *testing.T, opt hubspottest.Options, settings []string, f func(w *Worl
 		w.Set(settings...)
 		defer func() {
 			if strings.Contains(w.Log.String(), Canary) {
-				t.Error("the token stands in the log")
+				t.Error("the token is in the log")
 			}
 			if t.Failed() {
 				t.Logf("log of the connector:\n%s", w.Log.Tail(60))
@@ -82,7 +82,7 @@ func (w *World) Set(settings ...string) {
 	}
 }
 
-// RegistryClient is a client of the registry, by the connector's line.
+// RegistryClient is a client of the registry, over the connector's line.
 func (w *World) RegistryClient() *sr.Client {
 	w.T.Helper()
 	client, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.Registry}))
@@ -99,7 +99,7 @@ type Process struct {
 	Done    chan error     // what Run returned
 	Brokers *testkit.Cable // between it and the brokers
 	HubSpot *testkit.Line  // between it and the portal
-	Log     *testkit.Log   // its own, which is part of the world's too
+	Log     *testkit.Log   // its own; the world's has these lines too
 
 	t *testing.T
 }
@@ -107,24 +107,25 @@ type Process struct {
 // Start begins a connector with the world's configuration.
 func (w *World) Start() *Process { return w.StartOn(w.Brokers) }
 
-// StartBeside begins one that has its own way to the brokers.
+// StartBeside begins another one, with its own connection to the brokers.
 func (w *World) StartBeside() *Process {
 	return w.StartOn(testkit.NewCable(w.Kafka.Network.DialContext))
 }
 
-// Options lead a connector into the world.
+// Options connect a connector to the world.
 func (w *World) Options(hubspot http.RoundTripper, brokers *testkit.Cable) connector.Options {
 	return connector.Options{
 		Version: "test", HubSpot: hubspot, Registry: w.Registry,
 		Kafka: []kgo.Opt{
 			kgo.Dialer(brokers.DialContext),
-			// Under the race detector each lz4 buffer of four megabytes takes longer than all else.
+			// Under the race detector, each lz4 buffer of four megabytes takes longer
+			// than everything else.
 			kgo.ProducerBatchCompression(kgo.NoCompression()),
 		},
 	}
 }
 
-// StartOn begins a connector that reaches the brokers by a cable of the test's.
+// StartOn begins a connector that reaches the brokers over the given cable.
 func (w *World) StartOn(brokers *testkit.Cable) *Process {
 	w.T.Helper()
 	p := &Process{
@@ -143,14 +144,14 @@ func (w *World) StartOn(brokers *testkit.Cable) *Process {
 	return p
 }
 
-// Kill is what kill -9 is to the brokers: its connections end without a word.
+// Kill looks to the brokers like kill -9: the connections end abruptly.
 func (p *Process) Kill() {
 	p.t.Helper()
 	p.Brokers.Cut()
 	p.Stop()
 }
 
-// Stop tells the connector to end, as a signal does, and waits for it.
+// Stop tells the connector to end, as a signal does, and waits until it has.
 func (p *Process) Stop() {
 	p.t.Helper()
 	p.Cancel()
@@ -180,7 +181,7 @@ func (p *Process) Ready() connector.Readiness {
 	return r
 }
 
-// Backfilled says that the backfills of these types have ended.
+// Backfilled reports whether the backfills of these types have ended.
 func (p *Process) Backfilled(types ...string) bool {
 	ready := p.Ready()
 	for _, object := range types {
@@ -191,7 +192,7 @@ func (p *Process) Backfilled(types ...string) bool {
 	return true
 }
 
-// Ran lets a connector publish some contacts, and ends it.
+// Ran lets a connector publish some contacts, then ends it.
 func (w *World) Ran(contacts int) []uint64 {
 	w.T.Helper()
 	ids := w.Portal.Seed("contacts", contacts)
@@ -202,18 +203,18 @@ func (w *World) Ran(contacts int) []uint64 {
 	return ids
 }
 
-// Leaks fails the test if the token stands in what HTTP shows.
+// Leaks fails the test if the token appears in an HTTP answer.
 func (p *Process) Leaks() {
 	p.t.Helper()
 	for _, path := range []string{"/readyz", "/healthz", "/metrics"} {
 		if strings.Contains(p.Get(path).Body.String(), Canary) {
-			p.t.Errorf("the token stands in %s", path)
+			p.t.Errorf("the token is in %s", path)
 		}
 	}
 }
 
-// Records reads a topic to its end as a read_committed consumer. One that is not
-// there has none.
+// Records reads a topic to its end as a read_committed consumer. A topic that
+// does not exist has none.
 func (w *World) Records(topic string) []*kgo.Record {
 	w.T.Helper()
 	if w.Kafka.TopicInfo(topic) == nil {
@@ -222,7 +223,7 @@ func (w *World) Records(topic string) []*kgo.Record {
 	return testkit.ReadCommitted(w.T, topic, w.Kafka.Options()...)
 }
 
-// Topics are the names of all topics, in order.
+// Topics gives the names of all topics, in order.
 func (w *World) Topics() []string {
 	w.T.Helper()
 	topics, err := w.Kafka.Admin().ListTopics(w.T.Context())
@@ -241,8 +242,7 @@ func (w *World) Cursors() map[string]string {
 // LeadingKey is the key of the leading tier's cursor of contacts.
 const LeadingKey = `{"portal":4242,"object":"contacts","stream":"leading"}`
 
-// Produce writes one record by hand, as kcat does; an empty value is a
-// tombstone.
+// Produce writes one record by hand, as kcat does. An empty value is a tombstone.
 func (w *World) Produce(topic, key, value string) {
 	w.T.Helper()
 	r := &kgo.Record{Topic: topic, Key: []byte(key)}
@@ -270,9 +270,9 @@ func (w *World) Seen(objects ...string) []cdctest.Event {
 	return out
 }
 
-// Check holds everything published of the objects against everything that
-// happened to them. late says which properties came, changed or went meanwhile;
-// nil: none.
+// Check checks everything published for the objects against everything that
+// happened to them. late reports which properties came, changed or went
+// meanwhile; nil: none.
 func (w *World) Check(late func(property string) bool, objects ...string) *cdctest.Report {
 	w.T.Helper()
 	if late == nil {
@@ -286,7 +286,7 @@ func (w *World) Check(late func(property string) bool, objects ...string) *cdcte
 	return report
 }
 
-// FirstName is the name that was published last of a contact.
+// FirstName is the first name that was published last for a contact.
 func (w *World) FirstName(id uint64) any {
 	w.T.Helper()
 	var name any
@@ -322,7 +322,7 @@ func (e Event) Property(name string) any {
 // Seq is source.seq.
 func (e Event) Seq() int64 { return e.Source["seq"].(int64) }
 
-// Events decodes an object's topic, in the order of source.seq, without the
+// Events decodes an object's topic in the order of source.seq, without the
 // tombstones.
 func (w *World) Events(object string) []Event {
 	w.T.Helper()
@@ -342,22 +342,22 @@ func (w *World) Events(object string) []Event {
 	return out
 }
 
-// SleepUntil waits, in virtual time, until cond holds; at most limit.
+// SleepUntil waits, in virtual time, until cond holds, for at most limit.
 func (w *World) SleepUntil(limit time.Duration, cond func() bool) time.Duration {
 	w.T.Helper()
 	return testkit.Until(w.T, 100*time.Millisecond, limit, cond)
 }
 
-// ReadUntil is SleepUntil for what has to be read from topics, which costs more
-// to ask.
+// ReadUntil is SleepUntil for conditions that read topics, which are dearer to
+// check.
 func (w *World) ReadUntil(limit time.Duration, cond func() bool) time.Duration {
 	w.T.Helper()
 	return testkit.Until(w.T, 5*time.Second, limit, cond)
 }
 
-// Long leaves a test out with -short: under the race detector a hundred
-// thousand records take minutes and a day of virtual time tens of seconds, and
-// the others race in the same places.
+// Long skips a test with -short. Under the race detector a hundred thousand
+// records take minutes, and a day of virtual time takes tens of seconds, while
+// the shorter tests race in the same places.
 func Long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -365,5 +365,5 @@ func Long(t *testing.T) {
 	}
 }
 
-// IDText is a record's id as it stands in keys.
+// IDText is a record's id as it appears in keys.
 func IDText(id uint64) string { return strconv.FormatUint(id, 10) }

@@ -8,11 +8,10 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// latePrefix is that of the properties that an administrator defines.
+// latePrefix begins the names of the properties that an administrator defines.
 const latePrefix = "late_"
 
-// administrator changes a portal's schemas at random, and what the token may
-// read.
+// administrator changes a portal's schemas and the token's scopes at random.
 type administrator struct {
 	portal  *hubspottest.Portal
 	rng     *rand.Rand

@@ -16,8 +16,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// seenOf is everything that a consumer of a topic of links or of a list has
-// read, each held against the fields that its key is made of. text is what is
+// seenOf is everything that a consumer of a topic of links or entries has read.
+// It checks each key against the fields that it is made of. text gives what is
 // compared of an image.
 func (w *world) seenOf(topic, table string, keyFields []string, text func(image map[string]any) string) []cdctest.LinkEvent {
 	w.T.Helper()
@@ -57,7 +57,7 @@ func (w *world) seenLinks(pair cdc.Pair) []cdctest.LinkEvent {
 	return w.seenOf(offsets.PairTopic("hubspot", pair), pair.String(), []string{"fromObjectId", "toObjectId", "category", "typeId"}, label)
 }
 
-// checkLinks holds everything published of a pair against everything that
+// checkLinks checks everything published for a pair against everything that
 // happened.
 func (w *world) checkLinks(pair cdc.Pair) *cdctest.LinkReport {
 	w.T.Helper()
@@ -69,7 +69,7 @@ func (w *world) checkLinks(pair cdc.Pair) *cdctest.LinkReport {
 	return report
 }
 
-// sweptLinks says that a pair's first sweep has ended.
+// sweptLinks reports whether a pair's first sweep has ended.
 func (p *process) sweptLinks(pair cdc.Pair) bool {
 	status := p.Status()
 	return status != nil && status.Backfills()[pair.String()] == "done"
@@ -77,13 +77,13 @@ func (p *process) sweptLinks(pair cdc.Pair) bool {
 
 var toCompanies = cdc.Pair{From: "contacts", To: "companies"}
 
-// story tells the events of a pair's topic, one a line.
+// story gives the events of a pair's topic, one per line.
 func (w *world) story(pair cdc.Pair) []string {
 	w.T.Helper()
 	return inOrder(w.seenLinks(pair), func(e cdctest.LinkEvent) []string { return []string{e.Op, e.Key, e.Label, e.Reason} })
 }
 
-// inOrder tells events without the tombstones, one a line, by source.seq.
+// inOrder gives events without the tombstones, one per line, by source.seq.
 func inOrder(events []cdctest.LinkEvent, say func(cdctest.LinkEvent) []string) []string {
 	events = slices.DeleteFunc(events, func(e cdctest.LinkEvent) bool { return e.Tombstone })
 	slices.SortFunc(events, func(a, b cdctest.LinkEvent) int { return cmp.Compare(a.Seq, b.Seq) })
@@ -94,8 +94,8 @@ func inOrder(events []cdctest.LinkEvent, say func(cdctest.LinkEvent) []string) [
 	return out
 }
 
-// TestR14_ALinksLife: read at the start, made, labelled, relabelled, taken
-// away, with a record archived and restored, each event once.
+// TestR14_ALinksLife: a link is read at the start, made, labelled, relabelled and
+// removed, and goes and comes with an archived record. Each event appears once.
 func TestR14_ALinksLife(t *testing.T) {
 	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_ASSOCIATIONS_INTERVAL=30s", "SYNC_ARCHIVE_INTERVAL=10s"}
@@ -133,9 +133,9 @@ func TestR14_ALinksLife(t *testing.T) {
 	})
 }
 
-// TestR14_HowSoon: a link of a record that changed too is there within seconds,
-// one that was made behind a record's change a minute later, any other within
-// one sweep.
+// TestR14_HowSoon: a link of a record that changed as well is published within
+// seconds, one that was made after a record's change a minute later, any other
+// within one sweep.
 func TestR14_HowSoon(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: time.Second, Max: 3 * time.Second}}
@@ -160,7 +160,7 @@ func TestR14_HowSoon(t *testing.T) {
 		w.Portal.Update("contacts", contacts[1], map[string]string{"firstname": "New"})
 		time.Sleep(20 * time.Second)
 		w.Portal.Associate("contacts", contacts[1], "companies", companies[0], "", 0)
-		within(time.Minute, "a link made behind the record's change", 3)
+		within(time.Minute, "a link made after the record's change", 3)
 
 		w.Portal.Associate("contacts", contacts[2], "companies", companies[0], "", 0)
 		within(65*time.Minute, "a link of a record that did not change", 4)
@@ -176,7 +176,7 @@ func TestR14_HowSoon(t *testing.T) {
 }
 
 // TestR1_ASweepsOldAnswerIsNoDelete: a link is made and published while the
-// answer of a sweep that began before is still on its way.
+// answer of an earlier sweep is still on its way.
 func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 	t.Parallel()
 	var w *world
@@ -204,7 +204,7 @@ func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		p.Stop()
 		if !raced.Load() {
-			t.Fatal("no sweep was under way; the test shows nothing")
+			t.Fatal("no sweep was under way, so the test shows nothing")
 		}
 		want := []string{
 			fmt.Sprintf("r %d:%d:HUBSPOT_DEFINED:279", contacts[1], companies[1]),
@@ -216,9 +216,10 @@ func TestR1_ASweepsOldAnswerIsNoDelete(t *testing.T) {
 	})
 }
 
-// TestPairs_AreLearntOrNamed: by default every pair that HubSpot knows, in the
-// direction of docs/contract.md section 5; else those that the operator names,
-// in the direction given. A pair without links has no topic.
+// TestPairs_AreLearntOrNamed: by default the connector follows every pair that
+// HubSpot knows, in the direction of docs/contract.md section 5; otherwise the
+// pairs that the operator names, in the direction given. A pair without links has
+// no topic.
 func TestPairs_AreLearntOrNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -275,8 +276,8 @@ func TestPairs_AreLearntOrNamed(t *testing.T) {
 	}
 }
 
-// TestPairs_AMistakeIsSaid: what is wrong with HUBSPOT_ASSOCIATIONS ends the
-// process with exit code 2.
+// TestPairs_AMistakeIsSaid: a mistake in HUBSPOT_ASSOCIATIONS ends the process
+// with exit code 2 and names it.
 func TestPairs_AMistakeIsSaid(t *testing.T) {
 	t.Parallel()
 	for pairs, says := range map[string]string{
@@ -301,7 +302,7 @@ func TestPairs_AMistakeIsSaid(t *testing.T) {
 }
 
 // TestR14_ASweepCostsACallForAThousandRecords, where a list with associations
-// takes one for a hundred; and a pair without any link is swept once a day.
+// costs one for a hundred. A pair without links is swept once a day.
 func TestR14_ASweepCostsACallForAThousandRecords(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -317,7 +318,7 @@ func TestR14_ASweepCostsACallForAThousandRecords(t *testing.T) {
 		other := cdc.Pair{From: "contacts", To: "contacts"}
 		w.SleepUntil(3*time.Hour, func() bool { return p.sweptLinks(toCompanies) && p.sweptLinks(other) })
 		w.Portal.ResetStats()
-		time.Sleep(150 * time.Minute) // two sweeps an hour apart of the one pair, none of the other
+		time.Sleep(150 * time.Minute) // one pair is swept twice, an hour apart, the other never
 		calls := w.Portal.Stats().Calls[hubspottest.EndpointLinks]
 		p.Stop()
 		t.Logf("%d records: %d calls a sweep; by list %d", records, calls/2, records/100)

@@ -54,7 +54,7 @@ func TestPromise6_NoThrottleAndTheWholeShare(t *testing.T) {
 	})
 }
 
-// backfilled says whether at least n records of each type are published.
+// backfilled reports whether at least n records of each type are published.
 func (p *process) backfilled(n int, types []string) bool {
 	status := p.Status()
 	if status == nil {

@@ -8,10 +8,10 @@ import (
 )
 
 // TestR12_DeletesOfATypeWithoutAnArchivedList: in a custom type of 100,000
-// records, an archived and a purged one are published within the time that two
-// rounds of the census, the second confirm and the index take, at the default
-// intervals. Nothing else is deleted, and an id that the index lost is disputed
-// and stays.
+// records, the connector publishes an archived and a purged record in the time
+// that two rounds of the census, the second confirm and the index take, at the
+// default intervals. It deletes nothing else. An id that the index lost is
+// disputed and stays.
 func TestR12_DeletesOfATypeWithoutAnArchivedList(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -60,8 +60,9 @@ func TestR12_DeletesOfATypeWithoutAnArchivedList(t *testing.T) {
 	})
 }
 
-// TestR9_TheBrakeHoldsAMassDelete: when much of a type is gone at once without
-// a trace, it is said and held for an hour; then it is published.
+// TestR9_TheBrakeHoldsAMassDelete: when much of a type disappears at once without
+// a trace, the connector reports it, holds the deletes for an hour, then
+// publishes them.
 func TestR9_TheBrakeHoldsAMassDelete(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 22, NoHistory: true}
@@ -80,7 +81,7 @@ func TestR9_TheBrakeHoldsAMassDelete(t *testing.T) {
 			t.Errorf("%d records are live after fifty minutes, want all 1,000", live)
 		}
 		if problems := p.ready().Problems; len(problems) == 0 {
-			t.Error("the brake holds and /readyz says nothing")
+			t.Error("the brake holds the deletes, but /readyz does not say so")
 		}
 		w.SleepUntil(time.Hour, func() bool { return p.live("contacts") == 850 })
 		time.Sleep(2 * time.Minute)

@@ -11,10 +11,10 @@ import (
 // start from [DefaultConfig] and change fields. [Config.Validate] reports every
 // problem at once.
 //
-// The tags are for programs that fill it from an environment, as `connector
-// run` does: envconfig names the variable, help is its line of help. Problems
-// name fields by these variables. A field with secret:"true" is followed by one
-// with the name of a file, which counts instead where it is set.
+// The tags are for programs that fill a Config from the environment, as
+// `connector run` does: envconfig names the variable, help is its help line.
+// Problems name fields by these variables. A field with secret:"true" is followed
+// by one for the name of a file, which takes precedence where it is set.
 type Config struct {
 	HubSpot  HubSpot
 	Kafka    Kafka
@@ -24,7 +24,8 @@ type Config struct {
 	HTTP     HTTP
 }
 
-// HubSpot says which portal is followed, as whom, and what of it.
+// HubSpot says which portal the connector follows, with which credentials, and
+// which of its data.
 type HubSpot struct {
 	AccessToken      hubspot.Secret `envconfig:"HUBSPOT_ACCESS_TOKEN" help:"token of a service key or private app" secret:"true"`
 	AccessTokenFile  string         `envconfig:"HUBSPOT_ACCESS_TOKEN_FILE"` // read again after a 401
@@ -36,14 +37,14 @@ type HubSpot struct {
 	BaseURL          string         `envconfig:"HUBSPOT_BASE_URL" help:"root of HubSpot's API"`
 	APIVersion       string         `envconfig:"HUBSPOT_API_VERSION" help:"one version for all of HubSpot's APIs, such as 2026-03 (default: the one each was built for)"`
 	Objects          []string       `envconfig:"HUBSPOT_OBJECTS" help:"object types to follow: path name, type id or fully qualified name (default: all that the token may read)"`
-	Associations     []string       `envconfig:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair among the synced types)"`
+	Associations     []string       `envconfig:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair of the types that it follows)"`
 	Sensitive        string         `envconfig:"HUBSPOT_SENSITIVE" help:"none, sensitive or highly_sensitive: which sensitive properties to read"`
 	Include          []string       `envconfig:"HUBSPOT_PROPERTIES_INCLUDE" help:"object.property globs of the only properties to read and publish (default: all)"`
-	Exclude          []string       `envconfig:"HUBSPOT_PROPERTIES_EXCLUDE" help:"object.property globs of properties to leave out; counts more than HUBSPOT_PROPERTIES_INCLUDE"`
+	Exclude          []string       `envconfig:"HUBSPOT_PROPERTIES_EXCLUDE" help:"object.property globs of properties to leave out; overrides HUBSPOT_PROPERTIES_INCLUDE"`
 	Hash             []string       `envconfig:"HUBSPOT_PROPERTIES_HASH" help:"object.property globs of properties to publish as HMAC-SHA256 of their text, in hex"`
 	HashKey          hubspot.Secret `envconfig:"HUBSPOT_HASH_KEY" help:"key of these hashes, 16 bytes or more" secret:"true"`
 	HashKeyFile      string         `envconfig:"HUBSPOT_HASH_KEY_FILE"`
-	Volatile         []string       `envconfig:"HUBSPOT_VOLATILE" help:"object.property globs whose changes alone are no event"`
+	Volatile         []string       `envconfig:"HUBSPOT_VOLATILE" help:"object.property globs whose changes alone make no event"`
 	RateShare        float64        `envconfig:"HUBSPOT_RATE_SHARE" help:"share of HubSpot's limits per second and ten seconds to use"`
 	DailyReserve     float64        `envconfig:"HUBSPOT_DAILY_RESERVE" help:"share of the day's calls to leave to others"`
 	Rate10s          int            `envconfig:"HUBSPOT_RATE_10S" help:"limit of calls in ten seconds (default: learnt)"`
@@ -51,7 +52,8 @@ type HubSpot struct {
 	RateDaily        int            `envconfig:"HUBSPOT_RATE_DAILY" help:"limit of calls a day (default: learnt)"`
 }
 
-// Kafka says which cluster is written to, as whom, and what its topics are like.
+// Kafka says which cluster the connector writes to, with which credentials, and
+// what its topics are like.
 type Kafka struct {
 	Brokers          []string       `envconfig:"KAFKA_BROKERS" help:"host:port,... of the cluster (required)"`
 	TopicPrefix      string         `envconfig:"KAFKA_TOPIC_PREFIX" help:"first part of every topic's name"`
@@ -77,8 +79,9 @@ type Registry struct {
 	PasswordFile string         `envconfig:"SCHEMA_REGISTRY_PASSWORD_FILE"`
 }
 
-// Sync says how often HubSpot is asked. Where an interval is zero, the streams
-// choose it themselves; see timings.go for the waits that a short one shrinks.
+// Sync says how often the connector asks HubSpot. Where an interval is zero, the
+// streams choose it themselves. timings.go lists the waits that a short interval
+// shrinks.
 type Sync struct {
 	LeadingInterval      time.Duration `envconfig:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
 	TrailingLag          []string      `envconfig:"SYNC_TRAILING_LAG" help:"how far behind to search again"`
@@ -87,8 +90,8 @@ type Sync struct {
 	CensusInterval       time.Duration `envconfig:"SYNC_CENSUS_INTERVAL" help:"wait between two counts of a type by search"`
 	AssociationsInterval time.Duration `envconfig:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: 1h, and a day for pairs without any)"`
 	ReferenceInterval    time.Duration `envconfig:"SYNC_REFERENCE_INTERVAL" help:"wait between two readings of the owners, and of the pipelines with their stages"`
-	ReconcileInterval    time.Duration `envconfig:"SYNC_RECONCILE_INTERVAL" help:"time in which every record is read once again"`
-	SchemaInterval       time.Duration `envconfig:"SYNC_SCHEMA_INTERVAL" help:"wait between two looks at object types, properties and association labels (default: 5m; labels of more than thirty pairs less often)"`
+	ReconcileInterval    time.Duration `envconfig:"SYNC_RECONCILE_INTERVAL" help:"time in which every record is read again once"`
+	SchemaInterval       time.Duration `envconfig:"SYNC_SCHEMA_INTERVAL" help:"wait between two reads of the object types, properties and association labels (default: 5m; labels of more than thirty pairs less often)"`
 }
 
 // Event says what events are like.
@@ -117,8 +120,8 @@ const (
 	BeforeKey  = "key"
 )
 
-// DefaultConfig gives the values that hold where nothing is set. A token, the
-// brokers and the registry are missing.
+// DefaultConfig gives the values that apply where nothing is set. It has no
+// token, no brokers and no registry; the caller adds them.
 func DefaultConfig() Config {
 	return Config{
 		HubSpot: HubSpot{

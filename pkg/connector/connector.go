@@ -15,13 +15,13 @@ import (
 type Connector struct {
 	setup  *Setup
 	health *health
-	// Counters and what was learnt outlive a run.
+	// Counters, and what a run learnt, outlive the run.
 	counts    *stream.Metrics
 	pairs     *learntPairs
-	unmatched string // patterns, as the log said them last
+	unmatched string // patterns, as last logged
 }
 
-// New makes a connector and no request. Its error is a *[ConfigError].
+// New prepares a connector and makes no request. Its error is a *[ConfigError].
 func New(cfg Config, o Options) (*Connector, error) {
 	setup, err := Prepare(cfg, o)
 	if err != nil {
@@ -37,10 +37,10 @@ func New(cfg Config, o Options) (*Connector, error) {
 func (c *Connector) Handler() http.Handler { return c.health.handler() }
 
 // Run takes part until ctx ends: it stands by while another instance with the
-// same prefix runs, and follows the portal while it is the owner. A failure
-// ends the run under way, not the process: the next run recovers from what is
-// committed. It returns nil when ctx has ended, and an error for which
-// [ExitCode] is [ExitConfig] or [ExitRefused] when an operator has to act.
+// same prefix runs, and follows the portal while it is the owner. A failure ends
+// the run under way, not the process: the next run recovers from what is
+// committed. Run returns nil after ctx has ended. It returns an error only when
+// an operator has to act; [ExitCode] gives [ExitConfig] or [ExitRefused] for it.
 func (c *Connector) Run(ctx context.Context) error {
 	if addr := c.setup.Config.HTTP.Addr; addr != "" {
 		stop, err := c.health.serve(addr, c.setup.Log)
@@ -52,16 +52,17 @@ func (c *Connector) Run(ctx context.Context) error {
 	return c.takePart(ctx)
 }
 
-// takePart stands by and runs by turns, until ctx ends or something is found
-// that only an operator can mend.
+// takePart stands by and runs in turn, until ctx ends or only an operator can
+// help.
 func (c *Connector) takePart(ctx context.Context) error {
-	// An instance that left comes back only when those that stand by have had
-	// the time to learn that it left.
+	// After leaving, an instance rejoins only when the standbys have had time to
+	// notice that it left.
 	const giveWay = 2 * heartbeatInterval
 	return c.again(ctx, "not in the group of instances; joining it again", giveWay, permanent, c.member)
 }
 
-// member is one membership of the group. A standby asks nothing of HubSpot.
+// member is one membership of the group: it runs while this instance is the
+// owner. A standby makes no request to HubSpot.
 func (c *Connector) member(ctx context.Context) error {
 	cfg := c.setup.SinkConfig()
 	if err := sink.EnsureCursorTopic(ctx, cfg); err != nil {
@@ -94,7 +95,7 @@ func (c *Connector) member(ctx context.Context) error {
 		case err != nil:
 			err = fmt.Errorf("join consumer group %s: %w%s", s.group, err, s.cure(err))
 			if said != err.Error() {
-				log.Error("not in the group of instances; the client goes on trying", "err", err)
+				log.Error("not in the group of instances; the client keeps trying", "err", err)
 			}
 			said = err.Error()
 			c.health.failed(err)
@@ -108,12 +109,12 @@ func (c *Connector) member(ctx context.Context) error {
 }
 
 // errNotOwner ends the ownership, not the process.
-var errNotOwner = errors.New("this instance is not the owner any more")
+var errNotOwner = errors.New("this instance is no longer the owner")
 
-// repeat is the one way to recover (docs/contract.md section 4): after a run
-// that failed comes another one, which fences, rebuilds and goes on. It is called
-// while this instance is the owner, ends with ctx, and gives the ownership up
-// when somebody else has fenced it.
+// repeat is the one way to recover (docs/contract.md section 4): after a failed
+// run it begins another, which fences, rebuilds and continues. Its caller is the
+// owner. It ends with ctx, and gives up the ownership when another process has
+// fenced this one.
 func (c *Connector) repeat(ctx context.Context, s *seat) error {
 	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
 	return c.again(ctx, "the run ended; the next one begins", time.Second, over, func(ctx context.Context) error {
@@ -128,13 +129,12 @@ func (c *Connector) repeat(ctx context.Context, s *seat) error {
 	})
 }
 
-// calmAfter is how long a try must have lasted for the next failure to count as
-// a new one.
+// calmAfter is how long a try must have lasted for its failure to count as a new
+// one.
 const calmAfter = time.Minute
 
-// again tries until ctx ends, or until an error for which over says that
-// another try cannot help. Waits grow from the first one to one minute; the log
-// says the same error only when it first comes.
+// again tries until ctx ends, or until over reports that another try cannot help.
+// Waits grow from first to one minute. An error that repeats is logged once.
 func (c *Connector) again(ctx context.Context, what string, first time.Duration, over func(error) bool, try func(context.Context) error) error {
 	wait, said := first, ""
 	for {

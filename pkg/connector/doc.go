@@ -1,11 +1,11 @@
-// Package connector runs the change-data-capture of one HubSpot portal: who
-// runs, and what follows from it. It takes the seat among the instances with
-// one prefix, runs and recovers, decides which object types, pairs and reference
-// lists a run follows, and tells operators how it is.
+// Package connector runs the change data capture of one HubSpot portal. It
+// decides which of the instances with one prefix runs, recovers after failures,
+// chooses the object types, pairs and reference lists that a run follows, and
+// shows operators how the run is doing.
 //
-// What is read next is decided in package stream, what changed in package cdc,
-// and package sink commits it to Kafka. Words, flags and the environment belong
-// to the caller; so does the process.
+// Package stream decides what to read next and package cdc what changed; package
+// sink commits it to Kafka. The command line, the environment and the process
+// belong to the caller.
 //
 // # Usage
 //
@@ -19,26 +19,26 @@
 //	}
 //	return c.Run(ctx)
 //
-// Package check finds out beforehand what a run would find.
+// Package check reports beforehand what a run would find.
 //
 // # Concurrency
 //
-// Run blocks until its context ends, then gives the seat to the next instance
-// and returns within ten seconds, even with the brokers away. Handler may be
+// Run blocks until its context ends, then gives its seat to the next instance and
+// returns within ten seconds, even while the brokers are away. Handler may be
 // used from any goroutine, before, during and after Run. One process can run
 // several connectors, each with its own KAFKA_TOPIC_PREFIX or portal.
 //
 // # Errors
 //
-// What passes (HubSpot, the brokers or the registry away, a refused token, a
-// failed transaction) never ends Run: the run under way ends, the log says why,
-// and the next one recovers from what is committed. Run returns an error only
-// when an operator has to act: a *[ConfigError], or an *offsets.Refusal, which
-// names the cure. [ExitCode] tells them apart.
+// Failures that pass never end Run: HubSpot, the brokers or the registry are
+// away, HubSpot refuses the token, a transaction fails. They end the run under
+// way, the log says why, and the next run recovers from what is committed. Run
+// returns an error only when an operator has to act: a *[ConfigError], or an
+// *offsets.Refusal, which names the cure. [ExitCode] tells them apart.
 //
 // # Testing
 //
-// Options carries the network: a test leads HubSpot's requests to
+// Options carries the network. A test routes HubSpot's requests to
 // hubspottest.Portal, the registry's to a fake and Kafka's to kfake, inside a
-// synctest bubble. The tests of this package do so for the whole program.
+// synctest bubble. The tests of this package do that for the whole program.
 package connector

@@ -8,16 +8,16 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// ConfigError lists everything that is wrong with a configuration. Problems
-// begin with the name of the variable that they are about.
+// ConfigError lists everything that is wrong with a configuration. Each problem
+// begins with the name of the variable that it concerns.
 type ConfigError struct{ Problems []string }
 
 func (e *ConfigError) Error() string {
 	return "configuration:\n  " + strings.Join(e.Problems, "\n  ")
 }
 
-// Exit codes of a process that runs a connector, on which service managers
-// rely (docs/contract.md section 7).
+// Exit codes of a process that runs a connector. Service managers rely on them
+// (docs/contract.md section 7).
 const (
 	ExitOK      = 0
 	ExitFailed  = 1
@@ -25,7 +25,7 @@ const (
 	ExitRefused = 3 // the connector refuses to start until an operator has acted
 )
 
-// ExitCode is the exit code for what [New] or [Connector.Run] returned.
+// ExitCode is the exit code for the error of [New] or [Connector.Run].
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
@@ -38,7 +38,7 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// permanent says that another try cannot help: an operator has to act.
+// permanent reports whether another try cannot help: an operator has to act.
 func permanent(err error) bool { return isConfigError(err) || isRefusal(err) }
 
 func isConfigError(err error) bool {

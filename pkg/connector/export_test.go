@@ -6,7 +6,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// What tests of the whole program see beside the public face.
+// What tests of the whole program see beyond the public API.
 
 type Seat = seat
 

@@ -10,8 +10,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// attempts runs a started connector for a while and gives the number of
-// requests that a portal saw meanwhile.
+// attempts runs a started connector for a while and gives the number of requests
+// that the portal saw in that time.
 func attempts(w *world, d time.Duration) int {
 	before := total(w.Portal.Stats())
 	time.Sleep(d)
@@ -26,15 +26,15 @@ func total(s hubspottest.Stats) int {
 	return n
 }
 
-// failing is a cause of failure that HubSpot can have.
+// failing is a way in which HubSpot can fail.
 type failing struct {
 	name  string
 	fault hubspottest.Fault
 }
 
-// TestHubSpotsFailuresPass: while a cause lasts there is at most one attempt a
-// second after the first three; when it ends, everything is published, and the
-// token stands nowhere.
+// TestHubSpotsFailuresPass: while a failure lasts, there is at most one attempt a
+// second after the first three. When it ends, everything is published, and the
+// token appears nowhere.
 func TestHubSpotsFailuresPass(t *testing.T) {
 	t.Parallel()
 	causes := []failing{
@@ -71,8 +71,8 @@ func TestHubSpotsFailuresPass(t *testing.T) {
 	}
 }
 
-// TestBrokersAndRegistryMayGoAway, at the start and in the middle: attempts
-// stay rare, and when they are back everything is published, once.
+// TestBrokersAndRegistryMayGoAway, at the start and in the middle: attempts stay
+// rare, and once they are back everything is published, once.
 func TestBrokersAndRegistryMayGoAway(t *testing.T) {
 	t.Parallel()
 	causes := []struct {
@@ -109,7 +109,7 @@ func TestBrokersAndRegistryMayGoAway(t *testing.T) {
 					t.Errorf("%d attempts in two minutes", n)
 				}
 				if p.ready().Ready {
-					t.Error("ready although it cannot publish")
+					t.Error("the connector is ready, but it cannot publish")
 				}
 				cause.mend(w)
 				w.ReadUntil(3*time.Minute, func() bool { return w.FirstName(ids[3]) == "Back" })
@@ -129,7 +129,7 @@ func TestBrokersAndRegistryMayGoAway(t *testing.T) {
 	}
 }
 
-// TestASignalEndsTheRunInTime, with the brokers away too (docs/contract.md
+// TestASignalEndsTheRunInTime, even while the brokers are away (docs/contract.md
 // section 7).
 func TestASignalEndsTheRunInTime(t *testing.T) {
 	t.Parallel()
@@ -152,8 +152,8 @@ func TestASignalEndsTheRunInTime(t *testing.T) {
 	}
 }
 
-// TestPromise5_AnEventTooLargeLeavesOutItsLargestValues, by name, and the rest
-// goes on.
+// TestPromise5_AnEventTooLargeLeavesOutItsLargestValues and names them; the other
+// events are not affected.
 func TestPromise5_AnEventTooLargeLeavesOutItsLargestValues(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 4}, []string{"KAFKA_MAX_MESSAGE_BYTES=20000", "HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -179,7 +179,7 @@ func TestPromise5_AnEventTooLargeLeavesOutItsLargestValues(t *testing.T) {
 	})
 }
 
-// counted says that a counter has come at least so far.
+// counted reports whether a counter has reached least.
 func (p *process) counted(name string, least float64) bool {
 	for line := range strings.Lines(p.Get("/metrics").Body.String()) {
 		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "hubspot_cdc_"+name+" "); ok {

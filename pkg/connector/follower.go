@@ -11,9 +11,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// follower decides what a run follows: object types, pairs and reference lists,
-// which come, change and go while it lasts. It is the stream `schema`; only its
-// goroutine changes what is followed.
+// follower decides which object types, pairs and reference lists a run follows;
+// they come, change and go while it lasts. It is the stream `schema`: only its
+// goroutine changes what the run follows.
 type follower struct {
 	shared     *run
 	types      *types
@@ -34,7 +34,8 @@ func newFollower(r *run, learnt *learntPairs) (*follower, error) {
 	return f, nil
 }
 
-// run takes up what the first look has shown, and then looks again and again.
+// run follows what the portal has shown first, and then reads the portal's
+// schemas again at every interval.
 func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 	r, sync := f.shared, &f.shared.setup.Config.Sync
 	var err error
@@ -69,13 +70,13 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 			return ctx.Err()
 		}
 		if seen, err = f.types.ask.Look(ctx); err != nil {
-			return fmt.Errorf("look at the portal's schemas: %w", err)
+			return fmt.Errorf("read the portal's schemas: %w", err)
 		}
 	}
 }
 
-// take brings what is followed in line with what was seen. changed says that
-// types came or went.
+// take makes the run follow what the portal shows. changed reports whether types
+// came or went.
 func (f *follower) take(ctx context.Context, seen stream.Seen) (changed bool, err error) {
 	shrunk := f.types.note(seen)
 	there := map[string]bool{}
@@ -110,8 +111,8 @@ func (f *follower) take(ctx context.Context, seen stream.Seen) (changed bool, er
 	return changed, nil
 }
 
-// takeMissing looks after a custom type that HubSpot does not list, and ends it
-// when that is certain (R9).
+// takeMissing watches a custom type that HubSpot does not list, and ends it once
+// it is certain that the type is gone (R9).
 func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool) (ended bool, err error) {
 	if o.records.Lane.Live() == 0 && o.streams == nil {
 		return false, nil
@@ -127,7 +128,7 @@ func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool
 	return true, f.endType(ctx, o)
 }
 
-// takeReplaced ends a custom type whose name has another id now.
+// takeReplaced ends a custom type whose name now belongs to another id.
 func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool) (ended bool, err error) {
 	if o.records.Lane.Live() == 0 && o.streams == nil {
 		return true, nil
@@ -142,8 +143,8 @@ func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool)
 	return true, f.endType(ctx, o)
 }
 
-// endType publishes the end of everything of a type that was removed: its
-// records, then their links.
+// endType publishes a delete for everything of a removed type: its records, their
+// links, its pipelines and their stages.
 func (f *follower) endType(ctx context.Context, o *objectType) error {
 	name := o.records.Type.Name
 	f.shared.log.Warn("an object type was removed from the portal; its records and their associations are published as deleted",
@@ -167,7 +168,7 @@ func (f *follower) endType(ctx context.Context, o *objectType) error {
 	return nil
 }
 
-// newSignals goes on with the signals where the last run left them.
+// newSignals resumes the signals where the last run stopped reading them.
 func newSignals(r *run) (*stream.Signals, error) {
 	s := &stream.Signals{
 		Prefix: r.setup.Config.Kafka.TopicPrefix, Committer: r.out, Status: r.status, Metrics: r.counts, Log: r.log,

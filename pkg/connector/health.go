@@ -19,8 +19,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// health answers /healthz, /readyz and /metrics. It outlives runs; between two
-// of them it says what ended the last one.
+// health answers /healthz, /readyz and /metrics. It outlives runs: between two of
+// them it reports what ended the last one.
 type health struct {
 	process *prometheus.Registry
 
@@ -58,7 +58,8 @@ func (h *health) ended() {
 	h.sink, h.status, h.metrics = nil, nil, nil
 }
 
-// failed notes what ended the last run, or keeps this process from taking part.
+// failed notes what ended the last run, or what keeps this process from taking
+// part.
 func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -72,7 +73,7 @@ func (h *health) starting() {
 	h.err, h.standby = nil, false
 }
 
-// standingBy notes that all is well and that another process is the owner.
+// standingBy notes that all is well and another process is the owner.
 func (h *health) standingBy() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,7 +134,7 @@ func (h *health) gather() ([]*dto.MetricFamily, error) {
 	return all.Gather()
 }
 
-// healthz fails only when the committer hangs, which a restart would mend.
+// healthz fails only when the committer hangs, which a restart would cure.
 func (h *health) healthz(w http.ResponseWriter, _ *http.Request) {
 	if s, _, _, _ := h.now(); s != nil && s.Hanging() {
 		http.Error(w, "a Kafka transaction has been under way for minutes", http.StatusServiceUnavailable)
@@ -142,12 +143,12 @@ func (h *health) healthz(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
-// Readiness is the body of /readyz.
+// Readiness is the body of /readyz. Role is starting, standby or owner.
 type Readiness struct {
 	Ready    bool              `json:"ready"`
 	Role     string            `json:"role"`
 	Backfill map[string]string `json:"backfill"`
-	Snapshot *stream.Snapshot  `json:"snapshot"` // that a signal asked for, while it is under way
+	Snapshot *stream.Snapshot  `json:"snapshot"` // the one that a signal asked for, while it runs; else null
 	Problems []stream.Problem  `json:"problems"`
 }
 
@@ -169,7 +170,7 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 		reachable := s.Ping(ctx)
 		if reachable != nil {
 			body.Problems = append(body.Problems, stream.Problem{
-				Problem: "Kafka does not answer: " + reachable.Error(), Action: "look at the brokers, and at the network between",
+				Problem: "Kafka does not answer: " + reachable.Error(), Action: "check the brokers, and the network between",
 			})
 		}
 		body.Ready = reachable == nil && status.Running()
@@ -183,7 +184,7 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 
 func runAction(err error) string {
 	if hubspot.Unauthorized(err) {
-		return "HubSpot refuses the token: give a valid one (a token file is read again)"
+		return "HubSpot refuses the token: replace it (a token file is read again)"
 	}
 	return "the next run begins by itself; see the log"
 }

@@ -18,8 +18,8 @@ import (
 
 const contactCompanies = "associations.contacts.companies"
 
-// keyedLife is what the tests of keys let happen, the same in every world: two
-// runs, with changes and deletes of records and links between them.
+// keyedLife is the same life in every world: two runs, with changes and deletes
+// of records and links between them.
 func keyedLife(w *world) (deleted uint64) {
 	w.T.Helper()
 	contacts, companies := w.Portal.Seed("contacts", 40), w.Portal.Seed("companies", 10)
@@ -37,7 +37,7 @@ func keyedLife(w *world) (deleted uint64) {
 	return contacts[5]
 }
 
-// has says whether a topic is there and has at least so many records.
+// has reports whether a topic exists and has at least this many records.
 func (w *world) has(object string, records int) bool {
 	return w.Kafka.TopicInfo("hubspot."+object) != nil && len(w.Records("hubspot."+object)) >= records
 }
@@ -45,9 +45,9 @@ func (w *world) has(object string, records int) bool {
 var avroKeys = []string{"HUBSPOT_OBJECTS=contacts,companies", "KAFKA_KEY_FORMAT=avro", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_ASSOCIATIONS_INTERVAL=10s"}
 
 // TestAvroKeys_EachRecordHasOneKeyForEver (docs/contract.md sections 4 and 5):
-// over two runs every event and tombstone of a record or a link has the same
-// key bytes, which decode to its id or ids, and stands in the partition where
-// Kafka's own partitioner puts the id's text, as with keys that are text.
+// over two runs, all events and tombstones of a record or a link have the same
+// key bytes. They decode to its id or ids, and are in the partition where Kafka's
+// own partitioner puts the id's text, as with string keys.
 func TestAvroKeys_EachRecordHasOneKeyForEver(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{}, avroKeys, func(w *world) {
@@ -89,8 +89,8 @@ func TestAvroKeys_EachRecordHasOneKeyForEver(t *testing.T) {
 	})
 }
 
-// TestKeyFormat_PartitionsAreTheSameInBoth: what one format puts together the
-// other does too, so that topics of both kinds can be joined.
+// TestKeyFormat_PartitionsAreTheSameInBoth: ids that share a partition in one
+// format share it in the other, so that topics of both formats can be joined.
 func TestKeyFormat_PartitionsAreTheSameInBoth(t *testing.T) {
 	t.Parallel()
 	places := func(env []string, idOf func(w *world, key []byte) string) map[string]int32 {
@@ -115,9 +115,8 @@ func TestKeyFormat_PartitionsAreTheSameInBoth(t *testing.T) {
 	}
 }
 
-// TestKeyFormat_AnotherOneOnAUsedPrefixRefuses (docs/contract.md section 4):
-// exit code 3, with the cure, and before any topic is made for a type that is
-// new.
+// TestKeyFormat_AnotherOneOnAUsedPrefixRefuses (docs/contract.md section 4): with
+// exit code 3 and the cure, and before any topic is made for a new type.
 func TestKeyFormat_AnotherOneOnAUsedPrefixRefuses(t *testing.T) {
 	t.Parallel()
 	for _, formats := range [][2]string{{"string", "avro"}, {"avro", "string"}} {
@@ -139,9 +138,9 @@ func TestKeyFormat_AnotherOneOnAUsedPrefixRefuses(t *testing.T) {
 	}
 }
 
-// TestAvroKeys_ARegistryWithoutTheirSchemaRefuses: with another id in its key
-// every record would get a second one. Exit code 3, and the strange registry is
-// left as it is.
+// TestAvroKeys_ARegistryWithoutTheirSchemaRefuses: another schema id in the key
+// would give every record a second key. The exit code is 3, and nothing is
+// registered in the wrong registry.
 func TestAvroKeys_ARegistryWithoutTheirSchemaRefuses(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{}, avroKeys, func(w *world) {
@@ -159,15 +158,15 @@ func TestAvroKeys_ARegistryWithoutTheirSchemaRefuses(t *testing.T) {
 		right := w.Registry.Turn(testkit.InProcess{Handler: strange.Handler()})
 		w.refuses("-key", "second key", "restore the registry's content")
 		if strange.SubjectExists("hubspot.contacts-key") || strange.SubjectExists("hubspot.contacts-value") {
-			t.Error("schemas were registered in the strange registry")
+			t.Error("schemas were registered in the wrong registry")
 		}
 		w.Registry.Turn(right)
 		w.start().Stop()
 	})
 }
 
-// refuses starts the connector and wants it to end with exit code 3 and a
-// message that holds the words.
+// refuses starts the connector and expects it to end with exit code 3 and a
+// message that contains the words.
 func (w *world) refuses(words ...string) {
 	w.T.Helper()
 	err := <-w.start().Done

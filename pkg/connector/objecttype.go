@@ -22,19 +22,20 @@ type objectType struct {
 	run     *run
 	records *stream.Object
 	set     *schema.Set // in force, or the last one that was; nil: never published
-	refused bool        // the registry does not take the set that would follow
+	refused bool        // the registry refuses the next set
 
 	started hubspot.Millis // HubSpot's time of the type's first start
-	// streams is nil while none runs. Refill (nil: there is none) and reconcile end
-	// alone, when what they read changes under them.
+	// streams is nil while none runs. Refill (nil: there is none) and reconcile run
+	// as rereading, a task of their own, because they end when the properties that
+	// they read change.
 	streams   *task
 	rereading *task
 	refill    *stream.Refill
 	reconcile *stream.Reconcile
 }
 
-// newObjectType makes an object type that no stream reads yet. lane is its lane
-// where an earlier type of that name had one in this run.
+// newObjectType makes an object type that no stream reads yet. lane is that of an
+// earlier type of the same name in this run, or nil.
 func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane) *objectType {
 	if lane == nil {
 		lane = cdc.NewLane(cdc.LaneConfig{
@@ -47,22 +48,22 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	})}
 }
 
-// replacedBy says that a custom type has another id under the same name now.
+// replacedBy reports whether a custom type's name now belongs to another id.
 func (o *objectType) replacedBy(t hubspot.ObjectType) bool {
 	return o != nil && o.set != nil && o.records.Type.Custom && o.records.Type.TypeID != t.TypeID
 }
 
-// take follows a type's properties as HubSpot shows them now (R13). shrunk says
-// that scopes were taken away since: that a property is missing is then no
-// evidence (R9). first says that the run has only begun, so that a topic which
-// cannot be made ready ends it.
+// take follows a type's properties as HubSpot shows them now (R13). shrunk means
+// that the token has lost scopes since: a missing property is then no evidence
+// (R9). first means that the run has only just begun: a topic that cannot be made
+// ready then ends it.
 func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first bool) (started bool, err error) {
 	set, diff := schema.Next(o.set, found.Type, schema.Listing{
 		Properties: found.Properties, Asked: o.run.setup.Config.HubSpot.Sensitivities(), Refused: o.records.Withheld(&found), Shrunk: shrunk,
 	}, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)
 	if o.streams != nil && !o.refused && same {
-		o.set = set // with the labels of today
+		o.set = set // with today's labels
 		return false, nil
 	}
 	if !diff.Empty() && !o.refused {
@@ -79,9 +80,13 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 	return started && o.streams != nil, err
 }
 
-// evolve has the lane go over to a property set, and the streams read again
-// what that concerns. It starts them, where none runs: all their first cursors
-// are committed in one transaction, before anything is read (R5).
+// evolve moves the lane to a property set and makes the streams read again what
+// that affects. If no stream runs, it starts them: one transaction commits all
+// their first cursors before anything is read (R5).
+//
+// While the registry refuses the set, nothing is written to the topic. If the
+// type was published before, its streams run anyway and wait, so that the
+// associations of its records are still followed.
 //
 // While the registry refuses the set the topic is not written. Streams of a type
 // that was published before run all the same, and wait: the associations of its
@@ -128,9 +133,9 @@ func refusedTopic(err error) bool {
 	return ok
 }
 
-// adopt has the lane read and write with a set from now on, once accept has made
-// the topic ready. text is what the state remembers of it, nil where that does
-// not change.
+// adopt makes the lane read and write with a set from now on, once accept has
+// made the topic ready. text is what the state remembers of the set, nil if that
+// does not change.
 func (o *objectType) adopt(ctx context.Context, set *schema.Set, text []byte, p stream.Places, accept func(context.Context) error) error {
 	o.started = p.Sweep.Started
 	return o.records.Lane.Evolve(ctx, cdc.Evolution{
@@ -139,9 +144,9 @@ func (o *objectType) adopt(ctx context.Context, set *schema.Set, text []byte, p 
 	})
 }
 
-// places are where the streams go on: what the last run left, or, while they
-// run, what they have come to; and what a change asks to be read again. The
-// streams that would go on with the places of before are ended.
+// places gives the places where the streams continue: where the last run left
+// them or, if they run, where they are now, and what a change makes them read
+// again. It ends the streams that would otherwise continue from their old places.
 func (o *objectType) places(changed stream.Changed) (p stream.Places, err error) {
 	name := o.records.Type.Name
 	now := o.run.setup.HubSpot.Now()
@@ -163,7 +168,7 @@ func (o *objectType) places(changed stream.Changed) (p stream.Places, err error)
 	return p, nil
 }
 
-// start runs the streams that do not run.
+// start runs the streams that are not running.
 func (o *objectType) start(p stream.Places) {
 	r := o.run
 	if o.streams == nil {
@@ -182,7 +187,7 @@ func (o *objectType) start(p stream.Places) {
 }
 
 // finders lists the streams that name ids of this type; a new one is one line
-// here. Refill and reconcile stand apart, in start: they begin again when the
+// here. Refill and reconcile are in start instead: they begin again when the
 // properties change.
 func (o *objectType) finders(p stream.Places) []runner {
 	r, sync, name := o.run, &o.run.setup.Config.Sync, o.records.Type.Name
@@ -211,13 +216,13 @@ func (o *objectType) finders(p stream.Places) []runner {
 	)
 }
 
-// end publishes that every record is gone, because the type was removed.
+// end publishes a delete for every record, because the type was removed.
 func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 	name := o.records.Type.Name
 	for _, t := range []*task{o.streams, o.rereading} {
 		t.end()
 	}
-	if o.streams == nil { // it was missing already when the run began
+	if o.streams == nil { // it was already missing when the run began
 		if err := o.run.out.Topic(ctx, name, o.set); err != nil {
 			return fmt.Errorf("end %s: %w", name, err)
 		}
@@ -229,7 +234,7 @@ func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 	return stream.End(ctx, o.records.Lane, date, o.run.forget(name, streams...))
 }
 
-// forget gives the tombstones of cursors.
+// forget drops cursors, and gives their tombstones.
 func (r *run) forget(name string, streams ...string) []cdc.Cursor {
 	var out []cdc.Cursor
 	for _, s := range streams {
@@ -239,11 +244,11 @@ func (r *run) forget(name string, streams ...string) []cdc.Cursor {
 	return out
 }
 
-// sayChanged says what a change of the properties is, and which of them keep
-// their old values in the topic although they are published no more, or in
-// another way: they are no part of a record's content, so that nothing shows
-// which records still have them there. Where the id is left out too, every
-// record is published again anyway.
+// sayChanged logs a change of the properties. It warns of volatile properties
+// that are no longer published, or published in another way: they are not part of
+// a record's content, so nothing shows which records still have old values in the
+// topic. Where hs_object_id is left out too, every record is published again
+// anyway.
 func (o *objectType) sayChanged(diff *schema.Diff) {
 	o.records.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","),
 		"excluded", strings.Join(diff.Excluded, ","), "treated", strings.Join(diff.Treated, ","), "withheld", strings.Join(diff.Withheld, ","))
@@ -255,7 +260,7 @@ func (o *objectType) sayChanged(diff *schema.Diff) {
 	}
 	if len(stale) > 0 && !slices.Contains(diff.Excluded, "hs_object_id") {
 		slices.Sort(stale)
-		o.records.Log.Warn("old values of these properties stay in the topic until their record changes, because a change of them is none (HUBSPOT_VOLATILE); "+
+		o.records.Log.Warn("old values of these properties stay in the topic until their record changes, because a change of these alone makes no event (HUBSPOT_VOLATILE); "+
 			"a snapshot signal for this object type replaces them at once", "properties", strings.Join(stale, ","))
 	}
 }

@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// changedShare is the part of the day's calls that may be spent on the links
-	// of changed records, and changedBurst how many calls may come at once.
+	// changedShare is the part of the day's calls that may go to the links of
+	// changed records, and changedBurst how many of these calls may come at once.
 	changedShare = 0.25
 	changedBurst = 50
-	// changedLeast, in calls a second, is spent in any case: the governor says
-	// when there is nothing left of the day.
+	// changedLeast, in calls a second, may always be spent: the governor stops the
+	// calls when nothing is left of the day.
 	changedLeast = 1.0 / 60
 )
 
 // pairs are the pairs of types whose links a run follows, and those that were
-// published and are away now.
+// published before and are not followed now.
 type pairs struct {
 	run     *run
 	types   *types
@@ -54,7 +54,7 @@ type pair struct {
 	streams *task
 }
 
-// streamed are the pairs that streams run for.
+// streamed lists the pairs that streams run for.
 func (ps *pairs) streamed() []*stream.Pair {
 	var out []*stream.Pair
 	for _, p := range ps.byName {
@@ -65,9 +65,9 @@ func (ps *pairs) streamed() []*stream.Pair {
 	return out
 }
 
-// take follows the pairs that are to be followed, and has those swept whose
-// labels have changed. first is the beginning of a run, which need not ask what
-// the one before has just learnt.
+// take follows the pairs that are to be followed, and sweeps those again whose
+// labels have changed. first means the beginning of a run, which need not ask for
+// what the run before it has just learnt.
 func (ps *pairs) take(ctx context.Context, first bool) error {
 	objects := ps.types.streamed()
 	found, err := ps.learn(ctx, objects, first)
@@ -82,7 +82,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		if p != nil && p.streams != nil {
 			if !slices.Equal(p.labels, e.Labels) {
 				p.links.Log.Info("association labels changed; reading all associations of the pair again")
-				p.links.Anew()
+				p.links.SweepNow()
 			}
 			p.labels = e.Labels
 			continue
@@ -111,8 +111,8 @@ func (ps *pairs) spaced(ctx context.Context) error {
 	return ps.changed.Wait(ctx)
 }
 
-// learntPairs are the pairs that HubSpot told of. There may be hundreds to ask
-// for, one call each: runs that follow each other do not ask again.
+// learntPairs are the pairs that HubSpot named. There may be hundreds to ask for,
+// one call each, so runs that follow each other do not ask again.
 type learntPairs struct {
 	types []hubspot.ObjectType
 	pairs []stream.FoundPair
@@ -121,7 +121,7 @@ type learntPairs struct {
 
 const pairsLastFor = time.Hour
 
-// learn tells which pairs to follow.
+// learn finds out which pairs to follow.
 func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool) ([]stream.FoundPair, error) {
 	types := make([]hubspot.ObjectType, len(objects))
 	for i, o := range objects {
@@ -139,9 +139,9 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	}
 	for _, h := range hidden {
 		if h.Unanswered {
-			ps.run.log.Warn("HubSpot does not answer which associations two types have; asking again", "object", h.Name().String())
+			ps.run.log.Warn("HubSpot does not answer about the associations of two types; asking again", "object", h.Name().String())
 		} else {
-			ps.run.log.Debug("HubSpot does not tell of the associations of two types", "object", h.Name().String(), "err", h.Err)
+			ps.run.log.Debug("HubSpot does not show the associations of two types", "object", h.Name().String(), "err", h.Err)
 		}
 	}
 	for _, p := range found {
@@ -153,8 +153,8 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	return found, nil
 }
 
-// prepare makes what the streams of a pair need, and takes its place from where
-// an earlier run left it.
+// prepare makes what the streams of a pair need. place is where an earlier run
+// left its sweep.
 func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, place offsets.Associations, err error) {
 	r, name := ps.run, e.Name()
 	if v := r.cursor(name.String(), offsets.AssociationsStream); v != nil {
@@ -183,7 +183,8 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 	return p, place, nil
 }
 
-// pair gives the pair of that name, which is made with what was published of it.
+// pair gives the pair of that name. If there is none yet, it makes one from what
+// was published.
 func (ps *pairs) pair(name cdc.Pair) *pair {
 	if p := ps.byName[name]; p != nil {
 		return p
@@ -201,7 +202,7 @@ func (ps *pairs) pair(name cdc.Pair) *pair {
 	return p
 }
 
-// of gives every pair of a type of which something was published.
+// of lists every pair of a type that has published something.
 func (ps *pairs) of(object string) []*pair {
 	for name := range ps.run.loaded.Links {
 		ps.pair(name)
@@ -224,7 +225,7 @@ func (p *pair) stop() {
 	p.links, p.streams = nil, nil
 }
 
-// end publishes that every link is gone, because one of the two types was
+// end publishes a delete for every link, because one of the two types was
 // removed.
 func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 	name := p.lane.Pair().String()

@@ -17,13 +17,12 @@ import (
 )
 
 // An instance that was killed holds its place in the group until its session
-// expires, and would keep the one that is started in its stead waiting. The
-// kernel knows at once that it is dead: a member's client id says which process
-// it is, and an instance that is started on the same machine tells the
-// coordinator of those that are no more. Elsewhere nobody can know, and the
-// session has to expire.
+// expires, and its successor would have to wait that long. The kernel knows at
+// once that it is dead. A member's client id names its process, so an instance
+// that starts on the same machine tells the coordinator which members have died.
+// On another machine nobody can know, and the session has to expire.
 
-// processes is where a process id means something: this boot of the machine
+// processes says where a process id means something: in this boot of the machine
 // and this namespace of process ids. It is "" where the kernel does not tell.
 func processes() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -47,8 +46,8 @@ func memberClientID(where string, pid int) string {
 	return fmt.Sprintf("%s%s-%d", clientIDPrefix, where, pid)
 }
 
-// died reports whether a client id is that of a process that lived here and is
-// no more. In doubt it is alive.
+// died reports whether a client id is that of a process that lived here and has
+// ended. If in doubt, it is alive.
 func died(where, clientID string) bool {
 	text, here := strings.CutPrefix(clientID, clientIDPrefix+where+"-")
 	pid, err := strconv.Atoi(text)
@@ -63,14 +62,14 @@ func died(where, clientID string) bool {
 	return errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone) // signal 0 only asks
 }
 
-// bury takes the members out of the group that died on this machine. Whatever
-// goes wrong, their sessions expire.
+// bury removes the members that died on this machine from the group. If that
+// fails, their sessions expire.
 func (s *seat) bury(ctx context.Context, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	groups, err := kadm.NewClient(s.cl).DescribeGroups(ctx, s.group)
 	if err != nil {
-		log.Debug("members of the group are not known", "err", err)
+		log.Debug("the members of the group are not known", "err", err)
 		return
 	}
 	var dead []string
@@ -80,13 +79,13 @@ func (s *seat) bury(ctx context.Context, log *slog.Logger) {
 		}
 	}
 	if len(dead) > 0 {
-		log.Info("instances that died on this machine leave the group", "instances", len(dead))
+		log.Info("removing instances that died on this machine from the group", "instances", len(dead))
 		s.remove(ctx, dead...)
 	}
 }
 
-// Instances gives the hosts of the instances with a prefix that run or stand
-// by. Those that died on this machine are none.
+// Instances gives the hosts of the instances with a prefix that run or stand by,
+// without those that died on this machine.
 func Instances(ctx context.Context, kafka []kgo.Opt, prefix string) (hosts []string, err error) {
 	cl, err := kgo.NewClient(kafka...)
 	if err != nil {
@@ -102,7 +101,7 @@ func Instances(ctx context.Context, kafka []kgo.Opt, prefix string) (hosts []str
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("see who is in group %s: %w", group, err)
+		return nil, fmt.Errorf("list the members of group %s: %w", group, err)
 	}
 	where := processes()
 	for _, m := range groups[group].Members {

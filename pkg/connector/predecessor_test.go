@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestStandby_WhoDiedHere: only a process that lived on this machine, since it
-// was booted and among the same process ids, is known to be dead.
+// TestStandby_WhoDiedHere: only a process that lived on this machine, since its
+// boot and in the same namespace of process ids, is known to be dead.
 func TestStandby_WhoDiedHere(t *testing.T) {
 	where := processes()
 	if where == "" {
@@ -38,6 +38,6 @@ func TestStandby_WhoDiedHere(t *testing.T) {
 		}
 	}
 	if died("", memberClientID("", dead)) {
-		t.Error("nobody can know")
+		t.Error("a process counts as dead where nobody can know")
 	}
 }

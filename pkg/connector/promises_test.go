@@ -15,25 +15,24 @@ import (
 )
 
 var (
-	seeds     = flag.Int("seeds", 0, "how many random lives TestPromises_RandomLife follows (default 12, with -short 2)")
-	firstSeed = flag.Uint64("seed", 1, "the first of them")
+	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 12, with -short 2)")
+	firstSeed = flag.Uint64("seed", 1, "seed of the first random life")
 )
 
-// check holds everything published against everything that happened.
+// check checks everything published against everything that happened.
 func (w *world) check(objects ...string) *cdctest.Report {
 	w.T.Helper()
 	return w.Check(func(property string) bool { return strings.HasPrefix(property, latePrefix) }, objects...)
 }
 
-// TestPromises_RandomLife lets users work on a portal with all of HubSpot's bad
-// habits for twenty minutes while the connector is stopped, or cut off its
-// brokers in the middle of whatever it does, and started again. When HubSpot
-// has been quiet for as long as the slowest finder takes, everything is
-// published, once and in order (docs/contract.md section 1, promises 1 to 5):
-// four object types, one of them without an archived list, and three
-// association pairs. Meanwhile administrators change the portal's schemas, and
-// the token's scopes, and operators ask for snapshots: the one exception to
-// once, and only for them.
+// TestPromises_RandomLife lets users work for twenty minutes on a portal with all
+// of HubSpot's bad habits. Meanwhile the connector is stopped, or loses its
+// brokers at any moment, and is started again. Once HubSpot has been quiet for as
+// long as the slowest finder takes, everything is published, once and in order
+// (docs/contract.md section 1, promises 1 to 5): four object types, one of them
+// without an archived list, and three association pairs. All the while
+// administrators change the portal's schemas and the token's scopes, and
+// operators ask for snapshots, whose events are the only ones that may repeat.
 func TestPromises_RandomLife(t *testing.T) {
 	lives := *seeds
 	switch {
@@ -73,13 +72,13 @@ func TestPromises_RandomLife(t *testing.T) {
 	}
 }
 
-// tally counts over all lives what was seen, to show that nothing was left out.
+// tally counts what happened over all lives, to show that nothing was left out.
 type tally struct {
 	mu                   sync.Mutex
 	ops, reasons         map[string]int
 	ties, restarts, cuts int
 	schemas              map[string]int
-	again                int // events of snapshots that were asked for
+	again                int // events of the snapshots that operators asked for
 }
 
 func (s *tally) event(op, reason string) {
@@ -174,8 +173,8 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		remove()
 		admin.giveBack()
 		objects = append(objects, admin.boats()...)
-		// The index shows the last change within an hour, the reconcile after
-		// that begins within another.
+		// The index shows the last change within an hour; the next reconcile begins
+		// within another.
 		time.Sleep(130 * time.Minute)
 		p.Stop()
 		w.check(objects...)
@@ -198,7 +197,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 	})
 }
 
-// oddProperties have names and values that Avro does not take as they are.
+// oddProperties have names and values that Avro does not accept as they are.
 var oddProperties = []hubspottest.Property{
 	{Name: "2021_revenue", Type: "number"}, {Name: "a-b"}, {Name: "a.b"}, {Name: "a_b"}, {Name: "a_u002db"},
 	{Name: "sold", Type: "date"}, {Name: "seen", Type: "datetime"}, {Name: "used", Type: "bool"}, {Name: "grün"},
@@ -217,9 +216,9 @@ func bulkProperty(object string) string {
 	}
 }
 
-// TestPromise1_TwelveThousandTies: 12,000 records that were changed in one
-// millisecond, before and behind the page limit of 10,000, are all published,
-// while the index shows them late.
+// TestPromise1_TwelveThousandTies: 12,000 records that changed in the same
+// millisecond are all published, although a search ends at 10,000 results and the
+// index shows them late.
 func TestPromise1_TwelveThousandTies(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -238,8 +237,8 @@ func TestPromise1_TwelveThousandTies(t *testing.T) {
 	})
 }
 
-// TestPromise1_ChangesDuringTheBackfill: what changes behind the sweep's back
-// is published, old records come as r, new ones as c (R5, R10).
+// TestPromise1_ChangesDuringTheBackfill: records that change after the sweep has
+// passed them are published. Old records come as r, new ones as c (R5, R10).
 func TestPromise1_ChangesDuringTheBackfill(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 6}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -272,7 +271,7 @@ func TestPromise1_ChangesDuringTheBackfill(t *testing.T) {
 }
 
 // TestPromise5_WrongValuesAndOddNames: every raw text is either in its field or
-// in unparsed, under HubSpot's name.
+// in unparsed, there under HubSpot's name.
 func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 8}, nil, func(w *world) {
@@ -308,8 +307,8 @@ func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
 }
 
 // TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage: HubSpot stamps a
-// change, the first start takes its Date, the backfill reads the record, and
-// only then the change can be read.
+// change, the first start takes HubSpot's Date, the backfill reads the record,
+// and only then does the change become readable.
 func TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {

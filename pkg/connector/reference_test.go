@@ -13,7 +13,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// seenEntries is everything that a consumer of a list's topic has read.
+// seenEntries is everything that a consumer of a reference list's topic has read.
 func (w *world) seenEntries(list string) []cdctest.LinkEvent {
 	w.T.Helper()
 	keyFields := map[string][]string{"owners": {"id"}, "pipelines": {"objectType", "id"}, "pipeline_stages": {"objectType", "pipelineId", "id"}}[list]
@@ -26,8 +26,8 @@ func (w *world) seenEntries(list string) []cdctest.LinkEvent {
 	return events
 }
 
-// checkReferences holds everything published of the lists against everything that
-// happened to them.
+// checkReferences checks everything published for the reference lists against
+// everything that happened to them.
 func (w *world) checkReferences(objects ...string) (events int) {
 	w.T.Helper()
 	pipelines, stages := cdctest.PipelineHistoriesOf(w.Portal, objects...)
@@ -47,7 +47,7 @@ func (w *world) checkReferences(objects ...string) (events int) {
 	return events
 }
 
-// tale tells the events of a list's topic, one a line.
+// tale gives the events of a reference list's topic, one per line.
 func (w *world) tale(list string) []string {
 	w.T.Helper()
 	return inOrder(w.seenEntries(list), func(e cdctest.LinkEvent) []string { return []string{e.Op, e.Key, e.Reason} })
@@ -60,9 +60,9 @@ func (w *world) tells(list string, want ...string) {
 	}
 }
 
-// TestReferences_TheirLife: read at the start, made, renamed, removed, archived,
-// restored, over a restart, each event once and with its reason
-// (docs/contract.md section 5).
+// TestReferences_TheirLife: entries are read at the start, made, renamed,
+// removed, archived and restored, over a restart. Each event appears once and
+// with its reason (docs/contract.md section 5).
 func TestReferences_TheirLife(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, OwnerPage: 2, Types: []string{"contacts", "deals"}}
@@ -107,7 +107,7 @@ func TestReferences_TheirLife(t *testing.T) {
 			"u "+owners[0], "d "+owners[1]+" archived", "c "+owners[5], "d "+owners[2]+" removed", "c "+owners[1]+" restored")
 		w.tells("pipelines", "r deals:default", "c deals:"+other, "u deals:default", "d deals:"+other+" removed")
 		stages := w.tale("pipeline_stages")
-		slices.Sort(stages[:2]) // HubSpot's answers have no order
+		slices.Sort(stages[:2]) // HubSpot's answers are in no order
 		if want := []string{
 			"r deals:default:appointmentscheduled", "r deals:default:closedwon", "c deals:" + other + ":new", "u deals:default:closedwon",
 			"d deals:default:appointmentscheduled removed", "d deals:" + other + ":new removed",
@@ -124,8 +124,8 @@ func TestReferences_TheirLife(t *testing.T) {
 	})
 }
 
-// TestReferences_AMissingScopeKeepsNothingElseFromBeingReady, nor does its loss
-// delete anything; given back, the list is read again.
+// TestReferences_AMissingScopeKeepsNothingElseFromBeingReady, and losing it
+// deletes nothing. Once the scope is back, the list is read again.
 func TestReferences_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 	t.Parallel()
 	const contacts, deals, owners = "crm.objects.contacts.read", "crm.objects.deals.read", "crm.objects.owners.read"
@@ -139,10 +139,10 @@ func TestReferences_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 			t.Errorf("without the scope: %+v", ready)
 		}
 		if _, shown := ready.Backfill["owners"]; shown {
-			t.Errorf("a backfill that never ends: %v", ready.Backfill)
+			t.Errorf("a backfill is shown that never ends: %v", ready.Backfill)
 		}
 		if n := strings.Count(w.Log.String(), "a reference list cannot be read completely"); n != 1 {
-			t.Errorf("said %d times", n)
+			t.Errorf("logged %d times, want once", n)
 		}
 		w.Portal.SetScopes(contacts, deals, owners)
 		time.Sleep(2 * time.Minute)
@@ -160,7 +160,7 @@ func TestReferences_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 			shown[problem.Object] = true
 		}
 		if !shown["owners"] || !shown["pipelines"] || !shown["pipeline_stages"] {
-			t.Errorf("scopes were taken away, shown: %v", shown)
+			t.Errorf("after the scopes were taken away: %v", shown)
 		}
 		p.Stop()
 		p = w.start()
@@ -174,15 +174,15 @@ func TestReferences_AMissingScopeKeepsNothingElseFromBeingReady(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		w.tells("owners", "r "+id)
 		if tale := w.tale("pipeline_stages"); len(tale) != stages+1 || tale[stages] != "c deals:default:late" {
-			t.Errorf("given back: %v", tale)
+			t.Errorf("after the scopes came back: %v", tale)
 		}
 		w.checkReferences("deals")
 		p.Stop()
 	})
 }
 
-// TestReferences_OneTypesFailureIsItsOwn: what HubSpot does not answer, or answers
-// without a list, deletes nothing, of this type or of another.
+// TestReferences_OneTypesFailureIsItsOwn: an answer that fails, or comes without
+// a list, deletes nothing, of this type or another.
 func TestReferences_OneTypesFailureIsItsOwn(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, Types: []string{"contacts", "products", "deals", "tickets"}}
@@ -207,7 +207,7 @@ func TestReferences_OneTypesFailureIsItsOwn(t *testing.T) {
 }
 
 // TestReferences_TypesWithoutPipelinesAreSeldomAsked: HubSpot does not say which
-// these are.
+// types these are.
 func TestReferences_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -226,8 +226,9 @@ func TestReferences_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 	})
 }
 
-// TestReferences_TheRegistryRefusesOneTopic: that list stops, all else goes on, also
-// over a restart, and when the registry gives in all of it is published.
+// TestReferences_TheRegistryRefusesOneTopic: that list stops and everything else
+// continues, also over a restart. Once the registry accepts it, all of the list
+// is published.
 func TestReferences_TheRegistryRefusesOneTopic(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "HUBSPOT_OBJECTS=deals"}
@@ -259,15 +260,15 @@ func TestReferences_TheRegistryRefusesOneTopic(t *testing.T) {
 		for _, list := range []string{"pipelines", "pipeline_stages"} {
 			for _, line := range w.tale(list) {
 				if !strings.HasPrefix(line, "r ") {
-					t.Errorf("%s: %q, and the first sweep had not ended", list, line)
+					t.Errorf("%s: %q, although the first sweep had not ended", list, line)
 				}
 			}
 		}
 	})
 }
 
-// TestReferences_GoWithTheirType: the pipelines of a custom type that was removed,
-// and that came back under its name.
+// TestReferences_GoWithTheirType: the pipelines of a custom type go when the type
+// is removed, and come back with a new type of the same name.
 func TestReferences_GoWithTheirType(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_REFERENCE_INTERVAL=1m", "SYNC_SCHEMA_INTERVAL=1m"}
@@ -322,14 +323,14 @@ func TestReferences_AreAskedForBySignals(t *testing.T) {
 		}
 		w.checkReferences("deals")
 		if !strings.Contains(w.Log.String(), "ids=17") {
-			t.Error("the owner that there is not is not named")
+			t.Error("the log does not name the owner that does not exist")
 		}
 	})
 }
 
-// TestReferences_ExactlyOnce: random lives of the lists in a portal with all of its
-// habits, its failures and restarts of the connector, held against what a
-// consumer saw.
+// TestReferences_ExactlyOnce: the lists live at random in a portal with all of
+// HubSpot's habits and failures, while the connector is restarted. What a
+// consumer saw is checked against what happened.
 func TestReferences_ExactlyOnce(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(10)

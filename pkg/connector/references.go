@@ -18,8 +18,8 @@ type references struct {
 	pipelines *stream.Pipelines
 }
 
-// startReferences starts their streams. The owners are read from now on,
-// pipelines once it is known which types are followed.
+// startReferences starts their streams. They read the owners at once, and
+// pipelines once the run knows which types it follows.
 func startReferences(ctx context.Context, r *run) (*references, error) {
 	lists := map[string]stream.ReferenceList{}
 	for _, name := range stream.References() {
@@ -44,8 +44,8 @@ func startReferences(ctx context.Context, r *run) (*references, error) {
 	return rs, nil
 }
 
-// reference makes the lane of a reference list. Its topic is made at its first
-// entry, as a pair's is at its first link.
+// reference makes the lane of a reference list. The topic is made at the list's
+// first entry, as a pair's is at its first link.
 func (r *run) reference(ctx context.Context, name string) (l stream.ReferenceList, err error) {
 	if v := r.cursor(name, offsets.ReferenceStream); v != nil {
 		if l.Place, err = offsets.ParseReference(v); err != nil {
@@ -64,12 +64,12 @@ func (r *run) reference(ctx context.Context, name string) (l stream.ReferenceLis
 	return l, nil
 }
 
-// collections are the lists as signals name them.
+// collections are the reference lists as signals name them.
 func (rs *references) collections() []stream.ReferenceCollection {
 	return append(rs.pipelines.Collections(rs.prefix), rs.owners.Collection(rs.prefix))
 }
 
-// follow has the pipelines of these types read.
+// follow makes the stream read the pipelines of these types.
 func (rs *references) follow(objects []*stream.Object) {
 	types := make([]hubspot.ObjectType, len(objects))
 	for i, o := range objects {
@@ -78,7 +78,8 @@ func (rs *references) follow(objects []*stream.Object) {
 	rs.pipelines.Follow(types)
 }
 
-// end publishes that the pipelines of a type are gone, because it was removed.
+// end publishes a delete for each pipeline and stage of a type, because the type
+// was removed.
 func (rs *references) end(ctx context.Context, object string, date hubspot.Millis) error {
 	return rs.pipelines.End(ctx, object, date)
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// TestRefusals: what only an operator can mend ends the process with exit code
-// 3, at once and not after tries, says where it is and what cures it, and
-// writes nothing (docs/contract.md section 4).
+// TestRefusals: what only an operator can put right ends the process with exit
+// code 3, at once and without further tries. The message says where it is and
+// what cures it, and nothing is written (docs/contract.md section 4).
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	admin := func(w *world, do func(*kadm.Client) error) {
@@ -115,8 +115,8 @@ func TestRefusals(t *testing.T) {
 				if n := len(w.Records("hubspot.contacts")); n != published {
 					t.Errorf("%d records were published before", n-published)
 				}
-				// It has left the group: the one that is started after the cure
-				// need not wait for it.
+				// It has left the group, so that the instance started after the cure need
+				// not wait for it.
 				if hosts, err := connector.Instances(w.T.Context(), w.Kafka.Options(), "hubspot"); err != nil || len(hosts) > 0 {
 					t.Errorf("instances on %v, %v", hosts, err)
 				}

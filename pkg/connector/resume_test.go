@@ -12,13 +12,13 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// TestAMovedCursorIsObeyed: a leading cursor that was moved back while the
-// connector was stopped is where the first search begins, and a change that the
-// index had hidden is published (docs/contract.md section 4).
+// TestAMovedCursorIsObeyed: the first search begins at a leading cursor that was
+// moved back while the connector was stopped, and a change that the index had
+// hidden is published (docs/contract.md section 4).
 func TestAMovedCursorIsObeyed(t *testing.T) {
 	t.Parallel()
-	// Every change is shown by the index after a quarter of an hour, and the only tier
-	// besides the leading one looks back a minute: it is never seen.
+	// The index shows every change a quarter of an hour late, and the only tier
+	// besides the leading one looks back a minute, so nothing finds the change.
 	opt := hubspottest.Options{Seed: 2, Index: hubspottest.Index{Min: 15 * time.Minute, Max: 15 * time.Minute}}
 	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
 		ids := w.Portal.Seed("contacts", 20)
@@ -31,7 +31,7 @@ func TestAMovedCursorIsObeyed(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		p.Stop()
 		if got := w.FirstName(ids[0]); got == "Hidden" {
-			t.Fatal("the change was not hidden; the test shows nothing")
+			t.Fatal("the change was not hidden, so the test shows nothing")
 		}
 
 		w.Produce("hubspot.offsets", ` { "stream":"leading", "object":"contacts","portal":4242 }`, fmt.Sprintf(`{"at": %q}`, before.UTC().Format(time.RFC3339)))
@@ -51,8 +51,8 @@ func TestAMovedCursorIsObeyed(t *testing.T) {
 	})
 }
 
-// TestAForgottenCursorStartsAnew: a tier without a cursor starts now and the
-// sweep runs again; what it finds published already is not published again.
+// TestAForgottenCursorStartsAnew: a tier without a cursor starts now, and the
+// sweep runs again. What it finds already published is not published again.
 func TestAForgottenCursorStartsAnew(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 2}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -77,9 +77,9 @@ func TestAForgottenCursorStartsAnew(t *testing.T) {
 	})
 }
 
-// TestR13_PropertiesThatCameWhileStopped: the holders of a new property are
-// read again and published, the others are not; a retyped property goes on in
-// a new field, and every event can be read with its schema.
+// TestR13_PropertiesThatCameWhileStopped: the connector reads the holders of a
+// new property again and publishes them, and no other records. A retyped property
+// continues in a new field, and every event can be read with its schema.
 func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 11}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=2m"}, func(w *world) {
@@ -131,8 +131,8 @@ func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
 	})
 }
 
-// TestDeletesHaveAReason: archived, merged with the survivor, and what is live
-// again comes back as restored.
+// TestDeletesHaveAReason: archived, or merged together with the survivor. A
+// record that is live again comes back as restored.
 func TestDeletesHaveAReason(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 12, MergedInArchive: true}
@@ -158,7 +158,7 @@ func TestDeletesHaveAReason(t *testing.T) {
 			ops[e.Key] = append(ops[e.Key], op)
 		}
 		for id, want := range map[uint64][]string{
-			ids[1]: {"r", "d merged " + idText(survivor)}, ids[2]: {"r", "d merged " + idText(survivor)}, survivor: {"r"}, // its createdAt is that of a record from before the start
+			ids[1]: {"r", "d merged " + idText(survivor)}, ids[2]: {"r", "d merged " + idText(survivor)}, survivor: {"r"}, // it keeps a createdAt from before the start
 			ids[3]: {"r", "d archived", "c restored"}, ids[4]: {"r"},
 		} {
 			if got := ops[idText(id)]; !slices.Equal(got, want) {
@@ -169,7 +169,7 @@ func TestDeletesHaveAReason(t *testing.T) {
 }
 
 // TestR7_AnAnswerThatForgetsEverythingIsNoEvidence: a batch read that knows no
-// record at all, the control ids neither, deletes nothing.
+// record at all, not even the control ids, deletes nothing.
 func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 13}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
@@ -196,8 +196,8 @@ func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
 	})
 }
 
-// TestOffsetsAreReadable: the cursors of docs/contract.md section 4, one line
-// of JSON each.
+// TestOffsetsAreReadable: each cursor of docs/contract.md section 4 is one line
+// of JSON.
 func TestOffsetsAreReadable(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 14}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {

@@ -15,8 +15,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// run is what everything in one run shares: from the moment that the
-// predecessor is fenced until something fails or the ownership ends.
+// run is what everything in one run shares, from the moment the predecessor is
+// fenced until something fails or the ownership ends.
 type run struct {
 	setup   *Setup
 	log     *slog.Logger
@@ -73,7 +73,7 @@ func (c *Connector) once(ctx context.Context) error {
 		return &ConfigError{[]string{unknown.Error()}}
 	}
 	if err != nil {
-		return fmt.Errorf("look at the portal's schemas: %w", err)
+		return fmt.Errorf("read the portal's schemas: %w", err)
 	}
 	if len(seen.Found) == 0 && len(f.types.byName) == 0 {
 		return errors.New("the token may read no object type: give it the read scopes of those to follow")
@@ -89,17 +89,17 @@ func (c *Connector) once(ctx context.Context) error {
 	return tasks.wait()
 }
 
-// cursor is the value of a cursor as the last run left it; nil: there is none.
+// cursor is the value of a cursor as the last run left it, nil if there is none.
 func (r *run) cursor(object, stream string) []byte {
 	return r.loaded.Cursors[offsets.Key{Portal: r.portal, Object: object, Stream: stream}]
 }
 
-// LearnDay asks what is left of the day's calls, so that the governor need not
-// wait for the headers of the first answers. Not every kind of token may ask,
-// and no start waits for it.
+// LearnDay asks how many of the day's calls are left, so that the governor need
+// not wait for the headers of the first answers. It waits 5 s at most and does
+// not fail, because not every kind of token may ask.
 func (s *Setup) LearnDay(ctx context.Context, log *slog.Logger) {
 	if s.Config.HubSpot.OAuth() {
-		return // an OAuth app has no day's limit, and is answered that of the private apps
+		return // an OAuth app has no daily limit, and HubSpot would answer that of the private apps
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -111,8 +111,9 @@ func (s *Setup) LearnDay(ctx context.Context, log *slog.Logger) {
 	log.Debug("daily limit", "used", usage.Used, "limit", usage.Limit)
 }
 
-// DayInterval is how often the day's calls are asked for: other integrations
-// spend from the same day, and searches carry no headers that say so.
+// DayInterval is the time between two questions for the day's calls: other
+// integrations spend from the same day, and searches carry no headers that say
+// so.
 const DayInterval = 5 * time.Minute
 
 func (s *Setup) watchDay(ctx context.Context, log *slog.Logger) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// versions is how many versions of its schema an object's topic has.
+// versions is the number of versions of the schema of an object's topic.
 func (w *world) versions(object string) int {
 	w.T.Helper()
 	versions, err := w.RegistryClient().SubjectVersions(w.T.Context(), "hubspot."+object+"-value")
@@ -26,8 +26,8 @@ func (w *world) versions(object string) int {
 	return len(versions)
 }
 
-// told tells the events of an object behind the first n, one a line: op, key,
-// stream, reason, and what the fields hold.
+// told gives the events of an object after the first n, one per line: op, key,
+// stream, reason and the values of the fields.
 func (w *world) told(object string, n int, fields ...string) []string {
 	w.T.Helper()
 	var out []string
@@ -53,13 +53,12 @@ func (w *world) want(got []string, want ...string) {
 	}
 }
 
-// quiet keeps the finders away that would read everything anyway: what is read
-// again is read because of a schema.
+// quiet turns off the finders that would read everything anyway, so that only a
+// schema makes the connector read records again.
 var quiet = []string{"HUBSPOT_ASSOCIATIONS=none", "SYNC_SCHEMA_INTERVAL=1m", "SYNC_TRAILING_LAG=5m"}
 
-// TestR13_APropertyIsAddedInARun: the topic has a new version of its schema
-// without a restart, and of the records only those with a value are published
-// again.
+// TestR13_APropertyIsAddedInARun: the topic gets a new version of its schema
+// without a restart, and only the records with a value are published again.
 func TestR13_APropertyIsAddedInARun(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 1}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
@@ -76,7 +75,7 @@ func TestR13_APropertyIsAddedInARun(t *testing.T) {
 		w.Portal.Update("contacts", ids[8], map[string]string{"points": "8"})
 		time.Sleep(10 * time.Minute)
 		p.Stop()
-		var told []string // without the stream: a holder that the index shows late may be found by another
+		var told []string // without the stream: another one may find a holder that the index shows late
 		for _, e := range w.Events("contacts")[300:] {
 			told = append(told, fmt.Sprint(e.Op, " ", e.Key, " ", e.Property("points")))
 		}
@@ -91,8 +90,8 @@ func TestR13_APropertyIsAddedInARun(t *testing.T) {
 	})
 }
 
-// TestR13_APropertyIsRemovedInARun: its field stays and is null; every record
-// that had a value is published once more, the others are not.
+// TestR13_APropertyIsRemovedInARun: its field stays and is null. Every record
+// that had a value is published again, the others are not.
 func TestR13_APropertyIsRemovedInARun(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 2}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
@@ -120,8 +119,8 @@ func TestR13_APropertyIsRemovedInARun(t *testing.T) {
 	})
 }
 
-// TestR13_ARemovedPropertysHoldersAreReadAfterACrash: the sweep that it asks
-// for is committed with the property set.
+// TestR13_ARemovedPropertysHoldersAreReadAfterACrash: the sweep that the removal
+// needs is committed with the property set.
 func TestR13_ARemovedPropertysHoldersAreReadAfterACrash(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 3}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
@@ -144,7 +143,7 @@ func TestR13_ARemovedPropertysHoldersAreReadAfterACrash(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		p.Stop()
 		if between <= 900 || between >= 1800 {
-			t.Errorf("%d events at the crash: it was not in the middle", between)
+			t.Errorf("%d events at the crash, which was not in the middle of the sweep", between)
 		}
 		if n := len(w.Events("contacts")); n != 1800 {
 			t.Errorf("%d events, want two of each record", n)
@@ -153,8 +152,8 @@ func TestR13_ARemovedPropertysHoldersAreReadAfterACrash(t *testing.T) {
 	})
 }
 
-// TestR13_APropertyIsRetypedInARun: its values stand in a new field and the old
-// one is null; retyped back they stand in the first again.
+// TestR13_APropertyIsRetypedInARun: its values appear in a new field and the old
+// one is null. Retyped back, they return to the first field.
 func TestR13_APropertyIsRetypedInARun(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 4}, append(quiet, "HUBSPOT_OBJECTS=contacts"), func(w *world) {
@@ -198,10 +197,10 @@ func TestSchema_ALabelAloneIsNoNewVersion(t *testing.T) {
 	})
 }
 
-// TestR9_ACustomTypesLife: defined while the connector runs, its records and
-// links are published; removed, they are deleted with that reason, once, after
-// two looks; defined again under its old name, the new records come into the
-// same topic.
+// TestR9_ACustomTypesLife: a type is defined while the connector runs, and its
+// records and links are published. It is removed, and they are deleted with that
+// reason, once, after two answers. It is defined again under its old name, and
+// the new records appear in the same topic.
 func TestR9_ACustomTypesLife(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m"}
@@ -221,10 +220,10 @@ func TestR9_ACustomTypesLife(t *testing.T) {
 		w.Portal.RemoveCustomType(car)
 		gone := w.SleepUntil(10*time.Minute, func() bool { return p.live(car) == 0 })
 		if gone < time.Minute || gone > 3*time.Minute {
-			t.Errorf("the removal was published after %v, want two looks", gone)
+			t.Errorf("the removal was published after %v, before a second answer", gone)
 		}
 		w.SleepUntil(time.Minute, func() bool { return p.ready().Ready })
-		p.Stop() // and a restart does not take it for anything new
+		p.Stop() // a restart does not take it for a new removal
 		p = w.start()
 		time.Sleep(5 * time.Minute)
 		if problems := p.ready().Problems; len(problems) > 0 {
@@ -251,7 +250,7 @@ func TestR9_ACustomTypesLife(t *testing.T) {
 }
 
 // TestR9_ATypeReplacedWhileStopped: another id under the same name is another
-// type, and the records of the one before are gone.
+// type, and the records of the old one are gone.
 func TestR9_ATypeReplacedWhileStopped(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 7, Types: []string{"contacts"}}, []string{"SYNC_SCHEMA_INTERVAL=1m"}, func(w *world) {
@@ -270,8 +269,8 @@ func TestR9_ATypeReplacedWhileStopped(t *testing.T) {
 	})
 }
 
-// TestR9_ATypeRemovedWhileStopped is deleted after two looks of the next run,
-// although HUBSPOT_OBJECTS names what the portal does not have any more.
+// TestR9_ATypeRemovedWhileStopped: the next run deletes it after two answers,
+// although HUBSPOT_OBJECTS names a type that the portal no longer has.
 func TestR9_ATypeRemovedWhileStopped(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=contacts,p4242_car"}
@@ -293,7 +292,7 @@ func TestR9_ATypeRemovedWhileStopped(t *testing.T) {
 	})
 }
 
-// TestR9_ScopesLostAndGivenBack: what cannot be read is no evidence; nothing is
+// TestR9_ScopesLostAndGivenBack: what cannot be read is no evidence. Nothing is
 // deleted, readiness says what is missing, and what changed meanwhile is
 // published when the scopes are back.
 func TestR9_ScopesLostAndGivenBack(t *testing.T) {
@@ -322,11 +321,11 @@ func TestR9_ScopesLostAndGivenBack(t *testing.T) {
 		w.Portal.Update("contacts", people[3], map[string]string{"firstname": "Late"})
 		w.Portal.Archive("contacts", people[4])
 		w.Portal.Update("companies", w.Portal.IDs("companies")[3], map[string]string{"name": "Soon"})
-		p.Stop() // and with a restart in the middle
+		p.Stop() // with a restart in the middle
 		p = w.start()
 		time.Sleep(10 * time.Minute)
 		if events := w.told("companies", 20); len(events) != 1 {
-			t.Errorf("the others do not go on: %v", events)
+			t.Errorf("the other types do not continue: %v", events)
 		}
 		for _, object := range []string{"contacts", car} {
 			if events := w.told(object, 20); len(events) != 0 {
@@ -345,9 +344,10 @@ func TestR9_ScopesLostAndGivenBack(t *testing.T) {
 	})
 }
 
-// TestR9_ScopesThatWereNeverGiven: an object type that the operator names and
-// that the token has not seen yet is a problem with its scopes, no slip in the
-// configuration; all else runs, and with the scopes it and its pairs do too.
+// TestR9_ScopesThatWereNeverGiven: an object type that the operator names and the
+// token has never seen is a problem that names its scopes, not a mistake in the
+// configuration. Everything else runs. Once the scopes are given, the type and
+// its pairs run too.
 func TestR9_ScopesThatWereNeverGiven(t *testing.T) {
 	t.Parallel()
 	companies := []string{"crm.objects.companies.read", "crm.schemas.companies.read", "crm.objects.owners.read"}
@@ -406,7 +406,7 @@ func TestR9_ScopesThatWereNeverGiven(t *testing.T) {
 	}
 }
 
-// TestObjects_ASlipIsSaid: a word that can be no type's ends the process with
+// TestObjects_ASlipIsSaid: a word that cannot name any type ends the process with
 // exit code 2, whatever the token may see.
 func TestObjects_ASlipIsSaid(t *testing.T) {
 	t.Parallel()
@@ -425,8 +425,9 @@ func TestObjects_ASlipIsSaid(t *testing.T) {
 	}
 }
 
-// TestSchema_ALabelOfAssociationsIsAddedAndRenamed: the new label's links are
-// published, and a new name at the next look, not at the next sweep.
+// TestSchema_ALabelOfAssociationsIsAddedAndRenamed: the links of a new label are
+// published, and a new name when labels are next read, without waiting for the
+// next sweep.
 func TestSchema_ALabelOfAssociationsIsAddedAndRenamed(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=contacts,companies"}
@@ -448,9 +449,9 @@ func TestSchema_ALabelOfAssociationsIsAddedAndRenamed(t *testing.T) {
 	})
 }
 
-// TestSchema_TheRegistryRefusesOneTopic: it stops, at a property that is added
-// as well as at its start; all else goes on, readiness says so, and when the
-// registry gives in, everything that was missed is published.
+// TestSchema_TheRegistryRefusesOneTopic: that topic stops, at its start or when a
+// property is added, and everything else continues. Readiness says so. Once the
+// registry accepts the schema, everything that was missed is published.
 func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 	t.Parallel()
 	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_OBJECTS=contacts,companies"}
@@ -474,7 +475,7 @@ func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 				t.Errorf("%d events of the other topic, want 1", n)
 			}
 			if n := p.live(toCompanies.String()); n == 0 {
-				t.Error("the links do not go on")
+				t.Error("the links do not continue")
 			}
 			problems := p.ready().Problems
 			if len(problems) == 0 || !slices.ContainsFunc(problems, func(pr stream.Problem) bool {
@@ -497,7 +498,7 @@ func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 	})
 }
 
-// refusing is a registry that finds every schema of a subject incompatible.
+// refusing is a registry that calls every schema of a subject incompatible.
 type refusing struct {
 	to      http.RoundTripper
 	subject string
@@ -514,7 +515,7 @@ func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.to.RoundTrip(req)
 }
 
-// finds wants a check, which runs beside the connector, to find what to do about
+// finds expects a check, which runs beside the connector, to say what to do about
 // a subject ("": any).
 func (w *world) finds(what, subject string, status check.Status, todo string) {
 	w.T.Helper()

@@ -17,22 +17,23 @@ import (
 )
 
 // Of the instances with one prefix, one is the owner and runs; the others stand
-// by (docs/contract.md section 4). A consumer group decides who it is: the member
-// that has the cursor topic's only partition runs. The group holds no offsets.
+// by (docs/contract.md section 4). A consumer group chooses the owner: the member
+// that holds the cursor topic's only partition. The group commits no offsets.
 //
 // The transactional id keeps two instances from publishing: a new owner fences
-// the old one. By the id alone two instances would fence each other without end;
+// the old one. With the id alone, two instances would fence each other forever;
 // the group prevents that (docs/kafka.md C4).
 const (
-	// An owner that died is missed after it. Brokers take no shorter one
-	// (group.min.session.timeout.ms). It is the classic protocol that lets the
-	// client choose; in KIP-848's the brokers' 45 seconds count.
+	// SessionTimeout is how long the death of an owner goes unnoticed. Brokers
+	// accept no shorter one by default (group.min.session.timeout.ms). Only the
+	// classic protocol lets the client choose; with KIP-848's the brokers' 45
+	// seconds count.
 	SessionTimeout = 6 * time.Second
-	// A standby learns of its turn with a heartbeat: the next owner begins at
-	// most 7.5 s after the last one died.
+	// A standby learns of its turn from a heartbeat: the next owner begins at most
+	// 7.5 s after the last one died.
 	heartbeatInterval = 1500 * time.Millisecond
-	// Leaving is worth it, as the next owner need not wait for the session to
-	// expire, but the process has to end within ten seconds.
+	// Leaving spares the next owner the wait for the session to expire, but the
+	// process has to end within ten seconds.
 	leaveWithin = time.Second
 )
 
@@ -43,20 +44,20 @@ func OwnerGroup(prefix string) string { return prefix + ".owner" }
 type role int
 
 const (
-	outside role = iota // not, or not any more, a member
+	outside role = iota // not a member, or no longer one
 	standby
 	owner
 )
 
-// seat is an instance's membership of the group. The client joins, and joins
-// again after failures, by itself.
+// seat is an instance's membership of the group. The client joins by itself, and
+// rejoins after failures.
 type seat struct {
 	group, topic string
 	where        string // processes
 	cl           *kgo.Client
 	end          context.CancelFunc // ends what the client does
 	watched      chan struct{}      // closed when watch has returned
-	changed      chan struct{}      // one slot: there is news for now
+	changed      chan struct{}      // one slot: now has something new to tell
 
 	mu      sync.Mutex
 	role    role
@@ -71,7 +72,7 @@ func takeSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 		group: OwnerGroup(cfg.Prefix), topic: offsets.CursorTopic(cfg.Prefix), where: processes(),
 		watched: make(chan struct{}), changed: make(chan struct{}, 1), endTerm: func() {},
 	}
-	// Not ctx: leaving comes after its end.
+	// Not ctx: the seat is left after ctx has ended.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...),
@@ -79,7 +80,7 @@ func takeSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 		kgo.ClientID(memberClientID(s.where, os.Getpid())),
 		kgo.ConsumerGroup(s.group),
 		kgo.ConsumeTopics(s.topic),
-		// Cooperative and sticky: one more member takes nothing from the owner.
+		// Cooperative and sticky: a new member takes nothing from the owner.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(SessionTimeout),
 		kgo.RebalanceTimeout(SessionTimeout),
@@ -106,7 +107,7 @@ func takeSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	s.cl = cl
-	cl.PauseFetchTopics(s.topic) // the group is about who has the partition, not about what it holds
+	cl.PauseFetchTopics(s.topic) // who has the partition matters, not what it holds
 	go func() {                  // ends with the client, see leave
 		defer close(s.watched)
 		s.watch(life)
@@ -114,7 +115,7 @@ func takeSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 	return s, nil
 }
 
-// watch learns why joining fails, which the client tells by way of fetches.
+// watch learns why joining fails: the client reports it through fetches.
 func (s *seat) watch(ctx context.Context) {
 	for {
 		fetches := s.cl.PollFetches(ctx)
@@ -127,8 +128,8 @@ func (s *seat) watch(ctx context.Context) {
 	}
 }
 
-// explain notes why a seat is outside. An error that comes late, or that does
-// not cost the membership, is none of the operator's.
+// explain notes why a seat is outside. An error that comes late, or that does not
+// cost the membership, does not concern the operator.
 func (s *seat) explain(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +150,8 @@ func (s *seat) gain(ctx context.Context) {
 	}
 }
 
-// sitDown notes that the group has this instance as a member, and that it got
-// nothing new: an owner stays the owner.
+// sitDown notes that the group has this instance as a member and gave it nothing
+// new: an owner stays the owner.
 func (s *seat) sitDown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,18 +179,17 @@ func (s *seat) tell() {
 	}
 }
 
-// now gives the role, the owner's term, and why a seat is outside, if the
-// client said so.
+// now gives the role, the owner's term and, if the client has told, why the seat
+// is outside.
 func (s *seat) now() (role, context.Context, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.role, s.term, s.err
 }
 
-// confirm asks the coordinator whether this instance is still the one that it
-// gave the partition to. A run that failed may have failed because another
-// instance is the owner by now, and the client may not know yet: to fence that
-// one would begin a ping-pong.
+// confirm asks the coordinator whether this instance still holds the partition. A
+// run may have failed because another instance has become the owner, and the
+// client may not know yet. Fencing that instance would begin a ping-pong.
 func (s *seat) confirm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, SessionTimeout)
 	defer cancel()
@@ -200,21 +200,21 @@ func (s *seat) confirm(ctx context.Context) error {
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	if err == nil || errors.Is(err, kerr.RebalanceInProgress) { // somebody joins, and the owner stays it
+	if err == nil || errors.Is(err, kerr.RebalanceInProgress) { // somebody joins, and the owner stays the owner
 		return nil
 	}
 	return fmt.Errorf("%w: confirm with the coordinator of group %s: %w", errNotOwner, s.group, err)
 }
 
-// leave gives the seat to the others at once, if the brokers answer.
+// leave gives up the seat at once, if the brokers answer.
 func (s *seat) leave() {
 	s.lose(outside)
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	_ = s.cl.LeaveGroupContext(nil) //nolint:staticcheck // nil means: do not wait, and join no more
-	// The client leaves only after a join under way has been answered, which
-	// takes as long as the coordinator waits for a member that died. It answers
-	// at once when it is told that this one is gone.
+	// The client leaves only once a pending join has been answered, which takes as
+	// long as the coordinator waits for a member that died. The coordinator answers
+	// at once when it hears that this member is gone.
 	if member, _ := s.cl.GroupMetadata(); member != "" {
 		s.remove(ctx, member)
 	}
@@ -223,8 +223,8 @@ func (s *seat) leave() {
 	<-s.watched
 }
 
-// remove tells the coordinator that members are gone. Unheard, their sessions
-// expire.
+// remove tells the coordinator that members are gone. If it does not hear, their
+// sessions expire.
 func (s *seat) remove(ctx context.Context, members ...string) {
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group = s.group
@@ -236,7 +236,7 @@ func (s *seat) remove(ctx context.Context, members ...string) {
 	_, _ = req.RequestWith(ctx, s.cl)
 }
 
-// cure says what to do about an error that the coordinator or the brokers gave.
+// cure says what to do about an error from the coordinator or the brokers.
 func (s *seat) cure(err error) string {
 	switch {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):

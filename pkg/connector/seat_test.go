@@ -19,7 +19,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
-// streams says that a process is the owner and ready.
+// streams reports whether a process is the owner and ready.
 func (p *process) streams() bool {
 	r := p.ready()
 	return r.Role == "owner" && r.Ready
@@ -34,7 +34,7 @@ func (p *process) said(message string) int {
 	return strings.Count(strings.ReplaceAll(p.Log.String(), `"`, ""), " msg="+message)
 }
 
-// twoInstances starts an owner, and beside it a standby.
+// twoInstances starts an owner, and a standby beside it.
 func (w *world) twoInstances() (first, second *process) {
 	w.T.Helper()
 	first = w.startBeside()
@@ -44,12 +44,12 @@ func (w *world) twoInstances() (first, second *process) {
 	return first, second
 }
 
-// within is the longest that a take-over after a kill may take (issue 5).
+// within is the longest time that a take-over after a kill may take.
 const within = 10 * time.Second
 
 // TestStandby_OneRunsTheOtherTakesOver: a standby disturbs nobody and asks
-// nothing of HubSpot; when the owner is killed it goes on within ten seconds,
-// and what both published is complete and without doubles.
+// nothing of HubSpot. When the owner is killed, the standby takes over within ten
+// seconds, and what both published is complete and without duplicates.
 func TestStandby_OneRunsTheOtherTakesOver(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 21}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
@@ -96,8 +96,8 @@ func TestStandby_OneRunsTheOtherTakesOver(t *testing.T) {
 	})
 }
 
-// TestStandby_ADeadOwnersPlaceIsTakenByItsSuccessor: one instance, killed and
-// started again, is the owner as soon as the group has missed it.
+// TestStandby_ADeadOwnersPlaceIsTakenByItsSuccessor: a single instance is killed
+// and started again. It is the owner as soon as the group has noticed the death.
 func TestStandby_ADeadOwnersPlaceIsTakenByItsSuccessor(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 22}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -135,8 +135,8 @@ func TestStandby_AGracefulEndHandsOverAtOnce(t *testing.T) {
 	})
 }
 
-// TestStandby_AnOwnerThatWasCutOffStandsBy: it was missed, another one is the
-// owner when the network is back, and that is the end of it.
+// TestStandby_AnOwnerThatWasCutOffStandsBy: by the time its network is back, the
+// group has another owner, and neither disturbs the other.
 func TestStandby_AnOwnerThatWasCutOffStandsBy(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 24}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
@@ -150,12 +150,12 @@ func TestStandby_AnOwnerThatWasCutOffStandsBy(t *testing.T) {
 		first.Brokers.Cut()
 		live(time.Minute)
 		if r := first.ready(); r.Ready || len(r.Problems) == 0 {
-			t.Errorf("cut off, and says %+v", r)
+			t.Errorf("cut off, but reports %+v", r)
 		}
 		first.Brokers.Mend()
 		w.SleepUntil(time.Minute, first.standsBy)
 		if !first.counted(`commits_total{result="failed"}`, 1) || !first.counted(`events_total{object="contacts",op="r"}`, 60) {
-			t.Error("the run that ended took its counters with it")
+			t.Error("the counters ended with the run")
 		}
 		live(5 * time.Minute)
 		if first.terms() != 1 || second.terms() != 1 || !second.streams() || !first.standsBy() {
@@ -168,9 +168,8 @@ func TestStandby_AnOwnerThatWasCutOffStandsBy(t *testing.T) {
 	})
 }
 
-// TestStandby_FencedMeansStandingBy: another process that uses the
-// transactional id, in no group, takes it away; that is said once, and the
-// instance comes back when it may.
+// TestStandby_FencedMeansStandingBy: another process outside the group takes the
+// transactional id. The instance logs that once, and comes back when it may.
 func TestStandby_FencedMeansStandingBy(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 25}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
@@ -186,7 +185,7 @@ func TestStandby_FencedMeansStandingBy(t *testing.T) {
 		w.SleepUntil(time.Minute, first.standsBy)
 		time.Sleep(5 * time.Minute)
 		if n := strings.Count(first.Log.String(), "fenced by another process"); n != 1 {
-			t.Errorf("said %d times", n)
+			t.Errorf("logged %d times, want once", n)
 		}
 		if first.terms() != 1 || second.terms() != 1 {
 			t.Errorf("terms %d and %d, want one each", first.terms(), second.terms())
@@ -199,8 +198,8 @@ func TestStandby_FencedMeansStandingBy(t *testing.T) {
 }
 
 // TestStandby_AnOwnerThatWasMissedAsksBeforeItFences: the coordinator has given
-// its place to another instance, and its client does not know yet. A run that
-// is begun now would fence the new owner.
+// its place to another instance, and its client does not know yet. If it began a
+// run now, it would fence the new owner.
 func TestStandby_AnOwnerThatWasMissedAsksBeforeItFences(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
@@ -230,13 +229,13 @@ func TestStandby_AnOwnerThatWasMissedAsksBeforeItFences(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		if n := first.HubSpot.Requests.Load() - before; n > 0 {
-			t.Errorf("a run was begun: %d requests", n)
+			t.Errorf("a run began: %d requests", n)
 		}
 	})
 }
 
-// TestStandby_ASignalEndsAStandbyInTime: while it stands by, with the brokers
-// away, and while it waits for an owner that is dead.
+// TestStandby_ASignalEndsAStandbyInTime: while it stands by, while the brokers
+// are away, and while it waits for a dead owner.
 func TestStandby_ASignalEndsAStandbyInTime(t *testing.T) {
 	t.Parallel()
 	both := func(w *world) (ending, other *process) {
@@ -288,7 +287,8 @@ func TestStandby_ASignalEndsAStandbyInTime(t *testing.T) {
 	}
 }
 
-// TestStandby_AMissingRightIsNamed, once, and tried again until it is given.
+// TestStandby_AMissingRightIsNamed once, and the instance tries again until it
+// has the right.
 func TestStandby_AMissingRightIsNamed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 28}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -311,7 +311,7 @@ func TestStandby_AMissingRightIsNamed(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		if n := strings.Count(p.Log.String(), "--group hubspot.owner"); n != 1 {
-			t.Errorf("said %d times", n)
+			t.Errorf("logged %d times, want once", n)
 		}
 		if n := p.HubSpot.Requests.Load(); n > 0 {
 			t.Errorf("%d requests of HubSpot", n)
@@ -354,7 +354,7 @@ func (p *process) metric(name string) float64 {
 	return 0
 }
 
-// evictOwner has the coordinator forget the member that is the owner.
+// evictOwner makes the coordinator forget the member that is the owner.
 func (w *world) evictOwner(group string) {
 	w.T.Helper()
 	cl := w.Kafka.Client()

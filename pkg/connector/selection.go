@@ -10,7 +10,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// patterns are the variables that hold object.property globs.
+// patterns gives the object.property globs of each variable that holds some.
 func (h *HubSpot) patterns() map[string][]string {
 	return map[string][]string{
 		"HUBSPOT_PROPERTIES_INCLUDE": h.Include, "HUBSPOT_PROPERTIES_EXCLUDE": h.Exclude,
@@ -36,9 +36,9 @@ func (h *HubSpot) selection() (*schema.Selection, error) {
 	return sel, nil
 }
 
-// Unmatched gives the patterns of the selection that match no property of the
-// types found and no field of a reference list, each behind its variable. A
-// mistyped pattern publishes what was meant to be left out.
+// Unmatched lists the patterns of the selection that match no property of the
+// types found and no field of a reference list, each as "VARIABLE: pattern". A
+// mistyped pattern publishes what it was meant to leave out.
 func (h *HubSpot) Unmatched(found []stream.Found) []string {
 	var out []string
 	for name, texts := range h.patterns() {
@@ -76,11 +76,11 @@ func matches(glob schema.Glob, found []stream.Found) bool {
 }
 
 // sayUnmatched warns of patterns that have no effect, unless an earlier run of
-// this process has done so.
+// this process has already done so.
 func (c *Connector) sayUnmatched(log *slog.Logger, found []stream.Found) {
 	text := strings.Join(c.setup.Config.HubSpot.Unmatched(found), "; ")
 	if text != "" && text != c.unmatched {
-		log.Warn("patterns that match no property of this portal; look for typing mistakes, the object part is the name in the topic", "patterns", text)
+		log.Warn("patterns that match no property of this portal; check the spelling; the object part is the name in the topic", "patterns", text)
 	}
 	c.unmatched = text
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// secretText stands in every value that must not get out.
+// secretText is in every value that must not leak.
 const secretText = "canary-7d1e"
 
 const hashKey, otherKey = "a key of some length", "another key of some length"
@@ -55,31 +55,30 @@ func (w *wire) hasAsked(name string) bool {
 	return w.asked[name]
 }
 
-// topics lists every topic of the cluster.
-// hides fails the test where text stands in anything that the connector lets
-// out: topics of data, state and cursors, the log, what HTTP shows.
+// hides fails the test if text appears in anything that the connector lets out:
+// the topics of data, state and cursors, the log, the HTTP answers.
 func (p *process) hides(text string) {
 	w := p.w
 	w.T.Helper()
 	for _, name := range []string{"/readyz", "/healthz", "/metrics"} {
 		if strings.Contains(p.Get(name).Body.String(), text) {
-			w.T.Errorf("%q stands in %s", text, name)
+			w.T.Errorf("%q is in %s", text, name)
 		}
 	}
 	if strings.Contains(w.Log.String(), text) {
-		w.T.Errorf("%q stands in the log", text)
+		w.T.Errorf("%q is in the log", text)
 	}
 	for _, topic := range w.Topics() {
 		for _, r := range w.Records(topic) {
 			if strings.Contains(string(r.Key)+string(r.Value), text) {
-				w.T.Errorf("%q stands in %s[%d]@%d", text, topic, r.Partition, r.Offset)
+				w.T.Errorf("%q is in %s[%d]@%d", text, topic, r.Partition, r.Offset)
 			}
 		}
 	}
 }
 
-// properties gives what the last event of every live key of a topic holds, as
-// text, without nulls, and how many events each key has.
+// folded gives the values in the last event of every live key of a topic, as text
+// and without nulls, and the number of events of each key.
 func (w *world) folded(object string) (last map[string]map[string]string, events map[string]int) {
 	w.T.Helper()
 	last, events = map[string]map[string]string{}, map[string]int{}
@@ -101,9 +100,9 @@ func (w *world) folded(object string) (last map[string]map[string]string, events
 	return last, events
 }
 
-// wantFold compares a topic's last events with the portal as publish has it:
-// the value of one property under its field's name (or any of its fields, where
-// that is "*"), "" for null.
+// wantFold compares a topic's last events with the portal. publish gives the
+// field and value under which a property's text should appear: "*" means any of
+// its fields, "" means null.
 func (w *world) wantFold(object string, names []string, publish func(name, text string) (field, value string)) {
 	w.T.Helper()
 	got, _ := w.folded(object)
@@ -136,8 +135,8 @@ func (w *world) wantFold(object string, names []string, publish func(name, text 
 	}
 }
 
-// TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished, and what is hashed
-// is a digest wherever it turns up; null stays null.
+// TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished: and a hashed value is
+// a digest wherever it appears. null stays null.
 func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
 	t.Parallel()
 	var wire wire
@@ -149,7 +148,7 @@ func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 21, OnRequest: wire.note}, env, func(w *world) {
 		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "score", Type: "number"})
 		w.Portal.AddProperty("deals", hubspottest.Property{Name: "remark"})
-		// Each of these would travel as raw text in unparsed.
+		// Each of these would appear as raw text in unparsed.
 		ids := []uint64{
 			w.Portal.Create("contacts", map[string]string{"email": secretText + "@example.com", "lastname": secretText, "phone": secretText + "\x00", "score": secretText, "firstname": "Ann"}),
 			w.Portal.Create("contacts", map[string]string{"phone": secretText + "\x00", "firstname": "Bob"}),
@@ -196,14 +195,14 @@ func TestSelection_WhatIsLeftOutIsNeitherAskedForNorPublished(t *testing.T) {
 			return name, text
 		})
 		if log := w.Log.String(); strings.Count(log, "match no property") != 1 || !strings.Contains(log, "HUBSPOT_PROPERTIES_HASH: contacts.notmine") {
-			t.Error("the pattern that matches nothing is not said once")
+			t.Error("the pattern that matches nothing is not logged once")
 		}
 	})
 }
 
-// TestSelection_ChangedBetweenTwoRuns: after each change of the selection the
-// last events equal the portal under the new one, and each record that it
-// concerns has one event more (docs/selection.md).
+// TestSelection_ChangedBetweenTwoRuns: after each change of the selection, the
+// last events equal the portal under the new selection, and each record that the
+// change affects has one event more (docs/selection.md).
 func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -216,7 +215,7 @@ func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
 		name string
 		env  []string
 		treatment
-		fields  map[string]string // of properties that are not in the field of their name
+		fields  map[string]string // where properties are not in the field of their own name
 		changed []string          // whose holders have one event more
 	}{
 		{name: "everything as it is"},
@@ -233,7 +232,7 @@ func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
 			fields:    map[string]string{"score": "score__string"},
 		},
 		{
-			name:      "nothing", // the same once more
+			name:      "nothing", // the same again
 			treatment: treatment{exclude: []string{"email"}, hash: []string{"phone", "score"}, key: otherKey},
 			fields:    map[string]string{"score": "score__string"},
 		},
@@ -299,8 +298,8 @@ func TestSelection_ChangedBetweenTwoRuns(t *testing.T) {
 	})
 }
 
-// TestSelection_MergesAreFoundWithoutTheirProperty: R7 reads
-// hs_merged_object_ids also where it is left out, or hashed.
+// TestSelection_MergesAreFoundWithoutTheirProperty: R7 reads hs_merged_object_ids
+// even if it is left out or hashed.
 func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
@@ -308,7 +307,7 @@ func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
 		"hashed":   {"HUBSPOT_PROPERTIES_HASH=*.hs_merged*", "HUBSPOT_HASH_KEY=" + hashKey},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Nothing but the survivor's event can show the merge.
+			// Only the survivor's event can show the merge.
 			env = append(env, "HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s", "SYNC_ARCHIVE_INTERVAL=1000h", "SYNC_CENSUS_INTERVAL=1000h", "SYNC_RECONCILE_INTERVAL=1000h")
 			inWorld(t, hubspottest.Options{Seed: 23}, env, func(w *world) {
 				ids := w.Portal.Seed("contacts", 10)
@@ -337,9 +336,9 @@ func TestSelection_MergesAreFoundWithoutTheirProperty(t *testing.T) {
 	}
 }
 
-// TestSelection_SensitivePropertiesComeAndGoWithTheirScope: without the scope
-// the type goes on without them, says so, and nothing counts as removed; with
-// it they are there again (R9).
+// TestSelection_SensitivePropertiesComeAndGoWithTheirScope: without the scope the
+// type continues without them and says so, and nothing counts as removed. With
+// the scope they are back (R9).
 func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -381,20 +380,20 @@ func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
 		w.Portal.Update("contacts", ids[3], map[string]string{"firstname": "Changed"})
 		problems, events := run(ordinary)
 		if events != 21 || published() != 19 {
-			t.Errorf("without: %d events, %d values, want only the event of the record that changed", events, published())
+			t.Errorf("without the scope: %d events, %d values, want only the event of the record that changed", events, published())
 		}
 		if len(problems) != 1 || !strings.Contains(problems[0], "contacts sensitive: give the token the scopes "+sensitive) {
-			t.Errorf("without: problems %q", problems)
+			t.Errorf("without the scope: problems %q", problems)
 		}
 		if n := strings.Count(w.Log.String(), "sensitive properties are left out"); n != 1 {
-			t.Errorf("said %d times", n)
+			t.Errorf("logged %d times, want once", n)
 		}
 
 		if problems, events = run(ordinary, sensitive); len(problems) > 0 || events != 22 || published() != 20 {
 			t.Errorf("with it again: problems %q, %d events, %d values; want none, 22, 20", problems, events, published())
 		}
 
-		// What the operator takes back leaves the topic.
+		// A property that the operator no longer wants leaves the topic.
 		w.Set("HUBSPOT_SENSITIVE=none", "SYNC_RECONCILE_INTERVAL=1h")
 		if problems, _ = run(ordinary, sensitive); len(problems) > 0 || published() != 0 {
 			t.Errorf("HUBSPOT_SENSITIVE=none: problems %q, %d values", problems, published())
@@ -402,7 +401,7 @@ func TestSelection_SensitivePropertiesComeAndGoWithTheirScope(t *testing.T) {
 	})
 }
 
-// TestSelection_SensitiveScopeLostInARun: the same while it runs.
+// TestSelection_SensitiveScopeLostInARun: the same during a run.
 func TestSelection_SensitiveScopeLostInARun(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -434,7 +433,7 @@ func TestSelection_SensitiveScopeLostInARun(t *testing.T) {
 			}
 			return streams
 		}
-		time.Sleep(2 * time.Hour) // until nobody doubts the first readings
+		time.Sleep(2 * time.Hour) // until the first readings are beyond doubt
 		w.Portal.SetScopes(ordinary)
 		w.SleepUntil(2*time.Minute, func() bool { return len(problems()) == 1 })
 		w.Portal.Update("contacts", ids[3], map[string]string{"firstname": "Changed"})
@@ -454,8 +453,8 @@ func TestSelection_SensitiveScopeLostInARun(t *testing.T) {
 	})
 }
 
-// TestSelection_ATypeThatIsTakenOutStaysAsItIs, and goes on from its cursors
-// when it is taken in again.
+// TestSelection_ATypeThatIsTakenOutStaysAsItIs, and continues from its cursors
+// when it is followed again.
 func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 25}, []string{"HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=1000h"}, func(w *world) {
@@ -495,8 +494,8 @@ func TestSelection_ATypeThatIsTakenOutStaysAsItIs(t *testing.T) {
 	})
 }
 
-// TestSelection_VolatileValuesThatStayAreNamed: a volatile property that is
-// left out is no change of a record; what is to be done is said, and helps.
+// TestSelection_VolatileValuesThatStayAreNamed: leaving out a volatile property
+// changes no record. The log says what to do, and doing it helps.
 func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_VOLATILE=*.firstname"}, func(w *world) {
@@ -517,10 +516,10 @@ func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
 			t.Errorf("%d events, the last one %q", events[idText(both)], got)
 		}
 		if got := last[idText(volatile)]; events[idText(volatile)] != 1 || got["firstname"] != "Bob" {
-			t.Errorf("%d events, the last one %q; is there nothing to be said any more?", events[idText(volatile)], got)
+			t.Errorf("%d events, the last one %q; is the warning still needed?", events[idText(volatile)], got)
 		}
 		if n := strings.Count(w.Log.String(), "old values of these properties stay"); n != 1 || !strings.Contains(w.Log.String(), "properties=firstname") {
-			t.Errorf("said %d times", n)
+			t.Errorf("logged %d times, want once", n)
 		}
 		w.signal(execute("replace", nil, "contacts"))
 		time.Sleep(10 * time.Minute)
@@ -532,7 +531,7 @@ func TestSelection_VolatileValuesThatStayAreNamed(t *testing.T) {
 }
 
 // TestSelection_ReachesTheReferenceLists: the names of owners are personal data
-// too. INCLUDE is about the properties of records.
+// too. INCLUDE concerns the properties of records only.
 func TestSelection_ReachesTheReferenceLists(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 27}, []string{"HUBSPOT_OBJECTS=deals", "HUBSPOT_PROPERTIES_INCLUDE=deals.*"}, func(w *world) {
@@ -561,20 +560,20 @@ func TestSelection_ReachesTheReferenceLists(t *testing.T) {
 		if n != 1 || last["email"] != digestOf(hashKey, "ada@example.com") || last["firstName"] != nil || last["lastName"] != nil || last["id"] != id || last["createdAt"] == nil {
 			t.Errorf("left out and hashed: %d more events, %v", n, last)
 		}
-		// What is left out is no change either.
+		// A change of what is left out makes no event either.
 		w.Portal.UpdateOwner(id, func(o *hubspottest.Owner) { o.Teams = []hubspottest.Team{{ID: "7", Name: "North"}} })
 		if n := run(); n != 1 || last["teams"] != nil { // its updatedAt has moved
 			t.Errorf("a changed field that is left out: %d more events, %v", n, last)
 		}
 		if strings.Contains(w.Log.String(), "match no property") {
-			t.Error("a pattern that matches owners is named as a slip")
+			t.Error("a pattern that matches owners is logged as a mistake")
 		}
 	})
 }
 
-// TestSelection_RandomLives: whatever is chosen, however often and at whatever
+// TestSelection_RandomLives: whatever is selected, however often and at whatever
 // moment the connector is stopped, in the end the topic shows the portal under
-// the last choice, and no event repeats the one before it.
+// the last selection, and no event repeats the one before it.
 func TestSelection_RandomLives(t *testing.T) {
 	t.Parallel()
 	lives := uint64(8)
@@ -603,7 +602,8 @@ func randomSelection(t *testing.T, seed uint64) {
 		const excluded, hashed = 1, 2 // 0: as it is
 		chosen, key := map[string]int{}, hashKey
 		for life := range 12 {
-			// One property at a time, so that what it asks for is not read for another one's sake.
+			// One property at a time, so that the records to be read for it are not
+			// read for the sake of another.
 			chosen[names[random.IntN(len(names))]] = random.IntN(3)
 			if random.IntN(5) == 0 {
 				key = []string{hashKey, otherKey}[random.IntN(2)]
@@ -615,11 +615,12 @@ func randomSelection(t *testing.T, seed uint64) {
 			w.Set("HUBSPOT_PROPERTIES_EXCLUDE="+strings.Join(lists[excluded], ","), "HUBSPOT_PROPERTIES_HASH="+strings.Join(lists[hashed], ","), "HUBSPOT_HASH_KEY="+key)
 			p := w.start()
 			if life == 11 {
-				time.Sleep(5 * time.Hour) // no reconcile mends what a refill has missed
+				time.Sleep(5 * time.Hour) // no reconcile makes up for what a refill has missed
 				p.Stop()
 				break
 			}
-			// From within the start to after the last refill.
+			// The stop comes at any time between the start and the end of the last
+			// refill.
 			time.Sleep(time.Duration(float64(20*time.Millisecond) * math.Pow(10, 5.5*random.Float64())))
 			for range random.IntN(4) {
 				ids := w.Portal.IDs("contacts")
@@ -637,7 +638,7 @@ func randomSelection(t *testing.T, seed uint64) {
 				return "", ""
 			case chosen[name] == hashed:
 				return "*", digestOf(key, text)
-			case name == "score" && text == "some text": // it travels in unparsed
+			case name == "score" && text == "some text": // it is in unparsed
 				return "", ""
 			}
 			return "*", text

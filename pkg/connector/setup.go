@@ -24,19 +24,20 @@ import (
 )
 
 // Options are what a program gives a connector besides its configuration. The
-// zero value is right for most.
+// zero value suits most programs.
 type Options struct {
 	Logger  *slog.Logger // nil: slog.Default()
 	Version string       // source.version of every event; "": unknown
-	// HubSpot and Registry carry the requests to them; nil is the network.
+	// HubSpot and Registry carry the requests to them; nil: over the network.
 	HubSpot, Registry http.RoundTripper
-	// Kafka are options of every Kafka client, after those of the Config.
+	// Kafka holds options for every Kafka client, which come after those of the
+	// Config.
 	Kafka []kgo.Opt
 }
 
-// Setup is a configuration made ready: what was written is parsed, and the
-// clients are there. None of them has made a request. A run begins with it, and
-// so does a check, which finds what a run would find.
+// Setup is a configuration made ready: its texts are parsed, and its clients
+// exist but have made no request. A run begins with it, and so does a check,
+// which finds what a run would find.
 type Setup struct {
 	Config   Config
 	Version  string
@@ -70,7 +71,7 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
-	// One ClientLog for all clients: it keeps each of them from repeating the others.
+	// One ClientLog for all clients, so that they do not repeat each other.
 	if s.Kafka, err = cfg.Kafka.Options(append([]kgo.Opt{sink.ClientLog(s.Log)}, o.Kafka...)...); err != nil {
 		return nil, err
 	}
@@ -98,8 +99,8 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	return s, err
 }
 
-// SinkConfig is what the configuration says about writing to Kafka. The portal
-// is not known yet.
+// SinkConfig is what the configuration says about writing to Kafka. The portal is
+// not yet known.
 func (s *Setup) SinkConfig() sink.Config {
 	k := &s.Config.Kafka
 	return sink.Config{
@@ -110,8 +111,8 @@ func (s *Setup) SinkConfig() sink.Config {
 	}
 }
 
-// auth is how the token comes to the requests. It is asked again after a 401,
-// and then reads the files of secrets again.
+// auth provides the token for requests. The client asks it again after a 401, and
+// then it reads the files of secrets again.
 func (h *HubSpot) auth() hubspot.Auth {
 	read := func(value hubspot.Secret, file string) func() (hubspot.Secret, error) {
 		return func() (hubspot.Secret, error) { return secret(value, file) }
@@ -122,11 +123,12 @@ func (h *HubSpot) auth() hubspot.Auth {
 	return hubspot.AccessToken(read(h.AccessToken, h.AccessTokenFile))
 }
 
-// OAuth says that the token is one of an OAuth app, by refresh token.
+// OAuth reports whether the connector gets its tokens as an OAuth app, with a
+// refresh token.
 func (h *HubSpot) OAuth() bool { return h.AccessToken == "" && h.AccessTokenFile == "" }
 
 // Token reads the access token of a service key or private app, from its file
-// where there is one.
+// where one is named.
 func (h *HubSpot) Token() (hubspot.Secret, error) { return secret(h.AccessToken, h.AccessTokenFile) }
 
 // Sensitivities are the values of HubSpot's dataSensitivity to ask for.
@@ -147,8 +149,7 @@ const (
 	saslSHA512 = "SCRAM-SHA-512"
 )
 
-// Options are what a Kafka client needs to reach the cluster, and more, which
-// comes after them.
+// Options are what a Kafka client needs to reach the cluster, followed by more.
 func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc")}
 	config, err := k.tls()
@@ -206,8 +207,8 @@ func (k *Kafka) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-// Client is a client of the schema registry. version is the program's, for the
-// registry's log; transport carries its requests, nil is the network.
+// Client makes a client of the schema registry. version is the program's, for the
+// registry's log. transport carries the requests; nil: over the network.
 func (r *Registry) Client(version string, transport http.RoundTripper) (*sr.Client, error) {
 	opts := []sr.ClientOpt{sr.URLs(r.URL), sr.UserAgent("hubspot-cdc/" + version)}
 	if r.Username != "" {

@@ -25,8 +25,8 @@ import (
 
 const signalsKey = `{"portal":4242,"stream":"signals"}`
 
-// execute is the signal that asks for a snapshot. ids are those wanted of the
-// first collection; none are all.
+// execute is the signal that asks for a snapshot. ids are the records wanted of
+// the first collection; without ids it is all of them.
 func execute(id string, ids []uint64, collections ...string) string {
 	data := map[string]any{"data-collections": collections, "type": "incremental"}
 	if ids != nil {
@@ -52,7 +52,7 @@ func (w *world) signal(values ...string) {
 	}
 }
 
-// asked counts, by key, the events of snapshots that were asked for.
+// asked counts, by key, the events of the snapshots that were asked for.
 func (w *world) asked(object string) map[string]int {
 	w.T.Helper()
 	out := map[string]int{}
@@ -75,7 +75,7 @@ func (w *world) askedLinks(pair cdc.Pair) map[string]int {
 	return out
 }
 
-// each fails unless every one of ids, and nothing else, was published n times.
+// each fails unless every one of ids was published n times, and nothing else.
 func (w *world) each(object string, n int, ids ...uint64) {
 	w.T.Helper()
 	got := w.asked(object)
@@ -86,11 +86,11 @@ func (w *world) each(object string, n int, ids ...uint64) {
 		delete(got, idText(id))
 	}
 	for id, times := range got {
-		w.T.Errorf("%s %s was published again %d times, and nobody asked", object, id, times)
+		w.T.Errorf("%s %s was published again %d times, although nobody asked", object, id, times)
 	}
 }
 
-// says counts the lines of the log that hold all the words.
+// says counts the lines of the log that contain all the words.
 func (w *world) says(words ...string) (n int) {
 	for line := range strings.Lines(w.Log.String()) {
 		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
@@ -103,7 +103,7 @@ func (w *world) says(words ...string) (n int) {
 // running is the snapshot that /readyz shows.
 func (p *process) running() *stream.Snapshot { return p.ready().Snapshot }
 
-// deaf says that /readyz shows that signals cannot be read, and why.
+// deaf reports whether /readyz shows that signals cannot be read, and why.
 func (p *process) deaf(why string) bool {
 	return slices.ContainsFunc(p.ready().Problems, func(problem stream.Problem) bool {
 		return problem.Stream == "signals" && strings.Contains(problem.Problem, why) && problem.Action != ""
@@ -132,16 +132,16 @@ func (w *world) synced(p *process, pairs ...cdc.Pair) {
 	})
 }
 
-// completed waits for the log to say so n times.
+// completed waits until the log has said so n times.
 func (w *world) completed(n int) {
 	w.T.Helper()
 	w.SleepUntil(time.Hour, func() bool { return w.says("snapshot completed") >= n })
-	time.Sleep(11 * time.Second) // a cursor that nothing goes with waits for ten seconds
+	time.Sleep(11 * time.Second) // a cursor without events waits for ten seconds
 }
 
-// TestSignals_IDs: the records that a signal names are published again, once,
-// as r, though nothing has changed; what has changed with them; a record that
-// was deleted is a delete, and of what HubSpot has not there is no event.
+// TestSignals_IDs: the records that a signal names are published again, once, as
+// r, although nothing has changed. What has changed comes with them, a deleted
+// record is a delete, and what HubSpot does not have makes no event.
 func TestSignals_IDs(t *testing.T) {
 	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=10m", "SYNC_CENSUS_INTERVAL=10m"}
@@ -185,7 +185,7 @@ func TestSignals_IDs(t *testing.T) {
 			{"snapshot completed", "signal=three", "records=3"},
 		} {
 			if w.says(words...) != 1 {
-				t.Errorf("%d lines of the log say %q, want one", w.says(words...), words)
+				t.Errorf("%d lines of the log contain %q, want one", w.says(words...), words)
 			}
 		}
 		w.check("contacts")
@@ -193,8 +193,8 @@ func TestSignals_IDs(t *testing.T) {
 }
 
 // TestSignals_AWholeTypeWhileItChanges: every record is published again, once,
-// while users work on the portal and the type's other streams go on; the fold
-// of the events is the portal.
+// while users work on the portal and the type's other streams run. The fold of
+// the events is the portal.
 func TestSignals_AWholeTypeWhileItChanges(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -207,7 +207,7 @@ func TestSignals_AWholeTypeWhileItChanges(t *testing.T) {
 		p := w.start()
 		w.synced(p)
 		time.Sleep(5 * time.Minute)
-		// While it runs.
+		// While the snapshot runs.
 		life := hubspottest.Life{Create: 20, Update: 60, Calculated: 10, Touch: 5, Archive: 5, Restore: 5, Merge: 3, Purge: 2}
 		w.signal(execute("all", nil, "contacts"))
 		running := false
@@ -222,11 +222,11 @@ func TestSignals_AWholeTypeWhileItChanges(t *testing.T) {
 			}
 		}
 		if !running {
-			t.Error("the snapshot was never seen under way in /readyz and /metrics")
+			t.Error("/readyz and /metrics never showed the snapshot")
 		}
 		time.Sleep(130 * time.Minute)
 		if p.running() != nil || !p.shows(`hubspot_cdc_snapshot_running{object="contacts"} 0`) || !p.shows(`hubspot_cdc_signals_total{result="accepted"} 1`) {
-			t.Error("the snapshot has ended, and /readyz or /metrics does not know")
+			t.Error("the snapshot has ended, but /readyz or /metrics still shows it")
 		}
 		p.Stop()
 		w.check("contacts")
@@ -251,13 +251,13 @@ func TestSignals_AWholeTypeWhileItChanges(t *testing.T) {
 			if live[id] {
 				lived++
 				if asked[idText(id)] == 0 {
-					t.Errorf("contact %d was there all the time, and was not published again", id)
+					t.Errorf("contact %d was there all the time, but was not published again", id)
 				}
 			}
 		}
 		t.Logf("%d published again, %d of 2000 were there all the time", len(asked), lived)
 		if lived < 1_000 {
-			t.Error("too few to show anything")
+			t.Error("too few records to show anything")
 		}
 	})
 }
@@ -291,7 +291,7 @@ func TestSignals_Everything(t *testing.T) {
 			}
 		}
 
-		// By the ids of from, too.
+		// By the ids of from as well.
 		w.signal(execute("links", []uint64{contacts[1], contacts[0], contacts[1_099], 77}, "hubspot.associations.contacts.companies"))
 		w.completed(6 + len(stream.References()))
 		p.Stop()
@@ -306,7 +306,7 @@ func TestSignals_Everything(t *testing.T) {
 			}
 		}
 		if w.says("HubSpot has nothing", "signal=links") > 1 {
-			t.Error("what is not there is said more than once")
+			t.Error("what does not exist is logged more than once")
 		}
 		w.check("contacts", "companies", car)
 		w.checkLinks(toCompanies)
@@ -314,9 +314,9 @@ func TestSignals_Everything(t *testing.T) {
 	})
 }
 
-// TestSignals_AStop: it is obeyed in the middle of a snapshot, also of one that
-// HubSpot has waiting; it stops what was asked for before it, of some
-// collections or all, and nothing after it, and a restart does not take it back.
+// TestSignals_AStop: a stop is obeyed in the middle of a snapshot, even while the
+// snapshot waits for HubSpot. It stops what was asked for before it, for some
+// collections or all, and nothing after it. A restart does not undo it.
 func TestSignals_AStop(t *testing.T) {
 	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies,deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=1m"}
@@ -345,7 +345,8 @@ func TestSignals_AStop(t *testing.T) {
 			t.Errorf("cursor %s, want %s", got, want)
 		}
 
-		// HubSpot answers no list for an hour; the stop, for all, need not wait.
+		// HubSpot answers no list for an hour. The stop, for all collections, need
+		// not wait.
 		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Endpoint: hubspottest.EndpointList, Latency: time.Hour})
 		w.signal(execute("third", nil, ".*"))
 		w.SleepUntil(time.Minute, func() bool { return p.running() != nil })
@@ -361,15 +362,15 @@ func TestSignals_AStop(t *testing.T) {
 		time.Sleep(time.Minute)
 		p.Stop()
 		if now := len(w.asked("contacts")); now > some+1 || w.says("snapshot resumed") > 0 {
-			t.Errorf("%d contacts were published again, and there were %d when it was stopped", now, some)
+			t.Errorf("%d contacts were published again; there were %d when the snapshot was stopped", now, some)
 		}
 		w.check("contacts", "companies", "deals")
 	})
 }
 
-// TestSignals_ARestartInTheMiddleGoesOn: whenever the connector is stopped, or
-// its brokers go away, in the middle of a snapshot, it goes on at the page, and
-// no record is published again twice, none is left out.
+// TestSignals_ARestartInTheMiddleGoesOn: however often the connector stops or
+// loses its brokers in the middle of a snapshot, it continues at the same page.
+// It publishes no record twice and leaves none out.
 func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 25, Latency: hubspottest.Span{Min: 10 * time.Millisecond, Max: 300 * time.Millisecond}}
@@ -436,8 +437,9 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 	})
 }
 
-// TestSignals_BadOnes are said once, with their offset, counted and passed
-// over; those of another key are nobody's business. What comes behind is done.
+// TestSignals_BadOnes are logged once, with their offset, counted and passed
+// over. Signals under another key are ignored. The ones that follow are carried
+// out.
 func TestSignals_BadOnes(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 26}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
@@ -475,7 +477,8 @@ func TestSignals_BadOnes(t *testing.T) {
 			t.Error("a run ended")
 		}
 
-		// They are not read again, and one that came while nobody was there is.
+		// They are not read again, but a signal that came while the connector was
+		// stopped is.
 		w.signal(execute("meanwhile", ids[5:6], "contacts"))
 		p = w.start()
 		w.completed(2)
@@ -488,9 +491,9 @@ func TestSignals_BadOnes(t *testing.T) {
 	})
 }
 
-// TestSignals_BeforeTheFirstStart: what was asked for before there was a
-// connector is done, also beside the backfill; a cursor moved back is obeyed,
-// one that was forgotten begins at the topic's beginning.
+// TestSignals_BeforeTheFirstStart: a signal that was sent before there was a
+// connector is carried out, even beside the backfill. A cursor that was moved
+// back is obeyed, and without a cursor the topic is read from its beginning.
 func TestSignals_BeforeTheFirstStart(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 27}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
@@ -515,7 +518,7 @@ func TestSignals_BeforeTheFirstStart(t *testing.T) {
 			w.each("contacts", 2+round, ids[700:703]...)
 		}
 
-		// The place inside a snapshot is a cursor, too.
+		// The place inside a snapshot is part of the cursor, too.
 		w.signal(execute("whole", nil, "contacts"))
 		sorted := slices.Sorted(slices.Values(ids))
 		w.Produce("hubspot.offsets", signalsKey, fmt.Sprintf(`{"offset":1,"object":"contacts","after":"%d","id":"%d"}`, sorted[749]+1, sorted[749]))
@@ -524,13 +527,13 @@ func TestSignals_BeforeTheFirstStart(t *testing.T) {
 		w.completed(4)
 		p.Stop()
 		if got := len(w.asked("contacts")) - before; got > 50 || got < 47 {
-			t.Errorf("%d contacts were published again from the place on, want the last 50", got)
+			t.Errorf("%d contacts were published again from that place on, want the last 50", got)
 		}
 		w.check("contacts")
 	})
 }
 
-// TestSignals_ARefusedTypeIsGivenUp, and what comes behind it is done.
+// TestSignals_ARefusedTypeIsGivenUp, and the signals after it are carried out.
 func TestSignals_ARefusedTypeIsGivenUp(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 28}, []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
@@ -554,7 +557,7 @@ func TestSignals_ARefusedTypeIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestSignals_AWrongTopicRefuses, with exit code 3 and the cure.
+// TestSignals_AWrongTopicRefuses with exit code 3 and the cure.
 func TestSignals_AWrongTopicRefuses(t *testing.T) {
 	t.Parallel()
 	compact := "compact"
@@ -579,7 +582,7 @@ func TestSignals_AWrongTopicRefuses(t *testing.T) {
 	}
 }
 
-// operator asks for snapshots at random in a random life, and stops some.
+// operator asks for snapshots at random moments of a random life, and stops some.
 type operator struct {
 	w       *world
 	rng     *rand.Rand
@@ -633,8 +636,8 @@ func (o *operator) step() {
 	}
 }
 
-// check fails for what was published again without being asked for, or oftener
-// than it was; it gives how many events were.
+// check fails if something was published again without being asked for, or more
+// often than that. It gives the number of such events.
 func (o *operator) check() (n int) {
 	o.w.T.Helper()
 	for _, object := range o.objects {
@@ -656,9 +659,10 @@ func (o *operator) check() (n int) {
 	return n
 }
 
-// TestSignals_ATopicThatCannotBeRead stops nothing else: it is said and shown,
-// and signals are taken again when it can be. It was deleted, with the place in
-// it: the new one is read from its beginning.
+// TestSignals_ATopicThatCannotBeRead stops nothing else. The problem is logged
+// and shown, and signals are read again once the topic is back. Here it was
+// deleted together with the place in it, so the new one is read from its
+// beginning.
 func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 29}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
@@ -693,7 +697,7 @@ func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
 		w.Portal.Update("contacts", ids[5], map[string]string{"firstname": "Still followed"})
 		time.Sleep(10 * time.Minute)
 		if n := w.says("level=WARN", "signals topic cannot be read"); n != 1 {
-			t.Errorf("it was said %d times, want once", n)
+			t.Errorf("it was logged %d times, want once", n)
 		}
 		if lost := cdctest.Lost(cdctest.HistoryOf(w.Portal, "contacts"), w.Seen("contacts")); len(lost) > 0 {
 			t.Errorf("the contacts were not followed meanwhile: %v", lost)
@@ -715,8 +719,8 @@ func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestSignals_ATypeThatIsRemovedMeanwhile is not brought back to life by the
-// snapshot that is under way, and a signal for it is nobody's any more.
+// TestSignals_ATypeThatIsRemovedMeanwhile is not brought back by the snapshot
+// that is under way, and a later signal for it is passed over.
 func TestSignals_ATypeThatIsRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	env := []string{"HUBSPOT_OBJECTS=contacts,p4242_car", "HUBSPOT_ASSOCIATIONS=none", "SYNC_SCHEMA_INTERVAL=10s"}

@@ -31,13 +31,13 @@ func (t *tasks) add(f func(context.Context) error) {
 // wait returns when all have ended, with the error of the first that failed.
 func (t *tasks) wait() error { return t.group.Wait() }
 
-// task is streams that can be ended before the run is.
+// task is a number of streams that can be ended before the run ends.
 type task struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
 
-// spawn runs streams as a part of the run.
+// spawn runs streams as part of the run.
 func (t *tasks) spawn(streams ...runner) *task {
 	ctx, cancel := context.WithCancel(t.ctx)
 	one := &task{cancel: cancel}
@@ -55,7 +55,7 @@ func (t *tasks) spawn(streams ...runner) *task {
 	return one
 }
 
-// end returns when the streams have ended. A nil task has none.
+// end ends the streams, and returns when they have ended. A nil task has none.
 func (t *task) end() {
 	if t != nil {
 		t.cancel()

@@ -7,22 +7,23 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// Timings are the waits of the rules. Where the interval of a sweep is set
-// shorter than the wait, the wait shrinks to it: whoever has HubSpot asked so
-// often wants to hear of it as soon (docs/contract.md section 7). Every wait
-// that an interval shrinks stands here, and only here.
+// timings are the waits of the rules. An interval that is set shorter than a wait
+// shrinks it: whoever asks HubSpot that often wants to know as soon
+// (docs/contract.md section 2). Every wait that an interval shrinks is here, and
+// only here.
 type timings struct {
-	// Confirm is R9's wait between the two confirms of a purge and the hour of
+	// Confirm holds R9's wait between the two confirms of a purge, and the hour of
 	// its brake.
 	Confirm cdc.Patience
 	// Removed is R9's wait between the two answers that a type is gone.
 	Removed time.Duration
-	// Recent is R12's age below which a decision does not count yet, and
-	// Disputed its wait between two looks at what the index shows wrongly.
+	// Recent is R12's age below which a decision does not count yet. Disputed is
+	// R12's wait before it reads an id again that the index shows wrongly.
 	Recent, Disputed time.Duration
-	// Links are R14's waits after a record's change until its links are read.
+	// Links are R14's waits between a record's change and the reads of its links.
 	Links []time.Duration
-	// Second is the wait between the two readings of a list that lacks an entry.
+	// Second is the wait between the two readings of a reference list that lacks an
+	// entry.
 	Second time.Duration
 }
 
@@ -42,7 +43,7 @@ func (s *Sync) timings() timings {
 	}
 }
 
-// shorter is d, or an interval that was set shorter than it.
+// shorter is d, or the interval if one is set and is shorter.
 func shorter(d, interval time.Duration) time.Duration {
 	if interval > 0 {
 		return min(d, interval)
@@ -59,18 +60,18 @@ func (s *Sync) Trailing(lag stream.Lag) time.Duration {
 }
 
 const (
-	// schemaInterval is the time between two looks at the portal's schemas
-	// where it is not set.
+	// schemaInterval is the time between two reads of the portal's schemas where
+	// none is set.
 	schemaInterval = 5 * time.Minute
-	// Labels are asked for pair by pair: where nothing is set, no oftener than
-	// one call in labelSpacing.
+	// Labels cost one call per pair. Where no interval is set, the run makes at
+	// most one such call per labelSpacing, on average.
 	labelSpacing = 10 * time.Second
-	// partialInterval is the time to the next look where HubSpot did not answer
+	// partialInterval is the time to the next read where HubSpot did not answer
 	// about a type.
 	partialInterval = time.Minute
 )
 
-// Schema is the time between two looks at the portal's object types.
+// Schema is the time between two reads of the portal's object types.
 func (s *Sync) Schema() time.Duration {
 	if s.SchemaInterval > 0 {
 		return s.SchemaInterval
@@ -78,7 +79,7 @@ func (s *Sync) Schema() time.Duration {
 	return schemaInterval
 }
 
-// Labels is the time between two looks at the labels of so many pairs.
+// Labels is the time between two reads of the labels, for this number of pairs.
 func (s *Sync) Labels(pairs int) time.Duration {
 	if s.SchemaInterval > 0 {
 		return s.SchemaInterval
@@ -86,6 +87,6 @@ func (s *Sync) Labels(pairs int) time.Duration {
 	return max(schemaInterval, time.Duration(pairs)*labelSpacing)
 }
 
-// LeadingShare is the part of our searches that the leading tiers may spend;
-// the rest is for trailing tiers and for what is urgent.
+// LeadingShare is the part of our searches that the leading tiers may spend. The
+// rest is for trailing tiers and urgent reads.
 const LeadingShare = 0.5

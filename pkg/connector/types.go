@@ -14,19 +14,19 @@ import (
 )
 
 // types are the object types that a run follows, and those that were published
-// and are away now.
+// before and are not there now.
 type types struct {
 	run      *run
 	ask      stream.Introspection
 	removals stream.Removals
 	byName   map[string]*objectType
 
-	seen    stream.Seen     // the last look
-	refused map[string]bool // types that HubSpot refused at it
-	begun   bool            // the first look was taken up
+	seen    stream.Seen     // what HubSpot showed last
+	refused map[string]bool // types that HubSpot refused then
+	begun   bool            // the run has followed what it saw first
 
-	// As the log said them last: types that the token may not read, and types
-	// that HubSpot does not answer about.
+	// As last logged: types that the token may not read, and types that HubSpot
+	// does not answer about.
 	leftOut, unanswered string
 }
 
@@ -40,8 +40,8 @@ func newTypes(r *run) (*types, error) {
 		Wanted: r.setup.Config.HubSpot.Objects, Sensitivities: r.setup.Config.HubSpot.Sensitivities(),
 		Known: t.known, Streaming: t.streaming,
 	}
-	// What an earlier run published is known even where HubSpot does not show
-	// it any more: it may have to be deleted.
+	// The run knows what an earlier one published even if HubSpot no longer shows
+	// it: it may have to be deleted.
 	for name, text := range r.loaded.Sets {
 		set := &schema.Set{}
 		if err := json.Unmarshal(text, set); err != nil {
@@ -63,7 +63,8 @@ func typeOf(name string, set *schema.Set) (hubspot.ObjectType, bool) {
 	return hubspot.ObjectSchema{ObjectTypeID: set.TypeID, FullyQualifiedName: name}.ObjectType(), set.TypeID != ""
 }
 
-// known says whether an operator's word means an object type that was published.
+// known reports whether an operator's word means an object type that was
+// published.
 func (t *types) known(word string) bool {
 	for _, o := range t.byName {
 		if stream.Names(o.records.Type, word) {
@@ -73,8 +74,8 @@ func (t *types) known(word string) bool {
 	return false
 }
 
-// away says that a word may mean a type that is not there now: HubSpot hides it,
-// or it was published and is gone.
+// away reports whether a word may mean a type that is not there now: HubSpot
+// hides it, or it was published and is gone.
 func (t *types) away(word string) bool { return t.known(word) || t.seen.Hides(word) }
 
 func (t *types) streaming(typ hubspot.ObjectType) bool {
@@ -82,7 +83,7 @@ func (t *types) streaming(typ hubspot.ObjectType) bool {
 	return o != nil && o.streams != nil && o.records.Type == typ
 }
 
-// streamed are the object types that streams run for, by name.
+// streamed lists the object types that streams run for, by name.
 func (t *types) streamed() []*stream.Object {
 	var out []*stream.Object
 	for _, name := range slices.Sorted(maps.Keys(t.byName)) {
@@ -93,14 +94,14 @@ func (t *types) streamed() []*stream.Object {
 	return out
 }
 
-// wanted says whether HUBSPOT_OBJECTS asks for a type.
+// wanted reports whether HUBSPOT_OBJECTS asks for a type.
 func (t *types) wanted(typ hubspot.ObjectType) bool {
 	words := t.ask.Wanted
 	return len(words) == 0 || slices.ContainsFunc(words, func(word string) bool { return stream.Names(typ, word) })
 }
 
-// note remembers a look. shrunk says that a scope was taken away since the one
-// before, which explains whatever is missing (R9).
+// note remembers what HubSpot showed. shrunk reports that the token has lost a
+// scope since the last time, which explains whatever is missing (R9).
 func (t *types) note(seen stream.Seen) (shrunk bool) {
 	refused := map[string]bool{}
 	for name := range seen.Refused {
@@ -117,7 +118,7 @@ func (t *types) note(seen stream.Seen) (shrunk bool) {
 	return shrunk
 }
 
-// take follows a type, or what changed of it if it is followed already.
+// take follows a type, or adopts its changes if it is already followed.
 func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (started bool, err error) {
 	o := t.byName[found.Type.Name]
 	switch {
@@ -131,7 +132,7 @@ func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (star
 	return o.take(ctx, found, shrunk, !t.begun)
 }
 
-// forget takes a type out whose end was published.
+// forget drops a type whose end was published.
 func (t *types) forget(o *objectType) {
 	name := o.records.Type.Name
 	t.run.status.Forget(name)
@@ -139,8 +140,8 @@ func (t *types) forget(o *objectType) {
 	t.byName[name] = &objectType{run: t.run, records: o.records, set: o.set}
 }
 
-// sayRefused reports the types that the token may not read: those that were
-// asked for, or published before, are a problem.
+// sayRefused reports the types that the token may not read. Those that were asked
+// for, or published before, are a problem.
 func (t *types) sayRefused(seen stream.Seen) {
 	var left []string
 	for _, name := range slices.Sorted(maps.Keys(seen.Refused)) {

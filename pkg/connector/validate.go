@@ -15,12 +15,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// shortestKey keeps the digests of short values (a phone number, a date of
-// birth) from being undone by trying keys. In bytes.
+// shortestKey, in bytes, keeps anybody from finding the values behind the digests
+// of short ones (a phone number, a date of birth) by trying keys.
 const shortestKey = 16
 
-// smallestMessage is the least KAFKA_MAX_MESSAGE_BYTES: an event without any
-// values fits into it.
+// smallestMessage is the least KAFKA_MAX_MESSAGE_BYTES, in bytes: an event
+// without values fits into it.
 const smallestMessage = 16 << 10
 
 // problems collects what is wrong with a configuration.
@@ -34,9 +34,9 @@ func (p *problems) oneOf(name, value string, allowed ...string) {
 	}
 }
 
-// Validate checks everything that can be checked without asking anybody, and
-// reads the files of secrets. It returns nil or a *[ConfigError] with every
-// problem, sorted.
+// Validate checks everything that can be checked without a request, and reads the
+// files of secrets. It returns nil or a *[ConfigError] with every problem,
+// sorted.
 func (c *Config) Validate() error {
 	var p problems
 	c.HubSpot.validate(&p)
@@ -51,8 +51,8 @@ func (c *Config) Validate() error {
 	return &ConfigError{p}
 }
 
-// secret reads a secret, from its file where there is one; one trailing newline
-// does not belong to it.
+// secret reads a secret, from its file where one is named. One trailing newline
+// is not part of it.
 func secret(value hubspot.Secret, file string) (hubspot.Secret, error) {
 	if file == "" {
 		return value, nil
@@ -61,8 +61,8 @@ func secret(value hubspot.Secret, file string) (hubspot.Secret, error) {
 	return hubspot.Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")), err
 }
 
-// given says whether a secret is set, and reports a file that cannot be read.
-// Such a secret counts as set.
+// given reports whether a secret is set, and adds a problem if its file cannot be
+// read. Such a secret counts as set.
 func (p *problems) given(name string, value hubspot.Secret, file string) bool {
 	value, err := secret(value, file)
 	if err != nil {
@@ -89,10 +89,10 @@ func (h *HubSpot) validate(p *problems) {
 	}
 	p.oneOf("HUBSPOT_SENSITIVE", h.Sensitive, SensitiveNone, Sensitive, SensitiveHigh)
 	if h.RateShare <= 0 || h.RateShare > 1 {
-		p.add("HUBSPOT_RATE_SHARE: %v is not above 0 and at most 1", h.RateShare)
+		p.add("HUBSPOT_RATE_SHARE: %v must be above 0 and at most 1", h.RateShare)
 	}
 	if h.DailyReserve < 0 || h.DailyReserve >= 1 {
-		p.add("HUBSPOT_DAILY_RESERVE: %v is not between 0 and below 1", h.DailyReserve)
+		p.add("HUBSPOT_DAILY_RESERVE: %v must be at least 0 and below 1", h.DailyReserve)
 	}
 	for name, v := range map[string]int{"HUBSPOT_RATE_10S": h.Rate10s, "HUBSPOT_RATE_SEARCH": h.RateSearch, "HUBSPOT_RATE_DAILY": h.RateDaily} {
 		if v < 0 {
@@ -120,13 +120,13 @@ func (h *HubSpot) validateSelection(p *problems) {
 	case !given && len(h.Hash) > 0:
 		p.add("HUBSPOT_HASH_KEY: is required with HUBSPOT_PROPERTIES_HASH (make one with: openssl rand -hex 32)")
 	case given && err == nil && n < shortestKey:
-		p.add("HUBSPOT_HASH_KEY: has %d bytes, the least is %d (make one with: openssl rand -hex 32)", n, shortestKey)
+		p.add("HUBSPOT_HASH_KEY: has %d bytes and needs at least %d (make one with: openssl rand -hex 32)", n, shortestKey)
 	}
 }
 
 func (k *Kafka) validate(p *problems) {
 	if len(k.Brokers) == 0 {
-		p.add("KAFKA_BROKERS: is required (host:port, more than one by commas)")
+		p.add("KAFKA_BROKERS: is required (host:port, several separated by commas)")
 	}
 	if !topicName(k.TopicPrefix) {
 		p.add("KAFKA_TOPIC_PREFIX: %q is not a topic name: letters, digits, '.', '_' and '-', at most 100", k.TopicPrefix)
@@ -182,12 +182,13 @@ func checkURL(text string) error {
 		return fmt.Errorf("%q is not an http or https address", text)
 	}
 	if u.User != nil {
-		return errors.New("a user and password do not belong into the address; there are variables for them")
+		return errors.New("the address must not contain a user or password; there are variables for them")
 	}
 	return nil
 }
 
-// topicName leaves room for the longest name of a topic behind the prefix.
+// topicName reports whether prefix can begin the names of topics. It leaves room
+// for the longest name.
 func topicName(prefix string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	return prefix != "" && len(prefix) <= 100 && prefix != "." && prefix != ".." && strings.Trim(prefix, letters) == ""

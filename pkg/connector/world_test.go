@@ -8,7 +8,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// world is the deployment that these tests ask about the promises.
+// world is the deployment on which these tests check the promises.
 type world struct{ *depl.World }
 
 func inWorld(t *testing.T, opt hubspottest.Options, settings []string, f func(w *world)) {

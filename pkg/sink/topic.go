@@ -110,7 +110,7 @@ func (s *Sink) warn(t *TopicFinding) {
 	}
 }
 
-const anew = "or start over under another KAFKA_TOPIC_PREFIX"
+const startOver = "or start over under another KAFKA_TOPIC_PREFIX"
 
 // checkFormats refuses a changed format of keys: every object would get a second
 // key. It runs before any topic is created, so that one prefix never holds two
@@ -120,7 +120,7 @@ func checkFormats(topics map[string]offsets.TopicMeta, format string) error {
 		if was := topics[name].KeyFormat; was != format {
 			return &offsets.Refusal{
 				What: fmt.Sprintf("topic %s was written with keys of format %q, and KAFKA_KEY_FORMAT is %q", name, was, format),
-				Cure: fmt.Sprintf("set KAFKA_KEY_FORMAT=%s, %s", was, anew),
+				Cure: fmt.Sprintf("set KAFKA_KEY_FORMAT=%s, %s", was, startOver),
 			}
 		}
 	}

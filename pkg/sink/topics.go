@@ -112,7 +112,7 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 		return f, &offsets.Refusal{
 			To:   "write topic " + t.name,
 			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", t.name, t.partitions, was.Partitions),
-			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", was.Partitions, anew),
+			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", was.Partitions, startOver),
 		}
 	}
 	return f, nil

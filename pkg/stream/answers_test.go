@@ -83,7 +83,7 @@ func TestR13_WhatNoSearchFindsIsReadWithEverything(t *testing.T) {
 			t.Errorf("%v, left %+v after %d searches", err, r.Left(), searches)
 		}
 		select {
-		case <-object.anew:
+		case <-object.wanted:
 		default:
 			t.Error("the refill asked for no reconcile")
 		}

@@ -18,7 +18,7 @@ type Archive struct {
 	Place    offsets.Archive
 	Interval time.Duration
 
-	anew bool // HubSpot refused to continue the list, so it is read from the beginning
+	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
 }
 
 // Run sweeps the recycle bin, with Interval between two sweeps. It ends when ctx
@@ -35,8 +35,8 @@ func (a *Archive) pass(ctx context.Context) error {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
 			return errFinished
 		}
-		if hubspot.BadRequest(err) && a.Place.After != "" && !a.anew { // as in Sweep.sweepRange
-			a.anew = true
+		if hubspot.BadRequest(err) && a.Place.After != "" && !a.restarted { // as in Sweep.sweepRange
+			a.restarted = true
 			o.Log.Warn("HubSpot refuses to continue its list of archived records; the stream reads it from the beginning", "stream", offsets.ArchiveStream, "err", err)
 			a.Place.After = ""
 			continue
@@ -67,7 +67,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		}
 		a.Place = next
 		if next.After == "" {
-			a.anew = false
+			a.restarted = false
 			o.Status.reached(o.Type.Name, offsets.ArchiveStream, next.Started)
 			return nil
 		}

@@ -109,7 +109,7 @@ func LinksEvery(set time.Duration, linked bool) time.Duration {
 	return sweepInterval
 }
 
-// due waits until the interval is over, or until Pair.Anew asks for a sweep. It
+// due waits until the interval is over, or until Pair.SweepNow asks for a sweep. It
 // computes the interval again every minute, because the first link of a pair
 // shortens it.
 func (s *AssociationSweep) due(ctx context.Context) error {
@@ -121,7 +121,7 @@ func (s *AssociationSweep) due(ctx context.Context) error {
 		t := time.NewTimer(min(wait, time.Minute))
 		select {
 		case <-t.C:
-		case <-s.Pair.anew:
+		case <-s.Pair.wanted:
 			t.Stop()
 			return nil
 		case <-ctx.Done():

@@ -16,7 +16,7 @@ type Object struct {
 	recheck  *queue
 	held     *atomic.Int64 // Lane.Held as last reported
 	swept    chan struct{} // closed when the backfill is done
-	anew     chan struct{} // one slot: somebody wants a reconcile now
+	wanted   chan struct{} // one slot: somebody wants a reconcile now
 	watchers *watchers
 	withheld *atomic.Value // what Withheld last reported, a string
 	narrow   *atomic.Bool  // HubSpot found a list with all properties too long
@@ -32,7 +32,7 @@ type Object struct {
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
-	o.recheck, o.swept, o.anew = newQueue(), make(chan struct{}), make(chan struct{}, 1)
+	o.recheck, o.swept, o.wanted = newQueue(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers = newWatchers()
 	return &o
 }
@@ -50,7 +50,7 @@ func (o *Object) backfilled(ctx context.Context) error {
 // askReconcile asks for a reconcile: now, or after the one under way.
 func (o *Object) askReconcile() {
 	select {
-	case o.anew <- struct{}{}:
+	case o.wanted <- struct{}{}:
 	default:
 	}
 }

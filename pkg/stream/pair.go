@@ -16,9 +16,9 @@ import (
 // Pair is two object types whose links are published: what the pair's streams
 // share. NewPair makes it.
 type Pair struct {
-	looks *looks
-	begun atomic.Bool   // the first sweep has begun
-	anew  chan struct{} // one slot: somebody wants a sweep now
+	looks  *looks
+	begun  atomic.Bool   // the first sweep has begun
+	wanted chan struct{} // one slot: somebody wants a sweep now
 
 	From *Object
 	To   *Object // nil: the type is not followed
@@ -36,7 +36,7 @@ type Pair struct {
 // NewPair completes p with what streams use to talk to it. place is where its
 // sweep is.
 func NewPair(p *Pair, place offsets.Associations) *Pair {
-	p.looks, p.anew = newLooks(p.Waits), make(chan struct{}, 1)
+	p.looks, p.wanted = newLooks(p.Waits), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	return p
 }
@@ -44,10 +44,10 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 // Name returns the pair's object in cursors, metrics and logs.
 func (p *Pair) Name() string { return p.Lane.Pair().String() }
 
-// Anew asks for a sweep: now, or after the one under way.
-func (p *Pair) Anew() {
+// SweepNow asks for a sweep: now, or after the one under way.
+func (p *Pair) SweepNow() {
 	select {
-	case p.anew <- struct{}{}:
+	case p.wanted <- struct{}{}:
 	default:
 	}
 }

@@ -18,7 +18,7 @@ type Reconcile struct {
 	// Since is when the backfill ended; zero while it runs.
 	Since hubspot.Millis
 
-	anew bool // Sweep.anew of the sweep under way
+	restarted bool // Sweep.restarted of the sweep under way
 }
 
 const (
@@ -51,10 +51,10 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	}
 	s := Sweep{
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
-		Pause: reconcilePause(o.Lane.Live(), r.Interval), anew: r.anew,
+		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
 	}
 	err := s.sweep(ctx)
-	r.Place, r.anew = s.Place, s.anew && err != nil
+	r.Place, r.restarted = s.Place, s.restarted && err != nil
 	if err == nil {
 		o.Status.reached(o.Type.Name, offsets.ReconcileStream, r.Place.Started)
 	}
@@ -75,7 +75,7 @@ func (r *Reconcile) due(ctx context.Context) error {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-r.Object.anew:
+	case <-r.Object.wanted:
 	case <-ctx.Done():
 	}
 	return ctx.Err()

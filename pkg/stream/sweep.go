@@ -24,8 +24,8 @@ type Sweep struct {
 	// Pause is the time between two pages.
 	Pause time.Duration
 
-	gaps cdc.Gaps
-	anew bool // HubSpot refused to continue the list, so it is read from the beginning
+	gaps      cdc.Gaps
+	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
 }
 
 // Run is the backfill: it sweeps once and returns when the sweep is done.
@@ -75,11 +75,11 @@ func (s *Sweep) sweepRange(ctx context.Context, i int) error {
 		from, _ := hubspot.ParseID(last) // none before the first page
 		for {
 			page, err := s.fetch(ctx, after, from)
-			if hubspot.BadRequest(err) && after != "" && !s.anew {
+			if hubspot.BadRequest(err) && after != "" && !s.restarted {
 				// HubSpot does not promise to continue from an old place in its
 				// list. Start over only once: if it refuses again, the place is
 				// not the reason.
-				s.anew = true
+				s.restarted = true
 				s.Object.Log.Warn("HubSpot refuses to continue its list; the stream reads it from the beginning", "stream", s.Stream, "err", err)
 				after, from = "", 0
 				continue

@@ -1,11 +1,11 @@
 //go:build integration
 
-// Package compose holds docker-compose.yml and Dockerfile against what they
-// say, on machines without Docker: the file is valid by the compose schema, the
-// image's build line makes a static binary, and each service's command runs
-// with its environment. Only host names and ports are this machine's, and the
-// images' own programs come from Maven, in the images' versions: for Kafka also
-// the wrapper by which the image turns its environment into a configuration.
+// Package compose checks docker-compose.yml and Dockerfile on machines without
+// Docker: the file is valid by the compose schema, the image's build line makes a
+// static binary, and each service's command runs with its environment. Only host
+// names and ports are this machine's. The images' own programs come from Maven in
+// the images' versions, and with Kafka the wrapper that turns the image's
+// environment into a configuration.
 package compose
 
 import (
@@ -35,8 +35,8 @@ import (
 
 const root = "../.."
 
-// checker is the version of check-jsonschema, which brings the compose schema
-// and a reader of YAML with it.
+// checker is the version of check-jsonschema, which contains the compose schema
+// and a YAML parser.
 const checker = "check-jsonschema==0.39.0"
 
 // tools gives the folder of a Python environment with the checker.
@@ -59,7 +59,7 @@ func tools(t *testing.T) string {
 		t.Skipf("python3 -m venv: %v\n%s", err, out)
 	}
 	if out, err := exec.Command(filepath.Join(bin, "pip"), "-q", "install", checker).CombinedOutput(); err != nil {
-		t.Skipf("%s cannot be had: %v\n%s", checker, err, out)
+		t.Skipf("%s cannot be installed: %v\n%s", checker, err, out)
 	}
 	return bin
 }
@@ -67,13 +67,13 @@ func tools(t *testing.T) string {
 func TestComposeFile_IsValid(t *testing.T) {
 	bin := tools(t)
 	t.Log(services.Output(t, exec.Command(filepath.Join(bin, "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", filepath.Join(root, "docker-compose.yml"))))
-	// A schema that takes everything would show nothing.
+	// A schema that accepts everything would show nothing.
 	wrong := filepath.Join(t.TempDir(), "docker-compose.yml")
 	if err := os.WriteFile(wrong, []byte("services: {kafka: {imagine: apache/kafka}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := exec.Command(filepath.Join(bin, "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", wrong).Run(); err == nil {
-		t.Error("a file with a word that compose does not know is valid, too")
+		t.Error("a file with a word that compose does not know is valid as well")
 	}
 }
 
@@ -99,8 +99,8 @@ func compositionOf(t *testing.T) composition {
 	return c
 }
 
-// environ is a service's environment, and besides it only what Java needs.
-// replace are pairs of texts, as the hosts and ports of this machine.
+// environ is a service's environment, plus only what Java needs. replace has
+// pairs of texts, to put this machine's hosts and ports in place.
 func (c composition) environ(t *testing.T, service string, replace ...string) []string {
 	t.Helper()
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
@@ -122,7 +122,7 @@ func built(t *testing.T) (binary string, dockerfile string) {
 	if line == nil {
 		t.Fatal("the Dockerfile has no line RUN CGO_ENABLED=0 go build …")
 	}
-	dir, err := os.MkdirTemp("", "hubspot-cdc-image-") //nolint:usetesting // users other than root look into it
+	dir, err := os.MkdirTemp("", "hubspot-cdc-image-") //nolint:usetesting // users other than root read it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +137,8 @@ func built(t *testing.T) (binary string, dockerfile string) {
 	return binary, string(text)
 }
 
-// TestImage_IsStaticAndNotRoot: the binary needs nothing of the image, which
-// has nothing; it says its version; and the image is not root's.
+// TestImage_IsStaticAndNotRoot: the binary needs nothing from the image, which
+// has nothing. It tells its version, and the image does not run as root.
 func TestImage_IsStaticAndNotRoot(t *testing.T) {
 	binary, dockerfile := built(t)
 	file, err := elf.Open(binary)
@@ -161,12 +161,12 @@ func TestImage_IsStaticAndNotRoot(t *testing.T) {
 	}
 }
 
-// TestComposeFile_EachServiceRunsAsItSays: with the commands and environments
-// of the file the connector becomes ready, and the portal's records are in
-// Kafka, as one sees that looks from outside.
+// TestComposeFile_EachServiceRunsAsItSays: with the file's commands and
+// environments the connector becomes ready, and a reader outside the containers
+// finds the portal's records in Kafka.
 func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	file := compositionOf(t)
-	here := services.Start(t) // for the programs that it has fetched
+	here := services.Start(t) // for the programs that it fetches
 	if here.Bin == "" {
 		t.Skip("Kafka's jars are those of test/kafka, which was not started")
 	}
@@ -178,9 +178,9 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	registry, portal, metrics := services.FreePort(t), services.FreePort(t), services.FreePort(t)
 	port := func(n int) string { return fmt.Sprintf(":%d", n) }
 
-	// apache/kafka's entry: its wrapper, then Kafka.
+	// The entry point of apache/kafka: its wrapper, then Kafka.
 	if got, want := file.Services["kafka"].Image, "apache/kafka:"+strings.TrimPrefix(filepath.Base(jars), "kafka-"); got != want {
-		t.Errorf("the image is %s, and what is tested is %s", got, want)
+		t.Errorf("the image is %s, but the test runs %s", got, want)
 	}
 	dir := t.TempDir()
 	for _, folder := range []string{"default", "mounted", "final"} {
@@ -198,7 +198,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	services.Output(t, setup)
-	// As the image has it on its console.
+	// As on the image's console.
 	logging := filepath.Join(dir, "log4j2.properties")
 	if err := os.WriteFile(logging, []byte("rootLogger.level=INFO\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\nappender.out.name=out\nappender.out.layout.type=PatternLayout\nappender.out.layout.pattern=%p %m%n\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -207,7 +207,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	broker.Env = env
 	services.Run(t, "kafka", broker).Says(t, 2*time.Minute, "Kafka Server started")
 
-	// apicurio/apicurio-registry's.
+	// The entry point of apicurio/apicurio-registry.
 	version := strings.TrimPrefix(file.Services["registry"].Image, "apicurio/apicurio-registry:")
 	app := exec.Command("java", "-Xmx256m", "-XX:+UseSerialGC", "-jar", filepath.Join(cache, "apicurio-"+version, "apicurio-registry-app-"+version+"-runner.jar"))
 	app.Env = append(file.environ(t, "registry"), fmt.Sprintf("QUARKUS_HTTP_PORT=%d", registry)) // the image's is 8080
@@ -217,7 +217,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	})
 	compatible(t, "http://127.0.0.1"+port(registry)+"/apis/ccompat/v7")
 
-	// Ours, as nobody in particular, like in the image.
+	// Ours, as an unprivileged user, as in the image.
 	run := func(name string, env ...string) *services.Process {
 		var args []string
 		for _, word := range file.Services[name].Command {
@@ -251,8 +251,7 @@ func TestComposeFile_EachServiceRunsAsItSays(t *testing.T) {
 	connector.Terminate(t)
 }
 
-// compatible wants a registry to refuse a schema that cannot read what was
-// written before.
+// compatible expects a registry to refuse a schema that cannot read earlier data.
 func compatible(t *testing.T, url string) {
 	t.Helper()
 	registry, err := sr.NewClient(sr.URLs(url))
@@ -267,11 +266,11 @@ func compatible(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	if err := add(`{"type":"record","name":"r","fields":[{"name":"f","type":"int"}]}`); err == nil {
-		t.Error("the registry takes a schema that is not compatible")
+		t.Error("the registry accepts a schema that is not compatible")
 	}
 }
 
-// answers wants a page to say something.
+// answers expects a page to contain a text.
 func answers(addr, path, text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

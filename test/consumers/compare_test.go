@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// compare says in which rows two tables differ, the first few of them.
+// compare lists the first few rows in which two tables differ.
 func compare(table string, got, want map[string]any) error {
 	var lines []string
 	for key, w := range want {

@@ -109,7 +109,7 @@ func (w *worker) differs(t *testing.T, truth *truth) error {
 	return compare("contact_companies", got, want)
 }
 
-// compareContacts holds every property of every contact against the table.
+// compareContacts compares every property of every contact with the table.
 func (w *truth) compareContacts(rows map[string]map[string]any) error {
 	got, want := map[string]any{}, map[string]any{}
 	for id := range rows {
@@ -150,8 +150,8 @@ func (w *truth) compareContacts(rows map[string]map[string]any) error {
 	return nil
 }
 
-// holds says whether a column has what HubSpot has: the value, or, where the
-// text does not fit the type, null and the text among the unparsed ones.
+// holds reports how a column differs from HubSpot: it should have the value or,
+// if the text does not fit the type, null, with the text among the unparsed ones.
 func holds(value any, typ, text, unparsed string) error {
 	wrong := fmt.Errorf("%v (and %q unparsed), want %q, a %s", value, unparsed, text, typ)
 	if value == nil {
@@ -180,11 +180,11 @@ func holds(value any, typ, text, unparsed string) error {
 	return nil
 }
 
-// moment reads a time as HubSpot or PostgreSQL writes it, in milliseconds.
+// moment parses a time as HubSpot or PostgreSQL writes it, in milliseconds.
 func moment(value any) (int64, error) {
 	text, ok := value.(string)
 	if !ok {
-		return 0, fmt.Errorf("%v is no time", value)
+		return 0, fmt.Errorf("%v is not a time", value)
 	}
 	if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return ms, nil
@@ -194,7 +194,7 @@ func moment(value any) (int64, error) {
 			return at.UnixMilli(), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no time", text)
+	return 0, fmt.Errorf("%q is not a time", text)
 }
 
 func (w *worker) report(t *testing.T) {

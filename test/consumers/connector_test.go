@@ -13,7 +13,7 @@ import (
 func startConnector(t *testing.T, k *services.Services, portal, prefix string) *services.Process {
 	t.Helper()
 	return k.Build(t, portal, prefix, "HUBSPOT_OBJECTS="+strings.Join(deeds.Types, ","),
-		// No property's change is passed over: every value is compared.
+		// Every property counts, because the test compares every value.
 		"HUBSPOT_VOLATILE=none.none",
 		"SYNC_LEADING_INTERVAL=500ms", "SYNC_TRAILING_LAG=15s", "SYNC_TRAILING_INTERVAL=3s", "SYNC_ARCHIVE_INTERVAL=2s",
 		"SYNC_CENSUS_INTERVAL=3s", "SYNC_ASSOCIATIONS_INTERVAL=4s", "SYNC_RECONCILE_INTERVAL=10s", "SYNC_SCHEMA_INTERVAL=3s",

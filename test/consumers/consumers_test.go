@@ -1,10 +1,10 @@
 //go:build consumers
 
 // Package consumers runs what users put behind our topics, as docs/consumers
-// says: a Flink SQL job, and a Kafka Connect worker that writes into
-// PostgreSQL. A simulated portal lives for a while, the connector publishes it
-// through a real Kafka and schema registry, and in the end both consumers must
-// hold what the portal holds. It takes Java 17, mvn and PostgreSQL's server:
+// says: a Flink SQL job, and a Kafka Connect worker that writes into PostgreSQL.
+// A simulated portal lives for a while, the connector publishes it through a real
+// Kafka and schema registry, and in the end both consumers must hold what the
+// portal holds. The test needs Java 17, mvn and PostgreSQL's server:
 //
 //	go test -tags consumers -v ./test/consumers/
 //
@@ -30,14 +30,14 @@ var (
 const (
 	startup = 2 * time.Minute
 	catchUp = 3 * time.Minute // after the portal's last change
-	lasting = 5 * time.Second // what is equal must still be equal then
+	lasting = 5 * time.Second // how long the equality must last
 )
 
-// TestConsumersEqualThePortal: with creates, updates, archives, purges, merges,
-// restores, links that come, go and change, and a property that is added while
-// everything runs, a Flink job and a PostgreSQL database end up with what the
-// portal has (docs/contract.md section 5; the configurations are
-// docs/consumers').
+// TestConsumersEqualThePortal: the portal sees creates, updates, archives,
+// purges, merges, restores, links that come, go and change, and a property that
+// is added while everything runs. In the end a Flink job and a PostgreSQL
+// database have what the portal has (docs/contract.md section 5; the
+// configurations are those of docs/consumers).
 func TestConsumersEqualThePortal(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
@@ -76,7 +76,7 @@ func TestConsumersEqualThePortal(t *testing.T) {
 		services.Eventually(t, catchUp, c.name()+" equals the portal", func() error { return c.differs(t, truth) })
 		t.Logf("%s equals the portal %v after its last change", c.name(), time.Since(began).Round(100*time.Millisecond))
 	}
-	time.Sleep(lasting) //nolint:forbidigo // what is equal has to stay so, in the consumers' real time
+	time.Sleep(lasting) //nolint:forbidigo // the equality has to last, in the consumers' real time
 	for _, c := range consumers {
 		if err := c.differs(t, truth); err != nil {
 			t.Errorf("%s did not stay equal to the portal: %v", c.name(), err)
@@ -86,11 +86,11 @@ func TestConsumersEqualThePortal(t *testing.T) {
 	connector.Terminate(t)
 }
 
-// consumer is something that follows our topics.
+// consumer follows our topics.
 type consumer interface {
 	name() string
-	// differs says in what the consumer differs from the truth; a consumer that
-	// has failed fails the test.
+	// differs reports how the consumer differs from the truth. It fails the test if
+	// the consumer has failed.
 	differs(t *testing.T, truth *truth) error
 	report(t *testing.T)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// classpath has Maven fetch the jars that a pom.xml names.
+// classpath makes Maven fetch the jars that a pom.xml names.
 func classpath(t *testing.T, folder string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -30,8 +30,8 @@ func classpath(t *testing.T, folder string, args ...string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// configured writes a copy of a file of docs/consumers with other addresses
-// and names. What is to be replaced has to be there.
+// configured writes a copy of a file of docs/consumers with other addresses and
+// names. Each text to be replaced must be in the file.
 func configured(t *testing.T, file string, replace map[string]string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "consumers", file))
@@ -42,7 +42,7 @@ func configured(t *testing.T, file string, replace map[string]string) string {
 	var pairs []string
 	for old, new := range replace {
 		if !strings.Contains(text, old) {
-			t.Fatalf("docs/consumers/%s does not say %q any more", file, old)
+			t.Fatalf("docs/consumers/%s no longer says %q", file, old)
 		}
 		pairs = append(pairs, old, new)
 	}

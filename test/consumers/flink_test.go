@@ -17,8 +17,8 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// flinkJob is the job of docs/consumers/flink.sql. What it computes goes into
-// two topics, of which the latest record of each key counts.
+// flinkJob is the job of docs/consumers/flink.sql. It writes its results into two
+// topics; the latest record of each key counts.
 type flinkJob struct {
 	*services.Process
 	stages, pairs string // topics
@@ -103,7 +103,7 @@ type contactCompany struct {
 	Label     *string `json:"label"`
 }
 
-// optional is null for a text that HubSpot has not, or has cleared.
+// optional is nil for a text that HubSpot does not have, or has cleared.
 func optional(text string) *string {
 	if text == "" {
 		return nil
@@ -111,7 +111,7 @@ func optional(text string) *string {
 	return &text
 }
 
-// stages are the portal's contacts by lifecycle stage.
+// stages counts the portal's contacts by lifecycle stage.
 func (w *truth) stages() map[string]any {
 	counts := map[string]stage{}
 	for _, c := range w.contacts {

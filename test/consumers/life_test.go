@@ -15,11 +15,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// addedProperty comes while everything runs. docs/consumers/flink.sql has a
+// addedProperty is added while everything runs. docs/consumers/flink.sql has a
 // column for it from the start.
 const addedProperty = "loyalty_points"
 
-// life is a portal whose users do everything that its topics can tell of.
+// life is a portal whose users do everything that its topics can show.
 type life struct {
 	portal *hubspottest.Portal
 	rng    *rand.Rand
@@ -61,8 +61,8 @@ func newLife(t *testing.T, seed uint64) *life {
 	return l
 }
 
-// go_ has users do one of each kind that matters here, and then n things at
-// random.
+// go_ makes users do one of each kind of thing that matters here, and then n
+// things at random.
 func (l *life) go_(t *testing.T, when string, n int) {
 	began := time.Now()
 	for _, object := range deeds.Types {
@@ -72,12 +72,12 @@ func (l *life) go_(t *testing.T, when string, n int) {
 		l.portal.Merge(object, ids[2], ids[3])
 		l.portal.MergeInto(object, ids[4], ids[5])
 		l.portal.Archive(object, ids[6])
-		time.Sleep(5 * time.Second) //nolint:forbidigo // its delete is published meanwhile
+		time.Sleep(5 * time.Second) //nolint:forbidigo // so that its delete is published first
 		l.portal.Restore(object, ids[6], true)
 	}
 	for range n {
 		l.portal.Step(l.rng, deeds)
-		time.Sleep(pause) //nolint:forbidigo // the life has a pace
+		time.Sleep(pause) //nolint:forbidigo // the life has its pace
 	}
 	t.Logf("the portal's life %s: %v", when, time.Since(began).Round(time.Second))
 }
@@ -98,7 +98,7 @@ func (l *life) addProperty(t *testing.T) {
 	t.Logf("property contacts.%s was added, 60 contacts have a value", addedProperty)
 }
 
-// report says what happened, and fails if something that was to happen did not.
+// report says what happened, and fails if something that should happen did not.
 func (l *life) report(t *testing.T) {
 	for _, object := range deeds.Types {
 		counts := map[hubspottest.Op]int{}

@@ -17,7 +17,7 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// postgres is a database server of this test's own.
+// postgres is a database server for this test alone.
 type postgres struct {
 	*services.Process
 	bin, dir string
@@ -27,10 +27,10 @@ type postgres struct {
 
 const database = "hubspot" // and its user
 
-// findPostgres gives the folder of PostgreSQL's programs, the newest of them.
+// findPostgres gives the folder of PostgreSQL's programs, in the newest version.
 func findPostgres(t *testing.T) string {
 	t.Helper()
-	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // as Debian has it; the pattern is a good one
+	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // Debian's folders; the pattern is valid
 	slices.Reverse(folders)
 	if path, err := exec.LookPath("initdb"); err == nil {
 		folders = append(folders, filepath.Dir(path))
@@ -77,14 +77,14 @@ func (p *postgres) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// query gives what a statement answers, without any alignment.
+// query gives the answer to a statement, unaligned.
 func (p *postgres) query(t *testing.T, database, sql string) string {
 	t.Helper()
 	return services.Output(t, p.command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
 		"-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", "hubspot", "-d", database, "-c", sql))
 }
 
-// rows reads a table; a table that is not there yet has none.
+// rows reads a table. A table that does not exist yet has none.
 func (p *postgres) rows(t *testing.T, table, key string) (map[string]map[string]any, error) {
 	t.Helper()
 	p.Lives(t)

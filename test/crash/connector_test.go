@@ -19,11 +19,11 @@ import (
 type connector struct {
 	*services.Connector
 	admin         *kadm.Client
-	transactional string            // its id
+	transactional string            // the transactional id
 	killed        *services.Process // the last one
 }
 
-// portalID is what hubspottest gives a portal that asks for none.
+// portalID is hubspottest's default.
 const portalID = 4242
 
 func build(t *testing.T, s *services.Services, l *life, prefix string) *connector {
@@ -45,16 +45,16 @@ func (c *connector) kill(t *testing.T, p *services.Process) {
 	p.Kill(t)
 }
 
-// What the log says of a process.
+// What a process's log says of its role.
 const (
 	streaming  = "msg=streaming"
 	standingBy = "msg=\"standing by"
 )
 
-// stopInTransaction lets a process run until it has a transaction open, and
-// freezes it there for the kill that follows; or for as long as limit.
-// Without the freeze the transaction would mostly be over before the kill
-// arrives: it takes some milliseconds, as the question whether it is open does.
+// stopInTransaction lets a process run until it has a transaction open, for at
+// most limit, and freezes it there for the kill that follows. Without the freeze
+// the transaction would mostly be over before the kill arrives: it takes some
+// milliseconds, as long as asking whether it is open.
 func (c *connector) stopInTransaction(t *testing.T, p *services.Process, limit time.Duration) {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < limit; {
@@ -70,11 +70,11 @@ func (c *connector) stopInTransaction(t *testing.T, p *services.Process, limit t
 	}
 }
 
-// answered is time enough for the broker to act on what the process had sent.
+// answered is long enough for the broker to act on what the process had sent.
 const answered = 20 * time.Millisecond
 
-// transactionOpen asks the broker whether a process has, or had when it was
-// killed, a transaction under way. One that began earlier was left by a
+// transactionOpen asks the broker whether a process has a transaction under way,
+// or had one when it was killed. A transaction that began earlier was left by a
 // predecessor and has not been aborted yet.
 func (c *connector) transactionOpen(t *testing.T, p *services.Process) bool {
 	t.Helper()
@@ -92,8 +92,8 @@ func (c *connector) transactionOpen(t *testing.T, p *services.Process) bool {
 	return false
 }
 
-// waitFor lets a process run until cond holds. One that takes too long shows
-// where its goroutines are.
+// waitFor lets a process run until cond holds. A process that takes too long
+// shows where its goroutines are.
 func waitFor(t *testing.T, p *services.Process, cond func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)

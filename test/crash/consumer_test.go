@@ -17,7 +17,7 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// consumer sees what every consumer sees that reads only what is committed.
+// consumer sees what every consumer sees that reads only committed records.
 type consumer struct {
 	client  *kgo.Client
 	decoder cdctest.Decoder
@@ -29,8 +29,8 @@ type consumer struct {
 	latest time.Time // when the last record came
 }
 
-// consume reads the data topics of some object types from their first record
-// on, as soon as there are any.
+// consume reads the data topics of some object types from their first record, as
+// soon as they exist.
 func consume(t *testing.T, s *services.Services, prefix string, objects []string) *consumer {
 	t.Helper()
 	c := &consumer{prefix: prefix, latest: time.Now(), decoder: cdctest.Decoder{Avro: testkit.NewDecoder(t, s.Schemas).Try}}
@@ -80,7 +80,7 @@ func (c *consumer) read(ctx context.Context) {
 	}
 }
 
-// events returns what was seen so far.
+// events returns what it has seen so far.
 func (c *consumer) events(t *testing.T) []cdctest.Event {
 	t.Helper()
 	c.mu.Lock()
@@ -91,7 +91,7 @@ func (c *consumer) events(t *testing.T) []cdctest.Event {
 	return c.seen[:len(c.seen):len(c.seen)]
 }
 
-// drain waits until nothing has come for a while; nobody writes any more.
+// drain waits until nothing has come for a while. Nobody writes any more.
 func (c *consumer) drain(t *testing.T) {
 	t.Helper()
 	const still = 2 * time.Second

@@ -1,14 +1,14 @@
 //go:build integration
 
-// Package crash kills the real connector again and again while a simulated
-// portal lives on, on a real Kafka and schema registry, and holds what a
+// Package crash kills the real connector again and again on a real Kafka and
+// schema registry, while a simulated portal lives on. It checks what a
 // read_committed consumer saw against what the portal had (docs/contract.md
 // section 1, promises 1 to 4). It needs Java 17 and mvn:
 //
 //	go test -tags integration ./test/crash/ -run TestFiftyKills -v -timeout 20m -kills 50
 //
 // The portal's life, the moments of the kills and their order come from -seed;
-// the processes' timing of course does not.
+// the timing of the processes, of course, does not.
 package crash
 
 import (
@@ -28,8 +28,9 @@ var (
 	seed  = flag.Uint64("seed", 0, "seed of life and kills; 0 takes a new one")
 )
 
-// A kill comes at a random moment of this span after the process became the
-// owner and streams: before that it does nothing that a kill could spoil.
+// A kill comes at a random moment of this span, counted from when the process
+// became the owner and streams: before that it does nothing that a kill could
+// spoil.
 const (
 	earliestKill = 200 * time.Millisecond
 	latestKill   = 5 * time.Second
@@ -37,8 +38,8 @@ const (
 
 const (
 	starting = 3 * time.Minute  // until it streams; the first one creates the topics
-	catchUp  = 90 * time.Second // for what is missing when the portal has become quiet
-	afterall = 5 * time.Second  // and for what should not come any more
+	catchUp  = 90 * time.Second // for what is still missing when the portal has become quiet
+	afterall = 5 * time.Second  // and for anything that should not come
 )
 
 func TestFiftyKills(t *testing.T) {
@@ -64,8 +65,8 @@ func TestFiftyKills(t *testing.T) {
 		if i%2 == 0 {
 			p.Sleep(t, moment)
 		} else {
-			// A transaction is open for milliseconds only, so every second kill
-			// waits for the next one, and leaves it some time to come.
+			// A transaction is open for milliseconds only, so every second kill waits
+			// for the next one, within a limit.
 			before := min(moment, latestKill-time.Second)
 			p.Sleep(t, before)
 			connector.stopInTransaction(t, p, latestKill-before)
@@ -89,7 +90,7 @@ func TestFiftyKills(t *testing.T) {
 	consumer.drain(t)
 
 	r := cdctest.Check(history, consumer.events(t))
-	t.Logf("records %d, changes %d (%.0f a second), all of them there %v after the last",
+	t.Logf("records %d, changes %d (%.0f a second), all published %v after the last",
 		len(history), changes, rate, quiet.Round(100*time.Millisecond))
 	t.Logf("kills %d, kills inside a transaction %d, events %d, lost %d, doubled %d, reordered %d, malformed %d, in %v",
 		*kills, inside, r.Events, len(r.Lost), len(r.Doubled), len(r.Reordered), len(r.Malformed),

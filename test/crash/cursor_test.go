@@ -19,20 +19,21 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// TestACursorMovedByKcatIsObeyed (docs/contract.md section 4): the index hid a
-// change from every tier; the leading cursor, moved back with kcat while the
-// connector is stopped, is where the first search begins, and the change is
+// TestACursorMovedByKcatIsObeyed (docs/contract.md section 4): the index hides a
+// change from every tier. The leading cursor is moved back with kcat while the
+// connector is stopped. The first search then begins there, and the change is
 // published.
 func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	kcat, err := exec.LookPath("kcat")
 	if err != nil {
-		t.Skipf("the cursor is moved with kcat: %v", err)
+		t.Skipf("kcat is needed to move the cursor: %v", err)
 	}
 	here := services.Start(t)
 	searches := &searchLog{}
 	portal := hubspottest.New(hubspottest.Options{
 		Types: []string{"contacts"}, Limits: hubspottest.Limits{Off: true},
-		// A tier that is two seconds behind does not see what takes eight.
+		// A tier that is two seconds behind misses a change that the index shows
+		// after eight.
 		Index:     hubspottest.Index{Min: 8 * time.Second, Max: 8 * time.Second},
 		OnRequest: searches.note,
 	})
@@ -52,7 +53,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	portal.Update("contacts", ids[3], map[string]string{"firstname": "Hidden"})
 	p.Sleep(t, 14*time.Second)
 	if lost() != 1 {
-		t.Fatal("the change was not hidden; the test shows nothing")
+		t.Fatal("the change was not hidden, so the test shows nothing")
 	}
 	p.Terminate(t)
 
@@ -78,7 +79,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	}
 }
 
-// searchLog keeps where searches began.
+// searchLog remembers where searches began.
 type searchLog struct {
 	mu    sync.Mutex
 	since []int64

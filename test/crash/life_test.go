@@ -16,13 +16,13 @@ import (
 
 // life is a portal in use: 30 single changes a second, and every two seconds a
 // job that changes many records in one millisecond. It leaves out what takes
-// minutes to be seen: merges, purges, deletes of custom objects, changes of
-// calculated properties alone, restores that leave no trace. The random lives
-// in cmd/connector have them, in virtual time.
+// minutes to show: merges, purges, deletes of custom objects, changes of
+// calculated properties alone, restores that leave no trace. The random lives of
+// pkg/connector have these, in virtual time.
 type life struct {
 	portal   *hubspottest.Portal
 	objects  []string // all types
-	standard []string // those whose archived records can be listed
+	standard []string // types whose archived records can be listed
 	custom   string
 	url      string
 
@@ -67,7 +67,7 @@ func newLife(seed uint64) *life {
 	return l
 }
 
-// start serves the portal on a port and lets its users work.
+// start serves the portal on a port and makes its users work.
 func (l *life) start(t *testing.T) {
 	t.Helper()
 	server := httptest.NewServer(l.portal)
@@ -106,8 +106,8 @@ func (l *life) step() {
 	}
 }
 
-// job changes up to 250 neighbours within one millisecond: more than a page of
-// every endpoint holds.
+// job changes up to 250 neighbours within one millisecond: more than one page of
+// any endpoint.
 func (l *life) job() int {
 	object, property := "contacts", "jobtitle"
 	if l.rng.IntN(3) == 0 {
@@ -119,7 +119,7 @@ func (l *life) job() int {
 	return l.portal.BulkUpdate(object, ids[from:from+n], map[string]string{property: time.Now().Format(time.TimeOnly)})
 }
 
-// stop ends the portal's life and says how much of it there was.
+// stop ends the portal's life and reports how much of it there was.
 func (l *life) stop() (changes int, perSecond float64) {
 	l.cancel()
 	l.ended.Wait()

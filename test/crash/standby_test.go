@@ -14,9 +14,10 @@ import (
 // takeOver is the longest that a standby may take after kill -9 of the owner.
 const takeOver = 10 * time.Second
 
-// TestTakeOver: of two processes one runs. Killed, it is replaced by the other
-// within ten seconds, and started again it stands by; told to end, it is
-// replaced at once. What they publish together is complete and without doubles.
+// TestTakeOver: one of two processes runs. When it is killed, the other takes
+// over within ten seconds, and the killed one, started again, stands by. When the
+// owner is told to end, the standby takes over at once. What they publish
+// together is complete and without duplicates.
 func TestTakeOver(t *testing.T) {
 	here := services.Start(t)
 	life := newLife(1)
@@ -27,7 +28,7 @@ func TestTakeOver(t *testing.T) {
 
 	owner := connector.Start(t)
 	owner.Says(t, starting, streaming)
-	t.Logf("first start of all: streaming after %v", time.Since(owner.Began).Round(10*time.Millisecond))
+	t.Logf("very first start: streaming after %v", time.Since(owner.Began).Round(10*time.Millisecond))
 	other := connector.Start(t)
 	other.Says(t, time.Minute, standingBy)
 	for range 3 {
@@ -48,7 +49,7 @@ func TestTakeOver(t *testing.T) {
 	other.Says(t, takeOver, streaming)
 	t.Logf("after SIGTERM of the owner: taken over in %v", time.Since(ended).Round(10*time.Millisecond))
 
-	// One alone, killed and started again on the same machine.
+	// A single process, killed and started again on the same machine.
 	owner = other
 	for range 3 {
 		owner.Sleep(t, time.Second)

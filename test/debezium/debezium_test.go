@@ -1,8 +1,8 @@
 //go:build integration
 
 // Package debezium runs what users put between our topics and their sinks,
-// Debezium's own transform in Java, over events of our encoder. It needs mvn,
-// Java 17 and, the first time, the way to Maven Central:
+// Debezium's own transform in Java, on events of our encoder. It needs mvn, Java
+// 17 and, the first time, access to Maven Central:
 //
 //	go test -tags integration ./test/debezium/
 package debezium
@@ -26,9 +26,9 @@ import (
 
 const topic = "hubspot.contacts"
 
-// docs/contract.md section 5: ExtractNewRecordState unwraps creates and
-// updates, and does not drop a delete, in the modes that
-// docs/consumers/connect.md tells users to set.
+// TestExtractNewRecordState (docs/contract.md section 5): the transform unwraps
+// creates and updates, and does not drop deletes, in the modes that
+// docs/consumers/connect.md recommends.
 func TestExtractNewRecordState(t *testing.T) {
 	set, _ := schema.Evolve(nil, "contacts", []hubspot.Property{
 		{Name: "email", Label: "E-mail", Type: "string", FieldType: "text"},
@@ -118,7 +118,7 @@ func TestExtractNewRecordState(t *testing.T) {
 	}
 }
 
-// check compares the result of an event in a mode: a word, or a row.
+// check compares the result for an event in a mode with a word or a row.
 func check(t *testing.T, results map[[2]string]string, mode, event string, want any) {
 	t.Helper()
 	text := results[[2]string{mode, event}]
@@ -159,7 +159,7 @@ func unwrap(t *testing.T, avroSchema []byte, events string) map[[2]string]string
 	return results
 }
 
-// classpath lets Maven fetch the jars of pom.xml.
+// classpath makes Maven fetch the jars of pom.xml.
 func classpath(t *testing.T, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "classpath")
@@ -171,8 +171,8 @@ func classpath(t *testing.T, dir string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// run runs a program and gives what it prints. A machine without the program
-// cannot run the test; anything else that goes wrong is a failure.
+// run runs a program and gives its output. A machine without the program cannot
+// run the test; any other failure fails it.
 func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {

@@ -8,9 +8,9 @@
 #   kafka.sh wipe     end it and remove its data
 #   kafka.sh status   exit code 0 if it runs
 #
-# start and status print KAFKA_BROKERS, KAFKA_BIN (the usual command line
-# tools) and KAFKA_LOG: eval "$(test/kafka/kafka.sh start)".
-# KAFKA_TEST_PORT (21092; the controller takes the next one) chooses the port.
+# start and status print KAFKA_BROKERS, KAFKA_BIN (the usual command line tools)
+# and KAFKA_LOG: eval "$(test/kafka/kafka.sh start)". KAFKA_TEST_PORT (21092; the
+# controller takes the next one) chooses the port.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -29,8 +29,8 @@ fetch() {
   need mvn
   note "fetching Kafka $version"
   mkdir -p "$jars/lib" "$bin"
-  # kafka-tools has the command line tools; what it depends on (Connect,
-  # Jetty) is left out.
+  # kafka-tools has the command line tools. Its dependencies (Connect, Jetty) are
+  # left out.
   cat >"$jars/pom.xml" <<XML
 <project>
   <modelVersion>4.0.0</modelVersion>
@@ -83,8 +83,8 @@ SH
 
 configure() {
   mkdir -p "$home"
-  # Small and quick: compaction, the abort of timed out transactions and the
-  # return of a killed broker are to be seen within a test's patience.
+  # Small and quick, so that a test can wait for compaction, for the abort of
+  # timed out transactions and for the return of a killed broker.
   cat >"$mark" <<P
 process.roles=broker,controller
 node.id=1
@@ -140,7 +140,7 @@ start() {
   [ -e "$home/log/meta.properties" ] ||
     "$bin/kafka-storage" format --standalone --cluster-id aGhYQbq3TZ6Jm0x1u7WlVg --config "$mark" >&2
   rm -f "$log"
-  # Detached from our session and our stdout, which callers read to its end.
+  # Detached from our session and from our stdout, which callers read to its end.
   setsid java -Xmx384m -XX:+UseSerialGC -Dlog4j2.configurationFile="$home/log4j2.properties" \
     -cp "$jars/lib/*" kafka.Kafka "$mark" </dev/null >"$home/stdout.log" 2>&1 &
   echo $! >"$pidfile"

@@ -1,9 +1,9 @@
 //go:build integration
 
-// Package kafka tests what only a real Kafka and a real schema registry can
-// show: fencing and its error codes, markers that become visible late,
-// compaction, a real compatibility check, and the tools that operators use
-// (docs/kafka.md E lists where the fakes differ).
+// Package kafka tests what only a real Kafka and a real schema registry can show:
+// fencing and its error codes, markers that become visible late, compaction, a
+// real compatibility check, and the tools that operators use (docs/kafka.md E
+// lists where the fakes differ).
 package kafka
 
 import (
@@ -36,7 +36,8 @@ import (
 
 const portal = 4242
 
-// place is a test's own corner of the services: a topic prefix nobody else has.
+// place is a test's own corner of the services: a topic prefix that no other test
+// has.
 type place struct {
 	*testing.T
 	*services.Services
@@ -50,8 +51,8 @@ func newPlace(t *testing.T) *place {
 
 func (p *place) topic(object string) string { return offsets.ObjectTopic(p.prefix, object) }
 
-// open fences, loads and makes the contacts topic ready; the committer runs
-// until the test ends.
+// open fences, loads and makes the contacts topic ready. The committer runs until
+// the test ends.
 func (p *place) open() (*sink.Sink, *offsets.Loaded) {
 	p.Helper()
 	s, l := p.load()
@@ -62,7 +63,7 @@ func (p *place) open() (*sink.Sink, *offsets.Loaded) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = s.Run(ctx) // a test that fences it expects an error, and Commit tells
+		_ = s.Run(ctx) // a test that fences it expects an error, and sees it from Commit
 	}()
 	p.Cleanup(func() {
 		cancel()
@@ -117,13 +118,14 @@ func at(second int) string { return fmt.Sprintf(`{"at":"2026-01-24T13:00:%02d.00
 
 var leading = offsets.Key{Portal: portal, Object: "contacts", Stream: "leading"}
 
-// committed gives what a read_committed consumer sees of what is written by now.
+// committed gives what a read_committed consumer sees of everything written so
+// far.
 func (p *place) committed(topic string) []*kgo.Record {
 	p.Helper()
 	return testkit.ReadSettled(p, topic, p.Options()...)
 }
 
-// keys are the keys of a topic's records, tombstones marked, sorted.
+// keys gives the sorted keys of a topic's records, with tombstones marked.
 func (p *place) keys(topic string) string {
 	p.Helper()
 	var keys []string
@@ -142,7 +144,7 @@ func TestTransaction_IsReadBackAsItWasCommitted(t *testing.T) {
 	p := newPlace(t)
 	s, l := p.open()
 	if !l.Fresh {
-		t.Fatal("not a first start")
+		t.Fatal("the start does not count as a first one")
 	}
 	for i, b := range []*cdc.Batch{page(cdc.Read, 1, 1, 2, 3), page(cdc.Update, 2, 2), page(cdc.Delete, 3, 3)} {
 		if err := s.Commit(t.Context(), b); err != nil {
@@ -161,7 +163,8 @@ func TestTransaction_IsReadBackAsItWasCommitted(t *testing.T) {
 	}
 }
 
-// docs/kafka.md C2, with the error codes of a real broker.
+// TestFenced_InstanceNeverClaimsSuccess (docs/kafka.md C2), with the error codes
+// of a real broker.
 func TestFenced_InstanceNeverClaimsSuccess(t *testing.T) {
 	p := newPlace(t)
 	old, _ := p.open()
@@ -185,7 +188,8 @@ func TestFenced_InstanceNeverClaimsSuccess(t *testing.T) {
 	}
 }
 
-// victimEnv makes the test binary a producer that is killed in mid-transaction.
+// victimEnv turns the test binary into a producer that is killed in the middle of
+// a transaction.
 const victimEnv = "KAFKA_TEST_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -214,8 +218,9 @@ func victim(where string) {
 	select {}
 }
 
-// After kill -9 in mid-transaction the next start fences, aborts what was
-// open, and reads back what was committed, at once: not after the timeout.
+// TestKill9InMidTransaction_NothingOfItIsLoaded: after kill -9 in the middle of a
+// transaction the next start fences, aborts the open transaction, and reads back
+// what was committed, at once and not only after the timeout.
 func TestKill9InMidTransaction_NothingOfItIsLoaded(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()
@@ -241,7 +246,8 @@ func TestKill9InMidTransaction_NothingOfItIsLoaded(t *testing.T) {
 	}
 }
 
-// docs/kafka.md C3: after compaction the log has gaps and ends with markers.
+// TestLoad_OfACompactedLog (docs/kafka.md C3): after compaction the log has gaps
+// and ends with markers.
 func TestLoad_OfACompactedLog(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()
@@ -268,7 +274,7 @@ func TestLoad_OfACompactedLog(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not compacted: %d records", n)
 		}
-		// A segment is closed by the next record after its time.
+		// The next record closes a segment whose time has passed.
 		time.Sleep(time.Second) //nolint:forbidigo // the broker's time is real
 		if err := s.Commit(t.Context(), page(cdc.Update, 59, 1)); err != nil {
 			t.Fatal(err)
@@ -293,8 +299,8 @@ func (p *place) run(stdin, name string, args ...string) string {
 	return services.Output(p, cmd)
 }
 
-// docs/contract.md section 4: people read and move cursors with the tools they
-// have.
+// TestTools_SeeAndMoveCursors (docs/contract.md section 4): operators read and
+// move cursors with the usual tools.
 func TestTools_SeeAndMoveCursors(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()
@@ -302,10 +308,10 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := leading.String() + "\t" + at(1)
-	p.committed(offsets.CursorTopic(p.prefix)) // its markers are there
+	p.committed(offsets.CursorTopic(p.prefix)) // its markers are visible now
 	t.Run("kafka-console-consumer", func(t *testing.T) {
 		if p.Bin == "" {
-			t.Skip("the broker was not started by kafka.sh, so its tools are not known")
+			t.Skip("kafka.sh did not start the broker, so the test does not know its tools")
 		}
 		got := p.run("", filepath.Join(p.Bin, "kafka-console-consumer"), "--bootstrap-server", p.Brokers, "--topic", offsets.CursorTopic(p.prefix),
 			"--from-beginning", "--isolation-level", "read_committed", "--formatter-property", "print.key=true",
@@ -343,7 +349,8 @@ func TestTools_SeeAndMoveCursors(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 5, with a real compatibility check.
+// TestRegistry_IsAskedBeforeAnythingIsProduced (docs/contract.md section 5), with
+// a real compatibility check.
 func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 	p := newPlace(t)
 	s, _ := p.open()
@@ -358,7 +365,7 @@ func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 		}
 		return len(list)
 	}
-	// A new property is accepted, a label registers nothing.
+	// A new property is accepted, and a label registers nothing.
 	grown, diff := schema.Evolve(set("email"), "contacts", []hubspot.Property{
 		{Name: "email", Label: "E-mail", Type: "string"}, {Name: "city", Label: "City", Type: "string"}}, nil)
 	if len(diff.Added) != 1 {
@@ -383,7 +390,7 @@ func TestRegistry_IsAskedBeforeAnythingIsProduced(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Somebody else's schema under our subject.
+	// A foreign schema under our subject.
 	other := sr.Schema{Schema: `{"type":"record","name":"Envelope","namespace":"other","fields":[{"name":"n","type":"int"}]}`}
 	if _, err := p.Schemas.RegisterSchema(t.Context(), p.topic("deals")+"-value", other, -1, -1); err != nil {
 		t.Fatal(err)

@@ -1,8 +1,8 @@
-# Shared by kafka.sh and registry.sh; not to be run.
+# Shared by kafka.sh and registry.sh; do not run it.
 #
-# What a service needs is fetched once into $KAFKA_TEST_DIR (default
-# ${XDG_CACHE_HOME:-$HOME/.cache}/hubspot-cdc-test). Results are NAME=VALUE
-# lines on stdout; everything else goes to stderr.
+# A service's files are fetched once into $KAFKA_TEST_DIR (default
+# ${XDG_CACHE_HOME:-$HOME/.cache}/hubspot-cdc-test). Results are NAME=VALUE lines
+# on stdout; everything else goes to stderr.
 
 cache=${KAFKA_TEST_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hubspot-cdc-test}
 

@@ -12,9 +12,9 @@ type Connector struct {
 	binary  string
 }
 
-// Build builds the connector, for a portal and with a topic prefix whose topics
-// are deleted when the test ends. more are environment variables besides the
-// addresses; HubSpot's limits are out of the way.
+// Build builds the connector for a portal, with a topic prefix whose topics are
+// deleted when the test ends. more has environment variables besides the
+// addresses. HubSpot's limits are set so high that they do not matter.
 func (s *Services) Build(t testing.TB, portal, prefix string, more ...string) *Connector {
 	t.Helper()
 	c := &Connector{binary: filepath.Join(t.TempDir(), "connector")}

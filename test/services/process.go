@@ -21,7 +21,7 @@ import (
 // stopping is how long a process may take to end (docs/contract.md section 7).
 const stopping = 10 * time.Second
 
-// Process is a program that was started and ends with the test.
+// Process is a started program that ends with the test.
 type Process struct {
 	Began time.Time
 
@@ -32,8 +32,9 @@ type Process struct {
 	killed bool
 }
 
-// Run starts a program. In case the test is killed, the kernel kills it too.
-// The end of its log is shown if the test fails, unless the test killed it.
+// Run starts a program. If the test is killed, the kernel kills the program too.
+// If the test fails, it shows the end of the program's log, unless the test
+// killed the program.
 func Run(t testing.TB, what string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	runtime.LockOSThread() // the program ends with the thread that started it
@@ -52,7 +53,7 @@ func Run(t testing.TB, what string, cmd *exec.Cmd) *Process {
 		t.Fatalf("start %s: %v", what, err)
 	}
 	go func() { // ends with the process
-		_ = cmd.Wait() // its outcome is in cmd.ProcessState
+		_ = cmd.Wait() // the outcome is in cmd.ProcessState
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
@@ -64,9 +65,9 @@ func Run(t testing.TB, what string, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// end sends a signal and waits; after a while it kills.
+// end sends a signal and waits. If the process takes too long, end kills it.
 func (p *Process) end(s syscall.Signal) {
-	_ = p.cmd.Process.Signal(s) // a process that ended is no longer there
+	_ = p.cmd.Process.Signal(s) // the process may have ended already
 	select {
 	case <-p.exited:
 	case <-time.After(stopping):
@@ -75,7 +76,7 @@ func (p *Process) end(s syscall.Signal) {
 	}
 }
 
-// Signal sends a signal to a process that is there.
+// Signal sends a signal to a running process.
 func (p *Process) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
@@ -94,8 +95,8 @@ func (p *Process) Kill(t testing.TB) {
 	p.killed = true
 }
 
-// Terminate is what service managers do first. The process has to follow it
-// within ten seconds, and to end well.
+// Terminate sends SIGTERM, as service managers do first. The process must end
+// within ten seconds, with exit code 0.
 func (p *Process) Terminate(t testing.TB) {
 	t.Helper()
 	p.Lives(t)
@@ -130,7 +131,7 @@ func (p *Process) Sleep(t testing.TB, d time.Duration) {
 	p.Lives(t)
 }
 
-// Has tells whether a text stands in the log.
+// Has reports whether the log contains a text.
 func (p *Process) Has(t testing.TB, text string) bool {
 	t.Helper()
 	b, err := os.ReadFile(p.log)
@@ -140,7 +141,7 @@ func (p *Process) Has(t testing.TB, text string) bool {
 	return bytes.Contains(b, []byte(text))
 }
 
-// Says lets the process run until a text stands in its log.
+// Says lets the process run until its log contains a text.
 func (p *Process) Says(t testing.TB, within time.Duration, text string) {
 	t.Helper()
 	testkit.Eventually(t, 10*time.Millisecond, within, p.what, func() error {
@@ -163,7 +164,7 @@ func (p *Process) Tail() string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], nil))
 }
 
-// Output runs a program to its end and gives what it prints.
+// Output runs a program to its end and gives its output.
 func Output(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var stderr strings.Builder
@@ -181,7 +182,7 @@ func Eventually(t testing.TB, limit time.Duration, what string, check func() err
 	testkit.Eventually(t, 500*time.Millisecond, limit, what, check)
 }
 
-// FreePort is one that nobody listens on now.
+// FreePort gives a port on which nobody listens now.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -192,8 +193,8 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// NotRoot has a command run as somebody else where the test runs as root, and
-// gives the user the folder.
+// NotRoot gives the user as whom to run a command if the test runs as root, and
+// makes that user the folder's owner.
 func NotRoot(t testing.TB, folder string) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -213,6 +214,6 @@ func NotRoot(t testing.TB, folder string) *syscall.Credential {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 		}
 	}
-	t.Skip("there is neither a user postgres nor nobody to run as")
+	t.Skip("there is no user postgres or nobody to run as")
 	return nil
 }

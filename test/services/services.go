@@ -1,5 +1,5 @@
-// Package services starts, for the tests beside it, the Kafka and the schema
-// registry of test/kafka, the connector, and whatever else is a process.
+// Package services starts what the tests in the folders beside it need: the Kafka
+// and the schema registry of test/kafka, the connector, and any other process.
 package services
 
 import (
@@ -22,15 +22,16 @@ import (
 type Services struct {
 	Brokers  string
 	Registry string
-	Bin      string // Kafka's command line tools; "" when the scripts did not start it
+	Bin      string // Kafka's command line tools; "" if the scripts did not start it
 
 	Admin   *kadm.Client
 	Schemas *sr.Client
 }
 
-// Start uses what KAFKA_BROKERS and SCHEMA_REGISTRY_URL name, or else starts
-// both by the scripts of test/kafka. They are left running: the next test
-// package wants them too. A machine that cannot run them skips the test.
+// Start uses the services that KAFKA_BROKERS and SCHEMA_REGISTRY_URL name, or
+// else starts both with the scripts of test/kafka. They keep running, because the
+// next test package needs them too. A machine that cannot run them skips the
+// test.
 func Start(t testing.TB) *Services {
 	t.Helper()
 	s := &Services{Brokers: os.Getenv("KAFKA_BROKERS"), Registry: os.Getenv("SCHEMA_REGISTRY_URL")}
@@ -49,7 +50,7 @@ func Start(t testing.TB) *Services {
 	return s
 }
 
-// Options lead a client to the brokers.
+// Options connect a client to the brokers.
 func (s *Services) Options(more ...kgo.Opt) []kgo.Opt {
 	return append([]kgo.Opt{kgo.SeedBrokers(s.Brokers)}, more...)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
-// checkAccess says what this user may not do, and gives the commands that an
-// administrator runs.
+// checkAccess reports what this user may not do, with the commands for an
+// administrator to run.
 func (k *checker) checkAccess(ctx context.Context) {
 	if k.probe == nil {
 		return
@@ -34,7 +34,7 @@ func (k *checker) checkAccess(ctx context.Context) {
 	need(k.internal, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
 	need(k.signals, kmsg.ACLOperationRead, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
 	need(k.topics, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
-	f := Finding{Area: "access", Check: "topics", Subject: prefix + ".*", Status: OK, Found: "may be created, described, read and written, as far as the brokers tell of those that are there"}
+	f := Finding{Area: "access", Check: "topics", Subject: prefix + ".*", Status: OK, Found: "may be created, described, read and written, as far as the brokers tell for those that exist"}
 	if len(k.denied)+len(lacking) > 0 {
 		var names []string
 		for _, op := range lacking {
@@ -54,7 +54,7 @@ func (k *checker) checkAccess(ctx context.Context) {
 	k.sayAccess(k.probe.Group(ctx, connector.OwnerGroup(prefix)))
 }
 
-// sayAccess is about the permissions on one resource.
+// sayAccess reports the permissions on one resource.
 func (k *checker) sayAccess(all []sink.Access) {
 	f := Finding{Area: "access", Check: strings.ReplaceAll(all[0].Kind, "-", "_"), Subject: all[0].Name, Status: OK}
 	var allowed, refused, flags []string
@@ -66,7 +66,7 @@ func (k *checker) sayAccess(all []sink.Access) {
 		case a.Denied():
 			refused = append(refused, a.Operation.String())
 		default:
-			f.Status, f.Found = Note, "could not be asked: "+plainly(a.Err)
+			f.Status, f.Found = Note, "could not be checked: "+plainly(a.Err)
 		}
 	}
 	switch {
@@ -88,7 +88,7 @@ func word(op kmsg.ACLOperation) string {
 	return b.String()
 }
 
-// acl is a command that allows this user something.
+// acl is a command that gives this user a permission.
 func (k *checker) acl(rest string) string {
 	user := k.setup.Config.Kafka.SASLUsername
 	switch {

@@ -15,7 +15,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
-// checkBrokers asks every broker, and the cluster about its transactions.
+// checkBrokers contacts every broker, and asks the cluster about its
+// transactions.
 func (k *checker) checkBrokers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
@@ -69,7 +70,7 @@ func (k *checker) checkBrokers(ctx context.Context) {
 	k.add(f)
 }
 
-// connection says how the brokers are spoken to.
+// connection says how the connector talks to the brokers.
 func (k *checker) connection() string {
 	how := "without TLS"
 	if k.setup.Config.Kafka.TLS {
@@ -81,7 +82,7 @@ func (k *checker) connection() string {
 	return how + ", without a user"
 }
 
-// brokerTrouble says in plain words why a broker cannot be spoken to.
+// brokerTrouble says in plain words why the connector cannot talk to a broker.
 func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 	cfg := &k.setup.Config.Kafka
 	var authority x509.UnknownAuthorityError
@@ -95,7 +96,7 @@ func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 	case errors.As(err, &host):
 		return "its certificate is for other names: " + host.Error(), []string{"use a name of the certificate in KAFKA_BROKERS and in the brokers' advertised.listeners"}
 	case errors.As(err, &invalid):
-		return "its certificate is not valid: " + invalid.Error(), []string{"renew the broker's certificate, or set this machine's clock"}
+		return "its certificate is not valid: " + invalid.Error(), []string{"renew the broker's certificate, or correct this machine's clock"}
 	case errors.As(err, &notTLS):
 		return "it does not speak TLS on this port", []string{"set KAFKA_TLS_ENABLED=false, or name the port that speaks TLS"}
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
@@ -106,7 +107,7 @@ func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 	case strings.Contains(err.Error(), "tls: "):
 		return "TLS fails: " + plainly(err), []string{"check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE: the broker may want a client certificate"}
 	case strings.Contains(err.Error(), "to be a tls alert"):
-		return "it wants TLS", []string{"set KAFKA_TLS_ENABLED=true, and KAFKA_TLS_CA_FILE where its authority is your own"}
+		return "it wants TLS", []string{"set KAFKA_TLS_ENABLED=true, and KAFKA_TLS_CA_FILE if the authority is your own"}
 	case errors.As(err, &eof), errors.Is(err, io.EOF), errors.Is(err, kerr.IllegalSaslState):
 		found := "it closed the connection at once"
 		switch {
@@ -117,5 +118,5 @@ func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 		}
 		return found, []string{"it may want TLS (KAFKA_TLS_ENABLED=true) or a user (KAFKA_SASL_MECHANISM)"}
 	}
-	return "it cannot be reached: " + plainly(err), []string{"check KAFKA_BROKERS, that the broker runs, and the network between"}
+	return "it cannot be reached: " + plainly(err), []string{"check KAFKA_BROKERS, whether the broker is running, and the network between"}
 }

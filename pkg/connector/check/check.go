@@ -1,9 +1,9 @@
-// Package check finds out what a run would find: it asks HubSpot, the brokers
-// and the schema registry what a run asks them, changes nothing, and says what
-// an operator can do about what is wrong. It plans topics, backfill and calls by
-// what the streams themselves decide by.
+// Package check finds out what a run would find. It asks HubSpot, the brokers and
+// the schema registry what a run asks them, changes nothing, and says what an
+// operator can do about each problem. Its plan of topics, backfill and calls
+// comes from the functions that the streams themselves decide by.
 //
-// Its caller prepares the configuration ([connector.Prepare]) and writes the
+// The caller prepares the configuration ([connector.Prepare]) and writes the
 // report, as a table or as JSON. A check may run beside a connector.
 package check
 
@@ -38,13 +38,13 @@ type Finding struct {
 	Status  Status   `json:"status"`
 	Found   string   `json:"found"`
 	Todo    []string `json:"todo,omitempty"`
-	Scopes  []string `json:"scopes,omitempty"` // to be given to the token
-	// Code is the exit code with which a run ends because of it; 0: it does not
-	// end, or not by itself.
+	Scopes  []string `json:"scopes,omitempty"` // that the token needs
+	// Code is the exit code with which a run ends because of the finding; 0: the
+	// run does not end, or not by itself.
 	Code int `json:"exit_code,omitempty"`
 }
 
-// Report is everything that a check has found.
+// Report is everything that a check found.
 type Report struct {
 	Version  string    `json:"version"`
 	OK       bool      `json:"ok"`
@@ -65,9 +65,9 @@ func (r *Report) Failed() (n int) {
 	return n
 }
 
-// Run checks everything that a run needs. more are findings of the caller's own,
-// which take their place in the report. It takes a minute at most, and with
-// everything away about ten seconds.
+// Run checks everything that a run needs. more are the caller's own findings,
+// which take their place in the report. It takes a minute at most, and about ten
+// seconds if everything is away.
 func Run(ctx context.Context, setup *connector.Setup, more ...Finding) *Report {
 	k := &checker{setup: setup}
 	for _, f := range more {
@@ -76,14 +76,14 @@ func Run(ctx context.Context, setup *connector.Setup, more ...Finding) *Report {
 	return k.look(ctx)
 }
 
-// How long the parts of a check may take. What is away must not keep the other
-// answers back: with everything away it is over in about ten seconds.
+// How long the parts of a check may take. What is away must not hold up the other
+// answers.
 const (
 	reachPatience = 5 * time.Second  // to reach HubSpot, the brokers, the registry
 	askPatience   = 15 * time.Second // for all questions of one kind
 )
 
-// checker collects what is found. The parts of a check run side by side.
+// checker collects what the parts of a check find. They run side by side.
 type checker struct {
 	setup *connector.Setup
 
@@ -98,21 +98,21 @@ type checker struct {
 	probe                 *sink.Probe // nil: the brokers cannot
 	loaded                *offsets.Loaded
 	internal, topics      []*sink.TopicFinding
-	signals               []*sink.TopicFinding // one, or none where it cannot be looked at
-	denied                []string             // topics that the brokers do not let this user look at, or create
+	signals               []*sink.TopicFinding // one, or none if it cannot be examined
+	denied                []string             // topics that this user may not describe or create
 	running               bool                 // an instance runs, or stands by
 	noRules               bool                 // the registry takes any schema
 }
 
-// portalSeen is what HubSpot told of the portal.
+// portalSeen is what HubSpot showed of the portal.
 type portalSeen struct {
-	found    []stream.Found // of the types that a run follows
+	found    []stream.Found // the types that a run would follow
 	records  map[string]int
-	ids      map[string][]hubspot.ID // some of each
+	ids      map[string][]hubspot.ID // some of each type
 	archived map[string]binSeen
 	page     time.Duration        // how long a page of the backfill takes
-	refused  int                  // types that are asked for again and again, in vain
-	hidden   []hubspot.ObjectType // those that would be followed
+	refused  int                  // calls that each read of the schemas wastes on refused types
+	hidden   []hubspot.ObjectType // refused types that a run would follow
 	custom   bool                 // the custom types were listed
 	ends     []stream.Ends
 	links    map[stream.Ends]bool // whether a pair has any
@@ -136,8 +136,9 @@ func (k *checker) add(f Finding) {
 	k.findings = append(k.findings, f)
 }
 
-// look runs the parts: first whether the three can be reached at all, then what
-// each of them says, then what follows from all of them.
+// look runs the parts: first whether HubSpot, Kafka and the registry can be
+// reached at all, then what each of them says, then what follows from all of
+// them.
 func (k *checker) look(ctx context.Context) *Report {
 	together(
 		func() { k.checkToken(ctx) },

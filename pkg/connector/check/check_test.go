@@ -39,8 +39,8 @@ func inWorld(t *testing.T, opt hubspottest.Options, settings []string, f func(w 
 	depl.In(t, opt, settings, func(w *depl.World) { f(&world{w}) })
 }
 
-// inspect runs a check in the world; both ways of writing must say the same.
-// settings stand above the world's.
+// inspect runs a check in the world. Both forms of its report must agree.
+// settings override the world's.
 func (w *world) inspect(settings ...string) *checked {
 	w.T.Helper()
 	before := w.Config
@@ -66,7 +66,7 @@ func (w *world) inspect(settings ...string) *checked {
 	}
 	for _, f := range c.Findings {
 		if !strings.Contains(c.table, f.Check) {
-			w.T.Errorf("%s stands in the JSON and not in the table", f.Check)
+			w.T.Errorf("%s is in the JSON but not in the table", f.Check)
 		}
 		if f.Status == Fail && len(f.Todo) == 0 {
 			w.T.Errorf("nothing says what to do about %s: %s", f.Check, f.Found)
@@ -74,7 +74,7 @@ func (w *world) inspect(settings ...string) *checked {
 	}
 	for _, secret := range []string{depl.Canary, brokerCanary} {
 		if strings.Contains(text.String()+c.table, secret) {
-			w.T.Error("a secret stands in what a check writes")
+			w.T.Error("a check writes a secret")
 		}
 	}
 	return c
@@ -91,8 +91,8 @@ func (c *checked) is(code int) *checked {
 	return c
 }
 
-// says checks that there is a finding of a status about a subject ("": any),
-// with all texts in it or in what to do about it.
+// says checks that there is a finding with this status about a subject ("": any),
+// with all texts in what it found or in what to do about it.
 func (c *checked) says(check, subject string, s Status, texts ...string) {
 	c.t.Helper()
 	for _, f := range c.Findings {
@@ -105,7 +105,7 @@ func (c *checked) says(check, subject string, s Status, texts ...string) {
 	c.t.Errorf("no %s of %s about %q with %q:\n%s", s, check, subject, texts, c.table)
 }
 
-// silent checks that nothing of the area is wrong.
+// silent checks that nothing is wrong in these areas.
 func (c *checked) silent(areas ...string) {
 	c.t.Helper()
 	for _, f := range c.Findings {
@@ -117,8 +117,8 @@ func (c *checked) silent(areas ...string) {
 
 var threeTypes = []string{"HUBSPOT_OBJECTS=contacts,companies,deals"}
 
-// TestCheck_AllIsWell: against a portal, brokers and a registry that are as
-// they should be, nothing is wrong, and nothing is written anywhere.
+// TestCheck_AllIsWell: with a portal, brokers and a registry in good order, a
+// check finds nothing wrong and writes nothing anywhere.
 func TestCheck_AllIsWell(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
@@ -146,8 +146,8 @@ func TestCheck_AllIsWell(t *testing.T) {
 	})
 }
 
-// TestCheck_DisturbsNoRun: beside a run a check sees its topics and the group,
-// and the run goes on as the owner, fenced by nobody.
+// TestCheck_DisturbsNoRun: beside a run, a check sees its topics and the group.
+// The run stays the owner, and nobody fences it.
 func TestCheck_DisturbsNoRun(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 2}, threeTypes, func(w *world) {
@@ -175,9 +175,9 @@ func TestCheck_DisturbsNoRun(t *testing.T) {
 	})
 }
 
-// TestCheck_NamesMissingScopes: with a token that lacks two scopes a check names
-// both, as what to click; a type that the operator asks for is a problem, any
-// other a note (issue 5).
+// TestCheck_NamesMissingScopes: if the token lacks two scopes, a check names both
+// as what to click. A type that the operator asks for is a problem, any other a
+// note.
 func TestCheck_NamesMissingScopes(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 3, Scopes: []string{"crm.objects.contacts.read", "crm.schemas.deals.read", "crm.objects.owners.read"}}
@@ -204,8 +204,8 @@ func TestCheck_NamesMissingScopes(t *testing.T) {
 	})
 }
 
-// TestCheck_SensitiveScopes: sensitive properties that are asked for and cannot
-// be read are named with their scope.
+// TestCheck_SensitiveScopes: sensitive properties that the operator asks for and
+// the token may not read are named with their scope.
 func TestCheck_SensitiveScopes(t *testing.T) {
 	t.Parallel()
 	scopes := []string{"crm.objects.contacts.read", "crm.objects.owners.read", "crm.objects.custom.read"}
@@ -217,8 +217,8 @@ func TestCheck_SensitiveScopes(t *testing.T) {
 	})
 }
 
-// TestCheck_Configuration: what only HubSpot can tell to be wrong in the
-// configuration is a finding, with the exit code that a run would have.
+// TestCheck_Configuration: a mistake in the configuration that only HubSpot can
+// reveal is a finding, with the exit code that a run would have.
 func TestCheck_Configuration(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 5}, nil, func(w *world) {
@@ -227,8 +227,8 @@ func TestCheck_Configuration(t *testing.T) {
 	})
 }
 
-// TestCheck_OneThingAwayHidesNothingElse: what is away is said plainly and in
-// time, and everything else is looked at all the same.
+// TestCheck_OneThingAwayHidesNothingElse: a check reports what is away, plainly
+// and in time, and checks everything else nonetheless.
 func TestCheck_OneThingAwayHidesNothingElse(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 6, Tokens: []string{depl.Canary}}, threeTypes, func(w *world) {
@@ -285,8 +285,9 @@ func TestCheck_OneThingAwayHidesNothingElse(t *testing.T) {
 	})
 }
 
-// TestCheck_OldTransactions: a cluster whose transaction.version is below 2, and
-// one that does not let a transaction last as long as ours, are told apart.
+// TestCheck_OldTransactions: a check tells apart a cluster whose
+// transaction.version is below 2 and one that does not let a transaction last as
+// long as ours.
 func TestCheck_OldTransactions(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 7}, threeTypes, func(w *world) {
@@ -298,7 +299,7 @@ func TestCheck_OldTransactions(t *testing.T) {
 }
 
 // TestCheck_RefusesAsARunDoes: what a run refuses with exit code 3, a check
-// finds with the same words.
+// reports in the same words.
 func TestCheck_RefusesAsARunDoes(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 8}, threeTypes, func(w *world) {
@@ -342,8 +343,8 @@ func TestCheck_RefusesAnotherPortal(t *testing.T) {
 	})
 }
 
-// TestCheck_GivesTheAclCommands: a user who may do nothing is told which
-// commands allow it; one who may do what they allow has no problem.
+// TestCheck_GivesTheAclCommands: a user without permissions is told the commands
+// that give them; a user with exactly these has no problem.
 func TestCheck_GivesTheAclCommands(t *testing.T) {
 	t.Parallel()
 	sasl := []string{"KAFKA_SASL_MECHANISM=SCRAM-SHA-256", "KAFKA_SASL_USERNAME=cdc", "KAFKA_SASL_PASSWORD=" + brokerCanary}
@@ -394,9 +395,9 @@ func TestCheck_RegistryWithoutRules(t *testing.T) {
 	})
 }
 
-// TestCheck_TheDayIsUsedUp: the backfill's plan says when it takes longer than a
-// day, and what is asked for while others have spent the day is not taken for
-// refused.
+// TestCheck_TheDayIsUsedUp: the plan says when the backfill takes longer than a
+// day. What a check could not ask, because others have spent the day, does not
+// count as refused.
 func TestCheck_TheDayIsUsedUp(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 12, Limits: hubspottest.Limits{Daily: 2000}}, threeTypes, func(w *world) {
@@ -412,12 +413,12 @@ func TestCheck_TheDayIsUsedUp(t *testing.T) {
 		c.says("limit_day", "", Warn, "HUBSPOT_DAILY_RESERVE")
 		c.says("object_types", "", Fail, "not asked")
 		if strings.Contains(c.table, "click") {
-			t.Errorf("what was not asked is taken for refused:\n%s", c.table)
+			t.Errorf("what was not asked counts as refused:\n%s", c.table)
 		}
 	})
 }
 
-// TestCheck_Colours: only a terminal sees colours, and they do not change the
+// TestCheck_Colours: only a terminal gets colours, and they do not change the
 // text.
 func TestCheck_Colours(t *testing.T) {
 	r := &Report{Code: connector.ExitFailed, Findings: []Finding{
@@ -447,7 +448,7 @@ func (w *world) replaceKafka(opts ...kfake.Opt) {
 	w.Config.Kafka.Brokers = w.Kafka.ListenAddrs()
 }
 
-// streams says that a process is the owner and ready.
+// streams reports whether a process is the owner and ready.
 func streams(p *depl.Process) bool {
 	r := p.Ready()
 	return r.Role == "owner" && r.Ready
@@ -462,8 +463,8 @@ func (w *world) subjects() []string {
 	return subjects
 }
 
-// TestCheck_OAuth: an installed app is told from a token; a refresh token that
-// HubSpot refuses is said as such, and no secret is shown.
+// TestCheck_OAuth: a check tells an installed app from a token. It reports a
+// refresh token that HubSpot refuses, and shows no secret.
 func TestCheck_OAuth(t *testing.T) {
 	t.Parallel()
 	app := &hubspottest.OAuthApp{ClientID: "app-1", ClientSecret: "client-secret-1", RefreshToken: depl.Canary}

@@ -10,10 +10,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// count asks how many records each type has, and looks at a page and at the
-// recycle bin as the streams do. Searches are counted for all apps together:
-// where an instance runs it has counted the records already, and is not to be
-// disturbed.
+// count counts the records of each type, and reads a list page and the recycle
+// bin as the streams do. All apps share the limit on searches: an instance that
+// runs has counted the records already, and must not be disturbed.
 func (k *checker) count(ctx context.Context) {
 	p := &k.portal
 	p.records, p.ids, p.archived = map[string]int{}, map[string][]hubspot.ID{}, map[string]binSeen{}
@@ -48,7 +47,7 @@ func (k *checker) count(ctx context.Context) {
 	})
 }
 
-// live counts what is published.
+// live counts the records that are published as live.
 func (k *checker) live(object string) (n int) {
 	for _, row := range k.loaded.Rows[object] {
 		if row.Live {
@@ -79,7 +78,8 @@ func (k *checker) bin(ctx context.Context, t hubspot.ObjectType) binSeen {
 	return b
 }
 
-// page is how long a page of the backfill takes, of the type that has most.
+// page measures how long a page of the backfill takes, for the type with the most
+// records. It gives 0 if that is not known.
 func (k *checker) page(ctx context.Context) time.Duration {
 	var largest stream.Found
 	for _, f := range k.portal.found {
@@ -101,8 +101,8 @@ func (k *checker) page(ctx context.Context) time.Duration {
 	return time.Since(began)
 }
 
-// sample looks at the links of some records of each pair: most pairs have none,
-// and then are read once a day only.
+// sample reads the links of some records of each pair: most pairs have none, and
+// are then read only once a day.
 func (k *checker) sample(ctx context.Context) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -120,7 +120,7 @@ func (k *checker) sample(ctx context.Context) {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
 			page, err := k.setup.HubSpot.Links(ctx, asking, e.From.Path, e.To.Path, inputs)
-			linked := err != nil // taken to be, where it is not known
+			linked := err != nil // assumed if it is not known
 			for _, set := range page.Sets {
 				linked = linked || len(set.Links) > 0
 			}

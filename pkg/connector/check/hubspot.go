@@ -14,25 +14,25 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// asking is the priority of a check's questions: a run of the same portal goes
-// on beside it, in a process of its own.
+// asking is the priority of a check's calls. A run for the same portal may be
+// under way in another process.
 var asking = hubspot.Call{Priority: hubspot.Schema}
 
-// checkToken says what kind of token there is and whose it is.
+// checkToken reports what kind of token there is, and whose it is.
 func (k *checker) checkToken(ctx context.Context) {
 	h := &k.setup.Config.HubSpot
 	f := Finding{Area: "hubspot", Check: "token", Status: OK}
 	token, _ := h.Token() // Validate has read it
 	switch text := token.Reveal(); {
 	case h.OAuth():
-		f.Found = "OAuth: access tokens of half an hour, by refresh token"
+		f.Found = "OAuth: access tokens for half an hour, from a refresh token"
 	case strings.HasPrefix(text, "pat-"):
 		f.Found = "of a service key or a private app (pat-...)"
-	case len(text) > 100: // HubSpot's own access tokens
-		f.Status, f.Found = Warn, "looks like an access token of OAuth, which ends within half an hour"
+	case len(text) > 100: // an access token of OAuth
+		f.Status, f.Found = Warn, "looks like an access token of OAuth, which expires within half an hour"
 		f.Todo = []string{"give HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN instead, or the token of a service key"}
 	default:
-		f.Status, f.Found = Note, "of a form that is not known; those of service keys and private apps begin with pat-"
+		f.Status, f.Found = Note, "of an unknown form; those of service keys and private apps begin with pat-"
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
@@ -45,12 +45,12 @@ func (k *checker) checkToken(ctx context.Context) {
 	k.add(f)
 	k.account, k.answer = &account, time.Since(began)
 	k.add(Finding{Area: "hubspot", Check: "account", Subject: fmt.Sprint(account.PortalID), Status: OK,
-		Found: fmt.Sprintf("%s, time zone %s, data hosted in %s", cmp.Or(account.AccountType, "type not told"),
-			cmp.Or(account.TimeZone, "not told"), cmp.Or(account.DataHostingLocation, "a place not told"))})
+		Found: fmt.Sprintf("%s, time zone %s, data hosted in %s", cmp.Or(account.AccountType, "unknown type"),
+			cmp.Or(account.TimeZone, "unknown"), cmp.Or(account.DataHostingLocation, "an unknown place"))})
 	k.add(k.versions())
 }
 
-// refusedToken says why HubSpot cannot be asked.
+// refusedToken says why the check cannot ask HubSpot.
 func refusedToken(f Finding, err error, address string) Finding {
 	f.Status = Fail
 	switch {
@@ -58,7 +58,7 @@ func refusedToken(f Finding, err error, address string) Finding {
 		f.Found += "; HubSpot refuses it: " + plainly(err)
 		f.Todo = []string{"give a valid token in HUBSPOT_ACCESS_TOKEN or in the file that HUBSPOT_ACCESS_TOKEN_FILE names (HubSpot: Settings, Integrations, Service keys)"}
 		if strings.HasPrefix(f.Found, "OAuth") {
-			f.Todo = []string{"install the app in the account anew and take its refresh token; check HUBSPOT_CLIENT_ID and HUBSPOT_CLIENT_SECRET"}
+			f.Todo = []string{"install the app in the account again and use its new refresh token; check HUBSPOT_CLIENT_ID and HUBSPOT_CLIENT_SECRET"}
 		}
 	case hubspot.NotFound(err):
 		f.Check, f.Found = "account", "HubSpot does not know this API: "+plainly(err)
@@ -70,8 +70,8 @@ func refusedToken(f Finding, err error, address string) Finding {
 	return f
 }
 
-// plainly is an error in which the end of the check's patience is said in other
-// words than Go's, and what came of the latest try first.
+// plainly is an error's text. If the time of the check ran out, it says so in
+// other words than Go's, and what the latest attempt brought comes first.
 func plainly(err error) string {
 	text := err.Error()
 	if !errors.Is(err, context.DeadlineExceeded) {
@@ -81,7 +81,7 @@ func plainly(err error) string {
 	if _, latest, ok := strings.Cut(text, " (latest: "); ok {
 		return strings.TrimSuffix(latest, ")") + ", again and again"
 	}
-	return strings.TrimPrefix(text+": no answer in the time that a check gives it", ": ")
+	return strings.TrimPrefix(text+": no answer in the time that a check allows", ": ")
 }
 
 // supported is how long HubSpot supports a dated version (docs/hubspot.md
@@ -107,12 +107,12 @@ func (k *checker) versions() Finding {
 	}
 	if len(old) > 0 {
 		f.Status = Warn
-		f.Todo = []string{"HubSpot does not support " + strings.Join(old, ", ") + " any more: use a newer version of the connector, or another HUBSPOT_API_VERSION"}
+		f.Todo = []string{"HubSpot no longer supports " + strings.Join(old, ", ") + ": use a newer version of the connector, or another HUBSPOT_API_VERSION"}
 	}
 	return f
 }
 
-// checkPortal asks for everything that HubSpot tells of the portal.
+// checkPortal asks for everything that HubSpot shows of the portal.
 func (k *checker) checkPortal(ctx context.Context) {
 	if k.account == nil {
 		return
@@ -120,7 +120,7 @@ func (k *checker) checkPortal(ctx context.Context) {
 	k.setup.LearnDay(ctx, slog.New(slog.DiscardHandler))
 	if k.left() == 0 {
 		k.checkLimits()
-		k.add(Finding{Area: "scopes", Check: "object_types", Status: Fail, Found: "not asked: nothing of the day's calls is left to us",
+		k.add(Finding{Area: "scopes", Check: "object_types", Status: Fail, Found: "not asked: none of the day's calls are left to us",
 			Todo: []string{"run the check again after the day has ended (limit_day above), or lower HUBSPOT_DAILY_RESERVE"}})
 		return
 	}
@@ -132,14 +132,15 @@ func (k *checker) checkPortal(ctx context.Context) {
 	k.checkLimits()
 }
 
-// limited runs a part for as long as its questions may take.
+// limited runs a part, whose calls together may take askPatience.
 func limited(ctx context.Context, part func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	part(ctx)
 }
 
-// left is what is left to us of the day's calls; below zero: no limit is known.
+// left is how many of the day's calls are left to us; below zero: no limit is
+// known.
 func (k *checker) left() int64 {
 	l := k.setup.Governor.Learnt()
 	if l.Daily == 0 {
@@ -148,7 +149,7 @@ func (k *checker) left() int64 {
 	return max(0, l.Daily-l.Reserve-l.Used)
 }
 
-// checkLimits says what was learnt on the way.
+// checkLimits reports the limits that the calls so far have shown.
 func (k *checker) checkLimits() {
 	h, l, rates := &k.setup.Config.HubSpot, k.setup.Governor.Learnt(), k.setup.Governor.Rates()
 	f := Finding{Area: "hubspot", Check: "limit_ten_seconds", Status: OK, Found: fmt.Sprintf("%d calls in ten seconds", l.TenSeconds)}
@@ -158,7 +159,7 @@ func (k *checker) checkLimits() {
 	case l.TenSecondsTold:
 		f.Found += fmt.Sprintf(", HubSpot says, of which %d were left", l.TenSecondsLeft)
 	default:
-		f.Found += ", the least that HubSpot documents; it did not say"
+		f.Found += ", the least that HubSpot documents, as it did not say"
 	}
 	f.Found += fmt.Sprintf("; %.1f a second are ours (HUBSPOT_RATE_SHARE=%g)", rates.Objects, h.RateShare)
 	k.add(f)
@@ -170,7 +171,7 @@ func (k *checker) checkLimits() {
 	k.add(f)
 	f = Finding{Area: "hubspot", Check: "limit_day", Status: OK}
 	if l.Daily == 0 {
-		f.Found = "no limit of the day was told"
+		f.Found = "no limit for the day is known"
 		k.add(f)
 		return
 	}
@@ -180,7 +181,7 @@ func (k *checker) checkLimits() {
 		l.Resets.UTC().Format("2006-01-02 15:04 UTC"))
 	if left == 0 {
 		f.Status = Warn
-		f.Todo = []string{"a run waits until the day ends: look which app uses the calls (HubSpot: Settings, Integrations, Usage), or lower HUBSPOT_DAILY_RESERVE"}
+		f.Todo = []string{"a run waits until the day ends: see which app uses the calls (HubSpot: Settings, Integrations, Usage), or lower HUBSPOT_DAILY_RESERVE"}
 	}
 	k.add(f)
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// Plan is what a run would do, and what it would cost. The figures come from
-// what the streams themselves decide by; a test holds them against a portal's
-// count of a day.
+// Plan is what a run would do, and what that would cost. The figures come from
+// the functions that the streams themselves decide by; a test compares them with
+// the calls that a simulated portal counts in a day.
 type Plan struct {
 	ToCreate []string     `json:"topics_to_create"`
-	Pairs    int          `json:"pairs"` // of each, a topic at its first link
+	Pairs    int          `json:"pairs"` // each has a topic from its first link on
 	Objects  []planObject `json:"objects"`
 	Records  int          `json:"records"`
 	Backfill planBackfill `json:"backfill"`
@@ -44,7 +44,7 @@ type planBackfill struct {
 	Calls   int     `json:"calls"`             // for the records
 	Links   int     `json:"association_calls"` // for the first sweep of associations
 	Minutes float64 `json:"minutes"`
-	Days    int     `json:"days,omitempty"` // where today's calls do not suffice
+	Days    int     `json:"days,omitempty"` // if today's calls are not enough
 }
 
 type planStream struct {
@@ -54,7 +54,7 @@ type planStream struct {
 
 const day = 24 * time.Hour
 
-// times is how often something happens in a day, that takes a while itself.
+// times is how often a day something happens that takes a while and then waits.
 func times(every, takes time.Duration) float64 {
 	if every+takes <= 0 {
 		return 0
@@ -62,7 +62,7 @@ func times(every, takes time.Duration) float64 {
 	return float64(day) / float64(every+takes)
 }
 
-// plan is nil where HubSpot did not tell what there is.
+// plan is nil if HubSpot did not show what there is.
 func (k *checker) plan() *Plan {
 	p := &k.portal
 	if k.account == nil || len(p.found) == 0 {
@@ -85,7 +85,7 @@ func (k *checker) plan() *Plan {
 		out.Share = float64(out.IdleSum) / float64(out.Limit)
 		out.Ours = float64(out.IdleSum) / math.Max(1, float64(out.Limit-learnt.Reserve))
 		if out.Ours > 1 {
-			out.Notes = append(out.Notes, "idle calls are more than the reserve leaves of a day: the patient streams are slowed down until all fits. Name fewer types in HUBSPOT_OBJECTS, or set longer intervals (SYNC_LEADING_INTERVAL, SYNC_CENSUS_INTERVAL, SYNC_ARCHIVE_INTERVAL)")
+			out.Notes = append(out.Notes, "idle calls exceed what the reserve leaves of a day: the patient streams slow down until everything fits. Name fewer types in HUBSPOT_OBJECTS, or set longer intervals (SYNC_LEADING_INTERVAL, SYNC_CENSUS_INTERVAL, SYNC_ARCHIVE_INTERVAL)")
 		}
 	}
 	return out
@@ -99,7 +99,7 @@ func (k *checker) planBackfill(out *Plan) {
 		n := p.records[f.Type.Name]
 		slots, err := k.slots(f)
 		if err != nil {
-			continue // checkTopics has said so
+			continue // checkTopics has reported it
 		}
 		lists, reads := stream.SweepCalls(n, slots)
 		calls := lists + reads
@@ -129,7 +129,7 @@ func (k *checker) planBackfill(out *Plan) {
 	}
 }
 
-// sweptAlready says that a type's backfill is done.
+// sweptAlready reports whether a type's backfill is done.
 func (k *checker) sweptAlready(object string) bool {
 	if k.loaded == nil {
 		return false
@@ -138,7 +138,7 @@ func (k *checker) sweptAlready(object string) bool {
 	return err == nil && place.Done
 }
 
-// sweptLinks says that a pair's first sweep is done.
+// sweptLinks reports whether a pair's first sweep is done.
 func (k *checker) sweptLinks(e stream.Ends) bool {
 	if k.loaded == nil {
 		return false
@@ -204,25 +204,25 @@ func (k *checker) planIdle(out *Plan) {
 		out.IdleSum += s.Calls
 	}
 	if more {
-		out.Notes = append(out.Notes, fmt.Sprintf("some recycle bins hold more than the %d records that a check counts: archive takes more calls than this, one for each further 100 records and pass", listedPages*100))
+		out.Notes = append(out.Notes, fmt.Sprintf("some recycle bins hold more than the %d records that a check counts: archive takes more calls than this, one per pass for each further 100 records", listedPages*100))
 	}
 }
 
-// planSchema is what the looks at the portal's schemas take.
+// planSchema adds what the reads of the portal's schemas cost.
 func (k *checker) planSchema(add func(string, float64)) {
 	p := &k.portal
 	every := k.setup.Config.Sync.Schema()
 	calls := 1 + p.refused + len(p.found)*len(k.setup.Config.HubSpot.Sensitivities())
 	add(stream.SchemaStream, float64(calls)*times(every, k.answer))
 	if labels := stream.LabelCalls(len(p.found), k.setup.Config.HubSpot.Associations); labels > 0 {
-		// It is thought of at each look at the schemas.
+		// A run reads labels only when it has just read the schemas.
 		looks := math.Ceil(float64(k.setup.Config.Sync.Labels(len(p.ends))) / float64(every))
 		add("labels", float64(labels)*times(every, k.answer)/looks)
 	}
 }
 
-// linked says whether a pair has links: the state knows it of a pair that was
-// swept, the sample of others.
+// linked reports whether a pair has links: by the state if the pair was swept,
+// else by the sample.
 func (k *checker) linked(e stream.Ends) bool {
 	pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
 	if k.loaded != nil {
@@ -240,12 +240,12 @@ func (k *checker) linked(e stream.Ends) bool {
 // write writes the plan under the table.
 func (p *Plan) write(w io.Writer) error {
 	if p == nil {
-		_, err := fmt.Fprintln(w, "\nPLAN\nnone: HubSpot did not tell what there is")
+		_, err := fmt.Fprintln(w, "\nPLAN\nnone: HubSpot did not show what there is")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "\nPLAN\n")
-	create := "not known: the brokers did not tell"
+	create := "not known: the brokers did not say"
 	if p.ToCreate != nil {
 		create = number(len(p.ToCreate))
 	}
@@ -262,7 +262,7 @@ func (p *Plan) write(w io.Writer) error {
 			number(p.Records), number(p.Backfill.Calls), minutes, how, number(p.Backfill.Links))
 	}
 	if p.Backfill.Days > 0 {
-		fmt.Fprintf(t, "\tthat is more than is left of today: it goes on for about %d days\n", p.Backfill.Days)
+		fmt.Fprintf(t, "\tthat is more than today's calls allow: it takes about %d days\n", p.Backfill.Days)
 	}
 	for _, o := range p.Objects {
 		fmt.Fprintf(t, "  %s\t%s records, %s calls\n", o.Object, number(o.Records), number(o.Calls))
@@ -275,7 +275,7 @@ func (p *Plan) write(w io.Writer) error {
 	for _, s := range p.Idle {
 		fmt.Fprintf(t, "  %s\t%s\n", s.Stream, number(s.Calls))
 	}
-	fmt.Fprintf(t, "reconcile\teverything is read once again in %s\n", hours(p.Sweep))
+	fmt.Fprintf(t, "reconcile\teverything is read again in %s\n", hours(p.Sweep))
 	for _, note := range p.Notes {
 		fmt.Fprintf(t, "note\t%s\n", note)
 	}

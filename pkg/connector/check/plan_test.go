@@ -10,9 +10,9 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// TestCheck_ThePlanIsWhatARunDoes: the calls of the plan are those that a portal
-// counts: of the backfill, and then of a day on which nothing changes, API by
-// API within three of a hundred.
+// TestCheck_ThePlanIsWhatARunDoes: the plan has the calls that a portal counts:
+// for the backfill, and then for a day on which nothing changes, API by API
+// within three percent.
 func TestCheck_ThePlanIsWhatARunDoes(t *testing.T) {
 	depl.Long(t)
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestCheck_ThePlanIsWhatARunDoes(t *testing.T) {
 		took := time.Since(began)
 		lists := w.Portal.Stats().Calls[hubspottest.EndpointList]
 		t.Logf("backfill: %d calls in %.1f minutes planned; %d lists in %v", p.Backfill.Calls, p.Backfill.Minutes, lists, took)
-		// Beside the backfill: a look at each type, and the passes of archive.
+		// Besides the backfill: one read of each type, and the passes of archive.
 		if lists < p.Backfill.Calls || lists > p.Backfill.Calls+20 {
 			t.Errorf("the backfill took %d list calls, %d were planned", lists, p.Backfill.Calls)
 		}

@@ -34,18 +34,18 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return err
 }
 
-// colour is a terminal's, for a word of four letters.
+// colour is a terminal's code for each status.
 var colour = map[Status]string{OK: "\x1b[32m", Note: "\x1b[36m", Warn: "\x1b[33m", Fail: "\x1b[31m"}
 
 const plainColour = "\x1b[0m"
 
-// WriteTable writes the findings, what to do under each, and the plan. The word
-// that a line begins with is coloured afterwards: a tabwriter would count it.
+// WriteTable writes the findings, what to do about each, and the plan. It colours
+// the first word of a line afterwards, because a tabwriter would count the codes.
 func (r *Report) WriteTable(w io.Writer, coloured bool) error {
 	var text bytes.Buffer
 	t := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
 	area := ""
-	var words []Status // of the lines, "" of those without
+	var words []Status // the status of each line, "" for lines without
 	for _, f := range r.Findings {
 		if f.Area != area {
 			area = f.Area

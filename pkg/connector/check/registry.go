@@ -10,10 +10,10 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// noRules is what is to be said of a registry that compares nothing.
+// noRules is what a check says about a registry that compares nothing.
 const noRules = "NONE: the registry takes any schema, so a consumer may meet one that it cannot read"
 
-// checkRegistry asks whether the registry can be reached, and what it demands
+// checkRegistry checks whether the registry can be reached, and what it demands
 // of a new version of a schema.
 func (k *checker) checkRegistry(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
@@ -47,7 +47,7 @@ func registryTrouble(err error) (found string, todo []string) {
 	var answer *sr.ResponseError
 	switch {
 	case !errors.As(err, &answer):
-		return "it cannot be reached: " + plainly(err), []string{"check SCHEMA_REGISTRY_URL, that the registry runs, and the network between"}
+		return "it cannot be reached: " + plainly(err), []string{"check SCHEMA_REGISTRY_URL, whether the registry is running, and the network between"}
 	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden:
 		return fmt.Sprintf("it refuses this user (%d)", answer.StatusCode), []string{"check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD"}
 	case answer.StatusCode == http.StatusNotFound:
@@ -56,8 +56,9 @@ func registryTrouble(err error) (found string, todo []string) {
 	return fmt.Sprintf("it answers %d", answer.StatusCode), []string{"look at the registry's log"}
 }
 
-// checkSubjects says which schemas are to be registered, and which subjects
-// have a rule of their own. That one is not accepted, checkTopics has said.
+// checkSubjects reports which schemas a run would register, and which subjects
+// have a rule of their own. checkTopics has reported the ones that the registry
+// refuses.
 func (k *checker) checkSubjects(ctx context.Context) {
 	if !k.registryUp {
 		return

@@ -15,15 +15,15 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// looked is what HubSpot says of a type.
+// looked is what HubSpot said about a type.
 type looked struct {
 	typ   hubspot.ObjectType
 	found *stream.Found
 	err   error
 }
 
-// checkTypes asks for every type that the portal may have, and says what a run
-// would follow and which scopes others need.
+// checkTypes asks for every type that the portal may have, and reports what a run
+// would follow and which scopes the other types need.
 func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 	var all []looked
 	var wanted []hubspot.ObjectType
@@ -35,14 +35,14 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Fail, Found: plainly(err), Todo: []string{"run the check again; see HubSpot's status page"}})
 			return
 		case refusal != nil && len(k.setup.Config.HubSpot.Objects) == 0:
-			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Note, Found: "left out; to have them, click " + strings.Join(custom, " and "), Scopes: custom})
+			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Note, Found: "left out; to include them, click " + strings.Join(custom, " and "), Scopes: custom})
 		}
 		var unknown []string
 		wanted, unknown = stream.Choose(types, k.setup.Config.HubSpot.Objects)
 		for _, word := range unknown {
 			f := Finding{Area: "scopes", Check: "object_type", Subject: word, Status: Fail}
 			switch {
-			case k.published(word): // it may be away without a mistake
+			case k.published(word): // it may be gone, and no mistake
 				continue
 			case refusal != nil && stream.CustomWord(word):
 				f.Found, f.Scopes = "not seen, and custom object types are not readable: "+plainly(refusal), custom
@@ -75,16 +75,16 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 	return followed
 }
 
-// published says whether an earlier run has published a type of that name.
+// published reports whether an earlier run has published a type of that name.
 func (k *checker) published(name string) bool {
 	return k.loaded != nil && k.loaded.Sets[name] != nil
 }
 
-// sayTypes sorts the answers: what is followed, what a scope is missing for,
-// what the account does not have.
+// sayTypes sorts the answers into types that a run follows, types that lack a
+// scope, and types that the account does not have.
 func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 	named := len(k.setup.Config.HubSpot.Objects) > 0
-	given := map[string]bool{} // scopes that the token must have
+	given := map[string]bool{} // scopes that the token must have, because a type was read
 	for _, l := range all {
 		if l.err == nil && l.found != nil {
 			given[l.typ.Scopes().Records] = true
@@ -131,10 +131,10 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 		return cmp.Or(cmp.Compare(rankOf(all, lacking[a][0]), rankOf(all, lacking[b][0])))
 	}) {
 		k.add(Finding{Area: "scopes", Check: "object_type", Subject: strings.Join(lacking[scopes], ","), Status: Note,
-			Found: "left out; to have it, click " + strings.Join(strings.Fields(scopes), " and "), Scopes: strings.Fields(scopes)})
+			Found: "left out; to include it, click " + strings.Join(strings.Fields(scopes), " and "), Scopes: strings.Fields(scopes)})
 	}
 	if len(absent) > 0 {
-		k.add(Finding{Area: "scopes", Check: "absent_types", Status: Note, Found: "this account does not have them, whatever the scopes: " + strings.Join(absent, ", ")})
+		k.add(Finding{Area: "scopes", Check: "absent_types", Status: Note, Found: "not in this account, whatever the scopes: " + strings.Join(absent, ", ")})
 	}
 	if len(unnamed) > 0 {
 		k.add(Finding{Area: "scopes", Check: "unnamed_types", Status: Note, Found: "readable, and not named in HUBSPOT_OBJECTS: " + strings.Join(unnamed, ", ")})
@@ -142,7 +142,7 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 	switch {
 	case len(unasked) > 0:
 		f := Finding{Area: "scopes", Check: "object_types", Subject: strings.Join(unasked, ","), Status: Warn,
-			Found: "not asked in the time that a check has, so they are left out of what follows",
+			Found: "not asked within the time that a check has, so the plan leaves them out",
 			Todo:  []string{"see whether the day's calls are used up (limit_day above), or run the check again"}}
 		if len(k.portal.found) == 0 {
 			f.Status = Fail
@@ -154,8 +154,8 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 	}
 }
 
-// withheld says which sensitive properties the token may not read. Types for
-// which HubSpot has no such scope have no such properties.
+// withheld adds which sensitive properties the token may not read. A type for
+// which HubSpot has no such scope has no such properties.
 func withheld(f Finding, found *stream.Found) Finding {
 	var lacking []string
 	for _, w := range found.Withheld {
@@ -170,13 +170,13 @@ func withheld(f Finding, found *stream.Found) Finding {
 	}
 	if len(lacking) > 0 {
 		f.Status = Warn
-		f.Found += "; not readable, though HUBSPOT_SENSITIVE asks for them: " + strings.Join(lacking, ", ") + " ones"
+		f.Found += "; not readable, although HUBSPOT_SENSITIVE asks for them: " + strings.Join(lacking, ", ") + " properties"
 		f.Todo = click(f.Scopes)
 	}
 	return f
 }
 
-// inVain is how many calls a look at a type takes that is refused.
+// inVain is how many calls each read of the schemas spends on a refused type.
 func (k *checker) inVain(err error) int {
 	if e, ok := errors.AsType[*hubspot.Error](err); ok && strings.HasPrefix(e.Path, "/crm/objects/") {
 		return len(k.setup.Config.HubSpot.Sensitivities()) + 1
@@ -188,9 +188,9 @@ func rankOf(all []looked, name string) int {
 	return slices.IndexFunc(all, func(l looked) bool { return l.typ.Name == name })
 }
 
-// missing are the scopes to give for a type. The token may lack that for the
-// definitions, for the records, or both: which, the refused call shows. Where
-// another type shows that the token has the scope, it is not the scope.
+// missing are the scopes to give for a type. The token may lack the one for the
+// definitions, the one for the records, or both: the refused call shows which. If
+// another type proves that the token has the scope, the scope is not the reason.
 func missing(l looked, given map[string]bool) []string {
 	if !hubspot.MissingScopes(l.err) {
 		return nil
@@ -216,15 +216,16 @@ func click(scopes []string) []string {
 	return []string{"click " + strings.Join(scopes, " and ") + " (" + hubspot.ScopesPage + ")"}
 }
 
-// checkSelection says which patterns of the selection match nothing.
+// checkSelection reports the patterns of the selection that match nothing.
 func (k *checker) checkSelection() {
 	if unmatched := k.setup.Config.HubSpot.Unmatched(k.portal.found); len(unmatched) > 0 {
 		k.add(Finding{Area: "scopes", Check: "selection", Status: Warn, Found: "patterns that match no property: " + strings.Join(unmatched, "; "),
-			Todo: []string{"look for typing mistakes; the object part is the name in the topic"}})
+			Todo: []string{"check the spelling; the object part is the name in the topic"}})
 	}
 }
 
-// checkReferences asks for the owners and for the pipelines of what is followed.
+// checkReferences asks for the owners, and for the pipelines of the types to
+// follow.
 func (k *checker) checkReferences(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
@@ -249,7 +250,7 @@ func (k *checker) checkReferences(ctx context.Context) {
 			f.Found += " and more"
 		}
 	case hubspot.MissingScopes(err):
-		f.Status, f.Found = Warn, "not readable, so there will be no topic of them"
+		f.Status, f.Found = Warn, "not readable, so there will be no topic for them"
 		f.Scopes = []string{hubspot.ScopeOwners}
 		f.Todo = click(f.Scopes)
 	default:
@@ -259,11 +260,11 @@ func (k *checker) checkReferences(ctx context.Context) {
 	k.checkPipelines(ctx)
 }
 
-// listedPages is how many pages of a list are counted.
+// listedPages is how many pages of a list a check counts.
 const listedPages = 5
 
 // checkPipelines asks which types have pipelines. HubSpot answers 404 or 400 for
-// those that cannot have any.
+// types that cannot have any.
 func (k *checker) checkPipelines(ctx context.Context) {
 	var with, failed []string
 	for _, f := range k.portal.found {
@@ -286,7 +287,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 	}
 	f := Finding{Area: "scopes", Check: "pipelines", Status: OK, Found: "none"}
 	if len(with) > 0 {
-		f.Found = "readable, of " + strings.Join(with, ", ")
+		f.Found = "readable, for " + strings.Join(with, ", ")
 	}
 	if len(failed) > 0 {
 		f.Status, f.Found, f.Todo = Warn, strings.Join(failed, "; "), []string{"run the check again; see HubSpot's status page"}
@@ -294,7 +295,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 	k.add(f)
 }
 
-// checkPairs asks which pairs of types there are to follow.
+// checkPairs asks which pairs of types a run would follow.
 func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 	p := &k.portal
 	p.links = map[stream.Ends]bool{}

@@ -14,8 +14,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
-// checkState looks at the connector's own topics, reads what earlier runs have
-// committed, and says who runs now.
+// checkState examines the connector's own topics, reads what earlier runs have
+// committed, and reports whether an instance runs.
 func (k *checker) checkState(ctx context.Context) {
 	if !k.brokersUp {
 		return
@@ -29,7 +29,7 @@ func (k *checker) checkState(ctx context.Context) {
 	}
 	probe, err := sink.NewProbe(cfg)
 	if err != nil {
-		return // checkBrokers has said so
+		return // checkBrokers has reported it
 	}
 	k.probe = probe
 	limited(ctx, func(ctx context.Context) {
@@ -46,7 +46,7 @@ func (k *checker) checkState(ctx context.Context) {
 		}
 		k.checkOwner(ctx)
 		if k.account == nil {
-			k.add(Finding{Area: "topics", Check: "state", Status: Note, Found: "not looked at: which portal it must be of, HubSpot did not say"})
+			k.add(Finding{Area: "topics", Check: "state", Status: Note, Found: "not read: HubSpot did not say which portal it must belong to"})
 			return
 		}
 		if !ok {
@@ -67,14 +67,14 @@ func (k *checker) checkState(ctx context.Context) {
 	})
 }
 
-// checkOwner says whether an instance runs.
+// checkOwner reports whether an instance runs.
 func (k *checker) checkOwner(ctx context.Context) {
 	group := connector.OwnerGroup(k.setup.Config.Kafka.TopicPrefix)
 	n, err := k.probe.Owners(ctx, group)
 	f := Finding{Area: "kafka", Check: "owner", Subject: group, Status: OK, Found: "no instance runs"}
 	switch {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return // checkAccess says so
+		return // checkAccess reports it
 	case errors.Is(err, kerr.CoordinatorNotAvailable): // nobody has used a group in this cluster yet
 	case err != nil:
 		f.Status, f.Found = Note, "not known: "+plainly(err)
@@ -85,7 +85,7 @@ func (k *checker) checkOwner(ctx context.Context) {
 	k.add(f)
 }
 
-// troubles adds what keeps a run from a topic, one finding for each error.
+// troubles adds what keeps a run from a topic, one finding per error.
 func (k *checker) troubles(area, check, subject string, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
@@ -100,10 +100,10 @@ func (k *checker) troubles(area, check, subject string, err error) {
 	case errors.As(err, &schema):
 		f.Area, f.Check, f.Subject = "registry", "schema", schema.Subject
 		f.Found = "the registry does not accept the next schema: " + schema.Reason
-		f.Todo = []string{"look at what else was registered there; if the subject is the connector's alone, set its compatibility to BACKWARD or FULL, or use another KAFKA_TOPIC_PREFIX"}
+		f.Todo = []string{"see what else was registered there; if the subject is the connector's alone, set its compatibility to BACKWARD or FULL, or use another KAFKA_TOPIC_PREFIX"}
 	case errors.As(err, &refusal):
 		f.Found, f.Todo = refusal.What, []string{refusal.Cure}
-	case denied(err): // checkAccess says so, with the commands
+	case denied(err): // checkAccess reports it, with the commands
 		k.denied = append(k.denied, cmp.Or(subject, check))
 		return
 	case errors.Is(err, kerr.InvalidReplicationFactor):
@@ -111,7 +111,7 @@ func (k *checker) troubles(area, check, subject string, err error) {
 	case errors.Is(err, kerr.PolicyViolation):
 		f.Todo = []string{"the cluster's create.topic.policy refuses it: create the topic yourself, with cleanup.policy=compact, or have the policy changed"}
 	default:
-		f.Todo = []string{"look at the brokers, and run the check again"}
+		f.Todo = []string{"look at the brokers' logs, and run the check again"}
 	}
 	k.add(f)
 }

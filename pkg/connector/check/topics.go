@@ -15,8 +15,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// checkTopics looks at the topic of each object type and pair as a run does,
-// with the schema that it would have.
+// checkTopics examines the topic of each object type and pair as a run does, with
+// the schema that it would have.
 func (k *checker) checkTopics(ctx context.Context) {
 	if k.probe == nil {
 		return
@@ -41,7 +41,8 @@ func (k *checker) checkTopics(ctx context.Context) {
 		if k.loaded == nil {
 			return
 		}
-		// The topics of pairs and lists are made at the first link or entry.
+		// The topics of pairs and reference lists are made at the first link or
+		// entry.
 		prefix := k.setup.Config.Kafka.TopicPrefix
 		for _, e := range k.portal.ends {
 			pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
@@ -64,24 +65,24 @@ func (k *checker) checkTopics(ctx context.Context) {
 		}
 	}
 	if len(missing) > 0 {
-		partitions, replication := "the brokers' default of partitions", "and of replicas"
+		partitions, replication := "partitions by the brokers' default", "replicas by the brokers' default"
 		if n := k.setup.Config.Kafka.Partitions; n > 0 {
 			partitions = fmt.Sprintf("%d partitions", n)
 		}
 		if n := k.setup.Config.Kafka.Replication; n > 0 {
-			replication = fmt.Sprintf("and %d replicas", n)
+			replication = fmt.Sprintf("%d replicas", n)
 		}
 		k.add(Finding{Area: "topics", Check: "to_be_created", Status: OK,
-			Found: fmt.Sprintf("%s (data topics: %s %s)", strings.Join(missing, ", "), partitions, replication)})
+			Found: fmt.Sprintf("%s (data topics: %s, %s)", strings.Join(missing, ", "), partitions, replication)})
 	}
 }
 
-// needed are all topics that a run needs from its start.
+// needed lists all topics that a run needs from its start.
 func (k *checker) needed() []*sink.TopicFinding {
 	return slices.Concat(k.internal, k.topics, k.signals)
 }
 
-// set is the property set that a run would have of a type.
+// set is the property set that a run would have for a type.
 func (k *checker) set(f *stream.Found) (*schema.Set, error) {
 	var before *schema.Set
 	if k.loaded != nil && k.loaded.Sets[f.Type.Name] != nil {

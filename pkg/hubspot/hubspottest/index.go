@@ -98,7 +98,7 @@ func (x *searchIndex) load(states []*state) {
 }
 
 // manyVersions is the number of due versions from which sorting everything
-// anew is cheaper than moving entries one by one.
+// again is cheaper than moving entries one by one.
 const manyVersions = 512
 
 // catchUp applies the versions that are due.

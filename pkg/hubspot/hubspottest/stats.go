@@ -21,7 +21,7 @@ func (p *Portal) Stats() Stats {
 	return Stats{maps.Clone(p.stats.Calls), maps.Clone(p.stats.Status), maps.Clone(p.stats.Throttled), maps.Clone(p.stats.Faults)}
 }
 
-// ResetStats starts all counters anew.
+// ResetStats sets all counters to zero.
 func (p *Portal) ResetStats() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

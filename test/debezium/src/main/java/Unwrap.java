@@ -19,7 +19,7 @@ import org.apache.kafka.connect.transforms.Flatten;
  * Connect's data, Debezium's ExtractNewRecordState, Flatten.
  *
  * <p>Arguments: the topic, the Avro schema, and a file of lines "name, tab, body in hexadecimal".
- * Prints lines "mode, tab, name, tab, JSON of the value"; "tombstone" for a null value and
+ * Prints lines "mode, tab, name, tab, JSON of the value": "tombstone" for a null value,
  * "dropped" where the transform leaves no record.
  */
 public final class Unwrap {
