@@ -126,7 +126,8 @@ type APIVersion struct{ API, Version string }
 func (c *Client) Versions() []APIVersion {
 	all := []APIVersion{
 		{"objects", objectsVersion}, {"associations", associationsVersion}, {"properties", propertiesVersion},
-		{"schemas", schemasVersion}, {"account", accountVersion}, {"oauth", oauthVersion},
+		{"schemas", schemasVersion}, {"owners", ownersVersion}, {"pipelines", pipelinesVersion}, {"account", accountVersion},
+		{"oauth", oauthVersion},
 	}
 	for i := range all {
 		all[i].Version = c.version(all[i].Version)

@@ -38,7 +38,7 @@ type accountJSON struct {
 }
 
 // serveDailyUsage answers GET /account-info/{ver}/api-usage/daily/private-apps:
-// what all private apps of the account have used of the day.
+// how many of the day's calls all private apps of the account have used.
 func (p *Portal) serveDailyUsage(*call) (int, []byte, *failure) {
 	p.limits.startDay(p.Now(), p.zone)
 	usage := usageJSON{
@@ -61,7 +61,8 @@ type usageJSON struct {
 	ResetsAt     string `json:"resetsAt"`
 }
 
-// UseDaily spends calls of the day, as other integrations of the account do.
+// UseDaily spends some of the day's calls, as the account's other integrations
+// do.
 func (p *Portal) UseDaily(calls int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +70,7 @@ func (p *Portal) UseDaily(calls int) {
 	p.limits.today += calls
 }
 
-// midnightAfter is the next midnight in a time zone.
+// midnightAfter returns the next midnight in a time zone.
 func midnightAfter(at time.Time, zone *time.Location) time.Time {
 	y, m, d := at.In(zone).Date()
 	return time.Date(y, m, d+1, 0, 0, 0, 0, zone)

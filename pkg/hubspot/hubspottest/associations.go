@@ -35,7 +35,7 @@ func (lt *linkType) json() linkTypeJSON {
 	return j
 }
 
-// readablePair resolves the two types of a request for associations; the token
+// readablePair resolves the two types of an associations request. The token
 // must be allowed to read both.
 func (p *Portal) readablePair(c *call) (*pair, *failure) {
 	from, fail := p.readable(c.object, recordScopes)
@@ -63,8 +63,8 @@ type idJSON struct {
 	ID string `json:"id"`
 }
 
-// toJSON has a number for an id, as recorded answers have and HubSpot's file
-// does not.
+// toJSON has a number as the id, as in recorded answers but unlike HubSpot's
+// OpenAPI file.
 type toJSON struct {
 	ToObjectID       uint64         `json:"toObjectId"`
 	AssociationTypes []linkTypeJSON `json:"associationTypes"`
@@ -78,11 +78,11 @@ type pagingJSON struct {
 }
 
 // serveLinks answers POST /crm/associations/{ver}/{from}/{to}/batch/read. Each
-// record has pages of its own. HubSpot does not say what after stands for; here
-// it counts associated records, so that a link that comes or goes between two
-// pages moves the others across their border. A record without associations is
-// an error among the answers, and what FaultOmit leaves out of those is counted
-// all the same, as recorded: numErrors is then larger than the list.
+// record has its own pages. HubSpot does not say what after stands for; here it
+// counts associated records, so a link that comes or goes between two pages
+// shifts the others across the page boundary. A record without associations
+// appears among the errors. FaultOmit leaves such an error out of the list but
+// numErrors still counts it, as recorded, and is then larger than the list.
 func (p *Portal) serveLinks(c *call) (int, []byte, *failure) {
 	pr, fail := p.readablePair(c)
 	if fail != nil {
@@ -122,7 +122,7 @@ func (p *Portal) serveLinks(c *call) (int, []byte, *failure) {
 	return status, encode(answer), nil
 }
 
-// page cuts a record's page out of its links.
+// page returns one page of a record's links.
 func (pr *pair) page(c *call, in linkInput, links []link, size int) linksJSON {
 	result := linksJSON{From: idJSON{in.id}, To: []toJSON{}}
 	n := 0 // associated records
@@ -146,8 +146,8 @@ func (pr *pair) page(c *call, in linkInput, links []link, size int) linksJSON {
 	return result
 }
 
-// without is the error of a record that has no associations or, if notFound,
-// of one that does not exist.
+// without returns the error for a record that has no associations or, if
+// notFound, for one that does not exist.
 func (pr *pair) without(id string, notFound bool) batchError {
 	e := batchError{
 		Status: "error", Category: "OBJECT_NOT_FOUND", SubCategory: "crm.associations.NO_ASSOCIATIONS_FOUND",
@@ -160,7 +160,8 @@ func (pr *pair) without(id string, notFound bool) batchError {
 	return e
 }
 
-// linkInput asks for the associations of a record from one on.
+// linkInput asks for a record's associations, skipping the first after
+// associated records.
 type linkInput struct {
 	id    string
 	after int

@@ -16,7 +16,7 @@ const (
 	labelsPath = "/crm/associations/2026-09/contacts/companies/labels"
 )
 
-// linksPage is an answer of the batch read of associations.
+// linksPage is an answer to a batch read of associations.
 type linksPage struct {
 	Results []struct {
 		From struct{ ID string }
@@ -127,7 +127,7 @@ func TestEachDirectionOfAPairHasItsTypeIDs(t *testing.T) {
 		do(t, p, "GET", "/crm/associations/2026-09/"+path+"/labels", "").want(t, 200).says(t, `"label":null`)
 	}
 	do(t, p, "GET", "/crm/v4/associations/contacts/companies/labels", "").want(t, 200).says(t, `"label":"Primary"`)
-	// There is no such pair, there is no such type, the pair was taken away.
+	// A pair that does not exist, an unknown type, a pair that was removed.
 	do(t, p, "GET", "/crm/associations/2026-09/contacts/products/labels", "").want(t, 400)
 	do(t, p, "GET", "/crm/associations/2026-09/contacts/butterflies/labels", "").want(t, 400)
 	p.ForbidPair("deals", "contacts")
@@ -140,7 +140,7 @@ func TestALinkIsSeenFromBothEnds(t *testing.T) {
 	a, b, c := p.Create("contacts", nil), p.Create("companies", nil), p.Create("companies", nil)
 	before := at(t, p, a).UpdatedAt
 	if !p.Associate("contacts", a, "companies", b, "HUBSPOT_DEFINED", 1) || p.Associate("companies", b, "contacts", a, "HUBSPOT_DEFINED", 2) {
-		t.Error("the second Associate says the same from the other end, and changed something")
+		t.Error("the second Associate repeats the first from the other end, but changed something")
 	}
 	p.Associate("contacts", a, "companies", c, "", 0)
 	wantLines(t, links(t, p, linksPath, 200, str(a)).lines(),
@@ -159,7 +159,7 @@ func TestALinkIsSeenFromBothEnds(t *testing.T) {
 
 	// Without the unlabelled type there is no link.
 	if !p.Dissociate("companies", c, "contacts", a, "", 0) || p.Dissociate("companies", c, "contacts", a, "", 0) {
-		t.Error("want the link taken away once")
+		t.Error("want the link removed once")
 	}
 	wantLines(t, truth(p, "contacts", "companies"), fmt.Sprintf("%d>%d HUBSPOT_DEFINED 279", a, b))
 	if p.Associate("contacts", a, "contacts", a, "", 0) || p.Associate("contacts", 1, "companies", b, "", 0) {
@@ -218,7 +218,7 @@ func TestLinksFollowTheirRecords(t *testing.T) {
 	p.Purge("companies", x)
 	wantLines(t, truth(p, "contacts", "companies"))
 
-	// A merge moves them: each once, of primary companies the first's.
+	// A merge moves the links: each once, and only the first's primary company.
 	y, z := p.Create("companies", nil), p.Create("companies", nil)
 	p.Associate("contacts", a, "companies", y, "HUBSPOT_DEFINED", 1)
 	p.Associate("contacts", b, "companies", y, "", 0)
@@ -232,7 +232,7 @@ func TestLinksFollowTheirRecords(t *testing.T) {
 	wantLines(t, truth(p, "companies", "contacts"), fmt.Sprintf("%d>%d HUBSPOT_DEFINED 280", z, s), fmt.Sprintf("%d>%d HUBSPOT_DEFINED 2 Primary", z, s))
 	wantLines(t, truth(p, "contacts", "companies"), links(t, p, linksPath, 200, str(s)).lines()...)
 
-	// So does the end of a type.
+	// Removing a type removes its links.
 	car := p.AddCustomType("car").FullyQualifiedName
 	p.Associate("contacts", s, car, p.Create(car, nil), "", 0)
 	p.RemoveCustomType(car)
@@ -281,7 +281,7 @@ func TestEachRecordHasPagesOfItsOwn(t *testing.T) {
 	wantLines(t, got, truth(p, "contacts", "companies")...)
 	for _, r := range links(t, p, linksPath, 200, str(a)+" after 99").Results {
 		if r.To == nil || len(r.To) != 0 {
-			t.Errorf("got %+v behind the last page", r)
+			t.Errorf("got %+v after the last page", r)
 		}
 	}
 	do(t, p, "POST", linksPath, `{"inputs":[{"id":"1","after":"x"}]}`).want(t, 400)
@@ -350,7 +350,7 @@ func TestOmittedAssociationsAreInNeitherListAndCounted(t *testing.T) {
 	}
 }
 
-// The history of links, folded, is what can be read, in both directions.
+// The folded history of links equals what reads see, in both directions.
 func TestLinkHistoryEndsInTheTruth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Harsh(11))

@@ -13,9 +13,9 @@ const (
 )
 
 // serveBatchRead answers POST /crm/objects/{ver}/{type}/batch/read. Results
-// come in no order that a client may count on; the survivor of a merge comes
-// under its own id, once, and nothing says which input it answers; ids without
-// a record are named together in one error, and the status is then 207.
+// come in random order. The survivor of a merge appears once, under its own id,
+// and nothing says which input it answers. One error names all ids without a
+// record, and the status is then 207.
 func (p *Portal) serveBatchRead(c *call) (int, []byte, *failure) {
 	t, fail := p.readable(c.object, recordScopes)
 	if fail != nil {
@@ -80,8 +80,8 @@ func (p *Portal) serveBatchRead(c *call) (int, []byte, *failure) {
 	return status, append(b, '}'), nil
 }
 
-// batchError has the members that recorded errors have, which are fewer than
-// the OpenAPI file requires.
+// batchError has the members of recorded errors, which are fewer than the
+// OpenAPI file requires.
 type batchError struct {
 	Status      string              `json:"status"`
 	Category    string              `json:"category"`
@@ -133,8 +133,8 @@ func parseBatch(body []byte) (ids, properties []string, fail *failure) {
 	return ids, properties, nil
 }
 
-// The portal does not play what the connector has no use for, and says so
-// instead of answering something that HubSpot would not.
+// The portal does not play what the connector does not use. It says so, rather
+// than give an answer that HubSpot would not.
 func noPropertyHistories() *failure {
 	return invalid("this portal does not answer propertiesWithHistory")
 }

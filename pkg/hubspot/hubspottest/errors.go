@@ -14,13 +14,13 @@ type failure struct {
 	category    string
 	subCategory string
 	context     map[string][]string
-	scopes      []string      // of a 403: one of them is needed
+	scopes      []string      // of a 403: the token needs one of them
 	policy      string        // of a 429
 	retryAfter  time.Duration // zero: no header
 }
 
-// errorJSON has HubSpot's members. "Unable to infer object type" was recorded
-// without a category, so nobody can rely on one.
+// errorJSON has HubSpot's members. category may be missing: the recorded
+// "Unable to infer object type" has none.
 type errorJSON struct {
 	Status        string              `json:"status"`
 	Message       string              `json:"message"`
@@ -35,7 +35,7 @@ type errorJSON struct {
 	SubCategory   string              `json:"subCategory,omitempty"`
 }
 
-// innerErrorJSON is a part of an error answer.
+// innerErrorJSON is an element of an error answer's errors.
 type innerErrorJSON struct {
 	Message string              `json:"message"`
 	Context map[string][]string `json:"context"`
@@ -75,8 +75,8 @@ const (
 	scopesPage = "https://developers.hubspot.com/scopes"
 )
 
-// missingScopes refuses a token that has none of the scopes, as the CRM's APIs
-// do (hubspot-api-nodejs issue 268).
+// missingScopes refuses a token that has none of the scopes, as the CRM APIs do
+// (hubspot-api-nodejs issue 268).
 func missingScopes(scopes []string) *failure {
 	return &failure{
 		status: 403, category: "MISSING_SCOPES", scopes: scopes,
@@ -84,8 +84,9 @@ func missingScopes(scopes []string) *failure {
 	}
 }
 
-// missingSchemaScopes is how the API of the custom objects' schemas refuses:
-// the scopes stand on top, by a name that no settings page shows. Recorded.
+// missingSchemaScopes refuses as the schema API of custom objects does: the
+// context is at the top level, with a scope name that no settings page shows.
+// Recorded.
 func missingSchemaScopes() *failure {
 	return &failure{
 		status: 403, category: "MISSING_SCOPES", message: anyScope,
@@ -93,7 +94,7 @@ func missingSchemaScopes() *failure {
 	}
 }
 
-// throttled is a 429 by the name of the limit (docs/hubspot.md section 7).
+// throttled returns a 429 that names the limit (docs/hubspot.md section 7).
 func throttled(policy string, wait time.Duration) *failure {
 	return &failure{
 		status: 429, policy: policy, retryAfter: wait,

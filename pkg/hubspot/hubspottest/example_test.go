@@ -8,9 +8,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// A test acts as HubSpot's users do and lets its client see what HubSpot
-// would say: here, that an archived record is missing for a batch read, and
-// that a failing server is not an answer about records.
+// A test acts as HubSpot's users do, and its client sees what HubSpot would
+// answer: here a failing server, then a list without the archived record.
 func Example() {
 	p := hubspottest.New(hubspottest.Options{Seed: 1})
 	id := p.Create("contacts", map[string]string{"email": "ada@example.com"})

@@ -11,40 +11,40 @@ type Kind string
 // The faults. Status and HTML need Fault.Status.
 const (
 	FaultStatus Kind = "status"  // an error in HubSpot's shape: 401, 423, 429, 477, 500 …
-	FaultHTML   Kind = "html"    // a page of some server in between, with any status, 200 too
-	FaultReset  Kind = "reset"   // the connection is reset; the request was done
+	FaultHTML   Kind = "html"    // a proxy's page, with any status, even 200
+	FaultReset  Kind = "reset"   // the connection is reset after the portal handled the request
 	FaultCut    Kind = "cut"     // the body ends in the middle
 	FaultSlow   Kind = "slow"    // the answer takes Fault.Latency longer
 	FaultNoDate Kind = "no_date" // there is no Date header
-	FaultForget Kind = "forget"  // batch read says of every id that there is no such record
-	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out ids, a Share of them, without an error
+	FaultForget Kind = "forget"  // batch read calls every id missing
+	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out a Share of the ids without an error
 )
 
-// Fault is a fault that the portal plays. The zero values of its conditions
-// mean: every request, always.
+// Fault is a fault for the portal to play. With the zero values of its
+// conditions it hits every request, always.
 type Fault struct {
 	Kind        Kind
 	Endpoint    Endpoint  // "": all
-	Object      string    // as the path names it, of associations the from; "": all
-	Probability float64   // zero: each time
-	Count       int       // the next Count requests that the other conditions let through; zero: no end
+	Object      string    // as the path names it, for associations the from; "": all
+	Probability float64   // zero: every time
+	Count       int       // hits only the next Count requests that meet the other conditions; zero: no limit
 	From, Until time.Time // on the portal's clock
 
-	Status     int           // of FaultStatus and FaultHTML
+	Status     int           // for FaultStatus and FaultHTML
 	Policy     string        // policyName of a 429; "": TEN_SECONDLY_ROLLING
 	RetryAfter time.Duration // zero: no header
-	Latency    time.Duration // of FaultSlow
-	Share      float64       // of FaultOmit; zero: all
+	Latency    time.Duration // for FaultSlow
+	Share      float64       // for FaultOmit; zero: all
 }
 
-// liveFault is an injected fault with what is left of it.
+// liveFault is an injected fault.
 type liveFault struct {
 	Fault
-	left int
+	left int // requests it may still hit, if Count is set
 }
 
-// Inject adds a fault; the returned function takes it away again. Faults add
-// up (slow and cut), but only the first one that replaces the answer counts.
+// Inject adds a fault; the returned function removes it. Faults combine (slow
+// and cut), but only the first one that replaces the answer counts.
 func (p *Portal) Inject(f Fault) (remove func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,14 +57,14 @@ func (p *Portal) Inject(f Fault) (remove func()) {
 	}
 }
 
-// ClearFaults takes every fault away.
+// ClearFaults removes all faults.
 func (p *Portal) ClearFaults() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults = nil
 }
 
-// appliedFault is what befalls one request.
+// appliedFault is the sum of the faults that hit one request.
 type appliedFault struct {
 	fail       *failure
 	page       int // status of an HTML page

@@ -96,7 +96,7 @@ func TestFaultsOfTheConnection(t *testing.T) {
 		if err := get(c.client, c.base); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
 			t.Errorf("%s: reset: got %v", name, err)
 		}
-		p.ClearFaults() // net/http tries a broken connection again by itself
+		p.ClearFaults() // net/http retries a broken connection by itself
 		p.Inject(Fault{Kind: FaultCut, Count: 1})
 		if err := get(c.client, c.base); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: cut: got %v, want %v", name, err, io.ErrUnexpectedEOF)
@@ -142,7 +142,7 @@ func TestLatencyRunsOnTheContextsClock(t *testing.T) {
 			t.Errorf("slow: took %s", took)
 		}
 		if got, want := r.header.Get("Date"), time.Now().UTC().Format(http.TimeFormat); got != want {
-			t.Errorf("Date: got %s, want that of the end, %s", got, want)
+			t.Errorf("Date: got %s, want the time of sending, %s", got, want)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// group is one filterGroup: all of it must hold. Conditions on the id and on
-// the modified time become ranges, which the index can look up; the rest is
-// asked of each row.
+// group is one filterGroup: all its filters must match. Filters on the id and
+// on the modified time become ranges that the index can look up. The others
+// check each row.
 type group struct {
-	never          bool // nothing can match
+	never          bool // no row can match
 	idLo, idHi     uint64
 	timeLo, timeHi int64
 	rest           []filter
@@ -30,7 +30,7 @@ type filter struct {
 	list     []string
 }
 
-// kind is how the values of a property compare.
+// kind says how a property's values compare.
 type kind int
 
 const (
@@ -61,7 +61,7 @@ func (g *group) match(e entry) bool {
 	return true
 }
 
-// parseGroups reads filterGroups. No group at all matches everything.
+// parseGroups reads filterGroups. Without any group everything matches.
 func (p *Portal) parseGroups(t *objectType, raw json.RawMessage) ([]group, *failure) {
 	var parsed []struct{ Filters []map[string]json.RawMessage }
 	if err := json.Unmarshal(raw, &parsed); err != nil {
@@ -112,7 +112,7 @@ func (g *group) add(p *Portal, t *objectType, members map[string]json.RawMessage
 		return fail
 	}
 	// Searching contacts by hs_lastmodifieddate finds nothing, without an
-	// error (AIR#85019): only their lastmodifieddate is indexed.
+	// error: only their lastmodifieddate is indexed (docs/hubspot.md section 5).
 	if f.property == "hs_lastmodifieddate" && t.modified != f.property {
 		g.never = true
 		return nil
@@ -153,8 +153,8 @@ func (f *filter) parseValues(value, high string, members map[string]json.RawMess
 	return fail
 }
 
-// bound reads a filter's value as a number. Epoch 0 ends in HubSpot's own
-// error (EST search_objects.py).
+// bound reads a filter's value as a number. Epoch 0 gets HubSpot's 500
+// (docs/hubspot.md section 1).
 func (f *filter) bound(text string) (float64, *failure) {
 	switch f.kind {
 	case kindNumber:
@@ -176,8 +176,8 @@ func (f *filter) bound(text string) (float64, *failure) {
 	return 0, nil
 }
 
-// narrowID takes a condition on the id into the range; it says false when
-// that cannot be done.
+// narrowID narrows the id range by a filter on the id. It returns false if the
+// filter is not a range.
 func (g *group) narrowID(f filter, value, high string) bool {
 	id, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
@@ -238,8 +238,8 @@ func (g *group) narrowTime(f filter) bool {
 	return true
 }
 
-// match asks a row's value. A value that was cleared counts as not there; the
-// negative operators take rows without a value.
+// match checks a row's value. A cleared value counts as absent; the negative
+// operators match rows without a value.
 func (f *filter) match(st *state) bool {
 	text, _ := st.value(f.of, f.property)
 	switch f.operator {
@@ -292,8 +292,8 @@ func (f *filter) number(text string) (float64, bool) {
 	return n, err == nil
 }
 
-// equal compares text without its case, enumerations with it, the rest as
-// numbers.
+// equal compares text regardless of case, enumerations by case, and everything
+// else as numbers.
 func (f *filter) equal(text string) bool {
 	switch f.kind {
 	case kindText:
@@ -305,8 +305,8 @@ func (f *filter) equal(text string) bool {
 	return ok && n == f.lo
 }
 
-// listed compares with the values of IN, which must be in lower case for text
-// and never match otherwise (DSEARCH).
+// listed compares with the values of IN. For text they must be in lower case
+// and never match otherwise, as HubSpot's search page says.
 func (f *filter) listed(text string) bool {
 	switch f.kind {
 	case kindText:
@@ -333,9 +333,9 @@ func kindOf(def *Property) kind {
 	return kindText
 }
 
-// parseMoment reads the spellings of a time that HubSpot takes and gives:
-// epoch milliseconds, ISO with or without a fraction (beyond milliseconds it
-// is ignored), a date.
+// parseMoment reads every spelling of a time that HubSpot accepts or sends:
+// epoch milliseconds, ISO with or without a fraction, a date. It ignores
+// fractions of a millisecond.
 func parseMoment(text string) (int64, bool) {
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
 		return int64(n), true

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// Endpoint names a HubSpot API as the portal serves it.
+// Endpoint names a HubSpot API that the portal serves.
 type Endpoint string
 
-// The endpoints. EndpointUnknown is everything else: 404.
+// The endpoints. EndpointUnknown is everything else, which is a 404.
 const (
 	EndpointList       Endpoint = "list"
 	EndpointGet        Endpoint = "get"
@@ -39,15 +39,15 @@ const (
 // Request is a request as hooks see it.
 type Request struct {
 	Endpoint Endpoint
-	Object   string // as the path names it; "" where there is none
+	Object   string // as the path names it; "" if it names none
 	To       string // the other type of associations
 	Path     string
 	Query    url.Values
 	Body     []byte
 }
 
-// maxAddress is the length from which HubSpot refuses an address; the real
-// limit is not documented (docs/hubspot.md section 2).
+// maxAddress is the length in bytes above which the portal refuses an address.
+// HubSpot's limit is not documented (docs/hubspot.md section 2).
 const maxAddress = 16 << 10
 
 // call is a request on its way through the portal.
@@ -65,8 +65,8 @@ type call struct {
 	omit          float64 // FaultOmit
 }
 
-// answer is what goes back; faults of the connection are played by whoever
-// sends it.
+// answer is what goes back. Its sender, ServeHTTP or RoundTrip, plays the
+// faults of the connection.
 type answer struct {
 	status int
 	header http.Header
@@ -75,10 +75,10 @@ type answer struct {
 	cut    bool
 }
 
-// respond is the one way through the portal, for sockets and in process: it
-// waits, looks, waits, and says what is to be sent. Half of the wait, more or
-// less, comes before the portal looks at its records and half after, so that
-// an answer can be older than the moment it arrives; Date is that of sending.
+// respond is the one way through the portal, for sockets and in process. It
+// waits, makes the answer, waits again and returns the answer. A random part of
+// the latency comes before the portal looks at its records and the rest after,
+// so an answer can be out of date when it arrives. Date is the time of sending.
 func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*answer, error) {
 	c := route(r, body)
 	seen := Request{Endpoint: c.endpoint, Object: c.object, To: c.to, Path: c.path, Query: c.query, Body: body}
@@ -114,8 +114,9 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 	return a, nil
 }
 
-// look makes the answer from what the portal is now. Faults of the edge come
-// first and cost no budget; cut and reset answers were made, counted and lost.
+// look makes the answer from the portal's current state. Faults of edge servers
+// come first and cost no budget. The portal makes and counts cut and reset
+// answers, which are then lost.
 func (p *Portal) look(c *call, r *http.Request, fault appliedFault) *answer {
 	a := &answer{status: 200, header: make(http.Header), reset: fault.reset, cut: fault.cut}
 	switch {
@@ -150,8 +151,8 @@ func (p *Portal) look(c *call, r *http.Request, fault appliedFault) *answer {
 	return a
 }
 
-// page turns the answer into one of a server in front of HubSpot: no JSON,
-// no correlation id.
+// page turns the answer into one from a server in front of HubSpot: no JSON, no
+// correlation id.
 func (a *answer) page(status int) *answer {
 	a.status = status
 	a.header.Set("Content-Type", "text/html")
@@ -202,8 +203,8 @@ func (p *Portal) handle(c *call) (int, []byte, *failure) {
 
 var dated = regexp.MustCompile(`^(\d{4}-\d{2}(-beta)?|v[134])$`)
 
-// route reads method and path. The older paths (/crm/v3/objects/…,
-// /crm/v4/associations/…) lead to the same places.
+// route reads the method and the path. The older paths (/crm/v3/objects/…,
+// /crm/v4/associations/…) lead to the same endpoints.
 func route(r *http.Request, body []byte) *call {
 	c := &call{
 		endpoint:      EndpointUnknown,
@@ -220,7 +221,8 @@ func route(r *http.Request, body []byte) *call {
 	if len(part) >= 3 && part[0] == "crm" && part[1] == "schemas" {
 		part = append([]string{"crm-object-schemas", part[2], "schemas"}, part[3:]...)
 	}
-	// A pattern's words stand for themselves; {v}, {o}, {to} and {id} take anything.
+	// A pattern's words match themselves, {v} a version; {o}, {to} and {id}
+	// match anything.
 	match := func(method, pattern string) bool {
 		want := strings.Split(pattern, "/")
 		if r.Method != method || len(want) != len(part) {
@@ -281,7 +283,8 @@ func route(r *http.Request, body []byte) *call {
 	return c
 }
 
-// names reads a parameter that may be repeated and may hold commas.
+// names reads a parameter that may occur several times and hold several names,
+// separated by commas.
 func (c *call) names(parameter string) []string {
 	var names []string
 	for _, text := range c.query[parameter] {
@@ -316,7 +319,7 @@ func (p *Portal) correlationID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// wait sleeps unless the context ends first.
+// wait sleeps for d, or until the context ends.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -331,16 +334,17 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// maxBody is more than a batch of 100 ids and a thousand properties needs.
+// maxBody, in bytes, is more than a batch of 100 ids and a thousand properties
+// needs.
 const maxBody = 4 << 20
 
 // ServeHTTP serves the portal on a real connection. A reset closes the
-// connection the hard way; a cut answer announces its whole length and ends
-// in the middle.
+// connection with RST where it can. A cut answer announces its whole length and
+// ends in the middle.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		panic(http.ErrAbortHandler) // the request itself broke off; nobody waits for an answer
+		panic(http.ErrAbortHandler) // the client broke off the request and expects no answer
 	}
 	a, err := p.respond(r.Context(), r, body)
 	if err != nil || a.reset {
@@ -362,8 +366,8 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, bytes.NewReader(a.body))
 }
 
-// hangUp ends the connection without an answer, with RST where the server
-// lets us have the connection (HTTP/1).
+// hangUp ends the connection without an answer, with RST if the server hands us
+// the connection (HTTP/1).
 func hangUp(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {

@@ -2,10 +2,10 @@ package hubspottest
 
 import "slices"
 
-// Op says what was done.
+// Op is a kind of change.
 type Op string
 
-// What can happen to records and links.
+// What can happen to records, links and entries of reference lists.
 const (
 	OpCreate          Op = "create"
 	OpUpdate          Op = "update"
@@ -15,35 +15,36 @@ const (
 	OpRestore         Op = "restore"
 	OpPurge           Op = "purge"
 	OpMerge           Op = "merge"       // the survivor's new state
-	OpMergedAway      Op = "merged_away" // the loser is no more
+	OpMergedAway      Op = "merged_away" // the loser is gone
 	OpPropertyRemoved Op = "property_removed"
 
-	// To links. The others befall links too, through the record at an end.
+	// Changes of links. The others change links too, through the record at one
+	// end.
 	OpAssociate   Op = "associate"
 	OpDissociate  Op = "dissociate"
-	OpRelabel     Op = "relabel"      // the label of the type of link was renamed
-	OpTypeRemoved Op = "type_removed" // the custom type, or that of an end, is no more
+	OpRelabel     Op = "relabel"      // the label of the link's type was renamed
+	OpTypeRemoved Op = "type_removed" // the record's custom type, or that of a link's end, is gone
 )
 
-// State is a record as it was at some time. Times are milliseconds since 1970
-// on the portal's clock.
+// State is a record as it was at some time. Times are milliseconds since
+// 1970-01-01T00:00:00Z on the portal's clock.
 type State struct {
 	ID         uint64
-	Properties map[string]string // as answers carry them; "" was cleared, missing is null
+	Properties map[string]string // as answers carry them; "" if cleared, absent for null
 	CreatedAt  int64
 	UpdatedAt  int64
 	Archived   bool
 	ArchivedAt int64
-	Gone       bool   // no endpoint knows the record: purged or merged
+	Gone       bool   // purged or merged: no endpoint knows the record
 	MergedInto uint64 // the survivor, for the loser of a merge
 }
 
-// Live says whether the record could be read as a live one.
+// Live reports whether reads could see the record as a live one.
 func (s State) Live() bool { return !s.Gone && !s.Archived }
 
 // Change is one step of a record's life.
 type Change struct {
-	At    int64 // when it could be read: the portal's clock, not an updatedAt
+	At    int64 // when reads first saw it: milliseconds on the portal's clock, not an updatedAt
 	Op    Op
 	State State // after the change
 }
@@ -54,8 +55,8 @@ type change struct {
 	state *state
 }
 
-// Records returns the live records of a type by id, with sensitive values: the
-// truth that a consumer should end up with. A removed custom type has none.
+// Records returns a type's live records in order of id, with sensitive values:
+// the truth that a consumer should end up with. A removed custom type has none.
 func (p *Portal) Records(object string) []State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,7 +67,7 @@ func (p *Portal) Records(object string) []State {
 	return t.public(t.live)
 }
 
-// Archived returns the records of a type in the recycle bin by id.
+// Archived returns a type's records in the recycle bin, in order of id.
 func (p *Portal) Archived(object string) []State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +75,7 @@ func (p *Portal) Archived(object string) []State {
 	return t.public(t.archived)
 }
 
-// IDs returns the ids of the live records of a type, ascending.
+// IDs returns the ids of a type's live records, ascending.
 func (p *Portal) IDs(object string) []uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,8 +94,9 @@ func (p *Portal) Record(object string, id uint64) (State, bool) {
 	return t.publicState(st), true
 }
 
-// History returns every change of a type's records in the order in which
-// they happened: of all types that had the name, one after the other.
+// History returns every change of a type's records, in the order in which they
+// happened. If several types have had the name, it returns theirs one type
+// after the other.
 func (p *Portal) History(object string) []Change {
 	return p.historyOf(object, func(uint64) bool { return true })
 }
@@ -127,9 +129,9 @@ func (t *objectType) public(ids []uint64) []State {
 	return states
 }
 
-// publicState shows every value that the record has, with those that HubSpot
-// derives, whether or not its definition is still there: a state of the past
-// may hold properties that were removed since.
+// publicState returns every value of the record, including those that HubSpot
+// derives. A past state may hold properties whose definitions have been removed
+// since.
 func (t *objectType) publicState(st *state) State {
 	properties := make(map[string]string, len(st.values)+4)
 	for _, e := range st.values {

@@ -8,17 +8,18 @@ import (
 )
 
 // Index says how the search index follows the object store (docs/hubspot.md
-// section 1). The zero value lags by one to six seconds.
+// section 1). Shares and chances are from 0 to 1. The zero value lags by one to
+// six seconds.
 type Index struct {
 	Immediate bool          // no delay at all, which HubSpot never promises
 	Min, Max  time.Duration // delay of most changes
-	Tail      float64       // share of changes whose delay is drawn up to TailMax
+	Tail      float64       // share of changes with a delay between Max and TailMax
 	TailMax   time.Duration // zero: one hour
 	Lost      float64       // share of changes that never get there; the record's next change may
 
-	Flap  float64 // chance of an indexed row to be missing from an answer
+	Flap  float64 // chance that an answer lacks an indexed row
 	Fresh float64 // share of rows answered with the object store's values, though older ones matched
-	Stale float64 // share of rows answered with values older than what matched
+	Stale float64 // share of rows answered with older values than those that matched
 }
 
 func (x Index) withDefaults() Index {
@@ -31,7 +32,7 @@ func (x Index) withDefaults() Index {
 	return x
 }
 
-// SetIndex changes the index's behaviour for changes and answers from now on.
+// SetIndex sets how the index treats changes and answers from now on.
 func (p *Portal) SetIndex(x Index) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,23 +50,22 @@ func (p *Portal) indexDelay() int64 {
 	return Span{x.Min, x.Max}.draw(p.rng).Milliseconds()
 }
 
-// searchIndex is what search sees of one type: of each record the newest
-// version whose time has come. It is kept in two orders, so that both the
-// id walk and a window of modified times are found without a pass over
-// everything.
+// searchIndex is what search sees of one type: each record's newest version
+// that is due. It keeps the records in two orders, so that neither a walk by id
+// nor a window of modified times needs a pass over everything.
 type searchIndex struct {
 	rows     map[uint64]*row
 	byID     []entry
 	byTime   []entry // by modified time, then id
 	pending  versionHeap
-	left     map[uint64]uint64 // records that left the index, by the sequence number of that version
-	deferred bool              // byID and byTime are rebuilt when the batch is through
+	left     map[uint64]uint64 // records that left the index, with the seq of the version that left
+	deferred bool              // rebuild byID and byTime at the end of the batch
 }
 
 // row is an indexed record.
 type row struct {
 	current  *state
-	previous *state // the version before, which answers may still carry
+	previous *state // the version before it, which answers may still carry
 }
 
 type entry struct {
@@ -86,7 +86,7 @@ func newSearchIndex() searchIndex {
 
 func (x *searchIndex) enqueue(st *state, due int64) { heap.Push(&x.pending, version{due, st}) }
 
-// load takes versions in at once: records of the past.
+// load indexes versions at once.
 func (x *searchIndex) load(states []*state) {
 	x.deferred = len(states) >= manyVersions
 	for _, st := range states {
@@ -97,11 +97,11 @@ func (x *searchIndex) load(states []*state) {
 	}
 }
 
-// manyVersions is the number of due versions from which sorting everything
-// again is cheaper than moving entries one by one.
+// manyVersions is the number of due versions from which re-sorting everything
+// is cheaper than moving entries one by one.
 const manyVersions = 512
 
-// catchUp applies the versions that are due.
+// catchUp indexes the versions that are due.
 func (x *searchIndex) catchUp(now int64) {
 	var due []*state
 	for len(x.pending) > 0 && x.pending[0].due <= now {
@@ -110,7 +110,7 @@ func (x *searchIndex) catchUp(now int64) {
 	x.load(due)
 }
 
-// apply takes a version in, unless a newer one of the record overtook it.
+// apply indexes a version, unless a newer one of the same record overtook it.
 func (x *searchIndex) apply(st *state) {
 	r := x.rows[st.id]
 	if x.left[st.id] > st.seq || r != nil && r.current.seq > st.seq {
@@ -167,7 +167,8 @@ func removeEntry(entries []entry, e entry, order func(a, b entry) int) []entry {
 	return entries
 }
 
-// idRange and timeRange are the entries with lo ≤ id or modified ≤ hi.
+// idRange and timeRange return the entries with lo ≤ id ≤ hi, and with
+// lo ≤ modified ≤ hi.
 func (x *searchIndex) idRange(lo, hi uint64) []entry {
 	i, _ := slices.BinarySearchFunc(x.byID, lo, func(e entry, id uint64) int { return cmp.Compare(e.id, id) })
 	n, exact := slices.BinarySearchFunc(x.byID, hi, func(e entry, id uint64) int { return cmp.Compare(e.id, id) })
@@ -186,7 +187,7 @@ func (x *searchIndex) timeRange(lo, hi int64) []entry {
 	return x.byTime[min(i, n):n]
 }
 
-// versionHeap gives the version that is due first.
+// versionHeap is a heap with the version that is due first on top.
 type versionHeap []version
 
 func (h versionHeap) Len() int           { return len(h) }

@@ -19,14 +19,14 @@ var (
 	words      = strings.Fields("renewal order question invoice visit sample offer contract delivery spring autumn follow-up")
 )
 
-// invent makes up the values of a whole record, the nth of its type. One in
-// six is left unset.
+// invent makes up the values of a whole record, the nth of its type. It leaves
+// one value in six unset.
 func (t *objectType) invent(rng *rand.Rand, n int) values {
 	v := make(values, 0, len(t.settable))
 	first, last := pick(rng, firstNames), pick(rng, lastNames)
 	company := pick(rng, trades) + " " + pick(rng, companies)
 	domain := strings.ToLower(strings.ReplaceAll(company, " ", "-")) + ".example.com"
-	for _, def := range t.settable { // by name, as values are
+	for _, def := range t.settable { // sorted by name, as values are
 		text := ""
 		switch def.Name {
 		case "email":
@@ -54,8 +54,9 @@ func (t *objectType) invent(rng *rand.Rand, n int) values {
 	return v
 }
 
-// inventChange makes up new values for one to three properties: those that
-// users set, or those that HubSpot calculates. One value in twenty is cleared.
+// inventChange makes up new values for one to three properties, either those
+// that users set or those that HubSpot calculates. It clears one of the users'
+// values in twenty.
 func (t *objectType) inventChange(rng *rand.Rand, calculated bool) map[string]string {
 	var defs []*Property
 	for _, def := range t.settable {
@@ -82,7 +83,7 @@ func (d *Property) calculates() bool {
 }
 
 // inventValue makes up a value in one of the spellings that HubSpot sends for
-// the type (docs/hubspot.md section 10), a wrong one among hundreds.
+// the type (docs/hubspot.md section 10). One in hundreds does not fit the type.
 func inventValue(rng *rand.Rand, def *Property) string {
 	odd := rng.IntN(400)
 	switch def.Type {

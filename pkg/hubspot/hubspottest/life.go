@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Life says what happens in a portal that is in use. The weights are relative
-// to each other; with none set, records are created, updated, recalculated,
-// touched and archived, as 25 : 55 : 10 : 3 : 7. Relabel renames what all links
-// of a type say. Owner and Pipeline change the portal's owners, and pipelines
-// and stages of the type.
+// Life says what happens in a portal in use. The weights are relative to each
+// other. With none set, users create, update, recalculate, touch and archive
+// records, as 25 : 55 : 10 : 3 : 7. Relabel renames the label of a link type.
+// Owner changes the portal's owners, Pipeline the type's pipelines and stages.
 type Life struct {
 	Seed  uint64
 	Types []string // nil: every type of the portal
@@ -21,24 +20,24 @@ type Life struct {
 	Associate, Dissociate, Relabel             int
 	Owner, Pipeline                            int
 
-	// Pairs are the ones whose links change, by names of types; nil: every pair
-	// among Types.
+	// Pairs are the pairs whose links change, by the names of their types; nil:
+	// every pair among Types.
 	Pairs [][2]string
 }
 
-// Live lets users work on the portal's records, rate changes a second on
-// average at random moments, until ctx ends. The same seed on the same portal
-// does the same things.
+// Live plays users who change the portal's records until ctx ends, at random
+// moments, rate changes a second on average. The same seed on the same portal
+// makes the same changes.
 func (p *Portal) Live(ctx context.Context, rate float64, life Life) {
 	rng := rand.New(rand.NewPCG(life.Seed, 0x6c696665))
 	pause := func() time.Duration { return time.Duration(rng.ExpFloat64() / rate * float64(time.Second)) }
 	for rate > 0 && wait(ctx, pause()) == nil {
 		p.Step(rng, life)
 	}
-	<-ctx.Done() // without a rate nothing happens
+	<-ctx.Done() // at rate 0 nothing happens
 }
 
-// Step does one thing that Live would do, chosen by rng.
+// Step makes one change that Live might make, chosen by rng.
 func (p *Portal) Step(rng *rand.Rand, life Life) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,7 +48,7 @@ func (p *Portal) Step(rng *rand.Rand, life Life) {
 		}
 	}
 	for _, name := range life.Types {
-		if t := p.find(name); t != nil { // it may have been removed meanwhile
+		if t := p.find(name); t != nil { // the type may have been removed by now
 			types = append(types, t)
 		}
 	}
@@ -116,7 +115,7 @@ func (p *Portal) step(rng *rand.Rand, life Life, t *objectType) {
 	}
 }
 
-// livePair picks a pair of the type whose links may change, or nil.
+// livePair picks a pair of the type whose links Life may change, or nil.
 func (p *Portal) livePair(rng *rand.Rand, life Life, t *objectType) *pair {
 	var pairs []*pair
 	for _, pr := range t.pairs {
@@ -147,8 +146,8 @@ func (p *Portal) associateSome(rng *rand.Rand, pr *pair, from uint64) {
 	p.associate(pr.types[rng.IntN(len(pr.types))], from, pr.to.live[rng.IntN(len(pr.to.live))])
 }
 
-// dissociateSome takes a link away from the first record that has one, from a
-// random one on.
+// dissociateSome removes a link of the first record with one, starting at a
+// random record.
 func (p *Portal) dissociateSome(rng *rand.Rand, pr *pair) {
 	if pr == nil || len(pr.from.live) == 0 {
 		return
@@ -164,8 +163,8 @@ func (p *Portal) dissociateSome(rng *rand.Rand, pr *pair) {
 	}
 }
 
-// relabelSome renames a label of users. Where the pair has none yet they
-// define one.
+// relabelSome renames a user-defined label, or defines one if the pair has
+// none.
 func (p *Portal) relabelSome(rng *rand.Rand, pr *pair) {
 	if pr == nil {
 		return
@@ -180,12 +179,12 @@ func (p *Portal) relabelSome(rng *rand.Rand, pr *pair) {
 	p.addLabel(pr, label, "")
 }
 
-// seedPast is how far back seeded records go.
+// seedPast is how far back in time seeded records go.
 const seedPast = 3 * 365 * 24 * time.Hour
 
-// Seed makes n records of the past, indexed already, and returns their ids.
-// They were created and last changed over three years; some share a
-// millisecond, as imports do.
+// Seed makes n records of the past, already indexed, and returns their ids.
+// Their times of creation and of the last change spread over three years. Some
+// share a millisecond, as imported records do.
 func (p *Portal) Seed(object string, n int) []uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -59,14 +59,14 @@ func TestLifeIsSteadyAndTheSameForASeed(t *testing.T) {
 		}
 	}
 	if ops[OpRestore]+ops[OpMerge]+ops[OpPurge] > 0 {
-		t.Errorf("got %v, want nothing unasked", ops)
+		t.Errorf("got %v, want only what Life asks for", ops)
 	}
 	// Reading the portal does not change what its users do.
 	if _, again := live(t, 5, Life{Seed: 1}, true); again != story {
-		t.Error("the same seed told another story")
+		t.Error("the same seed made other changes")
 	}
 	if _, other := live(t, 5, Life{Seed: 2}, false); other == story {
-		t.Error("another seed told the same story")
+		t.Error("another seed made the same changes")
 	}
 }
 
@@ -81,7 +81,7 @@ func TestLifeOfEverything(t *testing.T) {
 			t.Errorf("no %s in %v", op, ops)
 		}
 	}
-	// The history's last states are the records.
+	// The last states in the history equal the records.
 	last := map[uint64]State{}
 	for _, c := range p.History("contacts") {
 		last[c.State.ID] = c.State
@@ -96,8 +96,8 @@ func TestLifeOfEverything(t *testing.T) {
 	wantIDs(t, p.IDs("contacts"), ids...)
 }
 
-// TestHarshPortalTellsTheTruthInTheEnd: once the portal is quiet for an hour,
-// search, list and the records agree.
+// TestHarshPortalTellsTheTruthInTheEnd: after a quiet hour, search, list and the
+// records agree.
 func TestHarshPortalTellsTheTruthInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Harsh(3))

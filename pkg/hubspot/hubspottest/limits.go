@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Limits are those of docs/hubspot.md section 7; zero fields take HubSpot's
-// numbers for a private app of a professional account.
+// Limits are the limits of docs/hubspot.md section 7. Zero fields take HubSpot's
+// numbers for a private app of a Professional account.
 type Limits struct {
 	Off             bool
-	SearchPerSecond int  // of the whole account, all types: 5
-	TenSecondly     int  // 190; under an OAuth token 110
-	Daily           int  // of all private apps: 625,000
-	RetryAfter      bool // a 429 carries Retry-After, which HubSpot's usually do not
+	SearchPerSecond int  // of the whole account, all types; zero: 5
+	TenSecondly     int  // calls per ten seconds; zero: 190; always 110 for an OAuth token
+	Daily           int  // calls per day of all private apps; zero: 625,000
+	RetryAfter      bool // a 429 carries Retry-After, which HubSpot's usually does not
 }
 
 func (l Limits) withDefaults() Limits {
@@ -31,7 +31,7 @@ func (l Limits) withDefaults() Limits {
 
 const oauthTenSecondly = 110
 
-// limitState counts calls. Refused calls count for nothing.
+// limitState counts calls. Refused calls do not count.
 type limitState struct {
 	searches window
 	calls    window
@@ -45,10 +45,10 @@ func (l *limitState) startDay(now time.Time, zone *time.Location) {
 	}
 }
 
-// admit counts a call, or refuses it by the limit that is used up. Searches,
-// batch reads and labels of associations are exempt from the ten-second limit,
-// but not from the day's; OAuth apps have no day. The rate headers stand on
-// everything but searches.
+// admit counts a call, or refuses it with the limit that is used up. Searches,
+// association batch reads and label calls are exempt from the ten-second limit
+// but not from the daily one. OAuth apps have no daily limit. All answers except
+// those of searches carry rate headers.
 func (p *Portal) admit(c *call, header http.Header) *failure {
 	now := p.Now()
 	l := &p.limits
@@ -99,7 +99,7 @@ func (p *Portal) admit(c *call, header http.Header) *failure {
 	return throttled(policy, wait)
 }
 
-// window is a rolling count of calls.
+// window counts calls in a rolling window.
 type window struct{ times []time.Time }
 
 func (w *window) count(now time.Time, span time.Duration) int {
@@ -113,7 +113,7 @@ func (w *window) count(now time.Time, span time.Duration) int {
 
 func (w *window) add(now time.Time) { w.times = append(w.times, now) }
 
-// frees says how long it takes until the oldest call leaves the window.
+// frees returns how long it takes until the oldest call leaves the window.
 func (w *window) frees(now time.Time, span time.Duration) time.Duration {
 	if len(w.times) == 0 {
 		return 0

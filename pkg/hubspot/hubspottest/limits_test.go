@@ -72,7 +72,7 @@ func TestTheDayEndsAtMidnightOfTheAccount(t *testing.T) {
 		usage := func() string {
 			return string(do(t, p, "GET", "/account-info/2026-09/api-usage/daily/private-apps", "").want(t, 200).body)
 		}
-		do(t, p, "POST", searchPath, searchBody(1)).want(t, 200) // searches count for the day
+		do(t, p, "POST", searchPath, searchBody(1)).want(t, 200) // searches count against the day
 		want := `{"results":[{"name":"private-apps-api-calls-daily","usageLimit":10,"currentUsage":2,"collectedAt":"2000-01-01T00:00:00Z","fetchStatus":"SUCCESS","resetsAt":"2000-01-01T05:00:00Z"}]}`
 		if got := usage(); got != want {
 			t.Errorf("got %s, want %s", got, want)

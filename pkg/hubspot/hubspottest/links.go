@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// link is an association as one of its ends has it. The other end has another,
-// with the inverse type.
+// link is an association as one of its ends sees it. The other end has its own
+// link, with the inverse type.
 type link struct {
 	to  uint64
 	typ *linkType
@@ -18,11 +18,11 @@ func linkOrder(a, b link) int {
 	return cmp.Or(cmp.Compare(a.to, b.to), strings.Compare(a.typ.category, b.typ.category), cmp.Compare(a.typ.id, b.typ.id))
 }
 
-// Associate links two records by a type of association, without moving
-// updatedAt of either. As in HubSpot a link of any type is also one of the
-// unlabelled type, which category "" with typeID 0 stands for, and a record
-// has one primary company: a new one takes the place of the old one. It says
-// false when nothing changed or one of them is not a live record.
+// Associate links two records by a type of association, without moving either's
+// updatedAt. Category "" with typeID 0 stands for the unlabelled type. As in
+// HubSpot, a link of any type is also one of the unlabelled type, and a record
+// has one primary company: a new one replaces the old one. Associate returns
+// false if nothing changed or one of them is not a live record.
 func (p *Portal) Associate(from string, fromID uint64, to string, toID uint64, category string, typeID int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -42,8 +42,8 @@ func (p *Portal) associate(lt *linkType, from, to uint64) bool {
 	return p.join(OpAssociate, lt, from, to) || unlabelled
 }
 
-// Dissociate takes one type of a link away, or the whole link with the
-// unlabelled type. It says false when there is no such link between live
+// Dissociate removes one type of a link, or the whole link if the type is the
+// unlabelled one. It returns false if there is no such link between live
 // records.
 func (p *Portal) Dissociate(from string, fromID uint64, to string, toID uint64, category string, typeID int) bool {
 	p.mu.Lock()
@@ -67,8 +67,8 @@ func (p *Portal) dissociate(lt *linkType, from, to uint64) bool {
 	return true
 }
 
-// join makes a link unless it is there. It and part are the only ways in which
-// links change, and they change both ends.
+// join makes a link unless it exists. Only join and part change links, and they
+// change both ends.
 func (p *Portal) join(op Op, lt *linkType, from, to uint64) bool {
 	if lt.has(from, to) {
 		return false
@@ -109,7 +109,7 @@ func (lt *linkType) has(from, to uint64) bool {
 	return ok
 }
 
-// shows says whether a link can be seen: both records are live.
+// shows reports whether reads can see a link: both records must be live.
 func (lt *linkType) shows(from, to uint64) bool {
 	return lt.pair.from.shows(from) && lt.pair.to.shows(to)
 }
@@ -119,8 +119,8 @@ func (t *objectType) shows(id uint64) bool { return !t.removed && t.liveState(id
 // ends are the two records of a link.
 type ends struct{ from, to uint64 }
 
-// taken returns the link that stands in the way of another of this type: that
-// to the record's primary company.
+// taken returns the link that prevents another of this type: the one to the
+// record's primary company.
 func (lt *linkType) taken(from, to uint64) (ends, bool) {
 	if lt.single {
 		for _, l := range lt.pair.links[from] {
@@ -136,8 +136,7 @@ func (lt *linkType) taken(from, to uint64) (ends, bool) {
 	return ends{}, false
 }
 
-// each calls f for all links of the type in order of ids. f may take the link
-// away.
+// each calls f for all links of the type, in order of id. f may remove the link.
 func (lt *linkType) each(f func(from, to uint64)) {
 	for _, from := range slices.Sorted(maps.Keys(lt.pair.links)) {
 		for _, l := range slices.Clone(lt.pair.links[from]) {
@@ -148,8 +147,8 @@ func (lt *linkType) each(f func(from, to uint64)) {
 	}
 }
 
-// follow lets a record's links be seen or not, as the record now is: those of
-// an archived record hide, those of a restored one are back.
+// follow notes that a record's links appear or disappear with the record: reads
+// do not see those of an archived record, and see those of a restored one again.
 func (p *Portal) follow(op Op, t *objectType, id uint64, live bool) {
 	for _, pr := range t.pairs {
 		for _, l := range pr.links[id] {
@@ -160,7 +159,7 @@ func (p *Portal) follow(op Op, t *objectType, id uint64, live bool) {
 	}
 }
 
-// unlink drops the links that a record without them in sight still has.
+// unlink drops the links of a record that is gone.
 func (t *objectType) unlink(id uint64) {
 	for _, pr := range t.pairs {
 		for _, l := range pr.links[id] {
@@ -170,7 +169,7 @@ func (t *objectType) unlink(id uint64) {
 	}
 }
 
-// linksOf returns all links of a record, of all its pairs.
+// linksOf returns a record's links of all pairs.
 func (t *objectType) linksOf(id uint64) []link {
 	var all []link
 	for _, pr := range t.pairs {
@@ -179,8 +178,8 @@ func (t *objectType) linksOf(id uint64) []link {
 	return all
 }
 
-// inherit gives the survivor of a merge the links of the losers: each once,
-// none to a loser or itself, and of primary companies the first.
+// inherit gives the survivor of a merge the losers' links: each link once, none
+// to a loser or to itself, and only the first primary company.
 func (p *Portal) inherit(t *objectType, survivor uint64, links []link) {
 	for _, l := range links {
 		if l.typ.pair.to == t && (l.to == survivor || t.aliases[l.to] != 0) {
@@ -200,12 +199,12 @@ type Link struct {
 	Label    string // "": null
 }
 
-// LinkChange is one step of a link's life, as it could be seen.
+// LinkChange is one step of a link's life, as reads could see it.
 type LinkChange struct {
-	At   int64 // the portal's clock
-	Op   Op    // what users did: to the link, or to the record at one of its ends
+	At   int64 // milliseconds on the portal's clock
+	Op   Op    // what users did to the link, or to the record at one of its ends
 	Link Link
-	Live bool // the link is there after the change
+	Live bool // the link exists after the change
 }
 
 type linkChange struct {
@@ -217,8 +216,7 @@ type linkChange struct {
 	live     bool
 }
 
-// note keeps a change of a link that can be seen in the history of one
-// direction.
+// note adds a visible change of a link to the history of one direction.
 func (p *Portal) note(op Op, lt *linkType, from, to uint64, live bool) {
 	if !p.opt.NoHistory {
 		lt.pair.history = append(lt.pair.history, linkChange{p.now(), op, lt, from, to, lt.label, live})
@@ -235,8 +233,8 @@ func (lt *linkType) public(from, to uint64, label string) Link {
 }
 
 // Links returns the links from live records of one type to live records of
-// another, by from, to, category and type id: the truth that a consumer should
-// end up with.
+// another, sorted by from, to, category and type id: the truth that a consumer
+// should end up with.
 func (p *Portal) Links(from, to string) []Link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -253,7 +251,7 @@ func (p *Portal) Links(from, to string) []Link {
 	return all
 }
 
-// visible returns the links of a record as they can be read.
+// visible returns the links of a record that reads can see.
 func (pr *pair) visible(id uint64) []link {
 	if !pr.from.shows(id) {
 		return nil
@@ -267,7 +265,7 @@ func (pr *pair) visible(id uint64) []link {
 	return seen
 }
 
-// LinkHistory returns every change of the links from one type to another in
+// LinkHistory returns every change of the links from one type to another, in
 // the order in which they happened.
 func (p *Portal) LinkHistory(from, to string) []LinkChange {
 	p.mu.Lock()
@@ -288,7 +286,7 @@ func (p *Portal) LinkHistory(from, to string) []LinkChange {
 	return changes
 }
 
-// knownPair finds a pair that may have been taken away since.
+// knownPair finds a pair, even one that has been removed.
 func (p *Portal) knownPair(from, to string) *pair {
 	a, b := p.known(from), p.known(to)
 	for _, pr := range a.pairs {

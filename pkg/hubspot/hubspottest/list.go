@@ -11,8 +11,9 @@ const (
 	listMaxLimit     = 100
 )
 
-// serveList answers GET /crm/objects/{ver}/{type} from the object store, by
-// id. The cursor is the last id plus one, as in every live answer seen.
+// serveList answers GET /crm/objects/{ver}/{type} from the object store, in
+// order of id. after is the last id plus one, as in every live answer that we
+// have seen.
 func (p *Portal) serveList(c *call) (int, []byte, *failure) {
 	t, fail := p.readable(c.object, recordScopes)
 	if fail != nil {
@@ -74,7 +75,8 @@ func (p *Portal) serveList(c *call) (int, []byte, *failure) {
 	return 200, append(b, '}'), nil
 }
 
-// nextLink is absolute and leads to HubSpot, wherever the request came in.
+// nextLink returns an absolute address at HubSpot, whatever host the request
+// named.
 func nextLink(c *call, after string) string {
 	query := url.Values{}
 	for name, v := range c.query {
@@ -84,8 +86,8 @@ func nextLink(c *call, after string) string {
 	return "https://api.hubapi.com" + c.path + "?" + query.Encode()
 }
 
-// serveGet answers GET /crm/objects/{ver}/{type}/{id}. The id of a merged
-// record is answered with the survivor.
+// serveGet answers GET /crm/objects/{ver}/{type}/{id}. For the id of a merged
+// record it returns the survivor.
 func (p *Portal) serveGet(c *call) (int, []byte, *failure) {
 	t, fail := p.readable(c.object, recordScopes)
 	if fail != nil {

@@ -23,7 +23,7 @@ func TestListPagesByIDPlusOne(t *testing.T) {
 	if rest.Paging.Next.After != "" {
 		t.Errorf("the last page names a next one: %+v", rest.Paging)
 	}
-	// Any id will do as a cursor, and there is no lag: the object store answers.
+	// Any id works as after, and there is no lag: the object store answers.
 	wantIDs(t, list(t, p, "?limit=100&after="+str(ids[20])).ids(), ids[20:]...)
 	id := p.Create("contacts", nil)
 	wantIDs(t, list(t, p, "?after="+str(ids[24]+1)).ids(), id)
@@ -73,7 +73,7 @@ func TestValuesAreTextOrNull(t *testing.T) {
 		"lastname":     "",     // cleared
 		"city":         "null", // never set
 		"nope":         "absent",
-		"email":        "absent", // a default, but others were asked for
+		"email":        "absent", // a default, but the request names others
 		"hubspotscore": "about <twelve> & \"ü\"\n",
 		"hs_object_id": rec.ID,
 		"createdate":   rec.CreatedAt, "lastmodifieddate": rec.UpdatedAt, // always there
@@ -84,7 +84,7 @@ func TestValuesAreTextOrNull(t *testing.T) {
 	}
 	rec = list(t, p, "").Results[0]
 	if _, ok := rec.Properties["email"]; !ok {
-		t.Errorf("got %v without asking, want HubSpot's defaults", rec.Properties)
+		t.Errorf("got %v though the request names none, want HubSpot's defaults", rec.Properties)
 	}
 }
 

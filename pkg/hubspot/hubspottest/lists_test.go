@@ -84,7 +84,7 @@ func TestOwnersArePagedAndArchivedApart(t *testing.T) {
 	do(t, p, "GET", ownersPath, "").want(t, 403).says(t, "crm.objects.owners.read")
 }
 
-// TestAnOwnerWhoGoesWhileTheListIsPagedHidesAnother: as offsets do.
+// TestAnOwnerWhoGoesWhileTheListIsPagedHidesAnother: after is an offset.
 func TestAnOwnerWhoGoesWhileTheListIsPagedHidesAnother(t *testing.T) {
 	p := New(Options{OwnerPage: 2})
 	a, b, c := p.AddOwner(Owner{}), p.AddOwner(Owner{}), p.AddOwner(Owner{})
@@ -95,7 +95,7 @@ func TestAnOwnerWhoGoesWhileTheListIsPagedHidesAnother(t *testing.T) {
 	}
 }
 
-// TestPipelinesByType: those of types that have them, and refusals of the others.
+// TestPipelinesByType: types with pipelines answer, the others refuse.
 func TestPipelinesByType(t *testing.T) {
 	p := New(Options{Types: []string{"contacts", "deals", "tickets", "products"}, Limits: Limits{Off: true}})
 	car := p.AddCustomType("car")
@@ -137,8 +137,8 @@ func TestPipelinesLives(t *testing.T) {
 	}
 }
 
-// TestLifeChangesLists: every kind of change happens, and the truth is what
-// the calls show.
+// TestLifeChangesLists: every kind of change happens, and the calls show the
+// truth.
 func TestLifeChangesLists(t *testing.T) {
 	p := New(Options{Seed: 1, Limits: Limits{Off: true}, Types: []string{"deals"}})
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -165,10 +165,10 @@ func TestLifeChangesLists(t *testing.T) {
 		}
 	}
 	if got, want := len(owners(t, p, "?limit=500").Results), len(p.Owners()); got != want || want == 0 {
-		t.Errorf("%d owners answered, %d are there", got, want)
+		t.Errorf("answered %d owners, the portal has %d", got, want)
 	}
 	var answer struct{ Results []struct{ ID string } }
 	if err := json.Unmarshal(do(t, p, "GET", pipelinesPath+"deals", "").body, &answer); err != nil || len(answer.Results) != len(p.Pipelines("deals")) {
-		t.Errorf("%v, %d pipelines answered, %d are there", err, len(answer.Results), len(p.Pipelines("deals")))
+		t.Errorf("%v, answered %d pipelines, the portal has %d", err, len(answer.Results), len(p.Pipelines("deals")))
 	}
 }

@@ -10,13 +10,13 @@ import (
 // OAuthApp is an app installed in the portal.
 type OAuthApp struct{ ClientID, ClientSecret, RefreshToken string }
 
-// accessTokenLife is HubSpot's: 30 minutes.
+// accessTokenLife is how long an access token of HubSpot lasts.
 const accessTokenLife = 30 * time.Minute
 
 type oauthState struct {
 	app     *OAuthApp
 	refresh map[string]bool      // accepted refresh tokens
-	access  map[string]time.Time // access token → its end
+	access  map[string]time.Time // access token → when it expires
 	issued  int
 }
 
@@ -28,7 +28,7 @@ func (o *oauthState) init(app *OAuthApp) {
 	}
 }
 
-// RefreshTokens returns the refresh tokens that are accepted now.
+// RefreshTokens returns the refresh tokens that the portal accepts now.
 func (p *Portal) RefreshTokens() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,9 +39,9 @@ func (p *Portal) RefreshTokens() []string {
 	return tokens
 }
 
-// serveToken answers POST /oauth/{ver}/token. Each answer carries a new
-// refresh token; the one that was used goes on working until the new one is
-// used, so that an answer lost on its way costs nobody the installation.
+// serveToken answers POST /oauth/{ver}/token. Each answer carries a new refresh
+// token. The old one keeps working until the new one is used, so that a lost
+// answer does not cost the app its installation.
 func (p *Portal) serveToken(c *call) (int, []byte, *failure) {
 	form, err := url.ParseQuery(string(c.body))
 	if err != nil || !strings.HasPrefix(c.contentType, "application/x-www-form-urlencoded") {
@@ -59,7 +59,7 @@ func (p *Portal) serveToken(c *call) (int, []byte, *failure) {
 		return 0, nil, tokenRefused("BAD_REFRESH_TOKEN", "missing or invalid refresh token")
 	}
 	p.oauth.issued++
-	// Real tokens are long: HubSpot asks for room for 300 characters and more.
+	// Real tokens are long: HubSpot says to allow for 300 characters and more.
 	access := fmt.Sprintf("CN%06d%s", p.oauth.issued, p.randomText(300))
 	refresh := fmt.Sprintf("na1-%06d-%s", p.oauth.issued, p.randomText(40))
 	p.oauth.refresh = map[string]bool{form.Get("refresh_token"): true, refresh: true}
@@ -95,7 +95,7 @@ func (p *Portal) randomText(n int) string {
 	return string(b)
 }
 
-// authorize checks the bearer token and notes whether it is an OAuth one.
+// authorize checks the bearer token and notes whether it is an OAuth token.
 func (p *Portal) authorize(c *call) *failure {
 	if c.endpoint == EndpointToken {
 		return nil

@@ -39,7 +39,7 @@ func TestOAuthTokensLastThirtyMinutesAndRefreshTokensRotate(t *testing.T) {
 			return send(t, p.Client(), r)
 		}
 		r := get(tokens.AccessToken).want(t, 200)
-		// An OAuth app has 110 calls per ten seconds and no day.
+		// An OAuth app has 110 calls per ten seconds and no daily limit.
 		if got := r.header.Get("X-HubSpot-RateLimit-Max"); got != "110" {
 			t.Errorf("got Max %s, want 110", got)
 		}
@@ -51,7 +51,8 @@ func TestOAuthTokensLastThirtyMinutesAndRefreshTokensRotate(t *testing.T) {
 		time.Sleep(time.Second)
 		get(tokens.AccessToken).want(t, 401).says(t, "EXPIRED_AUTHENTICATION")
 
-		// The first token works until its successor was used: an answer may be lost.
+		// The first token works until its successor is used, because an answer
+		// may get lost.
 		_, lost := refresh(t, p, "first")
 		_, second := refresh(t, p, "first")
 		if answer, _ := refresh(t, p, lost.RefreshToken); answer.status != 400 {

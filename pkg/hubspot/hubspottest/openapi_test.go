@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// sharedDir holds HubSpot's own files; it stands beside the repository and is
-// not part of it.
+// sharedDir holds HubSpot's own files. It lies beside the repository and is not
+// part of it.
 const sharedDir = "../../../../shared"
 
 // spec is one OpenAPI file.
@@ -66,11 +66,11 @@ func (s spec) resolve(node any) any {
 	return s.resolve(target)
 }
 
-// problems walks a value along a schema: the subset of JSON Schema that
-// HubSpot's files use. Members that the schema does not know are problems
-// too, but for the paths in extra; paths in absent may lack; those in other may
-// be of any type. The lists hold what recorded answers show and the files do
-// not say.
+// walker checks a value against a schema, for the subset of JSON Schema that
+// HubSpot's files use. Members that the schema does not know are problems too,
+// except for the paths in extra. Paths in absent may be missing, those in other
+// may have any type. The three sets hold what recorded answers show and the files
+// do not say.
 type walker struct {
 	spec     spec
 	extra    map[string]bool // "errors[].id"
@@ -236,7 +236,7 @@ func exchanges(ids []uint64, custom CustomType) []exchange {
 	}
 }
 
-// TestAnswersFitHubSpotsOpenAPIFiles holds what the portal takes and gives
+// TestAnswersFitHubSpotsOpenAPIFiles checks what the portal accepts and sends
 // against the files, endpoint by endpoint.
 func TestAnswersFitHubSpotsOpenAPIFiles(t *testing.T) {
 	p, ids, custom := portalForShapes()
@@ -262,7 +262,8 @@ func TestAnswersFitHubSpotsOpenAPIFiles(t *testing.T) {
 				// Recorded 207s have neither of these.
 				w.absent = set([]string{"errors[].errors", "errors[].links"})
 			case EndpointLinks:
-				// Recorded: an error has fewer members, its subCategory is a text, and an id a number.
+				// Recorded: an error has fewer members and a string as its
+				// subCategory, and an id is a number.
 				w.absent = set([]string{"errors[].errors", "errors[].links"})
 				w.other = set([]string{"errors[].subCategory", "results[].to[].toObjectId"})
 			case EndpointSchemas, EndpointSchema:

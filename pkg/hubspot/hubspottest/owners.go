@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// Owner is a user, or a queue, to whom records are assigned. AddOwner makes up
-// the id and the times; all else is as given. UserID 0 is none.
+// Owner is a user or a queue that records are assigned to. AddOwner makes up the
+// id and the times and keeps the rest as given. Times are milliseconds since
+// 1970-01-01T00:00:00Z. UserID 0 means none.
 type Owner struct {
 	ID                         string
-	Type                       string // "": PERSON; the other is QUEUE
-	Email, FirstName, LastName string // "" as e-mail is null
+	Type                       string // PERSON or QUEUE; "": PERSON
+	Email, FirstName, LastName string // an empty Email is null in answers
 	UserID                     uint64
 	Teams                      []Team
 	CreatedAt, UpdatedAt       int64
@@ -27,12 +28,13 @@ type Team struct {
 	Primary bool   `json:"primary"`
 }
 
-// ListChange is one step of the life of an owner or a pipeline.
+// ListChange is one step in the life of an entry of a reference list: an owner
+// or a pipeline.
 type ListChange[T any] struct {
-	At    int64 // when it could be read: the portal's clock
+	At    int64 // when reads first saw it: milliseconds on the portal's clock
 	Op    Op
 	Entry T    // after the change
-	Live  bool // it is in the list of live ones
+	Live  bool // the entry is live after the change
 }
 
 // AddOwner adds a user or a queue and returns its id.
@@ -53,29 +55,33 @@ func (p *Portal) addOwner(o Owner) string {
 	return o.ID
 }
 
-// UpdateOwner changes a live owner, and moves updatedAt.
+// UpdateOwner changes a live owner and moves its updatedAt. It returns false if
+// there is no such live owner.
 func (p *Portal) UpdateOwner(id string, change func(*Owner)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changeOwner(OpUpdate, id, false, change)
 }
 
-// ArchiveOwner deactivates a user: it moves to the list of archived owners and
-// loses its user id. Nothing says when that was.
+// ArchiveOwner deactivates a user, who moves to the list of archived owners and
+// loses the user id. No answer says when that was. It returns false if there is
+// no such live owner.
 func (p *Portal) ArchiveOwner(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changeOwner(OpArchive, id, false, func(o *Owner) { o.Archived = true })
 }
 
-// RestoreOwner brings an archived owner back.
+// RestoreOwner makes an archived owner live again. It returns false if there is
+// no such archived owner.
 func (p *Portal) RestoreOwner(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changeOwner(OpRestore, id, true, func(o *Owner) { o.Archived = false })
 }
 
-// PurgeOwner takes an owner out of both lists.
+// PurgeOwner removes an owner, live or archived. It returns false if there is no
+// such owner.
 func (p *Portal) PurgeOwner(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +126,7 @@ func (p *Portal) ownersThat(archived bool) []Owner {
 	return slices.DeleteFunc(slices.Clone(p.owners), func(o Owner) bool { return o.Archived != archived })
 }
 
-// OwnerHistory returns every change of owners in the order in which they
+// OwnerHistory returns every change of owners, in the order in which they
 // happened.
 func (p *Portal) OwnerHistory() []ListChange[Owner] {
 	p.mu.Lock()
@@ -161,13 +167,13 @@ func (p *Portal) ownerJSON(o *Owner) ownerJSON {
 			j.UserID = &o.UserID
 		}
 	}
-	// Nothing says that teams come in an order.
+	// HubSpot does not promise any order of teams.
 	p.chaos.Shuffle(len(j.Teams), func(a, b int) { j.Teams[a], j.Teams[b] = j.Teams[b], j.Teams[a] })
 	return j
 }
 
-// serveOwners answers GET /crm/owners/{ver}. The cursor is taken for an offset:
-// an owner who goes while the list is paged hides another one from it.
+// serveOwners answers GET /crm/owners/{ver}. Here after is an offset: if an owner
+// goes away between two pages, the next page misses another owner.
 func (p *Portal) serveOwners(c *call) (int, []byte, *failure) {
 	if need := "crm.objects.owners.read"; !p.allowed(need) {
 		return 0, nil, missingScopes([]string{need})
@@ -215,7 +221,7 @@ func (p *Portal) serveOwners(c *call) (int, []byte, *failure) {
 	return 200, encode(answer), nil
 }
 
-// ownerStep does one thing to the portal's owners.
+// ownerStep makes one change to the portal's owners.
 func (p *Portal) ownerStep(rng *rand.Rand) {
 	live, archived := p.ownersThat(false), p.ownersThat(true)
 	first, last := pick(rng, firstNames), pick(rng, lastNames)

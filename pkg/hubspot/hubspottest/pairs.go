@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// pair is what HubSpot knows of the associations from the records of one type
-// to those of another. Two types have a pair in each direction, which hold the
-// same links; a type and itself have one.
+// pair holds the associations from records of one type to records of another.
+// Two types have a pair in each direction, and both pairs hold the same links. A
+// type has one pair with itself.
 type pair struct {
 	from, to *objectType
-	inverse  *pair             // itself for a type and itself
-	types    []*linkType       // the first is that of a link without label
-	links    map[uint64][]link // by id of from; also those of archived records, which nobody sees
-	history  []linkChange      // of what could be seen
+	inverse  *pair             // the pair itself if from and to are the same type
+	types    []*linkType       // the first is the unlabelled type
+	links    map[uint64][]link // by id of from; includes those of archived records, which reads do not see
+	history  []linkChange      // of visible links
 }
 
 // linkType is a type of association in one direction. Every link has the
-// unlabelled type, and with it any number of others.
+// unlabelled type and any number of others besides.
 type linkType struct {
 	pair     *pair
-	inverse  *linkType // in the other direction; itself where both are the same
+	inverse  *linkType // in the other direction; the type itself if both are the same
 	category string
 	id       int
 	label    string // "": null
@@ -33,8 +33,8 @@ const (
 	userDefined    = "USER_DEFINED"
 )
 
-// standardLinks are the type ids that docs/hubspot.md section 4 tells: there,
-// back, and whether from has a primary one of to, with ids of its own.
+// standardLinks are the type ids of docs/hubspot.md section 4: there, back, and
+// those of the primary association if the pair has one.
 var standardLinks = []struct {
 	from, to                  string
 	there, back               int
@@ -48,15 +48,15 @@ var standardLinks = []struct {
 	{"deals", "tickets", 27, 28, 0, 0},
 }
 
-// unlinked are the types that have no associations at all: the portal's pairs
-// that do not exist.
+// unlinked are the types without any associations, so that some pairs do not
+// exist.
 var unlinked = map[string]bool{"products": true, "users": true, "goal_targets": true}
 
-// firstLinkType is where the ids begin that the portal makes up.
+// firstLinkType is the number above which the portal makes up type ids.
 const firstLinkType = 1000
 
-// definePairs gives a new type its pairs with all types that the portal has,
-// itself included.
+// definePairs gives a new type its pairs with all types of the portal, including
+// itself.
 func (p *Portal) definePairs(t *objectType) {
 	for _, other := range p.types {
 		if !other.removed && !unlinked[t.name] && !unlinked[other.name] {
@@ -97,8 +97,8 @@ func (p *Portal) newLinkType() int {
 	return firstLinkType + p.linkTypes
 }
 
-// defineLink defines a type of association. Without an id for the way back it
-// is its own inverse.
+// defineLink defines a type of association. If back is 0, the type is its own
+// inverse.
 func (p *Portal) defineLink(pr *pair, category string, there, back int, label, inverse string) *linkType {
 	lt := &linkType{pair: pr, category: category, id: there, label: label}
 	lt.inverse = lt
@@ -110,10 +110,10 @@ func (p *Portal) defineLink(pr *pair, category string, there, back int, label, i
 	return lt
 }
 
-// AddLabel defines a label of users for associations from one type to another,
-// and what it is called from the other end ("Manager" and "Report"). Without
-// an inverse both ends call it the same; for a type and itself it is then one
-// type id. It returns the type ids of both directions; the category is
+// AddLabel defines a user's label for associations from one type to another, and
+// its inverse from the other end ("Manager" and "Report"). Without an inverse
+// both ends use the same label, and a type's label for itself then has a single
+// type id. AddLabel returns the type ids of both directions; the category is
 // USER_DEFINED.
 func (p *Portal) AddLabel(from, to, label, inverse string) (typeID, inverseID int) {
 	p.mu.Lock()
@@ -129,8 +129,8 @@ func (p *Portal) addLabel(pr *pair, label, inverse string) *linkType {
 	return p.defineLink(pr, userDefined, p.newLinkType(), p.newLinkType(), label, cmp.Or(inverse, label))
 }
 
-// RenameLabel changes the label of a USER_DEFINED type in one direction, and
-// so what every link of that type says.
+// RenameLabel changes the label of a USER_DEFINED type in one direction, and so
+// the label of every link of that type.
 func (p *Portal) RenameLabel(from, to string, typeID int, label string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,8 +149,8 @@ func (p *Portal) rename(lt *linkType, label string) {
 	})
 }
 
-// RemoveLabel takes a USER_DEFINED type away in both directions, with its
-// links. The unlabelled ones stay.
+// RemoveLabel removes a USER_DEFINED type in both directions, with its links.
+// The unlabelled links stay.
 func (p *Portal) RemoveLabel(from, to string, typeID int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,8 +161,8 @@ func (p *Portal) RemoveLabel(from, to string, typeID int) {
 	}
 }
 
-// ForbidPair takes the pair of two types away in both directions, with its
-// links: from now on records of these types cannot be associated.
+// ForbidPair removes the pair of two types in both directions, with its links:
+// from now on records of these types cannot be associated.
 func (p *Portal) ForbidPair(from, to string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,8 +173,8 @@ func (p *Portal) ForbidPair(from, to string) {
 	pr.types, pr.inverse.types = nil, nil
 }
 
-// pair returns the pair of a type with another, if records of these types can
-// be associated.
+// pair returns the pair of a type with another, or nil if records of these types
+// cannot be associated.
 func (t *objectType) pair(to *objectType) *pair {
 	for _, pr := range t.pairs {
 		if pr.to == to && len(pr.types) > 0 {

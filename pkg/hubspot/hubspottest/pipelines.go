@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// Pipeline is a row of stages of a type's records. AddPipeline makes up an id
-// where there is none, and the times.
+// Pipeline is a series of stages that a type's records go through. AddPipeline
+// makes up the times, and the ids that are "". Times are milliseconds since
+// 1970-01-01T00:00:00Z.
 type Pipeline struct {
 	ID, Label            string
 	DisplayOrder         int
@@ -27,16 +28,16 @@ type Stage struct {
 	CreatedAt, UpdatedAt int64
 }
 
-// pipelined are the standard types that can have pipelines; custom ones can
-// too. HubSpot's files do not say which: the call for another one is answered
-// 404, or 400 for those of badPipelines.
+// pipelined are the standard types that can have pipelines; custom types can
+// too. HubSpot's OpenAPI files do not say which can. For any other type the
+// portal answers 404, or 400 if it is in badPipelines.
 var (
 	pipelined    = set([]string{"deals", "tickets", "leads", "orders", "carts", "subscriptions", "appointments", "courses", "listings", "services", "projects"})
 	badPipelines = set([]string{"contacts", "companies"})
 )
 
-// defaultPipelines gives deals and tickets the pipelines that HubSpot made for
-// everybody, at the beginning of 1970.
+// defaultPipelines returns the pipelines that HubSpot makes for deals and
+// tickets in every account, created at the start of 1970.
 func defaultPipelines(name string) []Pipeline {
 	switch name {
 	case "deals":
@@ -99,7 +100,8 @@ func (p *Portal) newStage(s Stage) Stage {
 	return s
 }
 
-// UpdatePipeline changes a pipeline's label and order, and moves updatedAt.
+// UpdatePipeline changes a pipeline's label and order and moves its updatedAt.
+// It returns false if there is no such pipeline.
 func (p *Portal) UpdatePipeline(object, id string, change func(*Pipeline)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +112,8 @@ func (p *Portal) UpdatePipeline(object, id string, change func(*Pipeline)) bool 
 	})
 }
 
-// RemovePipeline deletes a pipeline with its stages. No list shows it any more.
+// RemovePipeline deletes a pipeline with its stages; no list shows it any more.
+// It returns false if there is no such pipeline.
 func (p *Portal) RemovePipeline(object, id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,8 +131,8 @@ func (p *Portal) removePipeline(t *objectType, id string) bool {
 	return true
 }
 
-// AddStage adds a stage to a pipeline and returns its id. The pipeline's
-// updatedAt stays.
+// AddStage adds a stage to a pipeline and returns its id. It does not move the
+// pipeline's updatedAt.
 func (p *Portal) AddStage(object, pipeline string, s Stage) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,7 +146,8 @@ func (p *Portal) AddStage(object, pipeline string, s Stage) string {
 	return s.ID
 }
 
-// UpdateStage changes a stage, and moves its updatedAt.
+// UpdateStage changes a stage and moves its updatedAt. It returns false if there
+// is no such stage.
 func (p *Portal) UpdateStage(object, pipeline, id string, change func(*Stage)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,7 +164,7 @@ func (p *Portal) UpdateStage(object, pipeline, id string, change func(*Stage)) b
 	})
 }
 
-// RemoveStage deletes a stage.
+// RemoveStage deletes a stage. It returns false if there is no such stage.
 func (p *Portal) RemoveStage(object, pipeline, id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -205,9 +209,9 @@ func (p *Portal) Pipelines(object string) []Pipeline {
 	return slices.Clone(p.known(object).pipelines)
 }
 
-// PipelineHistory returns every change of a type's pipelines, and of their
-// stages, in the order in which they happened; those of removed types of that
-// name too.
+// PipelineHistory returns every change of a type's pipelines and their stages,
+// in the order in which they happened, including those of removed types of the
+// same name.
 func (p *Portal) PipelineHistory(object string) []ListChange[Pipeline] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,8 +246,8 @@ type stageJSON struct {
 	WritePermissions string            `json:"writePermissions"`
 }
 
-// servePipelines answers GET /crm/pipelines/{ver}/{type}: all at once, in no
-// order that a client may count on.
+// servePipelines answers GET /crm/pipelines/{ver}/{type}: all at once, in random
+// order.
 func (p *Portal) servePipelines(c *call) (int, []byte, *failure) {
 	t, fail := p.readable(c.object, definitionScopes)
 	switch {
@@ -277,7 +281,8 @@ func (p *Portal) servePipelines(c *call) (int, []byte, *failure) {
 	return 200, encode(map[string]any{"results": results}), nil
 }
 
-// pipelineStep does one thing to a type's pipelines, of which one stays.
+// pipelineStep makes one change to a type's pipelines. It never removes the last
+// one.
 func (p *Portal) pipelineStep(rng *rand.Rand, t *objectType) {
 	if !t.pipelined() {
 		return

@@ -1,20 +1,20 @@
 // Package hubspottest is a HubSpot portal in memory: an http.Handler for the
 // demo and a RoundTripper for tests, both with HubSpot's habits.
 //
-// It is written from docs/hubspot.md, HubSpot's OpenAPI files and recorded
-// answers, and knows nothing of the client in pkg/hubspot: a mistake about
-// HubSpot must not be made on both sides at once. Where the facts leave room
-// the portal takes the less friendly reading, because a client that copes
-// with it copes with HubSpot. What makes HubSpot hard is on by default (the
-// search index lags, limits are in force); what only happens at times is an
-// option, a fault or a call (Harsh turns on all that may be on for good).
+// It follows docs/hubspot.md, HubSpot's OpenAPI files and recorded answers, and
+// knows nothing of the client in pkg/hubspot: the two must not share a mistake
+// about HubSpot. Where the facts are ambiguous, the portal takes the less
+// friendly reading, because a client that copes with it copes with HubSpot. What
+// always makes HubSpot hard is on by default (the search index lags, limits are
+// in force). What happens only at times is an option, a fault or a call; Harsh
+// turns on everything that may stay on.
 //
-// The portal has one clock, time.Now plus Options.ClockOffset, and no
-// goroutines of its own: what is due is done when somebody asks. So it works
-// as it is in a testing/synctest bubble. Randomness comes from Options.Seed.
+// The portal has one clock, time.Now plus Options.ClockOffset, and starts no
+// goroutines: it does what is due when a caller asks. So it works unchanged in a
+// testing/synctest bubble. Its randomness comes from Options.Seed.
 //
-// Methods act as HubSpot's users would (Create, Update, Archive, Merge …),
-// and tell the truth to a test (Records, History). They panic when the caller
+// Some methods act as HubSpot's users would (Create, Update, Archive, Merge …),
+// others tell a test the truth (Records, History). They panic if the caller
 // names an object type or a property that the portal does not have.
 package hubspottest
 
@@ -24,7 +24,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
-	_ "time/tzdata" // the day of the daily limit begins at midnight in the account's time zone
+	_ "time/tzdata" // the daily limit resets at midnight in the account's time zone
 )
 
 // Options describe a portal. The zero value is a portal with contacts,
@@ -32,43 +32,43 @@ import (
 // index that lags by seconds.
 type Options struct {
 	PortalID    int64    // zero: 4242
-	Seed        uint64   // of everything random
+	Seed        uint64   // seeds everything random
 	Types       []string // standard object types by path name; nil: contacts, companies, deals
 	Scopes      []string // nil: all
-	Tokens      []string // the accepted bearer tokens; nil (and no OAuth): any
+	Tokens      []string // accepted bearer tokens; nil without OAuth: any
 	OAuth       *OAuthApp
 	TimeZone    string // "": US/Eastern
 	AccountType string // "": STANDARD
 
 	ClockOffset time.Duration // HubSpot's clock minus ours
 	Latency     Span          // of every answer
-	WriteDelay  time.Duration // a change may carry an updatedAt up to this long before it can be read
+	WriteDelay  time.Duration // a change's updatedAt may be up to this long before reads see the change
 	Limits      Limits
 	Index       Index
 
-	MergedInArchive bool     // the losers of a merge stand in the archived list (docs/hubspot.md section 9: not documented)
-	NoArchivedList  []string // types whose archived list is refused; nil: meetings
-	LowIDs          float64  // share of new records whose id is lower than earlier ones
-	SortObjects     bool     // sorts given as strings are refused
+	MergedInArchive bool     // the archived list has the losers of a merge (docs/hubspot.md section 9: not documented)
+	NoArchivedList  []string // types whose archived list the portal refuses; nil: meetings
+	LowIDs          float64  // share of new records with a lower id than earlier ones
+	SortObjects     bool     // refuse sorts given as strings
 	LinkPage        int      // associated records in a page of one record's associations; zero: 500
-	OwnerPage       int      // most owners in a page; zero: what is asked for
-	LinksNotFound   bool     // the associations of a record that is not live are not found, instead of none
-	NoHistory       bool     // keep no history (a demo that runs for days)
+	OwnerPage       int      // most owners in a page; zero: as many as requested
+	LinksNotFound   bool     // a record that is not live is not found, rather than without associations
+	NoHistory       bool     // keep no history (for a demo that runs for days)
 
-	// OnRequest is called before the portal looks at its records, OnAnswer
-	// after it has and before the answer leaves. A test changes records there
-	// to win a race on purpose. Both are called without locks held.
+	// The portal calls OnRequest before it looks at its records, and OnAnswer
+	// after that and before the answer leaves. Tests change records there to
+	// win a race on purpose. The portal holds no locks during the calls.
 	OnRequest func(Request)
 	OnAnswer  func(Request)
 }
 
-// Span is a range of durations; the portal draws evenly from it.
+// Span is a range of durations, from which the portal draws evenly.
 type Span struct{ Min, Max time.Duration }
 
-// Harsh returns the options with everything on that makes HubSpot hard to
-// follow without making it fail: long index delays, rows that flap, values
-// fresher and older than what matched, ids that go down, late writes, short
-// pages of associations and owners, slow answers.
+// Harsh returns options with everything on that makes HubSpot hard to follow
+// without making it fail: long index delays, rows that flap, values fresher and
+// older than those that matched, decreasing ids, late writes, short pages of
+// associations and owners, slow answers.
 func Harsh(seed uint64) Options {
 	return Options{
 		Seed:       seed,
@@ -90,17 +90,17 @@ type Portal struct {
 	opt  Options
 	zone *time.Location
 
-	mu        sync.Mutex    // over everything below; never held while waiting
+	mu        sync.Mutex    // guards everything below; never held while waiting
 	rng       *rand.Rand    // for what users do: the same calls make the same portal, whoever reads it
 	chaos     *rand.Rand    // for answers
-	types     []*objectType // in the order in which the portal got them
+	types     []*objectType // in the order in which they were added
 	scopes    map[string]bool
 	nextID    uint64
 	seq       uint64
-	custom    uint64  // number of the last custom type
-	listID    int     // number of the last owner, pipeline or stage
-	linkTypes int     // how many types of association have made up ids
-	owners    []Owner // in the order in which they came; a changed one is a new value
+	custom    uint64  // number of the latest custom type
+	listID    int     // number of the latest owner, pipeline or stage
+	linkTypes int     // how many type ids of associations the portal has made up
+	owners    []Owner // in the order in which they were added; a changed one is a new value
 	tokens    map[string]bool
 	oauth     oauthState
 	limits    limitState
@@ -166,31 +166,32 @@ func New(opt Options) *Portal {
 // Client returns an http.Client over Transport.
 func (p *Portal) Client() *http.Client { return &http.Client{Transport: p.Transport()} }
 
-// SetScopes replaces what the token may do, as a change in HubSpot's settings
-// does. Without names nothing is allowed.
+// SetScopes replaces the token's scopes, as a change in HubSpot's settings does.
+// Without names the token may do nothing.
 func (p *Portal) SetScopes(scopes ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.scopes = set(scopes)
 }
 
-// SetTokens replaces the accepted bearer tokens: a rotated or revoked key.
+// SetTokens replaces the accepted bearer tokens, as rotating or revoking a key
+// does.
 func (p *Portal) SetTokens(tokens ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens = set(tokens)
 }
 
-// Now is the portal's clock.
+// Now returns the time on the portal's clock.
 func (p *Portal) Now() time.Time { return time.Now().Add(p.opt.ClockOffset) }
 
-// now is the portal's clock as records keep it.
+// now returns the portal's time as records keep it, in milliseconds.
 func (p *Portal) now() int64 { return p.Now().UnixMilli() }
 
-// chance says true for a share of its calls.
+// chance returns true for a share of its calls.
 func chance(rng *rand.Rand, share float64) bool { return share > 0 && rng.Float64() < share }
 
-// draw takes a duration from the span.
+// draw returns a random duration from the span.
 func (s Span) draw(rng *rand.Rand) time.Duration {
 	if s.Max <= s.Min {
 		return s.Min

@@ -66,7 +66,7 @@ func (r reply) want(t testing.TB, status int) reply {
 func (r reply) says(t testing.TB, text string) reply {
 	t.Helper()
 	if !bytes.Contains(r.body, []byte(text)) {
-		t.Fatalf("got %s, want it to hold %q", r.body, text)
+		t.Fatalf("got %s, want it to contain %q", r.body, text)
 	}
 	return r
 }
@@ -128,7 +128,7 @@ func list(t testing.TB, p *Portal, query string) page {
 	return do(t, p, "GET", contactsPath+query, "").page(t)
 }
 
-// search sends filters ("property operator value", …) sorted by id.
+// search searches by filters ("property operator value", …), sorted by id.
 func search(t testing.TB, p *Portal, limit int, filters ...string) page {
 	t.Helper()
 	return do(t, p, "POST", searchPath, searchBody(limit, filters...)).page(t)
@@ -170,7 +170,7 @@ func sortedIDs(pg page) []uint64 {
 	return ids
 }
 
-// calm is a portal whose index does not lag and that has no limits.
+// calm returns a portal without index lag and without limits.
 func calm() *Portal { return New(Options{Index: Index{Immediate: true}, Limits: Limits{Off: true}}) }
 
 func email(text string) map[string]string { return map[string]string{"email": text} }
@@ -213,7 +213,7 @@ func TestVersionsAndTypeNamesLeadToTheSameRecords(t *testing.T) {
 	for _, name := range []string{car.ObjectTypeID, car.FullyQualifiedName, "p_car"} {
 		wantIDs(t, do(t, p, "GET", "/crm/objects/2026-09/"+name, "").page(t).ids(), id)
 	}
-	// The bare name of a custom object is not enough.
+	// A custom object's bare name is not enough.
 	do(t, p, "GET", "/crm/objects/2026-09/car", "").want(t, 400).says(t, "Unable to infer object type from: car")
 }
 
@@ -246,7 +246,7 @@ func TestTokens(t *testing.T) {
 	if got := r.header.Get("X-HubSpot-RateLimit-Max"); got != "" {
 		t.Errorf("a refused token was counted: X-HubSpot-RateLimit-Max: %s", got)
 	}
-	// Without any token there is no access, whatever is accepted.
+	// Without a token there is no access, even if the portal accepts any token.
 	req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://x.example"+contactsPath, nil)
 	send(t, calm().Client(), req).want(t, 401)
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Property is a property definition as a user of the portal gives it. Only
-// Name is required.
+// Property is a property definition as a user of the portal enters it. Only Name
+// is required.
 type Property struct {
 	Name        string
-	Label       string // "": made from the name
+	Label       string // "": derived from the name
 	Type        string // "": string
-	FieldType   string // "": what HubSpot's forms take for the type
+	FieldType   string // "": HubSpot's usual one for the type
 	Description string
 	Options     []string // values of an enumeration
 	Calculated  bool
@@ -53,7 +53,8 @@ func (p *Portal) newDefinition(def Property, byHubSpot bool) *Property {
 	return &def
 }
 
-// standardSince is when HubSpot made its own properties: before any account.
+// standardSince is when HubSpot made its own properties, before any account:
+// milliseconds since 1970-01-01T00:00:00Z.
 const standardSince = 1564971669377
 
 var fieldTypes = map[string]string{
@@ -61,15 +62,16 @@ var fieldTypes = map[string]string{
 	"enumeration": "select", "bool": "booleancheckbox", "phone_number": "phonenumber",
 }
 
-// AddProperty defines a property. An existing one is replaced, values stay.
+// AddProperty defines a property. It replaces an existing definition; values
+// stay.
 func (p *Portal) AddProperty(object string, def Property) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.must(object).define(p.newDefinition(def, false))
 }
 
-// RetypeProperty gives a property another type; the values stay the texts
-// that they were. fieldType may be "".
+// RetypeProperty gives a property another type; the values keep their text.
+// fieldType may be "".
 func (p *Portal) RetypeProperty(object, name, typ, fieldType string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +114,7 @@ func (p *Portal) RemoveProperty(object, name string) {
 	}
 }
 
-// define and undefine are the only ways in which definitions change.
+// define and undefine are the only functions that change definitions.
 func (t *objectType) define(def *Property) {
 	t.undefine(def.Name)
 	t.defs[def.Name] = def
@@ -127,7 +129,7 @@ func (t *objectType) undefine(name string) {
 	t.settable = slices.DeleteFunc(t.settable, func(def *Property) bool { return def.Name == name })
 }
 
-// def returns a definition that the caller says exists.
+// def returns the definition of a property, and panics if there is none.
 func (t *objectType) def(name string) *Property {
 	def := t.defs[name]
 	if def == nil {
@@ -136,13 +138,13 @@ func (t *objectType) def(name string) *Property {
 	return def
 }
 
-// derived says whether HubSpot keeps the property itself: it is made from the
-// record when asked for and nobody can set it.
+// derived reports whether HubSpot maintains the property itself: answers derive
+// it from the record, and users cannot set it.
 func (s *standard) derived(name string) bool {
 	return name == "hs_object_id" || name == "hs_lastmodifieddate" || name == s.modified || slices.Contains(s.created, name)
 }
 
-// systemProperties are those of every type.
+// systemProperties returns the properties that every type has.
 func systemProperties(s *standard) []Property {
 	defs := []Property{
 		{Name: "hs_object_id", Label: "Record ID", Type: "number"},
@@ -158,9 +160,9 @@ func systemProperties(s *standard) []Property {
 	return defs
 }
 
-// standardProperties are a selection of those that HubSpot gives a standard
-// type, with every type and fieldType that docs/hubspot.md sections 10 and 13
-// saw. Calculated ones say calculated:false as most of them really do.
+// standardProperties returns a selection of HubSpot's properties of a standard
+// type, with every type and fieldType of docs/hubspot.md sections 10 and 13. Most
+// calculated ones say calculated:false, as in real portals.
 func standardProperties(s *standard) []Property {
 	defs := systemProperties(s)
 	switch s.name {
@@ -228,8 +230,8 @@ func standardProperties(s *standard) []Property {
 	}...)
 }
 
-// serveProperties answers GET /crm/properties/{ver}/{type}. Sensitive
-// definitions come only when asked for, one sensitivity at a time.
+// serveProperties answers GET /crm/properties/{ver}/{type}. It returns sensitive
+// definitions only on request, one sensitivity at a time.
 func (p *Portal) serveProperties(c *call) (int, []byte, *failure) {
 	t, fail := p.readable(c.object, definitionScopes)
 	if fail != nil {
@@ -273,7 +275,8 @@ func (p *Portal) serveProperty(c *call) (int, []byte, *failure) {
 	return 200, encode(def.json()), nil
 }
 
-// definitions returns the current or the archived definitions by name.
+// definitions returns the current definitions, sorted by name, or the archived
+// ones, in the order in which they were archived.
 func (t *objectType) definitions(archived bool) []*Property {
 	if archived {
 		return t.oldDefs
@@ -326,8 +329,8 @@ type modification struct {
 	ReadOnlyValue      bool  `json:"readOnlyValue"`
 }
 
-// json has the members that recorded definitions have: HubSpot's own carry
-// hubspotDefined and no archived, an account's carry archived and user ids.
+// json has the members of recorded definitions: HubSpot's own have hubspotDefined
+// and no archived, an account's have archived and user ids.
 func (d *Property) json() propertyJSON {
 	j := propertyJSON{
 		UpdatedAt: isoTime(d.updated), CreatedAt: isoTime(d.created),

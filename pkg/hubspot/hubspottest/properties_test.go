@@ -29,7 +29,7 @@ func TestSensitiveDefinitionsOnlyOnDemand(t *testing.T) {
 	p.AddProperty("contacts", Property{Name: "ssn", Sensitivity: "highly_sensitive"})
 	p.Create("contacts", map[string]string{"ssn": "123"})
 	if _, ok := defs(t, p, "contacts", "")["ssn"]; ok {
-		t.Error("a sensitive definition came unasked")
+		t.Error("a sensitive definition came without a request for it")
 	}
 	if got := defs(t, p, "contacts", "?dataSensitivity=highly_sensitive"); len(got) != 1 || got["ssn"] == "" {
 		t.Errorf("got %v, want ssn only", got)
@@ -44,7 +44,7 @@ func TestSensitiveDefinitionsOnlyOnDemand(t *testing.T) {
 	if got := list(); got == nil || *got != "123" {
 		t.Errorf("got %v, want the value", got)
 	}
-	// Without the scope neither definitions nor values.
+	// Without the scope there are neither definitions nor values.
 	p.SetScopes(contactScope)
 	do(t, p, "GET", "/crm/properties/2026-09/contacts?dataSensitivity=highly_sensitive", "").want(t, 403).says(t, "crm.objects.contacts.highly_sensitive.read")
 	if got := list(); got != nil {
@@ -143,10 +143,11 @@ func TestSchemasListCustomObjectsOnly(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if got := one("0-2?includePropertyDefinitions=false"); len(got.Properties) != 0 {
-		t.Errorf("got %d properties unasked", len(got.Properties))
+		t.Errorf("got %d properties without a request for them", len(got.Properties))
 	}
 
-	// Removed for good: 404 for the schema, the other calls do not know it.
+	// Removed for good: the schema is a 404, and the other calls do not know the
+	// type.
 	p.Create(car.FullyQualifiedName, nil)
 	p.RemoveCustomType(car.FullyQualifiedName)
 	do(t, p, "GET", "/crm-object-schemas/2026-09/schemas/"+car.ObjectTypeID, "").want(t, 404)
@@ -168,7 +169,7 @@ func TestSchemasListCustomObjectsOnly(t *testing.T) {
 	if got := schemas("?archived=true"); !slices.Equal(got, []string{"p4242_boat"}) {
 		t.Errorf("got %v", got)
 	}
-	// The same name again is another type.
+	// A new type of the same name is another type.
 	if again := p.AddCustomType("car"); again.ObjectTypeID == car.ObjectTypeID || again.FullyQualifiedName != car.FullyQualifiedName {
 		t.Errorf("got %+v after %+v", again, car)
 	}

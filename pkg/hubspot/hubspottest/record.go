@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// answered are the properties that an answer carries, sorted as HubSpot
-// sorts them: those asked for as far as there is a definition that the token
-// may see, and always id, creation and modification. Unknown names are
-// ignored without a word.
+// answered returns the properties that an answer carries, sorted as HubSpot sorts
+// them: the requested ones with a definition that the token may see, and always
+// the id and the times of creation and modification. It silently ignores unknown
+// names.
 func (t *objectType) answered(p *Portal, asked []string) []string {
 	names := append([]string{"hs_object_id", t.modified}, t.created...)
 	if len(asked) == 0 {
@@ -27,15 +27,15 @@ func (t *objectType) answered(p *Portal, asked []string) []string {
 	return slices.Compact(names)
 }
 
-// Search and batch read give each record's address in HubSpot's UI, list does
+// Search and batch read return each record's address in HubSpot's UI; list does
 // not.
 const (
 	withURL    = true
 	withoutURL = false
 )
 
-// appendRecord writes a SimplePublicObject. By hand, because a list page of
-// every property is most of what a portal does.
+// appendRecord writes a SimplePublicObject. It does so by hand, because list
+// pages of every property are most of a portal's work.
 func (p *Portal) appendRecord(b []byte, t *objectType, st *state, names []string, url bool) []byte {
 	id := strconv.FormatUint(st.id, 10)
 	b = append(b, `{"id":"`...)
@@ -84,13 +84,13 @@ func appendString(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// encode writes JSON as HubSpot does, with <, > and & as they are.
+// encode writes JSON as HubSpot does, without escaping <, > and &.
 func encode(v any) []byte {
 	var s strings.Builder
 	e := json.NewEncoder(&s)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("hubspottest: encode an answer: %v", err)) // only own structs come here
+		panic(fmt.Sprintf("hubspottest: encode an answer: %v", err)) // only our own structs come here
 	}
 	return []byte(strings.TrimSuffix(s.String(), "\n"))
 }

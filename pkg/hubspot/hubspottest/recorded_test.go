@@ -69,8 +69,8 @@ func members(v any, open ...string) []string {
 	return lines
 }
 
-// sameMembers fails where one answer has members that the other lacks, but
-// for those lines that are known to come and go.
+// sameMembers fails if one answer has members that the other lacks, except for
+// the lines in optional, which come and go.
 func sameMembers(t testing.TB, got, want any, optional []string, open ...string) {
 	t.Helper()
 	a, b := members(got, open...), members(want, open...)
@@ -109,7 +109,7 @@ func TestAnswersHaveTheMembersOfRecordedOnes(t *testing.T) {
 	})
 	t.Run("properties", func(t *testing.T) {
 		// readOnlyOptions, showCurrencySymbol and the options of an enumeration
-		// are only on some definitions, recorded and ours.
+		// appear only on some definitions, both recorded ones and ours.
 		optional := []string{
 			"results[].modificationMetadata.readOnlyOptions bool", "results[].showCurrencySymbol bool",
 			"results[].options[] object", "results[].options[].label string", "results[].options[].value string",
@@ -134,7 +134,8 @@ func TestAnswersHaveTheMembersOfRecordedOnes(t *testing.T) {
 		}
 	})
 	t.Run("batch with errors", func(t *testing.T) {
-		// Recorded from campaigns: other results, another error; the frame is the same.
+		// Recorded from campaigns, with other results and another error in the
+		// same envelope.
 		want := recorded(t, "batch_read_campaigns_multi-207.json").(map[string]any)
 		for _, e := range want["errors"].([]any) {
 			m := e.(map[string]any)

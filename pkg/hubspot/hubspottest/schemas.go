@@ -93,7 +93,7 @@ type labelsJSON struct {
 }
 
 // pairJSON is a type of association in a schema, with the members of recorded
-// ones. The cardinalities are those of links without limits.
+// ones. Its cardinalities are those of unlimited links.
 type pairJSON struct {
 	FromObjectTypeID    string  `json:"fromObjectTypeId"`
 	ToObjectTypeID      string  `json:"toObjectTypeId"`
@@ -121,8 +121,8 @@ func (lt *linkType) schema() pairJSON {
 	}
 }
 
-// schema writes an ObjectSchema; standard types call themselves in capitals
-// (CONTACT), custom ones by their bare name.
+// schema builds an ObjectSchema. The name of a standard type is in capitals
+// (CONTACT), that of a custom type is its bare name.
 func (p *Portal) schema(c *call, t *objectType) (schemaJSON, *failure) {
 	include := map[string]bool{}
 	for _, name := range []string{"includePropertyDefinitions", "includeAssociationDefinitions", "includeAuditMetadata"} {

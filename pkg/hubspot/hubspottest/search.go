@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// HubSpot's limits of one search (docs/hubspot.md section 1).
+// HubSpot's limits for one search (docs/hubspot.md section 1).
 const (
 	searchMaxLimit   = 200
 	searchMaxResults = 10_000
@@ -21,7 +21,7 @@ const (
 	maxFilters       = 18
 )
 
-// searchRequest is the body of a search, checked.
+// searchRequest is the parsed and checked body of a search.
 type searchRequest struct {
 	groups     []group
 	sort       sortRule
@@ -31,7 +31,7 @@ type searchRequest struct {
 }
 
 type sortRule struct {
-	property   string // "" is HubSpot's default: creation, oldest first
+	property   string // "": HubSpot's default, oldest record first
 	descending bool
 }
 
@@ -59,7 +59,7 @@ func (p *Portal) serveSearch(c *call) (int, []byte, *failure) {
 	}
 	b = append(b, ']')
 	if more {
-		// Search pages carry no link, and its cursor is an offset.
+		// Search pages carry no link, and after is an offset.
 		b = append(b, `,"paging":{"next":{"after":"`...)
 		b = strconv.AppendInt(b, int64(req.after+len(page)), 10)
 		b = append(b, `"}}`...)
@@ -67,8 +67,8 @@ func (p *Portal) serveSearch(c *call) (int, []byte, *failure) {
 	return 200, append(b, '}'), nil
 }
 
-// answeredVersion picks the values of a row that matched: mostly those that
-// matched, at times newer or older ones.
+// answeredVersion picks the values to return for a matching row: mostly those
+// that matched, at times newer or older ones.
 func (p *Portal) answeredVersion(t *objectType, r *row) *state {
 	switch x := p.opt.Index; {
 	case chance(p.chaos, x.Fresh):
@@ -81,8 +81,8 @@ func (p *Portal) answeredVersion(t *objectType, r *row) *state {
 	return r.current
 }
 
-// search finds the rows of a page. total counts every match in the index;
-// more says whether rows that this answer can see follow the page.
+// search finds the rows of a page. total counts every match in the index. more
+// reports whether rows that this answer can see follow the page.
 func (p *Portal) search(t *objectType, req searchRequest) (total int, page []entry, more bool) {
 	if req.sort == (sortRule{property: "hs_object_id"}) {
 		return p.searchByID(t, req)
@@ -96,9 +96,9 @@ func (p *Portal) search(t *objectType, req searchRequest) (total int, page []ent
 	return total, matches[from:to], to < len(matches)
 }
 
-// searchByID is the sort that can be relied on, and the one to be fast for:
-// it looks at the ids in range in order, or, when the window of times holds
-// much less, at that.
+// searchByID is search sorted by ascending id, the reliable sort and the one that
+// must be fast. It goes through the ids in range or, if the window of times holds
+// far fewer rows, through those.
 func (p *Portal) searchByID(t *objectType, req searchRequest) (total int, page []entry, more bool) {
 	candidates, groups := t.index.byID, req.groups
 	if len(groups) == 1 {
@@ -112,7 +112,7 @@ func (p *Portal) searchByID(t *objectType, req searchRequest) (total int, page [
 			slices.SortFunc(candidates, entryByID)
 			groups = nil
 		} else if len(recent) == len(t.index.byTime) && len(g.rest) == 0 {
-			groups = nil // the id range alone decides: no need to look at each row
+			groups = nil // the id range alone decides: no need to check each row
 		}
 	}
 	flap := p.opt.Index.Flap > 0
@@ -153,8 +153,8 @@ func collect(candidates []entry, groups []group) []entry {
 }
 
 // order sorts matches by anything but ascending id. By modified time it is as
-// unreliable as HubSpot's (EST#5180): rows stand where they would if their
-// time were off by up to an hour, always the same way for one version.
+// unreliable as HubSpot (docs/hubspot.md section 1): it places rows as if their
+// time were off by up to an hour, always by the same amount for one version.
 func (p *Portal) order(t *objectType, matches []entry, rule sortRule) {
 	compare := func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.row.current.created, b.row.current.created), cmp.Compare(a.id, b.id))
@@ -180,7 +180,8 @@ func (p *Portal) order(t *objectType, matches []entry, rule sortRule) {
 	})
 }
 
-// blurred moves one row in four by up to an hour and the others by seconds.
+// blurred returns a row's modified time, moved by up to an hour for one row in
+// four and by seconds for the others.
 func blurred(e entry) int64 {
 	h := rand.NewPCG(e.id, e.row.current.seq).Uint64()
 	reach := 5 * time.Second.Milliseconds()
@@ -190,7 +191,8 @@ func blurred(e entry) int64 {
 	return e.modified + int64(h>>8)%(reach+1)
 }
 
-// compareTexts orders numbers as numbers and everything else as text.
+// compareTexts compares numbers as numbers and everything else as text, without
+// regard to case.
 func compareTexts(a, b string) int {
 	x, errX := strconv.ParseFloat(a, 64)
 	y, errY := strconv.ParseFloat(b, 64)
@@ -200,8 +202,8 @@ func compareTexts(a, b string) int {
 	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
 }
 
-// parseSearch checks a body as strictly as the OpenAPI file allows: all five
-// required members, one sort, sizes.
+// parseSearch parses a body, as strictly as the OpenAPI file allows: it checks
+// for all five required members, a single sort and the sizes.
 func (p *Portal) parseSearch(t *objectType, body []byte) (req searchRequest, fail *failure) {
 	members, fail := parseObject(body, "after", "filterGroups", "limit", "properties", "sorts")
 	if fail != nil {
@@ -245,8 +247,8 @@ func (p *Portal) parseSearch(t *objectType, body []byte) (req searchRequest, fai
 	return req, fail
 }
 
-// parseSorts takes the strings of the OpenAPI file ("hs_object_id", with "-"
-// before it for descending) and the objects of HubSpot's guide.
+// parseSorts accepts the strings of the OpenAPI file ("hs_object_id", with a
+// leading "-" for descending) and the objects of HubSpot's guide.
 func (p *Portal) parseSorts(t *objectType, raw json.RawMessage) (rule sortRule, fail *failure) {
 	var sorts []json.RawMessage
 	if err := json.Unmarshal(raw, &sorts); err != nil {
@@ -288,7 +290,7 @@ func (p *Portal) parseSorts(t *objectType, raw json.RawMessage) (rule sortRule, 
 	return rule, nil
 }
 
-// parseObject reads a JSON object and refuses it when members are missing.
+// parseObject reads a JSON object and refuses it if required members are missing.
 func parseObject(body []byte, required ...string) (map[string]json.RawMessage, *failure) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
@@ -313,8 +315,8 @@ func parseMember(members map[string]json.RawMessage, name string, to any) *failu
 	return nil
 }
 
-// parseText reads a string, or the text of a number, which HubSpot takes for
-// one. A member that is not there is "".
+// parseText reads a string, or a number as its text, because HubSpot accepts
+// both. An absent member is "".
 func parseText(members map[string]json.RawMessage, name string) (string, *failure) {
 	text, ok := textOf(members[name])
 	if !ok {

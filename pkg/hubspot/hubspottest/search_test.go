@@ -152,7 +152,7 @@ func TestTheIndexLags(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		wantIDs(t, search(t, p, 10).ids(), id)
 
-		// An older version still matches its window, and the new one not yet.
+		// The older version still matches its window; the new one does not yet.
 		time.Sleep(time.Minute)
 		p.Update("contacts", id, email("b@example.com"))
 		old := fmt.Sprintf("lastmodifieddate LT %d", began.UnixMilli()+1000)
@@ -204,7 +204,7 @@ func TestLostChangesAreFoundByTheNextOneOnly(t *testing.T) {
 	wantIDs(t, search(t, p, 10).ids(), id)
 	p.SetIndex(Index{Immediate: true, Lost: 1})
 	p.Archive("contacts", id)
-	wantIDs(t, search(t, p, 10).ids(), id) // a ghost
+	wantIDs(t, search(t, p, 10).ids(), id) // archived, but still in the index
 }
 
 func TestANewerVersionIsNotOverwrittenByALateOne(t *testing.T) {
@@ -285,7 +285,7 @@ func TestSortByModifiedTimeIsNotToBeTrusted(t *testing.T) {
 		if falls == 0 {
 			t.Error("the results were in order of their modified time")
 		}
-		// By id they are, every time.
+		// By id they are in order, every time.
 		for range 5 {
 			if got := search(t, p, 200).ids(); !slices.IsSorted(got) {
 				t.Fatalf("not in order of id: %v", got)
@@ -294,8 +294,8 @@ func TestSortByModifiedTimeIsNotToBeTrusted(t *testing.T) {
 	})
 }
 
-// TestIndexAgreesWithAPlainScan holds both plans of the search (id range, time
-// range) against a search over all records, while they change.
+// TestIndexAgreesWithAPlainScan checks both search plans (id range, time range)
+// against a scan of all records, while the records change.
 func TestIndexAgreesWithAPlainScan(t *testing.T) {
 	p := calm()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -332,8 +332,8 @@ func TestIndexAgreesWithAPlainScan(t *testing.T) {
 	}
 }
 
-// TestSearchOf100kRecordsIsFast guards against the pass over everything that
-// would make workloads in tests and the demo crawl.
+// TestSearchOf100kRecordsIsFast guards against a pass over everything, which
+// would slow tests and the demo to a crawl.
 func TestSearchOf100kRecordsIsFast(t *testing.T) {
 	p := calm()
 	began := time.Now()

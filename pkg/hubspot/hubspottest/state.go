@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// state is a record at one time. States are never changed once they are in
-// the store, so that the store, the index and the history share them.
+// state is a record at one time. A state in the store never changes, so the
+// store, the index and the history can share it.
 type state struct {
 	id         uint64
-	seq        uint64 // order of all changes of the portal
+	seq        uint64 // numbers the portal's changes in order
 	created    int64
 	updated    int64
 	archivedAt int64
 	archived   bool
 	gone       bool   // purged, or the loser of a merge
-	mergedInto uint64 // the survivor's id when gone by a merge
+	mergedInto uint64 // the survivor's id, for the loser of a merge
 	values     values
 }
 
@@ -26,7 +26,7 @@ func (s *state) copy() *state {
 	return &next
 }
 
-// value returns a property as answers carry it; ok is false for null.
+// value returns a property's value as answers carry it; ok is false for null.
 func (s *state) value(t *standard, name string) (text string, ok bool) {
 	switch {
 	case name == "hs_object_id":
@@ -39,8 +39,8 @@ func (s *state) value(t *standard, name string) (text string, ok bool) {
 	return s.values.get(name)
 }
 
-// isoTime writes a time as HubSpot does: milliseconds, but no fraction at all
-// when it would be zero.
+// isoTime writes a time as HubSpot does: with milliseconds, but without a
+// fraction if it is zero.
 func isoTime(ms int64) string {
 	t := time.UnixMilli(ms).UTC()
 	if ms%1000 == 0 {
@@ -49,8 +49,8 @@ func isoTime(ms int64) string {
 	return t.Format("2006-01-02T15:04:05.000Z")
 }
 
-// values are the set properties of a record by name. A property that was
-// cleared is there with "", one that was never set is not there.
+// values are a record's properties, sorted by name. A cleared property has the
+// value ""; one that was never set is absent.
 type values []value
 
 type value struct{ name, text string }
@@ -71,7 +71,7 @@ func (v values) get(name string) (string, bool) {
 	return "", false
 }
 
-// with returns a copy in which name has the text, or is unset for nil.
+// with returns a copy in which name has the text, or is unset if text is nil.
 func (v values) with(name string, text *string) values {
 	i, ok := v.find(name)
 	switch {
@@ -87,7 +87,7 @@ func (v values) with(name string, text *string) values {
 	return slices.Insert(slices.Clone(v), i, value{name, *text})
 }
 
-// merge returns a copy in which the given properties are set.
+// merge returns a copy with the given properties set.
 func (v values) merge(properties map[string]string) values {
 	next := make(values, 0, len(v)+len(properties))
 	for _, e := range v {

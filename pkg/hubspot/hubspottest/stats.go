@@ -4,9 +4,9 @@ import "maps"
 
 // Stats count what reached the portal.
 type Stats struct {
-	Calls     map[Endpoint]int // requests, refused ones too
-	Status    map[int]int      // answers by status, reset and cut ones by the status that was lost
-	Throttled map[string]int   // calls beyond a limit, by policyName; injected 429s are under Faults
+	Calls     map[Endpoint]int // requests, including refused ones
+	Status    map[int]int      // answers by status; reset and cut ones by the status that was lost
+	Throttled map[string]int   // calls over a limit, by policyName; injected 429s are under Faults
 	Faults    map[Kind]int     // faults played
 }
 

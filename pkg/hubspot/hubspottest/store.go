@@ -19,8 +19,8 @@ func (p *Portal) Create(object string, properties map[string]string) uint64 {
 	return p.create(t, now, now, values(nil).merge(properties))
 }
 
-// CreateAt makes a record that says it was created and last changed at a time
-// in the past, as an import can.
+// CreateAt makes a record whose createdAt and updatedAt are a time in the past,
+// as an import can.
 func (p *Portal) CreateAt(object string, at time.Time, properties map[string]string) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -35,19 +35,21 @@ func (p *Portal) create(t *objectType, created, updated int64, v values) uint64 
 	return st.id
 }
 
-// Update sets properties and moves updatedAt; "" clears a property as
-// HubSpot's users do. It says false when there is no such live record.
+// Update sets properties and moves updatedAt; "" clears a property, as HubSpot's
+// users can. It returns false if there is no such live record.
 func (p *Portal) Update(object string, id uint64, properties map[string]string) bool {
 	return p.change(object, id, OpUpdate, properties, true)
 }
 
-// UpdateCalculated sets properties without moving updatedAt, as roll-ups and
-// calculations do (docs/hubspot.md section 10).
+// UpdateCalculated sets properties without moving updatedAt, as rollups and
+// calculations do (docs/hubspot.md section 10). It returns false if there is no
+// such live record.
 func (p *Portal) UpdateCalculated(object string, id uint64, properties map[string]string) bool {
 	return p.change(object, id, OpCalculated, properties, false)
 }
 
-// Touch moves updatedAt and nothing else: HubSpot changed something hidden.
+// Touch moves updatedAt and nothing else, as if HubSpot had changed something
+// hidden. It returns false if there is no such live record.
 func (p *Portal) Touch(object string, id uint64) bool {
 	return p.change(object, id, OpTouch, nil, true)
 }
@@ -74,8 +76,8 @@ func (p *Portal) edit(t *objectType, st *state, op Op, properties map[string]str
 	p.put(t, op, next)
 }
 
-// BulkUpdate sets properties of many records within one millisecond, as
-// HubSpot's own jobs do. It says how many of them were there.
+// BulkUpdate sets properties of many records within one millisecond, as HubSpot's
+// own jobs do. It returns how many of them were live.
 func (p *Portal) BulkUpdate(object string, ids []uint64, properties map[string]string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +93,8 @@ func (p *Portal) BulkUpdate(object string, ids []uint64, properties map[string]s
 	return n
 }
 
-// Archive moves a record to the recycle bin. updatedAt stays as it is.
+// Archive moves a record to the recycle bin, without moving updatedAt. It returns
+// false if there is no such live record.
 func (p *Portal) Archive(object string, id uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,8 +113,9 @@ func (p *Portal) archive(t *objectType, st *state) {
 	p.put(t, OpArchive, next)
 }
 
-// Restore brings an archived record back under its id. Whether HubSpot then
-// moves updatedAt is not documented, so the caller chooses.
+// Restore brings an archived record back under its old id. HubSpot does not
+// document whether that moves updatedAt, so the caller chooses. Restore returns
+// false if there is no such archived record.
 func (p *Portal) Restore(object string, id uint64, moveTime bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +137,8 @@ func (p *Portal) restore(t *objectType, id uint64, moveTime bool) bool {
 	return true
 }
 
-// Purge removes a record, live or archived, without a trace.
+// Purge removes a record, live or archived, without a trace. It returns false if
+// there is no such record.
 func (p *Portal) Purge(object string, id uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -152,9 +157,9 @@ func (p *Portal) purge(t *objectType, st *state) {
 	p.put(t, OpPurge, next)
 }
 
-// Merge makes a new record out of two: HubSpot's way since its merge change.
-// Both old ids resolve to the new one from now on. It returns 0 when one of
-// them is not a live record.
+// Merge makes a new record out of two and returns its id: HubSpot's way since its
+// merge change. From now on both old ids resolve to the new one. It returns 0 if
+// one of the two is not a live record.
 func (p *Portal) Merge(object string, primary, secondary uint64) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -179,8 +184,9 @@ func (p *Portal) merge(t *objectType, a, b *state) uint64 {
 	return next.id
 }
 
-// MergeInto merges the loser into a record that keeps its id (HubSpot's older
-// way, and its "primary ID preservation").
+// MergeInto merges the loser into a record that keeps its id: HubSpot's older
+// way, and its "primary ID preservation". It returns false if one of the two is
+// not a live record.
 func (p *Portal) MergeInto(object string, kept, loser uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -198,7 +204,8 @@ func (p *Portal) MergeInto(object string, kept, loser uint64) bool {
 	return true
 }
 
-// combine gives a's values where it has one, else b's, and notes the losers.
+// combine returns a with b's values where a has none, and with the losers' ids in
+// hs_merged_object_ids.
 func combine(a, b *state, losers ...uint64) *state {
 	next := a.copy()
 	missing := make(map[string]string)
@@ -221,8 +228,7 @@ func combine(a, b *state, losers ...uint64) *state {
 	return next
 }
 
-// lose takes the loser of a merge away and leaves its id behind as another
-// name of the survivor.
+// lose removes the loser of a merge and keeps its id as an alias of the survivor.
 func (p *Portal) lose(t *objectType, st *state, survivor uint64) {
 	t.aliases[st.id] = survivor
 	next := st.copy()
@@ -236,8 +242,8 @@ func (p *Portal) lose(t *objectType, st *state, survivor uint64) {
 	t.unlink(st.id)
 }
 
-// put makes a state the current one: store, history, index. It is the only
-// way in which a record changes.
+// put makes a state the current one in the store, the history and the index. Only
+// put changes records.
 func (p *Portal) put(t *objectType, op Op, next *state) {
 	p.seq++
 	next.seq = p.seq
@@ -282,8 +288,8 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 // section 9).
 const binLife = 90 * 24 * time.Hour
 
-// emptyBin purges what has been archived for 90 days. It is called whenever a
-// type is looked at, so nobody sees a record that is overdue.
+// emptyBin purges records that have been archived for 90 days. find calls it at
+// every access to a type, so no read sees an overdue record.
 func (p *Portal) emptyBin(t *objectType) {
 	overdue := p.now() - binLife.Milliseconds()
 	if len(t.archived) == 0 || t.binOldest > overdue {
@@ -313,7 +319,7 @@ func (t *objectType) archivedState(id uint64) *state {
 	return nil
 }
 
-// resolve reads an id as get and batch read do: the id of a merged record
+// resolve finds a record as get and batch read do: the id of a merged record
 // leads to the survivor.
 func (t *objectType) resolve(id uint64, archived bool) *state {
 	if archived {
@@ -328,18 +334,20 @@ func (t *objectType) resolve(id uint64, archived bool) *state {
 	}
 }
 
-// check refuses what HubSpot refuses: unknown properties and its own ones.
+// check panics on properties that HubSpot does not let users set: unknown ones
+// and those that it maintains itself.
 func (t *objectType) check(properties map[string]string) {
 	for name := range properties {
 		t.def(name)
 		if t.derived(name) {
-			panic(fmt.Sprintf("hubspottest: %s.%s is kept by HubSpot and cannot be set", t.name, name))
+			panic(fmt.Sprintf("hubspottest: %s.%s is maintained by HubSpot and cannot be set", t.name, name))
 		}
 	}
 }
 
-// newID hands out ids with gaps, and now and then one below earlier ones
-// (docs/hubspot.md section 2: nothing promises that new ids are the largest).
+// newID returns a new id. Ids have gaps, and one is occasionally lower than
+// earlier ones (docs/hubspot.md section 2: nothing promises that new ids are the
+// largest).
 func (p *Portal) newID(t *objectType) uint64 {
 	if chance(p.rng, p.opt.LowIDs) {
 		for range 50 {
@@ -353,14 +361,14 @@ func (p *Portal) newID(t *objectType) uint64 {
 	return p.nextID
 }
 
-// used says whether an id belongs, or ever belonged, to a record: HubSpot does
-// not give an id twice.
+// used reports whether an id belongs, or ever belonged, to a record: HubSpot
+// never reuses an id.
 func (t *objectType) used(id uint64) bool {
 	return t.records[id] != nil || t.gone[id]
 }
 
-// writeTime is the updatedAt of a change made now: HubSpot takes the time
-// first, and the change can be read a little later.
+// writeTime returns the updatedAt of a change made now: HubSpot takes the time
+// first, and reads see the change a little later.
 func (p *Portal) writeTime() int64 {
 	now := p.now()
 	if d := p.opt.WriteDelay.Milliseconds(); d > 0 {

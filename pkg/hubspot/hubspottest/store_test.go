@@ -140,7 +140,7 @@ func TestPurgedRecordsLeaveNoTrace(t *testing.T) {
 	batch(t, p, "?archived=true", id).want(t, 207)
 	do(t, p, "GET", contactsPath+"/"+str(id), "").want(t, 404)
 	if p.Update("contacts", id, email("x@example.com")) || p.Archive("contacts", id) || p.Restore("contacts", id, true) || p.Purge("contacts", id) {
-		t.Error("a purged record took a change")
+		t.Error("a purged record accepted a change")
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // Transport returns a RoundTripper that reaches the portal without a socket,
-// whatever host the request names. Everything runs in the caller's goroutine,
-// so it works in a testing/synctest bubble and leaves nothing behind.
+// whatever host the request names. Everything runs in the caller's goroutine, so
+// it works in a testing/synctest bubble and leaks nothing.
 func (p *Portal) Transport() http.RoundTripper { return transport{p} }
 
 type transport struct{ portal *Portal }
@@ -58,8 +58,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// bodyReader gives an answer's body and then its end, good or bad. Like a
-// connection's, it fails once the request's context has ended.
+// bodyReader returns an answer's body and then its end, good or bad. Like a body
+// from a connection, it fails once the request's context has ended.
 type bodyReader struct {
 	ctx  context.Context
 	rest bytes.Reader

@@ -12,15 +12,15 @@ type standard struct {
 	name, singular, typeID string
 	modified               string   // the property that holds updatedAt and can be searched
 	created                []string // the properties that hold createdAt
-	scope                  string   // one that allows reading
-	defaults               []string // what is answered when no properties are asked for
+	scope                  string   // a scope that allows reading
+	defaults               []string // the properties in an answer if the request names none
 }
 
 const contactScope = "crm.objects.contacts.read"
 
-// standards are the types of docs/hubspot.md section 5, in its order. Their
-// created properties are the section's; where the docs and a live record
-// disagree (orders), the live record's.
+// standards are the types of docs/hubspot.md section 5, in its order, with its
+// created properties. Where HubSpot's page and a live record disagree (orders),
+// the live record decides.
 var standards = []standard{
 	{"contacts", "contact", "0-1", "lastmodifieddate", []string{"createdate"}, contactScope, []string{"email", "firstname", "lastname"}},
 	{"companies", "company", "0-2", "hs_lastmodifieddate", []string{"createdate"}, "crm.objects.companies.read", []string{"domain", "name"}},
@@ -55,7 +55,7 @@ var standards = []standard{
 	{"projects", "project", "0-970", "hs_lastmodifieddate", []string{"hs_createdate"}, "crm.objects.projects.read", nil},
 }
 
-// objectType is a type that the portal has, with everything of it.
+// objectType is a type of the portal, with its definitions, records and links.
 type objectType struct {
 	standard
 	custom         bool
@@ -63,22 +63,22 @@ type objectType struct {
 	since          int64
 	noArchivedList bool
 	removed        bool // a custom type whose schema was deleted
-	archivedSchema bool // … and is still shown as archived
+	archivedSchema bool // a removed type whose schema HubSpot still shows, as archived
 
 	defs      map[string]*Property
-	settable  []*Property // the current ones that are not derived, by name
-	oldDefs   []*Property // removed properties, the archived ones of the properties API
+	settable  []*Property // the current ones that are not derived, sorted by name
+	oldDefs   []*Property // removed properties, which the properties API shows as archived
 	records   map[uint64]*state
-	binOldest int64           // no archivedAt is earlier
-	gone      map[uint64]bool // ids of records that are no more
-	live      []uint64        // ids, ascending
-	archived  []uint64
+	binOldest int64             // no archivedAt is earlier
+	gone      map[uint64]bool   // ids of purged and merged records
+	live      []uint64          // ids, ascending
+	archived  []uint64          // ids, ascending
 	aliases   map[uint64]uint64 // loser of a merge → survivor (which may be a loser itself)
-	pairs     []*pair           // with the types that records of this one can be associated with
+	pairs     []*pair           // with the types that this type's records can be associated with
 	history   []change
 	index     searchIndex
 
-	pipelines       []Pipeline // a changed one is a new value: history keeps the old
+	pipelines       []Pipeline // a changed one is a new value; the history keeps the old one
 	pipelineHistory []ListChange[Pipeline]
 }
 
@@ -117,8 +117,8 @@ type CustomType struct {
 	FullyQualifiedName string // p{portal}_{name}: what the other methods take
 }
 
-// AddCustomType defines a custom object with the properties that HubSpot
-// gives every one, and the given ones.
+// AddCustomType defines a custom object with the given properties and those that
+// every custom object has.
 func (p *Portal) AddCustomType(name string, properties ...Property) CustomType {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,8 +141,8 @@ func (p *Portal) AddCustomType(name string, properties ...Property) CustomType {
 	return CustomType{ObjectTypeID: t.typeID, FullyQualifiedName: fqn}
 }
 
-// RemoveCustomType deletes a custom object with its records: its own schema
-// answers 404, and every other call does not know the type.
+// RemoveCustomType deletes a custom object with its records: the call for its
+// schema answers 404, and no other call knows the type.
 func (p *Portal) RemoveCustomType(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,8 +161,8 @@ func (p *Portal) removeType(t *objectType) {
 	t.pipelines, t.removed = nil, true
 }
 
-// ArchiveCustomType is the other way of HubSpot to be rid of a custom object:
-// its schema is still there and says archived.
+// ArchiveCustomType deletes a custom object in HubSpot's other way: its schema
+// stays and says archived.
 func (p *Portal) ArchiveCustomType(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,17 +171,17 @@ func (p *Portal) ArchiveCustomType(name string) {
 	t.archivedSchema = true
 }
 
-// SetArchivedList says whether a type's archived records can be listed.
+// SetArchivedList sets whether the portal lists a type's archived records.
 func (p *Portal) SetArchivedList(name string, supported bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.must(name).noArchivedList = !supported
 }
 
-// find resolves a type as HubSpot's paths do: the path name, its singular, the
-// objectTypeId, and for custom types p_{name} and the fullyQualifiedName. The
-// bare name of a custom type is not understood (docs/hubspot.md section 5: it
-// fails on some endpoints and can collide with a standard name).
+// find resolves a type's name as HubSpot's paths do: the path name, its singular,
+// the objectTypeId, and for custom types p_{name} and the fullyQualifiedName. It
+// does not know a custom type by its bare name (docs/hubspot.md section 5: that
+// fails on some endpoints and may collide with a standard name).
 func (p *Portal) find(name string) *objectType {
 	for _, t := range slices.Backward(p.types) {
 		if t.removed {
@@ -211,7 +211,7 @@ func (p *Portal) must(name string) *objectType {
 	return t
 }
 
-// known finds a type that may have been removed since.
+// known finds a type, even one that has been removed.
 func (p *Portal) known(name string) *objectType {
 	for _, t := range slices.Backward(p.types) {
 		if t.names(name) {
@@ -229,9 +229,9 @@ func (p *Portal) mustCustom(name string) *objectType {
 	return t
 }
 
-// readable resolves a type for a request, or says as HubSpot does why not. A
-// standard type that the account does not have is one whose scope cannot be
-// granted to the token.
+// readable resolves a type for a request, or returns HubSpot's refusal. For a
+// standard type that the account does not have, that is a missing scope, because
+// such an account cannot grant the scope to a token.
 func (p *Portal) readable(name string, scopes func(*standard) []string) (*objectType, *failure) {
 	t := p.find(name)
 	if t == nil {
@@ -248,7 +248,7 @@ func (p *Portal) readable(name string, scopes func(*standard) []string) (*object
 	return t, nil
 }
 
-// allowed says whether the token has one of the scopes.
+// allowed reports whether the token has one of the scopes.
 func (p *Portal) allowed(anyOf ...string) bool {
 	if p.scopes == nil {
 		return true
@@ -267,8 +267,8 @@ func (p *Portal) visible(t *objectType, name string) *Property {
 	return def
 }
 
-// definitionScopes are those for property definitions: the record's or the
-// schema's, either will do.
+// definitionScopes returns the scopes for property definitions: that of the
+// records or that of the schema, of which either will do.
 func definitionScopes(s *standard) []string {
 	if rest, ok := strings.CutPrefix(s.scope, "crm.objects."); ok {
 		return []string{s.scope, "crm.schemas." + rest}
@@ -276,7 +276,7 @@ func definitionScopes(s *standard) []string {
 	return []string{s.scope}
 }
 
-// sensitiveScopes are those for values and definitions of sensitive
+// sensitiveScopes returns the scopes for the values and definitions of sensitive
 // properties (docs/hubspot.md section 10).
 func sensitiveScopes(s *standard, sensitivity string) []string {
 	if s.scope == "tickets" {
