@@ -87,10 +87,6 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 // While the registry refuses the set, nothing is written to the topic. If the
 // type was published before, its streams run anyway and wait, so that the
 // associations of its records are still followed.
-//
-// While the registry refuses the set the topic is not written. Streams of a type
-// that was published before run all the same, and wait: the associations of its
-// records go on.
 func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, changed stream.Changed, first bool) error {
 	name := o.records.Type.Name
 	places, err := o.places(changed)
