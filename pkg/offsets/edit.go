@@ -75,7 +75,7 @@ func (l *Listing) addState(r *kgo.Record) error {
 		l.objects[string(name)] = true
 	case kindEntry, kindLink:
 		name, _, _ = bytes.Cut(name, []byte{0})
-		if !l.objects[string(name)] {
+		if !l.objects[string(name)] { // millions of links share a name, and only an assignment allocates it
 			l.objects[string(name)] = true
 		}
 	}

@@ -128,7 +128,7 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 		}
 	}
 	for _, scopes := range slices.SortedFunc(maps.Keys(lacking), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rankOf(all, lacking[a][0]), rankOf(all, lacking[b][0])))
+		return cmp.Compare(rankOf(all, lacking[a][0]), rankOf(all, lacking[b][0]))
 	}) {
 		k.add(Finding{Area: "scopes", Check: "object_type", Subject: strings.Join(lacking[scopes], ","), Status: Note,
 			Found: "left out; to include it, click " + strings.Join(strings.Fields(scopes), " and "), Scopes: strings.Fields(scopes)})
