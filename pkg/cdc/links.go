@@ -34,6 +34,9 @@ type LinkRow struct {
 	Seq    int64  // source.seq of the event
 }
 
+// LabelAlgorithm numbers the way LabelHash works, as HashAlgorithm does for content.
+const LabelAlgorithm = 1
+
 // LabelHash is a digest of a label; 0 if there is none.
 func LabelHash(label string) uint64 {
 	if label == "" {

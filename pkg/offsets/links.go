@@ -52,7 +52,6 @@ func parsePair(name []byte) (cdc.Pair, error) {
 
 const (
 	linkRowVersion = 1
-	labelVersion   = 1 // of cdc.LabelHash; raise it when that changes
 	linkRowHead    = 4 // version, flags, reason, label hash version
 )
 
@@ -63,7 +62,7 @@ func AppendLinkRow(dst []byte, r cdc.LinkRow) []byte {
 	if r.Live {
 		flags |= flagLive
 	}
-	dst = append(dst, linkRowVersion, flags, byte(r.Reason), labelVersion)
+	dst = append(dst, linkRowVersion, flags, byte(r.Reason), cdc.LabelAlgorithm)
 	dst = binary.BigEndian.AppendUint64(dst, r.Label)
 	return binary.AppendUvarint(dst, uint64(r.Seq))
 }
@@ -73,7 +72,7 @@ func parseLinkRow(b []byte) (cdc.LinkRow, error) {
 	if len(b) < linkRowHead+8 {
 		return cdc.LinkRow{}, errors.New("a link's row is cut off")
 	}
-	if b[0] != linkRowVersion || b[3] != labelVersion || b[1]&^flagLive != 0 || b[2] > byte(cdc.Restored) {
+	if b[0] != linkRowVersion || b[3] != cdc.LabelAlgorithm || b[1]&^flagLive != 0 || b[2] > byte(cdc.Restored) {
 		return cdc.LinkRow{}, fmt.Errorf("a link's row of an unknown version (% x)", b[:linkRowHead])
 	}
 	r := cdc.LinkRow{Live: b[1]&flagLive != 0, Reason: cdc.Reason(b[2]), Label: binary.BigEndian.Uint64(b[linkRowHead:])}

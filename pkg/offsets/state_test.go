@@ -18,7 +18,10 @@ func TestState_FormatsAreFrozen(t *testing.T) {
 		t.Errorf("row % x, want % x", got, want)
 	}
 	for want, got := range map[string][]byte{
-		"Ocontacts\x00\x00\x00\x00\x00\x00\x00\x01\x02": RowKey("contacts", 258),
+		"Lcontacts:deals\x00\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x04HUBSPOT_DEFINED": LinkKey(
+			cdc.Pair{From: "contacts", To: "deals"}, cdc.LinkKey{From: 7, To: 8, Category: "HUBSPOT_DEFINED", TypeID: 4}),
+		"\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\x00\x09\xac\x02": AppendLinkRow(nil, cdc.LinkRow{Live: true, Label: 9, Seq: 300}),
+		"Ocontacts\x00\x00\x00\x00\x00\x00\x00\x01\x02":            RowKey("contacts", 258),
 		"B":                                   BirthKey(),
 		"S":                                   SeqKey(),
 		"Pcontacts":                           SetKey("contacts"),

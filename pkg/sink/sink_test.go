@@ -469,3 +469,11 @@ func TestTooLarge_LargestValuesAreLeftOutAndNamed(t *testing.T) {
 		}
 	})
 }
+
+// TestTransactionalID_IsFrozen: a new version of the program fences the old one
+// by it.
+func TestTransactionalID_IsFrozen(t *testing.T) {
+	if got := TransactionalID("hubspot", 4242); got != "hubspot.4242" {
+		t.Errorf("transactional id %q", got)
+	}
+}
