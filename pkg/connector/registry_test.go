@@ -165,7 +165,8 @@ func TestRegistry_ABearerTokenMayChangeInItsFile(t *testing.T) {
 	}
 }
 
-// TestRegistry_OAuthTokensAreReplaced before they expire. What keeps the
+// TestRegistry_OAuthTokensAreReplaced before they expire. A token endpoint that is
+// down costs nothing while the token is valid. What keeps the
 // connector from one names the host, the status and the cure, but no secret.
 func TestRegistry_OAuthTokensAreReplaced(t *testing.T) {
 	t.Parallel()
@@ -197,6 +198,15 @@ func TestRegistry_OAuthTokensAreReplaced(t *testing.T) {
 		}
 		if n := idp.issued(); n < 12 || n > 16 {
 			t.Errorf("%d tokens of ten minutes in two hours", n)
+		}
+		registry = client(t, cfg)
+		for minute := range 13 { // the endpoint is down from the second to the twelfth
+			idp.fail(minute > 0 && minute < 12)
+			_, err := registry.Subjects(t.Context())
+			if expired := minute == 10 || minute == 11; expired != (err != nil) {
+				t.Errorf("minute %d of a token of ten minutes: %v", minute, err)
+			}
+			time.Sleep(time.Minute)
 		}
 		for _, c := range []struct {
 			change  func(r *connector.Registry)
