@@ -29,7 +29,7 @@ Usage:
 	connector offsets set [FILE]             change the ones that FILE or standard input names
 	connector offsets reset --yes            forget all of them
 
-All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_* if the connector has
+All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_*, KAFKA_OAUTH_*, AWS_* if the connector has
 them). --portal ID chooses the portal if the topic holds the cursors of several.
 
 get prints, and set reads, the form of Kafka Connect (KIP-875):
@@ -85,7 +85,7 @@ func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout,
 	if most := map[string]int{"get": 0, "set": 1, "reset": 0}; flags.NArg() > most[verb] {
 		return wrong("%q is one argument too many", flags.Args()[most[verb]:])
 	}
-	s, err := load("KAFKA_", "LOG_")
+	s, err := load("KAFKA_", "AWS_", "LOG_")
 	if err != nil {
 		return err
 	}

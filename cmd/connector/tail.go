@@ -82,7 +82,7 @@ func tailCommand(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return misused("connector tail: %v; see connector tail -h", err)
 	}
-	settings, err := load("KAFKA_", "SCHEMA_REGISTRY_", "LOG_")
+	settings, err := load("KAFKA_", "AWS_", "SCHEMA_REGISTRY_", "LOG_")
 	if err != nil {
 		return err
 	}

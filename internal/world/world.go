@@ -38,8 +38,9 @@ type World struct {
 	T        *testing.T
 	Portal   *hubspottest.Portal
 	Kafka    *testkit.Broker
-	Brokers  *testkit.Cable // between the connector and the brokers
-	Registry *testkit.Line  // between the connector and the registry
+	Brokers  *testkit.Cable    // between the connector and the brokers
+	Registry *testkit.Line     // between the connector and the registry
+	Tokens   http.RoundTripper // what gives tokens and credentials to the connector
 	Log      *testkit.Log
 	Config   connector.Config
 
@@ -115,7 +116,7 @@ func (w *World) StartBeside() *Process {
 // Options connect a connector to the world.
 func (w *World) Options(hubspot http.RoundTripper, brokers *testkit.Cable) connector.Options {
 	return connector.Options{
-		Version: "test", HubSpot: hubspot, Registry: w.Registry,
+		Version: "test", HubSpot: hubspot, Registry: w.Registry, Tokens: w.Tokens,
 		Kafka: []kgo.Opt{
 			kgo.Dialer(brokers.DialContext),
 			// Under the race detector, each lz4 buffer of four megabytes takes longer

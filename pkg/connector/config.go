@@ -65,18 +65,49 @@ type Kafka struct {
 	CAFile           string         `envconfig:"KAFKA_TLS_CA_FILE" help:"PEM file of the authorities to trust"`
 	CertFile         string         `envconfig:"KAFKA_TLS_CERT_FILE" help:"PEM file of the client certificate"`
 	KeyFile          string         `envconfig:"KAFKA_TLS_KEY_FILE" help:"PEM file of the client's key"`
-	SASLMechanism    string         `envconfig:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"`
-	SASLUsername     string         `envconfig:"KAFKA_SASL_USERNAME" help:"user for SASL"`
-	SASLPassword     hubspot.Secret `envconfig:"KAFKA_SASL_PASSWORD" help:"password for SASL" secret:"true"`
+	SASLMechanism    string         `envconfig:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM"`
+	SASLUsername     string         `envconfig:"KAFKA_SASL_USERNAME" help:"user for PLAIN and SCRAM"`
+	SASLPassword     hubspot.Secret `envconfig:"KAFKA_SASL_PASSWORD" help:"password for PLAIN and SCRAM" secret:"true"`
 	SASLPasswordFile string         `envconfig:"KAFKA_SASL_PASSWORD_FILE"`
+	SASLInsecure     bool           `envconfig:"KAFKA_SASL_INSECURE" help:"allow PLAIN, OAUTHBEARER and AWS_MSK_IAM without TLS to brokers on other machines"`
+
+	OAuthTokenURL         string         `envconfig:"KAFKA_OAUTH_TOKEN_URL" help:"OAUTHBEARER: endpoint that gives tokens to a client (client_credentials)"`
+	OAuthClientID         string         `envconfig:"KAFKA_OAUTH_CLIENT_ID" help:"OAUTHBEARER: client id"`
+	OAuthClientSecret     hubspot.Secret `envconfig:"KAFKA_OAUTH_CLIENT_SECRET" help:"OAUTHBEARER: client secret" secret:"true"`
+	OAuthClientSecretFile string         `envconfig:"KAFKA_OAUTH_CLIENT_SECRET_FILE"` // read again for each token
+	OAuthScope            string         `envconfig:"KAFKA_OAUTH_SCOPE" help:"OAUTHBEARER: scope to ask for (default: none)"`
+	OAuthExtensions       []string       `envconfig:"KAFKA_OAUTH_EXTENSIONS" help:"OAUTHBEARER: SASL extensions as name=value,..., such as logicalCluster and identityPoolId"`
+
+	// AWS_MSK_IAM, by the names of AWS's own clients.
+	AWSRegion               string         `envconfig:"AWS_REGION" help:"AWS_MSK_IAM: region, where the brokers' names hold none"`
+	AWSAccessKeyID          string         `envconfig:"AWS_ACCESS_KEY_ID" help:"AWS_MSK_IAM: access key (default: from the shared credentials file, the container's or the instance's endpoint)"`
+	AWSSecretAccessKey      hubspot.Secret `envconfig:"AWS_SECRET_ACCESS_KEY" help:"AWS_MSK_IAM: its secret"`
+	AWSSessionToken         hubspot.Secret `envconfig:"AWS_SESSION_TOKEN" help:"AWS_MSK_IAM: its session token, if it is temporary"`
+	AWSProfile              string         `envconfig:"AWS_PROFILE" help:"AWS_MSK_IAM: section of the shared credentials file (default: default)"`
+	AWSCredentialsFile      string         `envconfig:"AWS_SHARED_CREDENTIALS_FILE" help:"AWS_MSK_IAM: shared credentials file (default: ~/.aws/credentials)"`
+	AWSContainerRelativeURI string         `envconfig:"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" help:"AWS_MSK_IAM: path of the container's credentials; set by ECS"`
+	AWSContainerFullURI     string         `envconfig:"AWS_CONTAINER_CREDENTIALS_FULL_URI" help:"AWS_MSK_IAM: address of the container's credentials; set by EKS Pod Identity"`
+	AWSContainerToken       hubspot.Secret `envconfig:"AWS_CONTAINER_AUTHORIZATION_TOKEN" help:"AWS_MSK_IAM: token for that address" secret:"true"`
+	AWSContainerTokenFile   string         `envconfig:"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"` // read again for each request
 }
 
 // Registry says where the schemas of the events are kept.
 type Registry struct {
-	URL          string         `envconfig:"SCHEMA_REGISTRY_URL" help:"Confluent API of the schema registry (required)"`
+	URL          string         `envconfig:"SCHEMA_REGISTRY_URL" help:"Confluent API of the schema registry; several addresses, by commas, are tried in order (required)"`
 	Username     string         `envconfig:"SCHEMA_REGISTRY_USERNAME" help:"user of the schema registry"`
 	Password     hubspot.Secret `envconfig:"SCHEMA_REGISTRY_PASSWORD" help:"password of the schema registry" secret:"true"`
 	PasswordFile string         `envconfig:"SCHEMA_REGISTRY_PASSWORD_FILE"`
+	Token        hubspot.Secret `envconfig:"SCHEMA_REGISTRY_TOKEN" help:"instead of a user: bearer token" secret:"true"`
+	TokenFile    string         `envconfig:"SCHEMA_REGISTRY_TOKEN_FILE"` // read again for each request
+	CAFile       string         `envconfig:"SCHEMA_REGISTRY_CA_FILE" help:"PEM file of the authorities to trust"`
+	CertFile     string         `envconfig:"SCHEMA_REGISTRY_CERT_FILE" help:"PEM file of the client certificate"`
+	KeyFile      string         `envconfig:"SCHEMA_REGISTRY_KEY_FILE" help:"PEM file of the client's key"`
+
+	OAuthTokenURL         string         `envconfig:"SCHEMA_REGISTRY_OAUTH_TOKEN_URL" help:"instead of a user: endpoint that gives tokens to a client (client_credentials)"`
+	OAuthClientID         string         `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_ID" help:"OAuth client id"`
+	OAuthClientSecret     hubspot.Secret `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET" help:"OAuth client secret" secret:"true"`
+	OAuthClientSecretFile string         `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET_FILE"` // read again for each token
+	OAuthScope            string         `envconfig:"SCHEMA_REGISTRY_OAUTH_SCOPE" help:"OAuth scope to ask for (default: none)"`
 }
 
 // Sync says how often the connector asks HubSpot. Where an interval is zero, the

@@ -1,20 +1,11 @@
 package connector
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -30,6 +21,9 @@ type Options struct {
 	Version string       // source.version of every event; "": unknown
 	// HubSpot and Registry carry the requests to them; nil: over the network.
 	HubSpot, Registry http.RoundTripper
+	// Tokens carries the requests for the tokens and credentials of Kafka and the
+	// registry; nil: over the network.
+	Tokens http.RoundTripper
 	// Kafka holds options for every Kafka client, which come after those of the
 	// Config.
 	Kafka []kgo.Opt
@@ -72,10 +66,10 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 		s.Log = slog.Default()
 	}
 	// One ClientLog for all clients, so that they do not repeat each other.
-	if s.Kafka, err = cfg.Kafka.Options(append([]kgo.Opt{sink.ClientLog(s.Log)}, o.Kafka...)...); err != nil {
+	if s.Kafka, err = s.Config.Kafka.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.Log)}, o.Kafka...)...); err != nil {
 		return nil, err
 	}
-	if s.Registry, err = cfg.Registry.Client(o.Version, o.Registry); err != nil {
+	if s.Registry, err = s.Config.Registry.client(o.Version, o.Registry, o.Tokens); err != nil {
 		return nil, err
 	}
 	if s.Lags, err = stream.Lags(cfg.Sync.TrailingLag); err != nil {
@@ -142,15 +136,10 @@ func (h *HubSpot) Sensitivities() []string {
 	return []string{"non_sensitive"}
 }
 
-// The values of KAFKA_SASL_MECHANISM.
-const (
-	saslPlain  = "PLAIN"
-	saslSHA256 = "SCRAM-SHA-256"
-	saslSHA512 = "SCRAM-SHA-512"
-)
-
 // Options are what a Kafka client needs to reach the cluster, followed by more.
-func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) {
+func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) { return k.options(nil, more...) }
+
+func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc")}
 	config, err := k.tls()
 	if err != nil {
@@ -159,71 +148,12 @@ func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) {
 	if config != nil {
 		opts = append(opts, kgo.DialTLSConfig(config))
 	}
-	password, err := secret(k.SASLPassword, k.SASLPasswordFile)
+	m, err := k.mechanism(tokens)
 	if err != nil {
-		return nil, fmt.Errorf("KAFKA_SASL_PASSWORD_FILE: %w", err)
+		return nil, err
 	}
-	var m sasl.Mechanism
-	switch strings.ToUpper(k.SASLMechanism) {
-	case "":
-		return append(opts, more...), nil
-	case saslPlain:
-		m = plain.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsMechanism()
-	case saslSHA256:
-		m = scram.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsSha256Mechanism()
-	case saslSHA512:
-		m = scram.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsSha512Mechanism()
-	default:
-		return nil, fmt.Errorf("KAFKA_SASL_MECHANISM: %q is not known", k.SASLMechanism)
+	if m != nil {
+		opts = append(opts, kgo.SASL(m))
 	}
-	return append(append(opts, kgo.SASL(m)), more...), nil
-}
-
-func (k *Kafka) tls() (*tls.Config, error) {
-	if !k.TLS {
-		if k.CAFile != "" || k.CertFile != "" || k.KeyFile != "" {
-			return nil, errors.New("KAFKA_TLS_ENABLED: must be true for the files of KAFKA_TLS_* to be used")
-		}
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if k.CAFile != "" {
-		pem, err := os.ReadFile(k.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %s holds no certificate", k.CAFile)
-		}
-	}
-	if k.CertFile != "" || k.KeyFile != "" {
-		cert, err := tls.LoadX509KeyPair(k.CertFile, k.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("KAFKA_TLS_CERT_FILE, KAFKA_TLS_KEY_FILE: %w", err)
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
-}
-
-// Client makes a client of the schema registry. version is the program's, for the
-// registry's log. transport carries the requests; nil: over the network.
-func (r *Registry) Client(version string, transport http.RoundTripper) (*sr.Client, error) {
-	opts := []sr.ClientOpt{sr.URLs(r.URL), sr.UserAgent("hubspot-cdc/" + version)}
-	if r.Username != "" {
-		password, err := secret(r.Password, r.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("SCHEMA_REGISTRY_PASSWORD_FILE: %w", err)
-		}
-		opts = append(opts, sr.BasicAuth(r.Username, password.Reveal()))
-	}
-	if transport != nil {
-		opts = append(opts, sr.HTTPClient(&http.Client{Transport: transport}))
-	}
-	client, err := sr.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("SCHEMA_REGISTRY_URL: %w", err)
-	}
-	return client, nil
+	return append(opts, more...), nil
 }

@@ -141,22 +141,9 @@ func (k *Kafka) validate(p *problems) {
 	if k.MaxMessageBytes < smallestMessage {
 		p.add("KAFKA_MAX_MESSAGE_BYTES: %d is below %d", k.MaxMessageBytes, smallestMessage)
 	}
-	p.oneOf("KAFKA_SASL_MECHANISM", strings.ToUpper(k.SASLMechanism), "", saslPlain, saslSHA256, saslSHA512)
-	password := p.given("KAFKA_SASL_PASSWORD", k.SASLPassword, k.SASLPasswordFile)
-	if k.SASLMechanism != "" && (k.SASLUsername == "" || !password) {
-		p.add("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: both are required with KAFKA_SASL_MECHANISM")
-	}
+	k.validateSASL(p)
 	if _, err := k.tls(); err != nil {
 		p.add("%v", err)
-	}
-}
-
-func (r *Registry) validate(p *problems) {
-	p.given("SCHEMA_REGISTRY_PASSWORD", r.Password, r.PasswordFile)
-	if r.URL == "" {
-		p.add("SCHEMA_REGISTRY_URL: is required")
-	} else if err := checkURL(r.URL); err != nil {
-		p.add("SCHEMA_REGISTRY_URL: %v", err)
 	}
 }
 

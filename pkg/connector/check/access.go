@@ -91,7 +91,11 @@ func word(op kmsg.ACLOperation) string {
 // acl is a command that gives this user a permission.
 func (k *checker) acl(rest string) string {
 	user := k.setup.Config.Kafka.SASLUsername
-	switch {
+	switch mechanism := k.setup.Config.Kafka.Mechanism(); {
+	case mechanism == connector.SASLAWS:
+		return "MSK decides by IAM: let the policy of this identity allow what kafka-acls would give with: " + rest
+	case mechanism == connector.SASLOAuth:
+		user = "<the principal of the token, by default its claim sub>"
 	case user != "":
 	case k.setup.Config.Kafka.CertFile != "":
 		user = "<the subject of the client certificate>"

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
@@ -76,10 +77,17 @@ func (k *checker) connection() string {
 	if k.setup.Config.Kafka.TLS {
 		how = "with TLS"
 	}
-	if m := k.setup.Config.Kafka.SASLMechanism; m != "" {
-		return how + ", as " + k.setup.Config.Kafka.SASLUsername + " by " + strings.ToUpper(m)
+	cfg := &k.setup.Config.Kafka
+	switch m := cfg.Mechanism(); m {
+	case "":
+		return how + ", without a user"
+	case connector.SASLOAuth:
+		return how + ", as client " + cfg.OAuthClientID + " by " + m
+	case connector.SASLAWS:
+		return how + ", by " + m
+	default:
+		return how + ", as " + cfg.SASLUsername + " by " + m
 	}
-	return how + ", without a user"
 }
 
 // brokerTrouble says in plain words why the connector cannot talk to a broker.
@@ -90,7 +98,14 @@ func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 	var invalid x509.CertificateInvalidError
 	var notTLS tls.RecordHeaderError
 	var eof *kgo.ErrFirstReadEOF
+	var credentials *connector.CredentialError
 	switch {
+	case errors.As(err, &credentials):
+		return "no credentials for it: " + credentials.Problem, []string{credentials.Cure}
+	case errors.Is(err, kerr.SaslAuthenticationFailed) && cfg.Mechanism() == connector.SASLOAuth:
+		return "it refuses the token (OAUTHBEARER): " + plainly(err), []string{"check KAFKA_OAUTH_SCOPE, KAFKA_OAUTH_EXTENSIONS, and the issuer and audience that the brokers expect"}
+	case errors.Is(err, kerr.SaslAuthenticationFailed) && cfg.Mechanism() == connector.SASLAWS:
+		return "it refuses these credentials (AWS_MSK_IAM): " + plainly(err), []string{"check the credentials, AWS_REGION, this machine's clock, and that the IAM policy allows kafka-cluster:Connect"}
 	case errors.As(err, &authority):
 		return "its certificate is signed by an authority that is not trusted here", []string{"name the file of that authority in KAFKA_TLS_CA_FILE"}
 	case errors.As(err, &host):
@@ -100,10 +115,10 @@ func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 	case errors.As(err, &notTLS):
 		return "it does not speak TLS on this port", []string{"set KAFKA_TLS_ENABLED=false, or name the port that speaks TLS"}
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return fmt.Sprintf("it refuses user %s with this password (%s)", cfg.SASLUsername, strings.ToUpper(cfg.SASLMechanism)),
+		return fmt.Sprintf("it refuses user %s with this password (%s)", cfg.SASLUsername, cfg.Mechanism()),
 			[]string{"check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and that the user has credentials for this mechanism"}
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return "it does not offer " + strings.ToUpper(cfg.SASLMechanism), []string{"set KAFKA_SASL_MECHANISM to one of the listener's sasl.enabled.mechanisms"}
+		return "it does not offer " + cfg.Mechanism(), []string{"set KAFKA_SASL_MECHANISM to one of the listener's sasl.enabled.mechanisms"}
 	case strings.Contains(err.Error(), "tls: "):
 		return "TLS fails: " + plainly(err), []string{"check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE: the broker may want a client certificate"}
 	case strings.Contains(err.Error(), "to be a tls alert"):
@@ -111,6 +126,8 @@ func (k *checker) brokerTrouble(err error) (found string, todo []string) {
 	case errors.As(err, &eof), errors.Is(err, io.EOF), errors.Is(err, kerr.IllegalSaslState):
 		found := "it closed the connection at once"
 		switch {
+		case cfg.Mechanism() == connector.SASLOAuth, cfg.Mechanism() == connector.SASLAWS:
+			return found, []string{"check whether this port is one for " + cfg.Mechanism() + ", with TLS or without (KAFKA_TLS_ENABLED)"}
 		case cfg.SASLMechanism != "":
 			return found, []string{"check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and whether this port is one for SASL, with TLS or without (KAFKA_TLS_ENABLED)"}
 		case cfg.TLS:
