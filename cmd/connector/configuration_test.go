@@ -21,22 +21,22 @@ func TestConfigurationPage(t *testing.T) {
 	}
 	want := fmt.Sprintf(`# Configuration
 
-The connector reads its environment. This page is what `+"`connector run -h`"+` prints;
-`+"`go test ./cmd/connector -run TestConfigurationPage -update`"+` writes it.
+The connector reads its environment. `+"`connector run -h`"+` prints the list below.
 
 - An empty variable counts as unset.
-- A secret can stand in a file: `+"`NAME_FILE`"+` names it, and overrides `+"`NAME`"+`. One
-  newline at its end is not part of the secret. The connector reads HubSpot's secrets again
+- A secret can stand in a file: `+"`HUBSPOT_ACCESS_TOKEN_FILE=/path`"+` overrides
+  `+"`HUBSPOT_ACCESS_TOKEN`"+`. One newline at its end is not part of the secret. The connector reads HubSpot's secrets again
   when HubSpot refuses the token.
 - Durations are written as `+"`30s`, `5m` or `1h30m`"+`, lists with commas.
 - The connector reports every problem at once and ends with exit code 2.
 - It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ but that it does not know.
-  It refuses to start with one that seems to choose what is published.
+  It refuses to start with one that seems to choose what is published, such as
+  `+"`HUBSPOT_PROPERTY_EXCLUDE`"+`.
 
 See [selection.md](selection.md) for the patterns of HUBSPOT_PROPERTIES_* and
 [operations.md](operations.md) for what follows from the intervals.
 
-`+"```text\n%s```\n", help.String())
+`+"```text\n%s```\n\n`go test ./cmd/connector -run TestConfigurationPage -update` writes this page.\n", help.String())
 	if *update {
 		if err := os.WriteFile(configurationPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
