@@ -93,22 +93,28 @@ type Warned struct {
 	said map[string]bool
 }
 
-// first reports whether a topic's warning is to be logged. One about a setting is
-// logged once; one about something that happened, each time.
+// first reports whether a topic's warning is to be logged: one about something
+// that happened each time, one about a setting once. What the cluster refuses is
+// logged for the first topic alone, and explains the setting of every topic that
+// was created without it.
 func (w *Warned) first(topic string, warning Warning) bool {
-	if warning.Setting.Key == "" {
+	key := warning.Setting.Key
+	if key == "" {
 		return true
-	}
-	text := warning.String()
-	if !warning.Cluster {
-		text = topic + " " + text
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.said == nil {
 		w.said = map[string]bool{}
 	}
+	explained, text := topic+" "+key, topic+" "+warning.String()
+	if warning.Cluster {
+		text = key + " " + warning.Text
+	} else if w.said[explained] {
+		return false
+	}
 	was := w.said[text]
 	w.said[text] = true
+	w.said[explained] = w.said[explained] || warning.Cluster
 	return !was
 }
