@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -12,11 +13,12 @@ import (
 // Policy is what a cluster does not let its users do with topics.
 type Policy struct {
 	Settings []string    // that no topic may have
-	As       *kerr.Error // how a setting is refused; nil: POLICY_VIOLATION
+	As       *kerr.Error // the answer; nil: POLICY_VIOLATION to a setting, else TOPIC_AUTHORIZATION_FAILED
 
 	NoCreate, NoAlter, NoDescribe bool
 
-	Creates, Alters, Describes atomic.Int64 // requests so far, dry runs left out
+	Off             atomic.Bool  // nobody is bound by it for now
+	Creates, Alters atomic.Int64 // requests so far, dry runs left out
 }
 
 // Message is the broker's own message about a setting.
@@ -30,18 +32,18 @@ const ForbiddenMessage = "Ask the platform team."
 // Enforce makes the broker follow a policy from now on.
 func (b *Broker) Enforce(p *Policy) {
 	answer := func(forbidden bool, settings []string) (int16, *string) {
+		if p.Off.Load() {
+			return 0, nil
+		}
 		if forbidden {
 			message := ForbiddenMessage
-			return kerr.TopicAuthorizationFailed.Code, &message
+			return cmp.Or(p.As, kerr.TopicAuthorizationFailed).Code, &message
 		}
 		slices.Sort(settings)
 		for _, setting := range settings {
 			if slices.Contains(p.Settings, setting) {
-				message, as := p.Message(setting), kerr.PolicyViolation
-				if p.As != nil {
-					as = p.As
-				}
-				return as.Code, &message
+				message := p.Message(setting)
+				return cmp.Or(p.As, kerr.PolicyViolation).Code, &message
 			}
 		}
 		return 0, nil
@@ -86,7 +88,6 @@ func (b *Broker) Enforce(p *Policy) {
 	})
 	b.ControlKey(int16(kmsg.DescribeConfigs), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
-		p.Describes.Add(1)
 		req := kreq.(*kmsg.DescribeConfigsRequest)
 		resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 		for _, r := range req.Resources {

@@ -98,6 +98,31 @@ func TestClustersThatRefuse(t *testing.T) {
 	}
 }
 
+// TestMissingTopicsThatNobodyMayCreate: the log has the broker's message and the
+// command. Once an administrator has created the topics, the same process goes
+// on.
+func TestMissingTopicsThatNobodyMayCreate(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
+	inWorld(t, hubspottest.Options{Seed: 32}, env, func(w *world) {
+		policy := &testkit.Policy{NoCreate: true}
+		w.Kafka.Enforce(policy)
+		w.Portal.Seed("contacts", 10)
+		p := w.start()
+		time.Sleep(3 * time.Minute)
+		for _, text := range []string{testkit.ForbiddenMessage, "have it created: kafka-topics --bootstrap-server ", " --create --topic hubspot.offsets --partitions 1 --config cleanup.policy=compact"} {
+			if n := p.Log.Count(text); n != 1 {
+				t.Errorf("%q is in the log %d times, want once", text, n)
+			}
+		}
+		policy.Off.Store(true)
+		w.makeTopics()
+		policy.Off.Store(false)
+		w.SleepUntil(3*time.Minute, func() bool { return p.Backfilled("contacts") })
+		p.Stop()
+	})
+}
+
 // makeTopics creates the topics as an administrator does, by the connector's own
 // settings of cleanup.policy.
 func (w *world) makeTopics() {
