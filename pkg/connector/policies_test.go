@@ -46,6 +46,9 @@ func TestClustersThatRefuse(t *testing.T) {
 	}
 	for name, c := range clusters {
 		t.Run(name, func(t *testing.T) {
+			if len(c.policy.Settings) == 2 {
+				long(t)
+			}
 			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
 			inWorld(t, hubspottest.Options{Seed: 31}, env, func(w *world) {
 				if c.made {
