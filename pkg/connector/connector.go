@@ -19,6 +19,7 @@ type Connector struct {
 	counts    *stream.Metrics
 	pairs     *learntPairs
 	unmatched string // patterns, as last logged
+	warned    sink.Warned
 }
 
 // New prepares a connector and makes no request. Its error is a *[ConfigError].
@@ -65,6 +66,7 @@ func (c *Connector) takePart(ctx context.Context) error {
 // owner. A standby makes no request to HubSpot.
 func (c *Connector) member(ctx context.Context) error {
 	cfg := c.setup.SinkConfig()
+	cfg.Warned = &c.warned
 	if err := sink.EnsureCursorTopic(ctx, cfg); err != nil {
 		return err
 	}

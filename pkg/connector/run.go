@@ -44,7 +44,7 @@ func (c *Connector) once(ctx context.Context) error {
 	s.LearnDay(ctx, log)
 
 	cfg := s.SinkConfig()
-	cfg.Portal, cfg.Registerer = account.PortalID, s.Metrics
+	cfg.Portal, cfg.Registerer, cfg.Warned = account.PortalID, s.Metrics, &c.warned
 	out, err := sink.Open(ctx, cfg)
 	if err != nil {
 		return err

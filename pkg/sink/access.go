@@ -70,13 +70,13 @@ func (p *Probe) coordinator(ctx context.Context, key string, kind int8) error {
 	if err != nil {
 		return err
 	}
-	code := resp.ErrorCode
+	code, message := resp.ErrorCode, resp.ErrorMessage
 	for _, c := range resp.Coordinators {
-		code = c.ErrorCode
+		code, message = c.ErrorCode, c.ErrorMessage
 	}
 	// On a cluster where nobody has used a coordinator of this kind yet, the
 	// brokers are still creating its topic.
-	return unless(kerr.ErrorForCode(code), kerr.CoordinatorNotAvailable)
+	return unless(worded(kerr.ErrorForCode(code), deref(message)), kerr.CoordinatorNotAvailable)
 }
 
 // unless drops the errors that mean that nothing is wrong.

@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,9 +13,12 @@ import (
 // effects are what a setup does to Kafka and to the registry. A run does it; a
 // Probe only asks whether it could.
 type effects interface {
-	// createTopic creates a missing topic. It returns false if the topic is still
-	// missing afterwards.
-	createTopic(ctx context.Context, want *TopicFinding) (created bool, err error)
+	// createTopic creates a missing topic with these settings. It returns false if
+	// the topic is still missing afterwards.
+	createTopic(ctx context.Context, want *TopicFinding, configs map[string]string) (created bool, err error)
+	// setConfig gives a topic that was created without them one of the settings
+	// that it should have.
+	setConfig(ctx context.Context, want *TopicFinding, key string) error
 	// registerSchema registers a schema that the registry lacks and has said that
 	// it would accept. It returns the id; 0 if nothing was registered.
 	registerSchema(ctx context.Context, subject string, s sr.Schema) (id int, err error)
@@ -30,13 +32,26 @@ type realEffects struct {
 	log         *slog.Logger
 }
 
-func (e *realEffects) createTopic(ctx context.Context, want *TopicFinding) (bool, error) {
-	_, err := e.adm.CreateTopic(ctx, want.Partitions, e.replication, pointers(want.Configs), want.Name)
+func (e *realEffects) createTopic(ctx context.Context, want *TopicFinding, configs map[string]string) (bool, error) {
+	answer, err := e.adm.CreateTopic(ctx, want.Partitions, e.replication, pointers(configs), want.Name)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return false, fmt.Errorf("create topic %s: %w", want.Name, err)
+		return false, worded(err, answer.ErrMessage)
 	}
 	e.log.Info("topic created", "topic", want.Name)
 	return true, nil
+}
+
+func (e *realEffects) setConfig(ctx context.Context, want *TopicFinding, key string) error {
+	value := want.Configs[key]
+	answers, err := e.adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: key, Value: &value}}, want.Name)
+	if err != nil {
+		return err
+	}
+	answer, err := answers.On(want.Name, nil)
+	if err != nil {
+		return err
+	}
+	return worded(answer.Err, answer.ErrMessage)
 }
 
 func (e *realEffects) registerSchema(ctx context.Context, subject string, s sr.Schema) (int, error) {
@@ -49,18 +64,26 @@ type dryRun struct {
 	replication int16
 }
 
-func (e *dryRun) createTopic(ctx context.Context, want *TopicFinding) (bool, error) {
-	answer, err := e.adm.ValidateCreateTopics(ctx, want.Partitions, e.replication, pointers(want.Configs), want.Name)
-	if err == nil {
-		err = answer[want.Name].Err
-		if detail := answer[want.Name].ErrMessage; err != nil && detail != "" {
-			err = fmt.Errorf("%w: %s", err, detail)
-		}
-	}
+func (e *dryRun) createTopic(ctx context.Context, want *TopicFinding, configs map[string]string) (bool, error) {
+	return false, e.create(ctx, want, configs)
+}
+
+// setConfig cannot ask about a topic that is missing, so it asks whether the
+// setting could be there from the beginning.
+func (e *dryRun) setConfig(ctx context.Context, want *TopicFinding, key string) error {
+	return e.create(ctx, want, map[string]string{needed: want.Configs[needed], key: want.Configs[key]})
+}
+
+func (e *dryRun) create(ctx context.Context, want *TopicFinding, configs map[string]string) error {
+	answers, err := e.adm.ValidateCreateTopics(ctx, want.Partitions, e.replication, pointers(configs), want.Name)
 	if err != nil {
-		return false, fmt.Errorf("create topic %s: %w", want.Name, err)
+		return err
 	}
-	return false, nil
+	answer, err := answers.On(want.Name, nil)
+	if err != nil {
+		return err
+	}
+	return worded(answer.Err, answer.ErrMessage)
 }
 
 func (e *dryRun) registerSchema(context.Context, string, sr.Schema) (int, error) { return 0, nil }

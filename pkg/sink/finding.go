@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // TopicFinding is a topic as it was found or, if it was missing, as it would be
@@ -30,7 +33,8 @@ type SubjectFinding struct {
 // Warning does not stop a run, but an operator should know of it.
 type Warning struct {
 	Text    string
-	Setting slog.Attr // of the topic, if the warning is about one; else zero
+	Setting slog.Attr // of the topic, or the error by which it is unknown; zero if the warning is about something that happened
+	Cluster bool      // it is true of the cluster, and the same for all of its topics
 }
 
 // String returns the text, followed by the setting.
@@ -42,7 +46,7 @@ func (w Warning) String() string {
 }
 
 func (t *TopicFinding) warn(text string, setting slog.Attr) {
-	t.Warnings = append(t.Warnings, Warning{text, setting})
+	t.Warnings = append(t.Warnings, Warning{Text: text, Setting: setting})
 }
 
 // Denied reports whether the brokers said that this user may not do op.
@@ -50,10 +54,67 @@ func (t *TopicFinding) Denied(op kmsg.ACLOperation) bool {
 	return t.Operations != nil && !slices.Contains(t.Operations, op)
 }
 
-// batchLimit is the size of the topic's largest record batch, in bytes.
+// batchLimit is the size of the topic's largest record batch, in bytes. If it is
+// unknown, Kafka's default is the safe guess: a batch that is too large would end
+// every run.
 func (t *TopicFinding) batchLimit() int {
 	if limit, err := strconv.Atoi(t.Configs["max.message.bytes"]); err == nil {
 		return min(limit, largestBatch)
 	}
-	return largestBatch
+	return defaultBatch
+}
+
+// MissingTopicError says that a topic is missing and that the cluster does not
+// let this user create it.
+type MissingTopicError struct {
+	Topic   string
+	Command string // for somebody who may create it
+	Err     error  // the broker's answer
+}
+
+func (e *MissingTopicError) Error() string {
+	return fmt.Sprintf("%v; have it created: %s", e.Err, e.Command)
+}
+
+func (e *MissingTopicError) Unwrap() error { return e.Err }
+
+// refusal is for a cluster that creates topics, but not with this cleanup.policy.
+func (e *MissingTopicError) refusal(policy string) error {
+	return &offsets.Refusal{
+		What: fmt.Sprintf("the cluster refuses cleanup.policy=%s (%v)", policy, e.Err),
+		Cure: "have the cluster's policy changed, or the topic created: " + e.Command,
+	}
+}
+
+// Warned remembers which warnings a process has logged, over all of its runs. The
+// zero value is ready to use.
+type Warned struct {
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+// first reports whether a topic's warning is to be logged: one about something
+// that happened each time, one about a setting once. What the cluster refuses is
+// logged for the first topic alone, and explains the setting of every topic that
+// was created without it.
+func (w *Warned) first(topic string, warning Warning) bool {
+	key := warning.Setting.Key
+	if key == "" {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.said == nil {
+		w.said = map[string]bool{}
+	}
+	explained, text := topic+" "+key, topic+" "+warning.String()
+	if warning.Cluster {
+		text = key + " " + warning.Text
+	} else if w.said[explained] {
+		return false
+	}
+	was := w.said[text]
+	w.said[text] = true
+	w.said[explained] = w.said[explained] || warning.Cluster
+	return !was
 }

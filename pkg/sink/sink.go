@@ -65,6 +65,7 @@ type Config struct {
 
 	Logger     *slog.Logger          // nil = slog.Default()
 	Registerer prometheus.Registerer // nil = nobody keeps the metrics
+	Warned     *Warned               // of the process; nil = nothing so far
 }
 
 // Sink writes the transactions of one run.
@@ -127,6 +128,9 @@ func (cfg Config) complete() (Config, error) {
 	cfg.KeyFormat = cmp.Or(cfg.KeyFormat, KeyString)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.Warned == nil {
+		cfg.Warned = new(Warned)
 	}
 	if cfg.KeyFormat != KeyString && cfg.KeyFormat != KeyAvro {
 		return cfg, fmt.Errorf("key format %q is neither %s nor %s", cfg.KeyFormat, KeyString, KeyAvro)

@@ -103,10 +103,13 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	return nil
 }
 
-// warn logs the warnings about a topic with which a run continues.
+// warn logs the warnings about a topic with which a run continues, unless the
+// process has logged them before.
 func (s *Sink) warn(t *TopicFinding) {
 	for _, w := range t.Warnings {
-		s.log.Warn(w.Text, "topic", t.Name, w.Setting)
+		if s.cfg.Warned.first(t.Name, w) {
+			s.log.Warn(w.Text, "topic", t.Name, w.Setting)
+		}
 	}
 }
 

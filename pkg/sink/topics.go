@@ -28,6 +28,8 @@ const (
 	topicPatience = 30 * time.Second
 	// The client allows no larger one; socket.request.max.bytes is 100 MiB.
 	largestBatch = 64 << 20
+	// Kafka's default of max.message.bytes, for a topic whose settings are unknown.
+	defaultBatch = 1048588
 )
 
 // setup makes topics and schemas ready, and returns what it found. A run and a
@@ -46,7 +48,7 @@ func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, 
 	week := strconv.Itoa(weekMs)
 	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
 		"cleanup.policy":      "compact",
-		"segment.bytes":       strconv.Itoa(32 << 20), // only closed segments are compacted
+		"segment.bytes":       strconv.Itoa(64 << 20), // only closed segments are compacted; some clouds allow none below 50 MiB
 		"segment.ms":          strconv.Itoa(10 * 60 * 1000),
 		"delete.retention.ms": week,
 		"retention.ms":        forEver,
@@ -61,13 +63,13 @@ func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, 
 			Cure: "delete it, if it is not the connector's, and let the connector create it; or use another KAFKA_TOPIC_PREFIX",
 		}
 	}
-	if policy := t.Configs["cleanup.policy"]; policy != "compact" {
+	if policy := t.Configs[needed]; policy != "compact" && policy != "" {
 		return t, &offsets.Refusal{
 			What: fmt.Sprintf("topic %s has cleanup.policy=%s, so what the connector remembers would be deleted", name, policy),
 			Cure: fmt.Sprintf("kafka-configs --alter --topic %s --add-config cleanup.policy=compact", name),
 		}
 	}
-	if ms, err := strconv.Atoi(t.Configs["delete.retention.ms"]); err == nil && ms < weekMs {
+	if ms, err := strconv.Atoi(t.Configs["delete.retention.ms"]); err == nil && t.There && ms < weekMs {
 		t.warn("a reader slower than delete.retention.ms would miss deletes; set it to seven days", slog.Int("delete.retention.ms", ms))
 	}
 	return t, nil
@@ -96,7 +98,7 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 		f.warn("the topic was gone and is created again: it has lost what was published, and gets only changes from now on; "+
 			"bring the old topic back, or ask for a snapshot of the object", slog.Attr{})
 	}
-	if policy := f.Configs["cleanup.policy"]; strings.Contains(policy, "delete") {
+	if policy := f.Configs[needed]; strings.Contains(policy, "delete") {
 		f.warn("records of this topic are deleted after its retention time; a new consumer will miss objects",
 			slog.String("cleanup.policy", policy))
 	}
@@ -137,7 +139,7 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 			Cure: fmt.Sprintf("kafka-topics --delete --topic %s, and let the connector create it", name),
 		}
 	}
-	if policy := t.Configs["cleanup.policy"]; strings.Contains(policy, "compact") {
+	if policy := t.Configs[needed]; strings.Contains(policy, "compact") {
 		return t, &offsets.Refusal{
 			To:   "read signals",
 			What: fmt.Sprintf("topic %s has cleanup.policy=%s, and all signals have one key, so only the last of them would be left", name, policy),
@@ -151,28 +153,15 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 // error the finding names its topic.
 func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, configs map[string]string) (*TopicFinding, error) {
 	want := &TopicFinding{Name: name, Partitions: partitions, Configs: configs}
-	deadline := time.Now().Add(topicPatience)
-	created := false
-	for {
-		t, err := s.describe(ctx, name)
-		switch {
-		case err == nil:
-			t.There = !created
-			return t, nil
-		case errors.Is(err, kerr.UnknownTopicOrPartition) && !created:
-			if created, err = s.effects.createTopic(ctx, want); err != nil || !created {
-				return want, err
-			}
-			continue
-		case !kerr.IsRetriable(err) || time.Now().After(deadline):
-			return want, fmt.Errorf("describe topic %s: %w", name, err)
-		}
-		select { // not every broker knows it yet, or a partition has no leader
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return want, fmt.Errorf("describe topic %s: %w", name, ctx.Err())
-		}
+	t, err := s.await(ctx, name, false)
+	switch {
+	case err == nil:
+		t.There = true
+		return t, nil
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return s.create(ctx, want)
 	}
+	return want, err
 }
 
 // describe asks for a topic's partitions and settings, and for what this user
@@ -201,25 +190,53 @@ func (s *setup) describe(ctx context.Context, name string) (*TopicFinding, error
 			return nil, err
 		}
 	}
-	described, err := s.adm.DescribeTopicConfigs(ctx, name)
-	if err != nil {
-		return nil, err
+	t := &TopicFinding{
+		Name: name, Partitions: int32(len(told.Partitions)), Operations: operations(told.AuthorizedOperations),
 	}
-	settings, err := described.On(name, nil)
-	if err == nil {
-		err = settings.Err
+	t.Configs, err = s.configs(ctx, name)
+	if refused(err) {
+		t.Configs = map[string]string{}
+		t.Warnings = append(t.Warnings, Warning{unreadSettings, slog.Any("err", err), true})
+		err = nil
 	}
+	return t, err
+}
+
+// unreadSettings is the text of the warning that settings are unknown.
+const unreadSettings = "the brokers do not tell this user the settings of topics, so nobody checks that cleanup.policy is right and that delete.retention.ms is seven days; " +
+	"an event is kept below Kafka's default of max.message.bytes"
+
+// configs asks for a topic's settings. It does not ask through kadm, which drops
+// the broker's message about a missing permission.
+func (s *setup) configs(ctx context.Context, name string) (map[string]string, error) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	asked := kmsg.NewDescribeConfigsRequestResource()
+	asked.ResourceType, asked.ResourceName = kmsg.ConfigResourceTypeTopic, name
+	req.Resources = append(req.Resources, asked)
+	resp, err := req.RequestWith(ctx, s.cl)
 	if err != nil {
 		return nil, fmt.Errorf("its settings: %w", err)
 	}
-	t := &TopicFinding{
-		Name: name, Partitions: int32(len(told.Partitions)), Operations: operations(told.AuthorizedOperations),
-		Configs: make(map[string]string, len(settings.Configs)),
+	configs := map[string]string{}
+	for _, r := range resp.Resources {
+		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			return nil, fmt.Errorf("its settings: %w", worded(err, deref(r.ErrorMessage)))
+		}
+		for _, c := range r.Configs {
+			configs[c.Name] = deref(c.Value)
+		}
 	}
-	for _, c := range settings.Configs {
-		t.Configs[c.Key] = c.MaybeValue()
+	if configs[needed] == "" {
+		return nil, fmt.Errorf("its settings: the answer lacks %s", needed)
 	}
-	return t, nil
+	return configs, nil
+}
+
+func deref(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 // operations are those whose bit is set; nil if the brokers did not say, which

@@ -48,8 +48,8 @@ func TestTopics_AreCreatedWithTheRightSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		for topic, want := range map[string]map[string]string{
-			"hubspot.offsets": {"cleanup.policy": "compact", "segment.bytes": "33554432", "segment.ms": "600000", "delete.retention.ms": "604800000"},
-			"hubspot.state":   {"cleanup.policy": "compact", "segment.bytes": "33554432", "segment.ms": "600000", "delete.retention.ms": "604800000"},
+			"hubspot.offsets": {"cleanup.policy": "compact", "segment.bytes": "67108864", "segment.ms": "600000", "delete.retention.ms": "604800000"},
+			"hubspot.state":   {"cleanup.policy": "compact", "segment.bytes": "67108864", "segment.ms": "600000", "delete.retention.ms": "604800000"},
 			contacts:          {"cleanup.policy": "compact", "min.compaction.lag.ms": "604800000", "delete.retention.ms": "604800000", "max.message.bytes": "8388608"},
 		} {
 			settings, _ := described.On(topic, nil)

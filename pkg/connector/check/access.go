@@ -31,11 +31,13 @@ func (k *checker) checkAccess(ctx context.Context) {
 			}
 		}
 	}
-	need(k.internal, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
-	need(k.signals, kmsg.ACLOperationRead, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
-	need(k.topics, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs)
+	need(k.internal, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe)
+	need(k.signals, kmsg.ACLOperationRead, kmsg.ACLOperationDescribe)
+	need(k.topics, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe)
 	f := Finding{Area: "access", Check: "topics", Subject: prefix + ".*", Status: OK, Found: "may be created, described, read and written, as far as the brokers tell for those that exist"}
-	if len(k.denied)+len(lacking) > 0 {
+	command := k.acl("--operation Create --operation Describe --operation DescribeConfigs --operation Read --operation Write --resource-pattern-type prefixed --topic " + prefix + ".")
+	switch {
+	case len(k.denied)+len(lacking) > 0:
 		var names []string
 		for _, op := range lacking {
 			names = append(names, op.String())
@@ -45,7 +47,13 @@ func (k *checker) checkAccess(ctx context.Context) {
 		if len(names) == 0 {
 			f.Found = "not allowed to describe or to create " + strings.Join(k.denied, ", ")
 		}
-		f.Todo = []string{k.acl("--operation Create --operation Describe --operation DescribeConfigs --operation Read --operation Write --resource-pattern-type prefixed --topic " + prefix + ".")}
+		f.Todo = []string{command}
+		if len(k.commands) > 0 {
+			f.Todo = append(f.Todo, "or have the topics created by somebody who may:")
+			f.Todo = append(f.Todo, k.commands...)
+		}
+	case slices.ContainsFunc(k.needed(), func(t *sink.TopicFinding) bool { return t.Denied(kmsg.ACLOperationDescribeConfigs) }):
+		f.Status, f.Found, f.Todo = Warn, "not allowed: DESCRIBE_CONFIGS; a run does without", []string{command}
 	}
 	k.add(f)
 	if k.account != nil {

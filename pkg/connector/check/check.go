@@ -100,6 +100,8 @@ type checker struct {
 	internal, topics      []*sink.TopicFinding
 	signals               []*sink.TopicFinding // one, or none if it cannot be examined
 	denied                []string             // topics that this user may not describe or create
+	commands              []string             // which create them
+	ofCluster             []string             // warnings about the cluster that are reported
 	running               bool                 // an instance runs, or stands by
 	noRules               bool                 // the registry takes any schema
 }

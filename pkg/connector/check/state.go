@@ -96,6 +96,10 @@ func (k *checker) troubles(area, check, subject string, err error) {
 	f := Finding{Area: area, Check: check, Subject: subject, Status: Fail, Code: connector.ExitCode(err), Found: plainly(err)}
 	var refusal *offsets.Refusal
 	var schema *cdc.RefusedError
+	var missing *sink.MissingTopicError
+	if errors.As(err, &missing) {
+		f.Found, f.Todo = plainly(missing.Err), []string{missing.Command}
+	}
 	switch {
 	case errors.As(err, &schema):
 		f.Area, f.Check, f.Subject = "registry", "schema", schema.Subject
@@ -105,11 +109,11 @@ func (k *checker) troubles(area, check, subject string, err error) {
 		f.Found, f.Todo = refusal.What, []string{refusal.Cure}
 	case denied(err): // checkAccess reports it, with the commands
 		k.denied = append(k.denied, cmp.Or(subject, check))
+		k.commands = append(k.commands, f.Todo...)
 		return
+	case missing != nil:
 	case errors.Is(err, kerr.InvalidReplicationFactor):
 		f.Todo = []string{"set KAFKA_REPLICATION to at most the number of brokers, or leave it out"}
-	case errors.Is(err, kerr.PolicyViolation):
-		f.Todo = []string{"the cluster's create.topic.policy refuses it: create the topic yourself, with cleanup.policy=compact, or have the policy changed"}
 	default:
 		f.Todo = []string{"look at the brokers' logs, and run the check again"}
 	}

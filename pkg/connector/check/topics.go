@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,24 +39,24 @@ func (k *checker) checkTopics(ctx context.Context) {
 			k.signals = append(k.signals, t)
 			k.sayTopic(t)
 		}
-		if k.loaded == nil {
-			return
-		}
 		// The topics of pairs and reference lists are made at the first link or
 		// entry.
+		var known map[string]offsets.TopicMeta
+		if k.loaded != nil {
+			known = k.loaded.Topics
+		}
 		prefix := k.setup.Config.Kafka.TopicPrefix
 		for _, e := range k.portal.ends {
 			pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
-			if _, there := k.loaded.Topics[offsets.PairTopic(prefix, pair)]; there {
+			if _, there := known[offsets.PairTopic(prefix, pair)]; there || k.portal.links[e] {
 				t, err := k.probe.PairTopic(ctx, pair)
-				k.topic(t, err)
+				k.made(t, err, there)
 			}
 		}
 		for _, list := range stream.References() {
-			if _, there := k.loaded.Topics[offsets.ReferenceTopic(prefix, list)]; there {
-				t, err := k.probe.ReferenceTopic(ctx, list)
-				k.topic(t, err)
-			}
+			_, there := known[offsets.ReferenceTopic(prefix, list)]
+			t, err := k.probe.ReferenceTopic(ctx, list)
+			k.made(t, err, there)
 		}
 	})
 	var missing []string
@@ -114,22 +115,41 @@ func (k *checker) topic(t *sink.TopicFinding, err error) {
 	k.sayTopic(t)
 }
 
-// sayTopic describes a topic that is there.
-func (k *checker) sayTopic(t *sink.TopicFinding) {
-	if !t.There && len(t.Warnings) == 0 {
-		return
+// made reports a topic that a run makes when it needs it. One that is not known
+// yet only matters if it cannot be created.
+func (k *checker) made(t *sink.TopicFinding, err error, known bool) {
+	if _, cannot := errors.AsType[*sink.MissingTopicError](err); known || cannot {
+		k.topic(t, err)
 	}
+}
+
+// sayTopic describes a topic that is there, and the warnings about one that is
+// not. A warning about the cluster appears with the first topic alone.
+func (k *checker) sayTopic(t *sink.TopicFinding) {
 	f := Finding{Area: "topics", Check: "topic", Subject: t.Name, Status: OK, Found: "not there"}
-	if t.There {
+	for _, warning := range t.Warnings {
+		text := warning.String()
+		if warning.Cluster {
+			subject := warning.Setting.Key + " " + warning.Text
+			if slices.Contains(k.ofCluster, subject) {
+				continue
+			}
+			k.ofCluster = append(k.ofCluster, subject)
+		}
+		f.Status = Warn
+		f.Todo = append(f.Todo, text)
+	}
+	switch {
+	case !t.There && len(f.Todo) == 0:
+		return
+	case t.There && len(t.Configs) == 0:
+		f.Found = fmt.Sprintf("partitions %d, settings unknown", t.Partitions)
+	case t.There:
 		f.Found = fmt.Sprintf("partitions %d, cleanup.policy %s, max.message.bytes %s, delete.retention.ms %s, min.compaction.lag.ms %s", t.Partitions,
 			t.Configs["cleanup.policy"], t.Configs["max.message.bytes"], t.Configs["delete.retention.ms"], t.Configs["min.compaction.lag.ms"])
-		if k.loaded != nil && k.loaded.Topics[t.Name].KeyFormat != "" {
-			f.Found += ", keys " + k.loaded.Topics[t.Name].KeyFormat
-		}
 	}
-	for _, warning := range t.Warnings {
-		f.Status = Warn
-		f.Todo = append(f.Todo, warning.String())
+	if t.There && k.loaded != nil && k.loaded.Topics[t.Name].KeyFormat != "" {
+		f.Found += ", keys " + k.loaded.Topics[t.Name].KeyFormat
 	}
 	k.add(f)
 }
