@@ -110,12 +110,15 @@ func fill(group any) (problems []string) {
 		problems = append(problems, fmt.Sprintf("%s: %q is not a %s", wrong.KeyName, wrong.Value, kindOf(wrong.TypeName)))
 		_ = os.Unsetenv(wrong.KeyName)
 	}
-	for _, field := range reflect.ValueOf(group).Elem().Fields() {
+	for f, field := range reflect.ValueOf(group).Elem().Fields() {
 		if list, ok := field.Addr().Interface().(*[]string); ok {
 			for i := range *list {
 				(*list)[i] = strings.TrimSpace((*list)[i])
 			}
-			*list = slices.DeleteFunc(*list, func(text string) bool { return text == "" })
+			// A template that expands to nothing must not choose everything.
+			if slices.Contains(*list, "") {
+				problems = append(problems, f.Tag.Get("envconfig")+": has an empty member; remove the comma beside it")
+			}
 		}
 	}
 	return problems

@@ -81,7 +81,7 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 func TestConfiguration_EmptyIsUnset(t *testing.T) {
 	environment(t, append(slices.Clone(enough),
 		"SYNC_ARCHIVE_INTERVAL=", "KAFKA_PARTITIONS=  ", "KAFKA_TOPIC_PREFIX=", "HUBSPOT_VOLATILE=", "TOMBSTONES_ON_DELETE=",
-		"SYNC_RECONCILE_INTERVAL= 36h\n", "KAFKA_BROKERS= a:1 , b:2 ,", "KAFKA_REPLICATION=3",
+		"SYNC_RECONCILE_INTERVAL= 36h\n", "KAFKA_BROKERS= a:1 , b:2 ", "KAFKA_REPLICATION=3",
 	)...)
 	s, err := load()
 	if err != nil {
@@ -93,6 +93,38 @@ func TestConfiguration_EmptyIsUnset(t *testing.T) {
 	want.Sync.ReconcileInterval = 36 * 3600e9
 	if got := fmt.Sprintf("%#v", s.connector); got != fmt.Sprintf("%#v", want) {
 		t.Errorf("got  %s\nwant %#v", got, want)
+	}
+}
+
+// TestConfiguration_AnEmptyMemberIsAProblem: a template that expands to nothing
+// must not choose everything.
+func TestConfiguration_AnEmptyMemberIsAProblem(t *testing.T) {
+	for _, text := range []string{
+		"HUBSPOT_PROPERTIES_INCLUDE=,", "HUBSPOT_PROPERTIES_EXCLUDE=, ,", "HUBSPOT_OBJECTS=contacts,, companies", "HUBSPOT_ASSOCIATIONS=,",
+		"HUBSPOT_VOLATILE=,", "SYNC_TRAILING_LAG=5m,,1h", "KAFKA_BROKERS=a:1,",
+	} {
+		name, _, _ := strings.Cut(text, "=")
+		environment(t, append(slices.Clone(enough), text)...)
+		if _, err := load(); connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(err.Error(), name+": has an empty member") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestConfiguration_AnEmptyTokenFileIsNoToken: OAuth beside it counts.
+func TestConfiguration_AnEmptyTokenFileIsNoToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(" \n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	oauth := []string{"HUBSPOT_CLIENT_ID=a", "HUBSPOT_CLIENT_SECRET=b", "HUBSPOT_REFRESH_TOKEN=c"}
+	environment(t, append(append(oauth, enough[1:]...), "HUBSPOT_ACCESS_TOKEN_FILE="+file)...)
+	if s, err := load(); err != nil || !s.connector.HubSpot.OAuth() {
+		t.Errorf("OAuth beside an empty token file: %v", err)
+	}
+	environment(t, append(slices.Clone(enough[1:]), "HUBSPOT_ACCESS_TOKEN_FILE="+file)...)
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), "HUBSPOT_ACCESS_TOKEN: is required") {
+		t.Errorf("an empty token file alone: %v", err)
 	}
 }
 
@@ -123,7 +155,7 @@ func TestVariablesThatAreNotKnown(t *testing.T) {
 // TestSecretsComeFromFiles: NAME_FILE stands for NAME, and overrides it.
 func TestSecretsComeFromFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(canary+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(" "+canary+" \r\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	environment(t, append(slices.Clone(enough), "HUBSPOT_ACCESS_TOKEN_FILE="+file)...)

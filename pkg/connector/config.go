@@ -110,9 +110,11 @@ type Registry struct {
 	OAuthScope            string         `envconfig:"SCHEMA_REGISTRY_OAUTH_SCOPE" help:"OAuth scope to ask for (default: none)"`
 }
 
-// Sync says how often the connector asks HubSpot. Where an interval is zero, the
-// streams choose it themselves. timings.go lists the waits that a short interval
-// shrinks.
+// Sync says how often the connector asks HubSpot: start from [DefaultConfig]. The
+// streams choose a leading, trailing, associations or schema interval that is
+// zero. A zero archive, census or reconcile interval means no pause between two
+// passes, and no trailing lag means no trailing tier. timings.go lists the waits
+// that a short interval shrinks.
 type Sync struct {
 	LeadingInterval      time.Duration `envconfig:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
 	TrailingLag          []string      `envconfig:"SYNC_TRAILING_LAG" help:"how far behind to search again"`

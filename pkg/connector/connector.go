@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,8 +51,14 @@ func (c *Connector) Run(ctx context.Context) error {
 		}
 		defer stop()
 	}
-	return c.takePart(ctx)
+	err := c.takePart(ctx)
+	c.setup.HubSpot.CloseIdleConnections()
+	c.health.failed(cmp.Or(err, errStopped))
+	return err
 }
+
+// errStopped is what operators see of a connector whose context has ended.
+var errStopped = errors.New("the connector has stopped")
 
 // takePart stands by and runs in turn, until ctx ends or only an operator can
 // help.

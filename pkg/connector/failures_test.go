@@ -189,3 +189,17 @@ func (p *process) counted(name string, least float64) bool {
 	}
 	return false
 }
+
+// TestHandler_AfterTheEnd: an embedding program that goes on serving is not told
+// that all is well.
+func TestHandler_AfterTheEnd(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 41}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		p := w.start()
+		w.SleepUntil(time.Minute, p.streams)
+		p.Stop()
+		if r := p.ready(); r.Ready || len(r.Problems) != 1 || r.Problems[0].Action == "" {
+			t.Errorf("after the end: %+v", r)
+		}
+	})
+}

@@ -152,7 +152,8 @@ func (f *follower) endType(ctx context.Context, o *objectType) error {
 	for _, p := range f.pairs.of(name) {
 		p.stop()
 	}
-	date := f.shared.setup.HubSpot.Now()
+	o.stop()
+	date := f.shared.setup.HubSpot.Now() // after the last event of a stream
 	if err := o.end(ctx, date); err != nil {
 		return err
 	}

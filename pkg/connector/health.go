@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -185,6 +186,12 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 func runAction(err error) string {
 	if hubspot.Unauthorized(err) {
 		return "HubSpot refuses the token: replace it (a token file is read again)"
+	}
+	if permanent(err) {
+		return "do what the problem says, then start the connector again"
+	}
+	if errors.Is(err, errStopped) {
+		return "start it again"
 	}
 	return "the next run begins by itself; see the log"
 }

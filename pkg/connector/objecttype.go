@@ -212,12 +212,16 @@ func (o *objectType) finders(p stream.Places) []runner {
 	)
 }
 
-// end publishes a delete for every record, because the type was removed.
+// stop ends the type's streams.
+func (o *objectType) stop() {
+	o.streams.end()
+	o.rereading.end()
+}
+
+// end publishes a delete for every record, because the type was removed. Its
+// streams have been stopped.
 func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 	name := o.records.Type.Name
-	for _, t := range []*task{o.streams, o.rereading} {
-		t.end()
-	}
 	if o.streams == nil { // it was already missing when the run began
 		if err := o.run.out.Topic(ctx, name, o.set); err != nil {
 			return fmt.Errorf("end %s: %w", name, err)

@@ -119,7 +119,7 @@ func (h *HubSpot) auth() hubspot.Auth {
 
 // OAuth reports whether the connector gets its tokens as an OAuth app, with a
 // refresh token.
-func (h *HubSpot) OAuth() bool { return h.AccessToken == "" && h.AccessTokenFile == "" }
+func (h *HubSpot) OAuth() bool { return h.ClientID != "" }
 
 // Token reads the access token of a service key or private app, from its file
 // where one is named.

@@ -51,14 +51,14 @@ func (c *Config) Validate() error {
 	return &ConfigError{p}
 }
 
-// secret reads a secret, from its file where one is named. One trailing newline
-// is not part of it.
+// secret reads a secret, from its file where one is named. White space around it
+// in the file is not part of it.
 func secret(value hubspot.Secret, file string) (hubspot.Secret, error) {
 	if file == "" {
 		return value, nil
 	}
 	b, err := os.ReadFile(file)
-	return hubspot.Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")), err
+	return hubspot.Secret(strings.TrimSpace(string(b))), err
 }
 
 // given reports whether a secret is set, and adds a problem if its file cannot be

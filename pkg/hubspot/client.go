@@ -113,6 +113,9 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// CloseIdleConnections closes the connections that no request uses.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
 // Now returns a lower bound of HubSpot's time.
 func (c *Client) Now() Millis { return c.clock.now() }
 

@@ -77,7 +77,6 @@ func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int,
 		}
 	}
 	return 0, &offsets.Refusal{
-		To:   "write topic " + topic,
 		What: fmt.Sprintf("the keys in topic %s have schema id %d, and the schema registry has no such schema of subject %s, so every object would get a second key", topic, was, subject),
 		Cure: "restore the registry's content or the earlier SCHEMA_REGISTRY_URL, " + startOver,
 	}

@@ -105,14 +105,12 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 	t.partitions, t.limit = f.Partitions, min(f.batchLimit(), s.cfg.MaxMessageBytes)
 	if t.limit < t.least {
 		return f, &offsets.Refusal{
-			To:   "write topic " + t.name,
 			What: fmt.Sprintf("topic %s takes at most %d bytes, too few for an event with nothing but nulls (%d)", t.name, t.limit, t.least),
 			Cure: fmt.Sprintf("raise max.message.bytes of the topic (the connector creates topics with %d) and KAFKA_MAX_MESSAGE_BYTES", DefaultMaxMessageBytes),
 		}
 	}
 	if was.Partitions > 0 && was.Partitions != t.partitions {
 		return f, &offsets.Refusal{
-			To:   "write topic " + t.name,
 			What: fmt.Sprintf("topic %s has %d partitions and was written with %d, so keys would change their partition", t.name, t.partitions, was.Partitions),
 			Cure: fmt.Sprintf("bring back the topic with %d partitions, %s", was.Partitions, startOver),
 		}
@@ -134,14 +132,12 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 	}
 	if t.Partitions != 1 {
 		return t, &offsets.Refusal{
-			To:   "read signals",
 			What: fmt.Sprintf("topic %s has %d partitions instead of one, so the order of the signals would be lost", name, t.Partitions),
 			Cure: fmt.Sprintf("kafka-topics --delete --topic %s, and let the connector create it", name),
 		}
 	}
 	if policy := t.Configs[needed]; strings.Contains(policy, "compact") {
 		return t, &offsets.Refusal{
-			To:   "read signals",
 			What: fmt.Sprintf("topic %s has cleanup.policy=%s, and all signals have one key, so only the last of them would be left", name, policy),
 			Cure: fmt.Sprintf("kafka-configs --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete", name),
 		}
