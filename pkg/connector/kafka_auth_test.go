@@ -147,6 +147,9 @@ func TestOAuthBearer_ATokenThatExpiresIsReplaced(t *testing.T) {
 	t.Parallel()
 	for _, inForm := range []bool{false, true} {
 		t.Run(fmt.Sprintf("form=%v", inForm), func(t *testing.T) {
+			if inForm {
+				long(t)
+			}
 			settings := []string{
 				"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=10s", "KAFKA_SASL_MECHANISM=oauthbearer", "KAFKA_OAUTH_TOKEN_URL=https://idp.test/token",
 				"KAFKA_OAUTH_CLIENT_ID=cdc", "KAFKA_OAUTH_CLIENT_SECRET=" + authCanary, "KAFKA_OAUTH_SCOPE=kafka",
@@ -322,6 +325,7 @@ func (a *aws) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // credentials gives them, each connection is signed with valid ones, and a run
 // outlives those that expire.
 func TestAWSMSKIAM_CredentialsAreFoundInOrderAndReplaced(t *testing.T) {
+	long(t) // OAUTHBEARER's tokens race in the same places
 	t.Setenv("AWS_REGION", "eu-west-1")
 	t.Setenv("HOME", t.TempDir())
 	file := filepath.Join(t.TempDir(), "credentials")

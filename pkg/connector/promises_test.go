@@ -311,7 +311,11 @@ func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
 // and only then does the change become readable.
 func TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
 		opt := hubspottest.Options{Seed: seed, WriteDelay: 1900 * time.Millisecond}
 		inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_TRAILING_LAG=1m"}, func(w *world) {
 			ids := w.Portal.Seed("contacts", 40)
