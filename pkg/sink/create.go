@@ -8,9 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -119,47 +117,10 @@ func (s *setup) command(want *TopicFinding) string {
 	return b.String()
 }
 
-// await describes a topic once every partition has a leader. Without created, a
-// topic that is not there is an error at once; with it, the brokers do not all
-// know the topic yet.
-func (s *setup) await(ctx context.Context, name string, created bool) (*TopicFinding, error) {
-	deadline := time.Now().Add(topicPatience)
-	for {
-		t, err := s.describe(ctx, name)
-		if err == nil {
-			return t, nil
-		}
-		gone := errors.Is(err, kerr.UnknownTopicOrPartition) && !created
-		if gone || !kerr.IsRetriable(err) || time.Now().After(deadline) {
-			return nil, fmt.Errorf("describe topic %s: %w", name, err)
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("describe topic %s: %w", name, ctx.Err())
-		}
-	}
-}
-
 // refusesSettings reports whether an answer may be about the settings of a topic.
 // Some clouds answer INVALID_REQUEST.
 func refusesSettings(err error) bool {
 	return errors.Is(err, kerr.InvalidConfig) || errors.Is(err, kerr.PolicyViolation) || errors.Is(err, kerr.InvalidRequest)
-}
-
-// refused reports whether the brokers have answered that they do not do this for
-// this user, or do not know the request: another try would not help.
-func refused(err error) bool {
-	return err != nil && !kerr.IsRetriable(err) && !kgo.IsRetryableBrokerErr(err) &&
-		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, kgo.ErrClientClosed)
-}
-
-// worded adds the broker's own message to its error.
-func worded(err error, message string) error {
-	if err == nil || message == "" {
-		return err
-	}
-	return &kadm.ErrAndMessage{Err: err, ErrMessage: message}
 }
 
 func only(configs map[string]string, key string) map[string]string {
