@@ -21,11 +21,12 @@ type Protocol interface {
 // Question is what an Ask asks.
 type Question uint8
 
-// HubSpot answers the first four, the records' lane the others.
+// HubSpot answers the first five, the records' lane the others.
 const (
 	AskLive          Question = iota // the live records of IDs
 	AskArchived                      // the archived copies of IDs
 	AskList                          // the first page of the type's list
+	AskBin                           // the archived copies that name losers of merges; IDs have no copy of their own
 	AskLinks                         // Links
 	AskLiveAmong                     // Lane.LiveAmong
 	AskControls                      // Lane.Controls

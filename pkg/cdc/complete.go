@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -9,22 +10,34 @@ import (
 
 // Complete makes readings fit to be published (R7). It confirms what a finder or a
 // look-up found missing, if that is published as live. Then it confirms the losers
-// that survivors of merges name. Their readings come first: their deletes and the
-// survivor's event share a transaction.
+// that survivors of merges name, live ones and archived copies. Their readings come
+// first: their deletes and the survivor's event share a transaction. A loser that is
+// not live was merged, whatever its own reads answer.
 type Complete struct {
 	Readings []Reading
 
-	asked      []hubspot.ID // the lane is asked next which of them are published as live
-	losers     bool         // asked are losers
-	confirm    confirm      // of those that are live
+	into       map[hubspot.ID]hubspot.ID // the survivors that losers are named by
+	known      map[hubspot.ID]bool       // they have a reading, or the lane was asked about them
+	named      []hubspot.ID              // losers that are not known
+	asked      []hubspot.ID              // the lane is asked next which of them are published as live
+	losers     bool                      // asked are losers
+	confirm    confirm                   // of those that are live
+	bin        Ask                       // about copies that explain what is not live
+	binSeen    bool
 	unresolved []hubspot.ID
 }
 
-// NewComplete begins with what was read, and with what was found missing.
-func NewComplete(readings []Reading, missing []hubspot.ID) *Complete {
-	c := &Complete{Readings: readings, asked: missing}
+// NewComplete begins with what was read, with what was found missing, and with the
+// archived copies that a list of the recycle bin showed.
+func NewComplete(readings []Reading, missing []hubspot.ID, copies []hubspot.Record) *Complete {
+	c := &Complete{Readings: readings, asked: missing, into: map[hubspot.ID]hubspot.ID{}, known: map[hubspot.ID]bool{}}
+	for _, id := range missing {
+		c.known[id] = true
+	}
+	c.note(readings)
+	c.hear(copies)
 	if len(missing) == 0 {
-		c.askLosers()
+		c.goOn()
 	}
 	return c
 }
@@ -34,42 +47,131 @@ func (c *Complete) Next() (Ask, bool) {
 	if ask, ok := c.confirm.next(); ok {
 		return ask, true
 	}
-	return Ask{What: AskLiveAmong, IDs: c.asked}, len(c.asked) > 0
+	if len(c.asked) > 0 {
+		return Ask{What: AskLiveAmong, IDs: c.asked}, true
+	}
+	return c.bin, c.bin.What == AskBin
 }
 
-// Take moves from the missing ids to the losers, and from these to the end.
+// Take moves from the missing ids to the losers, and then to the recycle bin, whose
+// copies may name further losers.
 func (c *Complete) Take(a Answer) {
-	if _, confirming := c.confirm.next(); confirming {
+	_, confirming := c.confirm.next()
+	switch {
+	case confirming:
 		c.confirm.take(a)
-	} else {
+	case len(c.asked) > 0:
 		slices.Sort(a.IDs)
-		c.confirm = newConfirm(slices.Compact(a.IDs))
+		c.asked, c.confirm = nil, newConfirm(slices.Compact(a.IDs))
+	default:
+		c.bin, c.binSeen = Ask{}, true
+		c.hear(a.List.Records)
 	}
-	if _, confirming := c.confirm.next(); confirming {
-		return
+	if _, confirming := c.confirm.next(); !confirming {
+		c.goOn()
 	}
+}
+
+// goOn takes what a confirm found, and asks about the losers that have no reading.
+// If there are none, and something is gone for no reason that is known, it asks what
+// the recycle bin has.
+func (c *Complete) goOn() {
 	found := c.confirm.readings
+	c.note(found)
 	c.unresolved = append(c.unresolved, c.confirm.unresolved...)
 	c.confirm = confirm{}
 	if c.losers {
-		c.Readings, c.asked = append(found, c.Readings...), nil
-		return
+		c.Readings = append(found, c.Readings...)
+	} else {
+		c.Readings = append(c.Readings, found...)
 	}
-	c.Readings = append(c.Readings, found...)
-	c.askLosers()
+	c.losers, c.asked, c.named = true, c.named, nil
+	if len(c.asked) == 0 {
+		c.explain()
+	}
 }
 
-// askLosers asks about the losers that have no reading.
-func (c *Complete) askLosers() {
-	c.losers, c.asked = true, nil
+// explain turns what is not live, and what a survivor names, into merged. Before that
+// it asks about the recycle bin, once, if nothing that was read names a record.
+func (c *Complete) explain() {
+	bin, unexplained := Ask{What: AskBin}, false
+	into := make([]hubspot.ID, len(c.Readings))
 	for i := range c.Readings {
-		if c.Readings[i].Outcome != IsLive {
+		r := &c.Readings[i]
+		if r.Outcome != IsArchived && r.Outcome != IsGone {
 			continue
 		}
-		for text := range bytes.SplitSeq(c.Readings[i].Record.Merged, []byte(";")) {
+		if into[i] = c.survivor(r.ID); into[i] == 0 {
+			unexplained = true
+			if r.Outcome == IsGone {
+				bin.IDs = append(bin.IDs, r.ID)
+			}
+		}
+	}
+	if unexplained && !c.binSeen {
+		c.bin = bin
+		return
+	}
+	for i := range c.Readings {
+		if r := &c.Readings[i]; into[i] != 0 {
+			r.Outcome, r.Record, r.Into = IsMerged, nil, into[i]
+		}
+	}
+}
+
+// survivor is the record that a loser was merged into, by what was read: the last
+// one, if that was merged in turn. It is 0 if nothing names the loser.
+func (c *Complete) survivor(loser hubspot.ID) (into hubspot.ID) {
+	for range c.into {
+		next, ok := c.into[loser]
+		if !ok {
+			break
+		}
+		into, loser = next, next
+	}
+	return into
+}
+
+// note takes over what readings say.
+func (c *Complete) note(readings []Reading) {
+	for i := range readings {
+		c.known[readings[i].ID] = true
+	}
+	for i := range readings {
+		if r := readings[i].Record; r != nil {
+			c.heed(r)
+		}
+	}
+}
+
+// hear takes over what archived copies say that are no readings.
+func (c *Complete) hear(copies []hubspot.Record) {
+	for i := range copies {
+		c.heed(&copies[i])
+	}
+}
+
+// heed notes the losers that a record names.
+func (c *Complete) heed(r *hubspot.Record) {
+	for loser := range Losers(r) {
+		c.into[loser] = r.ID
+		if !c.known[loser] {
+			c.known[loser] = true
+			c.named = append(c.named, loser)
+		}
+	}
+}
+
+// Losers are the records that were merged into this one.
+func Losers(r *hubspot.Record) iter.Seq[hubspot.ID] {
+	return func(yield func(hubspot.ID) bool) {
+		if len(r.Merged) == 0 {
+			return
+		}
+		for text := range bytes.SplitSeq(r.Merged, []byte(";")) {
 			id, err := hubspot.ParseID(string(bytes.TrimSpace(text)))
-			if err == nil && !slices.ContainsFunc(c.Readings, func(r Reading) bool { return r.ID == id }) {
-				c.asked = append(c.asked, id)
+			if err == nil && id != r.ID && !yield(id) {
+				return
 			}
 		}
 	}

@@ -24,9 +24,9 @@ type confirmRound struct {
 	step     confirmStep
 	again    bool         // this is the second live read
 	controls []hubspot.ID // read along with left
-	live     LookUp
-	first    Sent // of the first live read: all readings are as old as that
-	doubtful bool // a control id was not answered live
+	read     LookUp       // of the step
+	first    Sent         // of the first live read: all readings are as old as that
+	doubtful bool         // a control id was not answered live
 }
 
 type confirmStep uint8
@@ -63,23 +63,21 @@ func (c *confirm) next() (Ask, bool) {
 	switch c.step {
 	case chooseControls:
 		return Ask{What: AskControls, IDs: c.left}, true
-	case readLive:
-		return c.live.Next()
 	case readList:
 		return Ask{What: AskList}, true
 	}
-	return Ask{What: AskArchived, IDs: c.left}, true
+	return c.read.Next()
 }
 
 // take takes the answer and moves to the next step.
 func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
-		c.controls, c.live = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs)}
+		c.controls, c.read = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs)}
 		c.step = readLive
 	case readLive:
-		c.live.Take(a)
-		if _, more := c.live.Next(); !more {
+		c.read.Take(a)
+		if _, more := c.read.Next(); !more {
 			c.takeLive()
 		}
 	case readList:
@@ -88,14 +86,9 @@ func (c *confirm) take(a Answer) {
 		})
 		c.takeMissing()
 	case readArchived:
-		for i := range a.Batch.Records {
-			if r := &a.Batch.Records[i]; r.Archived {
-				c.readings = append(c.readings, c.first.Reading(r.ID, IsArchived, r, a.Batch.Date))
-				c.account(func(id hubspot.ID) bool { return id == r.ID })
-			}
-		}
-		if c.again, c.step = true, chooseControls; len(c.left) == 0 {
-			c.begin()
+		c.read.Take(a)
+		if _, more := c.read.Next(); !more {
+			c.takeArchived()
 		}
 	}
 }
@@ -107,7 +100,7 @@ func (c *confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteF
 func (c *confirm) takeLive() {
 	control := func(id hubspot.ID) bool { return slices.Contains(c.controls, id) }
 	live := 0
-	for _, r := range c.live.Readings {
+	for _, r := range c.read.Readings {
 		switch {
 		case !control(r.ID):
 			c.readings = append(c.readings, r)
@@ -116,11 +109,11 @@ func (c *confirm) takeLive() {
 		}
 	}
 	if !c.again {
-		c.first = c.live.sent
+		c.first = c.read.sent
 	}
 	c.doubtful = c.doubtful || live < len(c.controls)
-	c.unresolved = append(c.unresolved, c.live.unresolved...)
-	c.left = slices.DeleteFunc(c.live.Missing, control)
+	c.unresolved = append(c.unresolved, c.read.unresolved...)
+	c.left = slices.DeleteFunc(c.read.Missing, control)
 	if len(c.left) > 0 && live == 0 {
 		c.step = readList
 		return
@@ -131,13 +124,27 @@ func (c *confirm) takeLive() {
 // takeMissing continues with the ids that HubSpot credibly does not have.
 func (c *confirm) takeMissing() {
 	if len(c.left) > 0 && !c.again {
-		c.step = readArchived
+		c.step, c.read = readArchived, LookUp{archived: true, left: c.left}
 		return
 	}
 	for _, id := range c.left {
-		gone := c.first.Reading(id, IsGone, nil, c.live.date)
+		gone := c.first.Reading(id, IsGone, nil, c.read.date)
 		gone.Doubtful = c.doubtful
 		c.readings = append(c.readings, gone)
 	}
 	c.begin()
+}
+
+// takeArchived evaluates the archived read. What it found is as old as the first
+// live read.
+func (c *confirm) takeArchived() {
+	for _, r := range c.read.Readings {
+		found := c.first.Reading(r.ID, r.Outcome, r.Record, r.Date)
+		found.Into = r.Into
+		c.readings = append(c.readings, found)
+		c.account(func(id hubspot.ID) bool { return id == r.ID })
+	}
+	if c.again, c.step = true, chooseControls; len(c.left) == 0 {
+		c.begin()
+	}
 }

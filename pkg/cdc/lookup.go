@@ -10,10 +10,14 @@ import (
 // (R8). An id is missing only if HubSpot names it as not found or answers it as
 // archived. An id that HubSpot neither answers nor reports is read alone: if
 // another id answers, the record was merged.
+//
+// A confirm also looks up archived copies. HubSpot has no copy of an id that it
+// neither answers nor reports there.
 type LookUp struct {
-	Readings []Reading    // live, or merged
-	Missing  []hubspot.ID // HubSpot named the id as not found, or answered it as archived
+	Readings []Reading    // live, or an archived copy if copies are asked for, or merged
+	Missing  []hubspot.ID // HubSpot named the id as not found, or has it the other way
 
+	archived   bool         // copies are asked for
 	left       []hubspot.ID // all in one batch, then each alone
 	alone      bool
 	try        int
@@ -32,13 +36,17 @@ func NewLookUp(ids []hubspot.ID) *LookUp { return &LookUp{left: ids} }
 
 // Next asks for the batch, then for one id at a time.
 func (l *LookUp) Next() (Ask, bool) {
+	what := AskLive
+	if l.archived {
+		what = AskArchived
+	}
 	switch {
 	case len(l.left) == 0:
 		return Ask{}, false
 	case !l.alone:
-		return Ask{What: AskLive, IDs: l.left}, true
+		return Ask{What: what, IDs: l.left}, true
 	}
-	return Ask{What: AskLive, IDs: l.left[:1], Wait: time.Duration(l.try) * time.Second}, true
+	return Ask{What: what, IDs: l.left[:1], Wait: time.Duration(l.try) * time.Second}, true
 }
 
 // Take sorts an answer.
@@ -46,11 +54,14 @@ func (l *LookUp) Take(a Answer) {
 	page, asked, id := &a.Batch, len(l.left), l.left[0]
 	for i := range page.Records {
 		r := &page.Records[i]
-		if r.Archived { // HubSpot has it, but not live
+		switch {
+		case r.Archived != l.archived:
 			l.Missing = append(l.Missing, r.ID)
-			continue
+		case r.Archived:
+			l.Readings = append(l.Readings, a.Reading(r.ID, IsArchived, r, page.Date))
+		default:
+			l.Readings = append(l.Readings, a.Reading(r.ID, IsLive, r, page.Date))
 		}
-		l.Readings = append(l.Readings, a.Reading(r.ID, IsLive, r, page.Date))
 	}
 	l.Missing = append(l.Missing, page.Missing...)
 	silent := page.Unanswered
@@ -59,6 +70,9 @@ func (l *LookUp) Take(a Answer) {
 		merged.Into = page.Foreign[0].ID
 		l.Readings = append(l.Readings, merged)
 		silent = nil
+	}
+	if l.archived && (l.alone || len(page.Foreign) == 0) {
+		l.Missing, silent = append(l.Missing, silent...), nil
 	}
 	switch {
 	case !l.alone:

@@ -14,7 +14,7 @@ import (
 // asked.
 func asked(t *testing.T, p Protocol, answer func(n int, a Ask) Answer) (questions []string) {
 	t.Helper()
-	words := [...]string{"live", "archived", "list", "links", "live among", "controls", "deleted before"}
+	words := [...]string{"live", "archived", "list", "bin", "links", "live among", "controls", "deleted before"}
 	for n := 0; n < 50; n++ {
 		a, more := p.Next()
 		if !more {
@@ -101,18 +101,18 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 		readings  string
 	}{
 		"purged": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, nil,
-			"live among 1; controls 1; live 1 7; archived 1; controls 1; live 1 7", "[1 gone, sent at 2]"},
+			"live among 1; controls 1; live 1 7; archived 1; controls 1; live 1 7; bin 1", "[1 gone, sent at 2]"},
 		"archived": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, []hubspot.ID{1},
-			"live among 1; controls 1; live 1 7; archived 1", "[1 archived, sent at 2]"},
+			"live among 1; controls 1; live 1 7; archived 1; bin", "[1 archived, sent at 2]"},
 		"nobody is answered, and the list shows it": {[]hubspot.ID{7}, nil, []hubspot.ID{1}, nil,
 			"live among 1; controls 1; live 1 7; list", "[]"},
 		"nobody is answered, nor shown": {[]hubspot.ID{7}, nil, nil, nil,
-			"live among 1; controls 1; live 1 7; list; archived 1; controls 1; live 1 7; list", "[1 gone, doubtful, sent at 2]"},
+			"live among 1; controls 1; live 1 7; list; archived 1; controls 1; live 1 7; list; bin 1", "[1 gone, doubtful, sent at 2]"},
 		"there is no other record": {nil, nil, nil, nil,
-			"live among 1; controls 1; live 1; list; archived 1; controls 1; live 1; list", "[1 gone, sent at 2]"},
+			"live among 1; controls 1; live 1; list; archived 1; controls 1; live 1; list; bin 1", "[1 gone, sent at 2]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewComplete(nil, []hubspot.ID{1})
+			p := NewComplete(nil, []hubspot.ID{1}, nil)
 			questions := asked(t, p, func(n int, a Ask) (out Answer) {
 				out.Stamp = uint64(n)
 				switch a.What {

@@ -113,6 +113,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 	opt := hubspottest.Harsh(seed)
 	opt.Types = []string{"contacts", "companies", "deals"}
 	opt.LinksNotFound = seed%2 == 0
+	opt.MergedInArchive, opt.MergedCopies, opt.MergedUnknown = seed%3 == 0, seed%5 == 0, seed%7 == 0
 	env := []string{
 		"SYNC_REFERENCE_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m", "SYNC_LEADING_INTERVAL=5s",
 		"HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts,deals:p4242_car", "SYNC_SCHEMA_INTERVAL=40s",

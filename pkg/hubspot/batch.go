@@ -66,6 +66,7 @@ func (c *Client) BatchRead(ctx context.Context, call Call, object string, slots 
 		return BatchPage{}, err
 	}
 	c.oddIDs.note(c.log, object, read.odd)
+	c.clock.witness(read.records)
 	return sortBatch(answer, ids, read), nil
 }
 

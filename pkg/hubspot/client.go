@@ -77,8 +77,8 @@ type Call struct {
 }
 
 // Answer is the part that every answer has. Date is HubSpot's time when it
-// wrote the answer, truncated to the second, or our clock less five minutes if
-// HubSpot sent no time.
+// wrote the answer, truncated to the second, or an earlier one if HubSpot sent no
+// time that counts (R21).
 type Answer struct{ Date Millis }
 
 // New returns a client. It makes no request.
@@ -101,13 +101,14 @@ func New(cfg Config) (*Client, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	c.clock.log = c.log
 	transport := cfg.Transport
 	if transport == nil {
 		transport = defaultTransport()
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: sameOrigin}
 	c.outages = newOutages(c.log)
-	if c.metrics, err = newMetrics(cfg.Registerer, c.governor); err != nil {
+	if c.metrics, err = newMetrics(cfg.Registerer, c.governor, &c.clock); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return c, nil

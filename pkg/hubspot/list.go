@@ -57,6 +57,7 @@ func (c *Client) List(ctx context.Context, call Call, object string, slots *Slot
 		return ListPage{}, err
 	}
 	c.oddIDs.note(c.log, object, read.odd)
+	c.clock.witness(read.records)
 	return ListPage{Answer: answer, Records: read.records, After: read.after}, nil
 }
 

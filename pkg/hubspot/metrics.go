@@ -10,7 +10,7 @@ type metrics struct {
 	throttled *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer, g *Governor) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, g *Governor, c *clock) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_requests_total",
@@ -24,7 +24,11 @@ func newMetrics(reg prometheus.Registerer, g *Governor) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.throttled, budget{g}} {
+	apart := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hubspot_cdc_clock_difference_seconds",
+		Help: "HubSpot's clock minus this machine's, by HubSpot's answers.",
+	}, func() float64 { return c.apart().Seconds() })
+	for _, c := range []prometheus.Collector{m.requests, m.throttled, budget{g}, apart} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -115,7 +115,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if !r.ungoverned {
 				c.governor.observe(r.class, r.account, a.header, a.sent)
 			}
-			return Answer{Date: c.clock.note(a.header, a.received)}, nil
+			return Answer{Date: c.clock.note(a.header, a.sent, a.received)}, nil
 
 		case v.policy != "":
 			c.metrics.throttled.WithLabelValues(v.policy).Inc()
@@ -151,7 +151,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if !r.ungoverned {
 				c.governor.observe(r.class, r.account, a.header, a.sent)
 			}
-			c.clock.note(a.header, a.received)
+			c.clock.note(a.header, a.sent, a.received)
 			answered = true
 			return Answer{}, v.lasting
 

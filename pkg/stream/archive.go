@@ -12,7 +12,8 @@ import (
 
 // Archive finds deletes. It pages through the recycle bin, which HubSpot cannot
 // filter by the time of the delete, and names the records that are published as
-// live. Direct reads confirm each one before its delete is published (R7).
+// live, and those that an archived survivor of a merge names. Direct reads confirm
+// each one before its delete is published (R7).
 type Archive struct {
 	Object   *Object
 	Place    offsets.Archive
@@ -30,7 +31,7 @@ func (a *Archive) Run(ctx context.Context) error {
 func (a *Archive) pass(ctx context.Context) error {
 	o := a.Object
 	for {
-		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, nil, a.Place.After, true, 0)
+		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, mergedOnly, a.Place.After, true, 0)
 		if hubspot.ArchivedUnsupported(err) {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
 			return errFinished
@@ -55,7 +56,10 @@ func (a *Archive) pass(ctx context.Context) error {
 		for i, r := range list.Records {
 			ids[i] = r.ID
 		}
-		readings, err := o.complete(ctx, nil, ids)
+		if err := o.bin.note(ctx, list.Records); err != nil {
+			return err
+		}
+		readings, err := o.complete(ctx, nil, ids, list.Records...)
 		if err != nil {
 			return err
 		}

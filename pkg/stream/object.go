@@ -14,6 +14,7 @@ import (
 // Object is one followed object type: what its streams share. NewObject makes it.
 type Object struct {
 	recheck  *queue
+	bin      *bin
 	held     *atomic.Int64 // Lane.Held as last reported
 	swept    chan struct{} // closed when the backfill is done
 	wanted   chan struct{} // one slot: somebody wants a reconcile now
@@ -32,7 +33,7 @@ type Object struct {
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
-	o.recheck, o.swept, o.wanted = newQueue(), make(chan struct{}), make(chan struct{}, 1)
+	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers = newWatchers()
 	return &o
 }

@@ -34,9 +34,10 @@ func (o *Object) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.
 }
 
 // complete makes readings fit to be published: it confirms what was found missing,
-// and the losers that survivors of merges name (R7).
-func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
-	c := cdc.NewComplete(readings, missing)
+// and the losers that survivors of merges name (R7). copies are archived ones that a
+// list showed.
+func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing []hubspot.ID, copies ...hubspot.Record) ([]cdc.Reading, error) {
+	c := cdc.NewComplete(readings, missing, copies)
 	if err := o.ask(ctx, hubspot.Confirm, c); err != nil {
 		return nil, fmt.Errorf("confirm records: %w", err)
 	}
@@ -78,6 +79,8 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 		if a.List, err = o.Client.List(ctx, hubspot.Call{Priority: prio}, o.Type.Path, nil, "", false, 0); err != nil {
 			err = fmt.Errorf("list a page as a control: %w", err)
 		}
+	case cdc.AskBin:
+		a.List.Records, err = o.losersInBin(ctx, ask.IDs)
 	default:
 		archived := ask.What == cdc.AskArchived
 		a.Slots = o.Lane.Slots()

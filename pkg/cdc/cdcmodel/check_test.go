@@ -133,7 +133,7 @@ func (w *world) seenByTiers() string {
 		r := &w.records[id]
 		events := w.events[id]
 		switch {
-		case r.kind == live && !r.hidden && (len(events) == 0 || !w.shows(events[len(events)-1], r, r.state)):
+		case r.kind == live && !r.hidden && (len(events) == 0 || !w.shows(events[len(events)-1], id, r.state)):
 			return fmt.Sprintf("the tiers missed record %s: %s", id, r.state)
 		case r.kind == archived && r.into == 0 && len(events) > 0 && events[len(events)-1].op != cdc.Delete:
 			return fmt.Sprintf("the archive sweep missed record %s: %s", id, r.state)
@@ -168,12 +168,12 @@ func (w *world) accountOf(id hubspot.ID) (next int, broken string) {
 			return 0, broken
 		}
 		at := next
-		for at < len(r.history) && !w.shows(e, r, r.history[at]) {
+		for at < len(r.history) && !w.shows(e, id, r.history[at]) {
 			at++
 		}
 		if at == len(r.history) {
 			for _, s := range r.history[:next] {
-				if w.shows(e, r, s) {
+				if w.shows(e, id, s) {
 					return 0, fmt.Sprintf("out of order: %s", e)
 				}
 			}
@@ -193,7 +193,7 @@ func (w *world) keptFor(id hubspot.ID) string {
 	switch {
 	case r.kind == live && len(events) == 0:
 		return "lost: never published"
-	case r.kind == live && !w.shows(events[len(events)-1], r, r.state):
+	case r.kind == live && !w.shows(events[len(events)-1], id, r.state):
 		return fmt.Sprintf("lost: HubSpot has %s, but the last event is %s", r.state, events[len(events)-1])
 	case r.kind != live && len(events) > 0 && events[len(events)-1].op != cdc.Delete:
 		return fmt.Sprintf("lost: HubSpot has %s, but the last event is %s", r.state, events[len(events)-1])
@@ -202,21 +202,30 @@ func (w *world) keptFor(id hubspot.ID) string {
 }
 
 // shows reports whether an event is a true account of a state.
-func (w *world) shows(e event, r *record, s state) bool {
+func (w *world) shows(e event, id hubspot.ID, s state) bool {
+	r := &w.records[id]
 	if e.op != cdc.Delete {
 		return s.kind == live && s.n == e.n && s.merged == e.merged && s.updated == e.updated && r.created == e.created
 	}
 	switch e.reason {
 	case cdc.Archived:
-		return s.kind == archived && s.at == e.source
+		return s.kind == archived && s.at == e.source && (s.into == 0 || w.restored(s.into))
 	case cdc.Merged:
-		return s.kind == merged && s.into == e.into
+		return s.into != 0 && (s.kind == merged && s.into == e.into || w.mergedInto(id, e.into))
 	case cdc.Purged:
 		// While nothing can be read by id, a list page decides (R7), and it cannot
 		// tell a merged record from a purged one.
-		return s.kind == gone || s.kind == merged && w.outage != 0
+		return s.kind == gone && s.into == 0 || s.kind == merged && (w.outage != 0 || w.losersUnknown)
 	}
 	return false
+}
+
+// restored reports whether a record came back: its archived copy went then, maybe
+// before anybody saw which losers it names.
+func (w *world) restored(id hubspot.ID) bool {
+	h := w.records[id].history
+	first := slices.IndexFunc(h, func(s state) bool { return s.kind == archived })
+	return slices.ContainsFunc(h[first+1:], func(s state) bool { return s.kind == live })
 }
 
 func repeats(e, before event) bool {

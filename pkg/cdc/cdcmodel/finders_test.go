@@ -33,6 +33,7 @@ type without struct {
 	confirm    bool // R7: what a finder does not see is gone
 	controls   bool // R7: an answer counts even if HubSpot answers nobody
 	bin        bool // R7: nobody asks the recycle bin
+	copies     bool // R7: nobody asks which archived copies name losers
 	neither    bool // R8: what is neither answered nor reported is missing
 	second     bool // R9: one confirm is enough for a purge
 
@@ -286,29 +287,33 @@ type bin struct{ after hubspot.ID }
 
 const archiveStream = "archive"
 
-type idPage struct {
-	ids  []hubspot.ID
-	more bool
+type copyPage struct {
+	copies []hubspot.Record
+	more   bool
 }
 
 func (b *bin) pass(a *agent) error {
 	for {
 		a.forget()
 		w := a.w
-		_, page, _, err := ask(a, func() (p idPage) {
-			p.ids, p.more = w.listArchived(b.after)
+		_, page, _, err := ask(a, func() (p copyPage) {
+			p.copies, p.more = w.listArchived(b.after)
 			return p
 		})
 		if err != nil {
 			return err
 		}
-		ids, more := page.ids, page.more
+		var ids []hubspot.ID
+		for _, c := range page.copies {
+			ids = append(ids, c.ID)
+		}
+		more := page.more
 		next := bin{}
 		if more {
 			next.after = ids[len(ids)-1]
 		}
 		w.tell("%s: list above %s gives %v", a.name, b.after, ids)
-		readings, err := a.complete(nil, ids)
+		readings, err := a.complete(nil, ids, page.copies...)
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,9 @@ type state struct {
 	merged  idSet // hs_merged_object_ids
 	updated hubspot.Millis
 	at      hubspot.Millis // archivedAt
-	into    hubspot.ID     // the record that answers
+	// into is the record that answers for a merged one. If none does any more, it is
+	// the last one whose archived copy tells that this one was merged.
+	into hubspot.ID
 }
 
 func (s state) String() string {
@@ -130,7 +132,9 @@ type portal struct {
 	labels  uint8 // how many there were so far
 	page    int   // rows on a page of search or list
 	// losersInBin: a merged record also stands in the list of archived ones.
-	losersInBin bool
+	// losersUnknown: reads by id do not know it, whatever became of its survivor.
+	// binFollows: the archived copy of its survivor answers for it.
+	losersInBin, losersUnknown, binFollows bool
 	// faulty: the index answers wrongly at times, and reads leave records out.
 	// outage is until when batch reads say of every record that it does not exist.
 	faulty bool
@@ -199,11 +203,11 @@ func (p *portal) derive(id hubspot.ID) {
 	if r.into == 0 {
 		return
 	}
-	s := state{kind: gone}
+	s := state{kind: gone, into: p.teller(id)}
 	if into := p.survivor(id); into != 0 {
 		s = state{kind: merged, into: into}
 	} else if p.losersInBin {
-		s = state{kind: archived, at: r.mergeAt}
+		s.kind, s.at = archived, r.mergeAt
 	}
 	if s != r.state {
 		r.state = s
@@ -221,6 +225,34 @@ func (p *portal) survivor(id hubspot.ID) hubspot.ID {
 		return 0
 	}
 	return id
+}
+
+// teller is the last record whose archived copy tells that this one was merged; 0 if
+// there is none.
+func (p *portal) teller(id hubspot.ID) (last hubspot.ID) {
+	for id = p.records[id].into; id != 0; id = p.records[id].into {
+		if p.copied(id) {
+			last = id
+		}
+	}
+	return last
+}
+
+// copied reports whether the list of archived records has a copy of a record.
+func (p *portal) copied(id hubspot.ID) bool {
+	r := &p.records[id]
+	if r.into != 0 {
+		return p.losersInBin
+	}
+	return r.kind == archived
+}
+
+// mergedInto reports whether a record was merged into another one, or into one that
+// was merged into that.
+func (p *portal) mergedInto(id, into hubspot.ID) bool {
+	for id = p.records[id].into; id != 0 && id != into; id = p.records[id].into {
+	}
+	return id == into && id != 0
 }
 
 // moved is the updatedAt of a change made now.
@@ -495,25 +527,39 @@ func (p *portal) list(after hubspot.ID, most int) (page hubspot.ListPage) {
 }
 
 // listArchived answers a page of the recycle bin.
-func (p *portal) listArchived(after hubspot.ID) (ids []hubspot.ID, more bool) {
+func (p *portal) listArchived(after hubspot.ID) (copies []hubspot.Record, more bool) {
 	for id := after + 1; id <= lastID; id++ {
-		r := &p.records[id]
-		if r.kind != archived && (r.into == 0 || !p.losersInBin) {
+		if !p.copied(id) {
 			continue
 		}
-		if len(ids) == p.page {
-			return ids, true
+		if len(copies) == p.page {
+			return copies, true
 		}
-		ids = append(ids, id)
+		copies = append(copies, p.copy(id))
 	}
-	return ids, false
+	return copies, false
+}
+
+// losersInCopies answers the archived copies that name losers of merges.
+func (p *portal) losersInCopies() (page hubspot.ListPage) {
+	for id := hubspot.ID(1); id <= lastID; id++ {
+		if p.copied(id) && p.lastLive(id).merged != 0 {
+			page.Records = append(page.Records, p.copy(id))
+		}
+	}
+	return page
+}
+
+// copy is what the list of archived records shows of one.
+func (p *portal) copy(id hubspot.ID) hubspot.Record {
+	return hubspot.Record{ID: id, Archived: true, Merged: p.lastLive(id).merged.text()}
 }
 
 // answer is a live record or an archived copy, as HubSpot sends it.
 func (p *portal) answer(id hubspot.ID) hubspot.Record {
 	r := &p.records[id]
 	s := r.state
-	if s.kind == archived && r.into == 0 {
+	if s.kind == archived {
 		s = p.lastLive(id)
 	}
 	return hubspot.Record{
@@ -541,6 +587,9 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 	for i, id := range ids {
 		r := &p.records[id]
 		switch {
+		case inBin && p.binFollows && r.kind != merged && r.state.into != 0:
+			give(r.state.into, slices.Contains(ids, r.state.into))
+			page.Unanswered = append(page.Unanswered, id)
 		case inBin && r.kind == archived:
 			give(id, true)
 		case inBin:
@@ -555,7 +604,7 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 			page.Unanswered = append(page.Unanswered, id)
 		case r.kind == live, r.kind == archived && p.binInLive:
 			give(id, true)
-		case r.kind == merged && p.now < p.records[r.state.into].blinks:
+		case r.kind == merged && (p.losersUnknown || p.now < p.records[r.state.into].blinks):
 			page.Missing = append(page.Missing, id)
 		case r.kind == merged:
 			give(r.state.into, slices.Contains(ids, r.state.into))

@@ -150,8 +150,8 @@ func (a *agent) read(ids []hubspot.ID) ([]cdc.Reading, error) {
 	return a.complete(l.Readings, l.Missing)
 }
 
-func (a *agent) complete(readings []cdc.Reading, missing []hubspot.ID) ([]cdc.Reading, error) {
-	c := cdc.NewComplete(readings, missing)
+func (a *agent) complete(readings []cdc.Reading, missing []hubspot.ID, copies ...hubspot.Record) ([]cdc.Reading, error) {
+	c := cdc.NewComplete(readings, missing, copies)
 	a.hear(c)
 	err := a.drive(c)
 	return c.Readings, err
@@ -205,6 +205,10 @@ func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
 			return out, nil
 		}
 		out.Sent, out.List, out.List.Date, err = ask(a, func() hubspot.ListPage { return w.list(0, lastID) })
+	case cdc.AskBin:
+		if !w.without.copies {
+			out.Sent, out.List, out.List.Date, err = ask(a, w.losersInCopies)
+		}
 	case cdc.AskLive, cdc.AskArchived:
 		inBin := q.What == cdc.AskArchived
 		switch {

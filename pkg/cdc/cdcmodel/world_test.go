@@ -356,7 +356,8 @@ func (w *world) history(c *choices) string {
 	w.linked = c.of(3) == 1
 	w.begin(c)
 	w.page = 1 + c.of(3)
-	w.losersInBin = c.of(2) == 1
+	merges := c.of(16)
+	w.losersInBin, w.binFollows, w.losersUnknown = merges&1 != 0, merges&2 != 0, merges >= 12
 	w.faulty = c.of(3) == 1
 	w.behind = c.of(4) == 1
 	w.binInLive, w.unsorted = c.of(4) == 1, c.of(8) == 1

@@ -106,7 +106,7 @@ func (r *Report) story(key Key) string {
 		}
 		fmt.Fprintf(&b, "    published %d/%d: seq %d %s", e.Partition, e.Offset, e.Seq, e.Op)
 		if e.isDelete() {
-			fmt.Fprintf(&b, " (%s), ts_ms %s", e.Reason, e.SourceMs)
+			fmt.Fprintf(&b, " (%s), ts_ms %s", strings.TrimSpace(e.Reason+" "+e.Into), e.SourceMs)
 		} else {
 			fmt.Fprintf(&b, ", updatedAt %s", e.Version)
 		}

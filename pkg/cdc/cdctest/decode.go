@@ -98,6 +98,7 @@ func (e *Event) take(envelope map[string]any, properties map[string]string) erro
 	e.Stream = get[string](&source, "stream")
 	e.Seq = get[int64](&source, "seq")
 	e.Reason = getNullable[string](&source, "reason")
+	e.Into = getNullable[string](&source, "mergedInto")
 	if table := get[string](&source, "table"); f.err == nil && source.err == nil && table != e.Key.Object {
 		return fmt.Errorf("source.table is %q", table)
 	}

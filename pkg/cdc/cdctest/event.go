@@ -3,6 +3,7 @@ package cdctest
 import (
 	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -17,6 +18,7 @@ type Event struct {
 	Op       string
 	Snapshot string
 	Reason   string
+	Into     string // mergedInto
 	Stream   string
 	SourceMs hubspot.Millis
 	Seq      int64
@@ -43,7 +45,8 @@ func (e *Event) repeats(before *Event) bool {
 // shows reports whether the event is a true account of the state.
 func (e *Event) shows(s *State) bool {
 	if e.isDelete() {
-		return !s.Live && (e.Reason != "archived" || e.SourceMs == s.ArchivedAt)
+		return !s.Live && (e.Reason != "archived" || e.SourceMs == s.ArchivedAt) &&
+			(e.Reason != "merged" || slices.Contains(s.Survivors, e.Into))
 	}
 	if !s.Live || e.Version != s.Version || e.Created != s.Created {
 		return false

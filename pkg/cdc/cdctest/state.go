@@ -19,6 +19,7 @@ type State struct {
 	Created    hubspot.Millis
 	Version    hubspot.Millis    // updatedAt
 	ArchivedAt hubspot.Millis    // of an archived record
+	Survivors  []string          // of a merged record: what it was merged into, and what that was merged into
 	Values     map[string]string // raw text by property; "" and absent are both null
 }
 
@@ -30,6 +31,10 @@ type History map[Key][]State
 func HistoryOf(p *hubspottest.Portal, objects ...string) History {
 	h := make(History)
 	for _, object := range objects {
+		into := make(map[uint64]uint64)
+		for _, c := range p.History(object) {
+			into[c.State.ID] = c.State.MergedInto
+		}
 		for _, c := range p.History(object) {
 			key := Key{object, strconv.FormatUint(c.State.ID, 10)}
 			h[key] = append(h[key], State{
@@ -38,9 +43,17 @@ func HistoryOf(p *hubspottest.Portal, objects ...string) History {
 				Created:    hubspot.Millis(c.State.CreatedAt),
 				Version:    hubspot.Millis(c.State.UpdatedAt),
 				ArchivedAt: hubspot.Millis(c.State.ArchivedAt),
+				Survivors:  survivors(into, c.State.MergedInto),
 				Values:     c.State.Properties,
 			})
 		}
 	}
 	return h
+}
+
+func survivors(into map[uint64]uint64, id uint64) (out []string) {
+	for ; id != 0; id = into[id] {
+		out = append(out, strconv.FormatUint(id, 10))
+	}
+	return out
 }

@@ -37,7 +37,7 @@ func (p *Portal) serveBatchRead(c *call) (int, []byte, *failure) {
 	for _, text := range ids {
 		var st *state
 		if id, err := strconv.ParseUint(text, 10, 64); err == nil && !c.forget {
-			st = t.resolve(id, archived)
+			st = p.resolve(t, id, archived)
 		}
 		switch {
 		case st == nil:

@@ -16,6 +16,7 @@ const (
 	FaultCut    Kind = "cut"     // the body ends in the middle
 	FaultSlow   Kind = "slow"    // the answer takes Fault.Latency longer
 	FaultNoDate Kind = "no_date" // there is no Date header
+	FaultDate   Kind = "date"    // the Date header is wrong by Fault.Shift
 	FaultForget Kind = "forget"  // batch read calls every id missing
 	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out a Share of the ids without an error
 )
@@ -35,6 +36,7 @@ type Fault struct {
 	RetryAfter time.Duration // zero: no header
 	Latency    time.Duration // for FaultSlow
 	Share      float64       // for FaultOmit; zero: all
+	Shift      time.Duration // for FaultDate
 }
 
 // liveFault is an injected fault.
@@ -71,6 +73,7 @@ type appliedFault struct {
 	reset, cut bool
 	slow       time.Duration
 	noDate     bool
+	shift      time.Duration
 	forget     bool
 	omit       float64
 }
@@ -98,6 +101,8 @@ func (p *Portal) pickFaults(c *call) (applied appliedFault) {
 			applied.slow += f.Latency
 		case FaultNoDate:
 			applied.noDate = true
+		case FaultDate:
+			applied.shift += f.Shift
 		case FaultForget:
 			applied.forget = true
 		case FaultOmit:

@@ -108,7 +108,7 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 	}
 
 	if !fault.noDate {
-		a.header.Set("Date", p.Now().UTC().Format(http.TimeFormat))
+		a.header.Set("Date", p.Now().Add(fault.shift).UTC().Format(http.TimeFormat))
 	}
 	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	return a, nil

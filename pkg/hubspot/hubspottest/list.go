@@ -107,7 +107,7 @@ func (p *Portal) serveGet(c *call) (int, []byte, *failure) {
 	if err != nil {
 		return 0, nil, notFound("resource not found")
 	}
-	st := t.resolve(id, archived)
+	st := p.resolve(t, id, archived)
 	if st == nil {
 		return 0, nil, notFound("Object not found.  objectId are usually numeric.")
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	Index       Index
 
 	MergedInArchive bool     // the archived list has the losers of a merge (docs/hubspot.md section 9: not documented)
+	MergedUnknown   bool     // reads do not lead from the loser of a merge to its survivor
+	MergedCopies    bool     // reads of archived records lead from the loser of a merge to its archived survivor
 	NoArchivedList  []string // types whose archived list the portal refuses; nil: meetings
 	LowIDs          float64  // share of new records with a lower id than earlier ones
 	SortObjects     bool     // refuse sorts given as strings

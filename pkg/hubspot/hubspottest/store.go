@@ -320,18 +320,20 @@ func (t *objectType) archivedState(id uint64) *state {
 }
 
 // resolve finds a record as get and batch read do: the id of a merged record
-// leads to the survivor.
-func (t *objectType) resolve(id uint64, archived bool) *state {
+// leads to the survivor, unless the options say otherwise.
+func (p *Portal) resolve(t *objectType, id uint64, archived bool) *state {
+	find, follow := t.liveState, !p.opt.MergedUnknown
 	if archived {
-		return t.archivedState(id)
+		find, follow = t.archivedState, p.opt.MergedCopies
 	}
-	for {
-		survivor, merged := t.aliases[id]
-		if !merged {
-			return t.liveState(id)
-		}
-		id = survivor
+	last := id
+	for survivor, merged := t.aliases[last]; merged && follow; survivor, merged = t.aliases[last] {
+		last = survivor
 	}
+	if st := find(last); st != nil {
+		return st
+	}
+	return find(id)
 }
 
 // check panics on properties that HubSpot does not let users set: unknown ones

@@ -130,6 +130,24 @@ func TestLosersOfAMergeMayStandInTheArchivedList(t *testing.T) {
 	wantIDs(t, batch(t, p, "", a).page(t).ids(), survivor)
 }
 
+// TestWhatReadsKnowOfAMergedRecord: HubSpot does not document what becomes of its id
+// once the survivor is archived, so the portal plays each way.
+func TestWhatReadsKnowOfAMergedRecord(t *testing.T) {
+	for name, opt := range map[string]Options{"default": {}, "unknown": {MergedUnknown: true}, "copies": {MergedCopies: true}} {
+		p := New(opt)
+		a, b := p.Create("contacts", nil), p.Create("contacts", nil)
+		survivor := p.Merge("contacts", a, b)
+		if live := batch(t, p, "", a).page(t).ids(); (len(live) == 0) != (name == "unknown") {
+			t.Errorf("%s: a live read answers %v", name, live)
+		}
+		p.Archive("contacts", survivor)
+		batch(t, p, "", a).want(t, 207)
+		if copies := batch(t, p, "?archived=true", a).page(t).ids(); (len(copies) == 1) != (name == "copies") {
+			t.Errorf("%s: a read of archived records answers %v", name, copies)
+		}
+	}
+}
+
 func TestPurgedRecordsLeaveNoTrace(t *testing.T) {
 	p := calm()
 	id, kept := p.Create("contacts", nil), p.Create("contacts", nil)

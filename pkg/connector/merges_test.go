@@ -1,0 +1,132 @@
+package connector_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// TestR7_TheLoserOfAMergeSaysSo, whatever became of the survivor before anybody read
+// it, whatever HubSpot answers for the ids of losers, and whichever finder misses
+// them. HubSpot documents none of this (docs/hubspot.md section 9). Only where no
+// copy tells of the merge is the loser purged, or archived.
+func TestR7_TheLoserOfAMergeSaysSo(t *testing.T) {
+	t.Parallel()
+	reads := map[string]hubspottest.Options{
+		"reads lead to the live survivor":         {},
+		"reads lead to every survivor":            {MergedCopies: true},
+		"reads do not know losers":                {MergedUnknown: true},
+		"losers are archived":                     {MergedInArchive: true},
+		"losers are archived, reads lead on":      {MergedInArchive: true, MergedCopies: true},
+		"losers are archived, reads know no more": {MergedInArchive: true, MergedUnknown: true},
+	}
+	finders := map[string][]string{
+		"all":       nil,
+		"archive":   {"SYNC_ARCHIVE_INTERVAL=5s", "SYNC_CENSUS_INTERVAL=1000h", "SYNC_RECONCILE_INTERVAL=1000h"},
+		"census":    {"SYNC_ARCHIVE_INTERVAL=1000h", "SYNC_CENSUS_INTERVAL=5s", "SYNC_RECONCILE_INTERVAL=1000h"},
+		"reconcile": {"SYNC_ARCHIVE_INTERVAL=1000h", "SYNC_CENSUS_INTERVAL=1000h", "SYNC_RECONCILE_INTERVAL=1m"},
+	}
+	for read, opt := range reads {
+		for finder, settings := range finders {
+			for _, down := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, found by %s, down %v", read, finder, down), func(t *testing.T) {
+					if finder != "all" || !down {
+						long(t)
+					}
+					opt := opt
+					opt.Seed = 21
+					inWorld(t, opt, append([]string{"HUBSPOT_OBJECTS=contacts"}, settings...), func(w *world) {
+						mergesUnread(w, down, opt.MergedUnknown, finder != "archive" || opt.MergedInArchive)
+					})
+				})
+			}
+		}
+	}
+}
+
+// mergesUnread merges records and disposes of their survivors before the connector
+// reads any. unknown says that reads do not know losers, found that the finders at
+// work find them.
+func mergesUnread(w *world, down, unknown, found bool) {
+	w.T.Helper()
+	const object = "contacts"
+	ids := w.Portal.Seed(object, 250)
+	p := w.start()
+	w.SleepUntil(time.Minute, func() bool { return p.backfilled(250, []string{object}) })
+	time.Sleep(5 * time.Minute)
+	if down {
+		p.Stop()
+	}
+
+	into := map[uint64][]uint64{} // what each loser may be merged into; none: nothing tells of the merge
+	early := map[uint64]bool{}    // the loser may be found before anything tells of the merge
+	next := 10
+	merge := func() (a, b, survivor uint64) {
+		a, b = ids[next], ids[next+1]
+		next += 10
+		survivor = w.Portal.Merge(object, a, b)
+		into[a], into[b] = []uint64{survivor}, []uint64{survivor}
+		return a, b, survivor
+	}
+	_, _, archived := merge()
+	w.Portal.Archive(object, archived)
+	a, b, _ := merge() // the survivor lives; only its own reading tells, if reads do not
+	early[a], early[b] = unknown, unknown
+	a, b, purged := merge()
+	w.Portal.Purge(object, purged)
+	into[a], into[b] = nil, nil
+	// A chain: the last survivor is archived.
+	a, b, first := merge()
+	c := ids[next]
+	last := w.Portal.Merge(object, first, c)
+	w.Portal.Archive(object, last)
+	into[a], into[b], into[c] = []uint64{first, last}, []uint64{first, last}, []uint64{last}
+	next += 10
+	// The survivor keeps its id, and is archived as a record that was published.
+	kept, loser := ids[next], ids[next+1]
+	w.Portal.MergeInto(object, kept, loser)
+	w.Portal.Archive(object, kept)
+	into[loser] = []uint64{kept}
+	w.Portal.Archive(object, ids[1]) // has nothing to do with them
+
+	if down {
+		time.Sleep(time.Hour)
+		p = w.start()
+	}
+	time.Sleep(30 * time.Minute)
+	p.Stop()
+	if found {
+		w.check(object)
+	}
+
+	deletes := map[string]string{}
+	for _, e := range w.Events(object) {
+		if e.Op == "d" {
+			deletes[e.Key] = fmt.Sprint(e.Source["reason"], " ", e.Source["mergedInto"])
+		}
+	}
+	for id, survivors := range into {
+		got := deletes[idText(id)]
+		if got == "" && !found {
+			continue
+		}
+		want := []string{"purged <nil>", "archived <nil>"}
+		if survivors != nil && !early[id] {
+			want = nil
+		}
+		for _, s := range survivors {
+			want = append(want, "merged "+idText(s))
+		}
+		if !slices.Contains(want, got) {
+			w.T.Errorf("the loser %d: %q, want one of %q", id, got, want)
+		}
+	}
+	for _, id := range []uint64{kept, ids[1]} {
+		if got := deletes[idText(id)]; got != "archived <nil>" {
+			w.T.Errorf("the archived record %d: %q", id, got)
+		}
+	}
+}

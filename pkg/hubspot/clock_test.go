@@ -1,0 +1,156 @@
+package hubspot
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// dates feeds a clock with answers, one a second.
+type dates struct {
+	clock
+	text strings.Builder
+	off  time.Duration // HubSpot's clock less ours
+}
+
+func newDates(off time.Duration) *dates {
+	d := &dates{off: off}
+	d.log = slog.New(slog.NewTextHandler(&d.text, nil))
+	return d
+}
+
+// truth is HubSpot's time.
+func (d *dates) truth() Millis { return MillisOf(time.Now().Add(d.off)) }
+
+// answer plays one answer, with a Date that is wrong by shift, and returns what it
+// counts as.
+func (d *dates) answer(shift time.Duration) Millis {
+	sent := time.Now()
+	time.Sleep(150 * time.Millisecond)
+	date := d.truth().Add(shift).Time().UTC().Format(http.TimeFormat)
+	time.Sleep(150 * time.Millisecond)
+	at := d.note(http.Header{"Date": {date}}, sent, time.Now())
+	time.Sleep(700 * time.Millisecond)
+	return at
+}
+
+// TestR21_AWrongDate: whatever HubSpot's Date says, for once, for ten minutes or for
+// good, at the start or later: no time is ahead of HubSpot's, and soon after the
+// Date is right again none is behind.
+func TestR21_AWrongDate(t *testing.T) {
+	const lasting = 20 * time.Minute
+	for _, shift := range []time.Duration{-72 * time.Hour, -time.Hour, -time.Minute, time.Minute, time.Hour, 72 * time.Hour} {
+		for _, long := range []time.Duration{0, 10 * time.Minute, lasting} {
+			for _, from := range []time.Duration{0, 5 * time.Minute} {
+				t.Run(fmt.Sprintf("%v for %v after %v", shift, long, from), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						d, began, answers := newDates(0), time.Now(), 0
+						for time.Since(began) < from+lasting {
+							wrong := time.Since(began) >= from && time.Since(began) < from+max(long, time.Second)
+							by := time.Duration(0)
+							if answers++; wrong {
+								by = shift
+							}
+							at := d.answer(by)
+							if now := d.now(); at > d.truth() || now > d.truth() {
+								t.Fatalf("answer %d: %v, and now %v, are ahead of %v", answers, at, now, d.truth())
+							}
+						}
+						late := d.truth() - d.now()
+						switch {
+						case from == 0 && shift < 0 && long == lasting: // nothing tells that it is wrong
+							if late < Millis(-shift.Milliseconds()) {
+								t.Errorf("%v of %v ms behind", late, -shift.Milliseconds())
+							}
+						case from == 0 && shift < -clockMargin && long > 0, from > 0, shift > 0 && shift <= clockMargin, long == 0 && shift != -time.Minute:
+							if late > 1500 {
+								t.Errorf("%d ms behind at the end", late)
+							}
+						default: // less than the margin, or nothing tells which clock is right
+							if late > Millis(clockMargin.Milliseconds())+1500 {
+								t.Errorf("%d ms behind at the end", late)
+							}
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestR21_OurClockIsOff: three answers that agree count, once records show that
+// HubSpot's later time is right. The log has the difference once.
+func TestR21_OurClockIsOff(t *testing.T) {
+	for _, off := range []time.Duration{-72 * time.Hour, -time.Hour, time.Hour, 72 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDates(off)
+			for range 3 {
+				if at := d.answer(0); at > d.truth() {
+					t.Errorf("%v: %v is ahead of %v", off, at, d.truth())
+				}
+			}
+			d.witness([]Record{{Updated: d.truth().Add(-time.Minute)}, {Updated: d.truth().Add(90 * 24 * time.Hour)}})
+			d.answer(0)
+			if now := d.now(); now > d.truth() || now < d.truth()-1500 {
+				t.Errorf("%v: %v, want just before %v", off, now, d.truth())
+			}
+			for range 50 {
+				d.answer(0)
+			}
+			if got := (d.apart() - off).Abs(); got > 1500*time.Millisecond {
+				t.Errorf("%v: apart by %v", off, d.apart())
+			}
+			if n := strings.Count(d.text.String(), "level=WARN"); n != 1 || !strings.Contains(d.text.String(), fmt.Sprintf("difference=%v", off)) && !strings.Contains(d.text.String(), "difference="+(off-time.Second).String()) {
+				t.Errorf("%v: the log has\n%s", off, d.text.String())
+			}
+			// The machine slept, and its monotonic clock stood still: what that gives is
+			// as much too early.
+			d.base.date = d.base.date.Add(-8 * time.Hour)
+			for range clockVotes {
+				d.answer(0)
+			}
+			if now := d.now(); now > d.truth() || now < d.truth()-1500 {
+				t.Errorf("%v: %v after a sleep, want just before %v", off, now, d.truth())
+			}
+		})
+	}
+}
+
+// TestR21_OneEdgeServerIsWrong: every tenth answer, or every second one.
+func TestR21_OneEdgeServerIsWrong(t *testing.T) {
+	for _, shift := range []time.Duration{-time.Hour, -time.Minute, time.Minute, time.Hour} {
+		for _, every := range []int{2, 10} {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDates(0)
+				for i := range 200 {
+					by := time.Duration(0)
+					if i%every == every-1 {
+						by = shift
+					}
+					at := d.answer(by)
+					if now := d.now(); at > d.truth() || now > d.truth() || now < d.truth()-2000 || at < d.truth()-5000 {
+						t.Fatalf("%v, every %d, answer %d: %v, now %v, want just before %v", shift, every, i, at, now, d.truth())
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestR21_ASlowFirstAnswerIsNoDoubt: the next ones are early by its latency.
+func TestR21_ASlowFirstAnswerIsNoDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDates(0)
+		sent := time.Now()
+		date := http.Header{"Date": {d.truth().Time().UTC().Format(http.TimeFormat)}}
+		time.Sleep(80 * time.Second)
+		d.note(date, sent, time.Now())
+		if at, now := d.answer(0), d.now(); now < d.truth()-2000 || at < d.truth()-2000 {
+			t.Errorf("%v, now %v, want just before %v", at, now, d.truth())
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package stream
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// bin knows which archived copies name losers of merges (R7). If the survivor of a
+// merge was archived before anybody read it, nothing else tells that its losers were
+// merged: they look purged, or archived.
+//
+// HubSpot cannot filter its list of archived records, so a look reads all of it. The
+// archive stream adds what it sees.
+type bin struct {
+	turn   chan struct{} // one slot
+	copies map[hubspot.ID]hubspot.Record
+	pages  int
+	looked time.Time // when the last look began; zero if there was none
+}
+
+func newBin() *bin {
+	return &bin{turn: make(chan struct{}, 1), copies: map[hubspot.ID]hubspot.Record{}}
+}
+
+const (
+	// binSpacing bounds what looks cost: on average one call in this time.
+	binSpacing = 5 * time.Second
+	// binPatience is how long a look waits for a page. Without it, what is known
+	// has to do.
+	binPatience = time.Minute
+)
+
+// mergedOnly requests nothing but hs_merged_object_ids.
+var mergedOnly = &hubspot.Slots{Merged: true}
+
+// note keeps what a page of the archived list names.
+func (b *bin) note(ctx context.Context, copies []hubspot.Record) error {
+	if err := b.take(ctx); err != nil {
+		return err
+	}
+	defer b.release()
+	b.keep(copies)
+	return nil
+}
+
+func (b *bin) keep(copies []hubspot.Record) {
+	for _, r := range copies {
+		if len(r.Merged) > 0 {
+			r.Merged = slices.Clone(r.Merged) // the page's slab goes
+			b.copies[r.ID] = hubspot.Record{ID: r.ID, Archived: true, Merged: r.Merged}
+		}
+	}
+}
+
+// losersInBin returns the archived copies that name losers. It looks if nobody has
+// looked in this run, and again where records have no copy of their own.
+func (o *Object) losersInBin(ctx context.Context, gone []hubspot.ID) ([]hubspot.Record, error) {
+	b := o.bin
+	if err := b.take(ctx); err != nil {
+		return nil, err
+	}
+	defer b.release()
+	if b.looked.IsZero() || len(gone) > 0 && time.Since(b.looked) >= time.Duration(b.pages)*binSpacing {
+		if err := o.look(ctx, b); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Collect(maps.Values(b.copies)), nil
+}
+
+// look reads the list of archived records.
+func (o *Object) look(ctx context.Context, b *bin) error {
+	b.looked, b.pages = time.Now(), 0
+	for after := ""; ; {
+		b.pages++
+		page, err := o.archivedPage(ctx, after)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case hubspot.ArchivedUnsupported(err):
+			return nil
+		case err != nil:
+			o.Log.Warn("HubSpot does not list its archived records; the losers of merges whose survivor is among them may be published as purged or archived", "err", err)
+			return nil
+		}
+		b.keep(page.Records)
+		if after = page.After; after == "" {
+			return nil
+		}
+	}
+}
+
+func (o *Object) archivedPage(ctx context.Context, after string) (hubspot.ListPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, binPatience)
+	defer cancel()
+	return o.Client.List(ctx, hubspot.Call{Priority: hubspot.Confirm}, o.Type.Path, mergedOnly, after, true, 0)
+}
+
+func (b *bin) take(ctx context.Context) error {
+	select {
+	case b.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *bin) release() { <-b.turn }
