@@ -61,6 +61,7 @@ type Kafka struct {
 	Partitions       int32          `envconfig:"KAFKA_PARTITIONS" help:"partitions of new data topics (-1: the broker's default)"`
 	Replication      int16          `envconfig:"KAFKA_REPLICATION" help:"replication of new topics (-1: the broker's default)"`
 	MaxMessageBytes  int            `envconfig:"KAFKA_MAX_MESSAGE_BYTES" help:"largest event; larger ones leave out their largest values"`
+	Compression      string         `envconfig:"KAFKA_COMPRESSION" help:"lz4, zstd, snappy, gzip or none: compression of what is written"`
 	TLS              bool           `envconfig:"KAFKA_TLS_ENABLED" help:"connect with TLS"`
 	CAFile           string         `envconfig:"KAFKA_TLS_CA_FILE" help:"PEM file of the authorities to trust"`
 	CertFile         string         `envconfig:"KAFKA_TLS_CERT_FILE" help:"PEM file of the client certificate"`
@@ -170,6 +171,7 @@ func DefaultConfig() Config {
 			Partitions:      -1,
 			Replication:     -1,
 			MaxMessageBytes: sink.DefaultMaxMessageBytes,
+			Compression:     "lz4",
 		},
 		Sync: Sync{
 			TrailingLag:       []string{"5m", "1h"},

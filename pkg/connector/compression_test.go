@@ -1,0 +1,52 @@
+package connector_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// TestCompression_IsTheOneAskedFor: every batch of the data and of the state has
+// the codec of KAFKA_COMPRESSION, or none where the codec makes it no smaller.
+func TestCompression_IsTheOneAskedFor(t *testing.T) {
+	t.Parallel()
+	for value, codec := range map[string]uint8{"": 3, "lz4": 3, "none": 0, "gzip": 1, "snappy": 2, "zstd": 4} { // a record batch's attributes, bits 0 to 2
+		t.Run("KAFKA_COMPRESSION="+value, func(t *testing.T) {
+			settings := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "KAFKA_COMPRESSION=" + value}
+			inWorld(t, hubspottest.Options{Seed: 7}, settings, func(w *world) {
+				w.Portal.Seed("contacts", 50)
+				p := w.start()
+				w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+				p.Stop()
+				for _, topic := range []string{"hubspot.contacts", "hubspot.state"} {
+					counts := map[uint8]int{}
+					for _, r := range w.Records(topic) {
+						counts[r.Attrs.CompressionType()]++
+					}
+					if codec != 0 {
+						delete(counts, 0)
+					}
+					if counts[codec] < 40 || len(counts) != 1 {
+						t.Errorf("%s: records by codec %v, want codec %d", topic, counts, codec)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestCompression_Validate: an unknown codec is refused with those that exist.
+func TestCompression_Validate(t *testing.T) {
+	t.Parallel()
+	cfg := connector.DefaultConfig()
+	cfg.HubSpot.AccessToken, cfg.Registry.URL, cfg.Kafka.Brokers = "x", "http://r", []string{"kafka:9092"}
+	for value, want := range map[string]string{"lz4": "", "brotli": `KAFKA_COMPRESSION: "brotli" is none of lz4, zstd, snappy, gzip, none`} {
+		cfg.Kafka.Compression = value
+		if err := cfg.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", value, err, want)
+		}
+	}
+}
