@@ -5,27 +5,46 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-// TestCompression_IsTheOneAskedFor: every batch of the data and of the state has
-// the codec of KAFKA_COMPRESSION, or none where the codec makes it no smaller.
+// TestCompression_IsTheOneAskedFor: the batches of data and of state have the
+// codec of KAFKA_COMPRESSION, or none where it makes them no smaller.
 func TestCompression_IsTheOneAskedFor(t *testing.T) {
 	t.Parallel()
-	for value, codec := range map[string]uint8{"": 3, "lz4": 3, "none": 0, "gzip": 1, "snappy": 2, "zstd": 4} { // a record batch's attributes, bits 0 to 2
+	for value, codec := range map[string]int16{"": 3, "lz4": 3, "none": 0, "gzip": 1, "snappy": 2, "zstd": 4} { // bits 0 to 2 of a batch's attributes
 		t.Run("KAFKA_COMPRESSION="+value, func(t *testing.T) {
 			settings := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "KAFKA_COMPRESSION=" + value}
 			inWorld(t, hubspottest.Options{Seed: 7}, settings, func(w *world) {
+				// Seen on its way to the broker, because a decoder of zstd may end
+				// after the test, outside the bubble.
+				records := map[[16]byte]map[int16]int32{} // by topic and codec
+				w.Kafka.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+					w.Kafka.KeepControl()
+					for _, topic := range r.(*kmsg.ProduceRequest).Topics {
+						id := topic.TopicID
+						for _, partition := range topic.Partitions {
+							var batch kmsg.RecordBatch
+							if err := batch.ReadFrom(partition.Records); err != nil {
+								w.T.Error(err)
+							}
+							if records[id] == nil {
+								records[id] = map[int16]int32{}
+							}
+							records[id][batch.Attributes&7] += batch.NumRecords
+						}
+					}
+					return nil, nil, false
+				})
 				w.Portal.Seed("contacts", 50)
 				p := w.start()
 				w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
 				p.Stop()
 				for _, topic := range []string{"hubspot.contacts", "hubspot.state"} {
-					counts := map[uint8]int{}
-					for _, r := range w.Records(topic) {
-						counts[r.Attrs.CompressionType()]++
-					}
+					counts := records[w.Kafka.TopicInfo(topic).TopicID]
 					if codec != 0 {
 						delete(counts, 0)
 					}

@@ -109,6 +109,7 @@ type Registry struct {
 	OAuthClientSecret     hubspot.Secret `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET" help:"OAuth client secret" secret:"true"`
 	OAuthClientSecretFile string         `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET_FILE"` // read again for each token
 	OAuthScope            string         `envconfig:"SCHEMA_REGISTRY_OAUTH_SCOPE" help:"OAuth scope to ask for (default: none)"`
+	OAuthExtensions       []string       `envconfig:"SCHEMA_REGISTRY_OAUTH_EXTENSIONS" help:"headers to send beside a token, as name=value,..., such as target-sr-cluster and Confluent-Identity-Pool-Id"`
 }
 
 // Sync says how often the connector asks HubSpot: start from [DefaultConfig]. The

@@ -209,8 +209,12 @@ func (w *truth) compareExample(table map[string]any) error {
 		if !ok {
 			continue // compareContacts says so
 		}
-		if created, err := moment(after["createdAt"]); err != nil || created != contact.CreatedAt || after["id"] != key || after["archived"] != false {
-			return fmt.Errorf("contact %s: id %v, createdAt %v, archived %v; want createdAt %d: %v", key, after["id"], after["createdAt"], after["archived"], contact.CreatedAt, err)
+		created, err := moment(after["createdAt"])
+		if err != nil {
+			return fmt.Errorf("contact %s: createdAt: %w", key, err)
+		}
+		if created != contact.CreatedAt || after["id"] != key || after["archived"] != false {
+			return fmt.Errorf("contact %s: id %v, createdAt %v, archived %v; want createdAt %d", key, after["id"], after["createdAt"], after["archived"], contact.CreatedAt)
 		}
 	}
 	return w.compareContacts(rows)
