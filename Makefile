@@ -50,7 +50,7 @@ build: ## the program, as bin/connector
 integration: ## the tests on a real Kafka and schema registry, one package after another
 	.ci/integration
 
-consumers: ## a Flink job, and Kafka Connect with PostgreSQL, behind our topics
+consumers: ## a Flink job, Kafka Connect with PostgreSQL, and five small consumers, behind our topics
 	.ci/consumers
 
 kills: ## the crash test alone, with KILLS kills

@@ -29,7 +29,8 @@ func TestWhatIsCitedIsThere(t *testing.T) {
 		case err != nil:
 			return err
 		case d.IsDir():
-			if d.Name() == ".git" {
+			switch d.Name() {
+			case ".git", "node_modules", "target", ".venv": // what examples build
 				return filepath.SkipDir
 			}
 			return nil

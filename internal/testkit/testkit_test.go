@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -246,4 +248,45 @@ func TestUntil_FailsAfterItsLimit(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// TestKarapace_AnswersAsItDid: the stand-in gives the answers that were seen.
+func TestKarapace_AnswersAsItDid(t *testing.T) {
+	r := testkit.NewRegistry(t)
+	to := r.Karapace()
+	ask := func(method, path, body string) string {
+		t.Helper()
+		req := httptest.NewRequest(method, path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+		resp, err := to.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d %s", resp.StatusCode, text)
+	}
+	const (
+		first  = `{"schema":"{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"}`
+		wider  = `{"schema":"{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"long\"}]}"}`
+		other  = `{"schema":"{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"string\"}]}"}`
+		reason = `reader union lacking writer type: RECORD`
+	)
+	for _, c := range []struct{ method, path, body, want string }{
+		{"GET", "/subjects/s/versions/latest", "", `404 {"error_code":40401,"message":"Subject not found."}`},
+		{"POST", "/compatibility/subjects/s/versions/latest", first, `404 {"error_code":40401,"message":"Subject 's' not found."}`},
+		{"POST", "/subjects/s/versions", first, `200 {"id":1}`},
+		{"GET", "/subjects/s/versions/2", "", `404 {"error_code":40402,"message":"Version not found."}`},
+		{"GET", "/schemas/ids/1", "", `200 {"schema":"{\"fields\":[{\"name\":\"x\",\"type\":\"int\"}],\"name\":\"A\",\"type\":\"record\"}"}`},
+		{"POST", "/compatibility/subjects/s/versions/latest", wider, `200 {"is_compatible":true}`},
+		{"POST", "/compatibility/subjects/s/versions/latest", other, `200 {"is_compatible":false,"messages":["` + reason + `"]}`},
+		{"POST", "/subjects/s/versions", other, `409 {"error_code":409,"message":"Incompatible schema, compatibility_mode=BACKWARD. Incompatibilities: ` + reason + `"}`},
+	} {
+		if got := ask(c.method, c.path, c.body); !strings.HasPrefix(got, c.want[:len(c.want)-1]) {
+			t.Errorf("%s %s:\ngot  %s\nwant %s", c.method, c.path, got, c.want)
+		}
+	}
 }

@@ -62,6 +62,9 @@ func In(t *testing.T, opt hubspottest.Options, settings []string, f func(w *Worl
 		w.Config.HubSpot.AccessToken, w.Config.HubSpot.BaseURL = Canary, "https://hubspot.test"
 		w.Config.Kafka.Brokers, w.Config.Registry.URL = w.Kafka.ListenAddrs(), "http://registry.test"
 		w.Config.HTTP.Addr = ""
+		// Under the race detector, each lz4 buffer of four megabytes takes longer
+		// than everything else.
+		w.Config.Kafka.Compression = "none"
 		w.Set(settings...)
 		defer func() {
 			if strings.Contains(w.Log.String(), Canary) {
@@ -117,12 +120,7 @@ func (w *World) StartBeside() *Process {
 func (w *World) Options(hubspot http.RoundTripper, brokers *testkit.Cable) connector.Options {
 	return connector.Options{
 		Version: "test", HubSpot: hubspot, Registry: w.Registry, Tokens: w.Tokens,
-		Kafka: []kgo.Opt{
-			kgo.Dialer(brokers.DialContext),
-			// Under the race detector, each lz4 buffer of four megabytes takes longer
-			// than everything else.
-			kgo.ProducerBatchCompression(kgo.NoCompression()),
-		},
+		Kafka: []kgo.Opt{kgo.Dialer(brokers.DialContext)},
 	}
 }
 

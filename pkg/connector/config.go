@@ -61,6 +61,7 @@ type Kafka struct {
 	Partitions       int32          `envconfig:"KAFKA_PARTITIONS" help:"partitions of new data topics (-1: the broker's default)"`
 	Replication      int16          `envconfig:"KAFKA_REPLICATION" help:"replication of new topics (-1: the broker's default)"`
 	MaxMessageBytes  int            `envconfig:"KAFKA_MAX_MESSAGE_BYTES" help:"largest event; larger ones leave out their largest values"`
+	Compression      string         `envconfig:"KAFKA_COMPRESSION" help:"lz4, zstd, snappy, gzip or none: compression of what is written"`
 	TLS              bool           `envconfig:"KAFKA_TLS_ENABLED" help:"connect with TLS"`
 	CAFile           string         `envconfig:"KAFKA_TLS_CA_FILE" help:"PEM file of the authorities to trust"`
 	CertFile         string         `envconfig:"KAFKA_TLS_CERT_FILE" help:"PEM file of the client certificate"`
@@ -108,6 +109,7 @@ type Registry struct {
 	OAuthClientSecret     hubspot.Secret `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET" help:"OAuth client secret" secret:"true"`
 	OAuthClientSecretFile string         `envconfig:"SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET_FILE"` // read again for each token
 	OAuthScope            string         `envconfig:"SCHEMA_REGISTRY_OAUTH_SCOPE" help:"OAuth scope to ask for (default: none)"`
+	OAuthExtensions       []string       `envconfig:"SCHEMA_REGISTRY_OAUTH_EXTENSIONS" help:"headers to send beside a token, as name=value,..., such as target-sr-cluster and Confluent-Identity-Pool-Id"`
 }
 
 // Sync says how often the connector asks HubSpot: start from [DefaultConfig]. The
@@ -170,6 +172,7 @@ func DefaultConfig() Config {
 			Partitions:      -1,
 			Replication:     -1,
 			MaxMessageBytes: sink.DefaultMaxMessageBytes,
+			Compression:     "lz4",
 		},
 		Sync: Sync{
 			TrailingLag:       []string{"5m", "1h"},

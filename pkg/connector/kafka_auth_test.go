@@ -225,15 +225,22 @@ func TestOAuthBearer_AnEndpointThatIsDownPasses(t *testing.T) {
 	})
 }
 
-// signature is AWS's Signature Version 4 of a request:
+// signature is AWS's Signature Version 4 of a GET request. headers are those that
+// are signed, as name:value, sorted:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
-func signature(secret, at, region, service, path string, query url.Values, host, payload string) string {
+func signature(secret, at, region, service, path string, query url.Values, headers []string, payload string) string {
 	mac := func(key []byte, text string) []byte {
 		h := hmac.New(sha256.New, key)
 		h.Write([]byte(text))
 		return h.Sum(nil)
 	}
-	canonical := strings.Join([]string{"GET", path, strings.ReplaceAll(query.Encode(), "+", "%20"), "host:" + host, "", "host", payload}, "\n")
+	var names []string
+	for _, header := range headers {
+		name, _, _ := strings.Cut(header, ":")
+		names = append(names, name)
+	}
+	lines := append([]string{"GET", path, strings.ReplaceAll(query.Encode(), "+", "%20")}, headers...)
+	canonical := strings.Join(append(lines, "", strings.Join(names, ";"), payload), "\n")
 	digest := sha256.Sum256([]byte(canonical))
 	scope := strings.Join([]string{at[:8], region, service, "aws4_request"}, "/")
 	key := mac([]byte("AWS4"+secret), at[:8])
@@ -243,16 +250,44 @@ func signature(secret, at, region, service, path string, query url.Values, host,
 	return hex.EncodeToString(mac(key, strings.Join([]string{"AWS4-HMAC-SHA256", at, scope, hex.EncodeToString(digest[:])}, "\n")))
 }
 
-// TestAWSSignature_PublishedExample holds the verifier of these tests to the
-// example that AWS publishes:
+// TestAWSSignature_PublishedVectors holds the verifier of these tests to what AWS
+// publishes: the example of a signature in a query, which is how brokers get it,
+// and requests of the test suite of Signature Version 4:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-func TestAWSSignature_PublishedExample(t *testing.T) {
-	got := signature("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524T000000Z", "us-east-1", "s3", "/test.txt", url.Values{
+// https://github.com/awslabs/aws-c-auth/tree/main/tests/aws-signing-test-suite/v4
+func TestAWSSignature_PublishedVectors(t *testing.T) {
+	t.Parallel()
+	presigned := url.Values{
 		"X-Amz-Algorithm": {"AWS4-HMAC-SHA256"}, "X-Amz-Credential": {"AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"},
 		"X-Amz-Date": {"20130524T000000Z"}, "X-Amz-Expires": {"86400"}, "X-Amz-SignedHeaders": {"host"},
-	}, "examplebucket.s3.amazonaws.com", "UNSIGNED-PAYLOAD")
+	}
+	got := signature("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524T000000Z", "us-east-1", "s3", "/test.txt", presigned,
+		[]string{"host:examplebucket.s3.amazonaws.com"}, "UNSIGNED-PAYLOAD")
 	if want := "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+		t.Errorf("query: got %s, want %s", got, want)
+	}
+	empty := sha256.Sum256(nil)
+	for _, c := range []struct {
+		name, path string
+		query      url.Values
+		want       string
+	}{
+		{"get-vanilla", "/", nil, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
+		{"get-vanilla-empty-query-key", "/", url.Values{"Param1": {"value1"}}, "a67d582fa61cc504c4bae71f336f98b97f1ea3c7a6bfe1b6e45aec72011b9aeb"},
+		{
+			"get-vanilla-query-order-key-case", "/", url.Values{"Param2": {"value2"}, "Param1": {"value1"}},
+			"b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+		},
+		{
+			"get-unreserved", "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", nil,
+			"07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
+		},
+	} {
+		got := signature("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830T123600Z", "us-east-1", "service", c.path, c.query,
+			[]string{"host:example.amazonaws.com", "x-amz-date:20150830T123600Z"}, hex.EncodeToString(empty[:]))
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
 	}
 }
 
@@ -275,7 +310,7 @@ func signedBy(first []byte, region string, secretOf func(key, session string) st
 		}
 	}
 	empty := sha256.Sum256(nil)
-	want := signature(secretOf(key, m["x-amz-security-token"]), at, region, "kafka-cluster", "/", query, m["host"], hex.EncodeToString(empty[:]))
+	want := signature(secretOf(key, m["x-amz-security-token"]), at, region, "kafka-cluster", "/", query, []string{"host:" + m["host"]}, hex.EncodeToString(empty[:]))
 	return key, m["x-amz-signature"] == want && m["action"] == "kafka-cluster:Connect"
 }
 

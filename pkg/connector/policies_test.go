@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -30,13 +31,15 @@ func TestClustersThatRefuse(t *testing.T) {
 		// It allows cleanup.policy, compression.type, max.message.bytes,
 		// message.timestamp.difference.max.ms, message.timestamp.type,
 		// retention.bytes and retention.ms.
-		"as MSK Serverless": {policy: testkit.Policy{Settings: []string{"delete.retention.ms", "min.compaction.lag.ms", "segment.bytes", "segment.ms"}}},
-		"all":               {policy: testkit.Policy{Settings: wanted}},
-		"all, and to alter": {policy: testkit.Policy{Settings: wanted, NoAlter: true}},
-		"to create":         {policy: testkit.Policy{NoCreate: true}, made: true},
-		"to alter":          {policy: testkit.Policy{NoAlter: true}, made: true},
-		"to describe":       {policy: testkit.Policy{NoDescribe: true}},
-		"to do anything":    {policy: testkit.Policy{NoCreate: true, NoAlter: true, NoDescribe: true}, made: true},
+		"as MSK Serverless":       {policy: testkit.Policy{Settings: []string{"delete.retention.ms", "min.compaction.lag.ms", "segment.bytes", "segment.ms"}}},
+		"all":                     {policy: testkit.Policy{Settings: wanted}},
+		"all, as INVALID_CONFIG":  {policy: testkit.Policy{Settings: wanted, As: kerr.InvalidConfig}},
+		"all, as INVALID_REQUEST": {policy: testkit.Policy{Settings: wanted, As: kerr.InvalidRequest}},
+		"all, and to alter":       {policy: testkit.Policy{Settings: wanted, NoAlter: true}},
+		"to create":               {policy: testkit.Policy{NoCreate: true}, made: true},
+		"to alter":                {policy: testkit.Policy{NoAlter: true}, made: true},
+		"to describe":             {policy: testkit.Policy{NoDescribe: true}},
+		"to do anything":          {policy: testkit.Policy{NoCreate: true, NoAlter: true, NoDescribe: true}, made: true},
 	}
 	for i, one := range wanted {
 		clusters[one] = &cluster{policy: testkit.Policy{Settings: []string{one}}}

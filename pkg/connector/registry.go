@@ -2,6 +2,7 @@ package connector
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -45,7 +46,12 @@ func (r *Registry) client(version string, transport, tokens http.RoundTripper) (
 			credentials: credentialClient(tokens),
 		}
 		token := client.tokens()
+		headers, err := r.headers()
+		if err != nil {
+			return nil, err
+		}
 		opts = append(opts, sr.PreReq(func(req *http.Request) error {
+			maps.Copy(req.Header, headers)
 			value, err := token(req.Context())
 			return bear(req, value, err)
 		}))
@@ -71,6 +77,23 @@ func (r *Registry) client(version string, transport, tokens http.RoundTripper) (
 	return client, nil
 }
 
+// headers are what Confluent Cloud calls extensions of a token. Its brokers get
+// them by SASL, its registry as headers of HTTP.
+func (r *Registry) headers() (http.Header, error) {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	out := http.Header{}
+	for _, text := range r.OAuthExtensions {
+		name, value, found := strings.Cut(text, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		unprintable := strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' })
+		if !found || name == "" || value == "" || unprintable || strings.Trim(name, letters) != "" || strings.EqualFold(name, "authorization") {
+			return nil, fmt.Errorf("SCHEMA_REGISTRY_OAUTH_EXTENSIONS: %q is not name=value, with letters, digits and - in the name, which is not Authorization", text)
+		}
+		out.Set(name, value)
+	}
+	return out, nil
+}
+
 func bear(req *http.Request, token hubspot.Secret, err error) error {
 	if err == nil {
 		req.Header.Set("Authorization", "Bearer "+token.Reveal())
@@ -83,6 +106,12 @@ func (r *Registry) validate(p *problems) {
 	token := p.given("SCHEMA_REGISTRY_TOKEN", r.Token, r.TokenFile)
 	oauthSecret := p.given("SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET", r.OAuthClientSecret, r.OAuthClientSecretFile)
 	oauth := p.validateOAuth("SCHEMA_REGISTRY_OAUTH", r.OAuthTokenURL, r.OAuthClientID, oauthSecret, r.OAuthScope)
+	switch _, err := r.headers(); {
+	case err != nil:
+		p.add("%v", err)
+	case len(r.OAuthExtensions) > 0 && !oauth:
+		p.add("SCHEMA_REGISTRY_OAUTH_EXTENSIONS: needs SCHEMA_REGISTRY_OAUTH_TOKEN_URL")
+	}
 	ways := 0
 	for _, given := range []bool{r.Username != "" || password, token, oauth} {
 		if given {

@@ -238,6 +238,36 @@ func TestRegistry_OAuthTokensAreReplaced(t *testing.T) {
 	})
 }
 
+// TestRegistry_OAuthExtensionsAreHeaders beside the token: Confluent Cloud's
+// registry knows the cluster and the identity pool by them.
+func TestRegistry_OAuthExtensionsAreHeaders(t *testing.T) {
+	t.Parallel()
+	registry := testkit.NewRegistry(t).Handler()
+	cfg := connector.DefaultConfig()
+	cfg.HubSpot.AccessToken, cfg.Kafka.Brokers = "x", []string{"kafka:9092"}
+	cfg.Registry = connector.Registry{
+		URL: "http://registry.test", OAuthTokenURL: "https://idp.test/token", OAuthClientID: "cdc", OAuthClientSecret: authCanary, OAuthScope: "kafka",
+		OAuthExtensions: []string{"target-sr-cluster=lsrc-1", " confluent-identity-pool-id = pool-2"},
+	}
+	setup, err := connector.Prepare(cfg, connector.Options{
+		Tokens: testkit.InProcess{Handler: &issuer{lasts: time.Minute}},
+		Registry: testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if validFor(token) <= 0 || r.Header.Get("Target-Sr-Cluster") != "lsrc-1" || r.Header.Get("Confluent-Identity-Pool-Id") != "pool-2" {
+				http.Error(w, `{"error_code":401,"message":"Unauthorized"}`, http.StatusUnauthorized)
+				return
+			}
+			registry.ServeHTTP(w, r)
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := setup.Registry.Subjects(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRegistry_Validate: combinations that make no sense are refused.
 func TestRegistry_Validate(t *testing.T) {
 	t.Parallel()
@@ -263,6 +293,10 @@ func TestRegistry_Validate(t *testing.T) {
 		{"user and token", connector.Registry{URL: "http://a", Username: "x", Token: "x"}, "only one of them"},
 		{"half of OAuth", connector.Registry{URL: "http://a", OAuthClientID: "x"}, "all three"},
 		{"token and OAuth", connector.Registry{URL: "http://a", Token: "x", OAuthTokenURL: "https://idp", OAuthClientID: "x", OAuthClientSecret: "x"}, "only one of them"},
+		{"OAuth with extensions", connector.Registry{URL: "http://a", OAuthTokenURL: "https://idp", OAuthClientID: "x", OAuthClientSecret: "x", OAuthExtensions: []string{"a-1=b"}}, ""},
+		{"extensions alone", connector.Registry{URL: "http://a", OAuthExtensions: []string{"a=b"}}, "needs SCHEMA_REGISTRY_OAUTH_TOKEN_URL"},
+		{"extension authorization", connector.Registry{URL: "http://a", OAuthExtensions: []string{"authorization=b"}}, "SCHEMA_REGISTRY_OAUTH_EXTENSIONS"},
+		{"extension without a value", connector.Registry{URL: "http://a", OAuthExtensions: []string{"a"}}, "SCHEMA_REGISTRY_OAUTH_EXTENSIONS"},
 		{"OAuth", connector.Registry{URL: "http://a", OAuthTokenURL: "https://idp", OAuthClientID: "x", OAuthClientSecret: "x"}, ""},
 	} {
 		cfg := connector.DefaultConfig()

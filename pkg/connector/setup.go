@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -140,7 +141,11 @@ func (h *HubSpot) Sensitivities() []string {
 func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) { return k.options(nil, more...) }
 
 func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc")}
+	codecs, err := k.codecs()
+	if err != nil {
+		return nil, err
+	}
+	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc"), kgo.ProducerBatchCompression(codecs...)}
 	config, err := k.tls()
 	if err != nil {
 		return nil, err
@@ -156,4 +161,23 @@ func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, e
 		opts = append(opts, kgo.SASL(m))
 	}
 	return append(opts, more...), nil
+}
+
+// codecs are how batches are compressed, in the order of preference: a batch that
+// the codec does not make smaller, or that a broker is too old for, goes without.
+func (k *Kafka) codecs() ([]kgo.CompressionCodec, error) {
+	none := kgo.NoCompression()
+	switch k.Compression {
+	case "lz4":
+		return []kgo.CompressionCodec{kgo.Lz4Compression(), none}, nil
+	case "zstd":
+		return []kgo.CompressionCodec{kgo.ZstdCompression(), none}, nil
+	case "snappy":
+		return []kgo.CompressionCodec{kgo.SnappyCompression(), none}, nil
+	case "gzip":
+		return []kgo.CompressionCodec{kgo.GzipCompression(), none}, nil
+	case "none":
+		return []kgo.CompressionCodec{none}, nil
+	}
+	return nil, fmt.Errorf("KAFKA_COMPRESSION: %q is none of lz4, zstd, snappy, gzip, none", k.Compression)
 }

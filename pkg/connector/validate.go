@@ -141,6 +141,9 @@ func (k *Kafka) validate(p *problems) {
 	if k.MaxMessageBytes < smallestMessage {
 		p.add("KAFKA_MAX_MESSAGE_BYTES: %d is below %d", k.MaxMessageBytes, smallestMessage)
 	}
+	if _, err := k.codecs(); err != nil {
+		p.add("%v", err)
+	}
 	k.validateSASL(p)
 	if _, err := k.tls(); err != nil {
 		p.add("%v", err)

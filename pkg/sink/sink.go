@@ -49,7 +49,7 @@ const (
 
 // Config configures a Sink or a Probe.
 type Config struct {
-	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, ClientLog
+	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, compression, ClientLog
 	Prefix string    // of the topics
 	Portal int64
 
@@ -155,7 +155,6 @@ func connect(cfg Config) (*Sink, error) {
 		s.log = cfg.Logger
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
-		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()), // unless Opts say otherwise
 		// The first record of each topic asks for the topic's partitions, and the
 		// whole transaction waits for the answer. With the default of five
 		// seconds, a run with many topics would wait that long for each of them
