@@ -240,13 +240,13 @@ func (s *seat) remove(ctx context.Context, members ...string) {
 func (s *seat) cure(err error) string {
 	switch {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return "; allow this user READ on the group: kafka-acls --add --allow-principal User:… --operation Read --group " + s.group
+		return "allow this user READ on the group: kafka-acls --add --allow-principal User:… --operation Read --group " + s.group
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return "; allow this user READ on the topic: kafka-acls --add --allow-principal User:… --operation Read --topic " + s.topic
+		return "allow this user READ on the topic: kafka-acls --add --allow-principal User:… --operation Read --topic " + s.topic
 	case errors.Is(err, kerr.InvalidSessionTimeout):
-		return fmt.Sprintf("; the brokers' group.min.session.timeout.ms must not be above %d", SessionTimeout.Milliseconds())
+		return fmt.Sprintf("the brokers' group.min.session.timeout.ms must not be above %d", SessionTimeout.Milliseconds())
 	case errors.Is(err, kerr.InconsistentGroupProtocol):
-		return "; the group has members of another kind: end them, or use another KAFKA_TOPIC_PREFIX"
+		return "the group has members of another kind: end them, or use another KAFKA_TOPIC_PREFIX"
 	}
 	return ""
 }

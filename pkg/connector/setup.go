@@ -41,6 +41,7 @@ type Setup struct {
 	Registry *sr.Client
 	Kafka    []kgo.Opt            // how every Kafka client reaches the brokers
 	Metrics  *prometheus.Registry // of the process
+	reach    *sink.Reach          // what all Kafka clients see of the brokers
 
 	Lags      []stream.Lag
 	Volatile  schema.Globs
@@ -65,8 +66,9 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
+	s.reach = new(sink.Reach)
 	// One ClientLog for all clients, so that they do not repeat each other.
-	if s.Kafka, err = s.Config.Kafka.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.Log)}, o.Kafka...)...); err != nil {
+	if s.Kafka, err = s.Config.Kafka.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.Log), kgo.WithHooks(s.reach)}, o.Kafka...)...); err != nil {
 		return nil, err
 	}
 	if s.Registry, err = s.Config.Registry.client(o.Version, o.Registry, o.Tokens); err != nil {
@@ -101,7 +103,7 @@ func (s *Setup) SinkConfig() sink.Config {
 		Opts: s.Kafka, Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
-		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log,
+		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics,
 	}
 }
 
@@ -146,7 +148,7 @@ func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, e
 		return nil, err
 	}
 	if config != nil {
-		opts = append(opts, kgo.DialTLSConfig(config))
+		opts = append(opts, kgo.Dialer(dialTLS(config)))
 	}
 	m, err := k.mechanism(tokens)
 	if err != nil {

@@ -74,7 +74,7 @@ func (k *checker) sayAccess(all []sink.Access) {
 		case a.Denied():
 			refused = append(refused, a.Operation.String())
 		default:
-			f.Status, f.Found = Note, "could not be checked: "+plainly(a.Err)
+			f.Status, f.Found = Note, "could not be checked: "+connector.Plainly(a.Err)
 		}
 	}
 	switch {
