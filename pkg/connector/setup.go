@@ -1,6 +1,8 @@
 package connector
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -105,6 +107,15 @@ func (s *Setup) SinkConfig() sink.Config {
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
 		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics,
 	}
+}
+
+// DiagnoseKafka says why the brokers cannot be used. An error that only says that
+// time ran out gives way to what the latest connection brought.
+func (s *Setup) DiagnoseKafka(err error) Diagnosis {
+	if _, latest := s.reach.Silent(); latest != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = latest
+	}
+	return s.Config.Kafka.Diagnose(err)
 }
 
 // auth provides the token for requests. The client asks it again after a 401, and

@@ -35,8 +35,12 @@ func (e *handshakeError) ignored() bool {
 	return errors.Is(e.err, io.EOF) || errors.Is(e.err, io.ErrUnexpectedEOF) || errors.Is(e.err, syscall.ECONNRESET) || errors.Is(e.err, context.DeadlineExceeded)
 }
 
-// dialPatience is how long a connection may take, and how long TLS on it.
-const dialPatience = 10 * time.Second
+// How long a connection may take, and how long TLS on it: less than a check waits
+// for the brokers.
+const (
+	dialPatience = 10 * time.Second
+	tlsPatience  = 4 * time.Second
+)
 
 // dialTLS opens connections with TLS.
 func dialTLS(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -49,7 +53,7 @@ func dialTLS(config *tls.Config) func(ctx context.Context, network, address stri
 		if host, _, err := net.SplitHostPort(address); err == nil {
 			c.ServerName = host
 		}
-		limited, cancel := context.WithTimeout(ctx, dialPatience)
+		limited, cancel := context.WithTimeout(ctx, tlsPatience)
 		defer cancel()
 		conn := tls.Client(raw, c)
 		if err := conn.HandshakeContext(limited); err != nil {

@@ -112,7 +112,7 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	case errors.Is(err, errNotOwner) && (sink.Fenced(err) || answeredByKafka(err)):
 		p.Action = "nothing: it stands by, and takes over when the other instance ends"
 	case ofKafka(err):
-		d := s.Config.Kafka.Diagnose(err)
+		d := s.DiagnoseKafka(err)
 		p.Area, p.Problem, p.Action = areaKafka, "Kafka cannot be used: "+d.Found, d.Cure
 	default:
 		p.Action = "nothing yet: the connector tries again by itself. If it lasts for an hour, report it with the lines of the log before it"

@@ -28,7 +28,7 @@ func (k *checker) checkBrokers(ctx context.Context) {
 			f.Found = fmt.Sprintf("broker %d, %s", b.ID, f.Found)
 		}
 		if b.Err != nil {
-			f.trouble(k.setup.Config.Kafka.Diagnose(b.Err))
+			f.trouble(k.setup.DiagnoseKafka(b.Err))
 		}
 		answered = answered || b.Err == nil
 		k.add(f)
@@ -36,7 +36,7 @@ func (k *checker) checkBrokers(ctx context.Context) {
 	if err != nil {
 		if answered || len(cluster.Brokers) == 0 {
 			f := Finding{Area: "kafka", Check: "cluster"}
-			f.trouble(k.setup.Config.Kafka.Diagnose(err))
+			f.trouble(k.setup.DiagnoseKafka(err))
 			k.add(f)
 		}
 		return
