@@ -62,8 +62,8 @@ func TestDiagnose_TLSAgainstPlaintext(t *testing.T) {
 		})
 	}
 	for address, want := range map[string][2]string{
-		strings.Replace(plain.URL, "http:", "https:", 1):  {"does not speak TLS", "http://"},
-		strings.Replace(secure.URL, "https:", "http:", 1): {"wants TLS", "https://"},
+		strings.Replace(plain.URL, "http:", "https:", 1):                                       {"does not speak TLS", "http://"},
+		strings.Replace(secure.URL, "https:", "http:", 1):                                      {"wants TLS", "https://"},
 		"http://" + listens(t, func(c net.Conn) { _ = tls.Server(c, secure.TLS).Handshake() }): {"", "SCHEMA_REGISTRY_URL"},
 		secure.URL:           {"not trusted", "SCHEMA_REGISTRY_CA_FILE"},
 		"http://127.0.0.1:1": {"cannot be reached", "SCHEMA_REGISTRY_URL"},
@@ -103,4 +103,24 @@ func listens(t *testing.T, serve func(net.Conn)) (address string) {
 		}
 	}()
 	return l.Addr().String()
+}
+
+// TestTool_KnowsHowToReachTheBrokers: a printed command works as it is, but for a
+// file where the brokers want more than an address.
+func TestTool_KnowsHowToReachTheBrokers(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*connector.Kafka){
+		"kafka-acls --bootstrap-server a:9092,b:9092":                                    func(*connector.Kafka) {},
+		"kafka-acls --bootstrap-server a:9092,b:9092 --command-config client.properties": func(k *connector.Kafka) { k.TLS = true },
+		"kafka-acls --bootstrap-server a:1 --command-config client.properties": func(k *connector.Kafka) {
+			k.Brokers, k.SASLMechanism = []string{"a:1"}, "plain"
+		},
+	} {
+		k := connector.DefaultConfig().Kafka
+		k.Brokers = []string{"a:9092", "b:9092"}
+		change(&k)
+		if got := k.Tool("kafka-acls"); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -102,11 +103,23 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 func (s *Setup) SinkConfig() sink.Config {
 	k := &s.Config.Kafka
 	return sink.Config{
-		Opts: s.Kafka, Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
+		Opts: s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
 		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics,
 	}
+}
+
+// Tool begins a command of Kafka's own, such as kafka-acls. Where the brokers want
+// TLS or a user, the tool needs a file with what the variables say here.
+func (k *Kafka) Tool(name string) string { return name + " " + k.tools() }
+
+func (k *Kafka) tools() string {
+	text := "--bootstrap-server " + strings.Join(k.Brokers, ",")
+	if k.TLS || k.Mechanism() != "" {
+		text += " --command-config client.properties"
+	}
+	return text
 }
 
 // DiagnoseKafka says why the brokers cannot be used. An error that only says that

@@ -110,5 +110,5 @@ func (k *checker) acl(rest string) string {
 	default:
 		user = "ANONYMOUS"
 	}
-	return fmt.Sprintf("kafka-acls --bootstrap-server %s --add --allow-principal 'User:%s' %s", k.setup.Config.Kafka.Brokers[0], user, rest)
+	return fmt.Sprintf("%s --add --allow-principal 'User:%s' %s", k.setup.Config.Kafka.Tool("kafka-acls"), user, rest)
 }

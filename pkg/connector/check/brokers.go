@@ -47,7 +47,7 @@ func (k *checker) checkBrokers(ctx context.Context) {
 	if !cluster.SafeTransactions() {
 		f.Status = Warn
 		f.Found += ": a request that was delayed in the network may end a later transaction than its own"
-		f.Todo = []string{fmt.Sprintf("kafka-features --bootstrap-server %s upgrade --feature transaction.version=2 (Kafka 4.0 or newer)", k.setup.Config.Kafka.Brokers[0])}
+		f.Todo = []string{k.setup.Config.Kafka.Tool("kafka-features") + " upgrade --feature transaction.version=2 (Kafka 4.0 or newer)"}
 	}
 	k.add(f)
 	f = Finding{Area: "kafka", Check: "transaction_timeout", Status: OK}
