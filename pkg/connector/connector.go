@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/sink"
@@ -14,13 +15,15 @@ import (
 
 // Connector follows one portal. New makes it; Run is called once.
 type Connector struct {
-	setup  *Setup
-	health *health
+	setup    *Setup
+	health   *health
+	reporter *reporter
 	// Counters, and what a run learnt, outlive the run.
-	counts    *stream.Metrics
-	pairs     *learntPairs
-	unmatched string // patterns, as last logged
-	warned    sink.Warned
+	counts     *stream.Metrics
+	pairs      *learntPairs
+	unmatched  string // patterns, as last logged
+	introduced bool   // the portal was logged
+	warned     sink.Warned
 }
 
 // New prepares a connector and makes no request. Its error is a *[ConfigError].
@@ -29,8 +32,10 @@ func New(cfg Config, o Options) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
+	sink.RegisterMetrics(setup.Metrics)
 	return &Connector{
-		setup: setup, health: newHealth(setup.Metrics), counts: stream.NewMetrics(setup.Metrics), pairs: &learntPairs{},
+		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
+		counts: stream.NewMetrics(setup.Metrics), pairs: &learntPairs{},
 	}, nil
 }
 
@@ -51,9 +56,19 @@ func (c *Connector) Run(ctx context.Context) error {
 		}
 		defer stop()
 	}
+	began := time.Now()
+	c.setup.Log.Info("connector starts", c.setup.described()...)
+	watching, end := context.WithCancel(ctx)
+	var watched sync.WaitGroup
+	watched.Go(func() { c.watch(watching) })
 	err := c.takePart(ctx)
+	end()
+	watched.Wait()
 	c.setup.HubSpot.CloseIdleConnections()
 	c.health.failed(cmp.Or(err, errStopped))
+	if err == nil {
+		c.setup.Log.Info("connector stopped", "ran", lasted(began))
+	}
 	return err
 }
 
@@ -66,12 +81,17 @@ func (c *Connector) takePart(ctx context.Context) error {
 	// After leaving, an instance rejoins only when the standbys have had time to
 	// notice that it left.
 	const giveWay = 2 * heartbeatInterval
-	return c.again(ctx, "not in the group of instances; joining it again", giveWay, permanent, c.member)
+	return c.again(ctx, "", giveWay, permanent, c.member)
 }
 
 // member is one membership of the group: it runs while this instance is the
 // owner. A standby makes no request to HubSpot.
 func (c *Connector) member(ctx context.Context) error {
+	c.health.begin("asks the schema registry", "wait")
+	if err := c.askRegistry(ctx); err != nil { // before anything is created
+		return fmt.Errorf("ask the schema registry: %w", err)
+	}
+	c.health.begin("makes its topics ready", "wait for the brokers")
 	cfg := c.setup.SinkConfig()
 	cfg.Warned = &c.warned
 	if err := sink.EnsureCursorTopic(ctx, cfg); err != nil {
@@ -84,6 +104,7 @@ func (c *Connector) member(ctx context.Context) error {
 	defer s.leave()
 	log, said := c.setup.Log.With("group", s.group), ""
 	s.bury(ctx, log)
+	c.health.begin("joins the group of instances, "+s.group, "wait: an instance that died leaves the group after "+SessionTimeout.String())
 	for ctx.Err() == nil {
 		role, term, err := s.now()
 		switch {
@@ -102,12 +123,13 @@ func (c *Connector) member(ctx context.Context) error {
 			said = "standby"
 			c.health.standingBy()
 		case err != nil:
-			err = fmt.Errorf("join consumer group %s: %w%s", s.group, err, s.cure(err))
-			if said != err.Error() {
-				log.Error("not in the group of instances; the client keeps trying", "err", err)
+			err = fmt.Errorf("join consumer group %s: %w", s.group, err)
+			if cure := s.cure(err); cure != "" {
+				err = &curedError{err, cure}
 			}
-			said = err.Error()
 			c.health.failed(err)
+			c.report("not in the group of instances; the client keeps trying")
+			said = ""
 		}
 		select {
 		case <-s.changed:
@@ -143,9 +165,10 @@ func (c *Connector) repeat(ctx context.Context, s *seat) error {
 const calmAfter = time.Minute
 
 // again tries until ctx ends, or until over reports that another try cannot help.
-// Waits grow from first to one minute. An error that repeats is logged once.
+// Waits grow from first to one minute.
+// what is the message where a problem begins; "": the usual one.
 func (c *Connector) again(ctx context.Context, what string, first time.Duration, over func(error) bool, try func(context.Context) error) error {
-	wait, said := first, ""
+	wait := first
 	for {
 		began := time.Now()
 		err := try(ctx)
@@ -156,13 +179,10 @@ func (c *Connector) again(ctx context.Context, what string, first time.Duration,
 			return err
 		}
 		if time.Since(began) > calmAfter {
-			wait, said = first, ""
+			wait = first
 		}
 		c.health.failed(err)
-		if text := err.Error(); text != said {
-			c.setup.Log.Error(what, "err", err, "wait", wait.String())
-			said = text
-		}
+		c.report(what)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -14,8 +14,10 @@ var ErrNotOwner = errNotOwner
 
 // Status is that of the run under way, nil between runs.
 func (c *Connector) Status() *stream.Status {
-	_, status, _, _ := c.health.now()
-	return status
+	if c.health.owner() == nil {
+		return nil
+	}
+	return c.health.status
 }
 
 // TakeSeat joins the group, and runs nothing.

@@ -3,43 +3,55 @@ package connector
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	dto "github.com/prometheus/client_model/go"
 
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// health answers /healthz, /readyz and /metrics. It outlives runs: between two of
-// them it reports what ended the last one.
+// health knows how the connector is, and answers /healthz, /readyz and /metrics.
+// It outlives runs.
 type health struct {
-	process *prometheus.Registry
+	setup  *Setup
+	status *stream.Status
 
 	mu      sync.Mutex
-	sink    *sink.Sink
-	status  *stream.Status
-	metrics *prometheus.Registry
-	err     error
-	standby bool // another instance is the owner
+	sink    *sink.Sink // of the run that streams; nil: none does
+	step    step       // what this process does until one does
+	err     error      // what ended the last run, or keeps this process from taking part
+	failing time.Time  // since when no run has streamed, nor another process been the owner, because of errors
+	standby bool       // another instance is the owner
+
+	registry struct { // as the latest question found it
+		since time.Time // zero: it answers
+		err   error
+	}
 }
 
-func newHealth(process *prometheus.Registry) *health {
-	h := &health{process: process}
-	process.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+// step is a part of the way to streaming.
+type step struct {
+	what, wait string
+	since      time.Time
+}
+
+func newHealth(setup *Setup) *health {
+	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now)}
+	h.begin("begins", "wait")
+	setup.Metrics.MustRegister(h.status, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hubspot_cdc_role",
 		Help: "1 while this process is the owner and streams, 0 while it starts or stands by.",
 	}, func() float64 {
-		if s, _, _, _ := h.now(); s != nil {
+		if h.owner() != nil {
 			return 1
 		}
 		return 0
@@ -47,16 +59,27 @@ func newHealth(process *prometheus.Registry) *health {
 	return h
 }
 
-func (h *health) running(s *sink.Sink, status *stream.Status, metrics *prometheus.Registry) {
+// begin notes the next step on the way to streaming, and what an operator can do
+// if it takes long.
+func (h *health) begin(what, wait string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.sink, h.status, h.metrics, h.err = s, status, metrics, nil
+	h.step = step{what, wait, time.Now()}
+}
+
+// running notes that a run streams.
+func (h *health) running(s *sink.Sink) {
+	h.begin("starts its streams", "wait: a stream has started once its first pass is over")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sink, h.err, h.failing = s, nil, time.Time{}
 }
 
 func (h *health) ended() {
+	h.status.Between()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.sink, h.status, h.metrics = nil, nil, nil
+	h.sink = nil
 }
 
 // failed notes what ended the last run, or what keeps this process from taking
@@ -65,6 +88,9 @@ func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.err, h.standby = err, false
+	if h.failing.IsZero() {
+		h.failing = time.Now()
+	}
 }
 
 // starting notes that this process has become the owner.
@@ -76,21 +102,23 @@ func (h *health) starting() {
 
 // standingBy notes that all is well and another process is the owner.
 func (h *health) standingBy() {
+	h.status.Reset()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.err, h.standby = nil, true
+	h.err, h.failing, h.standby = nil, time.Time{}, true
 }
 
-func (h *health) now() (*sink.Sink, *stream.Status, *prometheus.Registry, error) {
+// owner is the sink of the run that streams, nil if none does.
+func (h *health) owner() *sink.Sink {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sink, h.status, h.metrics, h.err
+	return h.sink
 }
 
-func (h *health) isStandby() bool {
+func (h *health) now() (s *sink.Sink, on step, standby bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.standby
+	return h.sink, h.step, h.standby
 }
 
 func (h *health) handler() http.Handler {
@@ -122,22 +150,13 @@ func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
 	}, nil
 }
 
-// metricsz shows the process's metrics and those of the run under way.
 func (h *health) metricsz(w http.ResponseWriter, r *http.Request) {
-	promhttp.HandlerFor(prometheus.GathererFunc(h.gather), promhttp.HandlerOpts{}).ServeHTTP(w, r)
-}
-
-func (h *health) gather() ([]*dto.MetricFamily, error) {
-	all := prometheus.Gatherers{h.process}
-	if _, _, metrics, _ := h.now(); metrics != nil {
-		all = append(all, metrics)
-	}
-	return all.Gather()
+	promhttp.HandlerFor(h.setup.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
 // healthz fails only when the committer hangs, which a restart would cure.
 func (h *health) healthz(w http.ResponseWriter, _ *http.Request) {
-	if s, _, _, _ := h.now(); s != nil && s.Hanging() {
+	if s := h.owner(); s != nil && s.Hanging() {
 		http.Error(w, "a Kafka transaction has been under way for minutes", http.StatusServiceUnavailable)
 		return
 	}
@@ -150,31 +169,40 @@ type Readiness struct {
 	Role     string            `json:"role"`
 	Backfill map[string]string `json:"backfill"`
 	Snapshot *stream.Snapshot  `json:"snapshot"` // the one that a signal asked for, while it runs; else null
-	Problems []stream.Problem  `json:"problems"`
+	Problems []stream.Problem  `json:"problems"` // never empty unless it is ready
 }
 
 func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
-	s, status, _, err := h.now()
+	s, on, standby := h.now()
 	body := Readiness{Role: "starting", Backfill: map[string]string{}, Problems: []stream.Problem{}}
-	if err != nil {
-		body.Problems = append(body.Problems, stream.Problem{Problem: err.Error(), Action: runAction(err)})
-	}
-	if h.isStandby() {
-		body.Role, body.Ready = "standby", true
-	}
-	if s != nil {
+	var unreachable error
+	switch {
+	case s != nil:
 		body.Role = "owner"
-		body.Backfill, body.Snapshot = status.Backfills(), status.SnapshotRunning()
-		body.Problems = append(body.Problems, status.Problems()...)
+		body.Backfill, body.Snapshot = h.status.Backfills(), h.status.SnapshotRunning()
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		reachable := s.Ping(ctx)
-		if reachable != nil {
-			body.Problems = append(body.Problems, stream.Problem{
-				Problem: "Kafka does not answer: " + reachable.Error(), Action: "check the brokers, and the network between",
-			})
+		unreachable = s.Ping(ctx)
+		body.Ready = unreachable == nil && h.status.Running()
+	case standby:
+		body.Role, body.Ready = "standby", true
+	}
+	body.Problems = append(body.Problems, h.dependencies()...)
+	if unreachable != nil && !has(body.Problems, areaKafka) {
+		since, _ := h.setup.reach.Silent()
+		if since.IsZero() {
+			since = time.Now()
 		}
-		body.Ready = reachable == nil && status.Running()
+		body.Problems = append(body.Problems, h.setup.silentKafka(since, unreachable))
+	}
+	if s != nil {
+		body.Problems = append(body.Problems, h.status.Problems()...)
+	}
+	if !body.Ready && len(body.Problems) == 0 {
+		body.Problems = append(body.Problems, h.loading(on))
+	}
+	for i := range body.Problems {
+		body.Problems[i].Since = body.Problems[i].Since.UTC().Truncate(time.Millisecond)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
@@ -183,15 +211,19 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func runAction(err error) string {
-	if hubspot.Unauthorized(err) {
-		return "HubSpot refuses the token: replace it (a token file is read again)"
+// loading says what this process waits for where nothing is wrong.
+func (h *health) loading(on step) stream.Problem {
+	p := stream.Problem{Area: areaLoading, Problem: "not ready yet: the connector " + on.what, Action: on.wait, Since: on.since}
+	if waiting := h.status.Waiting(); len(waiting) > 0 {
+		const most = 5
+		if more := len(waiting) - most; more > 0 {
+			waiting = append(waiting[:most], fmt.Sprintf("and %d more", more))
+		}
+		p.Problem += " (" + strings.Join(waiting, ", ") + ")"
 	}
-	if permanent(err) {
-		return "do what the problem says, then start the connector again"
-	}
-	if errors.Is(err, errStopped) {
-		return "start it again"
-	}
-	return "the next run begins by itself; see the log"
+	return p
+}
+
+func has(problems []stream.Problem, area string) bool {
+	return slices.ContainsFunc(problems, func(p stream.Problem) bool { return p.Area == area })
 }

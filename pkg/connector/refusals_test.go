@@ -88,9 +88,9 @@ func TestRefusals(t *testing.T) {
 		"more partitions of the cursors": {partitions("hubspot.offsets", 2), "hubspot.offsets has 2 partitions", "delete it, if it is not the connector's"},
 		"more partitions of the state":   {partitions("hubspot.state", 2), "hubspot.state has 2 partitions", "delete it, if it is not the connector's"},
 		"cursors that expire": {set("hubspot.offsets", "cleanup.policy", "compact,delete"),
-			"hubspot.offsets has cleanup.policy=", "kafka-configs --alter --topic hubspot.offsets --add-config cleanup.policy=compact"},
+			"hubspot.offsets has cleanup.policy=", "kafka-configs --bootstrap-server localhost:0 --alter --topic hubspot.offsets --add-config cleanup.policy=compact"},
 		"a state that expires": {set("hubspot.state", "cleanup.policy", "delete"),
-			"hubspot.state has cleanup.policy=delete", "kafka-configs --alter --topic hubspot.state --add-config cleanup.policy=compact"},
+			"hubspot.state has cleanup.policy=delete", "kafka-configs --bootstrap-server localhost:0 --alter --topic hubspot.state --add-config cleanup.policy=compact"},
 		"a topic with events that takes too little": {set("hubspot.contacts", "max.message.bytes", "1000"),
 			"hubspot.contacts takes at most 1000 bytes", "raise max.message.bytes"},
 	} {

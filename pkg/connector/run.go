@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
@@ -36,27 +34,36 @@ func (c *Connector) once(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := c.setup
+	c.health.begin("asks the schema registry", "wait")
+	if err := c.askRegistry(ctx); err != nil { // nothing can be published without it
+		return fmt.Errorf("ask the schema registry: %w", err)
+	}
+	c.health.begin("asks HubSpot whose token it has", "wait for HubSpot's answer")
 	account, err := s.HubSpot.Account(ctx, hubspot.Call{Priority: hubspot.Schema})
 	if err != nil {
 		return fmt.Errorf("read the account's details: %w", err)
 	}
 	log := s.Log.With("portal", account.PortalID)
+	if !c.introduced {
+		log.Info("the token is of this portal")
+		c.introduced = true
+	}
 	s.LearnDay(ctx, log)
 
 	cfg := s.SinkConfig()
-	cfg.Portal, cfg.Registerer, cfg.Warned = account.PortalID, s.Metrics, &c.warned
+	cfg.Portal, cfg.Warned = account.PortalID, &c.warned
+	c.health.begin("ends the transactions of earlier runs", "wait for the brokers")
 	out, err := sink.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
+	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes about a minute")
 	loaded, err := out.Load(ctx)
 	if err != nil {
 		return err
 	}
-	status := stream.NewStatus(s.HubSpot.Now)
-	metrics := prometheus.NewRegistry() // of this run alone
-	metrics.MustRegister(status)
+	status := c.health.status
 	defer c.counts.Between()
 
 	tasks := newTasks(ctx)
@@ -68,6 +75,7 @@ func (c *Connector) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.health.begin("reads the portal's schemas from HubSpot", "wait for HubSpot's answers")
 	seen, err := f.types.ask.Look(ctx)
 	if unknown, ok := errors.AsType[*stream.UnknownObjectError](err); ok {
 		return &ConfigError{[]string{unknown.Error()}}
@@ -76,11 +84,12 @@ func (c *Connector) once(ctx context.Context) error {
 		return fmt.Errorf("read the portal's schemas: %w", err)
 	}
 	if len(seen.Found) == 0 && len(f.types.byName) == 0 {
-		return errors.New("the token may read no object type: give it the read scopes of those to follow")
+		return errNoTypes
 	}
 	c.sayUnmatched(log, seen.Found)
 
-	c.health.running(out, status, metrics)
+	c.health.running(out)
+	c.report("")
 	defer c.health.ended()
 	tasks.add(out.Run)
 	tasks.add(func(ctx context.Context) error { return s.watchDay(ctx, log) })
@@ -88,6 +97,8 @@ func (c *Connector) once(ctx context.Context) error {
 	tasks.add(f.signals.Run)
 	return tasks.wait()
 }
+
+var errNoTypes = errors.New("the token may read no object type")
 
 // cursor is the value of a cursor as the last run left it, nil if there is none.
 func (r *run) cursor(object, stream string) []byte {

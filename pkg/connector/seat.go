@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,6 +55,7 @@ const (
 type seat struct {
 	group, topic string
 	where        string // processes
+	acls         string // the beginning of a command that gives permissions
 	cl           *kgo.Client
 	end          context.CancelFunc // ends what the client does
 	watched      chan struct{}      // closed when watch has returned
@@ -69,7 +71,7 @@ type seat struct {
 // takeSeat joins the group.
 func takeSeat(ctx context.Context, cfg sink.Config) (*seat, error) {
 	s := &seat{
-		group: OwnerGroup(cfg.Prefix), topic: offsets.CursorTopic(cfg.Prefix), where: processes(),
+		group: OwnerGroup(cfg.Prefix), topic: offsets.CursorTopic(cfg.Prefix), where: processes(), acls: strings.TrimSpace("kafka-acls " + cfg.Tools),
 		watched: make(chan struct{}), changed: make(chan struct{}, 1), endTerm: func() {},
 	}
 	// Not ctx: the seat is left after ctx has ended.
@@ -240,13 +242,13 @@ func (s *seat) remove(ctx context.Context, members ...string) {
 func (s *seat) cure(err error) string {
 	switch {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return "; allow this user READ on the group: kafka-acls --add --allow-principal User:… --operation Read --group " + s.group
+		return "allow this user READ on the group: " + s.acls + " --add --allow-principal User:… --operation Read --group " + s.group
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return "; allow this user READ on the topic: kafka-acls --add --allow-principal User:… --operation Read --topic " + s.topic
+		return "allow this user READ on the topic: " + s.acls + " --add --allow-principal User:… --operation Read --topic " + s.topic
 	case errors.Is(err, kerr.InvalidSessionTimeout):
-		return fmt.Sprintf("; the brokers' group.min.session.timeout.ms must not be above %d", SessionTimeout.Milliseconds())
+		return fmt.Sprintf("the brokers' group.min.session.timeout.ms must not be above %d", SessionTimeout.Milliseconds())
 	case errors.Is(err, kerr.InconsistentGroupProtocol):
-		return "; the group has members of another kind: end them, or use another KAFKA_TOPIC_PREFIX"
+		return "the group has members of another kind: end them, or use another KAFKA_TOPIC_PREFIX"
 	}
 	return ""
 }

@@ -307,7 +307,7 @@ func TestStandby_AMissingRightIsNamed(t *testing.T) {
 		p := w.start()
 		time.Sleep(2 * time.Minute)
 		r := p.ready()
-		if r.Ready || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Problem, "--operation Read --group hubspot.owner") {
+		if r.Ready || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Action, "--operation Read --group hubspot.owner") {
 			t.Errorf("%+v", r)
 		}
 		if n := strings.Count(p.Log.String(), "--group hubspot.owner"); n != 1 {

@@ -1,9 +1,12 @@
 package connector
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -42,6 +45,7 @@ type Setup struct {
 	Registry *sr.Client
 	Kafka    []kgo.Opt            // how every Kafka client reaches the brokers
 	Metrics  *prometheus.Registry // of the process
+	reach    *sink.Reach          // what all Kafka clients see of the brokers
 
 	Lags      []stream.Lag
 	Volatile  schema.Globs
@@ -66,8 +70,9 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
+	s.reach = new(sink.Reach)
 	// One ClientLog for all clients, so that they do not repeat each other.
-	if s.Kafka, err = s.Config.Kafka.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.Log)}, o.Kafka...)...); err != nil {
+	if s.Kafka, err = s.Config.Kafka.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.Log), kgo.WithHooks(s.reach)}, o.Kafka...)...); err != nil {
 		return nil, err
 	}
 	if s.Registry, err = s.Config.Registry.client(o.Version, o.Registry, o.Tokens); err != nil {
@@ -99,11 +104,32 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 func (s *Setup) SinkConfig() sink.Config {
 	k := &s.Config.Kafka
 	return sink.Config{
-		Opts: s.Kafka, Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
+		Opts: s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
-		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log,
+		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics,
 	}
+}
+
+// Tool begins a command of Kafka's own, such as kafka-acls. Where the brokers want
+// TLS or a user, the tool needs a file with what the variables say here.
+func (k *Kafka) Tool(name string) string { return name + " " + k.tools() }
+
+func (k *Kafka) tools() string {
+	text := "--bootstrap-server " + strings.Join(k.Brokers, ",")
+	if k.TLS || k.Mechanism() != "" {
+		text += " --command-config client.properties"
+	}
+	return text
+}
+
+// DiagnoseKafka says why the brokers cannot be used. An error that only says that
+// time ran out gives way to what the latest connection brought.
+func (s *Setup) DiagnoseKafka(err error) Diagnosis {
+	if _, latest := s.reach.Silent(); latest != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = latest
+	}
+	return s.Config.Kafka.Diagnose(err)
 }
 
 // auth provides the token for requests. The client asks it again after a 401, and
@@ -151,7 +177,7 @@ func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, e
 		return nil, err
 	}
 	if config != nil {
-		opts = append(opts, kgo.DialTLSConfig(config))
+		opts = append(opts, kgo.Dialer(dialTLS(config)))
 	}
 	m, err := k.mechanism(tokens)
 	if err != nil {

@@ -1,11 +1,16 @@
 package connector
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"syscall"
+	"time"
 )
 
 func (k *Kafka) tls() (*tls.Config, error) {
@@ -16,6 +21,50 @@ func (k *Kafka) tls() (*tls.Config, error) {
 		return nil, nil
 	}
 	return tlsConfig("KAFKA_TLS", k.CAFile, k.CertFile, k.KeyFile)
+}
+
+// handshakeError says that a TCP connection came about and TLS on it did not.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// ignored reports whether the other side closed the connection, or waited, when
+// TLS began: so does a broker that does not speak TLS.
+func (e *handshakeError) ignored() bool {
+	return errors.Is(e.err, io.EOF) || errors.Is(e.err, io.ErrUnexpectedEOF) || errors.Is(e.err, syscall.ECONNRESET) || errors.Is(e.err, context.DeadlineExceeded)
+}
+
+// How long a connection may take, and how long TLS on it: less than a check waits
+// for the brokers.
+const (
+	dialPatience = 10 * time.Second
+	tlsPatience  = 4 * time.Second
+)
+
+// dialTLS opens connections with TLS.
+func dialTLS(config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		raw, err := (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c := config.Clone()
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			c.ServerName = host
+		}
+		limited, cancel := context.WithTimeout(ctx, tlsPatience)
+		defer cancel()
+		conn := tls.Client(raw, c)
+		if err := conn.HandshakeContext(limited); err != nil {
+			_ = raw.Close() // err says more
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, ctx.Err()
+			}
+			return nil, &handshakeError{err}
+		}
+		return conn, nil
+	}
 }
 
 // tlsConfig reads PEM files. Each may be absent, but a certificate needs its key.

@@ -41,13 +41,22 @@ func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secr
 		// HubSpot's refusal is more telling than an unreadable file.
 		return stale, nil
 	case err != nil:
-		return nil, fmt.Errorf("read the access token: %w", err)
+		return nil, &SecretError{"access token", err}
 	case stale != nil && fresh == *stale:
 		return stale, nil
 	}
 	a.token.Store(&fresh)
 	return &fresh, nil
 }
+
+// SecretError says why a secret of ours cannot be used. It does not hold it.
+type SecretError struct {
+	Secret string // access token, client secret or refresh token
+	Err    error
+}
+
+func (e *SecretError) Error() string { return fmt.Sprintf("read the %s: %v", e.Secret, e.Err) }
+func (e *SecretError) Unwrap() error { return e.Err }
 
 // readSecret trims the newline at the end of a file and rejects what a header
 // cannot hold: net/http would fail on it at every attempt.
@@ -62,7 +71,7 @@ func readSecret(read func() (Secret, error)) (Secret, error) {
 	}
 	for _, r := range text {
 		if r <= ' ' || r > '~' {
-			return "", errors.New("it contains characters that no token has; is it the right file?")
+			return "", errors.New("it is more than one word on one line, or holds characters that no token has")
 		}
 	}
 	return Secret(text), nil
@@ -133,7 +142,7 @@ func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, 
 func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	secret, err := readSecret(a.clientSecret)
 	if err != nil {
-		return nil, fmt.Errorf("read the client secret: %w", err)
+		return nil, &SecretError{"client secret", err}
 	}
 	next := &oauthState{}
 	if old := a.state.Load(); old != nil {
@@ -143,7 +152,7 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	if refresh == nil {
 		configured, err := readSecret(a.refreshToken)
 		if err != nil {
-			return nil, fmt.Errorf("read the refresh token: %w", err)
+			return nil, &SecretError{"refresh token", err}
 		}
 		refresh = &configured
 	}

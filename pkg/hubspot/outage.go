@@ -40,6 +40,8 @@ type gate struct {
 	failures int
 	next     time.Time // while the gate is closed, nothing passes before this
 	closed   chan struct{}
+
+	silence silence
 }
 
 // yield delays an API's turn while the common gate is closed: once if the API's
@@ -129,6 +131,7 @@ func (o *outages) succeeded(api string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, g := range []*gate{o.gate(anyAPI), o.gate(api)} {
+		g.silence.answered()
 		g.failures = 0
 		if g.closed != nil {
 			close(g.closed)

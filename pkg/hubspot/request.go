@@ -63,6 +63,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	t := &trouble{o: c.outages}
 	answered := false
 	defer func() { t.leave(answered) }()
+	c.outages.asked(r.api)
+	defer c.outages.left(r.api)
 	var (
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
@@ -98,7 +100,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		if call.OnSend != nil {
 			call.OnSend(c.Now())
 		}
+		c.outages.sent(r.api)
 		a := c.send(ctx, r, token)
+		c.outages.returned(r.api)
 		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
 		if ctx.Err() != nil {
 			return gaveUp()
@@ -158,7 +162,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		default:
 			last = c.redact(v.transient, token)
 			allOpens, oneOpens := c.outages.failed(r.api)
-			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last)
+			c.outages.heard(r.api, v.kind, last)
+			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(v.kind))
 			failures++
 			wait := backoff(failures)
 			if v.wait > 0 {
@@ -269,6 +274,16 @@ func (a attempt) label() string {
 	return strconv.Itoa(a.status)
 }
 
+// Kinds of passing failures; a status is a kind too.
+const (
+	kindUnreachable = "unreachable"
+	kindCut         = "answer cut off"
+	kindContent     = "unexpected content"
+	kindLocked      = "423 locked"
+	kindMigration   = "477 migration in progress"
+	kindRedirected  = "redirected elsewhere"
+)
+
 // verdict is what an attempt means. Exactly one of done, policy, lasting and
 // transient is set.
 type verdict struct {
@@ -293,14 +308,14 @@ func judge(r *request, a attempt) verdict {
 		e.tooLarge, e.Message = true, errTooLarge.Error()
 		return verdict{lasting: e, hubspot: true}
 	case a.err != nil && a.status == 0:
-		v.kind, v.transient = "unreachable", a.err.Error()
+		v.kind, v.transient = kindUnreachable, a.err.Error()
 		return v
 	case a.err != nil:
-		v.kind, v.transient = "answer cut off", fmt.Sprintf("%d: %v", a.status, a.err)
+		v.kind, v.transient = kindCut, fmt.Sprintf("%d: %v", a.status, a.err)
 		return v
 	case a.status >= 200 && a.status < 300:
 		if err := r.read(a.body); err != nil {
-			v.kind, v.transient = "unexpected content", fmt.Sprintf("%d: %v", a.status, err)
+			v.kind, v.transient = kindContent, fmt.Sprintf("%d: %v", a.status, err)
 			return v
 		}
 		return verdict{done: true, hubspot: true}
@@ -315,13 +330,13 @@ func judge(r *request, a attempt) verdict {
 		v.policy, v.hubspot = policyOf(r.class, b), true
 		return v
 	case a.status == http.StatusLocked:
-		v.kind, v.wait = "423 locked", max(v.wait, 2*time.Second)
+		v.kind, v.wait = kindLocked, max(v.wait, 2*time.Second)
 	case a.status == 477:
-		v.kind = "477 migration in progress"
+		v.kind = kindMigration
 	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly, a.status >= 500:
 		v.kind = strconv.Itoa(a.status)
 	case a.status < 400:
-		v.kind = "redirected elsewhere"
+		v.kind = kindRedirected
 	case a.status == http.StatusRequestURITooLong, a.status == http.StatusUnauthorized && len(a.body) == 0, known:
 		// A 414 comes from an edge server as often as from HubSpot, and the
 		// address will not get any shorter.

@@ -17,11 +17,9 @@ import (
 	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
-const cannotDial = `msg="kafka client: unable to open connection to broker" addr=broker:9092 broker=seed_0 err=`
-
-// TestClientLog_ABrokerThatIsAwayIsSaidOnce, however many clients dial it, and
-// again after clientRepeats. Debug has every line.
-func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
+// TestClientLog_SpeaksAtDebugAlone: while a broker is away, clients warn of every
+// dial.
+func TestClientLog_SpeaksAtDebugAlone(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {
 		synctest.Test(t, func(t *testing.T) {
 			log := testkit.Log{Level: level}
@@ -40,23 +38,14 @@ func TestClientLog_ABrokerThatIsAwayIsSaidOnce(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			lines := log.String()
-			if n := strings.Count(lines, "level=WARN "+cannotDial); n != 1 {
-				t.Errorf("%d warnings in 30 s, want one:\n%s", n, lines)
+			if level == slog.LevelInfo && lines != "" {
+				t.Errorf("at Info:\n%s", lines)
 			}
-			if n := strings.Count(lines, "level=WARN") + strings.Count(lines, "level=ERROR"); n > 3 {
-				t.Errorf("%d lines in 30 s:\n%s", n, lines)
+			if level == slog.LevelDebug && (!strings.Contains(lines, `level=DEBUG msg="kafka client: unable to open connection to broker"`) || !strings.Contains(lines, "metadata update triggered")) {
+				t.Errorf("at Debug:\n%s", lines)
 			}
-			if debug := strings.Contains(lines, "level=DEBUG "+cannotDial); debug != (level == slog.LevelDebug) {
-				t.Errorf("at level %v, the other lines are there: %v", level, debug)
-			}
-			if info := strings.Contains(lines, "metadata update triggered"); info != (level == slog.LevelDebug) {
-				t.Errorf("at level %v, what clients call information is there: %v", level, info)
-			}
-
-			time.Sleep(clientRepeats)
-			_ = other.Ping(t.Context())
-			if n := log.Count("level=WARN " + cannotDial); n != 2 {
-				t.Errorf("%d warnings after %v, want two", n, clientRepeats)
+			if strings.Contains(lines, "level=WARN") || strings.Contains(lines, "level=ERROR") {
+				t.Errorf("above Debug:\n%s", lines)
 			}
 		})
 	}

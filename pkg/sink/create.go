@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // needed is the one setting without which a topic is of no use. All others are
@@ -97,13 +96,18 @@ func (s *setup) validate(ctx context.Context, want *TopicFinding, configs map[st
 	return (&dryRun{s.adm, s.cfg.Replication}).create(ctx, want, configs)
 }
 
+// tool begins a command of Kafka's own.
+func (s *setup) tool(name string) string {
+	if s.cfg.Tools == "" {
+		return name
+	}
+	return name + " " + s.cfg.Tools
+}
+
 // command creates a topic as the connector would.
 func (s *setup) command(want *TopicFinding) string {
 	var b strings.Builder
-	b.WriteString("kafka-topics")
-	if seeds, ok := s.cl.OptValue(kgo.SeedBrokers).([]string); ok && len(seeds) > 0 {
-		b.WriteString(" --bootstrap-server " + seeds[0])
-	}
+	b.WriteString(s.tool("kafka-topics"))
 	b.WriteString(" --create --topic " + want.Name)
 	if want.Partitions > 0 {
 		fmt.Fprintf(&b, " --partitions %d", want.Partitions)

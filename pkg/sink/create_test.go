@@ -165,12 +165,12 @@ func TestCreate_RefusesWithoutTheNeededSetting(t *testing.T) {
 func TestCreate_Forbidden(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.Enforce(&testkit.Policy{NoCreate: true})
-		_, err := w.open(func(c *Config) { c.Replication = 1 })
+		_, err := w.open(func(c *Config) { c.Replication, c.Tools = 1, "--bootstrap-server kafka:9092 --command-config client.properties" })
 		missing, ok := errors.AsType[*MissingTopicError](err)
 		if !ok || !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.Contains(err.Error(), testkit.ForbiddenMessage) {
 			t.Fatalf("err = %v", err)
 		}
-		want := "kafka-topics --bootstrap-server " + w.ListenAddrs()[0] + " --create --topic hubspot.offsets --partitions 1 --replication-factor 1" +
+		want := "kafka-topics --bootstrap-server kafka:9092 --command-config client.properties --create --topic hubspot.offsets --partitions 1 --replication-factor 1" +
 			" --config cleanup.policy=compact --config delete.retention.ms=604800000 --config max.message.bytes=8388608" +
 			" --config retention.ms=-1 --config segment.bytes=67108864 --config segment.ms=600000"
 		if missing.Command != want {

@@ -17,7 +17,7 @@ type metrics struct {
 // newMetrics registers the package's metrics. A process opens a Sink for each of
 // its runs, and the later ones continue the counts of the earlier ones.
 func newMetrics(reg prometheus.Registerer) *metrics {
-	return &metrics{
+	m := &metrics{
 		events: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_events_total", Help: "Events committed, by object and op (c, u, d, r).",
 		}, []string{"object", "op"})),
@@ -35,7 +35,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "hubspot_cdc_omitted_values_total", Help: "Values left out because the event was larger than its topic allows.",
 		}, []string{"object"})),
 	}
+	for _, result := range []string{"ok", "failed"} { // an alert needs the 0 before the first one
+		m.commits.WithLabelValues(result)
+	}
+	return m
 }
+
+// RegisterMetrics registers what Sinks count before the first one is opened.
+func RegisterMetrics(reg prometheus.Registerer) { newMetrics(reg) }
 
 func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
 	if reg == nil {

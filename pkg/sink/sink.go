@@ -50,6 +50,7 @@ const (
 // Config configures a Sink or a Probe.
 type Config struct {
 	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, compression, ClientLog
+	Tools  string    // how Kafka's own tools reach them, in the commands of errors: --bootstrap-server …
 	Prefix string    // of the topics
 	Portal int64
 
@@ -202,7 +203,7 @@ func (s *Sink) prepare(ctx context.Context) error {
 	// what is wrong.
 	if level, err := transactionVersion(ctx, s.cl); err == nil && level < safeTransactions {
 		s.log.Warn("the cluster's transaction.version is below 2, so a delayed request may end a later transaction; " +
-			"kafka-features upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure")
+			s.setup.tool("kafka-features") + " upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure")
 	}
 	return s.fence(ctx)
 }

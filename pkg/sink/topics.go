@@ -65,7 +65,7 @@ func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, 
 	if policy := t.Configs[needed]; policy != "compact" && policy != "" {
 		return t, &offsets.Refusal{
 			What: fmt.Sprintf("topic %s has cleanup.policy=%s, so what the connector remembers would be deleted", name, policy),
-			Cure: fmt.Sprintf("kafka-configs --alter --topic %s --add-config cleanup.policy=compact", name),
+			Cure: fmt.Sprintf("%s --alter --topic %s --add-config cleanup.policy=compact", s.tool("kafka-configs"), name),
 		}
 	}
 	if ms, err := strconv.Atoi(t.Configs["delete.retention.ms"]); err == nil && t.There && ms < weekMs {
@@ -132,13 +132,13 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 	if t.Partitions != 1 {
 		return t, &offsets.Refusal{
 			What: fmt.Sprintf("topic %s has %d partitions instead of one, so the order of the signals would be lost", name, t.Partitions),
-			Cure: fmt.Sprintf("kafka-topics --delete --topic %s, and let the connector create it", name),
+			Cure: fmt.Sprintf("%s --delete --topic %s, and let the connector create it", s.tool("kafka-topics"), name),
 		}
 	}
 	if policy := t.Configs[needed]; strings.Contains(policy, "compact") {
 		return t, &offsets.Refusal{
 			What: fmt.Sprintf("topic %s has cleanup.policy=%s, and all signals have one key, so only the last of them would be left", name, policy),
-			Cure: fmt.Sprintf("kafka-configs --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete", name),
+			Cure: fmt.Sprintf("%s --alter --entity-type topics --entity-name %s --add-config cleanup.policy=delete", s.tool("kafka-configs"), name),
 		}
 	}
 	return t, nil

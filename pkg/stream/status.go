@@ -5,7 +5,9 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,13 +18,17 @@ import (
 // Status is what an operator sees of the streams: which ones run, how far they are
 // and what is in their way. It is a prometheus.Collector for the figures that depend
 // on when they are asked for.
+//
+// It outlives a run: between two runs, what the streams have reached goes on
+// ageing.
 type Status struct {
 	now func() hubspot.Millis // HubSpot's time
 
 	mu      sync.Mutex
 	streams map[streamKey]*streamState
 	lanes   map[string]published
-	done    map[string]bool // objects whose backfill, or first sweep, has ended
+	done    map[string]bool    // objects whose backfill, or first sweep, has ended
+	older   map[string]float64 // versions that went back, in the runs that have ended
 
 	snapshot *Snapshot // the one that a signal asked for
 }
@@ -34,19 +40,26 @@ type streamState struct {
 	started  bool
 	reached  hubspot.Millis // complete up to here; zero while unknown
 	problem  error
+	since    time.Time // when the problem began
+	earlier  bool      // known from an earlier run alone
 }
 
 // Problem is one thing that is wrong, in words for an operator.
 type Problem struct {
-	Object  string `json:"object"`
-	Stream  string `json:"stream"`
-	Problem string `json:"problem"`
-	Action  string `json:"action"`
+	Area    string    `json:"area"` // what has it: stream, or what the streams depend on
+	Object  string    `json:"object"`
+	Stream  string    `json:"stream"`
+	Problem string    `json:"problem"`
+	Action  string    `json:"action"`
+	Since   time.Time `json:"since"`
 }
+
+// ProblemArea is the Area of a problem of one stream or part.
+const ProblemArea = "stream"
 
 // NewStatus makes an empty status. now returns HubSpot's time.
 func NewStatus(now func() hubspot.Millis) *Status {
-	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}}
+	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}, older: map[string]float64{}}
 }
 
 // Expect announces a stream. The connector is not ready until it has started.
@@ -69,6 +82,9 @@ func (s *Status) reached(object, stream string, at hubspot.Millis) {
 func (s *Status) Problem(object, stream string, err error) (news bool) {
 	s.change(object, stream, func(st *streamState) {
 		news = st.problem == nil || st.problem.Error() != err.Error()
+		if st.problem == nil {
+			st.since = time.Now()
+		}
 		st.problem = err
 	})
 	return news
@@ -107,6 +123,7 @@ func (s *Status) change(object, stream string, f func(*streamState)) {
 	if s.streams[k] == nil {
 		s.streams[k] = &streamState{}
 	}
+	s.streams[k].earlier = false
 	f(s.streams[k])
 }
 
@@ -115,12 +132,78 @@ func (s *Status) change(object, stream string, f func(*streamState)) {
 func (s *Status) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	known := false
 	for _, st := range s.streams {
 		if st.expected && !st.started {
 			return false
 		}
+		known = known || !st.earlier
 	}
-	return len(s.streams) > 0
+	return known
+}
+
+// Waiting lists the announced streams that have not started, as object and stream.
+func (s *Status) Waiting() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for k, st := range s.streams {
+		if st.expected && !st.started {
+			out = append(out, k.object+" "+k.stream)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Between marks that no run is under way.
+func (s *Status) Between() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.streams, func(_ streamKey, st *streamState) bool { return st.reached == 0 })
+	for k, st := range s.streams {
+		s.streams[k] = &streamState{reached: st.reached, earlier: true}
+	}
+	for object, lane := range s.lanes {
+		s.older[object] += wentBack(lane)
+		s.lanes[object] = was(lane.Live()) // not the lane, which holds the whole table
+	}
+	s.done, s.snapshot = map[string]bool{}, nil
+}
+
+// Settle forgets what an earlier run followed and this one does not. It is called
+// once this run has announced what it follows.
+func (s *Status) Settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.lanes, func(_ string, lane published) bool { _, gone := lane.(was); return gone })
+	announced := map[string]bool{}
+	for k, st := range s.streams {
+		announced[k.object] = announced[k.object] || !st.earlier
+	}
+	maps.DeleteFunc(s.streams, func(k streamKey, _ *streamState) bool { return s.lanes[k.object] == nil && !announced[k.object] })
+}
+
+// Reset forgets everything but counters: another process is the owner.
+func (s *Status) Reset() {
+	s.Between()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.streams)
+	clear(s.lanes)
+}
+
+// was is how many live records a lane of an ended run had.
+type was int
+
+func (w was) Live() int { return int(w) }
+
+// wentBack is how many records a lane has seen in an older version than before.
+func wentBack(lane published) float64 {
+	if records, ok := lane.(*cdc.Lane); ok {
+		return float64(records.WentBack())
+	}
+	return 0
 }
 
 // backfillDone notes that an object's backfill, or first sweep, has ended.
@@ -136,7 +219,10 @@ func (s *Status) Backfills() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]string{}
-	for object := range s.lanes {
+	for object, lane := range s.lanes {
+		if _, ended := lane.(was); ended {
+			continue
+		}
 		out[object] = "running"
 		if s.done[object] {
 			out[object] = "done"
@@ -163,7 +249,7 @@ func (s *Status) Problems() []Problem {
 	out := []Problem{}
 	for k, st := range s.streams {
 		if st.problem != nil {
-			out = append(out, Problem{k.object, k.stream, st.problem.Error(), action(st.problem)})
+			out = append(out, Problem{ProblemArea, k.object, k.stream, st.problem.Error(), action(st.problem), st.since})
 		}
 	}
 	slices.SortFunc(out, func(a, b Problem) int {
@@ -189,12 +275,14 @@ func action(err error) string {
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again whenever it reads the portal's schemas"
 	case errors.As(err, &brake):
 		return "check in HubSpot whether somebody deleted these records on purpose; if so, wait: the connector publishes the deletes of those that are still gone after the hour"
+	case strings.Contains(err.Error(), "ask registry"), strings.Contains(err.Error(), "register schema"):
+		return "bring the schema registry back: the connector asks it again whenever it reads the portal's schemas"
 	case hubspot.MissingScopes(err):
 		return "give the token the read scope of this object type, or leave the type out of HUBSPOT_OBJECTS"
 	case hubspot.NotFound(err):
 		return "check that the object type still exists in the portal"
 	default:
-		return "see HubSpot's status page and the log; the stream tries again every minute"
+		return "wait, and see HubSpot's status page: it is tried again every minute. If it lasts, ask HubSpot's support, with the correlation id of the problem"
 	}
 }
 
@@ -228,8 +316,9 @@ func (s *Status) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for object, lane := range s.lanes {
-		if records, ok := lane.(*cdc.Lane); ok {
-			ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, float64(records.WentBack()), object)
+		_, records := lane.(*cdc.Lane)
+		if _, counted := s.older[object]; records || counted {
+			ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, s.older[object]+wentBack(lane), object)
 		}
 		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(lane.Live()), object)
 	}

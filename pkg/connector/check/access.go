@@ -74,7 +74,7 @@ func (k *checker) sayAccess(all []sink.Access) {
 		case a.Denied():
 			refused = append(refused, a.Operation.String())
 		default:
-			f.Status, f.Found = Note, "could not be checked: "+plainly(a.Err)
+			f.Status, f.Found = Note, "could not be checked: "+connector.Plainly(a.Err)
 		}
 	}
 	switch {
@@ -110,5 +110,5 @@ func (k *checker) acl(rest string) string {
 	default:
 		user = "ANONYMOUS"
 	}
-	return fmt.Sprintf("kafka-acls --bootstrap-server %s --add --allow-principal 'User:%s' %s", k.setup.Config.Kafka.Brokers[0], user, rest)
+	return fmt.Sprintf("%s --add --allow-principal 'User:%s' %s", k.setup.Config.Kafka.Tool("kafka-acls"), user, rest)
 }

@@ -2,15 +2,8 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/sink"
@@ -35,16 +28,16 @@ func (k *checker) checkBrokers(ctx context.Context) {
 			f.Found = fmt.Sprintf("broker %d, %s", b.ID, f.Found)
 		}
 		if b.Err != nil {
-			f.Status = Fail
-			f.Found, f.Todo = k.brokerTrouble(b.Err)
+			f.trouble(k.setup.DiagnoseKafka(b.Err))
 		}
 		answered = answered || b.Err == nil
 		k.add(f)
 	}
 	if err != nil {
 		if answered || len(cluster.Brokers) == 0 {
-			text, todo := k.brokerTrouble(err)
-			k.add(Finding{Area: "kafka", Check: "cluster", Status: Fail, Found: text, Todo: todo})
+			f := Finding{Area: "kafka", Check: "cluster"}
+			f.trouble(k.setup.DiagnoseKafka(err))
+			k.add(f)
 		}
 		return
 	}
@@ -54,7 +47,7 @@ func (k *checker) checkBrokers(ctx context.Context) {
 	if !cluster.SafeTransactions() {
 		f.Status = Warn
 		f.Found += ": a request that was delayed in the network may end a later transaction than its own"
-		f.Todo = []string{fmt.Sprintf("kafka-features --bootstrap-server %s upgrade --feature transaction.version=2 (Kafka 4.0 or newer)", k.setup.Config.Kafka.Brokers[0])}
+		f.Todo = []string{k.setup.Config.Kafka.Tool("kafka-features") + " upgrade --feature transaction.version=2 (Kafka 4.0 or newer)"}
 	}
 	k.add(f)
 	f = Finding{Area: "kafka", Check: "transaction_timeout", Status: OK}
@@ -88,52 +81,4 @@ func (k *checker) connection() string {
 	default:
 		return how + ", as " + cfg.SASLUsername + " by " + m
 	}
-}
-
-// brokerTrouble says in plain words why the connector cannot talk to a broker.
-func (k *checker) brokerTrouble(err error) (found string, todo []string) {
-	cfg := &k.setup.Config.Kafka
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var notTLS tls.RecordHeaderError
-	var eof *kgo.ErrFirstReadEOF
-	var credentials *connector.CredentialError
-	switch {
-	case errors.As(err, &credentials):
-		return "no credentials for it: " + credentials.Problem, []string{credentials.Cure}
-	case errors.Is(err, kerr.SaslAuthenticationFailed) && cfg.Mechanism() == connector.SASLOAuth:
-		return "it refuses the token (OAUTHBEARER): " + plainly(err), []string{"check KAFKA_OAUTH_SCOPE, KAFKA_OAUTH_EXTENSIONS, and the issuer and audience that the brokers expect"}
-	case errors.Is(err, kerr.SaslAuthenticationFailed) && cfg.Mechanism() == connector.SASLAWS:
-		return "it refuses these credentials (AWS_MSK_IAM): " + plainly(err), []string{"check the credentials, AWS_REGION, this machine's clock, and that the IAM policy allows kafka-cluster:Connect"}
-	case errors.As(err, &authority):
-		return "its certificate is signed by an authority that is not trusted here", []string{"name the file of that authority in KAFKA_TLS_CA_FILE"}
-	case errors.As(err, &host):
-		return "its certificate is for other names: " + host.Error(), []string{"use a name of the certificate in KAFKA_BROKERS and in the brokers' advertised.listeners"}
-	case errors.As(err, &invalid):
-		return "its certificate is not valid: " + invalid.Error(), []string{"renew the broker's certificate, or correct this machine's clock"}
-	case errors.As(err, &notTLS):
-		return "it does not speak TLS on this port", []string{"set KAFKA_TLS_ENABLED=false, or name the port that speaks TLS"}
-	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return fmt.Sprintf("it refuses user %s with this password (%s)", cfg.SASLUsername, cfg.Mechanism()),
-			[]string{"check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and that the user has credentials for this mechanism"}
-	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return "it does not offer " + cfg.Mechanism(), []string{"set KAFKA_SASL_MECHANISM to one of the listener's sasl.enabled.mechanisms"}
-	case strings.Contains(err.Error(), "tls: "):
-		return "TLS fails: " + plainly(err), []string{"check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE: the broker may want a client certificate"}
-	case strings.Contains(err.Error(), "to be a tls alert"):
-		return "it wants TLS", []string{"set KAFKA_TLS_ENABLED=true, and KAFKA_TLS_CA_FILE if the authority is your own"}
-	case errors.As(err, &eof), errors.Is(err, io.EOF), errors.Is(err, kerr.IllegalSaslState):
-		found := "it closed the connection at once"
-		switch {
-		case cfg.Mechanism() == connector.SASLOAuth, cfg.Mechanism() == connector.SASLAWS:
-			return found, []string{"check whether this port is one for " + cfg.Mechanism() + ", with TLS or without (KAFKA_TLS_ENABLED)"}
-		case cfg.SASLMechanism != "":
-			return found, []string{"check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and whether this port is one for SASL, with TLS or without (KAFKA_TLS_ENABLED)"}
-		case cfg.TLS:
-			return found, []string{"it may want a user (KAFKA_SASL_MECHANISM), or a client certificate (KAFKA_TLS_CERT_FILE)"}
-		}
-		return found, []string{"it may want TLS (KAFKA_TLS_ENABLED=true) or a user (KAFKA_SASL_MECHANISM)"}
-	}
-	return "it cannot be reached: " + plainly(err), []string{"check KAFKA_BROKERS, whether the broker is running, and the network between"}
 }

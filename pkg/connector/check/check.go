@@ -44,6 +44,11 @@ type Finding struct {
 	Code int `json:"exit_code,omitempty"`
 }
 
+// trouble makes the finding say what is wrong.
+func (f *Finding) trouble(d connector.Diagnosis) {
+	f.Status, f.Found, f.Todo = Fail, d.Found, []string{d.Cure}
+}
+
 // Report is everything that a check found.
 type Report struct {
 	Version  string    `json:"version"`

@@ -235,7 +235,7 @@ func TestCheck_OneThingAwayHidesNothingElse(t *testing.T) {
 		{ // wrong token
 			w.Portal.SetTokens("pat-another")
 			c := w.inspect().is(connector.ExitFailed)
-			c.says("token", "", Fail, "HubSpot refuses it", "401", "HUBSPOT_ACCESS_TOKEN")
+			c.says("token", "", Fail, "HubSpot refuses the token", "401", "HUBSPOT_ACCESS_TOKEN")
 			c.silent("kafka", "access", "registry")
 			if c.Plan != nil {
 				t.Errorf("there is a plan: %+v", c.Plan)
@@ -475,7 +475,7 @@ func TestCheck_OAuth(t *testing.T) {
 		c.says("limit_ten_seconds", "", OK, "110 calls")
 		c.says("limit_day", "", OK, "no limit")
 		c = w.inspect("HUBSPOT_REFRESH_TOKEN=" + brokerCanary).is(connector.ExitFailed)
-		c.says("token", "", Fail, "refuses it", "install the app", "HUBSPOT_CLIENT_SECRET")
+		c.says("token", "", Fail, "refuses the token", "install the app", "HUBSPOT_CLIENT_SECRET")
 		c.silent("kafka", "registry")
 	})
 }

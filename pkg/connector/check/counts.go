@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -36,7 +37,7 @@ func (k *checker) count(ctx context.Context) {
 		}
 		if failed != nil {
 			k.add(Finding{Area: "hubspot", Check: "records", Subject: strings.Join(uncounted, ","), Status: Warn,
-				Found: "not counted, so the plan leaves them out: " + plainly(failed), Todo: []string{"run the check again"}})
+				Found: "not counted, so the plan leaves them out: " + connector.Plainly(failed), Todo: []string{"run the check again"}})
 		}
 	})
 	limited(ctx, func(ctx context.Context) {

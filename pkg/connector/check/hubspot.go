@@ -39,7 +39,15 @@ func (k *checker) checkToken(ctx context.Context) {
 	began := time.Now()
 	account, err := k.setup.HubSpot.Account(ctx, asking)
 	if err != nil {
-		k.add(refusedToken(f, err, h.BaseURL))
+		d := h.Diagnose(err)
+		var secret *hubspot.SecretError
+		if kind := f.Found; hubspot.Unauthorized(err) || errors.As(err, &secret) {
+			d.Found = kind + "; " + d.Found
+		} else {
+			f.Check = "account"
+		}
+		f.trouble(d)
+		k.add(f)
 		return
 	}
 	k.add(f)
@@ -48,40 +56,6 @@ func (k *checker) checkToken(ctx context.Context) {
 		Found: fmt.Sprintf("%s, time zone %s, data hosted in %s", cmp.Or(account.AccountType, "unknown type"),
 			cmp.Or(account.TimeZone, "unknown"), cmp.Or(account.DataHostingLocation, "an unknown place"))})
 	k.add(k.versions())
-}
-
-// refusedToken says why the check cannot ask HubSpot.
-func refusedToken(f Finding, err error, address string) Finding {
-	f.Status = Fail
-	switch {
-	case hubspot.Unauthorized(err):
-		f.Found += "; HubSpot refuses it: " + plainly(err)
-		f.Todo = []string{"give a valid token in HUBSPOT_ACCESS_TOKEN or in the file that HUBSPOT_ACCESS_TOKEN_FILE names (HubSpot: Settings, Integrations, Service keys)"}
-		if strings.HasPrefix(f.Found, "OAuth") {
-			f.Todo = []string{"install the app in the account again and use its new refresh token; check HUBSPOT_CLIENT_ID and HUBSPOT_CLIENT_SECRET"}
-		}
-	case hubspot.NotFound(err):
-		f.Check, f.Found = "account", "HubSpot does not know this API: "+plainly(err)
-		f.Todo = []string{"check HUBSPOT_API_VERSION and HUBSPOT_BASE_URL"}
-	default:
-		f.Check, f.Found = "account", "HubSpot cannot be asked: "+plainly(err)
-		f.Todo = []string{fmt.Sprintf("check that %s can be reached from here (HUBSPOT_BASE_URL, HTTPS_PROXY, firewall)", address)}
-	}
-	return f
-}
-
-// plainly is an error's text. If the time of the check ran out, it says so in
-// other words than Go's, and what the latest attempt brought comes first.
-func plainly(err error) string {
-	text := err.Error()
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return text
-	}
-	text = strings.TrimSuffix(strings.TrimSuffix(text, context.DeadlineExceeded.Error()), ": ")
-	if _, latest, ok := strings.Cut(text, " (latest: "); ok {
-		return strings.TrimSuffix(latest, ")") + ", again and again"
-	}
-	return strings.TrimPrefix(text+": no answer in the time that a check allows", ": ")
 }
 
 // supported is how long HubSpot supports a dated version (docs/hubspot.md

@@ -2,10 +2,7 @@ package check
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -22,17 +19,19 @@ func (k *checker) checkRegistry(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
 	f := Finding{Area: "registry", Check: "registry", Subject: k.setup.Config.Registry.URL, Status: OK, Found: registryKind(&k.setup.Config.Registry)}
-	global := k.setup.Registry.Compatibility(ctx, sr.GlobalSubject)[0]
-	if global.Err != nil {
-		f.Status = Fail
-		f.Found, f.Todo = registryTrouble(&k.setup.Config.Registry, global.Err)
+	level, err := k.setup.RegistryLevel(ctx)
+	if err != nil {
+		f.trouble(k.setup.Config.Registry.Diagnose(err))
 		k.add(f)
 		return
 	}
 	k.registryUp = true
 	k.add(f)
-	f = Finding{Area: "registry", Check: "compatibility", Subject: "(global)", Status: OK, Found: global.Level.String()}
-	if k.noRules = global.Level == sr.CompatNone; k.noRules {
+	f = Finding{Area: "registry", Check: "compatibility", Subject: "(global)", Status: OK, Found: level.String()}
+	if level == 0 {
+		f.Status, f.Found = Note, "not known: the registry does not show this user its level"
+	}
+	if k.noRules = level == sr.CompatNone; k.noRules {
 		f.Status, f.Found = Warn, noRules
 		f.Todo = []string{fmt.Sprintf(`curl -X PUT -H 'Content-Type: application/json' -d '{"compatibility":"BACKWARD"}' %s/config`, k.registryRoot())}
 	}
@@ -61,34 +60,6 @@ func registryKind(r *connector.Registry) string {
 		found += "; with a client certificate"
 	}
 	return found
-}
-
-func registryTrouble(r *connector.Registry, err error) (found string, todo []string) {
-	var answer *sr.ResponseError
-	var credentials *connector.CredentialError
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &credentials):
-		return "no credentials for it: " + credentials.Problem, []string{credentials.Cure}
-	case errors.As(err, &authority):
-		return "its certificate is signed by an authority that is not trusted here", []string{"name the file of that authority in SCHEMA_REGISTRY_CA_FILE"}
-	case !errors.As(err, &answer) && strings.Contains(err.Error(), "tls: "):
-		return "TLS fails: " + plainly(err), []string{"check SCHEMA_REGISTRY_CERT_FILE and SCHEMA_REGISTRY_KEY_FILE: the registry may want a client certificate"}
-	case answer == nil:
-		return "it cannot be reached: " + plainly(err), []string{"check SCHEMA_REGISTRY_URL, whether the registry is running, and the network between"}
-	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden:
-		found = fmt.Sprintf("it refuses this user (%d)", answer.StatusCode)
-		switch {
-		case r.OAuthTokenURL != "":
-			return found, []string{"check SCHEMA_REGISTRY_OAUTH_CLIENT_ID and SCHEMA_REGISTRY_OAUTH_SCOPE, and what the registry allows this client"}
-		case r.Token != "" || r.TokenFile != "":
-			return found, []string{"check SCHEMA_REGISTRY_TOKEN"}
-		}
-		return found, []string{"check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD"}
-	case answer.StatusCode == http.StatusNotFound:
-		return "there is no registry at this address (404)", []string{"check the path of SCHEMA_REGISTRY_URL; Apicurio's ends in /apis/ccompat/v7"}
-	}
-	return fmt.Sprintf("it answers %d", answer.StatusCode), []string{"look at the registry's log"}
 }
 
 // checkSubjects reports which schemas a run would register, and which subjects

@@ -32,7 +32,7 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 		types, refusal, err := stream.Types(ctx, k.setup.HubSpot)
 		switch {
 		case err != nil:
-			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Fail, Found: plainly(err), Todo: []string{"run the check again; see HubSpot's status page"}})
+			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Fail, Found: connector.Plainly(err), Todo: []string{"run the check again; see HubSpot's status page"}})
 			return
 		case refusal != nil && len(k.setup.Config.HubSpot.Objects) == 0:
 			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Note, Found: "left out; to include them, click " + strings.Join(custom, " and "), Scopes: custom})
@@ -45,7 +45,7 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 			case k.published(word): // it may be gone, and no mistake
 				continue
 			case refusal != nil && stream.CustomWord(word):
-				f.Found, f.Scopes = "not seen, and custom object types are not readable: "+plainly(refusal), custom
+				f.Found, f.Scopes = "not seen, and custom object types are not readable: "+connector.Plainly(refusal), custom
 				f.Todo = append(click(custom), "or leave it out of HUBSPOT_OBJECTS")
 			default:
 				err := &stream.UnknownObjectError{Name: word}
@@ -109,7 +109,7 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 			k.portal.hidden = append(k.portal.hidden, l.typ)
 			k.portal.refused += k.inVain(l.err)
 			f.Scopes = missing(l, given)
-			f.Found = "not readable: " + plainly(l.err)
+			f.Found = "not readable: " + connector.Plainly(l.err)
 			f.Todo = click(f.Scopes)
 			switch {
 			case named:
@@ -254,7 +254,7 @@ func (k *checker) checkReferences(ctx context.Context) {
 		f.Scopes = []string{hubspot.ScopeOwners}
 		f.Todo = click(f.Scopes)
 	default:
-		f.Status, f.Found, f.Todo = Warn, plainly(err), []string{"run the check again; see HubSpot's status page"}
+		f.Status, f.Found, f.Todo = Warn, connector.Plainly(err), []string{"run the check again; see HubSpot's status page"}
 	}
 	k.add(f)
 	k.checkPipelines(ctx)
@@ -282,7 +282,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 				Found: "not readable, so its pipelines and stages are left out", Todo: click(scopes), Scopes: scopes})
 		case hubspot.NotFound(err), hubspot.BadRequest(err):
 		default:
-			failed = append(failed, f.Type.Name+": "+plainly(err))
+			failed = append(failed, f.Type.Name+": "+connector.Plainly(err))
 		}
 	}
 	f := Finding{Area: "scopes", Check: "pipelines", Status: OK, Found: "none"}
@@ -330,7 +330,7 @@ func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 			f.Status = Note
 			f.Found = fmt.Sprintf("%d types make up to %d pairs, too many for a check to ask; the plan counts them all", len(types), len(p.ends))
 		default:
-			f.Status, f.Found, f.Todo = Fail, plainly(err), []string{"run the check again; see HubSpot's status page"}
+			f.Status, f.Found, f.Todo = Fail, connector.Plainly(err), []string{"run the check again; see HubSpot's status page"}
 		}
 		k.add(f)
 	})

@@ -77,7 +77,7 @@ func (k *checker) checkOwner(ctx context.Context) {
 		return // checkAccess reports it
 	case errors.Is(err, kerr.CoordinatorNotAvailable): // nobody has used a group in this cluster yet
 	case err != nil:
-		f.Status, f.Found = Note, "not known: "+plainly(err)
+		f.Status, f.Found = Note, "not known: "+connector.Plainly(err)
 	case n > 0:
 		k.running = true
 		f.Status, f.Found = Note, fmt.Sprintf("instances that run or stand by: %d; another one would stand by", n)
@@ -93,12 +93,12 @@ func (k *checker) troubles(area, check, subject string, err error) {
 		}
 		return
 	}
-	f := Finding{Area: area, Check: check, Subject: subject, Status: Fail, Code: connector.ExitCode(err), Found: plainly(err)}
+	f := Finding{Area: area, Check: check, Subject: subject, Status: Fail, Code: connector.ExitCode(err), Found: connector.Plainly(err)}
 	var refusal *offsets.Refusal
 	var schema *cdc.RefusedError
 	var missing *sink.MissingTopicError
 	if errors.As(err, &missing) {
-		f.Found, f.Todo = plainly(missing.Err), []string{missing.Command}
+		f.Found, f.Todo = connector.Plainly(missing.Err), []string{missing.Command}
 	}
 	switch {
 	case errors.As(err, &schema):

@@ -1,0 +1,152 @@
+package connector
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// The areas of problems, besides stream.ProblemArea.
+const (
+	areaHubSpot   = "hubspot"
+	areaKafka     = "kafka"
+	areaRegistry  = "registry"
+	areaLoading   = "loading" // nothing is wrong, and it is not ready yet
+	areaConnector = "connector"
+)
+
+// silentAfter is how long HubSpot, Kafka or the registry may leave a question
+// unanswered before that is a problem.
+const silentAfter = 20 * time.Second
+
+// dependencies lists what is wrong with HubSpot, Kafka and the registry, and with
+// the run as such: at most one problem per area, and per API of HubSpot.
+func (h *health) dependencies() []stream.Problem {
+	h.mu.Lock()
+	failed, since, registry := h.err, h.failing, h.registry
+	h.mu.Unlock()
+	var out []stream.Problem
+	if failed != nil {
+		out = append(out, h.setup.problem(failed, since))
+	}
+	due := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= silentAfter }
+	if since, latest := h.setup.reach.Silent(); due(since) && (latest != nil || !has(out, areaKafka)) {
+		out = slices.DeleteFunc(out, func(p stream.Problem) bool { return p.Area == areaKafka })
+		out = append(out, h.setup.silentKafka(since, cmp.Or(latest, errNoAnswer)))
+	}
+	if due(registry.since) && !has(out, areaRegistry) {
+		out = append(out, h.setup.silentRegistry(registry.since, registry.err))
+	}
+	if !has(out, areaHubSpot) {
+		out = append(out, h.setup.silentHubSpot(due)...)
+	}
+	return out
+}
+
+var errNoAnswer = errors.New("no answer in time")
+
+func (s *Setup) silentKafka(since time.Time, err error) stream.Problem {
+	d := s.Config.Kafka.Diagnose(err)
+	return stream.Problem{Area: areaKafka, Problem: "Kafka does not answer: " + d.Found, Action: d.Cure, Since: since}
+}
+
+func (s *Setup) silentRegistry(since time.Time, err error) stream.Problem {
+	d := s.Config.Registry.Diagnose(err)
+	return stream.Problem{Area: areaRegistry, Problem: "the schema registry cannot be used: " + d.Found, Action: d.Cure, Since: since}
+}
+
+// silentHubSpot lists the silences of HubSpot that have lasted: one per API, or
+// one for all of it where several are silent and none answers.
+func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
+	var all, single []stream.Problem
+	for _, silence := range s.HubSpot.Silences() {
+		if !due(silence.Since) {
+			continue
+		}
+		p := stream.Problem{
+			Area: areaHubSpot, Action: silence.Cure, Since: silence.Since,
+			Problem: "HubSpot does not answer: " + cmp.Or(silence.Latest, errNoAnswer.Error()),
+		}
+		if silence.API == "" {
+			all = append(all, p)
+			continue
+		}
+		p.Problem = "HubSpot does not answer requests of " + silence.API + ": " + cmp.Or(silence.Latest, errNoAnswer.Error())
+		single = append(single, p)
+	}
+	if len(single) > 1 && len(all) > 0 {
+		return all
+	}
+	return single
+}
+
+// problem says what ended a run, or keeps one from beginning.
+func (s *Setup) problem(err error, since time.Time) stream.Problem {
+	p := stream.Problem{Area: areaConnector, Problem: Plainly(err), Since: since}
+	switch {
+	case permanent(err):
+		p.Action = "do what the problem says, then start the connector again"
+	case errors.Is(err, errStopped):
+		p.Action = "start it again"
+	case errors.Is(err, errNoTypes):
+		p.Area, p.Action = areaHubSpot, "give the token the read scopes of the types to follow; connector check names them"
+	case ofHubSpot(err):
+		d := s.Config.HubSpot.Diagnose(err)
+		p.Area, p.Problem, p.Action = areaHubSpot, d.Found, d.Cure
+	case ofRegistry(err):
+		return s.silentRegistry(since, err)
+	case errors.Is(err, errNotOwner) && (sink.Fenced(err) || answeredByKafka(err)):
+		p.Action = "nothing: it stands by, and takes over when the other instance ends"
+	case ofKafka(err):
+		d := s.DiagnoseKafka(err)
+		p.Area, p.Problem, p.Action = areaKafka, "Kafka cannot be used: "+d.Found, d.Cure
+	default:
+		p.Action = "nothing yet: the connector tries again by itself. If it lasts for an hour, report it with the lines of the log before it"
+	}
+	return p
+}
+
+func ofHubSpot(err error) bool {
+	var answer *hubspot.Error
+	var secret *hubspot.SecretError
+	return errors.As(err, &answer) || errors.As(err, &secret)
+}
+
+// ofRegistry recognizes the registry's client: of all clients only it lets the
+// errors of package http through.
+func ofRegistry(err error) bool {
+	var answer *sr.ResponseError
+	var request *url.Error
+	return errors.As(err, &answer) || errors.As(err, &request) || strings.Contains(err.Error(), "pre-request hook failed")
+}
+
+// ofKafka recognizes what the Kafka client and the brokers say. What is left of
+// the network is theirs.
+func ofKafka(err error) bool {
+	var answer *kerr.Error
+	var network net.Error
+	var missing *sink.MissingTopicError
+	var cured *curedError
+	var credentials *CredentialError
+	for _, sign := range []error{context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, kgo.ErrClientClosed, kgo.ErrRecordTimeout, kgo.ErrRecordRetries} {
+		if errors.Is(err, sign) {
+			return true
+		}
+	}
+	return errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &missing) || errors.As(err, &cured) || errors.As(err, &credentials) ||
+		kgo.IsRetryableBrokerErr(err) || strings.Contains(err.Error(), "unable to dial") || strings.Contains(err.Error(), "the brokers did not answer in time")
+}

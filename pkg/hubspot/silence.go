@@ -1,0 +1,106 @@
+package hubspot
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Silence is a part of HubSpot that requests wait for and that does not answer.
+type Silence struct {
+	API    string // "": all of it
+	Since  time.Time
+	Latest string // what the latest attempt brought; "" while it is the first
+	Cure   string
+}
+
+// Silences lists what does not answer now. HubSpot answers while it refuses or
+// throttles. A part that nobody asks is not silent.
+func (c *Client) Silences() []Silence {
+	o := c.outages
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []Silence
+	for api, g := range o.gates {
+		if s := &g.silence; !s.since.IsZero() {
+			out = append(out, Silence{api, s.since, s.latest, c.cure(s.kind)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Silence) int { return cmp.Compare(a.API, b.API) })
+	return out
+}
+
+// Unreachable is the cure where no answer of HubSpot arrives at all.
+func Unreachable(address string) string {
+	return "check that " + address + " can be reached from here (HUBSPOT_BASE_URL, HTTPS_PROXY, firewall), and HubSpot's status page"
+}
+
+// cure says what an operator can do about a kind of failure.
+func (c *Client) cure(kind string) string {
+	switch {
+	case kind == kindMigration:
+		return "wait: HubSpot moves the account to another data centre, which takes up to a day"
+	case kind == kindLocked:
+		return "wait: HubSpot has locked what was asked for; if it lasts, ask HubSpot's support"
+	case kind == kindContent, strings.Contains(kind, "without HubSpot's JSON"), kind == kindRedirected:
+		return "check HUBSPOT_BASE_URL and HTTPS_PROXY: something else than HubSpot's API answers"
+	case kind != "" && kind != kindUnreachable && kind != kindCut:
+		return "wait, and see HubSpot's status page"
+	}
+	return Unreachable(c.base.String())
+}
+
+// silence measures how long a gate's requests have been without an answer.
+type silence struct {
+	requests int // that are not settled, whether they are sent or wait
+	flying   int // attempts under way
+	since    time.Time
+	kind     string // of the latest failure
+	latest   string
+}
+
+// answered notes that HubSpot answered. The attempts that are still under way
+// wait from now on.
+func (s *silence) answered() {
+	s.since, s.kind, s.latest = time.Time{}, "", ""
+	if s.flying > 0 {
+		s.since = time.Now()
+	}
+}
+
+// asked notes a new request, and left its end.
+func (o *outages) asked(api string) { o.each(api, func(s *silence) { s.requests++ }) }
+
+func (o *outages) left(api string) {
+	o.each(api, func(s *silence) {
+		if s.requests--; s.requests == 0 {
+			s.since, s.kind, s.latest = time.Time{}, "", "" // nobody would notice the answer
+		}
+	})
+}
+
+// sent notes an attempt, and returned its end, with an answer or without.
+func (o *outages) sent(api string) {
+	o.each(api, func(s *silence) {
+		s.flying++
+		if s.since.IsZero() {
+			s.since = time.Now()
+		}
+	})
+}
+
+func (o *outages) returned(api string) { o.each(api, func(s *silence) { s.flying-- }) }
+
+// heard notes what a failed attempt brought.
+func (o *outages) heard(api, kind, latest string) {
+	o.each(api, func(s *silence) { s.kind, s.latest = kind, latest })
+}
+
+// each changes the silences of an API and of all APIs.
+func (o *outages) each(api string, change func(*silence)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	change(&o.gate(anyAPI).silence)
+	change(&o.gate(api).silence)
+}
