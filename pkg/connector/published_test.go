@@ -22,20 +22,56 @@ const (
 
 var kinds = []string{contactsTopic, linksTopic, "hubspot.owners", "hubspot.pipelines", "hubspot.pipeline_stages"}
 
+// eventsOf gives the events and tombstones of a topic, without what others wrote
+// into it. A tombstone has no op.
+func (w *world) eventsOf(topic string) []event {
+	w.T.Helper()
+	var out []event
+	for _, r := range w.Records(topic) {
+		e := event{}
+		if r.Value != nil {
+			if r.Value[0] != 0 {
+				continue
+			}
+			fields := w.Decode(r.Value)
+			e.Op = fields["op"].(string)
+			e.Source, _ = fields["source"].(map[string]any)
+		}
+		e.Key = w.keyText(r.Key)
+		out = append(out, e)
+	}
+	return out
+}
+
 // keysOf gives the live keys of a topic as a consumer has them, each with the
 // number of its events.
 func (w *world) keysOf(topic string) map[string]int {
 	w.T.Helper()
 	events, live := map[string]int{}, map[string]bool{}
-	for _, r := range w.Records(topic) {
-		key := string(r.Key)
-		live[key] = r.Value != nil && w.Decode(r.Value)["op"] != "d"
-		if r.Value != nil {
-			events[key]++
+	for _, e := range w.eventsOf(topic) {
+		live[e.Key] = e.Op != "" && e.Op != "d"
+		if e.Op != "" {
+			events[e.Key]++
 		}
 	}
 	maps.DeleteFunc(events, func(key string, _ int) bool { return !live[key] })
 	return events
+}
+
+// keyText is a key as it is spelt where keys are strings.
+func (w *world) keyText(key []byte) string {
+	w.T.Helper()
+	if key[0] != 0 {
+		return string(key)
+	}
+	fields := w.Decode(key)
+	var parts []string
+	for _, name := range []string{"fromObjectId", "toObjectId", "category", "typeId", "objectType", "pipelineId", "id"} {
+		if part, ok := fields[name]; ok {
+			parts = append(parts, fmt.Sprint(part))
+		}
+	}
+	return strings.Join(parts, ":")
 }
 
 // truth gives the keys that a topic must have.
@@ -196,6 +232,46 @@ func TestR20_ALossWhileStopped(t *testing.T) {
 							t.Errorf("the cursor %s is left", key)
 						}
 					}
+				})
+			})
+		}
+	}
+}
+
+// TestR20_ALossWhileRunning is the same while the connector runs: the loss ends a
+// run, and the next one makes it good.
+func TestR20_ALossWhileRunning(t *testing.T) {
+	t.Parallel()
+	for _, topic := range kinds {
+		for _, l := range []loss{{"deleted", -1, false}, {"made again, empty", 0, false}, {"made again with 4 records", 4, false}} {
+			t.Run(topic+" "+l.name, func(t *testing.T) {
+				t.Parallel()
+				inWorld(t, hubspottest.Options{Seed: 21, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
+					contacts, owners := w.peopled(12)
+					p := w.start()
+					time.Sleep(10 * time.Minute)
+					w.Portal.Archive("contacts", contacts[0])
+					w.Portal.ArchiveOwner(owners[0])
+					time.Sleep(10 * time.Minute)
+					l.befall(w, topic)
+					before := w.keysOf(topic)
+					time.Sleep(7 * time.Second)
+					w.Portal.Update("contacts", contacts[5], map[string]string{"firstname": "Meanwhile"})
+					w.Portal.Archive("contacts", contacts[1])
+					w.Portal.ArchiveOwner(owners[1])
+					time.Sleep(10 * time.Minute)
+					for key, n := range w.whole(topic) {
+						if want := before[key] + 1; n != want && key != idText(contacts[5]) {
+							t.Errorf("%d events of %s, want %d", n, key, want)
+						}
+					}
+					if w.FirstName(contacts[5]) != "Meanwhile" {
+						t.Error("a change of that time is missing")
+					}
+					if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+						t.Errorf("readyz %+v", ready)
+					}
+					p.Stop()
 				})
 			})
 		}

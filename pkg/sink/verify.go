@@ -118,7 +118,8 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 }
 
 // stillThere finds out whether a topic that this run writes to has lost something,
-// before it would be created again. That ends the run; the next one settles it.
+// or its schemas are lost, before either would be created again. The next run
+// settles the loss of a topic.
 func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 	s.mu.Lock()
 	used := s.topics[t.object] != nil
@@ -130,7 +131,17 @@ func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 	if err == nil && lost[t.name] != nil {
 		err = &lossError{t.name, lost[t.name].what}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	wrong, err := s.written.verify(ctx, t.name+keySubject, t.name+valueSubject)
+	if err != nil {
+		return err
+	}
+	for _, why := range wrong {
+		return why
+	}
+	return nil
 }
 
 // recognise makes the state know a topic that has just been made ready, and returns

@@ -182,8 +182,8 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 			continue
 		}
 		if err := w.putBack(ctx, subject, schemas); err != nil {
-			if statusOf(err) == 0 {
-				return nil, err
+			if status := statusOf(err); status == 0 || status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
+				return nil, fmt.Errorf("put back the schemas of %s: %w", subject, err)
 			}
 			out[subject] = lostSchemas(subject, schemas, err)
 		}
