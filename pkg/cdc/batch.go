@@ -107,13 +107,19 @@ type Committer interface {
 	Commit(ctx context.Context, b *Batch) error
 }
 
-// RefusedError reports that a topic cannot be written for now, because the schema
-// registry refuses its schema. It concerns this topic alone.
+// RefusedError reports that a topic cannot be written for now, because of its
+// schemas in the schema registry. It concerns this topic alone.
 type RefusedError struct {
 	Subject string // in the registry
-	Reason  string // in the registry's words
+	Reason  string // why the registry refuses the schema, in its words
+	// What is wrong where the registry does not refuse a schema, and what to do
+	// about it.
+	What, Cure string
 }
 
 func (e *RefusedError) Error() string {
+	if e.What != "" {
+		return e.What
+	}
 	return fmt.Sprintf("the schema registry does not accept the schema of subject %s: %s", e.Subject, e.Reason)
 }

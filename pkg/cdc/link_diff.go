@@ -74,7 +74,7 @@ func (t *LinkTable) compare(rd *LinkReading, swept, snapshot bool) (changes []Li
 		switch {
 		case known && old.reason != NoReason:
 			c.Op, c.Reason = Create, Restored
-		case known && snapshot:
+		case known && (snapshot || old.label == unknownLabel):
 			c.Op = Read
 		case known && old.label == c.Row.Label:
 			return

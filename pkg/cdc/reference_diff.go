@@ -122,7 +122,7 @@ func compareEntry(e *Entry, old Row, known bool, r *referenceRules, snapshot boo
 		c.SourceMs = e.Version
 	}
 	switch {
-	case again:
+	case again || known && old.unknown():
 		c.Op = Read
 	case known && old.Live:
 		c.Op = Update

@@ -142,7 +142,7 @@ func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event
 		e.SourceMs = row.Version
 	}
 	switch {
-	case known && old.Live && p.Snapshot:
+	case known && old.Live && (p.Snapshot || old.unknown()):
 		e.Op = Read
 	case known && old.Live:
 		if r.skipUnchanged && old.Hash == row.Hash {

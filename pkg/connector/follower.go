@@ -59,6 +59,8 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 		f.signals.Follow(f.types.streamed(), f.pairs.streamed())
 		if first {
 			r.status.Settle()
+			f.references.republish()
+			f.sayLeftAlone()
 			r.log.Info("streaming", "objects", len(seen.Found), "pairs", len(f.pairs.byName))
 		}
 		wait := sync.Schema()

@@ -156,7 +156,7 @@ func TestAvroKeys_ARegistryWithoutTheirSchemaRefuses(t *testing.T) {
 			}
 		}
 		right := w.Registry.Turn(testkit.InProcess{Handler: strange.Handler()})
-		w.refuses("-key", "second key", "restore the registry's content")
+		w.refuses("-key", "another schema under id", "restore the registry's content")
 		if strange.SubjectExists("hubspot.contacts-key") || strange.SubjectExists("hubspot.contacts-value") {
 			t.Error("schemas were registered in the wrong registry")
 		}

@@ -204,6 +204,9 @@ func (o *objectType) finders(p stream.Places) []runner {
 	if !p.Sweep.Done {
 		r.status.Expect(name, offsets.BackfillStream)
 	}
+	if at := r.republish(name); at != nil {
+		out = append(out, stream.NewObjectRepublish(o.records, r.setup.Config.Kafka.TopicPrefix, *at))
+	}
 	return append(out,
 		&stream.Sweep{Object: o.records, Stream: offsets.BackfillStream, Priority: hubspot.Backfill, Place: p.Sweep},
 		&stream.Census{Object: o.records, Interval: sync.CensusInterval, Recent: r.timings.Recent, Recheck: r.timings.Disputed},

@@ -97,10 +97,14 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		return err
 	}
 	for i, p := range started {
-		p.streams = ps.run.tasks.spawn(
+		streams := []runner{
 			&stream.AssociationSweep{Pair: p.links, Place: places[i]},
 			&stream.ChangedAssociations{Pair: p.links, Wait: ps.spaced},
-		)
+		}
+		if at := ps.run.republish(p.links.Name()); at != nil {
+			streams = append(streams, stream.NewPairRepublish(p.links, ps.run.setup.Config.Kafka.TopicPrefix, *at))
+		}
+		p.streams = ps.run.tasks.spawn(streams...)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 // references are the reference lists: owners, pipelines and their stages.
 type references struct {
+	run       *run
 	prefix    string
 	owners    *stream.Owners
 	pipelines *stream.Pipelines
@@ -34,6 +35,7 @@ func startReferences(ctx context.Context, r *run) (*references, error) {
 		Interval: max(r.setup.Config.Sync.ReferenceInterval, time.Second),
 	}
 	rs := &references{
+		run:    r,
 		prefix: r.setup.Config.Kafka.TopicPrefix,
 		owners: &stream.Owners{Reference: shared, List: lists[stream.ReferenceOwners]},
 		pipelines: stream.NewPipelines(&stream.Pipelines{
@@ -76,6 +78,16 @@ func (rs *references) follow(objects []*stream.Object) {
 		types[i] = o.Type
 	}
 	rs.pipelines.Follow(types)
+}
+
+// republish publishes lists again whose topics have lost what was published. The
+// run knows by now which types it follows.
+func (rs *references) republish() {
+	for _, c := range rs.collections() {
+		if at := rs.run.republish(c.Lane.Reference()); at != nil {
+			rs.run.tasks.spawn(stream.NewReferenceRepublish(c, &rs.owners.Reference, *at))
+		}
+	}
 }
 
 // end publishes a delete for each pipeline and stage of a type, because the type

@@ -95,6 +95,7 @@ func (c *Connector) once(ctx context.Context) error {
 	tasks.add(func(ctx context.Context) error { return s.watchDay(ctx, log) })
 	tasks.add(func(ctx context.Context) error { return f.run(ctx, seen) })
 	tasks.add(f.signals.Run)
+	tasks.add(f.shared.watchPublished)
 	return tasks.wait()
 }
 

@@ -360,6 +360,9 @@ func checkValue(stream string, value []byte, now time.Time) error {
 	case stream == RefillStream:
 		_, err := ParseRefill(value)
 		return err
+	case stream == RepublishStream:
+		_, err := ParseRepublish(value)
+		return err
 	case stream == SignalsStream:
 		_, err := ParseSignals(value)
 		return err

@@ -57,7 +57,7 @@ func ReadListing(ctx context.Context, src Source, state bool) (*Listing, error) 
 	if state {
 		topics[StateTopic(src.Prefix)] = l.addState
 	}
-	if err := readToEnd(ctx, src, topics); err != nil {
+	if err := ReadToEnd(ctx, src, topics); err != nil {
 		return nil, fmt.Errorf("read %s: %w", strings.Join(slices.Sorted(maps.Keys(topics)), " and "), err)
 	}
 	l.take(log, time.Now())
@@ -210,7 +210,7 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 
 // streams are those whose cursors an operator may set, besides the trailing
 // tiers.
-var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, SignalsStream}
+var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, SignalsStream, RepublishStream}
 
 // knows reports whether an object, a pair or a reference list was followed here.
 // Of a pair, its from type is enough.

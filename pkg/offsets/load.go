@@ -40,6 +40,10 @@ type Loaded struct {
 	Links      map[cdc.Pair]*cdc.LinkTable         // without Expired
 	References map[string]map[cdc.EntryKey]cdc.Row // without Expired
 	Expired    [][]byte                            // keys to tombstone in the state topic: deleted more than KeepDeleted ago
+
+	Identities map[string]Identity // by topic; a state of an earlier version has none
+	Ends       map[string]Ends     // by topic, likewise
+	Schemas    []Schema            // that were written with
 }
 
 // OddKey is a key in another spelling than the connector's. The first transaction
@@ -68,7 +72,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	if len(topics) == 0 {
 		return assemble(src.Portal, cursors, state, began)
 	}
-	if err := readToEnd(ctx, src, topics); err != nil {
+	if err := ReadToEnd(ctx, src, topics); err != nil {
 		return nil, fmt.Errorf("load %s and %s: %w", cursors.topic, state.topic, err)
 	}
 	l, err := assemble(src.Portal, cursors, state, began)
@@ -99,6 +103,7 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 	l := &Loaded{
 		Rows: state.rows, Sets: state.sets, Topics: state.topics, Links: state.links, References: state.lists,
 		Seq: state.seq, Expired: state.dropExpired(),
+		Identities: state.identities, Ends: state.ends, Schemas: state.schemas,
 	}
 	var err error
 	if l.Cursors, l.Odd, err = cursors.resolve(portal, now); err != nil {

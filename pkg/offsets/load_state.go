@@ -38,6 +38,10 @@ type stateLog struct {
 		pair  cdc.Pair
 		table *cdc.LinkTable
 	}
+
+	identities map[string]Identity // by topic
+	ends       map[string]Ends     // by topic
+	schemas    []Schema
 }
 
 type oldRow struct {
@@ -62,6 +66,7 @@ func newStateLog(topic string, dropDeleted time.Time) *stateLog {
 		topics: map[string]TopicMeta{}, old: map[oldRow]int64{},
 		links: map[cdc.Pair]*cdc.LinkTable{}, oldLinks: map[oldLink]int64{},
 		lists: map[string]map[cdc.EntryKey]cdc.Row{}, oldLists: map[oldEntry]int64{},
+		identities: map[string]Identity{}, ends: map[string]Ends{},
 	}
 }
 
@@ -98,6 +103,8 @@ func (s *stateLog) add(r *kgo.Record) error {
 			s.floor, err = parseSeq(r.Value)
 			s.seq = max(s.seq, s.floor)
 		}
+	case kindIdentity, kindEnds, kindSchema:
+		err = s.addPublished(r.Key, r.Value)
 	default:
 		err = fmt.Errorf("an unknown kind of record (%q)", r.Key[0])
 	}

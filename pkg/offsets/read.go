@@ -31,7 +31,7 @@ type partition struct {
 	id    int32
 }
 
-// readToEnd passes each committed record of the topics, from the start to the
+// ReadToEnd passes each committed record of the topics, from the start to the
 // high watermark at the time of the call, to the topic's function.
 //
 // It reads to the high watermark because the last stable offset will not do.
@@ -41,7 +41,7 @@ type partition struct {
 // because the last record of a transactional log is a marker, often after
 // aborted records: without markers the read would never see the end
 // (docs/kafka.md C3).
-func readToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
+func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),

@@ -69,6 +69,8 @@ func ShowState(key, value []byte) (about, remembers map[string]any, err error) {
 		}
 		seq, err := parseSeq(value)
 		return about, map[string]any{"seq": seq}, err
+	case kindIdentity, kindEnds, kindSchema:
+		return showPublished(key, value)
 	}
 	return nil, nil, fmt.Errorf("an unknown kind of record (%q)", key[0])
 }

@@ -20,6 +20,10 @@ const (
 	kindRow   = 'O' // + object, 0x00, id: a cdc.Row
 	kindLink  = 'L' // + pair, 0x00, from, to, type id, category: a cdc.LinkRow
 	kindEntry = 'E' // + list, 0x00, the parts of the key with 0x00 between: a cdc.Row
+
+	kindIdentity = 'I' // + topic: its Identity
+	kindEnds     = 'Z' // + topic: its Ends
+	kindSchema   = 'A' // + subject, 0x00, id: a Schema
 )
 
 // BirthKey is the key of the birth id.

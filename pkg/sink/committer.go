@@ -196,6 +196,9 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 	for _, waits := range w.batches {
 		close(waits.done)
 	}
+	if topic := s.ends.cut(); topic != "" {
+		return &cutError{topic}
+	}
 	return nil
 }
 
@@ -218,9 +221,44 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 		<-watched
 	}()
 
+	data := spans(records, s.cursorTopic, s.stateTopic)
+	ends := map[string]offsets.Ends{}
+	for topic, parts := range data {
+		ends[topic] = s.ends.expect(topic, parts)
+		records = append(records, s.stateRecord(offsets.EndsKey(topic), ends[topic].Bytes()))
+	}
 	if err := s.cl.BeginTransaction(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
+	if err := s.send(sending, cancel, records); err != nil {
+		return err
+	}
+	var other []*kgo.Record
+	for topic, parts := range data {
+		now, right := s.ends.written(topic, parts)
+		if ends[topic] = now; !right {
+			other = append(other, s.stateRecord(offsets.EndsKey(topic), now.Bytes()))
+		}
+	}
+	if len(other) > 0 {
+		if err := s.send(sending, cancel, other); err != nil {
+			return err
+		}
+	}
+	// This context never ends: an EndTransaction that is abandoned halfway leaves
+	// the client in an unknown state. If the brokers do not answer, watch closes
+	// the client.
+	if err := s.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryCommit); err != nil {
+		return fmt.Errorf("end transaction: %w", err)
+	}
+	for topic, parts := range data {
+		s.ends.committed(topic, parts, ends[topic])
+	}
+	return nil
+}
+
+// send produces records, and returns once every one of them is acknowledged.
+func (s *Sink) send(sending context.Context, cancel context.CancelCauseFunc, records []*kgo.Record) error {
 	acks := &acknowledgements{failed: cancel}
 	for _, r := range records {
 		s.cl.Produce(sending, r, acks.promise)
@@ -234,12 +272,6 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 	}
 	if n := acks.count(); n != len(records) {
 		return fmt.Errorf("flush: %d of %d records were acknowledged", n, len(records))
-	}
-	// This context never ends: an EndTransaction that is abandoned halfway leaves
-	// the client in an unknown state. If the brokers do not answer, watch closes
-	// the client.
-	if err := s.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryCommit); err != nil {
-		return fmt.Errorf("end transaction: %w", err)
 	}
 	return nil
 }

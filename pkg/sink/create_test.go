@@ -165,7 +165,9 @@ func TestCreate_RefusesWithoutTheNeededSetting(t *testing.T) {
 func TestCreate_Forbidden(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.Enforce(&testkit.Policy{NoCreate: true})
-		_, err := w.open(func(c *Config) { c.Replication, c.Tools = 1, "--bootstrap-server kafka:9092 --command-config client.properties" })
+		_, err := w.open(func(c *Config) {
+			c.Replication, c.Tools = 1, "--bootstrap-server kafka:9092 --command-config client.properties"
+		})
 		missing, ok := errors.AsType[*MissingTopicError](err)
 		if !ok || !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.Contains(err.Error(), testkit.ForbiddenMessage) {
 			t.Fatalf("err = %v", err)

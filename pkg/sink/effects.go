@@ -28,7 +28,7 @@ type effects interface {
 type realEffects struct {
 	adm         *kadm.Client
 	replication int16
-	registry    *sr.Client
+	written     *written
 	log         *slog.Logger
 }
 
@@ -54,8 +54,17 @@ func (e *realEffects) setConfig(ctx context.Context, want *TopicFinding, key str
 	return worded(answer.Err, answer.ErrMessage)
 }
 
+// registerSchema registers nothing while the registry lacks what was registered
+// under the subject before: it would hand out the same ids again (R20).
 func (e *realEffects) registerSchema(ctx context.Context, subject string, s sr.Schema) (int, error) {
-	return e.registry.RegisterSchema(ctx, subject, s, -1, -1)
+	wrong, err := e.written.verify(ctx, subject)
+	if err != nil {
+		return 0, err
+	}
+	if refused := wrong[subject]; refused != nil {
+		return 0, refused
+	}
+	return e.written.registry.RegisterSchema(ctx, subject, s, -1, -1)
 }
 
 // dryRun is a Probe's: it changes nothing.

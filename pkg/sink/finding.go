@@ -27,7 +27,8 @@ type TopicFinding struct {
 // SubjectFinding is a subject of the registry.
 type SubjectFinding struct {
 	Name string
-	ID   int // 0: the schema is not registered yet
+	ID   int    // 0: the schema is not registered yet
+	Text string // as it is registered under ID
 }
 
 // Warning does not stop a run, but an operator should know of it.

@@ -15,54 +15,62 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/schema"
 )
 
+// A subject is named after its topic.
+const (
+	keySubject   = "-key"
+	valueSubject = "-value"
+)
+
 // schemas finds or registers a topic's schemas, and returns what the state is to
 // hold about the topic.
 func (s *setup) schemas(ctx context.Context, t *topic, found *TopicFinding, was offsets.TopicMeta) (now offsets.TopicMeta, err error) {
 	now = offsets.TopicMeta{Partitions: t.partitions, KeyFormat: s.cfg.KeyFormat}
 	if s.cfg.KeyFormat == KeyAvro {
-		subject := t.name + "-key"
-		if now.KeySchema, err = s.keySchemaID(ctx, t.name, subject, was.KeySchema, keySchema(t.name, t.keyFields)); err != nil {
+		subject := t.name + keySubject
+		key, err := s.keySchemaID(ctx, t.name, subject, was.KeySchema, keySchema(t.name, t.keyFields))
+		if err != nil {
 			return now, err
 		}
-		t.keyHeader = wireHeader(now.KeySchema)
-		found.Subjects = append(found.Subjects, SubjectFinding{subject, now.KeySchema})
+		now.KeySchema, t.keyHeader = key.ID, wireHeader(key.ID)
+		found.Subjects = append(found.Subjects, key)
 	}
-	subject := t.name + "-value"
-	id, err := s.schemaID(ctx, subject, t.schema)
+	subject := t.name + valueSubject
+	value, err := s.schemaID(ctx, subject, t.schema)
 	if err != nil {
 		return now, err
 	}
-	t.header = wireHeader(id)
-	found.Subjects = append(found.Subjects, SubjectFinding{subject, id})
+	t.header = wireHeader(value.ID)
+	found.Subjects = append(found.Subjects, value)
 	return now, nil
 }
 
-// schemaID returns the registry's id for an Avro schema. Before anything is
+// schemaID returns the registry's id for an Avro schema, and its text there. Before anything is
 // written with the schema, it asks the registry whether the schema may follow the
 // latest one. It does not register a schema that differs from the latest only in
 // docs and props: a changed label is not a new version.
 //
 // A registry that is away is an error like any other. One that refuses the schema
 // is a *cdc.RefusedError.
-func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (int, error) {
-	id, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
-	if err != nil || id != 0 {
-		return id, err
+func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (SubjectFinding, error) {
+	found, err := acceptedSchema(ctx, s.cfg.Registry, subject, text)
+	if err != nil || found.ID != 0 {
+		return found, err
 	}
-	id, err = s.effects.registerSchema(ctx, subject, avroSchema(text))
+	found.Text = string(text)
+	found.ID, err = s.effects.registerSchema(ctx, subject, avroSchema(text))
 	if refuses(err) {
-		return 0, incompatible(subject, err.Error())
+		return found, incompatible(subject, err.Error())
 	}
 	if err != nil {
-		return 0, fmt.Errorf("register schema of %s: %w", subject, err)
+		return found, fmt.Errorf("register schema of %s: %w", subject, err)
 	}
-	return id, nil
+	return found, nil
 }
 
 // keySchemaID returns the registry's id for the schema of a topic's Avro keys.
 // Every key holds this id, and Kafka compares keys by their bytes. So it must
 // stay what it was at the topic's first key; was is 0 before that.
-func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int, text []byte) (int, error) {
+func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int, text []byte) (found SubjectFinding, err error) {
 	if was == 0 {
 		return s.schemaID(ctx, subject, text)
 	}
@@ -70,42 +78,43 @@ func (s *setup) keySchemaID(ctx context.Context, topic, subject string, was int,
 	switch {
 	case statusOf(err) == http.StatusNotFound:
 	case err != nil:
-		return 0, fmt.Errorf("ask registry for schema %d of %s: %w", was, subject, err)
+		return found, fmt.Errorf("ask registry for schema %d of %s: %w", was, subject, err)
 	default:
 		if same, err := schema.SameFields([]byte(now.Schema), text); err == nil && same {
-			return was, nil
+			return SubjectFinding{subject, was, now.Schema}, nil
 		}
 	}
-	return 0, &offsets.Refusal{
+	return found, &offsets.Refusal{
 		What: fmt.Sprintf("the keys in topic %s have schema id %d, and the schema registry has no such schema of subject %s, so every object would get a second key", topic, was, subject),
 		Cure: "restore the registry's content or the earlier SCHEMA_REGISTRY_URL, " + startOver,
 	}
 }
 
-// acceptedSchema returns the id of a schema, or 0 if the registry does not have
-// it yet and would take it.
-func acceptedSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (int, error) {
+// acceptedSchema finds a schema; its id is 0 if the registry does not have it yet
+// and would take it.
+func acceptedSchema(ctx context.Context, registry *sr.Client, subject string, text []byte) (SubjectFinding, error) {
+	none := SubjectFinding{Name: subject}
 	latest, err := registry.SchemaByVersion(ctx, subject, -1)
 	switch {
 	case statusOf(err) == http.StatusNotFound: // the first version
-		return 0, nil
+		return none, nil
 	case err != nil:
-		return 0, fmt.Errorf("ask registry for %s: %w", subject, err)
+		return none, fmt.Errorf("ask registry for %s: %w", subject, err)
 	}
 	if same, err := schema.SameFields([]byte(latest.Schema.Schema), text); err == nil && same {
-		return latest.ID, nil
+		return SubjectFinding{subject, latest.ID, latest.Schema.Schema}, nil
 	}
 	answer, err := registry.CheckCompatibility(ctx, subject, -1, avroSchema(text))
 	if refuses(err) {
-		return 0, incompatible(subject, err.Error())
+		return none, incompatible(subject, err.Error())
 	}
 	if err != nil {
-		return 0, fmt.Errorf("ask registry about compatibility of %s: %w", subject, err)
+		return none, fmt.Errorf("ask registry about compatibility of %s: %w", subject, err)
 	}
 	if !answer.Is {
-		return 0, incompatible(subject, strings.Join(answer.Messages, "; "))
+		return none, incompatible(subject, strings.Join(answer.Messages, "; "))
 	}
-	return 0, nil
+	return none, nil
 }
 
 func avroSchema(text []byte) sr.Schema { return sr.Schema{Schema: string(text), Type: sr.TypeAvro} }

@@ -82,13 +82,20 @@ type Sink struct {
 	cursorTopic, stateTopic string
 	db                      string // source.db
 
-	mu     sync.Mutex
-	topics map[string]*topic            // by object
-	metas  map[string]offsets.TopicMeta // by topic, as the state has them; nil before Load
-	limits map[string]int               // by topic: bytes of the largest record batch
+	mu         sync.Mutex
+	topics     map[string]*topic            // by object
+	metas      map[string]offsets.TopicMeta // by topic, as the state has them; nil before Load
+	identities map[string]offsets.Identity
+	limits     map[string]int // by topic: bytes of the largest record batch
 	// refused are the objects whose topic must not be written, and why (Topic).
 	refused map[string]*cdc.RefusedError
+	// unreadable are the objects whose events nobody can read any more (Verify).
+	unreadable map[string]*cdc.RefusedError
 
+	ends    *ends
+	written *written
+	adopted []string        // objects whose topics were taken over at Load
+	again   map[string]bool // objects whose topic was gone and is made again
 	committer
 	seq       int64        // the last one assigned; only Run uses it once it has begun
 	busySince atomic.Int64 // when the transaction under way began, in Unix milliseconds; 0 = idle
@@ -149,8 +156,8 @@ func connect(cfg Config) (*Sink, error) {
 		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
-		topics: map[string]*topic{}, limits: map[string]int{}, refused: map[string]*cdc.RefusedError{},
-		committer: newCommitter(),
+		topics: map[string]*topic{}, again: map[string]bool{}, limits: map[string]int{}, refused: map[string]*cdc.RefusedError{},
+		ends: newEnds(), committer: newCommitter(),
 	}
 	if cfg.Portal == 0 { // not known yet
 		s.log = cfg.Logger
@@ -175,7 +182,8 @@ func connect(cfg Config) (*Sink, error) {
 	}
 	s.cl, s.closed = cl, make(chan struct{})
 	adm := kadm.NewClient(cl)
-	s.setup = &setup{cfg, cl, adm, &realEffects{adm, cfg.Replication, cfg.Registry, s.log}}
+	s.written = newWritten(cfg.Registry, s.log)
+	s.setup = &setup{cfg, cl, adm, &realEffects{adm, cfg.Replication, s.written, s.log}}
 	return s, nil
 }
 
@@ -246,10 +254,21 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	if err := checkFormats(l.Topics, s.cfg.KeyFormat); err != nil {
 		return nil, err
 	}
+	s.written.load(l.Schemas)
+	if err := s.checkSchemas(ctx); err != nil {
+		return nil, err
+	}
+	first, err := s.settle(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFormats(l.Topics, s.cfg.KeyFormat); err != nil { // of those that were taken over
+		return nil, err
+	}
 	s.mu.Lock()
-	s.seq, s.metas = l.Seq, maps.Clone(l.Topics)
+	s.seq, s.metas, s.identities = l.Seq, maps.Clone(l.Topics), maps.Clone(l.Identities)
 	s.mu.Unlock()
-	s.attach(s.repairs(l)...)
+	s.attach(first...)
 	return l, nil
 }
 
@@ -288,7 +307,7 @@ func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 	if len(b.Changes)+len(b.Links)+len(b.Entries) == 0 && b.Set == nil && !b.Sync {
 		return s.note(b.Cursors, s.cfg.Portal)
 	}
-	if len(b.Changes) > 0 {
+	if len(b.Changes)+len(b.Links)+len(b.Entries) > 0 {
 		if err := s.stopped(b.Object); err != nil {
 			return fmt.Errorf("commit: %w", err)
 		}

@@ -66,8 +66,10 @@ func objectTopic(prefix, object string, set *schema.Set) (t *topic, err error) {
 func (s *Sink) stopped(object string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if refused := s.refused[object]; refused != nil {
-		return refused
+	for _, why := range []*cdc.RefusedError{s.refused[object], s.unreadable[object]} {
+		if why != nil {
+			return why
+		}
 	}
 	return nil
 }
@@ -84,6 +86,9 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	if !loaded {
 		return fmt.Errorf("topic %s: Load comes first", t.name)
 	}
+	if err := s.stillThere(ctx, t); err != nil {
+		return err
+	}
 	found, err := s.setup.dataTopic(ctx, t, was)
 	s.warn(found)
 	if err != nil {
@@ -93,13 +98,22 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	if err != nil {
 		return err
 	}
+	records, err := s.writtenWith(ctx, found.Subjects, was.Partitions > 0)
+	if err != nil {
+		return err
+	}
+	more, err := s.recognise(ctx, t, found.There)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.topics[t.object], s.limits[t.name] = t, t.limit
 	if was.Partitions == 0 { // the state does not know it yet
 		s.metas[t.name] = now
-		s.attach(s.stateRecord(offsets.TopicKey(t.name), now.Bytes()))
+		records = append(records, s.stateRecord(offsets.TopicKey(t.name), now.Bytes()))
 	}
+	s.attach(append(records, more...)...)
 	return nil
 }
 

@@ -62,16 +62,25 @@ func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, 
 			Cure: "delete it, if it is not the connector's, and let the connector create it; or use another KAFKA_TOPIC_PREFIX",
 		}
 	}
-	if policy := t.Configs[needed]; policy != "compact" && policy != "" {
-		return t, &offsets.Refusal{
-			What: fmt.Sprintf("topic %s has cleanup.policy=%s, so what the connector remembers would be deleted", name, policy),
-			Cure: fmt.Sprintf("%s --alter --topic %s --add-config cleanup.policy=compact", s.tool("kafka-configs"), name),
-		}
+	if err := s.compacted(t); err != nil {
+		return t, err
 	}
 	if ms, err := strconv.Atoi(t.Configs["delete.retention.ms"]); err == nil && t.There && ms < weekMs {
 		t.warn("a reader slower than delete.retention.ms would miss deletes; set it to seven days", slog.Int("delete.retention.ms", ms))
 	}
 	return t, nil
+}
+
+// compacted refuses an internal topic whose records are deleted by their age.
+func (s *setup) compacted(t *TopicFinding) error {
+	policy := t.Configs[needed]
+	if policy == "compact" || policy == "" {
+		return nil
+	}
+	return &offsets.Refusal{
+		What: fmt.Sprintf("topic %s has cleanup.policy=%s, so what the connector remembers would be deleted", t.Name, policy),
+		Cure: fmt.Sprintf("%s --alter --topic %s --add-config cleanup.policy=compact", s.tool("kafka-configs"), t.Name),
+	}
 }
 
 // dataTopic makes a topic of events ready. It refuses one that is too small for
@@ -94,8 +103,7 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 		return f, err
 	}
 	if !f.There && was.Partitions > 0 {
-		f.warn("the topic was gone and is created again: it has lost what was published, and gets only changes from now on; "+
-			"bring the old topic back, or ask for a snapshot of the object", slog.Attr{})
+		f.warn("the topic was gone and is created again; everything of the object is published again", slog.Attr{})
 	}
 	if policy := f.Configs[needed]; strings.Contains(policy, "delete") {
 		f.warn("records of this topic are deleted after its retention time; a new consumer will miss objects",

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
-	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // named is a collection that has only names.
@@ -17,7 +16,7 @@ type named struct{ is, at string }
 func (n named) name() string  { return n.is }
 func (n named) topic() string { return n.at }
 func (n named) live() int     { return 0 }
-func (n named) page(context.Context, offsets.Signals, []hubspot.ID) (snapshotPage, error) {
+func (n named) page(context.Context, place, []hubspot.ID) (snapshotPage, error) {
 	panic("nobody reads it")
 }
 

@@ -316,7 +316,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		if page.end {
 			place = s.inbox.finish(w)
 		}
-		err = page.publish(ctx, cdc.Cursor{Stream: offsets.SignalsStream, Value: place.Bytes()})
+		err = page.publish(ctx, offsets.SignalsStream, cdc.Cursor{Stream: offsets.SignalsStream, Value: place.Bytes()})
 		if refused(err) {
 			log.Warn("a snapshot was given up, because its object is refused; send the signal again once that is fixed", "records", at.Records, "err", err)
 			s.inbox.finish(w)
@@ -342,7 +342,7 @@ func (s *Signals) page(ctx context.Context, w *work, at offsets.Signals) (snapsh
 	defer cancel()
 	s.inbox.interrupt(w, cancel)
 	defer s.inbox.interrupt(nil, nil)
-	return w.of.page(ctx, at, w.ids)
+	return w.of.page(ctx, place{at.After, at.ID}, w.ids)
 }
 
 func idList(ids []hubspot.ID) string {

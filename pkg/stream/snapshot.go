@@ -16,7 +16,13 @@ type collection interface {
 	live() int
 	// page reads what follows a place: of some ids, ascending, or of everything
 	// if ids is nil.
-	page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (snapshotPage, error)
+	page(ctx context.Context, at place, ids []hubspot.ID) (snapshotPage, error)
+}
+
+// place is where a snapshot continues.
+type place struct {
+	after string // HubSpot's paging token for the next page
+	id    hubspot.ID
 }
 
 // snapshotPage is a page of a snapshot, read.
@@ -25,8 +31,8 @@ type snapshotPage struct {
 	last    hubspot.ID
 	end     bool // nothing follows
 	records int
-	absent  []hubspot.ID // asked for by id, but HubSpot has nothing
-	publish func(context.Context, cdc.Cursor) error
+	absent  []hubspot.ID                                    // asked for by id, but HubSpot has nothing
+	publish func(context.Context, string, cdc.Cursor) error // the stream, and its cursor after the page
 }
 
 // objectCollection is an object type.
@@ -44,31 +50,31 @@ func (c *objectCollection) name() string  { return c.Type.Name }
 func (c *objectCollection) topic() string { return offsets.ObjectTopic(c.prefix, c.Type.Name) }
 func (c *objectCollection) live() int     { return c.Lane.Live() }
 
-func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (snapshotPage, error) {
+func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID) (snapshotPage, error) {
 	var p snapshotPage
 	var readings []cdc.Reading
 	if ids != nil {
-		asked, end := behind(ids, at.ID, hubspot.MaxBatch)
+		asked, end := behind(ids, at.id, hubspot.MaxBatch)
 		read, err := c.read(ctx, hubspot.Snapshot, asked)
 		if err != nil {
 			return p, err
 		}
 		readings = cdc.Only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
-		p.last, p.end = lastOf(asked, at.ID), end
+		p.last, p.end = lastOf(asked, at.id), end
 		for _, id := range asked {
 			if !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
 				p.absent = append(p.absent, id)
 			}
 		}
 	} else {
-		list, err := c.sweep.fetch(ctx, at.After, at.ID)
+		list, err := c.sweep.fetch(ctx, at.after, at.id)
 		if err != nil {
 			return p, err
 		}
-		p.after, p.last, p.end = list.after, max(at.ID, list.last), list.after == ""
+		p.after, p.last, p.end = list.after, max(at.id, list.last), list.after == ""
 		readings = list.readings
 		if !c.sweep.gaps.Unordered {
-			readings = cdc.Only(readings, func(id hubspot.ID) bool { return id > at.ID && (p.end || id <= p.last) })
+			readings = cdc.Only(readings, func(id hubspot.ID) bool { return id > at.id && (p.end || id <= p.last) })
 		}
 	}
 	for i := range readings {
@@ -76,8 +82,8 @@ func (c *objectCollection) page(ctx context.Context, at offsets.Signals, ids []h
 			p.records++
 		}
 	}
-	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
-		return c.publish(ctx, cdc.Page{Stream: offsets.SignalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
+		return c.publish(ctx, cdc.Page{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
 	}
 	return p, nil
 }
@@ -92,17 +98,17 @@ func (c *pairCollection) name() string  { return c.Name() }
 func (c *pairCollection) topic() string { return offsets.PairTopic(c.prefix, c.Lane.Pair()) }
 func (c *pairCollection) live() int     { return c.Lane.Live() }
 
-func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
+func (c *pairCollection) page(ctx context.Context, at place, ids []hubspot.ID) (p snapshotPage, err error) {
 	var asked []hubspot.ID
 	if ids != nil {
-		asked, p.end = behind(ids, at.ID, hubspot.MaxLinks)
+		asked, p.end = behind(ids, at.id, hubspot.MaxLinks)
 	} else {
-		if asked, err = c.Lane.Next(ctx, at.ID, hubspot.MaxLinks); err != nil {
+		if asked, err = c.Lane.Next(ctx, at.id, hubspot.MaxLinks); err != nil {
 			return p, err
 		}
 		p.end = len(asked) < hubspot.MaxLinks
 	}
-	p.last = lastOf(asked, at.ID)
+	p.last = lastOf(asked, at.id)
 	readings, err := c.read(ctx, hubspot.Snapshot, asked)
 	if err != nil {
 		return p, err
@@ -117,8 +123,8 @@ func (c *pairCollection) page(ctx context.Context, at offsets.Signals, ids []hub
 			}
 		}
 	}
-	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
-		return c.publish(ctx, cdc.LinkPage{Stream: offsets.SignalsStream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
+		return c.publish(ctx, cdc.LinkPage{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
 	}
 	return p, nil
 }
@@ -156,8 +162,8 @@ func (c *ReferenceCollection) topic() string {
 func (c *ReferenceCollection) live() int { return c.Lane.Live() }
 
 // page reads the whole list: there is no other way.
-func (c *ReferenceCollection) page(ctx context.Context, _ offsets.Signals, ids []hubspot.ID) (p snapshotPage, err error) {
-	page := cdc.ReferencePage{Stream: offsets.SignalsStream, Snapshot: true}
+func (c *ReferenceCollection) page(ctx context.Context, _ place, ids []hubspot.ID) (p snapshotPage, err error) {
+	page := cdc.ReferencePage{Snapshot: true}
 	for _, id := range ids {
 		page.Only = append(page.Only, id.String())
 	}
@@ -175,8 +181,8 @@ func (c *ReferenceCollection) page(ctx context.Context, _ offsets.Signals, ids [
 			p.absent = slices.DeleteFunc(p.absent, asked)
 		}
 	}
-	p.publish = func(ctx context.Context, cursor cdc.Cursor) error {
-		page.Cursors = []cdc.Cursor{cursor}
+	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
+		page.Stream, page.Cursors = stream, []cdc.Cursor{cursor}
 		for {
 			left, err := c.Lane.Publish(ctx, page)
 			if err != nil || !left.Again {

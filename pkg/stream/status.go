@@ -265,12 +265,16 @@ func action(err error) string {
 	var topic *cdc.RefusedError
 	var inbox *inboxError
 	switch {
+	case isRepublish(err):
+		return "find out who deleted records of the connector's topic; consumers see every record once more (op r, source.snapshot=incremental)"
 	case errors.As(err, &inbox):
 		return "let the connector create, describe and read the signals topic; until then it takes no signals"
 	case errors.As(err, &withheld):
 		return withheld.action()
 	case errors.As(err, &list):
 		return list.action()
+	case errors.As(err, &topic) && topic.Cure != "":
+		return topic.Cure + ". The connector asks the registry again every five minutes"
 	case errors.As(err, &topic):
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again whenever it reads the portal's schemas"
 	case errors.As(err, &brake):
