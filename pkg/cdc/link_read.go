@@ -30,6 +30,7 @@ type LinkRead struct {
 	sent         Sent           // of the call
 	date         hubspot.Millis // of its answer
 	unresolved   []hubspot.ID
+	stuck        []hubspot.ID
 }
 
 // NewLinkRead reads up to hubspot.MaxLinks records.
@@ -63,6 +64,10 @@ func (r *LinkRead) Next() (Ask, bool) {
 func (r *LinkRead) Take(a Answer) {
 	if len(r.gone) == 0 {
 		r.sent, r.date = a.Sent, a.Links.Date
+		r.stuck = append(r.stuck, a.Stuck...)
+		for _, id := range a.Stuck {
+			delete(r.open, id)
+		}
 		if r.takePage(&a.Links); len(r.gone) > 0 {
 			return
 		}
@@ -148,3 +153,6 @@ func (r *LinkRead) finish(reading *LinkReading) {
 
 // Unresolved are the keys that stay as they are (R8).
 func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }
+
+// Stuck are the keys that HubSpot does not answer (R18).
+func (r *LinkRead) Stuck() []hubspot.ID { return r.stuck }

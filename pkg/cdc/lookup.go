@@ -22,6 +22,8 @@ type LookUp struct {
 	alone      bool
 	try        int
 	unresolved []hubspot.ID
+	stuck      []hubspot.ID
+	each       []hubspot.ID   // those of left that every part of the batch asks about
 	sent       Sent           // of the batch
 	date       hubspot.Millis // of its answer
 }
@@ -44,7 +46,7 @@ func (l *LookUp) Next() (Ask, bool) {
 	case len(l.left) == 0:
 		return Ask{}, false
 	case !l.alone:
-		return Ask{What: what, IDs: l.left}, true
+		return Ask{What: what, IDs: l.left, Each: l.each}, true
 	}
 	return Ask{What: what, IDs: l.left[:1], Wait: time.Duration(l.try) * time.Second}, true
 }
@@ -64,6 +66,7 @@ func (l *LookUp) Take(a Answer) {
 		}
 	}
 	l.Missing = append(l.Missing, page.Missing...)
+	l.stuck = append(l.stuck, a.Stuck...)
 	silent := page.Unanswered
 	if (l.alone || asked == 1) && len(silent) == 1 && len(page.Foreign) == 1 {
 		merged := a.Reading(id, IsMerged, nil, page.Date)
@@ -89,3 +92,6 @@ func (l *LookUp) Take(a Answer) {
 
 // Unresolved are the keys that stay as they are (R8).
 func (l *LookUp) Unresolved() []hubspot.ID { return l.unresolved }
+
+// Stuck are the keys that HubSpot does not answer (R18).
+func (l *LookUp) Stuck() []hubspot.ID { return l.stuck }

@@ -26,6 +26,7 @@ const (
 	ReferenceStream    = "reference"
 	RefillStream       = "refill"
 	SignalsStream      = "signals"
+	StuckStream        = "stuck"
 	BirthStream        = "birth" // not a stream: the portal's birth id
 )
 
@@ -82,7 +83,7 @@ func (k Key) check() error {
 		if k.Object != "" {
 			return fmt.Errorf("stream %q belongs to the whole portal and takes no object", s)
 		}
-	case isTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream:
+	case isTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream, s == StuckStream:
 		if k.Object == "" {
 			return fmt.Errorf("stream %q needs an object", s)
 		}
