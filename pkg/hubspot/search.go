@@ -41,8 +41,8 @@ type SearchPage struct {
 	More  bool // there is another page
 }
 
-// searchPageSize is the most rows that HubSpot puts in a search page.
-const searchPageSize = 200
+// MaxSearch is the most rows that HubSpot puts in a search page.
+const MaxSearch = 200
 
 type searchFilter struct {
 	PropertyName string `json:"propertyName"`
@@ -94,7 +94,7 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 		body.Sorts = sortObject
 	}
 	if body.Limit == 0 {
-		body.Limit = searchPageSize
+		body.Limit = MaxSearch
 	}
 	var filters []searchFilter
 	if q.Since != 0 {
@@ -124,7 +124,7 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 		api: "search", class: searches, method: http.MethodPost,
 		path: c.objectPath(q.Object) + "/search", body: text,
 		read: func(body []byte) (err error) {
-			found, err = decodePage(body, nil, searchPageSize)
+			found, err = decodePage(body, nil, MaxSearch)
 			return err
 		},
 	})

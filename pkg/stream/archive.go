@@ -31,7 +31,7 @@ func (a *Archive) Run(ctx context.Context) error {
 func (a *Archive) pass(ctx context.Context) error {
 	o := a.Object
 	for {
-		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, mergedOnly, a.Place.After, true, 0)
+		list, err := o.archived(ctx, hubspot.Archive, a.Place.After)
 		if hubspot.ArchivedUnsupported(err) {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
 			return errFinished

@@ -17,6 +17,7 @@ type pageSizes struct {
 	size   int // 0: HubSpot's maximum
 	halved time.Time
 	vain   map[string]time.Time // places at which nothing helped, and when
+	known  []hubspot.ID         // places at which HubSpot did not answer a single record, ascending
 }
 
 // smallFor is how long pages stay smaller after HubSpot did not answer a larger

@@ -14,17 +14,18 @@ import (
 
 // Object is one followed object type: what its streams share. NewObject makes it.
 type Object struct {
-	recheck  *queue
-	bin      *bin
-	held     *atomic.Int64 // Lane.Held as last reported
-	swept    chan struct{} // closed when the backfill is done
-	wanted   chan struct{} // one slot: somebody wants a reconcile now
-	watchers *watchers
-	withheld *atomic.Value // what Withheld last reported, a string
-	narrow   *atomic.Bool  // HubSpot found a list with all properties too long
-	stuck    *stuck
-	pages    *pageSizes // of the list
-	binPages *pageSizes // of the list of archived records
+	recheck     *queue
+	bin         *bin
+	held        *atomic.Int64 // Lane.Held as last reported
+	swept       chan struct{} // closed when the backfill is done
+	wanted      chan struct{} // one slot: somebody wants a reconcile now
+	watchers    *watchers
+	withheld    *atomic.Value // what Withheld last reported, a string
+	narrow      *atomic.Bool  // HubSpot found a list with all properties too long
+	stuck       *stuck
+	pages       *pageSizes // of the list
+	binPages    *pageSizes // of the list of archived records
+	searchPages *pageSizes
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -41,6 +42,7 @@ func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
+	o.searchPages = new(pageSizes)
 	lane := o.Lane
 	o.stuck = newStuck(subject{o.Type.Name, o.Status, o.Log}, o.Metrics, o.Unread, func(ctx context.Context, c cdc.Cursor) error {
 		_, err := lane.Publish(ctx, cdc.Page{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})

@@ -153,7 +153,7 @@ func (s *Sweep) passOver(ctx context.Context, slots *hubspot.Slots, at string, f
 	}
 	page := sweepPage{after: after, last: ids[len(ids)-1], date: o.Client.Now()}
 	page.readings, err = o.read(ctx, s.Priority, ids)
-	o.Log.Info("HubSpot answers no page of its list that has these records; the stream reads them one by one", "stream", s.Stream, "ids", idList(ids))
+	o.Log.Debug("HubSpot answers no page of its list that has these records; the stream reads them one by one", "stream", s.Stream, "ids", idList(ids))
 	return page, err
 }
 
