@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -77,6 +78,7 @@ func (l *LookUp) Take(a Answer) {
 	if l.archived && (l.alone || len(page.Foreign) == 0) {
 		l.Missing, silent = append(l.Missing, silent...), nil
 	}
+	silent = slices.Concat(silent, page.Unread)
 	switch {
 	case !l.alone:
 		l.alone, l.left, l.sent, l.date = true, silent, a.Sent, page.Date
@@ -85,7 +87,11 @@ func (l *LookUp) Take(a Answer) {
 		if l.try++; l.try < AloneTries {
 			return
 		}
-		l.unresolved = append(l.unresolved, id)
+		if len(page.Unread) > 0 {
+			l.stuck = append(l.stuck, id) // HubSpot answers it, but not so that it can be read
+		} else {
+			l.unresolved = append(l.unresolved, id)
+		}
 	}
 	l.left, l.try = l.left[1:], 0
 }

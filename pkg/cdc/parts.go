@@ -206,6 +206,7 @@ func (p *Parts) merge(a Answer) {
 	})
 	a.Batch.Missing = slices.DeleteFunc(a.Batch.Missing, each)
 	a.Batch.Unanswered = slices.DeleteFunc(a.Batch.Unanswered, each)
+	a.Batch.Unread = slices.DeleteFunc(a.Batch.Unread, each)
 	if p.answered == 1 {
 		*all = a
 		return
@@ -216,6 +217,7 @@ func (p *Parts) merge(a Answer) {
 	b.Records = append(b.Records, a.Batch.Records...)
 	b.Missing = append(b.Missing, a.Batch.Missing...)
 	b.Unanswered = append(b.Unanswered, a.Batch.Unanswered...)
+	b.Unread = append(b.Unread, a.Batch.Unread...)
 	b.Foreign = append(b.Foreign, a.Batch.Foreign...)
 	l := &all.Links
 	l.Date = max(l.Date, a.Links.Date)

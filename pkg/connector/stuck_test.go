@@ -74,7 +74,9 @@ func oneBadRecord(t *testing.T, fault hubspottest.Fault, slow time.Duration, pla
 				}
 			}
 			w.Portal.Archive("contacts", ids[(place+10+round)%250])
-			w.ReadUntil(3*time.Minute+slow, func() bool { return w.FirstName(ids[(place+1)%250]) == name && w.FirstName(ids[(place+249)%250]) == name })
+			w.ReadUntil(3*time.Minute+slow, func() bool {
+				return w.FirstName(ids[(place+1)%250]) == name && w.FirstName(ids[(place+249)%250]) == name
+			})
 			if named {
 				w.SleepUntil(3*time.Minute+slow, func() bool { return p.names(bad) })
 			}

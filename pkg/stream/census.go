@@ -171,6 +171,9 @@ func (c *Census) count(ctx context.Context, in cdc.Range) (counted, error) {
 		return counted{}, err
 	}
 	out := counted{total, ours}
+	if total == hubspot.NoTotal { // nothing to compare with
+		return counted{ours.Certain, cdc.Count{Certain: ours.Certain}}, nil
+	}
 	for id, d := range c.disputed {
 		switch {
 		case !in.Contains(id):
@@ -195,7 +198,12 @@ func (c *Census) total(ctx context.Context, in cdc.Range) (total int, date hubsp
 			date = page.Date
 		}
 		if !unsearched(&page) {
-			return total + page.Total, date, nil
+			if page.Total == hubspot.NoTotal {
+				total = hubspot.NoTotal
+			} else {
+				total += page.Total
+			}
+			return total, date, nil
 		}
 		total++
 		if in.After = page.Rows[0].ID; in.UpTo != 0 && in.After >= in.UpTo {

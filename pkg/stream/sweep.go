@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -182,11 +183,10 @@ func (s *Sweep) page(ctx context.Context, after string, from hubspot.ID) (sweepP
 		return sweepPage{}, err
 	}
 	page := sweepPage{after: list.After, date: list.Date}
-	ids := make([]hubspot.ID, len(list.Records))
+	ids := make([]hubspot.ID, 0, len(list.Records))
 	for i := range list.Records {
 		r := &list.Records[i]
-		ids[i] = r.ID
-		page.last = max(page.last, r.ID)
+		ids = append(ids, r.ID)
 		if whole {
 			page.readings = append(page.readings, sent.Reading(r.ID, cdc.IsLive, r, list.Date))
 		}
@@ -196,8 +196,20 @@ func (s *Sweep) page(ctx context.Context, after string, from hubspot.ID) (sweepP
 	} else {
 		page.readings, err = o.read(ctx, s.Priority, ids)
 	}
+	if err == nil && len(list.Unread) > 0 {
+		var readings []cdc.Reading
+		readings, err = o.read(ctx, s.Priority, list.Unread)
+		page.readings = append(page.readings, readings...)
+		ordered := slices.IsSorted(ids)
+		if ids = append(ids, list.Unread...); ordered {
+			slices.Sort(ids)
+		}
+	}
 	if err != nil {
 		return sweepPage{}, err
+	}
+	if len(ids) > 0 {
+		page.last = slices.Max(ids)
 	}
 	said := s.gaps.Unordered
 	in, covered := s.gaps.Covered(from, ids, page.after != "")

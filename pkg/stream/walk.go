@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -61,7 +60,7 @@ func (o *Object) search(ctx context.Context, prio hubspot.Priority, q hubspot.Se
 
 // unsearched reports whether a page has only the row at which the search fails.
 func unsearched(page *hubspot.SearchPage) bool {
-	return len(page.Rows) == 1 && page.Rows[0].Updated == math.MaxInt64
+	return len(page.Rows) == 1 && page.Rows[0].Updated == hubspot.AnyTime
 }
 
 // farEnd is above every id.
@@ -99,7 +98,7 @@ func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubs
 	o.Log.Debug("HubSpot's search fails at a record; the stream passes over it and reads it directly", "id", bad.String(), "err", err)
 	return hubspot.SearchPage{
 		Answer: first.Answer, More: true,
-		Rows: []hubspot.SearchRow{{ID: bad, Updated: math.MaxInt64}},
+		Rows: []hubspot.SearchRow{{ID: bad, Updated: hubspot.AnyTime}},
 	}, nil
 }
 
