@@ -119,6 +119,14 @@ func (r *LinkRead) takePage(page *hubspot.LinksPage) {
 	}
 	r.gone = page.NotFound
 	if r.try == AloneTries-1 {
+		r.stuck = append(r.stuck, page.Unread...)
+	} else {
+		r.again = append(r.again, page.Unread...)
+	}
+	for _, id := range page.Unread {
+		delete(r.open, id)
+	}
+	if r.try == AloneTries-1 {
 		r.gone, r.silent = slices.Concat(r.gone, page.Unanswered), slices.Clone(page.Unanswered)
 	} else {
 		r.again = append(r.again, page.Unanswered...)

@@ -225,6 +225,7 @@ func (p *Parts) merge(a Answer) {
 	l.Empty = append(l.Empty, a.Links.Empty...)
 	l.NotFound = append(l.NotFound, a.Links.NotFound...)
 	l.Unanswered = append(l.Unanswered, a.Links.Unanswered...)
+	l.Unread = append(l.Unread, a.Links.Unread...)
 }
 
 // Answer is the answer to the whole question, or why there is none. It has a record
