@@ -455,6 +455,9 @@ func (c *Client) AssociationLabels(ctx context.Context, call Call, from, to stri
 				}
 				labels = append(labels, AssociationLabel{string(l.Category), int(id), string(l.Label)})
 			}
+			if err == nil && len(labels) == 0 && len(results) > 0 {
+				return &contentError{"labels without category or typeId"}
+			}
 			return err
 		},
 	})

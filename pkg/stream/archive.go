@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -52,9 +53,9 @@ func (a *Archive) pass(ctx context.Context) error {
 		if next.After = list.After; next.After == "" {
 			next.Completed = list.Date
 		}
-		ids := make([]hubspot.ID, len(list.Records))
-		for i, r := range list.Records {
-			ids[i] = r.ID
+		ids := slices.Clone(list.Unread)
+		for _, r := range list.Records {
+			ids = append(ids, r.ID)
 		}
 		if err := o.bin.note(ctx, list.Records); err != nil {
 			return err
