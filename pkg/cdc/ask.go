@@ -16,6 +16,9 @@ type Protocol interface {
 	// Unresolved are the keys about which HubSpot, however often asked, said
 	// nothing that counts. They stay as they are (R8).
 	Unresolved() []hubspot.ID
+	// Stuck are the keys about which HubSpot does not answer at all. They stay as
+	// they are too (R18).
+	Stuck() []hubspot.ID
 }
 
 // Question is what an Ask asks.
@@ -40,6 +43,10 @@ type Ask struct {
 	IDs   []hubspot.ID
 	Links []hubspot.LinkInput
 	Stamp uint64
+	// Each are those of IDs that every part of the question has to ask about too.
+	Each []hubspot.ID
+	// Tries is how often the request may fail while HubSpot answers others (Parts).
+	Tries int
 }
 
 // Answer is what was asked for: a page, or ids.
@@ -49,6 +56,8 @@ type Answer struct {
 	List  hubspot.ListPage
 	Links hubspot.LinksPage
 	IDs   []hubspot.ID
+	// Stuck are ids of the question about which HubSpot does not answer (R18).
+	Stuck []hubspot.ID
 }
 
 // Sent is the moment at which the last attempt of a request was sent: a reading is

@@ -25,6 +25,7 @@ type Complete struct {
 	bin        Ask                       // about copies that explain what is not live
 	binSeen    bool
 	unresolved []hubspot.ID
+	stuck      []hubspot.ID
 }
 
 // NewComplete begins with what was read, with what was found missing, and with the
@@ -79,6 +80,7 @@ func (c *Complete) goOn() {
 	found := c.confirm.readings
 	c.note(found)
 	c.unresolved = append(c.unresolved, c.confirm.unresolved...)
+	c.stuck = append(c.stuck, c.confirm.stuck...)
 	c.confirm = confirm{}
 	if c.losers {
 		c.Readings = append(found, c.Readings...)
@@ -179,3 +181,6 @@ func Losers(r *hubspot.Record) iter.Seq[hubspot.ID] {
 
 // Unresolved are the keys that stay as they are (R8).
 func (c *Complete) Unresolved() []hubspot.ID { return c.unresolved }
+
+// Stuck are the keys that HubSpot does not answer (R18).
+func (c *Complete) Stuck() []hubspot.ID { return c.stuck }

@@ -15,6 +15,7 @@ type confirm struct {
 	readings   []Reading
 	waiting    []hubspot.ID // for a later round
 	unresolved []hubspot.ID
+	stuck      []hubspot.ID
 	confirmRound
 }
 
@@ -64,7 +65,7 @@ func (c *confirm) next() (Ask, bool) {
 	case chooseControls:
 		return Ask{What: AskControls, IDs: c.left}, true
 	case readList:
-		return Ask{What: AskList}, true
+		return Ask{What: AskList, IDs: c.left}, true
 	}
 	return c.read.Next()
 }
@@ -73,7 +74,7 @@ func (c *confirm) next() (Ask, bool) {
 func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
-		c.controls, c.read = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs)}
+		c.controls, c.read = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs), each: a.IDs}
 		c.step = readLive
 	case readLive:
 		c.read.Take(a)
@@ -81,6 +82,7 @@ func (c *confirm) take(a Answer) {
 			c.takeLive()
 		}
 	case readList:
+		c.setAside(a.Stuck)
 		c.account(func(id hubspot.ID) bool {
 			return slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id })
 		})
@@ -94,6 +96,12 @@ func (c *confirm) take(a Answer) {
 }
 
 func (c *confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteFunc(c.left, found) }
+
+// setAside takes out the ids that HubSpot does not answer: that is no evidence.
+func (c *confirm) setAside(stuck []hubspot.ID) {
+	c.stuck = append(c.stuck, stuck...)
+	c.account(func(id hubspot.ID) bool { return slices.Contains(stuck, id) })
+}
 
 // takeLive evaluates a live read. If it found no control id live, a list page of
 // the type that was sent after it must lack the missing ids too.
@@ -113,6 +121,7 @@ func (c *confirm) takeLive() {
 	}
 	c.doubtful = c.doubtful || live < len(c.controls)
 	c.unresolved = append(c.unresolved, c.read.unresolved...)
+	c.stuck = append(c.stuck, slices.DeleteFunc(c.read.stuck, control)...)
 	c.left = slices.DeleteFunc(c.read.Missing, control)
 	if len(c.left) > 0 && live == 0 {
 		c.step = readList
@@ -138,6 +147,7 @@ func (c *confirm) takeMissing() {
 // takeArchived evaluates the archived read. What it found is as old as the first
 // live read.
 func (c *confirm) takeArchived() {
+	c.setAside(c.read.stuck)
 	for _, r := range c.read.Readings {
 		found := c.first.Reading(r.ID, r.Outcome, r.Record, r.Date)
 		found.Into = r.Into

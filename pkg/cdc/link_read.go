@@ -30,6 +30,7 @@ type LinkRead struct {
 	sent         Sent           // of the call
 	date         hubspot.Millis // of its answer
 	unresolved   []hubspot.ID
+	stuck        []hubspot.ID
 }
 
 // NewLinkRead reads up to hubspot.MaxLinks records.
@@ -63,6 +64,10 @@ func (r *LinkRead) Next() (Ask, bool) {
 func (r *LinkRead) Take(a Answer) {
 	if len(r.gone) == 0 {
 		r.sent, r.date = a.Sent, a.Links.Date
+		r.stuck = append(r.stuck, a.Stuck...)
+		for _, id := range a.Stuck {
+			delete(r.open, id)
+		}
 		if r.takePage(&a.Links); len(r.gone) > 0 {
 			return
 		}
@@ -114,6 +119,14 @@ func (r *LinkRead) takePage(page *hubspot.LinksPage) {
 	}
 	r.gone = page.NotFound
 	if r.try == AloneTries-1 {
+		r.stuck = append(r.stuck, page.Unread...)
+	} else {
+		r.again = append(r.again, page.Unread...)
+	}
+	for _, id := range page.Unread {
+		delete(r.open, id)
+	}
+	if r.try == AloneTries-1 {
 		r.gone, r.silent = slices.Concat(r.gone, page.Unanswered), slices.Clone(page.Unanswered)
 	} else {
 		r.again = append(r.again, page.Unanswered...)
@@ -148,3 +161,6 @@ func (r *LinkRead) finish(reading *LinkReading) {
 
 // Unresolved are the keys that stay as they are (R8).
 func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }
+
+// Stuck are the keys that HubSpot does not answer (R18).
+func (r *LinkRead) Stuck() []hubspot.ID { return r.stuck }

@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -22,6 +23,8 @@ type LookUp struct {
 	alone      bool
 	try        int
 	unresolved []hubspot.ID
+	stuck      []hubspot.ID
+	each       []hubspot.ID   // those of left that every part of the batch asks about
 	sent       Sent           // of the batch
 	date       hubspot.Millis // of its answer
 }
@@ -44,7 +47,7 @@ func (l *LookUp) Next() (Ask, bool) {
 	case len(l.left) == 0:
 		return Ask{}, false
 	case !l.alone:
-		return Ask{What: what, IDs: l.left}, true
+		return Ask{What: what, IDs: l.left, Each: l.each}, true
 	}
 	return Ask{What: what, IDs: l.left[:1], Wait: time.Duration(l.try) * time.Second}, true
 }
@@ -64,6 +67,7 @@ func (l *LookUp) Take(a Answer) {
 		}
 	}
 	l.Missing = append(l.Missing, page.Missing...)
+	l.stuck = append(l.stuck, a.Stuck...)
 	silent := page.Unanswered
 	if (l.alone || asked == 1) && len(silent) == 1 && len(page.Foreign) == 1 {
 		merged := a.Reading(id, IsMerged, nil, page.Date)
@@ -74,6 +78,7 @@ func (l *LookUp) Take(a Answer) {
 	if l.archived && (l.alone || len(page.Foreign) == 0) {
 		l.Missing, silent = append(l.Missing, silent...), nil
 	}
+	silent = slices.Concat(silent, page.Unread)
 	switch {
 	case !l.alone:
 		l.alone, l.left, l.sent, l.date = true, silent, a.Sent, page.Date
@@ -82,10 +87,17 @@ func (l *LookUp) Take(a Answer) {
 		if l.try++; l.try < AloneTries {
 			return
 		}
-		l.unresolved = append(l.unresolved, id)
+		if len(page.Unread) > 0 {
+			l.stuck = append(l.stuck, id) // HubSpot answers it, but not so that it can be read
+		} else {
+			l.unresolved = append(l.unresolved, id)
+		}
 	}
 	l.left, l.try = l.left[1:], 0
 }
 
 // Unresolved are the keys that stay as they are (R8).
 func (l *LookUp) Unresolved() []hubspot.ID { return l.unresolved }
+
+// Stuck are the keys that HubSpot does not answer (R18).
+func (l *LookUp) Stuck() []hubspot.ID { return l.stuck }

@@ -105,11 +105,11 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 		"archived": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, []hubspot.ID{1},
 			"live among 1; controls 1; live 1 7; archived 1; bin", "[1 archived, sent at 2]"},
 		"nobody is answered, and the list shows it": {[]hubspot.ID{7}, nil, []hubspot.ID{1}, nil,
-			"live among 1; controls 1; live 1 7; list", "[]"},
+			"live among 1; controls 1; live 1 7; list 1", "[]"},
 		"nobody is answered, nor shown": {[]hubspot.ID{7}, nil, nil, nil,
-			"live among 1; controls 1; live 1 7; list; archived 1; controls 1; live 1 7; list; bin 1", "[1 gone, doubtful, sent at 2]"},
+			"live among 1; controls 1; live 1 7; list 1; archived 1; controls 1; live 1 7; list 1; bin 1", "[1 gone, doubtful, sent at 2]"},
 		"there is no other record": {nil, nil, nil, nil,
-			"live among 1; controls 1; live 1; list; archived 1; controls 1; live 1; list; bin 1", "[1 gone, sent at 2]"},
+			"live among 1; controls 1; live 1; list 1; archived 1; controls 1; live 1; list 1; bin 1", "[1 gone, sent at 2]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewComplete(nil, []hubspot.ID{1}, nil)

@@ -60,7 +60,7 @@ type Reading struct {
 const settledAfter = 2 * time.Second
 
 func (r *Reading) settled() bool {
-	return r.SentAt > r.Record.Updated.Add(settledAfter)
+	return r.Record.Updated != hubspot.NoTime && r.SentAt > r.Record.Updated.Add(settledAfter)
 }
 
 // Cause says why an id must be read again.

@@ -71,7 +71,9 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 
 		row := Row{Version: e.Version, Live: rd.Outcome == IsLive, Seq: e.Seq}
 		if row.Live {
-			row.Version = rd.Record.Updated
+			if rd.Record.Updated != hubspot.NoTime {
+				row.Version = rd.Record.Updated
+			}
 			row.Hash = r.content.Hash(rd.Record)
 			row.Settled = rd.settled()
 		} else {
@@ -138,7 +140,7 @@ func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event
 		return e
 	}
 	e.Record = rd.Record
-	if !known || row.Version != old.Version {
+	if (!known || row.Version != old.Version) && rd.Record.Updated != hubspot.NoTime {
 		e.SourceMs = row.Version
 	}
 	switch {

@@ -45,7 +45,18 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	}
 	return &objectType{run: r, set: set, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
+		Unread: r.unread(t.Name),
 	})}
+}
+
+// unread are the records of an object type or a pair that earlier runs could not
+// read (R18).
+func (r *run) unread(object string) []hubspot.ID {
+	s, err := offsets.ParseStuck(r.cursor(object, offsets.StuckStream))
+	if err != nil { // there is no cursor: sink.Load has checked those that there are
+		return nil
+	}
+	return s.IDs
 }
 
 // replacedBy reports whether a custom type's name now belongs to another id.
@@ -212,6 +223,7 @@ func (o *objectType) finders(p stream.Places) []runner {
 		&stream.Census{Object: o.records, Interval: sync.CensusInterval, Recent: r.timings.Recent, Recheck: r.timings.Disputed},
 		&stream.Archive{Object: o.records, Place: p.Archive, Interval: sync.ArchiveInterval},
 		&stream.Recheck{Object: o.records},
+		o.records.Stuck(),
 	)
 }
 
@@ -230,7 +242,7 @@ func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 			return fmt.Errorf("end %s: %w", name, err)
 		}
 	}
-	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream}
+	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream, offsets.StuckStream}
 	for _, lag := range o.run.setup.Lags {
 		streams = append(streams, lag.Stream)
 	}

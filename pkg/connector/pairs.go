@@ -52,6 +52,7 @@ type pair struct {
 	// both are nil while no stream runs
 	links   *stream.Pair
 	streams *task
+	unread  []hubspot.ID // records that could not be asked about when streams last ran
 }
 
 // streamed lists the pairs that streams run for.
@@ -100,6 +101,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		streams := []runner{
 			&stream.AssociationSweep{Pair: p.links, Place: places[i]},
 			&stream.ChangedAssociations{Pair: p.links, Wait: ps.spaced},
+			p.links.Stuck(),
 		}
 		if at := ps.run.republish(p.links.Name()); at != nil {
 			streams = append(streams, stream.NewPairRepublish(p.links, ps.run.setup.Config.Kafka.TopicPrefix, *at))
@@ -177,6 +179,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 	links := stream.Pair{
 		From: ps.types.byName[e.From.Name].records, FromPath: e.From.Path, ToPath: e.To.Path, Lane: p.lane,
 		Log: r.log.With("object", name.String()), Interval: r.setup.Config.Sync.AssociationsInterval, Waits: r.timings.Links,
+		Unread: p.unread,
 	}
 	if to := ps.types.byName[e.To.Name]; to != nil && to.streams != nil {
 		links.To = to.records
@@ -199,7 +202,7 @@ func (ps *pairs) pair(name cdc.Pair) *pair {
 		}
 		return nil
 	}
-	p := &pair{run: ps.run, lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
+	p := &pair{run: ps.run, unread: ps.run.unread(name.String()), lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: name, Table: ps.run.loaded.Links[name], From: lane(name.From), To: lane(name.To), Committer: ps.run.out,
 	})}
 	ps.byName[name] = p
@@ -225,6 +228,7 @@ func (p *pair) stop() {
 	p.streams.end()
 	if p.links != nil {
 		p.links.Unwatch()
+		p.unread = p.links.StillUnread()
 	}
 	p.links, p.streams = nil, nil
 }
@@ -233,7 +237,7 @@ func (p *pair) stop() {
 // removed.
 func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 	name := p.lane.Pair().String()
-	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream)); err != nil {
+	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream, offsets.StuckStream)); err != nil {
 		return err
 	}
 	p.run.status.Forget(name)

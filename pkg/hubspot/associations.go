@@ -55,6 +55,9 @@ type LinksPage struct {
 	// nothing about them. They occur in practice: HubSpot counts more errors
 	// (numErrors) than it lists.
 	Unanswered []ID
+	// Unread records are in the results, but not all of their links can be read:
+	// without those, the set would be evidence that links are gone.
+	Unread []ID
 }
 
 // MaxLinks is how many records one batch read of associations takes.
@@ -148,6 +151,13 @@ func sortLinks(answer Answer, inputs []LinkInput, read linksAnswer) LinksPage {
 			p.Sets = append(p.Sets, set)
 		}
 	}
+	for _, id := range read.unread {
+		if state[id] != 0 {
+			p.Sets = slices.DeleteFunc(p.Sets, func(s LinkSet) bool { return s.From == id })
+			state[id] = told
+			p.Unread = append(p.Unread, id)
+		}
+	}
 	for _, in := range inputs {
 		switch state[in.ID] {
 		case asked:
@@ -175,14 +185,17 @@ func sortedOnce(links []Link) []Link {
 // linksAnswer is a decoded batch read of associations.
 type linksAnswer struct {
 	sets            []LinkSet
+	unread          []ID
 	empty, notFound []string // ids that errors name
 	odd             int      // links left out because the other record's id is not a number
 }
 
 // linksDecoder decodes a batch read of associations in one pass over the bytes.
-// Like decoder, it rejects anything but a complete answer: a half-understood
-// set would be evidence that links are gone.
+// Like decoder, it rejects anything but a complete answer. What is odd in a record's
+// set makes that set unread, because a half-understood set would be evidence that
+// links are gone; of a label, which is for people, it costs the label (R18).
 type linksDecoder struct {
+	odd    bool // something in the set being read
 	expect int
 	words  map[string]string // categories and labels, which repeat in every link
 	links  []Link            // of the set being read
@@ -197,7 +210,7 @@ func decodeLinks(body []byte, expect int) (linksAnswer, error) {
 		switch string(key) {
 		case "results":
 			results = true
-			d.answer.sets, d.answer.odd = make([]LinkSet, 0, d.expect), 0
+			d.answer.sets, d.answer.unread, d.answer.odd = make([]LinkSet, 0, d.expect), nil, 0
 			return dec.Arr(d.set)
 		case "errors":
 			return d.errors(dec)
@@ -216,23 +229,32 @@ func decodeLinks(body []byte, expect int) (linksAnswer, error) {
 // set reads one record's links.
 func (d *linksDecoder) set(dec *jx.Decoder) error {
 	var (
-		set           LinkSet
-		from, to, odd bool
-		more          bool
+		set      LinkSet
+		from, to bool
+		more     bool
 	)
-	d.links = d.links[:0]
+	if dec.Next() != jx.Object {
+		return dec.Skip() // whosever it is: that record is not answered
+	}
+	d.links, d.odd = d.links[:0], false
 	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) (err error) {
 		switch string(key) {
 		case "from":
-			set.From, odd, err = d.recordID(dec)
-			from = err == nil
+			set.From, from, err = d.recordID(dec)
 			return err
 		case "to":
-			to = true
+			if to = dec.Next() == jx.Array; !to {
+				return dec.Skip()
+			}
 			return dec.Arr(d.to)
 		case "paging":
-			set.After, more, err = readPaging(dec)
-			return err
+			raw, err := dec.Raw()
+			if err != nil {
+				return err
+			}
+			set.After, more, err = readPaging(jx.DecodeBytes(raw))
+			d.odd = d.odd || err != nil
+			return nil
 		}
 		return dec.Skip()
 	})
@@ -240,61 +262,53 @@ func (d *linksDecoder) set(dec *jx.Decoder) error {
 	case err != nil:
 		return err
 	case !from:
-		return &contentError{"associations without from"}
-	case !to:
-		return &contentError{"associations without to"}
-	case more && set.After == "":
-		return &contentError{"a next page without after"}
-	case odd:
 		return nil // not a requested record
+	case d.odd, !to, more && set.After == "":
+		d.answer.unread = append(d.answer.unread, set.From)
+		return nil
 	}
 	set.Links = sortedOnce(slices.Clone(d.links))
 	d.answer.sets = append(d.answer.sets, set)
 	return nil
 }
 
-// recordID reads {"id":"…"}; odd reports that the id is not a number.
-func (d *linksDecoder) recordID(dec *jx.Decoder) (id ID, odd bool, err error) {
-	found := false
+// recordID reads {"id":"…"}; ok is false if that is no number.
+func (d *linksDecoder) recordID(dec *jx.Decoder) (id ID, ok bool, err error) {
+	if dec.Next() != jx.Object {
+		return 0, false, dec.Skip()
+	}
 	err = dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		if string(key) != "id" {
 			return dec.Skip()
 		}
-		found = true
-		id, odd, err = readID(dec)
+		id, ok, err = lenientID(dec)
 		return err
 	})
-	if err == nil && !found {
-		err = &contentError{"associations of a record without id"}
-	}
-	return id, odd, err
+	return id, ok, err
 }
 
-// readID reads an id that is a string or a number; HubSpot sends both.
-func readID(dec *jx.Decoder) (id ID, odd bool, err error) {
-	text, err := readText(dec)
-	if err != nil {
-		return 0, false, err
-	}
-	id, err = ParseID(string(text))
-	return id, err != nil, nil
-}
-
-// to reads one associated record with the types of the association.
+// to reads one associated record with the types of the association. A record whose
+// id is a text but no number has no key: its links are left out.
 func (d *linksDecoder) to(dec *jx.Decoder) error {
 	var (
 		id                   ID
-		hasID, hasTypes, odd bool
+		hasID, hasTypes, key bool
 		first                = len(d.links)
 	)
-	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) (err error) {
-		switch string(key) {
+	if dec.Next() != jx.Object {
+		d.odd = true
+		return dec.Skip()
+	}
+	err := dec.ObjBytes(func(dec *jx.Decoder, name []byte) (err error) {
+		switch string(name) {
 		case "toObjectId":
-			hasID = true
-			id, odd, err = readID(dec)
+			hasID = dec.Next() == jx.String || dec.Next() == jx.Number
+			id, key, err = lenientID(dec)
 			return err
 		case "associationTypes":
-			hasTypes = true
+			if hasTypes = dec.Next() == jx.Array; !hasTypes {
+				return dec.Skip()
+			}
 			return dec.Arr(d.linkType)
 		}
 		return dec.Skip()
@@ -302,11 +316,9 @@ func (d *linksDecoder) to(dec *jx.Decoder) error {
 	switch {
 	case err != nil:
 		return err
-	case !hasID:
-		return &contentError{"an associated record without id"}
-	case !hasTypes:
-		return &contentError{"an associated record without associationTypes"}
-	case odd:
+	case !hasID || !hasTypes:
+		d.odd = true
+	case !key:
 		d.answer.odd += len(d.links) - first
 		d.links = d.links[:first]
 	}
@@ -319,6 +331,10 @@ func (d *linksDecoder) to(dec *jx.Decoder) error {
 // linkType reads one type of an association into a link.
 func (d *linksDecoder) linkType(dec *jx.Decoder) error {
 	var l Link
+	if dec.Next() != jx.Object {
+		d.odd = true
+		return dec.Skip()
+	}
 	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) (err error) {
 		switch string(key) {
 		case "category":
@@ -336,24 +352,26 @@ func (d *linksDecoder) linkType(dec *jx.Decoder) error {
 	case err != nil:
 		return err
 	case l.Category == "" || l.TypeID == 0:
-		return &contentError{"an association without category or typeId"}
+		d.odd = true
+		return nil
 	}
 	d.links = append(d.links, l)
 	return nil
 }
 
-// readInt reads a number that may be quoted.
+// readInt reads a number that may be quoted; 0 is none.
 func readInt(dec *jx.Decoder) (int, error) {
-	text, err := readText(dec)
-	if err != nil {
-		return 0, err
+	text, err := lenientText(dec)
+	n, odd := strconv.ParseInt(string(text), 10, 32)
+	if odd != nil {
+		n = 0
 	}
-	return strconv.Atoi(string(text))
+	return int(n), err
 }
 
 // word reads a text that takes few distinct values.
 func (d *linksDecoder) word(dec *jx.Decoder) (string, error) {
-	text, err := readText(dec)
+	text, err := lenientText(dec)
 	if err != nil {
 		return "", err
 	}
@@ -370,8 +388,8 @@ func (d *linksDecoder) word(dec *jx.Decoder) (string, error) {
 // exist. It ignores any other error, whatever its shape.
 func (d *linksDecoder) errors(dec *jx.Decoder) error {
 	d.answer.empty, d.answer.notFound = nil, nil
-	if dec.Next() == jx.Null {
-		return dec.Null()
+	if dec.Next() != jx.Array {
+		return dec.Skip()
 	}
 	return dec.Arr(func(dec *jx.Decoder) error {
 		raw, err := dec.Raw()
@@ -419,9 +437,9 @@ type AssociationLabel struct {
 // recognises the error for one that does not.
 func (c *Client) AssociationLabels(ctx context.Context, call Call, from, to string) ([]AssociationLabel, error) {
 	type apiLabel struct {
-		Category string      `json:"category"`
-		TypeID   json.Number `json:"typeId"` // may be quoted
-		Label    string      `json:"label"`
+		Category Text `json:"category"`
+		TypeID   Text `json:"typeId"` // may be quoted
+		Label    Text `json:"label"`
 	}
 	var labels []AssociationLabel
 	_, err := c.do(ctx, call, &request{
@@ -431,11 +449,14 @@ func (c *Client) AssociationLabels(ctx context.Context, call Call, from, to stri
 			results, err := readResults[apiLabel](body)
 			labels = make([]AssociationLabel, 0, len(results))
 			for _, l := range results {
-				id, err := strconv.Atoi(l.TypeID.String())
-				if l.Category == "" || err != nil || id == 0 {
-					return errors.New("a label without category or typeId")
+				id, odd := strconv.ParseInt(string(l.TypeID), 10, 32)
+				if l.Category == "" || odd != nil || id == 0 {
+					continue // no link can be of that type
 				}
-				labels = append(labels, AssociationLabel{l.Category, id, l.Label})
+				labels = append(labels, AssociationLabel{string(l.Category), int(id), string(l.Label)})
+			}
+			if err == nil && len(labels) == 0 && len(results) > 0 {
+				return &contentError{"labels without category or typeId"}
 			}
 			return err
 		},

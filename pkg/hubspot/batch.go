@@ -16,6 +16,8 @@ type BatchPage struct {
 	// Unanswered ids are neither in the results nor named as not found, which
 	// tells nothing about them: they may have been merged. Read each alone.
 	Unanswered []ID
+	// Unread records are in the results, but their properties cannot be read.
+	Unread []ID
 	// Foreign records have ids that were not requested: the survivors of
 	// merges. HubSpot does not say which id each answers.
 	Foreign []Record
@@ -58,7 +60,7 @@ func (c *Client) BatchRead(ctx context.Context, call Call, object string, slots 
 		api: "batch_read", class: objectCalls, method: http.MethodPost,
 		path: c.objectPath(object) + "/batch/read", query: query, body: text,
 		read: func(body []byte) (err error) {
-			read, err = decodePage(body, slots, len(ids))
+			read, err = decodePage(body, slots, len(ids), archived)
 			return err
 		},
 	})
@@ -95,6 +97,12 @@ func sortBatch(answer Answer, ids []ID, read page) BatchPage {
 		}
 		state[r.ID] = found
 		p.Records = append(p.Records, r)
+	}
+	for _, id := range read.unread {
+		if state[id] != 0 && state[id] != found {
+			state[id] = found
+			p.Unread = append(p.Unread, id)
+		}
 	}
 	for _, id := range ids {
 		switch state[id] {

@@ -71,9 +71,14 @@ type Client struct {
 // Call says how urgent a request is. The client calls OnSend, which may be nil,
 // right before it writes each attempt, with a lower bound of HubSpot's time.
 // What the caller notes in OnSend is older than what the answer shows.
+//
+// Tries, unless zero, limits how often the request may fail while HubSpot answers
+// others: then it is the request that HubSpot cannot answer, and the error
+// satisfies Unanswered (R18). While HubSpot answers nothing, the client waits.
 type Call struct {
 	Priority Priority
 	OnSend   func(hubspotNow Millis)
+	Tries    int
 }
 
 // Answer is the part that every answer has. Date is HubSpot's time when it

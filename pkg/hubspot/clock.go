@@ -125,7 +125,7 @@ func (c *clock) witness(records []Record) {
 	now := time.Now()
 	most := c.votes[len(c.votes)-1].date.Add(now.Sub(c.votes[len(c.votes)-1].sent) + clockSkew)
 	for i := range records {
-		if at := records[i].Updated; at <= most {
+		if at := records[i].Updated; at != NoTime && at <= most {
 			c.proven = max(c.proven, difference(at, MillisOf(now)))
 		}
 	}

@@ -27,30 +27,34 @@ type page struct {
 	after   string
 	more    bool // there is a paging.next
 	missing []string
-	odd     int // records left out because their id is not a number
+	unread  []ID // records whose properties cannot be read
+	odd     int  // records left out because their id is not a number
 }
 
 // decoder reads a page of records straight into slots: one pass over the
 // bytes, all values in one slab, no map per record.
 //
-// It rejects anything that is not one whole JSON object, an answer without
-// results, and a record without id, updatedAt or properties; the client then
-// retries the request. It accepts two things that HubSpot does not document: a
-// value that is not a string (its JSON text becomes the value) and times as
-// epoch milliseconds. A record whose id is not a number (campaigns have such
-// ids) cannot be a key; the decoder leaves it out and counts it.
+// It rejects anything that is not one whole JSON object, and an answer without
+// results; the client then retries the request. What is odd in a record costs that
+// member or that record, never the page (R18): a value that is not a string is its
+// JSON text; a time that is none is NoTime; what archived does not tell, the request
+// does; a record without properties is unread. A record whose id is not a number
+// (campaigns have such ids) cannot be a key; the decoder leaves it out and counts
+// it.
 type decoder struct {
-	slots   *Slots // nil: ids and times only
-	slab    []byte
-	values  [][]byte // not yet given to a record
-	expect  int      // records
-	page    page
-	scratch jx.Decoder
-	mac     hash.Hash // of hashed slots; nil before the first one
+	slots    *Slots // nil: ids and times only
+	archived bool   // archived records were asked for
+	slab     []byte
+	values   [][]byte // not yet given to a record
+	expect   int      // records
+	page     page
+	scratch  jx.Decoder
+	mac      hash.Hash // of hashed slots; nil before the first one
 }
 
-func decodePage(body []byte, slots *Slots, expect int) (page, error) {
-	d := &decoder{slots: slots, expect: max(1, expect)}
+func decodePage(body []byte, slots *Slots, expect int, archived bool) (page, error) {
+	d := &decoder{slots: slots, expect: max(1, expect), archived: archived}
+	d.page.total = NoTotal
 	if slots != nil {
 		// Values are about half of a page's text.
 		d.slab = make([]byte, 0, len(body)/2)
@@ -68,7 +72,7 @@ func (d *decoder) decode(body []byte) error {
 		switch string(key) {
 		case "results":
 			results = true
-			d.page.records, d.page.odd = make([]Record, 0, d.expect), 0
+			d.page.records, d.page.unread, d.page.odd = make([]Record, 0, d.expect), nil, 0
 			return dec.Arr(d.record)
 		case "total":
 			return d.number(dec)
@@ -113,11 +117,14 @@ func (e *contentError) Error() string { return e.text }
 
 func (d *decoder) record(dec *jx.Decoder) error {
 	var (
-		r                       Record
-		id, updated, properties bool
-		odd                     bool
-		err                     error
+		r              = Record{Created: NoTime, Updated: NoTime, ArchivedAt: NoTime, Archived: d.archived}
+		id, properties bool
+		err            error
 	)
+	if dec.Next() != jx.Object {
+		d.page.odd++
+		return dec.Skip()
+	}
 	if d.slots != nil {
 		n := len(d.slots.Names)
 		if len(d.values) < n {
@@ -128,35 +135,25 @@ func (d *decoder) record(dec *jx.Decoder) error {
 	err = dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
 		switch string(key) {
 		case "id":
-			id = true
-			text, err := readText(dec)
-			if err != nil {
-				return err
-			}
-			r.ID, err = ParseID(string(text))
-			odd = err != nil
-			return nil
+			r.ID, id, err = lenientID(dec)
+			return err
 		case "createdAt":
 			r.Created, err = d.time(dec)
 			return err
 		case "updatedAt":
 			r.Updated, err = d.time(dec)
-			updated = err == nil && r.Updated != 0
 			return err
 		case "archivedAt":
 			r.ArchivedAt, err = d.time(dec)
 			return err
 		case "archived":
-			if dec.Next() == jx.Null {
-				return dec.Null()
-			}
-			r.Archived, err = dec.Bool()
+			r.Archived, err = lenientBool(dec, d.archived)
 			return err
 		case "properties":
-			properties = true
-			if d.slots == nil {
+			if d.slots == nil || dec.Next() != jx.Object {
 				return dec.Skip()
 			}
+			properties = true
 			return d.properties(dec, &r)
 		}
 		return dec.Skip()
@@ -165,16 +162,13 @@ func (d *decoder) record(dec *jx.Decoder) error {
 	case err != nil:
 		return err
 	case !id:
-		return &contentError{"a record without id"}
-	case !updated:
-		return &contentError{"a record without updatedAt"}
-	case !properties:
-		return &contentError{"a record without properties"}
-	case odd:
 		d.page.odd++
 		return nil
+	case d.slots != nil && !properties:
+		d.page.unread = append(d.page.unread, r.ID)
+		return nil
 	}
-	if !r.Archived {
+	if !r.Archived || r.ArchivedAt == NoTime {
 		r.ArchivedAt = 0
 	}
 	d.page.records = append(d.page.records, r)
@@ -302,43 +296,74 @@ func readText(dec *jx.Decoder) ([]byte, error) {
 	return nil, errNotTheJSON
 }
 
-// time reads ISO 8601 with or without a fraction, or epoch milliseconds. null
-// is no time.
+// time reads ISO 8601 with or without a fraction, or epoch milliseconds.
 func (d *decoder) time(dec *jx.Decoder) (Millis, error) {
-	text, err := readText(dec)
+	text, err := lenientText(dec)
 	if err != nil || len(text) == 0 {
-		return 0, err
+		return NoTime, err
 	}
 	if t, err := time.Parse(time.RFC3339, string(text)); err == nil {
 		return MillisOf(t), nil
 	}
 	ms, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
-		return 0, &contentError{"a record with an unreadable time"}
+		return NoTime, nil
 	}
 	return Millis(ms), nil
 }
 
-// number reads the total, which must be a whole number; null counts as 0.
+// number reads the total, a whole number; NoTotal for anything else.
 func (d *decoder) number(dec *jx.Decoder) error {
-	text, err := readText(dec)
+	text, err := lenientText(dec)
 	if err != nil {
 		return err
 	}
-	if len(text) == 0 {
-		d.page.total = 0
-		return nil
-	}
 	n, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || n != math.Trunc(n) || math.Abs(n) > 1<<53 {
-		return &contentError{"a total that is not a whole number"}
+	if err != nil || n != math.Trunc(n) || n < 0 || n > 1<<53 {
+		n = NoTotal
 	}
 	d.page.total = int(n)
 	return nil
 }
 
+// lenientText is readText, with "" for what is neither text nor a number.
+func lenientText(dec *jx.Decoder) ([]byte, error) {
+	switch dec.Next() {
+	case jx.String, jx.Number:
+		return readText(dec)
+	}
+	return nil, dec.Skip()
+}
+
+// lenientID reads an id; ok is false if it is none.
+func lenientID(dec *jx.Decoder) (id ID, ok bool, err error) {
+	text, err := lenientText(dec)
+	if err != nil {
+		return 0, false, err
+	}
+	id, odd := ParseID(string(text))
+	return id, odd == nil, nil
+}
+
+// lenientBool reads true or false, also in quotes. Anything else is what it is taken
+// for.
+func lenientBool(dec *jx.Decoder, otherwise bool) (bool, error) {
+	switch dec.Next() {
+	case jx.Bool:
+		return dec.Bool()
+	case jx.String:
+		text, err := dec.StrBytes()
+		if b, odd := strconv.ParseBool(string(text)); odd == nil {
+			return b, err
+		}
+		return otherwise, err
+	}
+	return otherwise, dec.Skip()
+}
+
 // readPaging reads {"next":{"after":"…"}}; more reports that there is a next
-// page.
+// page. What does not tell where the next page begins is an error: it must not pass
+// for the end.
 func readPaging(dec *jx.Decoder) (after string, more bool, err error) {
 	if dec.Next() == jx.Null {
 		return "", false, dec.Null()
@@ -367,8 +392,8 @@ func readPaging(dec *jx.Decoder) (after string, more bool, err error) {
 // It ignores any other error, whatever its shape.
 func (d *decoder) errors(dec *jx.Decoder) error {
 	d.page.missing = nil
-	if dec.Next() == jx.Null {
-		return dec.Null()
+	if dec.Next() != jx.Array {
+		return dec.Skip()
 	}
 	return dec.Arr(func(dec *jx.Decoder) error {
 		raw, err := dec.Raw()

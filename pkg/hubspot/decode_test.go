@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func at(t testing.TB, iso string) Millis {
 }
 
 func TestRecordedList(t *testing.T) {
-	p, err := decodePage(recorded(t, "read_objects-api_contacts-response.json"), NewSlots([]string{"email", "", "nothing"}), 3)
+	p, err := decodePage(recorded(t, "read_objects-api_contacts-response.json"), NewSlots([]string{"email", "", "nothing"}), 3, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestRecordedList(t *testing.T) {
 }
 
 func TestRecordedSearch(t *testing.T) {
-	first, err := decodePage(recorded(t, "search_contacts_1-first-page.json"), nil, 1)
+	first, err := decodePage(recorded(t, "search_contacts_1-first-page.json"), nil, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestRecordedSearch(t *testing.T) {
 		first.records[0].Updated != at(t, "2025-01-27T19:53:15.581Z") {
 		t.Errorf("first page %+v", first)
 	}
-	last, err := decodePage(recorded(t, "search_contacts_2-second-page.json"), NewSlots([]string{"company", "phone"}), 1)
+	last, err := decodePage(recorded(t, "search_contacts_2-second-page.json"), NewSlots([]string{"company", "phone"}), 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestRecordedSearch(t *testing.T) {
 // A campaign's id is a GUID: the decoder leaves the record out and counts it.
 // Its error is not an OBJECT_NOT_FOUND.
 func TestRecordedBatchOfGUIDs(t *testing.T) {
-	p, err := decodePage(recorded(t, "batch_read_campaigns_multi-207.json"), NewSlots([]string{"hs_name"}), 1)
+	p, err := decodePage(recorded(t, "batch_read_campaigns_multi-207.json"), NewSlots([]string{"hs_name"}), 1, false)
 	if err != nil || len(p.records) != 0 || p.odd != 1 || len(p.missing) != 0 {
 		t.Errorf("page %+v, err = %v", p, err)
 	}
@@ -86,7 +87,7 @@ func TestDecodedValues(t *testing.T) {
 		"d":12.50e3, "e":true, "f":{"k": [1]}, "g":"caf`+"\xc3\xa9\xff"+`"},
 		"createdAt":"2020-01-02T03:04:05Z","updatedAt":"1577934245123","archived":true,"archivedAt":1577934245999},
 		{"id":8,"updatedAt":"2020-01-02T03:04:05.9999+01:00","archivedAt":null,"properties":{"b":"z"}}],
-		"paging":null,"numErrors":0} `), slots, 1)
+		"paging":null,"numErrors":0} `), slots, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,13 +111,17 @@ func TestDecodedValues(t *testing.T) {
 // HubSpot may leave a member out, or send it as null or in another form.
 func TestOddFormsOfAPageAreTaken(t *testing.T) {
 	for body, total := range map[string]int{
-		`{"results":[],"errors":null}`:              0,
-		`{"results":[],"total":null}`:               0,
+		`{"results":[],"errors":null}`:              NoTotal,
+		`{"results":[],"errors":{}}`:                NoTotal,
+		`{"results":[],"total":null}`:               NoTotal,
+		`{"results":[],"total":1.5}`:                NoTotal,
+		`{"results":[],"total":"many"}`:             NoTotal,
+		`{"results":[],"total":true}`:               NoTotal,
 		`{"results":[],"total":12.0}`:               12,
 		`{"results":[],"total":"12","errors":[]}`:   12,
 		`{"paging":null,"results":[],"total":12e0}`: 12,
 	} {
-		if p, err := decodePage([]byte(body), nil, 1); err != nil || p.total != total || p.missing != nil {
+		if p, err := decodePage([]byte(body), nil, 1, false); err != nil || p.total != total || p.missing != nil {
 			t.Errorf("%s: total %d, missing %v, err = %v", body, p.total, p.missing, err)
 		}
 	}
@@ -126,30 +131,88 @@ func TestOddFormsOfAPageAreTaken(t *testing.T) {
 func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	good := `{"results":[{"id":"1","properties":{"a":"b"},"updatedAt":"2020-01-02T03:04:05Z"}],"paging":{"next":{"after":"2"}}}`
 	slots := NewSlots([]string{"a"})
-	if _, err := decodePage([]byte(good), slots, 1); err != nil {
+	if _, err := decodePage([]byte(good), slots, 1, false); err != nil {
 		t.Fatal(err)
 	}
 	for cut := range len(good) {
-		if _, err := decodePage([]byte(good[:cut]), slots, 1); err == nil {
+		if _, err := decodePage([]byte(good[:cut]), slots, 1, false); err == nil {
 			t.Errorf("accepted: %s", good[:cut])
 		}
 	}
 	for _, bad := range []string{
 		`{}`, `[]`, `null`, `"results"`, htmlPage, `{"results":null}`, `{"results":{}}`, good + `x`, good + good,
-		`{"results":[null]}`, `{"results":[{}]}`,
-		`{"results":[{"properties":{},"updatedAt":"2020-01-02T03:04:05Z"}]}`,
-		`{"results":[{"id":"1","updatedAt":"2020-01-02T03:04:05Z"}]}`,
-		`{"results":[{"id":"1","properties":null,"updatedAt":"2020-01-02T03:04:05Z"}]}`,
-		`{"results":[{"id":"1","properties":{}}]}`,
-		`{"results":[{"id":"1","properties":{},"updatedAt":null}]}`,
-		`{"results":[{"id":"1","properties":{},"updatedAt":"yesterday"}]}`,
-		`{"results":[],"total":1.5}`, `{"results":[],"total":"many"}`, `{"results":[],"total":true}`,
-		`{"results":[],"errors":{}}`, `{"results":[],"errors":[{]}`,
+		`{"results":[],"errors":[{]}`, `{"results":[],"paging":7}`, `{"results":[],"paging":{"next":"2"}}`, `{"results":[],"paging":{"next":{"after":{}}}}`,
 		`{"status":"error","message":"no"}`,
 	} {
-		if _, err := decodePage([]byte(bad), slots, 1); err == nil {
+		if _, err := decodePage([]byte(bad), slots, 1, false); err == nil {
 			t.Errorf("accepted: %s", bad)
 		}
+	}
+}
+
+// TestR18_WhatIsOddCostsAMemberOrARecord, never the page.
+func TestR18_WhatIsOddCostsAMemberOrARecord(t *testing.T) {
+	slots := NewSlots([]string{"a"})
+	const before, after = `{"id":"1","properties":{"a":"b"},"updatedAt":"2020-01-02T03:04:05Z"}`, `{"id":3,"properties":{"a":"d"},"updatedAt":1}`
+	for _, c := range []struct {
+		record string
+		want   string // "left out", "unread", or what is read of it
+	}{
+		{`{"id":"2","properties":{"a":"c"},"updatedAt":"2020-01-02T03:04:05Z"}`, "c at 2020-01-02T03:04:05.000Z"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":"1970-01-01T00:00:00Z"}`, "c at 1970-01-01T00:00:00.000Z"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":0}`, "c at 1970-01-01T00:00:00.000Z"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":-1}`, "c at 1969-12-31T23:59:59.999Z"},
+		{`{"id":2,"properties":{"a":"c"}}`, "c at no time"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":null}`, "c at no time"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":"yesterday"}`, "c at no time"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":1.5}`, "c at no time"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":[true]}`, "c at no time"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":1,"createdAt":{},"archivedAt":[],"archived":"maybe"}`, "c at 1970-01-01T00:00:00.001Z"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":1,"archived":null}`, "c at 1970-01-01T00:00:00.001Z"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":1,"archived":7}`, "c at 1970-01-01T00:00:00.001Z"},
+		{`{"id":2,"properties":{"a":"c"},"updatedAt":1,"archived":"true"}`, "c at 1970-01-01T00:00:00.001Z, archived"},
+		{`{"id":2,"properties":{"a":{"x":[1]}},"updatedAt":1}`, `{"x":[1]} at 1970-01-01T00:00:00.001Z`},
+		{`{"id":2,"updatedAt":1}`, "unread"},
+		{`{"id":2,"properties":null,"updatedAt":1}`, "unread"},
+		{`{"id":2,"properties":"a","updatedAt":1}`, "unread"},
+		{`{"id":2,"properties":[],"updatedAt":1}`, "unread"},
+		{`{"properties":{"a":"c"},"updatedAt":1}`, "left out"},
+		{`{"id":null,"properties":{"a":"c"},"updatedAt":1}`, "left out"},
+		{`{"id":{},"properties":{"a":"c"},"updatedAt":1}`, "left out"},
+		{`{"id":"2a","properties":{"a":"c"},"updatedAt":1}`, "left out"},
+		{`{"id":2.5,"properties":{"a":"c"},"updatedAt":1}`, "left out"},
+		{`{}`, "left out"}, {`null`, "left out"}, {`"2"`, "left out"}, {`[]`, "left out"}, {`7`, "left out"},
+	} {
+		p, err := decodePage([]byte(`{"results":[`+before+","+c.record+","+after+`]}`), slots, 3, false)
+		if err != nil {
+			t.Errorf("%s: %v", c.record, err)
+			continue
+		}
+		got := ""
+		switch n := len(p.records); {
+		case n < 2 || p.records[0].ID != 1 || p.records[n-1].ID != 3 || string(p.records[n-1].Values[0]) != "d":
+			got = "its neighbours are gone"
+		case n == 3 && p.records[1].ID == 2:
+			r := p.records[1]
+			got = string(r.Values[0]) + " at " + r.Updated.String()
+			if r.Updated == NoTime {
+				got = string(r.Values[0]) + " at no time"
+			}
+			if r.Archived {
+				got += ", archived"
+			}
+		case slices.Equal(p.unread, []ID{2}):
+			got = "unread"
+		case p.odd == 1:
+			got = "left out"
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.record, got, c.want)
+		}
+	}
+	p, err := decodePage([]byte(`{"results":[{"id":2,"properties":{},"archived":"maybe"},{"id":3,"properties":{},"archived":false}]}`), slots, 2, true)
+	if err != nil || !p.records[0].Archived || p.records[1].Archived {
+		t.Errorf("asked for archived records: %+v, %v", p.records, err)
 	}
 }
 
@@ -165,7 +228,7 @@ func TestValuesDoNotOverlap(t *testing.T) {
 		fmt.Fprintf(&b, `{"id":"%d","updatedAt":"2020-01-02T03:04:05Z","properties":{"a":"%s","b":"b%d"}}`, i+1, strings.Repeat("x", i*97%5000), i)
 	}
 	b.WriteString(`]}`)
-	p, err := decodePage([]byte(b.String()), NewSlots([]string{"a", "b"}), 7)
+	p, err := decodePage([]byte(b.String()), NewSlots([]string{"a", "b"}), 7, false)
 	if err != nil || len(p.records) != 100 {
 		t.Fatalf("%d records, err = %v", len(p.records), err)
 	}
@@ -251,7 +314,7 @@ func FuzzDecodePage(f *testing.F) {
 	slots := NewSlots([]string{"a", "b", "", "c", MergedProperty})
 	slots.Hashed, slots.HashKey = []bool{false, true, false, false, true}, "the key of the digests"
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := decodePage(body, slots, 2)
+		p, err := decodePage(body, slots, 2, false)
 		if err != nil {
 			return
 		}
@@ -320,7 +383,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if p, err := decodePage(body, slots, 100); err != nil || len(p.records) != 100 {
+		if p, err := decodePage(body, slots, 100, false); err != nil || len(p.records) != 100 {
 			b.Fatal(err)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // Error is a permanent refusal: HubSpot would refuse the same request again.
-// Temporary failures never become an Error; the client waits them out.
+// Temporary failures become an Error only if Call.Tries says so; otherwise the
+// client waits them out.
 //
 // An Error holds no token, no request body and no property value. HubSpot's
 // message may repeat input (an e-mail address), so Error keeps only messages of
@@ -30,12 +31,17 @@ type Error struct {
 
 	refusedToken bool // it comes from the token endpoint
 	tooLarge     bool
-	noSuchPair   bool // set by AssociationLabels
+	trouble      string // how the latest of Call.Tries attempts failed; Status is then 0
+	noSuchPair   bool   // set by AssociationLabels
 }
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: HubSpot answered %d", e.Method, e.Path, e.Status)
+	if e.trouble != "" {
+		fmt.Fprintf(&b, "%s %s: HubSpot answers other requests, but not this one: %s", e.Method, e.Path, e.trouble)
+	} else {
+		fmt.Fprintf(&b, "%s %s: HubSpot answered %d", e.Method, e.Path, e.Status)
+	}
 	for _, s := range []string{e.Category, e.SubCategory, e.PolicyName} {
 		if s != "" {
 			b.WriteString(" " + s)
@@ -96,6 +102,20 @@ func TooLong(err error) bool {
 // TooLarge reports that the answer was larger than the client accepts: ask for
 // fewer records.
 func TooLarge(err error) bool { return is(err, func(e *Error) bool { return e.tooLarge }) }
+
+// Unanswered reports that HubSpot answered other requests, but not this one,
+// however often it was sent (Call.Tries).
+func Unanswered(err error) bool { return is(err, func(e *Error) bool { return e.trouble != "" }) }
+
+// Divisible reports that HubSpot may answer the same question about fewer records
+// (R18): it refuses this request as a whole, or cannot answer it. A token that it
+// refuses, or that lacks a scope, would be refused for each of them.
+func Divisible(err error) bool {
+	return is(err, func(e *Error) bool {
+		return e.tooLarge || e.trouble != "" ||
+			e.Status >= 400 && e.Status < 500 && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden
+	})
+}
 
 // NoSuchPair reports that records of these two types cannot be associated. Only
 // AssociationLabels returns such an error.

@@ -14,6 +14,7 @@ import (
 type ListPage struct {
 	Answer
 	Records []Record
+	Unread  []ID // they are in the page, but their properties cannot be read
 	After   string
 }
 
@@ -46,7 +47,7 @@ func (c *Client) List(ctx context.Context, call Call, object string, slots *Slot
 		api: "list", class: objectCalls, method: http.MethodGet,
 		path: c.objectPath(object), query: query.String(),
 		read: func(body []byte) (err error) {
-			read, err = decodePage(body, slots, limit)
+			read, err = decodePage(body, slots, limit, archived)
 			if err == nil && read.more && read.after == "" {
 				return &contentError{"a next page without after"}
 			}
@@ -58,7 +59,7 @@ func (c *Client) List(ctx context.Context, call Call, object string, slots *Slot
 	}
 	c.oddIDs.note(c.log, object, read.odd)
 	c.clock.witness(read.records)
-	return ListPage{Answer: answer, Records: read.records, After: read.after}, nil
+	return ListPage{Answer: answer, Records: read.records, Unread: read.unread, After: read.after}, nil
 }
 
 // ListFits reports whether a list request can ask for all slots at once. If

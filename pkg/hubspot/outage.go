@@ -31,6 +31,7 @@ type outages struct {
 	mu     sync.Mutex
 	gates  map[string]*gate
 	latest string // the API of the latest attempt
+	good   uint64 // how many attempts HubSpot has answered
 	causes map[string]*cause
 }
 
@@ -130,6 +131,7 @@ func (o *outages) holds(s slot, api string) bool {
 func (o *outages) succeeded(api string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.good++
 	for _, g := range []*gate{o.gate(anyAPI), o.gate(api)} {
 		g.silence.answered()
 		g.failures = 0
@@ -138,6 +140,13 @@ func (o *outages) succeeded(api string) {
 			g.closed = nil
 		}
 	}
+}
+
+// answers is how many attempts HubSpot has answered so far, of any request.
+func (o *outages) answers() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.good
 }
 
 // failed counts a failed attempt. It returns the channels that are closed when

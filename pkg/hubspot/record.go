@@ -2,6 +2,7 @@ package hubspot
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -27,6 +28,10 @@ func (id ID) String() string { return strconv.FormatUint(uint64(id), 10) }
 // 1970-01-01T00:00:00Z. Zero means that the time is unknown.
 type Millis int64
 
+// NoTime is the time of a Record that HubSpot does not tell, or not as a time. 1970
+// is a time like any other.
+const NoTime Millis = math.MinInt64
+
 // MillisOf returns t, with fractions of a millisecond dropped.
 func MillisOf(t time.Time) Millis { return Millis(t.UnixMilli()) }
 
@@ -46,8 +51,8 @@ func (m Millis) String() string { return m.Time().Format("2006-01-02T15:04:05.00
 // records of one page share the slab that holds the bytes; nobody writes to it.
 type Record struct {
 	ID         ID
-	Created    Millis
-	Updated    Millis
+	Created    Millis // or NoTime
+	Updated    Millis // or NoTime
 	ArchivedAt Millis // zero unless Archived
 	Archived   bool
 	Values     [][]byte

@@ -69,6 +69,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
 		failures     int    // failures after which this request backed off by itself
+		heard        uint64 // HubSpot's answers at the first of them
 	)
 	gaveUp := func() (Answer, error) {
 		if last != "" {
@@ -164,7 +165,12 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			allOpens, oneOpens := c.outages.failed(r.api)
 			c.outages.heard(r.api, v.kind, last)
 			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(v.kind))
-			failures++
+			if failures++; failures == 1 {
+				heard = c.outages.answers()
+			}
+			if call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
+				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last}
+			}
 			wait := backoff(failures)
 			if v.wait > 0 {
 				// HubSpot said how long to wait; another request's success
@@ -247,6 +253,9 @@ var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // readBody reads and decompresses the whole body, up to maxAnswer bytes.
 func readBody(res *http.Response) ([]byte, error) {
+	if res.ContentLength > maxAnswer {
+		return nil, errTooLarge
+	}
 	var body io.Reader = res.Body
 	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
 		gz := gzipReaders.Get().(*gzip.Reader)

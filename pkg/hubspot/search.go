@@ -3,6 +3,7 @@ package hubspot
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -37,12 +38,19 @@ type SearchRow struct {
 type SearchPage struct {
 	Answer
 	Rows  []SearchRow
-	Total int  // how many records match the filters, After included
+	Total int  // how many records match the filters, After included; or NoTotal
 	More  bool // there is another page
 }
 
-// searchPageSize is the most rows that HubSpot puts in a search page.
-const searchPageSize = 200
+// NoTotal is the Total of a page that does not tell it.
+const NoTotal = -1
+
+// AnyTime is the time of a row that does not tell it: such a row is read whatever
+// is published of it.
+const AnyTime Millis = math.MaxInt64
+
+// MaxSearch is the most rows that HubSpot puts in a search page.
+const MaxSearch = 200
 
 type searchFilter struct {
 	PropertyName string `json:"propertyName"`
@@ -94,7 +102,7 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 		body.Sorts = sortObject
 	}
 	if body.Limit == 0 {
-		body.Limit = searchPageSize
+		body.Limit = MaxSearch
 	}
 	var filters []searchFilter
 	if q.Since != 0 {
@@ -124,7 +132,7 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 		api: "search", class: searches, method: http.MethodPost,
 		path: c.objectPath(q.Object) + "/search", body: text,
 		read: func(body []byte) (err error) {
-			found, err = decodePage(body, nil, searchPageSize)
+			found, err = decodePage(body, nil, MaxSearch, false)
 			return err
 		},
 	})
@@ -134,6 +142,9 @@ func (c *Client) search(ctx context.Context, call Call, q SearchQuery, sortObjec
 	c.oddIDs.note(c.log, q.Object, found.odd)
 	p := SearchPage{Answer: answer, Total: found.total, More: found.more, Rows: make([]SearchRow, 0, len(found.records))}
 	for _, r := range found.records {
+		if r.Updated == NoTime {
+			r.Updated = AnyTime
+		}
 		p.Rows = append(p.Rows, SearchRow{ID: r.ID, Updated: r.Updated})
 	}
 	return p, nil

@@ -13,7 +13,7 @@ func TestHashedSlotsHoldADigestInPlaceOfTheValue(t *testing.T) {
 	slots.Hashed, slots.HashKey = []bool{false, true, true}, "Jefe"
 	read := func(properties string) [][]byte {
 		t.Helper()
-		p, err := decodePage([]byte(`{"results":[{"id":"1","updatedAt":1,"properties":`+properties+`}]}`), slots, 1)
+		p, err := decodePage([]byte(`{"results":[{"id":"1","updatedAt":1,"properties":`+properties+`}]}`), slots, 1, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestMergesAreReadWithoutASlotAndWithAHashedOne(t *testing.T) {
 		if got, want := slots.asked(), []string{"email", MergedProperty}; !slices.Equal(got, want) {
 			t.Errorf("asked for %q, want %q", got, want)
 		}
-		p, err := decodePage([]byte(`{"results":[{"id":"1","updatedAt":1,"properties":{"hs_merged_object_ids":"17;18","email":"a"}}]}`), slots, 1)
+		p, err := decodePage([]byte(`{"results":[{"id":"1","updatedAt":1,"properties":{"hs_merged_object_ids":"17;18","email":"a"}}]}`), slots, 1, false)
 		if err != nil {
 			t.Fatal(err)
 		}

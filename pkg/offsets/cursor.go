@@ -256,6 +256,38 @@ func ParseRefill(text []byte) (r Refill, err error) {
 	return r, nil
 }
 
+// Stuck are the records that HubSpot does not answer about (R18).
+type Stuck struct{ IDs []hubspot.ID }
+
+// Bytes writes the cursor.
+func (s Stuck) Bytes() []byte {
+	texts := make([]string, len(s.IDs))
+	for i, id := range s.IDs {
+		texts[i] = id.String()
+	}
+	return object("ids", texts)
+}
+
+// ParseStuck reads what Bytes wrote or an operator typed.
+func ParseStuck(text []byte) (s Stuck, err error) {
+	m, err := parseMembers(text)
+	if err != nil {
+		return Stuck{}, err
+	}
+	var texts []string
+	if err := m.read("ids", "a list of ids", &texts); err != nil {
+		return Stuck{}, err
+	}
+	for _, text := range texts {
+		id, err := hubspot.ParseID(text)
+		if err != nil {
+			return Stuck{}, fmt.Errorf(`"ids": %w`, err)
+		}
+		s.IDs = append(s.IDs, id)
+	}
+	return s, nil
+}
+
 // Signals is the place in the signals topic, and in the snapshot under way.
 type Signals struct {
 	Offset int64 // of the earliest signal that is not done
@@ -362,6 +394,9 @@ func checkValue(stream string, value []byte, now time.Time) error {
 		return err
 	case stream == RepublishStream:
 		_, err := ParseRepublish(value)
+		return err
+	case stream == StuckStream:
+		_, err := ParseStuck(value)
 		return err
 	case stream == SignalsStream:
 		_, err := ParseSignals(value)

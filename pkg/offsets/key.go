@@ -27,6 +27,7 @@ const (
 	RefillStream       = "refill"
 	SignalsStream      = "signals"
 	RepublishStream    = "republish"
+	StuckStream        = "stuck"
 	BirthStream        = "birth" // not a stream: the portal's birth id
 )
 
@@ -84,7 +85,7 @@ func (k Key) check() error {
 			return fmt.Errorf("stream %q belongs to the whole portal and takes no object", s)
 		}
 	case isTier(s), s == BackfillStream, s == ReconcileStream, s == ArchiveStream, s == AssociationsStream, s == ReferenceStream, s == RefillStream,
-		s == RepublishStream:
+		s == RepublishStream, s == StuckStream:
 		if k.Object == "" {
 			return fmt.Errorf("stream %q needs an object", s)
 		}

@@ -213,7 +213,7 @@ func TestUnknownTimesAreNull(t *testing.T) {
 	s := setOf(t, "a string")
 	e := compiled(t, s)
 	r := record(s, 1, nil)
-	r.Created, r.Updated, r.Archived = 0, 1<<60, true
+	r.Created, r.Updated, r.Archived = hubspot.NoTime, 1<<60, true
 	body, _ := e.Append(nil, &Event{Op: 'c', ID: 1, Source: testSource, Record: r})
 	event := decode(t, readerSchema(t, e.Schema), body)
 	after := event["after"].(map[string]any)

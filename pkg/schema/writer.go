@@ -29,7 +29,16 @@ func (e writer) id(id hubspot.ID) {
 // millis writes a point in time that may be unknown. One outside the years that
 // consumers can read counts as unknown.
 func (e writer) millis(m hubspot.Millis) {
-	if m == 0 || !inYears(int64(m)) {
+	if m == 0 {
+		m = hubspot.NoTime
+	}
+	e.time(m)
+}
+
+// time writes a point in time of a record's, for which 1970 is a time like any
+// other.
+func (e writer) time(m hubspot.Millis) {
+	if m == hubspot.NoTime || !inYears(int64(m)) {
 		e.null()
 		return
 	}

@@ -121,11 +121,11 @@ func TestSweep_AnAddressThatIsTooLong(t *testing.T) {
 // refusing is a list of two pages that refuses to continue from one cursor.
 func refusing(cursor string) answering {
 	return func(r *http.Request) (int, string) {
-		switch r.URL.Query().Get("after") {
-		case cursor:
-			return 400, refusal
-		case "":
+		switch after := r.URL.Query().Get("after"); {
+		case after == "":
 			return 200, `{"results":[],"paging":{"next":{"after":"8"}}}`
+		case after == cursor:
+			return 400, refusal
 		}
 		return 200, `{"results":[]}`
 	}
@@ -219,8 +219,11 @@ func TestSweep_APageThatIsAlwaysRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls, refused := 0, refusing("8")
-				object, _ := answering(func(r *http.Request) (int, string) { calls++; return refused(r) }).contacts(t)
+				calls := 0
+				object, _ := answering(func(r *http.Request) (int, string) {
+					calls++
+					return refusing(r.URL.Query().Get("after"))(r) // wherever it is to continue
+				}).contacts(t)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := run(object, ctx); ctx.Err() == nil {

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -31,7 +32,7 @@ func (a *Archive) Run(ctx context.Context) error {
 func (a *Archive) pass(ctx context.Context) error {
 	o := a.Object
 	for {
-		list, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Archive}, o.Type.Path, mergedOnly, a.Place.After, true, 0)
+		list, err := o.archived(ctx, hubspot.Archive, a.Place.After)
 		if hubspot.ArchivedUnsupported(err) {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
 			return errFinished
@@ -52,9 +53,9 @@ func (a *Archive) pass(ctx context.Context) error {
 		if next.After = list.After; next.After == "" {
 			next.Completed = list.Date
 		}
-		ids := make([]hubspot.ID, len(list.Records))
-		for i, r := range list.Records {
-			ids[i] = r.ID
+		ids := slices.Clone(list.Unread)
+		for _, r := range list.Records {
+			ids = append(ids, r.ID)
 		}
 		if err := o.bin.note(ctx, list.Records); err != nil {
 			return err

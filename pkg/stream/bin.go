@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // bin knows which archived copies name losers of merges (R7). If the survivor of a
@@ -97,7 +98,7 @@ func (o *Object) look(ctx context.Context, b *bin) error {
 func (o *Object) archivedPage(ctx context.Context, after string) (hubspot.ListPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, binPatience)
 	defer cancel()
-	return o.Client.List(ctx, hubspot.Call{Priority: hubspot.Confirm}, o.Type.Path, mergedOnly, after, true, 0)
+	return o.archived(ctx, hubspot.Confirm, after)
 }
 
 func (b *bin) take(ctx context.Context) error {
@@ -110,3 +111,48 @@ func (b *bin) take(ctx context.Context) error {
 }
 
 func (b *bin) release() { <-b.turn }
+
+// archived reads a page of the type's archived records, with what they name as
+// merged. Where HubSpot does not answer even a page of one record, the page names
+// the ids there, so that one that is published as live is confirmed.
+func (o *Object) archived(ctx context.Context, prio hubspot.Priority, after string) (page hubspot.ListPage, err error) {
+	err = o.stuck.patiently(ctx, func() error {
+		page, err = o.list(ctx, hubspot.Call{Priority: prio}, mergedOnly, after, true)
+		if divisiblePage(err) && !o.binPages.triedInVain(after) {
+			page, err = o.archivedBeyond(ctx, prio, after, err)
+		}
+		return err
+	})
+	return page, err
+}
+
+// archivedBeyond finds out how the list goes on after a record that HubSpot does not
+// answer. No search shows archived records, so it tries the places as if they were
+// ids (docs/hubspot.md section 2). err is why HubSpot does not answer, and is
+// returned where that does not help.
+func (o *Object) archivedBeyond(ctx context.Context, prio hubspot.Priority, after string, err error) (page hubspot.ListPage, _ error) {
+	o.binPages.inVain(after)
+	low, odd := hubspot.ParseID(after)
+	if after != "" && odd != nil {
+		return page, err
+	}
+	place, ok, lost := o.binPages.bisect(low, farEnd, func(place hubspot.ID) (bool, error) {
+		return answered(ctx, func(ctx context.Context) error {
+			list, err := o.Client.List(ctx, hubspot.Call{Priority: prio, Tries: 1}, o.Type.Path, mergedOnly, place.String(), true, 1)
+			if err == nil && page.Date == 0 {
+				page.Answer = list.Answer
+			}
+			return err
+		})
+	})
+	switch {
+	case lost != nil:
+		return page, lost
+	case !ok:
+		return page, err
+	}
+	o.binPages.passed(after)
+	o.Log.Debug("HubSpot's list of archived records fails at one; the stream passes over it", "stream", offsets.ArchiveStream, "place", place.String(), "err", err)
+	page.After, page.Records = place.String(), []hubspot.Record{{ID: place - 1}, {ID: place}}
+	return page, nil
+}

@@ -162,15 +162,18 @@ func (c counted) hidden() bool { return c.explained() && c.ours.Recent > censusL
 
 func (c *Census) count(ctx context.Context, in cdc.Range) (counted, error) {
 	o := c.Object
-	page, err := o.Client.Search(ctx, hubspot.Call{Priority: hubspot.Census}, c.query(in, 1))
+	total, date, err := c.total(ctx, in)
 	if err != nil {
 		return counted{}, fmt.Errorf("count by search: %w", err)
 	}
-	ours, err := o.Lane.Count(ctx, in, page.Date.Add(-c.Recent))
+	ours, err := o.Lane.Count(ctx, in, date.Add(-c.Recent))
 	if err != nil {
 		return counted{}, err
 	}
-	out := counted{page.Total, ours}
+	out := counted{total, ours}
+	if total == hubspot.NoTotal { // nothing to compare with
+		return counted{ours.Certain, cdc.Count{Certain: ours.Certain}}, nil
+	}
 	for id, d := range c.disputed {
 		switch {
 		case !in.Contains(id):
@@ -183,12 +186,34 @@ func (c *Census) count(ctx context.Context, in cdc.Range) (counted, error) {
 	return out, nil
 }
 
-func (c *Census) query(in cdc.Range, limit int) hubspot.SearchQuery {
-	t := c.Object.Type
-	return hubspot.SearchQuery{
-		Object: t.Path, ModifiedProperty: t.ModifiedProperty, Limit: limit,
-		After: in.After, Started: in.After != 0, UpTo: in.UpTo,
+// total is how many records the index has in a range, as of a Date. Rows at which
+// the search fails count one each.
+func (c *Census) total(ctx context.Context, in cdc.Range) (total int, date hubspot.Millis, err error) {
+	for {
+		page, err := c.Object.search(ctx, hubspot.Census, query(in, 1))
+		if err != nil {
+			return 0, 0, err
+		}
+		if date == 0 {
+			date = page.Date
+		}
+		if !unsearched(&page) {
+			if page.Total == hubspot.NoTotal {
+				total = hubspot.NoTotal
+			} else {
+				total += page.Total
+			}
+			return total, date, nil
+		}
+		total++
+		if in.After = page.Rows[0].ID; in.UpTo != 0 && in.After >= in.UpTo {
+			return total, date, nil
+		}
 	}
+}
+
+func query(in cdc.Range, limit int) hubspot.SearchQuery {
+	return hubspot.SearchQuery{Limit: limit, After: in.After, Started: in.After != 0, UpTo: in.UpTo}
 }
 
 // halve follows a difference down to its leaves.
@@ -217,21 +242,32 @@ func (c *Census) halve(ctx context.Context, in cdc.Range, leaves *int) error {
 // leaf compares a range id by id, and reads what differs from the object store.
 func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	o := c.Object
-	page, err := o.Client.Search(ctx, hubspot.Call{Priority: hubspot.Census}, c.query(in, censusLeaf))
-	if err != nil {
-		return fmt.Errorf("read a range by search: %w", err)
+	var shown []hubspot.ID
+	var date hubspot.Millis
+	for rest := in; ; { // several pages only where HubSpot does not answer a whole one
+		page, err := o.search(ctx, hubspot.Census, query(rest, censusLeaf-len(shown)))
+		if err != nil {
+			return fmt.Errorf("read a range by search: %w", err)
+		}
+		if _, ok := cdc.Ascending(&page, rest.After, rest.After != 0); !ok {
+			return cdc.ErrUnordered
+		}
+		for _, row := range page.Rows {
+			shown = append(shown, row.ID)
+			rest.After = row.ID
+		}
+		if date == 0 {
+			date = page.Date
+		}
+		if !page.More || in.UpTo != 0 && rest.After >= in.UpTo {
+			break
+		}
+		if len(shown) == censusLeaf { // the table lacks some ids: the page ends before the range does
+			in.UpTo = rest.After
+			break
+		}
 	}
-	shown := make([]hubspot.ID, len(page.Rows))
-	for i, row := range page.Rows {
-		shown[i] = row.ID
-	}
-	if _, ok := cdc.Ascending(&page, in.After, in.After != 0); !ok {
-		return cdc.ErrUnordered
-	}
-	if page.More { // the table lacks some ids: the page ends before the range does
-		in.UpTo = shown[len(shown)-1]
-	}
-	lacking, extra, err := o.Lane.Compare(ctx, in, shown, page.Date.Add(-c.Recent))
+	lacking, extra, err := o.Lane.Compare(ctx, in, shown, date.Add(-c.Recent))
 	if err != nil {
 		return err
 	}

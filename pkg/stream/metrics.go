@@ -12,6 +12,7 @@ type Metrics struct {
 	unresolved *prometheus.CounterVec
 	running    *prometheus.GaugeVec
 	disputed   *prometheus.GaugeVec
+	stuck      *prometheus.GaugeVec
 	signals    *prometheus.CounterVec
 }
 
@@ -34,12 +35,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hubspot_cdc_disputed_records",
 			Help: "Ids about which HubSpot's search index and its object store disagree.",
 		}, []string{"object"}),
+		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hubspot_cdc_stuck_records",
+			Help: "Records that HubSpot does not answer about even when asked for one alone; they stay as published and are asked for again.",
+		}, []string{"object"}),
 		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_signals_total",
 			Help: "Signals read: accepted, or passed_over because they cannot be understood.",
 		}, []string{"result"}),
 	}
-	reg.MustRegister(m.signals, m.disputed, m.rereads, m.unresolved, m.running)
+	reg.MustRegister(m.signals, m.disputed, m.stuck, m.rereads, m.unresolved, m.running)
 	return m
 }
 
@@ -47,6 +52,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) Between() {
 	m.running.Reset()
 	m.disputed.Reset()
+	m.stuck.Reset()
 }
 
 // snapshot marks that a snapshot of an object has begun. The caller calls ended

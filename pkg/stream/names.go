@@ -17,5 +17,6 @@ const (
 // Parts of a type's work whose problems /readyz shows beside those of its streams.
 const (
 	brakePart     = "brake"
+	answersPart   = "answers"
 	sensitivePart = "sensitive"
 )

@@ -9,18 +9,23 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // Object is one followed object type: what its streams share. NewObject makes it.
 type Object struct {
-	recheck  *queue
-	bin      *bin
-	held     *atomic.Int64 // Lane.Held as last reported
-	swept    chan struct{} // closed when the backfill is done
-	wanted   chan struct{} // one slot: somebody wants a reconcile now
-	watchers *watchers
-	withheld *atomic.Value // what Withheld last reported, a string
-	narrow   *atomic.Bool  // HubSpot found a list with all properties too long
+	recheck     *queue
+	bin         *bin
+	held        *atomic.Int64 // Lane.Held as last reported
+	swept       chan struct{} // closed when the backfill is done
+	wanted      chan struct{} // one slot: somebody wants a reconcile now
+	watchers    *watchers
+	withheld    *atomic.Value // what Withheld last reported, a string
+	narrow      *atomic.Bool  // HubSpot found a list with all properties too long
+	stuck       *stuck
+	pages       *pageSizes // of the list
+	binPages    *pageSizes // of the list of archived records
+	searchPages *pageSizes
 
 	Type    hubspot.ObjectType
 	Client  *hubspot.Client
@@ -28,13 +33,21 @@ type Object struct {
 	Log     *slog.Logger
 	Status  *Status
 	Metrics *Metrics
+	// Unread are the records that the run before could not read (R18).
+	Unread []hubspot.ID
 }
 
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
-	o.watchers = newWatchers()
+	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
+	o.searchPages = new(pageSizes)
+	lane := o.Lane
+	o.stuck = newStuck(subject{o.Type.Name, o.Status, o.Log}, o.Metrics, o.Unread, func(ctx context.Context, c cdc.Cursor) error {
+		_, err := lane.Publish(ctx, cdc.Page{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
+		return err
+	})
 	return &o
 }
 

@@ -17,6 +17,7 @@ import (
 // share. NewPair makes it.
 type Pair struct {
 	looks  *looks
+	stuck  *stuck
 	begun  atomic.Bool   // the first sweep has begun
 	wanted chan struct{} // one slot: somebody wants a sweep now
 
@@ -31,11 +32,17 @@ type Pair struct {
 	// Waits are how long after a record's change its links are read, in
 	// ascending order. The first is 0 (R14).
 	Waits []time.Duration
+	// Unread are the records whose links could not be read before (R18).
+	Unread []hubspot.ID
 }
 
 // NewPair completes p with what streams use to talk to it. place is where its
 // sweep is.
 func NewPair(p *Pair, place offsets.Associations) *Pair {
+	p.stuck = newStuck(p.subject(), p.From.Metrics, p.Unread, func(ctx context.Context, c cdc.Cursor) error {
+		_, err := p.Lane.Publish(ctx, cdc.LinkPage{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
+		return err
+	})
 	p.looks, p.wanted = newLooks(p.Waits), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	return p
@@ -98,8 +105,11 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 	var out []cdc.LinkReading
 	for chunk := range slices.Chunk(ids, hubspot.MaxLinks) {
 		r := cdc.NewLinkRead(chunk)
-		if err := drive(ctx, r, func(ask cdc.Ask) (cdc.Answer, error) { return p.answer(ctx, prio, ask) }); err != nil {
+		if err := drive(ctx, r, p.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return p.answer(ctx, prio, ask) }); err != nil {
 			return nil, fmt.Errorf("read the links of %d records: %w", len(chunk), err)
+		}
+		if err := p.stuck.settle(ctx, r); err != nil {
+			return nil, err
 		}
 		if n := len(r.Unresolved()); n > 0 {
 			p.From.Metrics.unresolved.WithLabelValues(p.Name()).Add(float64(n))
@@ -111,11 +121,15 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 }
 
 func (p *Pair) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (a cdc.Answer, err error) {
-	if ask.What == cdc.AskDeletedBefore {
+	switch ask.What {
+	case cdc.AskDeletedBefore:
 		a.IDs, err = p.From.Lane.DeletedBefore(ctx, ask.IDs, ask.Stamp)
 		return a, err
+	case cdc.AskControls:
+		a.IDs, err = p.From.Lane.Controls(ctx, slices.Concat(ask.IDs, p.stuck.all()))
+		return a, err
 	}
-	a.Links, err = p.From.Client.Links(ctx, hubspot.Call{Priority: prio, OnSend: func(hubspot.Millis) {
+	a.Links, err = p.From.Client.Links(ctx, hubspot.Call{Priority: prio, Tries: ask.Tries, OnSend: func(hubspot.Millis) {
 		a.LinkStamp, a.Stamp = p.Lane.Now(), p.From.Lane.Now()
 	}}, p.FromPath, p.ToPath, ask.Links)
 	return a, err

@@ -46,7 +46,10 @@ func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing [
 
 // ask drives a protocol: HubSpot and the lane answer its questions.
 func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol) error {
-	err := drive(ctx, p, func(ask cdc.Ask) (cdc.Answer, error) { return o.answer(ctx, prio, ask) })
+	err := drive(ctx, p, o.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return o.answer(ctx, prio, ask) })
+	if err == nil {
+		err = o.stuck.settle(ctx, p)
+	}
 	for range p.Unresolved() {
 		o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
 		o.Log.Warn("HubSpot neither returns a record nor reports it missing; it stays as published")
@@ -55,12 +58,12 @@ func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol)
 }
 
 // drive asks a protocol's questions until it has no more.
-func drive(ctx context.Context, p cdc.Protocol, answer func(cdc.Ask) (cdc.Answer, error)) error {
+func drive(ctx context.Context, p cdc.Protocol, s *stuck, answer func(cdc.Ask) (cdc.Answer, error)) error {
 	for ask, more := p.Next(); more; ask, more = p.Next() {
 		if err := sleep(ctx, ask.Wait); err != nil {
 			return err
 		}
-		a, err := answer(ask)
+		a, err := s.ask(ctx, ask, answer)
 		if err != nil {
 			return err
 		}
@@ -74,9 +77,13 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 	case cdc.AskLiveAmong:
 		a.IDs, err = o.Lane.LiveAmong(ctx, ask.IDs)
 	case cdc.AskControls:
-		a.IDs, err = o.Lane.Controls(ctx, ask.IDs)
+		a.IDs, err = o.Lane.Controls(ctx, slices.Concat(ask.IDs, o.stuck.all()))
 	case cdc.AskList:
-		if a.List, err = o.Client.List(ctx, hubspot.Call{Priority: prio}, o.Type.Path, nil, "", false, 0); err != nil {
+		a.List, err = o.list(ctx, hubspot.Call{Priority: prio}, nil, "", false)
+		if hubspot.Divisible(err) { // nothing shows whether HubSpot has them
+			a.Stuck, err = slices.Clone(ask.IDs), nil
+		}
+		if err != nil {
 			err = fmt.Errorf("list a page as a control: %w", err)
 		}
 	case cdc.AskBin:
@@ -84,7 +91,7 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 	default:
 		archived := ask.What == cdc.AskArchived
 		a.Slots = o.Lane.Slots()
-		a.Batch, err = o.Client.BatchRead(ctx, o.call(prio, &a.Sent), o.Type.Path, a.Slots, ask.IDs, archived)
+		a.Batch, err = o.Client.BatchRead(ctx, o.call(prio, &a.Sent, ask.Tries), o.Type.Path, a.Slots, ask.IDs, archived)
 		switch {
 		case archived && hubspot.ArchivedUnsupported(err):
 			err = nil // a type without archived copies
@@ -97,8 +104,8 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 
 // call notes the moment of sending in sent: a reading is as old as the last
 // attempt of its request (R1).
-func (o *Object) call(prio hubspot.Priority, sent *cdc.Sent) hubspot.Call {
-	return hubspot.Call{Priority: prio, OnSend: func(now hubspot.Millis) {
+func (o *Object) call(prio hubspot.Priority, sent *cdc.Sent, tries int) hubspot.Call {
+	return hubspot.Call{Priority: prio, Tries: tries, OnSend: func(now hubspot.Millis) {
 		sent.Stamp, sent.At = o.Lane.Now(), now
 	}}
 }

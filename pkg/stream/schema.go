@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
@@ -188,6 +190,21 @@ func Look(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sen
 	if err != nil {
 		return nil, err
 	}
-	_, err = client.List(ctx, hubspot.Call{Priority: hubspot.Schema}, t.Path, nil, "", false, 1)
+	call := hubspot.Call{Priority: hubspot.Schema, Tries: cdc.PartTries}
+	short, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	_, err = client.List(short, call, t.Path, nil, "", false, 1)
+	late := ctx.Err() == nil && short.Err() != nil
+	if !late && !hubspot.Divisible(err) {
+		return f, err
+	}
+	// It may be that one record that HubSpot does not answer about (R18).
+	_, other := client.Search(ctx, call, hubspot.SearchQuery{Object: t.Path, ModifiedProperty: t.ModifiedProperty, Limit: 1})
+	if other == nil || late {
+		return f, other
+	}
 	return f, err
 }
+
+// lookPatience is how long Look waits for the list page: less than askPatience.
+const lookPatience = 15 * time.Second

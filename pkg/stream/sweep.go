@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -134,30 +135,58 @@ func (s *Sweep) publish(ctx context.Context, i int, page sweepPage) error {
 	return err
 }
 
-// fetch reads one page, of the ids above from, and confirms what it lacks (R11).
+// fetch reads one page, of the ids above from.
+func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (page sweepPage, err error) {
+	err = s.Object.stuck.patiently(ctx, func() error {
+		page, err = s.page(ctx, after, from)
+		return err
+	})
+	return page, err
+}
+
+// passOver reads, one by one, the records of which HubSpot answers no page, and goes
+// on after them (R18). Such a page shows nothing to be missing.
+func (s *Sweep) passOver(ctx context.Context, slots *hubspot.Slots, at string, from hubspot.ID, err error) (sweepPage, error) {
+	o := s.Object
+	ids, after, err := o.beyond(ctx, s.Priority, slots, at, from, err)
+	if err != nil {
+		return sweepPage{}, err
+	}
+	page := sweepPage{after: after, last: ids[len(ids)-1], date: o.Client.Now()}
+	page.readings, err = o.read(ctx, s.Priority, ids)
+	o.Log.Debug("HubSpot answers no page of its list that has these records; the stream reads them one by one", "stream", s.Stream, "ids", idList(ids))
+	return page, err
+}
+
+// page reads one page, of the ids above from, and confirms what it lacks (R11).
 // Where the names of all properties make the URL too long for HubSpot, it lists ids
 // and reads the records by batch.
-func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
+func (s *Sweep) page(ctx context.Context, after string, from hubspot.ID) (sweepPage, error) {
 	o := s.Object
 	sent := cdc.Sent{Slots: o.Lane.Slots()}
 	whole, asked := hubspot.ListFits(sent.Slots) && !o.narrow.Load(), sent.Slots
 	if !whole {
 		asked = nil
 	}
-	list, err := o.Client.List(ctx, o.call(s.Priority, &sent), o.Type.Path, asked, after, false, 0)
-	if whole && (hubspot.TooLong(err) || hubspot.TooLarge(err)) { // HubSpot does not say how long is too long
+	list, err := o.list(ctx, o.call(s.Priority, &sent, 0), asked, after, false)
+	if whole && hubspot.TooLong(err) { // HubSpot does not say how long is too long
 		o.narrow.Store(true)
-		return s.fetch(ctx, after, from)
+		return s.page(ctx, after, from)
 	}
 	if err != nil {
-		return sweepPage{}, fmt.Errorf("list after %q: %w", after, err)
+		err = fmt.Errorf("list after %q: %w", after, err)
+	}
+	if hubspot.Divisible(err) {
+		return s.passOver(ctx, asked, after, from, err)
+	}
+	if err != nil {
+		return sweepPage{}, err
 	}
 	page := sweepPage{after: list.After, date: list.Date}
-	ids := make([]hubspot.ID, len(list.Records))
+	ids := make([]hubspot.ID, 0, len(list.Records))
 	for i := range list.Records {
 		r := &list.Records[i]
-		ids[i] = r.ID
-		page.last = max(page.last, r.ID)
+		ids = append(ids, r.ID)
 		if whole {
 			page.readings = append(page.readings, sent.Reading(r.ID, cdc.IsLive, r, list.Date))
 		}
@@ -167,8 +196,20 @@ func (s *Sweep) fetch(ctx context.Context, after string, from hubspot.ID) (sweep
 	} else {
 		page.readings, err = o.read(ctx, s.Priority, ids)
 	}
+	if err == nil && len(list.Unread) > 0 {
+		var readings []cdc.Reading
+		readings, err = o.read(ctx, s.Priority, list.Unread)
+		page.readings = append(page.readings, readings...)
+		ordered := slices.IsSorted(ids)
+		if ids = append(ids, list.Unread...); ordered {
+			slices.Sort(ids)
+		}
+	}
 	if err != nil {
 		return sweepPage{}, err
+	}
+	if len(ids) > 0 {
+		page.last = slices.Max(ids)
 	}
 	said := s.gaps.Unordered
 	in, covered := s.gaps.Covered(from, ids, page.after != "")

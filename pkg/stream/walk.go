@@ -2,7 +2,10 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -10,13 +13,12 @@ import (
 
 // walk reads one search page of the type (R2).
 func (o *Object) walk(ctx context.Context, prio hubspot.Priority, q hubspot.SearchQuery) (*cdc.Walk, error) {
-	q.Object, q.ModifiedProperty = o.Type.Path, o.Type.ModifiedProperty
 	w := cdc.NewWalk(q)
 	for q, wait, more := w.Next(); more; q, wait, more = w.Next() {
 		if err := sleep(ctx, wait); err != nil {
 			return w, err
 		}
-		page, err := o.Client.Search(ctx, hubspot.Call{Priority: prio}, q)
+		page, err := o.search(ctx, prio, q)
 		if err != nil {
 			return w, fmt.Errorf("search after id %s: %w", q.After, err)
 		}
@@ -25,4 +27,148 @@ func (o *Object) walk(ctx context.Context, prio hubspot.Priority, q hubspot.Sear
 		o.Metrics.rereads.WithLabelValues(o.Type.Name, "unordered").Add(float64(w.Refused - refused))
 	}
 	return w, w.Err()
+}
+
+// search reads a page of a search, as large as HubSpot answers it. Where HubSpot
+// does not answer even a page of one row, the page has that row alone, to be read
+// whatever its time: see unsearchable.
+func (o *Object) search(ctx context.Context, prio hubspot.Priority, q hubspot.SearchQuery) (page hubspot.SearchPage, err error) {
+	q.Object, q.ModifiedProperty = o.Type.Path, o.Type.ModifiedProperty
+	most := q.Limit
+	if most == 0 {
+		most = hubspot.MaxSearch
+	}
+	place := fmt.Sprint(q.Since, q.HasAny, q.After, q.UpTo)
+	err = o.stuck.patiently(ctx, func() error {
+		if len(q.HasAny) > 0 { // a refusal is about the properties (Refill.giveUp)
+			page, err = o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: cdc.PartTries}, q)
+			return err
+		}
+		err := o.searchPages.halving(place, most, func(size, tries int) (err error) {
+			q.Limit = size
+			page, err = o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: tries}, q)
+			return err
+		})
+		if divisiblePage(err) && !o.searchPages.triedInVain(place) {
+			q.Limit = 1
+			page, err = o.unsearchable(ctx, prio, q, place, err)
+		}
+		return err
+	})
+	return page, err
+}
+
+// unsearched reports whether a page has only the row at which the search fails.
+func unsearched(page *hubspot.SearchPage) bool {
+	return len(page.Rows) == 1 && page.Rows[0].Updated == hubspot.AnyTime
+}
+
+// farEnd is above every id.
+const farEnd hubspot.ID = 1e15
+
+// unsearchable finds the row that HubSpot's search fails at, by halving the range
+// of ids, and returns a page with that row alone. err is why HubSpot does not
+// answer; it is returned if the search fails at any range of ids.
+func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubspot.SearchQuery, place string, err error) (page hubspot.SearchPage, _ error) {
+	o.searchPages.inVain(place)
+	first := hubspot.SearchPage{}
+	behind := func(after hubspot.ID) (bool, error) {
+		q := q
+		q.After, q.Started = after, true
+		return answered(ctx, func(ctx context.Context) error {
+			page, err := o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: 1}, q)
+			if err == nil && first.Date == 0 {
+				first = page
+			}
+			return err
+		})
+	}
+	end := farEnd
+	if q.UpTo != 0 {
+		end = q.UpTo
+	}
+	bad, ok, lost := o.searchPages.bisect(q.After, end, behind)
+	switch {
+	case lost != nil:
+		return page, lost
+	case !ok:
+		return page, err
+	}
+	o.searchPages.passed(place)
+	o.Log.Debug("HubSpot's search fails at a record; the stream passes over it and reads it directly", "id", bad.String(), "err", err)
+	return hubspot.SearchPage{
+		Answer: first.Answer, More: true,
+		Rows: []hubspot.SearchRow{{ID: bad, Updated: hubspot.AnyTime}},
+	}, nil
+}
+
+// bisect returns the smallest place above low, up to high, behind which HubSpot
+// answers. ok is false if it does not answer behind high. It first tries the places
+// that it found before.
+func (p *pageSizes) bisect(low, high hubspot.ID, behind func(hubspot.ID) (bool, error)) (place hubspot.ID, ok bool, err error) {
+	if ok, err := behind(high); err != nil || !ok {
+		return 0, false, err
+	}
+	var guesses []hubspot.ID
+	if known := p.knownBetween(low, high); known != 0 {
+		guesses = []hubspot.ID{known - 1, known}
+	}
+	for low+1 < high {
+		middle := low + (high-low)/2
+		if len(guesses) > 0 {
+			middle, guesses = guesses[0], guesses[1:]
+			if middle <= low || middle >= high {
+				continue
+			}
+		}
+		switch ok, err := behind(middle); {
+		case err != nil:
+			return 0, false, err
+		case ok:
+			high = middle
+		default:
+			low = middle
+		}
+	}
+	p.know(high)
+	return high, true, nil
+}
+
+// knownBetween returns the lowest bad place between two others, 0 for none.
+func (p *pageSizes) knownBetween(low, high hubspot.ID) hubspot.ID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, _ := slices.BinarySearch(p.known, low+1)
+	if i == len(p.known) || p.known[i] >= high {
+		return 0
+	}
+	return p.known[i]
+}
+
+// know remembers a bad place.
+func (p *pageSizes) know(place hubspot.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i, known := slices.BinarySearch(p.known, place); !known && len(p.known) < stuckMost {
+		p.known = slices.Insert(p.known, i, place)
+	}
+}
+
+// probePatience is how long HubSpot has for a page of one row.
+const probePatience = 20 * time.Second
+
+// answered reports whether HubSpot answers a small request.
+func answered(ctx context.Context, ask func(context.Context) error) (bool, error) {
+	short, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	err := ask(short)
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case hubspot.Divisible(err), errors.Is(err, context.DeadlineExceeded):
+		return false, nil
+	}
+	return false, err
 }

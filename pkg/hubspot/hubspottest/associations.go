@@ -98,6 +98,7 @@ func (p *Portal) serveLinks(c *call) (int, []byte, *failure) {
 		omit := chance(p.chaos, c.omit)
 		id, err := strconv.ParseUint(in.id, 10, 64)
 		seen := pr.visible(id)
+		c.records = append(c.records, id)
 		switch {
 		case err == nil && len(seen) > 0:
 			if !omit {

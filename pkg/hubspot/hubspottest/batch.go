@@ -36,7 +36,8 @@ func (p *Portal) serveBatchRead(c *call) (int, []byte, *failure) {
 	seen := make(map[uint64]bool)
 	for _, text := range ids {
 		var st *state
-		if id, err := strconv.ParseUint(text, 10, 64); err == nil && !c.forget {
+		id, err := strconv.ParseUint(text, 10, 64)
+		if c.records = append(c.records, id); err == nil && !c.forget {
 			st = p.resolve(t, id, archived)
 		}
 		switch {

@@ -19,6 +19,7 @@ const (
 	FaultDate   Kind = "date"    // the Date header is wrong by Fault.Shift
 	FaultForget Kind = "forget"  // batch read calls every id missing
 	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out a Share of the ids without an error
+	FaultLarge  Kind = "large"   // the answer announces a body of a gigabyte
 )
 
 // Fault is a fault for the portal to play. With the zero values of its
@@ -30,6 +31,10 @@ type Fault struct {
 	Probability float64   // zero: every time
 	Count       int       // hits only the next Count requests that meet the other conditions; zero: no limit
 	From, Until time.Time // on the portal's clock
+	// IDs and Above hit only requests that ask about, or whose page has, one of
+	// these records or owners, or more than Above of them.
+	IDs   []uint64
+	Above int
 
 	Status     int           // for FaultStatus and FaultHTML
 	Policy     string        // policyName of a 429; "": TEN_SECONDLY_ROLLING
@@ -76,13 +81,16 @@ type appliedFault struct {
 	shift      time.Duration
 	forget     bool
 	omit       float64
+	large      bool
 }
 
-func (p *Portal) pickFaults(c *call) (applied appliedFault) {
+// pickFaults picks those that hit a request, before the portal has looked at its
+// records or after.
+func (p *Portal) pickFaults(c *call, looked bool) (applied appliedFault) {
 	now := p.Now()
 	for _, f := range p.faults {
 		replaces := f.Kind == FaultStatus || f.Kind == FaultHTML
-		if !f.hits(c, now) || replaces && (applied.fail != nil || applied.page != 0) ||
+		if f.byRecords() != looked || !f.hits(c, now) || replaces && (applied.fail != nil || applied.page != 0) ||
 			f.Probability > 0 && !chance(p.chaos, f.Probability) {
 			continue
 		}
@@ -105,6 +113,8 @@ func (p *Portal) pickFaults(c *call) (applied appliedFault) {
 			applied.shift += f.Shift
 		case FaultForget:
 			applied.forget = true
+		case FaultLarge:
+			applied.large = true
 		case FaultOmit:
 			if applied.omit = f.Share; f.Share == 0 {
 				applied.omit = 1
@@ -115,9 +125,13 @@ func (p *Portal) pickFaults(c *call) (applied appliedFault) {
 	return applied
 }
 
+func (f *liveFault) byRecords() bool { return f.IDs != nil || f.Above > 0 }
+
 func (f *liveFault) hits(c *call, now time.Time) bool {
 	return (f.Endpoint == "" || f.Endpoint == c.endpoint) &&
 		(f.Object == "" || f.Object == c.object) &&
+		(f.IDs == nil || slices.ContainsFunc(f.IDs, func(id uint64) bool { return slices.Contains(c.records, id) })) &&
+		len(c.records) >= f.Above+min(f.Above, 1) &&
 		!now.Before(f.From) && (f.Until.IsZero() || now.Before(f.Until))
 }
 

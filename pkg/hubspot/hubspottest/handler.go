@@ -61,8 +61,9 @@ type call struct {
 	contentType   string
 	body          []byte
 	oauth         bool
-	forget        bool    // FaultForget
-	omit          float64 // FaultOmit
+	forget        bool     // FaultForget
+	omit          float64  // FaultOmit
+	records       []uint64 // what it asks about, or what its page has
 }
 
 // answer is what goes back. Its sender, ServeHTTP or RoundTrip, plays the
@@ -73,6 +74,7 @@ type answer struct {
 	body   []byte
 	reset  bool
 	cut    bool
+	large  bool
 }
 
 // respond is the one way through the portal, for sockets and in process. It
@@ -85,7 +87,7 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 
 	p.mu.Lock()
 	p.stats.Calls[c.endpoint]++
-	fault := p.pickFaults(c)
+	fault := p.pickFaults(c, false)
 	latency := p.opt.Latency.draw(p.chaos)
 	before := time.Duration(p.chaos.Float64() * float64(latency))
 	p.mu.Unlock()
@@ -98,6 +100,10 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 	}
 	p.mu.Lock()
 	a := p.look(c, r, fault)
+	if late := p.pickFaults(c, true); a.status < 300 {
+		late.slow, late.noDate = late.slow+fault.slow, late.noDate || fault.noDate
+		a, fault = a.spoil(late, p.correlationID()), late
+	}
 	p.stats.Status[a.status]++
 	p.mu.Unlock()
 	if p.opt.OnAnswer != nil {
@@ -110,15 +116,35 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 	if !fault.noDate {
 		a.header.Set("Date", p.Now().Add(fault.shift).UTC().Format(http.TimeFormat))
 	}
-	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	a.header.Set("Content-Length", strconv.Itoa(a.length()))
 	return a, nil
+}
+
+// length is how long the body says it is.
+func (a *answer) length() int {
+	if a.large {
+		return 1 << 30
+	}
+	return len(a.body)
+}
+
+// spoil plays the faults that depend on the records of an answer.
+func (a *answer) spoil(fault appliedFault, correlationID string) *answer {
+	a.reset, a.cut, a.large = a.reset || fault.reset, a.cut || fault.cut, a.large || fault.large
+	switch {
+	case fault.page != 0:
+		return a.page(fault.page)
+	case fault.fail != nil:
+		a.status, a.body = fault.fail.status, fault.fail.body(correlationID)
+	}
+	return a
 }
 
 // look makes the answer from the portal's current state. Faults of edge servers
 // come first and cost no budget. The portal makes and counts cut and reset
 // answers, which are then lost.
 func (p *Portal) look(c *call, r *http.Request, fault appliedFault) *answer {
-	a := &answer{status: 200, header: make(http.Header), reset: fault.reset, cut: fault.cut}
+	a := &answer{status: 200, header: make(http.Header), reset: fault.reset, cut: fault.cut, large: fault.large}
 	switch {
 	case len(r.URL.RequestURI()) > maxAddress:
 		return a.page(http.StatusRequestURITooLong)
@@ -358,7 +384,7 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header["Date"] = nil // net/http would write its own
 	}
 	w.WriteHeader(a.status)
-	if a.cut {
+	if a.cut || a.large {
 		_, _ = w.Write(a.body[:len(a.body)/2])
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)

@@ -55,6 +55,8 @@ func (p *Portal) serveList(c *call) (int, []byte, *failure) {
 		ids = ids[:limit]
 	}
 
+	c.records = ids
+
 	b := []byte(`{"results":[`)
 	names := t.answered(p, c.names("properties"))
 	for i, id := range ids {

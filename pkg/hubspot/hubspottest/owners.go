@@ -216,6 +216,8 @@ func (p *Portal) serveOwners(c *call) (int, []byte, *failure) {
 		answer.Paging.Next.After, answer.Paging.Next.Link = after, nextLink(c, after)
 	}
 	for i := range owners {
+		id, _ := strconv.ParseUint(owners[i].ID, 10, 64)
+		c.records = append(c.records, id)
 		answer.Results = append(answer.Results, p.ownerJSON(&owners[i]))
 	}
 	return 200, encode(answer), nil

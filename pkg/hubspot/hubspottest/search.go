@@ -55,6 +55,7 @@ func (p *Portal) serveSearch(c *call) (int, []byte, *failure) {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		c.records = append(c.records, e.row.current.id)
 		b = p.appendRecord(b, t, p.answeredVersion(t, e.row), names, withURL)
 	}
 	b = append(b, ']')

@@ -41,7 +41,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	reader := &bodyReader{ctx: ctx, end: io.EOF}
 	reader.rest.Reset(a.body)
-	if a.cut {
+	if a.cut || a.large {
 		reader.rest.Reset(a.body[:len(a.body)/2])
 		reader.end = io.ErrUnexpectedEOF
 	}
@@ -53,7 +53,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		ProtoMinor:    1,
 		Header:        a.header,
 		Body:          reader,
-		ContentLength: int64(len(a.body)),
+		ContentLength: int64(a.length()),
 		Request:       r,
 	}, nil
 }

@@ -1,0 +1,152 @@
+package stream
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// pageSizes remember how large the pages of a type may be: where HubSpot does not
+// answer a whole page of its list, it may answer half of it (R18).
+type pageSizes struct {
+	mu     sync.Mutex
+	size   int // 0: HubSpot's maximum
+	halved time.Time
+	vain   map[string]time.Time // places at which nothing helped, and when
+	known  []hubspot.ID         // places at which HubSpot did not answer a single record, ascending
+}
+
+// smallFor is how long pages stay smaller after HubSpot did not answer a larger
+// one. Finding that out again may take three time-outs.
+const smallFor = time.Hour
+
+// now is how large the next page may be.
+func (p *pageSizes) now(most int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size == 0 || time.Since(p.halved) >= smallFor {
+		return most
+	}
+	return min(p.size, most)
+}
+
+// halve notes that HubSpot does not answer a page of this size, and returns half of
+// it.
+func (p *pageSizes) halve(size int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.size, p.halved = max(1, size/2), time.Now()
+	return p.size
+}
+
+// passed notes that it was one record at this place that HubSpot did not answer.
+func (p *pageSizes) passed(place string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.size = 0
+	delete(p.vain, place)
+}
+
+// inVain notes that nothing helps at a place: it is not worth trying again for a
+// while.
+func (p *pageSizes) inVain(place string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.vain == nil {
+		p.vain = map[string]time.Time{}
+	}
+	maps.DeleteFunc(p.vain, func(_ string, at time.Time) bool { return time.Since(at) >= smallFor })
+	p.vain[place] = time.Now()
+}
+
+func (p *pageSizes) triedInVain(place string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, ok := p.vain[place]
+	return ok && time.Since(at) < smallFor
+}
+
+// halving asks for the page at a place. While HubSpot does not answer, it asks for
+// ever smaller ones, if it answers one of a single record.
+func (p *pageSizes) halving(place string, most int, ask func(size, tries int) error) error {
+	size := p.now(most)
+	err := ask(size, cdc.PartTries)
+	if size == 1 || !divisiblePage(err) || p.triedInVain(place) {
+		return err
+	}
+	if err := ask(1, cdc.PartTries); err != nil {
+		return err
+	}
+	for divisiblePage(err) {
+		size = p.halve(size)
+		err = ask(size, 1)
+		if size == 1 {
+			break
+		}
+	}
+	return err
+}
+
+// divisiblePage reports whether HubSpot may answer a smaller page.
+func divisiblePage(err error) bool {
+	return hubspot.Divisible(err) && !hubspot.TooLong(err) && !hubspot.ArchivedUnsupported(err)
+}
+
+// passMost is how many records in a row a list passes over.
+const passMost = 16
+
+// beyond finds out how a list goes on after the id from, at a place where HubSpot does not
+// answer even a page of one record: the search names the ids that come next. It
+// returns those that the list passes over, and the place after them. err is why
+// HubSpot does not answer, and is returned where nothing helps.
+func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubspot.Slots, at string, from hubspot.ID, err error) (ids []hubspot.ID, after string, _ error) {
+	if o.pages.triedInVain(at) {
+		return nil, "", err
+	}
+	o.pages.inVain(at)
+	w, lost := o.walk(ctx, prio, hubspot.SearchQuery{After: from, Started: from != 0, Limit: passMost})
+	switch {
+	case refused(lost):
+		return nil, "", err
+	case lost != nil:
+		return nil, "", lost
+	}
+	for i, row := range w.Page.Rows {
+		ids = append(ids, row.ID)
+		if i&(i+1) != 0 { // try after 1, 2, 4, 8 … records
+			continue
+		}
+		// HubSpot does not say whether its places are the last id or the one after
+		// it (docs/hubspot.md section 2).
+		for _, place := range []hubspot.ID{row.ID, row.ID + 1} {
+			page, refused := o.Client.List(ctx, hubspot.Call{Priority: prio, Tries: 1}, o.Type.Path, slots, place.String(), false, 1)
+			switch {
+			case refused == nil && (len(page.Records) == 0 || page.Records[0].ID >= row.ID):
+				o.pages.passed(at)
+				return ids, place.String(), nil
+			case refused != nil && !hubspot.Divisible(refused):
+				return nil, "", refused
+			}
+		}
+	}
+	return nil, "", err
+}
+
+// list reads a page of the type's list, or of its archived records, as large as
+// HubSpot answers it.
+func (o *Object) list(ctx context.Context, call hubspot.Call, slots *hubspot.Slots, after string, archived bool) (page hubspot.ListPage, err error) {
+	pages := o.pages
+	if archived {
+		pages = o.binPages
+	}
+	err = pages.halving(after, hubspot.MaxList, func(size, tries int) error {
+		call.Tries = tries
+		page, err = o.Client.List(ctx, call, o.Type.Path, slots, after, archived, size)
+		return err
+	})
+	return page, err
+}

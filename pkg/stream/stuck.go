@@ -1,0 +1,339 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// stuck are the records of an object type, or of a pair, about which HubSpot does
+// not answer even when asked for one alone (R18). What is published of them stays.
+// Pages and cursors go on without them, and the stream Stuck asks for them again.
+type stuck struct {
+	object  string
+	status  *Status
+	metrics *Metrics
+	log     *slog.Logger
+	commit  func(context.Context, cdc.Cursor) error
+	turn    chan struct{} // one slot: cursors are committed in the order of what they say
+	wake    chan struct{} // one slot: an id was added
+
+	mu     sync.Mutex
+	ids    map[hubspot.ID]*stuckID
+	latest error // why HubSpot did not answer about the latest one
+}
+
+// stuckID is when to ask for an id again.
+type stuckID struct {
+	due   time.Time
+	wait  time.Duration
+	again bool // it is being asked for
+}
+
+const (
+	// stuckFirst and stuckLongest are the waits before an id is asked for again.
+	stuckFirst   = time.Minute
+	stuckLongest = time.Hour
+	// stuckMost is how many ids may be stuck. Beyond that it is the object type or
+	// the pair that cannot be read, not some of its records.
+	stuckMost = 1000
+)
+
+// newStuck begins with the ids that an earlier run left. commit commits the cursor.
+func newStuck(of subject, metrics *Metrics, ids []hubspot.ID, commit func(context.Context, cdc.Cursor) error) *stuck {
+	s := &stuck{
+		object: of.name, status: of.status, metrics: metrics, log: of.log, commit: commit,
+		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), ids: map[hubspot.ID]*stuckID{},
+	}
+	for _, id := range ids { // asked for at once
+		s.ids[id] = &stuckID{due: time.Now(), wait: stuckFirst / 2}
+	}
+	return s
+}
+
+// has reports whether an id is not to be asked for now.
+func (s *stuck) has(id hubspot.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.ids[id]
+	return one != nil && !one.again
+}
+
+func (s *stuck) retrying(id hubspot.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.ids[id]
+	return one != nil && one.again
+}
+
+func (s *stuck) all() []hubspot.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.ids))
+}
+
+// ask asks a protocol's question, in parts where HubSpot does not answer it whole.
+func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.Answer, error)) (a cdc.Answer, err error) {
+	err = s.patiently(ctx, func() error {
+		parts := cdc.NewParts(q, s.has, len(s.all()) >= stuckMost)
+		for part, more := parts.Next(); more; part, more = parts.Next() {
+			a, err := answer(part)
+			switch {
+			case hubspot.Divisible(err):
+				parts.Fail(err)
+			case err != nil:
+				return err
+			default:
+				parts.Take(a)
+			}
+		}
+		if a, err = parts.Answer(); err == nil && len(a.Stuck) > 0 && parts.Why() != nil {
+			s.mu.Lock()
+			s.latest = parts.Why()
+			s.mu.Unlock()
+		}
+		return err
+	})
+	return a, err
+}
+
+// patiently repeats what HubSpot does not answer although it answers other things,
+// and although the records are not the reason: one of its APIs is down.
+func (s *stuck) patiently(ctx context.Context, try func() error) error {
+	said := false
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := try()
+		if !hubspot.Unanswered(err) {
+			if said {
+				s.status.Clear(s.object, answersPart)
+			}
+			return err
+		}
+		said = true
+		s.status.Problem(s.object, answersPart, err)
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// set notes that HubSpot does not answer about some ids, and commits the cursor:
+// before the page that named them is committed without them.
+func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
+	added := false
+	s.mu.Lock()
+	for _, id := range ids {
+		switch one := s.ids[id]; {
+		case one == nil:
+			s.ids[id] = &stuckID{due: time.Now().Add(stuckFirst), wait: stuckFirst}
+			added = true
+		case one.again:
+			one.again, one.wait = false, min(2*one.wait, stuckLongest)
+			one.due = time.Now().Add(one.wait)
+		}
+	}
+	why := s.latest
+	s.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	if added {
+		s.log.Warn("HubSpot does not answer about some records; they stay as published, everything else continues, and the connector asks again",
+			"stream", offsets.StuckStream, "ids", idList(firstOf(s.all(), stuckShown)), "err", why)
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+	return s.save(ctx, added)
+}
+
+// unset forgets ids that were read.
+func (s *stuck) unset(ctx context.Context, ids []hubspot.ID) error {
+	var gone []hubspot.ID
+	s.mu.Lock()
+	for _, id := range ids {
+		if one := s.ids[id]; one != nil && one.again {
+			delete(s.ids, id)
+			gone = append(gone, id)
+		}
+	}
+	s.mu.Unlock()
+	if len(gone) > 0 {
+		s.log.Info("HubSpot answers about some records again", "stream", offsets.StuckStream, "ids", idList(firstOf(gone, stuckShown)))
+	}
+	return s.save(ctx, len(gone) > 0)
+}
+
+// save commits the cursor if it has changed, and shows what is stuck.
+func (s *stuck) save(ctx context.Context, changed bool) error {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.turn }()
+	ids := s.all()
+	s.show(ids)
+	if !changed {
+		return nil
+	}
+	cursor := cdc.Cursor{Object: s.object, Stream: offsets.StuckStream}
+	if len(ids) > 0 {
+		cursor.Value = offsets.Stuck{IDs: ids}.Bytes()
+	}
+	if err := s.commit(ctx, cursor); err != nil {
+		return fmt.Errorf("commit what is stuck of %s: %w", s.object, err)
+	}
+	return nil
+}
+
+func (s *stuck) show(ids []hubspot.ID) {
+	s.metrics.stuck.WithLabelValues(s.object).Set(float64(len(ids)))
+	if len(ids) == 0 {
+		s.status.Clear(s.object, offsets.StuckStream)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Problem(s.object, offsets.StuckStream, &stuckError{ids, s.latest})
+}
+
+// stuckError names the records that are stuck.
+type stuckError struct {
+	ids []hubspot.ID
+	why error // nil after a restart, until they are asked for again
+}
+
+// stuckShown is how many ids a problem or a log line names.
+const stuckShown = 20
+
+func firstOf(ids []hubspot.ID, n int) []hubspot.ID { return ids[:min(n, len(ids))] }
+
+func (e *stuckError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "HubSpot does not answer about %d records: %s", len(e.ids), idList(firstOf(e.ids, stuckShown)))
+	if len(e.ids) > stuckShown {
+		b.WriteString(" …")
+	}
+	if e.why != nil {
+		b.WriteString(" (" + e.why.Error() + ")")
+	}
+	return b.String()
+}
+
+func (e *stuckError) Unwrap() error { return e.why }
+
+// take returns the ids that are due, at most n, and how long until the next one is.
+func (s *stuck) take(n int) (ids []hubspot.ID, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	wait = stuckLongest
+	for id, one := range s.ids {
+		if left := one.due.Sub(now); left > 0 {
+			wait = min(wait, left)
+		} else if len(ids) < n {
+			ids, one.again = append(ids, id), true
+		}
+	}
+	slices.Sort(ids)
+	return ids, wait
+}
+
+// giveBack undoes take, after HubSpot refused to answer at all.
+func (s *stuck) giveBack(ids []hubspot.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if one := s.ids[id]; one != nil && one.again {
+			one.again, one.due = false, time.Now().Add(recheckRetry)
+		}
+	}
+}
+
+// Stuck asks again for the records that HubSpot does not answer about, with growing
+// waits.
+type Stuck struct {
+	set     *stuck
+	of      subject
+	most    int // ids that one question takes
+	publish func(ctx context.Context, ids []hubspot.ID) error
+}
+
+// Stuck is the stream of the type's stuck records.
+func (o *Object) Stuck() *Stuck {
+	return &Stuck{o.stuck, subject{o.Type.Name, o.Status, o.Log}, hubspot.MaxBatch, func(ctx context.Context, ids []hubspot.ID) error {
+		readings, err := o.read(ctx, hubspot.Confirm, ids)
+		if err != nil {
+			return err
+		}
+		return o.publish(ctx, cdc.Page{Stream: offsets.StuckStream, Readings: readings})
+	}}
+}
+
+// StillUnread are the records whose links are stuck.
+func (p *Pair) StillUnread() []hubspot.ID { return p.stuck.all() }
+
+// Stuck is the stream of the records whose links are stuck.
+func (p *Pair) Stuck() *Stuck {
+	return &Stuck{p.stuck, p.subject(), hubspot.MaxLinks, func(ctx context.Context, ids []hubspot.ID) error {
+		readings, err := p.read(ctx, hubspot.Confirm, ids)
+		if err != nil {
+			return err
+		}
+		return p.publish(ctx, cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings})
+	}}
+}
+
+// Run asks until ctx ends.
+func (s *Stuck) Run(ctx context.Context) error {
+	s.set.show(s.set.all())
+	return superviseAs(ctx, s.of, offsets.StuckStream, func() time.Duration { return 0 }, s.pass)
+}
+
+func (s *Stuck) pass(ctx context.Context) error {
+	ids, wait := s.set.take(s.most)
+	if len(ids) == 0 {
+		return s.set.idle(ctx, wait)
+	}
+	err := s.publish(ctx, ids)
+	if err != nil {
+		s.set.giveBack(ids)
+		return err
+	}
+	return s.set.unset(ctx, ids)
+}
+
+// idle returns when an id is added, or after d.
+func (s *stuck) idle(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-s.wake:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// settle is for a protocol that has ended: it takes over what is stuck of it. What
+// was stuck, and was asked for again without any answer, stays so.
+func (s *stuck) settle(ctx context.Context, p cdc.Protocol) error {
+	ids := slices.Clone(p.Stuck())
+	for _, id := range p.Unresolved() {
+		if s.retrying(id) {
+			ids = append(ids, id)
+		}
+	}
+	return s.set(ctx, ids)
+}
