@@ -67,7 +67,7 @@ func TestPolicy_OfARealCluster(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := &place{T: t, Services: strict, prefix: fmt.Sprintf("%s-%d", name, time.Now().UnixMilli())}
 			portal := hubspottest.New(hubspottest.Options{
-				Seed: 5, Types: []string{"contacts"}, Limits: hubspottest.Limits{SearchPerSecond: 1000, TenSecondly: 100_000, Daily: 10_000_000},
+				Seed: 5, Types: []string{"contacts"}, Index: hubspottest.Index{Immediate: true}, Limits: hubspottest.Limits{SearchPerSecond: 1000, TenSecondly: 100_000, Daily: 10_000_000},
 			})
 			ids := portal.Seed("contacts", 200)
 			server := httptest.NewServer(portal)
