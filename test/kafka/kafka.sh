@@ -10,7 +10,8 @@
 #
 # start and status print KAFKA_BROKERS, KAFKA_BIN (the usual command line tools)
 # and KAFKA_LOG: eval "$(test/kafka/kafka.sh start)". KAFKA_TEST_PORT (21092; the
-# controller takes the next one) chooses the port.
+# controller takes the next one) chooses the port. KAFKA_TEST_PROPERTIES, a file,
+# ends the broker's configuration; KAFKA_TEST_CLASSPATH has classes for it.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -139,10 +140,11 @@ start() {
   configure
   [ -e "$home/log/meta.properties" ] ||
     "$bin/kafka-storage" format --standalone --cluster-id aGhYQbq3TZ6Jm0x1u7WlVg --config "$mark" >&2
+  [ -z "${KAFKA_TEST_PROPERTIES:-}" ] || cat "$KAFKA_TEST_PROPERTIES" >>"$mark"
   rm -f "$log"
   # Detached from our session and from our stdout, which callers read to its end.
   setsid java -Xmx384m -XX:+UseSerialGC -Dlog4j2.configurationFile="$home/log4j2.properties" \
-    -cp "$jars/lib/*" kafka.Kafka "$mark" </dev/null >"$home/stdout.log" 2>&1 &
+    -cp "${KAFKA_TEST_CLASSPATH:+$KAFKA_TEST_CLASSPATH:}$jars/lib/*" kafka.Kafka "$mark" </dev/null >"$home/stdout.log" 2>&1 &
   echo $! >"$pidfile"
   until_ready 60 "$home/stdout.log" "$pidfile" started
   show

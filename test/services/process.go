@@ -134,11 +134,17 @@ func (p *Process) Sleep(t testing.TB, d time.Duration) {
 // Has reports whether the log contains a text.
 func (p *Process) Has(t testing.TB, text string) bool {
 	t.Helper()
+	return p.Count(t, text) > 0
+}
+
+// Count is how often the log contains a text.
+func (p *Process) Count(t testing.TB, text string) int {
+	t.Helper()
 	b, err := os.ReadFile(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Contains(b, []byte(text))
+	return bytes.Count(b, []byte(text))
 }
 
 // Says lets the process run until its log contains a text.
