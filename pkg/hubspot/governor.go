@@ -141,6 +141,14 @@ func NewGovernor(limits Limits) *Governor {
 	return g
 }
 
+// SetShare changes the share of the searches and of the ten-second limit.
+func (g *Governor) SetShare(share float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits.Share = share
+	g.pump()
+}
+
 // Rates are sustainable rates, in calls per second.
 type Rates struct {
 	Search  float64

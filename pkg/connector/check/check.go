@@ -71,8 +71,8 @@ func (r *Report) Failed() (n int) {
 }
 
 // Run checks everything that a run needs. more are the caller's own findings,
-// which take their place in the report. It takes a minute at most, and about ten
-// seconds if everything is away.
+// which take their place in the report. It takes a minute at most, about ten
+// seconds if everything is away, and a few minutes beside a running instance.
 func Run(ctx context.Context, setup *connector.Setup, more ...Finding) *Report {
 	k := &checker{setup: setup}
 	for _, f := range more {
@@ -86,6 +86,10 @@ func Run(ctx context.Context, setup *connector.Setup, more ...Finding) *Report {
 const (
 	reachPatience = 5 * time.Second  // to reach HubSpot, the brokers, the registry
 	askPatience   = 15 * time.Second // for all questions of one kind
+	// Beside a running instance, which has the share of HUBSPOT_RATE_SHARE, a check
+	// takes a tenth of HubSpot's limits, and more time.
+	besideShare    = 0.1
+	besidePatience = time.Minute
 )
 
 // checker collects what the parts of a check find. They run side by side.
@@ -161,6 +165,7 @@ func (k *checker) look(ctx context.Context) *Report {
 	k.checkAccess(ctx)
 	k.checkSubjects(ctx)
 	r := &Report{Version: k.setup.Version, Prefix: k.setup.Config.Kafka.TopicPrefix, Plan: k.plan()}
+	k.checkDay(r.Plan)
 	if k.account != nil {
 		r.Portal = k.account.PortalID
 	}

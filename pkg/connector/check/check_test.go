@@ -43,9 +43,15 @@ func inWorld(t *testing.T, opt hubspottest.Options, settings []string, f func(w 
 // settings override the world's.
 func (w *world) inspect(settings ...string) *checked {
 	w.T.Helper()
+	return w.inspectOver(w.Portal.Transport(), settings...)
+}
+
+// inspectOver is inspect with a transport of the check's own.
+func (w *world) inspectOver(hubspot http.RoundTripper, settings ...string) *checked {
+	w.T.Helper()
 	before := w.Config
 	w.Set(settings...)
-	o := w.Options(w.Portal.Transport(), w.Brokers)
+	o := w.Options(hubspot, w.Brokers)
 	o.Logger = slog.New(slog.DiscardHandler)
 	setup, err := connector.Prepare(w.Config, o)
 	w.Config = before
@@ -403,9 +409,10 @@ func TestCheck_TheDayIsUsedUp(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 12, Limits: hubspottest.Limits{Daily: 2000}}, threeTypes, func(w *world) {
 		w.Portal.Seed("contacts", 50_000)
 		w.Portal.UseDaily(1300)
-		c := w.inspect().is(connector.ExitOK)
+		c := w.inspect().is(connector.ExitFailed)
 		c.says("limit_day", "", OK, "2,000")
-		if c.Plan.Backfill.Days < 1 || c.Plan.Ours < 1 || len(c.Plan.Notes) == 0 {
+		c.says("idle_calls", "", Fail, "of what the reserve leaves", "SYNC_LEADING_INTERVAL")
+		if c.Plan.Backfill.Days < 1 || c.Plan.Ours < 1 {
 			t.Errorf("plan: %+v", c.Plan)
 		}
 		w.Portal.UseDaily(300)

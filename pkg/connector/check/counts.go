@@ -12,19 +12,14 @@ import (
 )
 
 // count counts the records of each type, and reads a list page and the recycle
-// bin as the streams do. All apps share the limit on searches: an instance that
-// runs has counted the records already, and must not be disturbed.
+// bin as the streams do.
 func (k *checker) count(ctx context.Context) {
 	p := &k.portal
 	p.records, p.ids, p.archived = map[string]int{}, map[string][]hubspot.ID{}, map[string]binSeen{}
-	limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, func(ctx context.Context) {
 		var failed error
 		var uncounted []string
 		for _, f := range p.found {
-			if k.running && k.published(f.Type.Name) {
-				p.records[f.Type.Name] = k.live(f.Type.Name)
-				continue
-			}
 			page, err := k.setup.HubSpot.Search(ctx, asking, hubspot.SearchQuery{Object: f.Type.Path, ModifiedProperty: f.Type.ModifiedProperty})
 			if err != nil {
 				failed, uncounted = err, append(uncounted, f.Type.Name)
@@ -40,22 +35,12 @@ func (k *checker) count(ctx context.Context) {
 				Found: "not counted, so the plan leaves them out: " + connector.Plainly(failed), Todo: []string{"run the check again"}})
 		}
 	})
-	limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, func(ctx context.Context) {
 		for _, f := range p.found {
 			p.archived[f.Type.Name] = k.bin(ctx, f.Type)
 		}
 		p.page = k.page(ctx)
 	})
-}
-
-// live counts the records that are published as live.
-func (k *checker) live(object string) (n int) {
-	for _, row := range k.loaded.Rows[object] {
-		if row.Live {
-			n++
-		}
-	}
-	return n
 }
 
 func (k *checker) bin(ctx context.Context, t hubspot.ObjectType) binSeen {
@@ -110,7 +95,7 @@ func (k *checker) sample(ctx context.Context) {
 	atOnce := make(chan struct{}, 8)
 	for _, e := range k.portal.ends {
 		ids := k.portal.ids[e.From.Name]
-		if len(ids) == 0 {
+		if len(ids) == 0 || k.sweptLinks(e) { // the state knows
 			continue
 		}
 		inputs := make([]hubspot.LinkInput, len(ids))

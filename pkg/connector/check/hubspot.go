@@ -91,8 +91,11 @@ func (k *checker) checkPortal(ctx context.Context) {
 	if k.account == nil {
 		return
 	}
+	if k.running {
+		k.setup.Governor.SetShare(besideShare)
+	}
 	k.setup.LearnDay(ctx, slog.New(slog.DiscardHandler))
-	if k.left() == 0 {
+	if k.callsLeft() == 0 {
 		k.checkLimits()
 		k.add(Finding{Area: "scopes", Check: "object_types", Status: Fail, Found: "not asked: none of the day's calls are left to us",
 			Todo: []string{"run the check again after the day has ended (limit_day above), or lower HUBSPOT_DAILY_RESERVE"}})
@@ -103,19 +106,25 @@ func (k *checker) checkPortal(ctx context.Context) {
 	k.checkReferences(ctx)
 	k.count(ctx)
 	k.checkPairs(ctx, types)
+	k.setup.Governor.SetShare(k.setup.Config.HubSpot.RateShare) // what a run has
 	k.checkLimits()
 }
 
-// limited runs a part, whose calls together may take askPatience.
-func limited(ctx context.Context, part func(context.Context)) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+// limited runs a part, whose calls together may take askPatience, or besidePatience
+// beside a running instance.
+func (k *checker) limited(ctx context.Context, part func(context.Context)) {
+	patience := askPatience
+	if k.running {
+		patience = besidePatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	part(ctx)
 }
 
-// left is how many of the day's calls are left to us; below zero: no limit is
+// callsLeft is how many of the day's calls are left to us; below zero: no limit is
 // known.
-func (k *checker) left() int64 {
+func (k *checker) callsLeft() int64 {
 	l := k.setup.Governor.Learnt()
 	if l.Daily == 0 {
 		return -1
@@ -149,7 +158,7 @@ func (k *checker) checkLimits() {
 		k.add(f)
 		return
 	}
-	left := k.left()
+	left := k.callsLeft()
 	f.Found = fmt.Sprintf("%s calls a day, %s (%s) used by all apps of the account; %s are left to others (HUBSPOT_DAILY_RESERVE=%g), so %s are left to us until %s",
 		number(l.Daily), number(l.Used), percent(float64(l.Used)/float64(l.Daily)), number(l.Reserve), h.DailyReserve, number(left),
 		l.Resets.UTC().Format("2006-01-02 15:04 UTC"))

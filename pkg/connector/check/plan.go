@@ -3,10 +3,8 @@ package check
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"math"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -20,9 +18,10 @@ import (
 // the calls that a simulated portal counts in a day.
 type Plan struct {
 	ToCreate []string     `json:"topics_to_create"`
-	Pairs    int          `json:"pairs"` // each has a topic from its first link on
+	Pairs    int          `json:"pairs"`        // each has a topic from its first link on
+	Later    int          `json:"topics_later"` // of pairs and reference lists that have none yet
 	Objects  []planObject `json:"objects"`
-	Records  int          `json:"records"`
+	Records  int          `json:"records"` // by HubSpot's own count
 	Backfill planBackfill `json:"backfill"`
 	Idle     []planStream `json:"idle_calls_a_day"`
 	IdleSum  int          `json:"idle_calls_a_day_sum"`
@@ -30,17 +29,20 @@ type Plan struct {
 	Share    float64      `json:"idle_share_of_limit,omitempty"` // of the whole
 	Ours     float64      `json:"idle_share_of_ours,omitempty"`  // of what the reserve leaves
 	Sweep    float64      `json:"reconcile_hours"`               // how long the longest takes
+	Every    float64      `json:"reconcile_interval_hours"`
 	Notes    []string     `json:"notes"`
 }
 
 type planObject struct {
 	Object  string `json:"object"`
 	Records int    `json:"records"`
-	Calls   int    `json:"backfill_calls"`
+	Left    int    `json:"backfill_records"` // that the backfill has yet to read
+	Calls   int    `json:"backfill_calls"`   // for these
 }
 
-// planBackfill is the first sweep over everything.
+// planBackfill is what is left of the first sweep over everything.
 type planBackfill struct {
+	Left    int     `json:"records"`
 	Calls   int     `json:"calls"`             // for the records
 	Links   int     `json:"association_calls"` // for the first sweep of associations
 	Minutes float64 `json:"minutes"`
@@ -68,7 +70,7 @@ func (k *checker) plan() *Plan {
 	if k.account == nil || len(p.found) == 0 {
 		return nil
 	}
-	out := &Plan{Pairs: len(p.ends), Objects: []planObject{}, Notes: []string{}}
+	out := &Plan{Pairs: len(p.ends), Every: k.setup.Config.Sync.ReconcileInterval.Hours(), Objects: []planObject{}, Notes: []string{}}
 	topics := k.needed()
 	if len(topics) > 0 {
 		out.ToCreate = []string{}
@@ -78,17 +80,59 @@ func (k *checker) plan() *Plan {
 			out.ToCreate = append(out.ToCreate, t.Name)
 		}
 	}
+	out.Later = k.topicsLater()
 	k.planBackfill(out)
 	k.planIdle(out)
 	learnt := k.setup.Governor.Learnt()
 	if out.Limit = learnt.Daily; out.Limit > 0 {
 		out.Share = float64(out.IdleSum) / float64(out.Limit)
 		out.Ours = float64(out.IdleSum) / math.Max(1, float64(out.Limit-learnt.Reserve))
-		if out.Ours > 1 {
-			out.Notes = append(out.Notes, "idle calls exceed what the reserve leaves of a day: the patient streams slow down until everything fits. Name fewer types in HUBSPOT_OBJECTS, or set longer intervals (SYNC_LEADING_INTERVAL, SYNC_CENSUS_INTERVAL, SYNC_ARCHIVE_INTERVAL)")
-		}
 	}
 	return out
+}
+
+// topicsLater counts the topics that a run makes at the first link or entry.
+func (k *checker) topicsLater() (n int) {
+	prefix := k.setup.Config.Kafka.TopicPrefix
+	there := func(topic string) bool {
+		if k.loaded == nil {
+			return false
+		}
+		_, known := k.loaded.Topics[topic]
+		return known
+	}
+	for _, e := range k.portal.ends {
+		if !there(offsets.PairTopic(prefix, cdc.Pair{From: e.From.Name, To: e.To.Name})) {
+			n++
+		}
+	}
+	for _, list := range stream.References() {
+		if !there(offsets.ReferenceTopic(prefix, list)) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkDay reports whether the day's calls suffice while nothing changes.
+func (k *checker) checkDay(p *Plan) {
+	if p == nil || p.Limit == 0 {
+		return
+	}
+	f := Finding{Area: "hubspot", Check: "idle_calls", Status: OK,
+		Found: fmt.Sprintf("while nothing changes, a run spends %s a day: %s of the day's, %s of what the reserve leaves", calls(p.IdleSum), percent(p.Share), percent(p.Ours))}
+	switch {
+	case p.Ours > 1:
+		f.Status = Fail
+		f.Found += "; the patient streams slow down until everything fits, and changes come late"
+	case p.Share > 0.5:
+		f.Status = Warn
+	default:
+		k.add(f)
+		return
+	}
+	f.Todo = []string{"name fewer types in HUBSPOT_OBJECTS or fewer pairs in HUBSPOT_ASSOCIATIONS, set longer intervals (SYNC_LEADING_INTERVAL, SYNC_CENSUS_INTERVAL, SYNC_ARCHIVE_INTERVAL), or buy calls: the plan below shows what each stream costs"}
+	k.add(f)
 }
 
 func (k *checker) planBackfill(out *Plan) {
@@ -102,12 +146,14 @@ func (k *checker) planBackfill(out *Plan) {
 			continue // checkTopics has reported it
 		}
 		lists, reads := stream.SweepCalls(n, slots)
-		calls := lists + reads
-		if k.sweptAlready(f.Type.Name) {
-			calls = 0
+		calls, left := 0, k.left(f.Type.Name)
+		if !k.sweptAlready(f.Type.Name) {
+			more, again := stream.SweepCalls(left, slots)
+			calls = more + again
 		}
-		out.Objects = append(out.Objects, planObject{f.Type.Name, n, calls})
+		out.Objects = append(out.Objects, planObject{f.Type.Name, n, left, calls})
 		out.Records += n
+		out.Backfill.Left += left
 		out.Backfill.Calls += calls
 		// The pages of a type are read one after another.
 		longest = max(longest, time.Duration(calls)*max(p.page, k.answer))
@@ -115,9 +161,7 @@ func (k *checker) planBackfill(out *Plan) {
 	}
 	slices.SortStableFunc(out.Objects, func(a, b planObject) int { return cmp.Compare(b.Records, a.Records) })
 	for _, e := range p.ends {
-		if !k.sweptLinks(e) {
-			out.Backfill.Links += stream.LinkCalls(p.records[e.From.Name])
-		}
+		out.Backfill.Links += stream.LinkCalls(k.linksLeft(e))
 	}
 	took := max(longest.Seconds(), float64(out.Backfill.Calls)/rates.Objects)
 	out.Backfill.Minutes = took / 60
@@ -127,25 +171,6 @@ func (k *checker) planBackfill(out *Plan) {
 			out.Backfill.Days = 1 + int(math.Ceil((calls-left)/float64(l.Daily-l.Reserve)))
 		}
 	}
-}
-
-// sweptAlready reports whether a type's backfill is done.
-func (k *checker) sweptAlready(object string) bool {
-	if k.loaded == nil {
-		return false
-	}
-	place, err := offsets.ParseSweep(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: object, Stream: offsets.BackfillStream}])
-	return err == nil && place.Done
-}
-
-// sweptLinks reports whether a pair's first sweep is done.
-func (k *checker) sweptLinks(e stream.Ends) bool {
-	if k.loaded == nil {
-		return false
-	}
-	pair := cdc.Pair{From: e.From.Name, To: e.To.Name}
-	place, err := offsets.ParseAssociations(k.loaded.Cursors[offsets.Key{Portal: k.account.PortalID, Object: pair.String(), Stream: offsets.AssociationsStream}])
-	return err == nil && place.Completed != 0
 }
 
 // planIdle adds up the calls of a day on which nothing changes.
@@ -235,59 +260,4 @@ func (k *checker) linked(e stream.Ends) bool {
 	}
 	linked, sampled := k.portal.links[e]
 	return linked || !sampled && k.portal.records[e.From.Name] > 0
-}
-
-// write writes the plan under the table.
-func (p *Plan) write(w io.Writer) error {
-	if p == nil {
-		_, err := fmt.Fprintln(w, "\nPLAN\nnone: HubSpot did not show what there is")
-		return err
-	}
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "\nPLAN\n")
-	create := "not known: the brokers did not say"
-	if p.ToCreate != nil {
-		create = number(len(p.ToCreate))
-	}
-	fmt.Fprintf(t, "topics to be created\t%s, and later one for each of %d pairs of types at its first association, and three for owners, pipelines and stages\n", create, p.Pairs)
-	how := "minutes"
-	minutes := math.Ceil(p.Backfill.Minutes)
-	if minutes <= 1 {
-		minutes, how = 1, "minute"
-	}
-	if p.Backfill.Calls == 0 {
-		fmt.Fprintf(t, "backfill\tdone; HubSpot has %s records\n", number(p.Records))
-	} else {
-		fmt.Fprintf(t, "backfill\t%s records in %s calls, about %.0f %s; then %s calls for associations\n",
-			number(p.Records), number(p.Backfill.Calls), minutes, how, number(p.Backfill.Links))
-	}
-	if p.Backfill.Days > 0 {
-		fmt.Fprintf(t, "\tthat is more than today's calls allow: it takes about %d days\n", p.Backfill.Days)
-	}
-	for _, o := range p.Objects {
-		fmt.Fprintf(t, "  %s\t%s records, %s calls\n", o.Object, number(o.Records), number(o.Calls))
-	}
-	sum := number(p.IdleSum)
-	if p.Limit > 0 {
-		sum += fmt.Sprintf(", %s of the day's %s; %s of what the reserve leaves", percent(p.Share), number(p.Limit), percent(p.Ours))
-	}
-	fmt.Fprintf(t, "idle calls a day\t%s\n", sum)
-	for _, s := range p.Idle {
-		fmt.Fprintf(t, "  %s\t%s\n", s.Stream, number(s.Calls))
-	}
-	fmt.Fprintf(t, "reconcile\teverything is read again in %s\n", hours(p.Sweep))
-	for _, note := range p.Notes {
-		fmt.Fprintf(t, "note\t%s\n", note)
-	}
-	return t.Flush()
-}
-
-func hours(h float64) string {
-	switch {
-	case h < 1:
-		return fmt.Sprintf("%.0f minutes", math.Ceil(60*h))
-	case h > 48:
-		return fmt.Sprintf("%.1f days", h/24)
-	}
-	return fmt.Sprintf("%.1f hours", h)
 }

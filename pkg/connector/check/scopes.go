@@ -27,7 +27,7 @@ type looked struct {
 func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 	var all []looked
 	var wanted []hubspot.ObjectType
-	limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, func(ctx context.Context) {
 		custom := hubspot.ObjectType{Custom: true}.Scopes().All()
 		types, refusal, err := stream.Types(ctx, k.setup.HubSpot)
 		switch {
@@ -148,7 +148,7 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 			f.Status = Fail
 		}
 		k.add(f)
-	case len(k.portal.found) == 0 && len(all) > 0:
+	case len(k.portal.found) == 0 && len(all) > 0 && (len(wanted) > 0 || !named): // else checkTypes has named the words
 		k.add(Finding{Area: "scopes", Check: "object_types", Status: Fail, Found: "the token may read no object type",
 			Todo: []string{"give it the read scopes of those to follow: the lines above name them"}})
 	}
@@ -227,8 +227,13 @@ func (k *checker) checkSelection() {
 // checkReferences asks for the owners, and for the pipelines of the types to
 // follow.
 func (k *checker) checkReferences(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
+	k.limited(ctx, func(ctx context.Context) {
+		k.checkOwners(ctx)
+		k.checkPipelines(ctx)
+	})
+}
+
+func (k *checker) checkOwners(ctx context.Context) {
 	k.portal.owners = 1
 	f := Finding{Area: "scopes", Check: "owners", Status: OK}
 	n, after, err := 0, "", error(nil)
@@ -257,7 +262,6 @@ func (k *checker) checkReferences(ctx context.Context) {
 		f.Status, f.Found, f.Todo = Warn, connector.Plainly(err), []string{"run the check again; see HubSpot's status page"}
 	}
 	k.add(f)
-	k.checkPipelines(ctx)
 }
 
 // listedPages is how many pages of a list a check counts.
@@ -299,7 +303,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 	p := &k.portal
 	p.links = map[stream.Ends]bool{}
-	limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, func(ctx context.Context) {
 		found, hidden, err := stream.Pairs(ctx, k.setup.HubSpot, types, k.setup.Config.HubSpot.Associations, func(word string) bool {
 			return k.published(word) || stream.Hidden(word, p.hidden, p.custom)
 		})
@@ -334,5 +338,5 @@ func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 		}
 		k.add(f)
 	})
-	limited(ctx, k.sample)
+	k.limited(ctx, k.sample)
 }

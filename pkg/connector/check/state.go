@@ -32,7 +32,7 @@ func (k *checker) checkState(ctx context.Context) {
 		return // checkBrokers has reported it
 	}
 	k.probe = probe
-	limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, func(ctx context.Context) {
 		ok := true
 		for _, name := range []string{offsets.CursorTopic(k.setup.Config.Kafka.TopicPrefix), offsets.StateTopic(k.setup.Config.Kafka.TopicPrefix)} {
 			t, err := probe.Internal(ctx, name)
@@ -74,9 +74,11 @@ func (k *checker) checkOwner(ctx context.Context) {
 	f := Finding{Area: "kafka", Check: "owner", Subject: group, Status: OK, Found: "no instance runs"}
 	switch {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return // checkAccess reports it
+		k.running = true // perhaps
+		return           // checkAccess reports it
 	case errors.Is(err, kerr.CoordinatorNotAvailable): // nobody has used a group in this cluster yet
 	case err != nil:
+		k.running = true // perhaps
 		f.Status, f.Found = Note, "not known: "+connector.Plainly(err)
 	case n > 0:
 		k.running = true

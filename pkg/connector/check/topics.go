@@ -22,7 +22,7 @@ func (k *checker) checkTopics(ctx context.Context) {
 	if k.probe == nil {
 		return
 	}
-	limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, func(ctx context.Context) {
 		for i := range k.portal.found {
 			f := &k.portal.found[i]
 			set, err := k.set(f)
