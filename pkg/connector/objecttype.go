@@ -156,12 +156,13 @@ func (o *objectType) adopt(ctx context.Context, set *schema.Set, text []byte, p 
 // again. It ends the streams that would otherwise continue from their old places.
 func (o *objectType) places(changed stream.Changed) (p stream.Places, err error) {
 	name := o.records.Type.Name
-	now := o.run.setup.HubSpot.Now()
+	clock := o.run.clock()
 	if o.streams == nil {
 		saved := func(s string) []byte { return o.run.cursor(name, s) }
-		if p, err = stream.Resume(name, o.run.setup.Lags, saved, now); err != nil {
+		if p, err = stream.Resume(name, o.run.setup.Lags, saved, clock); err != nil {
 			return p, err
 		}
+		o.run.sayAhead(name, p.Ahead...)
 	} else {
 		o.rereading.end()
 		if o.refill != nil {
@@ -171,7 +172,7 @@ func (o *objectType) places(changed stream.Changed) (p stream.Places, err error)
 		p.Sweep.Started = o.started
 		o.rereading = nil
 	}
-	p.Renew(name, changed, now)
+	p.Renew(name, changed, clock.Now)
 	return p, nil
 }
 

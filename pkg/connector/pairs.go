@@ -167,6 +167,10 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 		if place, err = offsets.ParseAssociations(v); err != nil {
 			return nil, place, err
 		}
+		if r.clock().Back(&place.Started, &place.Completed) {
+			r.sayAhead(name.String(), offsets.AssociationsStream)
+			place = offsets.Associations(cdc.LinkPlace{Completed: place.Completed}.Begin(r.clock().Now))
+		}
 	}
 	if _, there := r.loaded.Topics[offsets.PairTopic(r.setup.Config.Kafka.TopicPrefix, name)]; there {
 		if err := r.out.PairTopic(ctx, name); err != nil && !refusedTopic(err) {

@@ -145,6 +145,12 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		admin := &administrator{portal: w.Portal, rng: rng, objects: objects, done: sum.schema}
 		asks := newOperator(w, seed, objects, pairs)
 		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit, Share: 0.03})
+		// One edge server's clock is wrong, and for some minutes that of all.
+		shifts := []time.Duration{-72 * time.Hour, -time.Hour, -time.Minute, time.Minute, time.Hour, 72 * time.Hour}
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultDate, Shift: shifts[seed%6], Probability: 0.1})
+		w.Portal.Inject(hubspottest.Fault{
+			Kind: hubspottest.FaultDate, Shift: shifts[seed/6%6], From: time.Now().Add(5 * time.Minute), Until: time.Now().Add(15 * time.Minute),
+		})
 		next := time.Now().Add(time.Minute)
 		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
 			for range rng.IntN(8) {

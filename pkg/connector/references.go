@@ -53,6 +53,9 @@ func (r *run) reference(ctx context.Context, name string) (l stream.ReferenceLis
 		if l.Place, err = offsets.ParseReference(v); err != nil {
 			return l, err
 		}
+		if r.clock().Back(&l.Place.Started, &l.Place.Completed) {
+			r.sayAhead(name, offsets.ReferenceStream)
+		}
 	}
 	if _, there := r.loaded.Topics[offsets.ReferenceTopic(r.setup.Config.Kafka.TopicPrefix, name)]; there {
 		if err := r.out.ReferenceTopic(ctx, name); err != nil && !refusedTopic(err) {

@@ -106,6 +106,19 @@ func (r *run) cursor(object, stream string) []byte {
 	return r.loaded.Cursors[offsets.Key{Portal: r.portal, Object: object, Stream: stream}]
 }
 
+// clock is what is known of HubSpot's time now.
+func (r *run) clock() stream.Clock {
+	return stream.Clock{Now: r.setup.HubSpot.Now(), Latest: r.setup.HubSpot.Latest()}
+}
+
+// sayAhead logs the cursors that lay ahead of HubSpot's time (R21).
+func (r *run) sayAhead(object string, streams ...string) {
+	for _, s := range streams {
+		r.log.Warn("a cursor lies ahead of HubSpot's time; it is moved back, and what it may have missed is read again",
+			"object", object, "stream", s, "cursor", string(r.cursor(object, s)))
+	}
+}
+
 // LearnDay asks how many of the day's calls are left, so that the governor need
 // not wait for the headers of the first answers. It waits 5 s at most and does
 // not fail, because not every kind of token may ask.

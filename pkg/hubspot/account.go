@@ -92,7 +92,9 @@ func (c *Client) DailyUsage(ctx context.Context, call Call) (DailyUsage, error) 
 		},
 	})
 	if err == nil {
-		c.governor.learnDay(usage)
+		ours := usage // by our clock, which decides when the day ends (R21)
+		ours.ResetsAt = usage.ResetsAt.Add(-c.clock.apart())
+		c.governor.learnDay(ours)
 	}
 	return usage, err
 }

@@ -125,6 +125,10 @@ func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 // Now returns a lower bound of HubSpot's time.
 func (c *Client) Now() Millis { return c.clock.now() }
 
+// Latest returns a time that HubSpot's clock has not passed, however it differs
+// from ours.
+func (c *Client) Latest() Millis { return c.clock.latest() }
+
 // version returns the version to use for an API whose own version is given.
 func (c *Client) version(own string) string { return cmp.Or(c.apiVersion, own) }
 

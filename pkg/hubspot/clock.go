@@ -48,10 +48,15 @@ type dated struct {
 // at is a time that HubSpot's clock had reached at t, if d is right.
 func (d *dated) at(t time.Time) Millis { return d.date.Add(t.Sub(d.received)) }
 
+// after is a time that HubSpot's clock had not passed at t, if d is right.
+func (d *dated) after(t time.Time) Millis {
+	return d.date.Add(t.Sub(d.sent) + time.Second + clockSkew)
+}
+
 // follows reports whether both can be right.
 func (d *dated) follows(before *dated) bool {
 	return d.date >= before.at(d.sent).Add(-clockSkew-time.Second) &&
-		d.date <= before.date.Add(d.received.Sub(before.sent)+clockSkew)
+		d.date <= before.after(d.received)
 }
 
 // note takes over the Date of a HubSpot answer. It returns a time that HubSpot's
@@ -81,6 +86,7 @@ func (c *clock) note(header http.Header, sent, received time.Time) Millis {
 	}
 	c.votes = c.votes[len(c.votes)-clockVotes:]
 	if !c.supported(&d) {
+		c.doubt(&d)
 		return c.bound(sent)
 	}
 	c.count(d)
@@ -100,12 +106,7 @@ func (c *clock) count(d dated) {
 func (c *clock) supported(d *dated) bool {
 	own := MillisOf(d.received)
 	if c.base.date == 0 {
-		ahead := difference(d.date, own)
-		if ahead > 0 && c.proven < clockMargin {
-			c.doubt(ahead)
-			return false
-		}
-		return true
+		return d.date <= own || c.proven > clockMargin
 	}
 	// Our monotonic clock stood still, as it does while the machine sleeps, or the
 	// first time that counted was wrong.
@@ -149,6 +150,21 @@ func (c *clock) now() Millis {
 	return c.bound(time.Now())
 }
 
+// latest is a time that HubSpot's clock has not passed, by what is known.
+func (c *clock) latest() Millis {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	latest := MillisOf(now.Add(clockMargin))
+	if c.base.date != 0 {
+		latest = c.base.after(now)
+	}
+	for i := range c.votes {
+		latest = max(latest, c.votes[i].after(now))
+	}
+	return latest
+}
+
 // say tells of the difference between the two clocks, while there is one.
 func (c *clock) say() {
 	if far := c.offset.Abs() > clockMargin; far && !c.said {
@@ -157,17 +173,22 @@ func (c *clock) say() {
 			"difference", c.offset.Round(time.Second).String())
 	} else if !far && c.said {
 		c.said = false
-		c.log.Info("HubSpot's clock and this machine's agree again")
+		c.log.Info("HubSpot's clock fits again")
 	}
 }
 
-// doubt tells of a clock of HubSpot's that nothing supports yet.
-func (c *clock) doubt(ahead time.Duration) {
-	if !c.said {
-		c.said = true
-		c.log.Warn("HubSpot's clock is ahead of this machine's; the earlier one counts until a record shows which is right. Check the time of this machine",
-			"difference", ahead.Round(time.Second).String())
+// doubt tells of a time that HubSpot's answers agree on and that does not count.
+func (c *clock) doubt(d *dated) {
+	if c.said {
+		return
 	}
+	c.said = true
+	counts := MillisOf(d.received)
+	if c.base.date != 0 {
+		counts = c.base.at(d.received)
+	}
+	c.log.Warn("HubSpot's answers give a time that does not fit the one known before, or this machine's; it does not count until something supports it. Check the time of this machine",
+		"difference", difference(d.date, counts).Round(time.Second).String())
 }
 
 // apart is HubSpot's time less our own clock's; 0 while unknown.

@@ -154,3 +154,49 @@ func TestR21_ASlowFirstAnswerIsNoDoubt(t *testing.T) {
 		}
 	})
 }
+
+// TestRetryAfter_SecondsOrADate: a date is by the clock of whoever answered.
+func TestRetryAfter_SecondsOrADate(t *testing.T) {
+	received := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		after, date string
+		want        time.Duration
+	}{
+		{"17", "", 17 * time.Second},
+		{"1.5", "", 1500 * time.Millisecond},
+		{"Sat, 28 Nov 2026 12:00:30 GMT", "", 30 * time.Second},
+		{"Sat, 28 Nov 2026 15:00:30 GMT", "Sat, 28 Nov 2026 15:00:00 GMT", 30 * time.Second},
+		{"Sat, 28 Nov 2026 09:00:00 GMT", "Sat, 28 Nov 2026 09:00:10 GMT", 0},
+		{"Sat, 28 Nov 2026 12:00:30 GMT", "yesterday", 30 * time.Second},
+		{"Tue, 01 Dec 2026 12:00:00 GMT", "", 24 * time.Hour},
+		{"soon", "", 0}, {"NaN", "", 0}, {"", "", 0}, {"-5", "", 0},
+	} {
+		header := http.Header{"Retry-After": {c.after}}
+		if c.date != "" {
+			header.Set("Date", c.date)
+		}
+		if got := retryAfter(header, received); got != c.want {
+			t.Errorf("Retry-After %q at Date %q: %v, want %v", c.after, c.date, got, c.want)
+		}
+	}
+}
+
+// TestR21_TheDayEndsByOurClock: HubSpot says by its own when that is.
+func TestR21_TheDayEndsByOurClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const off = -3 * time.Hour
+		r := newRig(t, func(*http.Request) (*http.Response, error) {
+			now := time.Now().Add(off).UTC()
+			return respond(200, fmt.Sprintf(`{"results":[{"currentUsage":5,"usageLimit":1000,"fetchStatus":"SUCCESS","resetsAt":%q}]}`, now.Add(time.Hour).Format(time.RFC3339)),
+				"Date", now.Format(http.TimeFormat)), nil
+		})
+		for range clockVotes {
+			if _, err := r.DailyUsage(t.Context(), Call{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left := time.Until(r.governor.day.resets); left < 59*time.Minute || left > 61*time.Minute {
+			t.Errorf("the day ends in %v, want an hour", left)
+		}
+	})
+}

@@ -27,7 +27,7 @@ type Error struct {
 	CorrelationID string // what HubSpot's support asks for
 	PolicyName    string
 	RetryAfter    time.Duration
-	Scopes        []string // what a MISSING_SCOPES answer asks for
+	Scopes        []string // that are missing: what the answer asks for, else what the path needs
 
 	refusedToken bool // it comes from the token endpoint
 	tooLarge     bool
@@ -65,9 +65,14 @@ func is(err error, f func(*Error) bool) bool {
 }
 
 // MissingScopes reports that the token may not read this; Error.Scopes names
-// the missing scopes.
+// the missing scopes. Some APIs refuse without saying why: a scope is missing
+// then too, as far as anybody has seen.
 func MissingScopes(err error) bool {
-	return is(err, func(e *Error) bool { return e.Status == http.StatusForbidden && e.Category == "MISSING_SCOPES" })
+	return is(err, func(e *Error) bool { return e.missingScopes() })
+}
+
+func (e *Error) missingScopes() bool {
+	return e.Status == http.StatusForbidden && (e.Category == "" || e.Category == "MISSING_SCOPES")
 }
 
 // Unauthorized reports that HubSpot rejected the token or refused to renew it.
@@ -226,7 +231,7 @@ func newError(r *request, status int, header http.Header, b errorBody) *Error {
 		Message:       safeMessage(b.Message),
 		CorrelationID: kept(b.CorrelationID, correlationShape),
 		PolicyName:    kept(b.PolicyName, wordShape),
-		RetryAfter:    retryAfter(header),
+		RetryAfter:    retryAfter(header, time.Now()),
 	}
 	if e.Category == "" {
 		e.Category = kept(b.OAuthError, wordShape)
@@ -244,6 +249,9 @@ func newError(r *request, status int, header http.Header, b errorBody) *Error {
 				e.Scopes = append(e.Scopes, s)
 			}
 		}
+	}
+	if e.missingScopes() && len(e.Scopes) == 0 {
+		e.Scopes = scopesOf(e.Path)
 	}
 	return e
 }

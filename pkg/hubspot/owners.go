@@ -17,9 +17,10 @@ type Owner struct {
 	Email     Text            `json:"email"` // "" for some deactivated users
 	FirstName Text            `json:"firstName"`
 	LastName  Text            `json:"lastName"`
-	Type      Text            `json:"type"`   // PERSON or QUEUE
-	UserID    Text            `json:"userId"` // "" for queues and deactivated users
-	Teams     json.RawMessage `json:"teams"`  // an array of {id, name, primary}; nil if absent
+	Type      Text            `json:"type"`                    // PERSON or QUEUE
+	UserID    Text            `json:"userId"`                  // "" for queues and deactivated users
+	AnyUserID Text            `json:"userIdIncludingInactive"` // "" for queues
+	Teams     json.RawMessage `json:"teams"`                   // an array of {id, name, primary}; nil if absent
 	CreatedAt Moment          `json:"createdAt"`
 	UpdatedAt Moment          `json:"updatedAt"`
 	Archived  bool            `json:"archived"`

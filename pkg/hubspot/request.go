@@ -310,7 +310,7 @@ type verdict struct {
 // HubSpot's own JSON is an answer. Anything else, even with a 404, says nothing
 // about any record (R8), and the client asks again.
 func judge(r *request, a attempt) verdict {
-	v := verdict{wait: retryAfter(a.header), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
+	v := verdict{wait: retryAfter(a.header, a.received), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
 	switch {
 	case errors.Is(a.err, errTooLarge):
 		e := newError(r, a.status, a.header, errorBody{})
@@ -381,10 +381,17 @@ func policyOf(c class, b errorBody) string {
 	return policyTenSeconds
 }
 
-// retryAfter reads a Retry-After header in seconds. HubSpot documents up to a
-// day.
-func retryAfter(header http.Header) time.Duration {
-	s, err := strconv.ParseFloat(strings.TrimSpace(header.Get("Retry-After")), 64)
+// retryAfter reads a Retry-After header of an answer: seconds, or a date by the
+// clock of whoever answered. HubSpot documents up to a day.
+func retryAfter(header http.Header, received time.Time) time.Duration {
+	text := strings.TrimSpace(header.Get("Retry-After"))
+	s, err := strconv.ParseFloat(text, 64)
+	if at, odd := http.ParseTime(text); odd == nil {
+		if now, odd := http.ParseTime(header.Get("Date")); odd == nil {
+			received = now
+		}
+		s, err = at.Sub(received).Seconds(), nil
+	}
 	if err != nil || math.IsNaN(s) || s <= 0 {
 		return 0
 	}

@@ -1,6 +1,9 @@
 package hubspot
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Scopes are what an operator selects in HubSpot so that a token may read a
 // type's records and property definitions. Definitions is "" if Records covers
@@ -119,4 +122,32 @@ func Clickable(scope string) bool {
 		}
 	}
 	return false
+}
+
+// scopesOf are the scopes that a token needs for a path of the API, as far as that
+// names an object type.
+func scopesOf(path string) []string {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if len(parts) < 3 || parts[0] != "crm" {
+		return nil
+	}
+	scopes := func(name string) Scopes {
+		all := StandardTypes()
+		i := slices.IndexFunc(all, func(t ObjectType) bool { return t.Name == name || t.TypeID == name })
+		if i < 0 {
+			return customScopes
+		}
+		return all[i].Scopes()
+	}
+	switch api := parts[1]; {
+	case api == "owners":
+		return []string{ScopeOwners}
+	case len(parts) < 4:
+		return nil
+	case api == "properties":
+		return scopes(parts[3]).All()
+	case api == "associations" && len(parts) > 4:
+		return slices.Compact([]string{scopes(parts[3]).Records, scopes(parts[4]).Records})
+	}
+	return []string{scopes(parts[3]).Records}
 }

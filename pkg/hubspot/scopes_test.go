@@ -2,8 +2,10 @@ package hubspot
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -71,4 +73,43 @@ func securityOf(t *testing.T, file, path string) []string {
 		t.Fatalf("%s has no scopes for %s", file, path)
 	}
 	return all
+}
+
+// TestA403WithoutACategoryNamesTheScope: some APIs say no more than that the token
+// may not. The path shows which scope it lacks.
+func TestA403WithoutACategoryNamesTheScope(t *testing.T) {
+	for path, want := range map[string]string{
+		"/crm/objects/2026-09/contacts":                           "crm.objects.contacts.read",
+		"/crm/objects/2026-09/0-2/search":                         "crm.objects.companies.read",
+		"/crm/objects/2026-09/2-17/batch/read":                    "crm.objects.custom.read",
+		"/crm/objects/2026-09/tickets":                            "tickets",
+		"/crm/properties/2026-09/deals":                           "crm.objects.deals.read, crm.schemas.deals.read",
+		"/crm/pipelines/2026-09/deals":                            "crm.objects.deals.read",
+		"/crm/owners/2026-09":                                     "crm.objects.owners.read",
+		"/crm/associations/2026-09/contacts/companies/batch/read": "crm.objects.contacts.read, crm.objects.companies.read",
+		"/crm/associations/2026-09/contacts/contacts/labels":      "crm.objects.contacts.read",
+		"/crm-object-schemas/2026-09/schemas":                     "",
+		"/account-info/2026-09/details":                           "",
+		"/crm":                                                    "",
+	} {
+		for _, body := range []string{`{"status":"error","message":"nope"}`, `{"status":"error","category":"MISSING_SCOPES"}`} {
+			r := &request{method: "GET", path: path}
+			e := judge(r, attempt{status: 403, header: http.Header{}, body: []byte(body)}).lasting
+			if e == nil || !MissingScopes(e) || strings.Join(e.Scopes, ", ") != want {
+				t.Errorf("%s %s: %v, want the scopes %q", path, body, e, want)
+			}
+			if want != "" && !strings.Contains(e.Error(), want) {
+				t.Errorf("%s: %q does not name them", path, e)
+			}
+		}
+	}
+	for body, want := range map[string]string{
+		`{"status":"error","category":"BANNED"}`:                                                          "",
+		`{"status":"error","errors":[{"context":{"requiredGranularScopes":["crm.objects.leads.read"]}}]}`: "crm.objects.leads.read",
+	} {
+		e := judge(&request{method: "GET", path: "/crm/objects/2026-09/contacts"}, attempt{status: 403, header: http.Header{}, body: []byte(body)}).lasting
+		if e == nil || MissingScopes(e) != (want != "") || strings.Join(e.Scopes, ", ") != want {
+			t.Errorf("%s: %v, want the scopes %q", body, e, want)
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -368,14 +367,10 @@ func parseBirth(text []byte) (b Birth, err error) {
 // checkValue reports why a stream would not understand a cursor; nil if it would.
 // The cursor of an unknown stream (another version's, or one that is no longer
 // configured) only has to be JSON.
-func checkValue(stream string, value []byte, now time.Time) error {
+func checkValue(stream string, value []byte) error {
 	switch {
 	case isTier(stream):
-		t, err := ParseTier(value)
-		if err == nil && t.At.Time().After(now.Add(24*time.Hour)) {
-			// A search from there would find nothing until then.
-			err = errors.New(`"at" is in the future`)
-		}
+		_, err := ParseTier(value)
 		return err
 	case stream == BackfillStream || stream == ReconcileStream:
 		_, err := ParseSweep(value)

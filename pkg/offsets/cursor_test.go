@@ -62,7 +62,6 @@ func parse[C any](f func([]byte) (C, error)) func([]byte) (any, error) {
 }
 
 func TestCursors_MadeByHandAreTaken(t *testing.T) {
-	now := at("2026-11-25T00:00:00Z").Time()
 	for _, c := range []struct{ stream, value string }{
 		{"leading", `{"at":"2026-11-24T13:00:00.123Z","v":1}`},
 		{"leading", ` { "v" : 1 , "at" : "2026-11-24T13:00:00Z" } `},
@@ -80,7 +79,7 @@ func TestCursors_MadeByHandAreTaken(t *testing.T) {
 		{"signals", `{"offset":0}`}, {"signals", `{"offset":3,"object":"contacts:companies"}`},
 		{"of-a-later-version", `[1,2]`},
 	} {
-		if err := checkValue(c.stream, []byte(c.value), now); err != nil {
+		if err := checkValue(c.stream, []byte(c.value)); err != nil {
 			t.Errorf("%s %s is refused: %v", c.stream, c.value, err)
 		}
 	}
@@ -91,12 +90,10 @@ func TestCursors_MadeByHandAreTaken(t *testing.T) {
 }
 
 func TestCursors_NonsenseIsRefused(t *testing.T) {
-	now := at("2026-11-25T00:00:00Z").Time()
 	for _, c := range []struct{ stream, value string }{
 		{"leading", ``}, {"leading", `null`}, {"leading", `{}`}, {"leading", `yesterday`}, {"leading", `"2026-11-24T13:00:00Z"`},
 		{"leading", `{"at":"yesterday"}`}, {"leading", `{"at":1764000000000}`}, {"leading", `{"at":"2026-11-24 13:00:00"}`},
 		{"leading", `{"AT":"2026-11-24T13:00:00Z"}`}, {"leading", `{"at":null}`}, {"leading", `{"at":"0026-11-24T13:00:00Z"}`},
-		{"leading", `{"at":"3026-11-24T13:00:00Z"}`},
 		{"leading", `{"at":"2026-11-24T13:00:00Z","v":2}`}, {"leading", `{"at":"2026-11-24T13:00:00Z","v":"1"}`},
 		{"leading", `{"at":"2026-11-24T13:00:00Z","id":"17"}`}, {"leading", `{"at":"2026-11-24T13:00:00Z","t0":"2026-11-24T13:00:00Z","id":17}`},
 		{"leading", `{"at":"2026-11-24T13:00:00Z","t0":"2026-11-24T13:00:00Z","id":"017"}`},
@@ -111,7 +108,7 @@ func TestCursors_NonsenseIsRefused(t *testing.T) {
 		{"signals", `{"offset":1,"id":"7"}`}, {"signals", `{"offset":1,"object":"contacts","id":"07"}`}, {"signals", `{"offset":1,"object":7}`},
 		{"birth", `{"id":""}`}, {"of-a-later-version", `nonsense`},
 	} {
-		if err := checkValue(c.stream, []byte(c.value), now); err == nil {
+		if err := checkValue(c.stream, []byte(c.value)); err == nil {
 			t.Errorf("%s %s is taken", c.stream, c.value)
 		}
 	}
@@ -122,9 +119,8 @@ func FuzzCheckValue(f *testing.F) {
 	f.Add("leading", []byte(`{"at":"2026-11-24T13:00:00.123Z","v":1}`))
 	f.Add("backfill", []byte(`{"ranges":[{"from":"0","to":"","after":"124","id":"123"}],"done":false,"v":1}`))
 	f.Add("refill", []byte(`{"properties":["a"],"after":"123","round":1,"v":1}`))
-	now := at("2026-11-25T00:00:00Z").Time()
 	f.Fuzz(func(t *testing.T, stream string, value []byte) {
-		if checkValue(stream, value, now) != nil || !isTier(stream) {
+		if checkValue(stream, value) != nil || !isTier(stream) {
 			return
 		}
 		tier, err := ParseTier(value)

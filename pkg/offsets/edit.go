@@ -60,7 +60,7 @@ func ReadListing(ctx context.Context, src Source, state bool) (*Listing, error) 
 	if err := ReadToEnd(ctx, src, topics); err != nil {
 		return nil, fmt.Errorf("read %s: %w", strings.Join(slices.Sorted(maps.Keys(topics)), " and "), err)
 	}
-	l.take(log, time.Now())
+	l.take(log)
 	return l, nil
 }
 
@@ -82,7 +82,7 @@ func (l *Listing) addState(r *kgo.Record) error {
 	return nil
 }
 
-func (l *Listing) take(log *cursorLog, now time.Time) {
+func (l *Listing) take(log *cursorLog) {
 	records := slices.Collect(maps.Values(log.latest))
 	slices.SortFunc(records, func(a, b cursorRecord) int { return cmp.Compare(a.offset, b.offset) })
 	latest := map[Key]cursorRecord{}
@@ -111,7 +111,7 @@ func (l *Listing) take(log *cursorLog, now time.Time) {
 		}
 		l.objects[key.Object], portals[key.Portal] = true, true
 		e := Entry{Key: key, Raw: r.raw, Value: r.value, Offset: r.offset}
-		if err := checkValue(key.Stream, r.value, now); err != nil {
+		if err := checkValue(key.Stream, r.value); err != nil {
 			e.Err = fmt.Errorf("the value cannot be understood: %w", err)
 		}
 		l.Entries = append(l.Entries, e)
@@ -205,7 +205,10 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 	if c.Value == nil {
 		return nil
 	}
-	return checkValue(c.Key.Stream, c.Value, now)
+	if t, err := ParseTier(c.Value); isTier(c.Key.Stream) && err == nil && t.At.Time().After(now.Add(24*time.Hour)) {
+		return errors.New(`"at" is in the future`) // a search from there would find nothing until then
+	}
+	return checkValue(c.Key.Stream, c.Value)
 }
 
 // streams are those whose cursors an operator may set, besides the trailing

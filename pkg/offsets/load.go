@@ -70,12 +70,12 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 		delete(topics, name)
 	}
 	if len(topics) == 0 {
-		return assemble(src.Portal, cursors, state, began)
+		return assemble(src.Portal, cursors, state)
 	}
 	if err := ReadToEnd(ctx, src, topics); err != nil {
 		return nil, fmt.Errorf("load %s and %s: %w", cursors.topic, state.topic, err)
 	}
-	l, err := assemble(src.Portal, cursors, state, began)
+	l, err := assemble(src.Portal, cursors, state)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 }
 
 // assemble combines the two topics.
-func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) (*Loaded, error) {
+func assemble(portal int64, cursors *cursorLog, state *stateLog) (*Loaded, error) {
 	if state.birth != "" && state.portal != portal {
 		return nil, otherPortal(state.topic, state.portal, portal)
 	}
@@ -106,7 +106,7 @@ func assemble(portal int64, cursors *cursorLog, state *stateLog, now time.Time) 
 		Identities: state.identities, Ends: state.ends, Schemas: state.schemas,
 	}
 	var err error
-	if l.Cursors, l.Odd, err = cursors.resolve(portal, now); err != nil {
+	if l.Cursors, l.Odd, err = cursors.resolve(portal); err != nil {
 		return nil, err
 	}
 	birthKey := Key{Portal: portal, Stream: BirthStream}

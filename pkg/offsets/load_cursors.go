@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -32,7 +31,7 @@ func (c *cursorLog) add(r *kgo.Record) error {
 
 // resolve returns each stream's cursor: the latest record of all spellings of its
 // key, which must be one that the stream understands.
-func (c *cursorLog) resolve(portal int64, now time.Time) (map[Key][]byte, []OddKey, error) {
+func (c *cursorLog) resolve(portal int64) (map[Key][]byte, []OddKey, error) {
 	records := make([]cursorRecord, 0, len(c.latest))
 	for _, r := range c.latest {
 		records = append(records, r)
@@ -79,7 +78,7 @@ func (c *cursorLog) resolve(portal int64, now time.Time) (map[Key][]byte, []OddK
 	var odd []OddKey
 	for key, s := range streams {
 		if s.winner.value != nil {
-			if err := checkValue(key.Stream, s.winner.value, now); err != nil {
+			if err := checkValue(key.Stream, s.winner.value); err != nil {
 				return nil, nil, c.refuse("cursor", s.winner, err)
 			}
 			cursors[key] = s.winner.value

@@ -248,7 +248,6 @@ func TestLoad_Refuses(t *testing.T) {
 		"key not JSON":     {append(birth("A"), cursor(`contacts`, place1)), []string{"hubspot.offsets", "offset 1", "key contacts"}},
 		"key misspelt":     {append(birth("A"), cursor(`{"portal":4242,"object":"contacts","straem":"leading"}`, place1)), []string{"offset 1", `"straem"`}},
 		"value misspelt":   {append(birth("A"), cursor(leading.String(), `{"at":"yesterday"}`)), []string{"hubspot.offsets", "offset 1", leading.String(), "2026-11-24T13:00:00.123Z"}},
-		"value in future":  {append(birth("A"), cursor(leading.String(), `{"at":"2001-11-24T13:00:00Z"}`)), []string{"future"}},
 		"row not known":    {append(birth("A"), state(RowKey("contacts", 1), []byte{9, 9, 9, 9})), []string{"hubspot.state", "offset 1", "newer"}},
 		"kind not known":   {append(birth("A"), state([]byte("Zebra"), []byte{1})), []string{"hubspot.state", "offset 1", "newer"}},
 		"topic meta wrong": {append(birth("A"), state(TopicKey("hubspot.contacts"), []byte(`{"v":1}`))), []string{"hubspot.state"}},

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,7 +112,7 @@ func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool
 func (o *Owners) entry(owner *hubspot.Owner) cdc.Entry {
 	values := map[string]any{
 		"email": string(owner.Email), "firstName": string(owner.FirstName), "lastName": string(owner.LastName),
-		"type": string(owner.Type), "userId": string(owner.UserID), "teams": compactJSON(owner.Teams),
+		"type": string(owner.Type), "userId": string(cmp.Or(owner.UserID, owner.AnyUserID)), "teams": compactJSON(owner.Teams),
 		"createdAt": owner.CreatedAt, "updatedAt": owner.UpdatedAt, "archived": owner.Archived,
 	}
 	// HubSpot promises no order of the teams, so another order is no change.

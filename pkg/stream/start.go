@@ -48,17 +48,22 @@ type Places struct {
 	// First must be committed before any stream starts (R5): a type's first
 	// cursors, and those that a changed configuration or property set needs.
 	First []cdc.Cursor
+	// Ahead are the streams whose cursors lay ahead of HubSpot's time (R21).
+	Ahead []string
 }
 
 // Resume works out where the streams of an object type continue. saved returns the
-// value of a stream's cursor, nil if there is none. now is a time that HubSpot's
-// clock has passed, read before the first page of any stream.
+// value of a stream's cursor, nil if there is none. The clock was read before the
+// first page of any stream.
 //
 // A type without a cursor of the backfill is new. A tier without a cursor starts
 // now, and the backfill runs again for what the tier did not see (docs/contract.md
-// section 4). A cursor that cannot be parsed is an error.
-func Resume(object string, lags []Lag, saved func(stream string) []byte, now hubspot.Millis) (Places, error) {
+// section 4). A cursor ahead of HubSpot's time is moved back (R21): a tier that has
+// passed what is still to come may have missed what came meanwhile, so it begins as
+// one without a cursor. A cursor that cannot be parsed is an error.
+func Resume(object string, lags []Lag, saved func(stream string) []byte, clock Clock) (Places, error) {
 	var p Places
+	now := clock.Now
 	var err error
 	again := false
 	if v := saved(offsets.BackfillStream); v == nil {
@@ -76,7 +81,15 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 			if err != nil {
 				return p, fmt.Errorf("cursor of %s %s: %w", object, lag.Stream, err)
 			}
-			w = cdc.Window{Start: t.At, T0: t.T0, Last: t.ID}
+			switch {
+			case clock.Back(&t.At):
+				again = true
+				p.Ahead, p.First = append(p.Ahead, lag.Stream), append(p.First, tierCursor(object, lag.Stream, w))
+			case clock.Back(&t.T0): // the walk begins again
+				p.Ahead, w = append(p.Ahead, lag.Stream), cdc.Window{Start: t.At}
+			default:
+				w = cdc.Window{Start: t.At, T0: t.T0, Last: t.ID}
+			}
 		}
 		p.Windows = append(p.Windows, w)
 	}
@@ -97,10 +110,41 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, now hub
 		}
 		p.Refill = &r
 	}
+	p.back(clock)
 	if again {
 		p.Sweep.Ranges = []offsets.Range{{From: "0"}}
 		p.Sweep.Done, p.Sweep.Completed = false, 0
 		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.BackfillStream, Value: p.Sweep.Bytes()})
 	}
 	return p, nil
+}
+
+// Clock is what is known of HubSpot's time: it is Now at least, and Latest at most.
+type Clock struct{ Now, Latest hubspot.Millis }
+
+// Back moves the times of a cursor back to HubSpot's time where they lie ahead of it,
+// and reports whether one did (R21).
+func (c Clock) Back(times ...*hubspot.Millis) (moved bool) {
+	for _, at := range times {
+		if *at > c.Latest {
+			*at, moved = c.Now, true
+		}
+	}
+	return moved
+}
+
+// back moves the times of the sweeps back.
+func (p *Places) back(c Clock) {
+	for _, s := range []struct {
+		stream             string
+		started, completed *hubspot.Millis
+	}{
+		{offsets.BackfillStream, &p.Sweep.Started, &p.Sweep.Completed},
+		{offsets.ReconcileStream, &p.Reconcile.Started, &p.Reconcile.Completed},
+		{offsets.ArchiveStream, &p.Archive.Started, &p.Archive.Completed},
+	} {
+		if c.Back(s.started, s.completed) {
+			p.Ahead = append(p.Ahead, s.stream)
+		}
+	}
 }

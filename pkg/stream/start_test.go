@@ -22,7 +22,7 @@ func resume(t *testing.T, saved map[string]string) Places {
 			return []byte(v)
 		}
 		return nil
-	}, now)
+	}, Clock{now, now + 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,6 +155,42 @@ func TestLags(t *testing.T) {
 	for _, bad := range []string{"soon", "0s", "-5m", ""} {
 		if _, err := Lags([]string{bad}); err == nil {
 			t.Errorf("Lags accepts %q", bad)
+		}
+	}
+}
+
+// TestR21_ACursorAheadOfHubSpotsTimeIsMovedBack: a tier that has passed what is still
+// to come begins now, and a backfill reads what it missed. A walk that is ahead begins
+// again. The times of a sweep alone only delay it.
+func TestR21_ACursorAheadOfHubSpotsTimeIsMovedBack(t *testing.T) {
+	const later, soon = "2023-11-17T22:13:20.000Z", "2023-11-14T22:13:20.500Z"
+	for name, c := range map[string]struct {
+		stream, value string
+		ahead, first  string
+	}{
+		"a tier":                  {"leading", `{"at":"` + later + `"}`, "leading", "leading, backfill"},
+		"a tier in a walk":        {"trailing-5m", `{"at":"` + later + `","t0":"` + later + `","id":"17"}`, "trailing-5m", "trailing-5m, backfill"},
+		"a walk":                  {"trailing-5m", `{"at":"2023-11-14T21:50:00.000Z","t0":"` + later + `","id":"17"}`, "trailing-5m", ""},
+		"a reconcile":             {"reconcile", `{"ranges":[],"started":"` + later + `","done":true}`, "reconcile", ""},
+		"an archive sweep":        {"archive", `{"after":"7","started":"` + later + `"}`, "archive", ""},
+		"less than we know about": {"leading", `{"at":"` + soon + `"}`, "", ""},
+	} {
+		saved := without(c.stream)
+		saved[c.stream] = c.value
+		p := resume(t, saved)
+		if got := strings.Join(p.Ahead, ", "); got != c.ahead {
+			t.Errorf("%s: ahead are %q, want %q", name, got, c.ahead)
+		}
+		if got := first(p); got != c.first || p.Sweep.Done != (c.first == "") {
+			t.Errorf("%s: first cursors %q, want %q; done %v", name, got, c.first, p.Sweep.Done)
+		}
+		for i, w := range p.Windows {
+			if w.Start > now+1000 || w.T0 > now || w.T0 == 0 && w.Last != 0 {
+				t.Errorf("%s: window %d is %+v", name, i, w)
+			}
+		}
+		if latest := max(p.Reconcile.Started, p.Archive.Started, p.Sweep.Started); latest > now {
+			t.Errorf("%s: a sweep began at %v", name, latest)
 		}
 	}
 }
