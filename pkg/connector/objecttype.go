@@ -43,6 +43,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 			SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Committer: r.out,
 		})
 	}
+	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
 		Unread: r.unread(t.Name),
