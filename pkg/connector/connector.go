@@ -24,6 +24,7 @@ type Connector struct {
 	unmatched  string // patterns, as last logged
 	introduced bool   // the portal was logged
 	warned     sink.Warned
+	alike      map[string]bool // fields whose likeness was logged
 }
 
 // New prepares a connector and makes no request. Its error is a *[ConfigError].
@@ -35,7 +36,7 @@ func New(cfg Config, o Options) (*Connector, error) {
 	sink.RegisterMetrics(setup.Metrics)
 	return &Connector{
 		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
-		counts: stream.NewMetrics(setup.Metrics), pairs: &learntPairs{},
+		counts: stream.NewMetrics(setup.Metrics), pairs: &learntPairs{}, alike: map[string]bool{},
 	}, nil
 }
 

@@ -43,6 +43,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 			SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Committer: r.out,
 		})
 	}
+	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
 		Unread: r.unread(t.Name),
@@ -112,6 +113,7 @@ func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, c
 	switch {
 	case err == nil:
 		o.set, o.refused = set, false
+		o.sayAlike()
 		o.run.status.Clear(name, stream.SchemaStream)
 	case topic == nil || ctx.Err() != nil || permanent(err) || first && !refusedTopic(err):
 		return err
@@ -278,5 +280,16 @@ func (o *objectType) sayChanged(diff *schema.Diff) {
 		slices.Sort(stale)
 		o.records.Log.Warn("old values of these properties stay in the topic until their record changes, because a change of these alone makes no event (HUBSPOT_VOLATILE); "+
 			"a snapshot signal for this object type replaces them at once", "properties", strings.Join(stale, ","))
+	}
+}
+
+// sayAlike warns of fields that SQL takes for one, once in the life of the process.
+func (o *objectType) sayAlike() {
+	for _, pair := range o.set.AlikeButForCase() {
+		if key := o.records.Type.Name + " " + pair[1]; !o.run.alike[key] {
+			o.run.alike[key] = true
+			o.records.Log.Warn("two fields differ in case alone: a sink that folds case, as SQL does, takes them for one column; leave one out with HUBSPOT_PROPERTIES_EXCLUDE, or have the sink quote names",
+				"fields", strings.Join(pair[:], ","))
+		}
 	}
 }

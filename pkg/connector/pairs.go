@@ -189,6 +189,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 		links.To = to.records
 	}
 	p.links = stream.NewPair(&links, place)
+	r.out.Follow(name.String())
 	r.status.Watch(name.String(), p.lane)
 	r.status.Expect(name.String(), offsets.AssociationsStream)
 	return p, place, nil

@@ -313,6 +313,32 @@ func TestPromise5_WrongValuesAndOddNames(t *testing.T) {
 	})
 }
 
+// TestPromise5_HalfASurrogatePair: JSON and Avro have no such character. The field
+// has U+FFFD in its place, and unparsed what HubSpot sent.
+func TestPromise5_HalfASurrogatePair(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 9}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.Portal.Create("contacts", map[string]string{"firstname": "cut \xed\xa0\xbd", "lastname": "Grün\xed\xb8\x80\n", "jobtitle": "whole 😀"})
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.backfilled(1, []string{"contacts"}) })
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		events := w.Events("contacts")
+		if len(events) != 1 {
+			t.Fatalf("events %v", events)
+		}
+		e := events[0]
+		for name, want := range map[string]string{"firstname": "cut \uFFFD", "lastname": "Grün\uFFFD\n", "jobtitle": "whole 😀"} {
+			if got := e.Property(name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
+		}
+		if got, want := e.After["unparsed"], `{"firstname":"cut \ud83d","lastname":"Grün\ude00\u000a"}`; got != want {
+			t.Errorf("unparsed %v, want %v", got, want)
+		}
+	})
+}
+
 // TestR5_AChangeStampedBeforeTheStartAndReadableAfterThePage: HubSpot stamps a
 // change, the first start takes HubSpot's Date, the backfill reads the record,
 // and only then does the change become readable.

@@ -26,6 +26,7 @@ type run struct {
 	pace    *stream.Pace
 	timings timings
 	tasks   *tasks
+	alike   map[string]bool // Connector.alike
 }
 
 // once is one run: learn the portal, fence the predecessor, rebuild what is
@@ -70,7 +71,7 @@ func (c *Connector) once(ctx context.Context) error {
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
-		timings: s.Config.Sync.timings(), tasks: tasks,
+		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 	}, c.pairs)
 	if err != nil {
 		return err

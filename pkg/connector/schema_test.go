@@ -531,3 +531,30 @@ func (w *world) finds(what, subject string, status check.Status, todo string) {
 	}
 	w.T.Errorf("no %s of %s about %q with %q in %+v", status, what, subject, todo, report.Findings)
 }
+
+// TestSchema_FieldsAlikeButForCase are warned of once, however often the schema is
+// read and the connector recovers.
+func TestSchema_FieldsAlikeButForCase(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 41}, []string{"SYNC_SCHEMA_INTERVAL=10s"}, func(w *world) {
+		car := w.Portal.AddCustomType("car", hubspottest.Property{Name: "maker"}, hubspottest.Property{Name: "Maker"}, hubspottest.Property{Name: "model"}).FullyQualifiedName
+		w.Portal.Create(car, map[string]string{"maker": "a", "Maker": "b"})
+		p := w.start()
+		time.Sleep(time.Minute)
+		w.Brokers.Cut()
+		time.Sleep(2 * time.Minute)
+		w.Brokers.Mend()
+		time.Sleep(2 * time.Minute)
+		p.Stop()
+		var lines []string
+		for line := range strings.Lines(p.Log.String()) {
+			if strings.Contains(line, "differ in case alone") {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) != 1 || !strings.Contains(lines[0], "Maker,maker") || !strings.Contains(lines[0], car) {
+			t.Errorf("the log has %q", lines)
+		}
+		w.check(car)
+	})
+}

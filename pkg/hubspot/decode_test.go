@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
@@ -92,7 +93,7 @@ func TestDecodedValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := p.records[0]
-	for i, want := range []string{"x\"\\/\b\f\n\r\té😀\ufffdy", "", "", "", "12.50e3", "true", `{"k": [1]}`, "café\ufffd"} {
+	for i, want := range []string{"x\"\\/\b\f\n\r\té😀\xed\xa0\x80y", "", "", "", "12.50e3", "true", `{"k": [1]}`, "café\ufffd"} {
 		if got := r.Values[i]; string(got) != want || (want == "") != (got == nil) {
 			t.Errorf("value %d = %q (nil: %v), want %q", i, got, got == nil, want)
 		}
@@ -338,12 +339,49 @@ func FuzzDecodePage(f *testing.F) {
 				t.Fatalf("record %d: merged %q, want %q: %q", i, r.Merged, want[i].Merged, body)
 			}
 			for s := range slots.Names {
-				if got, want := r.Values[s], want[i].Values[s]; string(got) != string(want) || (got == nil) != (want == nil) {
+				if slots.Hashed[s] && bytes.Contains(bytes.ToLower(body), []byte(`\ud`)) {
+					continue // naive hashes U+FFFD for half of a surrogate pair
+				}
+				if got, want := withoutHalves(r.Values[s]), want[i].Values[s]; string(got) != string(want) || (got == nil) != (want == nil) {
 					t.Fatalf("record %d slot %d: %q, want %q: %q", i, s, got, want, body)
 				}
 			}
 		}
 	})
+}
+
+// withoutHalves has U+FFFD for half of a surrogate pair, as encoding/json does.
+func withoutHalves(text []byte) []byte {
+	for i := range text {
+		if text[i] == 0xED && text[i+1] >= 0xA0 {
+			return append([]byte(string(text[:i])+"\uFFFD"), withoutHalves(text[i+3:])...)
+		}
+	}
+	return text
+}
+
+// TestDecode_HalfASurrogatePairIsKept: package schema writes it as HubSpot did.
+func TestDecode_HalfASurrogatePairIsKept(t *testing.T) {
+	slots := NewSlots([]string{"a"})
+	for text, want := range map[string]string{
+		`\ud83d`:               "\xed\xa0\xbd",
+		`x\uD83Dy\n`:           "x\xed\xa0\xbdy\n",
+		`\ude00`:               "\xed\xb8\x80",
+		`\ude00\ud83d`:         "\xed\xb8\x80\xed\xa0\xbd",
+		`\ud83d\ud83d\ude00`:   "\xed\xa0\xbd😀",
+		`\ud83d\u0041\\\u0042`: "\xed\xa0\xbdA\\B",
+		`\ud83d\\ude00`:        "\xed\xa0\xbd\\ude00",
+		`\ufffd\ud83d\ude00é`:  "\uFFFD😀é",
+		`\ud83d` + "\xff":      "\xed\xa0\xbd\uFFFD",
+	} {
+		p, err := decodePage([]byte(`{"results":[{"id":"1","properties":{"a":"`+text+`"},"updatedAt":1}]}`), slots, 1, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.records[0].Values[0]; string(got) != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
 }
 
 // bigPage is 100 records of 300 properties, a third of them null.

@@ -21,6 +21,9 @@ func newMetrics(reg prometheus.Registerer, g *Governor, c *clock) (*metrics, err
 			Help: "429 answers from HubSpot, by the limit they named.",
 		}, []string{"policy"}),
 	}
+	for _, policy := range []string{policySecond, policyTenSeconds, policyDay} { // an alert needs the 0 before the first one
+		m.throttled.WithLabelValues(policy)
+	}
 	if reg == nil {
 		return m, nil
 	}

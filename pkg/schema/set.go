@@ -181,3 +181,19 @@ func isAvroName(name string) bool {
 	return name != "" && strings.Trim(name, letters+"0123456789") == "" &&
 		strings.Contains(letters, name[:1])
 }
+
+// AlikeButForCase returns the fields whose names differ in case alone, in pairs.
+// Sinks that write to SQL fold case, and take the two for one column.
+func (s *Set) AlikeButForCase() (pairs [][2]string) {
+	first := make(map[string]string)
+	for i := range s.Fields {
+		name := s.Fields[i].Name
+		folded := strings.ToLower(name)
+		if other, ok := first[folded]; ok {
+			pairs = append(pairs, [2]string{other, name})
+			continue
+		}
+		first[folded] = name
+	}
+	return pairs
+}

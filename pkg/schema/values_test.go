@@ -323,7 +323,7 @@ func TestStrings(t *testing.T) {
 		{"a\x00b", "a\ufffdb", false},
 		{"\x00\x00", "\ufffd\ufffd", false},
 		{"a\xff\xfeb", "a\ufffd\ufffdb", false},
-		{"\xed\xa0\x80", "\ufffd\ufffd\ufffd", false}, // a surrogate
+		{"a\xed\xa0\x80\xed\xbf\xbfb", "a\ufffd\ufffdb", false}, // halves of surrogate pairs
 		{"cut \xf0\x9f\x99", "cut \ufffd\ufffd\ufffd", false},
 	} {
 		if got := cleanString([]byte(tt.text)); got != tt.clean {
@@ -341,6 +341,8 @@ func TestRawTextsAreJSON(t *testing.T) {
 		{"a\x00b\n\x1f", `"a\u0000b\u000a\u001f"`},
 		{"<b>&é🙂\u2028", "\"<b>&é🙂\u2028\""},
 		{"\xff", "\"\ufffd\""},
+		{"a\xed\xa0\xbd\xed\xb8\x80\xed", `"a\ud83d\ude00` + "\ufffd\""},
+		{"\xed\x9f\xbf", "\"\ud7ff\""},
 		{"", `""`},
 	} {
 		if got := string(appendJSON(nil, []byte(tt.text))); got != tt.want {

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
 
 type metrics struct {
@@ -40,6 +42,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	return m
 }
+
+// follow gives every series of an object that is followed its 0 before the first
+// event: an alert on a rise needs it.
+func (m *metrics) follow(object string) {
+	for _, op := range []cdc.Op{cdc.Create, cdc.Update, cdc.Delete, cdc.Read} {
+		m.events.WithLabelValues(object, string(rune(op)))
+	}
+	m.unparsed.WithLabelValues(object)
+	m.omitted.WithLabelValues(object)
+}
+
+// Follow notes that a run follows an object type, a pair or a reference list.
+func (s *Sink) Follow(object string) { s.metrics.follow(object) }
 
 // RegisterMetrics registers what Sinks count before the first one is opened.
 func RegisterMetrics(reg prometheus.Registerer) { newMetrics(reg) }

@@ -58,6 +58,13 @@ func (s *setup) schemaID(ctx context.Context, subject string, text []byte) (Subj
 	}
 	found.Text = string(text)
 	found.ID, err = s.effects.registerSchema(ctx, subject, avroSchema(text))
+	if readOnly(err) {
+		return found, &cdc.RefusedError{
+			Subject: subject,
+			What:    fmt.Sprintf("the schema registry only lets itself be read, and takes no schema of subject %s: %v", subject, err),
+			Cure:    fmt.Sprintf("set the mode of the registry, or of this subject, to READWRITE (PUT /mode/%s)", subject),
+		}
+	}
 	if refuses(err) {
 		return found, incompatible(subject, err.Error())
 	}
@@ -130,6 +137,19 @@ func incompatible(subject, reason string) error {
 func refuses(err error) bool {
 	status := statusOf(err)
 	return status == http.StatusConflict || status == http.StatusUnprocessableEntity
+}
+
+// errorReadOnly is the code with which registries refuse to write in mode READONLY.
+const errorReadOnly = 42205
+
+// readOnly reports whether the registry takes no schema at all, whatever it says.
+func readOnly(err error) bool {
+	var answer *sr.ResponseError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	text := strings.ToLower(answer.Error()) // Apicurio has no code of its own
+	return answer.ErrorCode == errorReadOnly || strings.Contains(text, "read-only") || strings.Contains(text, "readonly")
 }
 
 // statusOf returns the HTTP status of an error that the registry answered, else

@@ -313,6 +313,42 @@ func TestTopic_IncompatibleSchemaStopsThisTopicAlone(t *testing.T) {
 	}
 }
 
+// TestTopic_ARegistryThatOnlyReads is not one that finds the schema incompatible:
+// another compatibility level would not help.
+func TestTopic_ARegistryThatOnlyReads(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"Confluent": {422, `{"error_code":42205,"message":"Subject hubspot.contacts-value is in read-only mode"}`},
+		"Apicurio":  {409, `{"error_code":409,"message":"Unsupported write operation. Storage is in read-only mode."}`},
+		"Karapace":  {422, `{"error_code":42205,"message":"Subject hubspot.contacts-value is not in a mode that permits writing"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				r := w.mustOpen()
+				w.registry.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+					if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/versions") {
+						return false
+					}
+					w.WriteHeader(c.status)
+					_, _ = w.Write([]byte(c.body))
+					return true
+				})
+				err := r.Topic(t.Context(), "contacts", contactSet)
+				no, ok := errors.AsType[*cdc.RefusedError](err)
+				if !ok || !strings.Contains(no.Error(), "only lets itself be read") || !strings.Contains(no.Cure, "READWRITE") || !strings.Contains(no.Cure, contacts+"-value") {
+					t.Fatalf("err = %v", err)
+				}
+				w.registry.ClearInterceptors()
+				if err := r.Topic(t.Context(), "contacts", contactSet); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func TestTopic_RegistryThatIsAwayIsNoRefusal(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.mustOpen()

@@ -44,9 +44,24 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Signals read: accepted, or passed_over because they cannot be understood.",
 		}, []string{"result"}),
 	}
+	for _, result := range []string{"accepted", "passed_over"} {
+		m.signals.WithLabelValues(result)
+	}
 	reg.MustRegister(m.signals, m.disputed, m.stuck, m.rereads, m.unresolved, m.running)
 	return m
 }
+
+// follow gives every series of an object that is followed its 0 before the first
+// event: an alert on a rise needs it. causes are those of its re-reads.
+func (m *Metrics) follow(object string, causes ...string) {
+	m.running.WithLabelValues(object)
+	for _, cause := range causes {
+		m.rereads.WithLabelValues(object, cause)
+	}
+}
+
+// unordered is the cause of re-reads of a search page (R2).
+const unordered = "unordered"
 
 // Between marks that no run is under way. It resets the gauges; counters stay.
 func (m *Metrics) Between() {

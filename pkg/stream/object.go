@@ -48,6 +48,10 @@ func NewObject(o Object) *Object {
 		_, err := lane.Publish(ctx, cdc.Page{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
 		return err
 	})
+	o.Metrics.follow(o.Type.Name, cdc.Stale.String(), cdc.Older.String(), cdc.Generation.String(), unordered)
+	o.Metrics.unresolved.WithLabelValues(o.Type.Name)
+	o.Metrics.disputed.WithLabelValues(o.Type.Name)
+	o.Metrics.stuck.WithLabelValues(o.Type.Name)
 	return &o
 }
 

@@ -45,6 +45,8 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	})
 	p.looks, p.wanted = newLooks(p.Waits), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
+	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
+	p.From.Metrics.unresolved.WithLabelValues(p.Name())
 	return p
 }
 

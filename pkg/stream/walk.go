@@ -24,7 +24,7 @@ func (o *Object) walk(ctx context.Context, prio hubspot.Priority, q hubspot.Sear
 		}
 		refused := w.Refused
 		w.Take(page)
-		o.Metrics.rereads.WithLabelValues(o.Type.Name, "unordered").Add(float64(w.Refused - refused))
+		o.Metrics.rereads.WithLabelValues(o.Type.Name, unordered).Add(float64(w.Refused - refused))
 	}
 	return w, w.Err()
 }

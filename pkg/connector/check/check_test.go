@@ -401,6 +401,17 @@ func TestCheck_RegistryWithoutRules(t *testing.T) {
 	})
 }
 
+// TestCheck_RegistryThatOnlyReads: no run could register a schema there.
+func TestCheck_RegistryThatOnlyReads(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 11}, threeTypes, func(w *world) {
+		if err := w.RegistryClient().SetMode(t.Context(), sr.ModeReadOnly)[0].Err; err != nil {
+			t.Fatal(err)
+		}
+		w.inspect().is(connector.ExitFailed).says("mode", "(global)", Fail, "READONLY", "READWRITE", "curl")
+	})
+}
+
 // TestCheck_TheDayIsUsedUp: the plan says when the backfill takes longer than a
 // day. What a check could not ask, because others have spent the day, does not
 // count as refused.

@@ -36,6 +36,12 @@ func (k *checker) checkRegistry(ctx context.Context) {
 		f.Todo = []string{fmt.Sprintf(`curl -X PUT -H 'Content-Type: application/json' -d '{"compatibility":"BACKWARD"}' %s/config`, k.registryRoot())}
 	}
 	k.add(f)
+	if mode := k.setup.Registry.Mode(ctx)[0]; mode.Err == nil && mode.Mode == sr.ModeReadOnly {
+		k.add(Finding{
+			Area: "registry", Check: "mode", Subject: "(global)", Status: Fail, Found: "READONLY: the registry takes no schema",
+			Todo: []string{fmt.Sprintf(`curl -X PUT -H 'Content-Type: application/json' -d '{"mode":"READWRITE"}' %s/mode`, k.registryRoot())},
+		})
+	}
 }
 
 // registryRoot is the address to print in commands.

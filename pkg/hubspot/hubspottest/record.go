@@ -72,8 +72,17 @@ func (p *Portal) appendRecord(b []byte, t *objectType, st *state, names []string
 	return append(b, '}')
 }
 
-// appendString writes a JSON string; most need no escapes.
+// appendString writes a JSON string; most need no escapes. Half of a surrogate pair,
+// in three bytes as package hubspot reads it, becomes the escape that HubSpot sends.
 func appendString(b []byte, text string) []byte {
+	for i := range len(text) {
+		if text[i] == 0xED && len(text) > i+2 && text[i+1] >= 0xA0 {
+			half := 0xD000 | rune(text[i+1]&0x3F)<<6 | rune(text[i+2]&0x3F)
+			b = append(b, encode(text[:i])...)
+			b = fmt.Appendf(b[:len(b)-1], `\u%04x`, half)
+			return append(b, appendString(nil, text[i+3:])[1:]...)
+		}
+	}
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return append(b, encode(text)...)
