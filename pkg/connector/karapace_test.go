@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/connector/check"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -93,6 +94,7 @@ func TestKarapace_ARefusalIsShownInItsWords(t *testing.T) {
 		}
 		w.Portal.Seed("contacts", 20)
 		w.Portal.Seed("companies", 5)
+		w.finds("schema", subject, check.Fail, "")
 		for range 2 {
 			p := w.start()
 			w.SleepUntil(time.Minute, func() bool { return p.Backfilled("companies") })

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,9 +21,9 @@ import (
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
-// startStrict starts a broker of its own whose platform team has a policy about
-// topics (policy/Refuses.java), and whose log.cleaner.max.compaction.lag.ms of a
-// day is below what the connector wants.
+// startStrict starts a broker whose platform team has a policy about topics
+// (policy/Refuses.java), and whose log.cleaner.max.compaction.lag.ms of a day is
+// below what the connector wants.
 func startStrict(t *testing.T, s *services.Services) *services.Services {
 	t.Helper()
 	if _, err := exec.LookPath("javac"); err != nil {
@@ -31,25 +32,30 @@ func startStrict(t *testing.T, s *services.Services) *services.Services {
 	if s.Bin == "" {
 		t.Skip("kafka.sh has not started the broker, so its jars are not known")
 	}
-	dir := t.TempDir()
-	services.Output(t, exec.Command("javac", "-cp", filepath.Join(filepath.Dir(s.Bin), "lib", "*"), "-d", dir, filepath.Join("policy", "Refuses.java")))
-	properties := filepath.Join(dir, "strict.properties")
-	text := "create.topic.policy.class.name=Refuses$Create\nalter.config.policy.class.name=Refuses$Alter\nlog.cleaner.max.compaction.lag.ms=86400000\n"
-	if err := os.WriteFile(properties, []byte(text), 0o600); err != nil {
+	classes := t.TempDir()
+	services.Output(t, exec.Command("javac", "-cp", filepath.Join(filepath.Dir(s.Bin), "lib", "*"), "-d", classes, filepath.Join("policy", "Refuses.java")))
+	return startOwn(t, s, services.FreePort(t), classes,
+		"create.topic.policy.class.name=Refuses$Create", "alter.config.policy.class.name=Refuses$Alter", "log.cleaner.max.compaction.lag.ms=86400000")
+}
+
+// startOwn starts a broker for this test alone, with more properties and classes.
+func startOwn(t *testing.T, s *services.Services, port int, classes string, properties ...string) *services.Services {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "more.properties")
+	if err := os.WriteFile(file, []byte(strings.Join(properties, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := services.FreePort(t)
 	script := func(word string) string {
 		cmd := exec.Command("./kafka.sh", word)
-		cmd.Env = append(os.Environ(), fmt.Sprint("KAFKA_TEST_PORT=", port), "KAFKA_TEST_PROPERTIES="+properties, "KAFKA_TEST_CLASSPATH="+dir)
+		cmd.Env = append(os.Environ(), fmt.Sprint("KAFKA_TEST_PORT=", port), "KAFKA_TEST_PROPERTIES="+file, "KAFKA_TEST_CLASSPATH="+classes)
 		return services.Output(t, cmd)
 	}
 	t.Cleanup(func() { script("wipe") })
 	script("start")
-	strict := *s
-	strict.Brokers = fmt.Sprint("127.0.0.1:", port)
-	strict.Admin = kadm.NewClient(testkit.Client(t, strict.Options()...))
-	return &strict
+	own := *s
+	own.Brokers = fmt.Sprint("127.0.0.1:", port)
+	own.Admin = kadm.NewClient(testkit.Client(t, own.Options()...))
+	return &own
 }
 
 // TestPolicy_OfARealCluster: whatever a cluster's policy and its broker-wide

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -53,14 +54,31 @@ func newGate(t *testing.T, registry string, allow func(*http.Request) bool) *gat
 		g.passed.Add(1)
 		proxy.ServeHTTP(w, r)
 	}))
-	dir := t.TempDir()
+	var client *x509.Certificate
+	g.cert, g.key, client = selfSigned(t, "cdc")
+	pool := x509.NewCertPool()
+	pool.AddCert(client)
+	g.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	g.StartTLS()
+	t.Cleanup(g.Close)
+	g.ca = filepath.Join(t.TempDir(), "ca.pem")
+	writePEM(t, g.ca, "CERTIFICATE", g.Certificate().Raw)
+	return g
+}
+
+// selfSigned makes a certificate that signs itself, for this machine's names and
+// for both ends of a connection.
+func selfSigned(t *testing.T, name string) (certFile, keyFile string, cert *x509.Certificate) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "cdc"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -70,25 +88,21 @@ func newGate(t *testing.T, registry string, allow func(*http.Request) bool) *gat
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := x509.ParseCertificate(der)
-	if err != nil {
+	if cert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(client)
-	g.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
-	g.StartTLS()
-	t.Cleanup(g.Close)
-	write := func(name, kind string, b []byte) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	writePEM(t, certFile, "CERTIFICATE", der)
+	writePEM(t, keyFile, "PRIVATE KEY", private)
+	return certFile, keyFile, cert
+}
+
+func writePEM(t *testing.T, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	g.ca = write("ca.pem", "CERTIFICATE", g.Certificate().Raw)
-	g.cert, g.key = write("client.pem", "CERTIFICATE", der), write("client.key", "PRIVATE KEY", private)
-	return g
 }
 
 // TestRegistry_BehindAGate: a real registry, reached as a company's is: two
