@@ -119,15 +119,19 @@ func (c *Connector) askRegistry(ctx context.Context) error {
 // awaitRegistry returns once the registry answers, or with the error of ctx.
 func (c *Connector) awaitRegistry(ctx context.Context) error {
 	c.health.begin("asks the schema registry", "wait for its answer")
+	failed := false
 	for wait := time.Second; ; wait = min(2*wait, lookInterval) {
 		err := c.askRegistry(ctx)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if err == nil {
+		case err == nil && failed:
 			c.health.goesOn()
 			return nil
+		case err == nil:
+			return nil
 		}
+		failed = true
 		c.health.failed(err)
 		c.report("")
 		select {
