@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/check"
@@ -57,9 +58,13 @@ func runCheck(ctx context.Context, o connector.Options, asJSON bool, stdout io.W
 		return err
 	}
 	var more []check.Finding
-	for _, name := range unknown() {
-		more = append(more, check.Finding{Area: "hubspot", Check: "environment", Subject: name, Status: check.Warn,
-			Found: "this version does not know the variable", Todo: []string{"check the spelling: connector run -h lists the variables"}})
+	for _, one := range unknown() {
+		f := check.Finding{Area: areaOf(one.name), Check: "environment", Subject: one.name, Status: check.Warn,
+			Found: "this version does not know the variable", Todo: []string{"check the spelling: connector run -h lists the variables"}}
+		if one.meant != "" {
+			f.Todo = []string{"did you mean " + one.meant + "?"}
+		}
+		more = append(more, f)
 	}
 	report := check.Run(ctx, setup, more...)
 	if asJSON {
@@ -71,4 +76,15 @@ func runCheck(ctx context.Context, o connector.Options, asJSON bool, stdout io.W
 		err = &checkError{report.Code, report.Failed()}
 	}
 	return err
+}
+
+// areaOf is the part of a check's table for a variable.
+func areaOf(variable string) string {
+	switch {
+	case strings.HasPrefix(variable, "KAFKA_"):
+		return "kafka"
+	case strings.HasPrefix(variable, "SCHEMA_REGISTRY_"):
+		return "registry"
+	}
+	return "hubspot"
 }

@@ -30,7 +30,8 @@ The connector reads its environment. `+"`connector run -h`"+` prints the list be
 - Durations are written as `+"`30s`, `5m` or `1h30m`"+`, lists with commas. An empty member is a problem: a
   template that expands to nothing must not choose everything.
 - The connector reports every problem at once and ends with exit code 2.
-- It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ but that it does not know.
+- It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ but that it does not know, and of
+  others that differ from one of these by two letters at most, and says which it takes them for.
   It refuses to start with one that seems to choose what is published, such as
   `+"`HUBSPOT_PROPERTY_EXCLUDE`"+`.
 

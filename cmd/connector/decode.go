@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -108,10 +110,38 @@ func (d *decoder) record(ctx context.Context, registry *sr.Client, prefix string
 		if out.Value, err = schema.EncodeJSON(event); err != nil {
 			return nil, wrong(r, err)
 		}
+		spellDates(schema, event)
 	default: // signals, or nothing of ours
 		out.Value = asJSON(r.Value)
 	}
 	return out, nil
+}
+
+// spellDates writes the dates of an event's properties as days: decoded they are
+// moments, like times.
+func spellDates(schema *avro.Schema, event map[string]any) {
+	after, _ := event["after"].(map[string]any)
+	properties, _ := after["properties"].(map[string]any)
+	for _, name := range dateFields(schema.Root()) {
+		if day, ok := properties[name].(time.Time); ok {
+			properties[name] = day.Format(time.DateOnly)
+		}
+	}
+}
+
+// dateFields lists the properties that are dates.
+func dateFields(node *avro.SchemaNode) (names []string) {
+	for i := range node.Branches {
+		names = append(names, dateFields(&node.Branches[i])...)
+	}
+	for i := range node.Fields {
+		field := &node.Fields[i]
+		if node.Name == "Properties" && slices.ContainsFunc(field.Type.Branches, func(b avro.SchemaNode) bool { return b.LogicalType == "date" }) {
+			names = append(names, field.Name)
+		}
+		names = append(names, dateFields(&field.Type)...)
+	}
+	return names
 }
 
 func marshal(about, remembers map[string]any) (key, value json.RawMessage, err error) {

@@ -161,30 +161,12 @@ func (l *logging) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
-// unknown lists the variables that look like ours but are not: mistyped, or meant
-// for another version.
-func unknown() []string {
-	known := map[string]bool{}
-	for v := range defaults().variables() {
-		known[v.name] = true
-	}
-	var out []string
-	for _, text := range os.Environ() {
-		name, _, _ := strings.Cut(text, "=")
-		ours := strings.HasPrefix(name, "HUBSPOT_") || strings.HasPrefix(name, "SYNC_") || strings.HasPrefix(name, "EVENT_")
-		if ours && !known[name] {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // unsafe refuses the unknown variables that seem to choose what is published:
 // ignoring them would publish what they were meant to leave out.
 func unsafe() []string {
 	var p []string
-	for _, name := range unknown() {
+	for _, one := range unknown() {
+		name := one.name
 		for _, word := range []string{"PROPERT", "INCLUDE", "EXCLUDE", "HASH", "SENSITIV"} {
 			if strings.Contains(name, word) {
 				p = append(p, name+": is not a variable of this version, see connector run -h; the connector does not ignore a variable that may choose the properties to publish")

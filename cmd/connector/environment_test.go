@@ -32,8 +32,8 @@ func environment(t *testing.T, variables ...string) {
 	for v := range defaults().variables() {
 		unset(v.name)
 	}
-	for _, name := range unknown() {
-		unset(name)
+	for _, one := range unknown() {
+		unset(one.name)
 	}
 	for _, text := range variables {
 		name, value, _ := strings.Cut(text, "=")
@@ -138,12 +138,22 @@ func TestConfiguration_NamesOfGroupsAreNoPrefix(t *testing.T) {
 	}
 }
 
-// TestVariablesThatAreNotKnown: a mistyped name is reported; one that may choose
-// personal data is refused.
+// TestVariablesThatAreNotKnown: a mistyped name is reported, with what it is taken
+// for; one that may choose personal data is refused. Others' variables are theirs.
 func TestVariablesThatAreNotKnown(t *testing.T) {
-	environment(t, "SYNC_LEADING_INTERVALL=1s", "SYNC_LEADING_INTERVAL=1s", "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file", "KAFKA_OPTS=-Xmx1g")
-	if got, want := unknown(), []string{"SYNC_LEADING_INTERVALL"}; !slices.Equal(got, want) {
-		t.Errorf("unknown %q, want %q", got, want)
+	environment(t, "SYNC_LEADING_INTERVALL=1s", "SYNC_LEADING_INTERVAL=1s", "HUBSPOT_ACCESS_TOKEN_FILE=/no/such/file", "KAFKA_OPTS=-Xmx1g",
+		"KAFKA_HEAP_OPTS=-Xmx1g", "KAFKA_PORT=tcp://10.0.0.1:9092", "KAFKA_SERVICE_HOST=10.0.0.1", "KAFKA_LOG4J_OPTS=x", "SCHEMA_REGISTRY_PORT=tcp://10.0.0.2:8081",
+		"SCHEMA_REGISTRY_SERVICE_PORT=8081", "SCHEMA_REGISTRY_HOST_NAME=x", "HTTP_PROXY=http://proxy", "HTTP_PORT=80", "LOG_DIR=/tmp", "LOG_FILE=x", "EVENTS=x",
+		"HUBSPOT_TOKEN=x", "HUBSPOT_COLOUR=blue", "KAFKA_BROKER=a:1", "KAFKA_SASL_PASWORD=x", "SCHEMA_REGISTRY_ULR=http://r", "TOMBSTONE_ON_DELETE=false",
+		"LOG_LVEL=debug", "HTTP_ADRR=:1", "EVENT_BEFOR=key")
+	got := fmt.Sprint(unknown())
+	want := "[EVENT_BEFOR (did you mean EVENT_BEFORE?) HTTP_ADRR (did you mean HTTP_ADDR?) HUBSPOT_COLOUR" +
+		" HUBSPOT_TOKEN (did you mean HUBSPOT_ACCESS_TOKEN?) KAFKA_BROKER (did you mean KAFKA_BROKERS?)" +
+		" KAFKA_SASL_PASWORD (did you mean KAFKA_SASL_PASSWORD?) LOG_LVEL (did you mean LOG_LEVEL?)" +
+		" SCHEMA_REGISTRY_ULR (did you mean SCHEMA_REGISTRY_URL?) SYNC_LEADING_INTERVALL (did you mean SYNC_LEADING_INTERVAL?)" +
+		" TOMBSTONE_ON_DELETE (did you mean TOMBSTONES_ON_DELETE?)]"
+	if got != want {
+		t.Errorf("unknown\n%s, want\n%s", got, want)
 	}
 	environment(t, append(slices.Clone(enough), "HUBSPOT_PROPERTIES_EXCLUDES=contacts.email")...)
 	_, err := load()

@@ -28,8 +28,12 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return err
 	}
 	log := s.log.logger(stderr)
-	if names := unknown(); len(names) > 0 {
-		log.Warn("this version does not know these variables and ignores them; see connector run -h", "variables", strings.Join(names, ","))
+	if all := unknown(); len(all) > 0 {
+		names := make([]string, len(all))
+		for i, one := range all {
+			names[i] = one.String()
+		}
+		log.Warn("this version does not know these variables and ignores them; see connector run -h", "variables", strings.Join(names, ", "))
 	}
 	c, err := connector.New(s.connector, connector.Options{Logger: log, Version: version()})
 	if err != nil {

@@ -118,6 +118,29 @@ func TestTail_DecodesEveryTopic(t *testing.T) {
 	}
 }
 
+// TestTail_ADateIsADay: for people; as JSON it is what Avro has.
+func TestTail_ADateIsADay(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 43}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "born_on", Type: "date"})
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "born_at", Type: "datetime"})
+		w.Portal.Create("contacts", map[string]string{"born_on": "1996-02-29", "born_at": "1996-02-29T00:00:00Z"})
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		p.Stop()
+		for asJSON, want := range map[bool][]string{
+			false: {`born_on="1996-02-29" `, `born_at="1996-02-29T00:00:00Z"`}, true: {`"born_on":9555,`, `"born_at":825552000000`},
+		} {
+			text, err := w.tailed(consumer{topics: topicNames("hubspot", []string{"contacts"}, nil), fromBeginning: true, json: asJSON})
+			for _, part := range want {
+				if err != nil || !strings.Contains(strings.ReplaceAll(text, "}", "},")+" ", part) && !strings.Contains(text, strings.TrimSpace(part)) {
+					t.Errorf("json %v: %v, not %s in\n%s", asJSON, err, part, text)
+				}
+			}
+		}
+	})
+}
+
 // TestTail_Filters: by key, op and number, and from now on, even in topics that
 // come later.
 func TestTail_Filters(t *testing.T) {

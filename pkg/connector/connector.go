@@ -88,9 +88,8 @@ func (c *Connector) takePart(ctx context.Context) error {
 // member is one membership of the group: it runs while this instance is the
 // owner. A standby makes no request to HubSpot.
 func (c *Connector) member(ctx context.Context) error {
-	c.health.begin("asks the schema registry", "wait")
-	if err := c.askRegistry(ctx); err != nil { // before anything is created
-		return fmt.Errorf("ask the schema registry: %w", err)
+	if err := c.awaitRegistry(ctx); err != nil { // before anything is created
+		return err
 	}
 	c.health.begin("makes its topics ready", "wait for the brokers")
 	cfg := c.setup.SinkConfig()

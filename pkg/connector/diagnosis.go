@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -35,7 +36,7 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 	var credentials *CredentialError
 	var missing *sink.MissingTopicError
 	var cured *curedError
-	m, text := k.Mechanism(), Plainly(err)
+	m, text := k.Mechanism(), strings.Replace(Plainly(err), "unable to dial: ", "", 1)
 	switch {
 	case errors.As(err, &credentials):
 		return Diagnosis{"no credentials for it: " + credentials.Problem, credentials.Cure}
@@ -102,6 +103,11 @@ func (r *Registry) Diagnose(err error) Diagnosis {
 	var host x509.HostnameError
 	var notTLS tls.RecordHeaderError
 	text := Plainly(err)
+	if request, ok := errors.AsType[*url.Error](err); ok { // it names the address twice
+		if text = Plainly(request.Err); !strings.Contains(text, "dial ") {
+			text = request.URL + ": " + text
+		}
+	}
 	switch {
 	case errors.As(err, &credentials):
 		return Diagnosis{"no credentials for it: " + credentials.Problem, credentials.Cure}

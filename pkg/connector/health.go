@@ -93,6 +93,13 @@ func (h *health) failed(err error) {
 	}
 }
 
+// goesOn notes that what failed last does not fail any more.
+func (h *health) goesOn() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = nil
+}
+
 // starting notes that this process has become the owner.
 func (h *health) starting() {
 	h.mu.Lock()

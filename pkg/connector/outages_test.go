@@ -100,7 +100,7 @@ func TestOutages_AreNeverMute(t *testing.T) {
 					}
 					o.mend(w, p)
 					w.SleepUntil(2*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
-					w.SleepUntil(time.Minute, func() bool {
+					w.SleepUntil(4*time.Minute, func() bool { // the latest attempts have a minute and a half
 						return p.Log.Has("the problem is over") || o.area == "hubspot" && p.Log.Has("HubSpot can be read again")
 					})
 					before.grew(t, figures(t, p))

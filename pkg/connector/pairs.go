@@ -81,8 +81,11 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 	for _, e := range found {
 		p := ps.byName[e.Name()]
 		if p != nil && p.streams != nil {
-			if !slices.Equal(p.labels, e.Labels) {
-				p.links.Log.Info("association labels changed; reading all associations of the pair again")
+			if e.Labels == nil { // HubSpot refuses to show them now
+				continue
+			}
+			if added, removed := compared(p.labels, e.Labels); p.labels != nil && added+removed != "" {
+				p.links.Log.Info("association labels changed; reading all associations of the pair again", "added", added, "removed", removed)
 				p.links.SweepNow()
 			}
 			p.labels = e.Labels
@@ -109,6 +112,21 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		p.streams = ps.run.tasks.spawn(streams...)
 	}
 	return nil
+}
+
+// compared lists the labels that came and went, as category, type id and text. A
+// label whose text changed does both.
+func compared(before, now []hubspot.AssociationLabel) (added, removed string) {
+	lacking := func(from, in []hubspot.AssociationLabel) string {
+		var out []string
+		for _, l := range from {
+			if !slices.Contains(in, l) {
+				out = append(out, strings.TrimSpace(fmt.Sprintf("%s:%d %s", l.Category, l.TypeID, l.Label)))
+			}
+		}
+		return strings.Join(out, ",")
+	}
+	return lacking(now, before), lacking(before, now)
 }
 
 // spaced spaces the calls for changed records' links.

@@ -116,6 +116,32 @@ func (c *Connector) askRegistry(ctx context.Context) error {
 	return err
 }
 
+// awaitRegistry returns once the registry answers, or with the error of ctx.
+func (c *Connector) awaitRegistry(ctx context.Context) error {
+	c.health.begin("asks the schema registry", "wait for its answer")
+	failed := false
+	for wait := time.Second; ; wait = min(2*wait, lookInterval) {
+		err := c.askRegistry(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && failed:
+			c.health.goesOn()
+			return nil
+		case err == nil:
+			return nil
+		}
+		failed = true
+		c.health.failed(err)
+		c.report("")
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // RegistryLevel asks the registry for its compatibility level, which shows that it
 // is one. The level is zero if the registry answers and does not give it: this
 // user may not see it, or the registry has none.

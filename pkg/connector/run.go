@@ -35,9 +35,8 @@ func (c *Connector) once(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := c.setup
-	c.health.begin("asks the schema registry", "wait")
-	if err := c.askRegistry(ctx); err != nil { // nothing can be published without it
-		return fmt.Errorf("ask the schema registry: %w", err)
+	if err := c.awaitRegistry(ctx); err != nil { // nothing can be published without it
+		return err
 	}
 	c.health.begin("asks HubSpot whose token it has", "wait for HubSpot's answer")
 	account, err := s.HubSpot.Account(ctx, hubspot.Call{Priority: hubspot.Schema})

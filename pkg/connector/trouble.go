@@ -33,6 +33,9 @@ const (
 // unanswered before that is a problem.
 const silentAfter = 20 * time.Second
 
+// refusedFor is how long connections to Kafka may fail before that is a problem.
+const refusedFor = 5 * time.Second
+
 // dependencies lists what is wrong with HubSpot, Kafka and the registry, and with
 // the run as such: at most one problem per area, and per API of HubSpot.
 func (h *health) dependencies() []stream.Problem {
@@ -44,7 +47,8 @@ func (h *health) dependencies() []stream.Problem {
 		out = append(out, h.setup.problem(failed, since))
 	}
 	due := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= silentAfter }
-	if since, latest := h.setup.reach.Silent(); due(since) && (latest != nil || !has(out, areaKafka)) {
+	since, latest := h.setup.reach.Silent()
+	if refused := latest != nil && time.Since(since) >= refusedFor; (refused || due(since)) && (latest != nil || !has(out, areaKafka)) {
 		out = slices.DeleteFunc(out, func(p stream.Problem) bool { return p.Area == areaKafka })
 		out = append(out, h.setup.silentKafka(since, cmp.Or(latest, errNoAnswer)))
 	}

@@ -169,6 +169,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				heard = c.outages.answers()
 			}
 			if call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
+				answered = true // others: it is this request that fails
 				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last}
 			}
 			wait := backoff(failures)
@@ -318,6 +319,9 @@ func judge(r *request, a attempt) verdict {
 		return verdict{lasting: e, hubspot: true}
 	case a.err != nil && a.status == 0:
 		v.kind, v.transient = kindUnreachable, a.err.Error()
+		if errors.Is(a.err, context.DeadlineExceeded) {
+			v.transient = "no answer in " + attemptTimeout.String()
+		}
 		return v
 	case a.err != nil:
 		v.kind, v.transient = kindCut, fmt.Sprintf("%d: %v", a.status, a.err)

@@ -22,7 +22,13 @@ type TopicFinding struct {
 	Operations []kmsg.ACLOperation // what this user may do; nil: the brokers did not say
 	Subjects   []SubjectFinding
 	Warnings   []Warning
+	// Short says which wanted settings a topic that is there falls short of, and
+	// Command sets them; "": none.
+	Short, Command string
 }
+
+// AboutSettings reports whether the warning says what Short says.
+func (w Warning) AboutSettings() bool { return w.Setting.Key == differs }
 
 // SubjectFinding is a subject of the registry.
 type SubjectFinding struct {

@@ -45,6 +45,7 @@ type Signals struct {
 	Log       *slog.Logger
 
 	inbox    requests
+	strange  bool // a signal with another key was logged
 	mu       sync.Mutex
 	objects  []*Object // what signals can name
 	pairs    []*Pair
@@ -167,7 +168,12 @@ func (s *Signals) take(raw offsets.Signal) request {
 	r := request{offset: raw.Offset}
 	log := s.Log.With("offset", raw.Offset)
 	if string(raw.Key) != s.Prefix {
-		log.Debug("a signal for somebody else is passed over", "key", string(raw.Key))
+		s.Metrics.signals.WithLabelValues("passed_over").Inc()
+		if !s.strange {
+			s.strange = true
+			log.Warn("a signal has another key than the topic prefix, so it is for somebody else and is passed over; further ones are only counted",
+				"key", string(raw.Key), "want", s.Prefix)
+		}
 		return r
 	}
 	passOver := func(err error) request {

@@ -112,3 +112,20 @@ func TestCheck_SettingsThatCannotBeRead(t *testing.T) {
 		c.says("topic", "hubspot.contacts", OK, "settings unknown")
 	})
 }
+
+// TestCheck_TopicsThatFallShort: a topic with less than the connector gives to a
+// new one is a warning with the command, for each such topic.
+func TestCheck_TopicsThatFallShort(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 23}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		compact := "compact"
+		for _, name := range []string{"hubspot.offsets", "hubspot.contacts"} {
+			if _, err := w.Kafka.Admin().CreateTopic(w.T.Context(), 1, 1, map[string]*string{"cleanup.policy": &compact}, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := w.inspect().is(connector.ExitOK)
+		c.says("topic", "hubspot.offsets", Warn, "falls short", "kafka-configs --bootstrap-server ", "segment.ms=600000")
+		c.says("topic", "hubspot.contacts", Warn, "max.message.bytes is 1048588 and not 8388608", "max.message.bytes=8388608")
+	})
+}

@@ -129,6 +129,11 @@ func (k *checker) sayTopic(t *sink.TopicFinding) {
 	f := Finding{Area: "topics", Check: "topic", Subject: t.Name, Status: OK, Found: "not there"}
 	for _, warning := range t.Warnings {
 		text := warning.String()
+		if warning.AboutSettings() {
+			f.Status = Warn
+			f.Todo = append(f.Todo, "falls short of what the connector gives to a new topic: "+t.Short+"; if you did not choose that: "+t.Command)
+			continue
+		}
 		if warning.Cluster {
 			subject := warning.Setting.Key + " " + warning.Text
 			if slices.Contains(k.ofCluster, subject) {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// unknownVariable looks like ours and is not: mistyped, or meant for another
+// version.
+type unknownVariable struct {
+	name  string
+	meant string // what is probably meant; "": no idea
+}
+
+func (u unknownVariable) String() string {
+	if u.meant == "" {
+		return u.name
+	}
+	return fmt.Sprintf("%s (did you mean %s?)", u.name, u.meant)
+}
+
+// Variables with ours belong to nobody else. Variables with shared may belong to
+// other programs: Kafka's tools, a proxy, Kubernetes.
+var (
+	ours   = []string{"HUBSPOT_", "SYNC_", "EVENT_"}
+	shared = []string{"KAFKA_", "SCHEMA_REGISTRY_", "TOMBSTONE", "LOG_", "HTTP_"}
+)
+
+// unknown lists the variables that are not ours, although their names begin as
+// ours do or, where others have such names too, differ from one of ours by two
+// letters at most.
+func unknown() []unknownVariable {
+	var known []string
+	for v := range defaults().variables() {
+		known = append(known, v.name)
+	}
+	begins := func(name string, with []string) bool {
+		return slices.ContainsFunc(with, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	}
+	var out []unknownVariable
+	for _, text := range os.Environ() {
+		name, _, _ := strings.Cut(text, "=")
+		if slices.Contains(known, name) {
+			continue
+		}
+		near := nearest(name, known)
+		if begins(name, ours) || begins(name, shared) && near != "" {
+			out = append(out, unknownVariable{name, cmp.Or(near, sameWords(name, known))})
+		}
+	}
+	slices.SortFunc(out, func(a, b unknownVariable) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+// nearest is the known name that differs by the fewest letters, two at most.
+func nearest(name string, known []string) (best string) {
+	const most = 2
+	least := most + 1
+	for _, k := range known {
+		if d := distance(name, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// sameWords is the first known name that has every word of name, in any order.
+func sameWords(name string, known []string) string {
+	words := strings.Split(name, "_")
+	for _, k := range known {
+		has := strings.Split(k, "_")
+		if !slices.ContainsFunc(words, func(word string) bool { return !slices.Contains(has, word) }) {
+			return k
+		}
+	}
+	return ""
+}
+
+// distance is how many letters must be added, removed, changed or swapped with
+// their neighbour to make a of b (the optimal string alignment distance).
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			rows[i][j] = min(change, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
