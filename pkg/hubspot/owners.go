@@ -35,7 +35,7 @@ type OwnersPage struct {
 	// Short says that some owners are left out, because they have no id that can be
 	// read.
 	Short bool
-	After  string
+	After string
 }
 
 // MaxOwners is the most owners that HubSpot puts in a page.
