@@ -248,6 +248,7 @@ func (w *world) start() {
 		v := place(b)
 		p.snapshot.after, p.snapshot.done = hubspot.ID(v[0]), v[1] == 1
 	}
+	p.stuck = idSet(place(w.cursors[stuckStream])[0])
 	p.bin = bin{after: hubspot.ID(place(w.cursors[archiveStream])[0])}
 	if w.linked {
 		p.startPair()
@@ -301,6 +302,8 @@ func (a *agent) pass() error {
 		return census{}.pass(a)
 	case recheckStream:
 		return again{}.pass(a)
+	case stuckStream:
+		return a.askStuck()
 	case associationsStream:
 		return a.sweepLinks()
 	case changedStream:
@@ -402,7 +405,9 @@ func (w *world) history(c *choices) string {
 			if !w.faulty {
 				continue
 			}
-			switch c.of(12) {
+			switch c.of(16) {
+			case 12, 13, 14:
+				w.sicken()
 			case 1:
 				w.blink()
 			case 2:
@@ -461,8 +466,9 @@ var times = [...]time.Duration{0, time.Second / 2, time.Second, 3 * time.Second,
 // finderSets are which finders take steps while HubSpot is busy. A few at a time
 // meet more often. In the end all of them run.
 var finderSets = [][]string{
-	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream},
+	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream, stuckStream},
 	{leadingStream, trailingStream, backfill},
+	{leadingStream, backfill, stuckStream},
 	{leadingStream, trailingStream},
 	{leadingStream, backfill, recheckStream},
 	{trailingStream, backfill, archiveStream},
