@@ -52,7 +52,7 @@ func (w *world) quiet() string {
 
 // all starts the finders that did not run.
 func (w *world) all() {
-	names := finderSets[0]
+	names := slices.Concat(finderSets[0], []string{stuckStream})
 	if w.linked {
 		names = slices.Concat(names, linkFinderSets[0])
 	}

@@ -362,6 +362,7 @@ func (w *world) history(c *choices) string {
 	merges := c.of(16)
 	w.losersInBin, w.binFollows, w.losersUnknown = merges&1 != 0, merges&2 != 0, merges >= 12
 	w.faulty = c.of(3) == 1
+	sickly := w.faulty && merges%2 == 1
 	w.behind = c.of(4) == 1
 	w.binInLive, w.unsorted = c.of(4) == 1, c.of(8) == 1
 	calm := c.of(4) == 1 // nothing that hides from the tiers
@@ -385,7 +386,12 @@ func (w *world) history(c *choices) string {
 		w.linkedEarly(c.of(3) != 0)
 	}
 	for left := 12; c.next(); {
-		switch what := c.of(16); what {
+		what := c.of(16)
+		if what == 7 && sickly {
+			w.sicken()
+			continue
+		}
+		switch what {
 		case 0, 1:
 			w.now = w.now.Add(times[c.of(len(times))])
 		case 2, 3, 4:
@@ -405,9 +411,7 @@ func (w *world) history(c *choices) string {
 			if !w.faulty {
 				continue
 			}
-			switch c.of(16) {
-			case 12, 13, 14:
-				w.sicken()
+			switch c.of(12) {
 			case 1:
 				w.blink()
 			case 2:
@@ -466,11 +470,10 @@ var times = [...]time.Duration{0, time.Second / 2, time.Second, 3 * time.Second,
 // finderSets are which finders take steps while HubSpot is busy. A few at a time
 // meet more often. In the end all of them run.
 var finderSets = [][]string{
-	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream, stuckStream},
+	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream},
 	{leadingStream, trailingStream, backfill},
-	{leadingStream, backfill, stuckStream},
 	{leadingStream, trailingStream},
-	{leadingStream, backfill, recheckStream},
+	{leadingStream, backfill, recheckStream, stuckStream},
 	{trailingStream, backfill, archiveStream},
 	{leadingStream, trailingStream, archiveStream, recheckStream},
 	{leadingStream, censusStream, recheckStream, backfill},
