@@ -133,6 +133,9 @@ func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubsp
 			switch {
 			case refused == nil && (len(page.Records) == 0 || page.Records[0].ID >= row.ID):
 				o.pages.passed(at)
+				if len(page.Records) > 0 && page.Records[0].ID == row.ID { // answered meanwhile
+					place = row.ID + 1
+				}
 				return ids, place.String(), nil
 			case refused != nil && !hubspot.Divisible(refused):
 				return nil, "", refused
