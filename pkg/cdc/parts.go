@@ -10,34 +10,37 @@ import (
 // not answer it whole (R18). An id about which HubSpot does not answer even alone
 // is stuck: it has no part in the answer.
 //
-// Whether the records are the reason, one other record decides: if HubSpot does not
-// answer about that either, the question fails as a whole. Where no other record is
-// known, the parts decide: one that HubSpot answers is proof enough.
+// Whether the records are the reason, another record decides (a probe): if HubSpot
+// does not answer about that either, the question fails as a whole. Where no other
+// record is known, the parts decide: one that HubSpot answers is proof enough.
 type Parts struct {
 	question Ask
+	full     bool  // nothing more may become stuck
 	todo     []Ask // parts that are not answered yet; the next one is last
 	step     partsStep
-	probes   []hubspot.ID // known records to be asked about
+	probes   []hubspot.ID // known records; from the first answer on, the one that was answered
 	proven   bool         // HubSpot answered about a probe, or a part
+	hasty    bool         // some suspects had only one try
+	closed   bool         // the probe was answered once more at the end
 	failures int
 	answered int // parts
+	largest  int // of them
 	answer   Answer
 	suspects []hubspot.ID // HubSpot does not answer about them alone
 	// each are the records of Ask.Each that HubSpot answered, and in how many parts.
 	each  []hubspot.Record
 	seen  map[hubspot.ID]int
-	first error // why HubSpot did not answer the whole
-	last  error // why HubSpot did not answer the latest part
+	first error // why HubSpot did not answer at first
+	last  error // and lately
 	err   error // the question fails as a whole
 }
 
 type partsStep uint8
 
 const (
-	askWhole partsStep = iota
+	askParts partsStep = iota
 	chooseProbes
 	askProbe
-	askParts
 )
 
 const (
@@ -45,15 +48,19 @@ const (
 	// (R18). A part between the whole and a single id has only one try: if it
 	// failed by chance, its halves are answered.
 	PartTries = 3
+	// carefully is how many suspects a question may have of which each had all
+	// tries. After that they have one, and the probe is asked once more at the end,
+	// in case it is HubSpot that failed meanwhile.
+	carefully = 3
 	// unprovenFailures is how many parts may fail while HubSpot has answered none.
 	unprovenFailures = 16
 )
 
-// NewParts begins with a question. Ids that are stuck already are left out of it.
-// If nothing more may become stuck (full), a question that HubSpot does not answer
-// fails as a whole.
-func NewParts(q Ask, stuck func(hubspot.ID) bool, full bool) *Parts {
-	p := &Parts{question: q}
+// NewParts begins with a question, in parts of at most so many ids. Ids that are
+// stuck already are left out of it. If nothing more may become stuck (full), a
+// question that HubSpot does not answer fails as a whole.
+func NewParts(q Ask, most int, stuck func(hubspot.ID) bool, full bool) *Parts {
+	p := &Parts{question: q, full: full}
 	if !q.divisible() {
 		p.todo = []Ask{q}
 		return p
@@ -66,11 +73,14 @@ func NewParts(q Ask, stuck func(hubspot.ID) bool, full bool) *Parts {
 	if len(p.answer.Stuck) > 0 {
 		q = q.without(stuck)
 	}
-	if len(q.own()) > 0 {
+	switch own := q.own(); {
+	case len(own) == 0:
+	case len(own) <= most:
 		p.todo = []Ask{q}
-	}
-	if full {
-		p.failures = unprovenFailures
+	default:
+		for chunk := range slices.Chunk(own, most) {
+			p.todo = append(p.todo, q.only(chunk))
+		}
 	}
 	return p
 }
@@ -94,34 +104,59 @@ func (q *Ask) own() (ids []hubspot.ID) {
 	return ids
 }
 
-// without is the question without some of its own ids.
+// without is the question without some of its own ids, only is it about some.
 func (q Ask) without(drop func(hubspot.ID) bool) Ask {
 	q.IDs = slices.DeleteFunc(slices.Clone(q.IDs), func(id hubspot.ID) bool { return drop(id) && !slices.Contains(q.Each, id) })
 	q.Links = slices.DeleteFunc(slices.Clone(q.Links), func(in hubspot.LinkInput) bool { return drop(in.ID) })
 	return q
 }
 
+func (q *Ask) only(ids []hubspot.ID) Ask {
+	keep := make(map[hubspot.ID]bool, len(ids))
+	for _, id := range ids {
+		keep[id] = true
+	}
+	return q.without(func(id hubspot.ID) bool { return !keep[id] })
+}
+
 // Next is the part to be asked now.
 func (p *Parts) Next() (Ask, bool) {
 	switch {
-	case p.err != nil || len(p.todo) == 0:
+	case p.err != nil:
 		return Ask{}, false
 	case p.step == chooseProbes:
 		return Ask{What: AskControls, IDs: append(p.question.own(), p.question.Each...)}, true
 	case p.step == askProbe:
-		probe := Ask{What: p.question.What, Tries: 1}
-		if probe.What == AskLinks {
-			probe.Links = []hubspot.LinkInput{{ID: p.probes[0]}}
-		} else {
-			probe.IDs = p.probes[:1]
-		}
-		return probe, true
+		return p.probe(), true
+	case len(p.todo) > 0:
+		part := p.todo[len(p.todo)-1]
+		part.Tries = p.tries(&part)
+		return part, true
+	case p.hasty && !p.closed:
+		p.step = askProbe
+		return p.probe(), true
 	}
-	part := p.todo[len(p.todo)-1]
-	if part.Tries = 1; p.step == askWhole || len(part.own()) == 1 {
-		part.Tries = PartTries
+	return Ask{}, false
+}
+
+func (p *Parts) probe() Ask {
+	probe := Ask{What: p.question.What, Tries: 1}
+	if probe.What == AskLinks {
+		probe.Links = []hubspot.LinkInput{{ID: p.probes[0]}}
+	} else {
+		probe.IDs = p.probes[:1]
 	}
-	return part, true
+	return probe
+}
+
+func (p *Parts) tries(part *Ask) int {
+	switch single := len(part.own()) == 1; {
+	case p.first == nil, single && (len(p.suspects) < carefully || len(p.probes) == 0):
+		return PartTries
+	case single:
+		p.hasty = true
+	}
+	return 1
 }
 
 // Take takes the answer to a part.
@@ -132,29 +167,39 @@ func (p *Parts) Take(a Answer) {
 			p.halve()
 		}
 	case askProbe:
-		p.proven = true
-		p.halve()
+		p.probes, p.proven, p.step = p.probes[:1], true, askParts
+		if p.closed = len(p.todo) == 0; !p.closed {
+			p.halve()
+		}
 	default:
+		part := p.todo[len(p.todo)-1]
 		p.todo = p.todo[:len(p.todo)-1]
+		p.largest = max(p.largest, len(part.own()))
 		p.merge(a)
 	}
 }
 
 // Fail says that HubSpot does not answer the part.
 func (p *Parts) Fail(err error) {
-	p.last = err
 	switch {
 	case p.step == askProbe:
 		if p.probes = p.probes[1:]; len(p.probes) == 0 {
-			p.err = p.first
+			if p.err = p.first; p.proven { // it answered before
+				p.err = err
+			}
 		}
-	case p.step == askWhole && (!p.question.divisible() || p.failures > 0):
+		return
+	case !p.question.divisible() || p.full:
 		p.err = err
-	case p.step == askWhole:
+	case p.first == nil && !p.proven:
 		p.first, p.step = err, chooseProbes
 	default:
+		if p.first == nil {
+			p.first = err
+		}
 		p.halve()
 	}
+	p.last = err
 }
 
 // halve replaces the part that failed by its halves. A single id with controls is
@@ -166,9 +211,7 @@ func (p *Parts) halve() {
 	own := part.own()
 	switch p.failures++; {
 	case len(own) > 1:
-		left := own[:len(own)/2]
-		isLeft := func(id hubspot.ID) bool { return slices.Contains(left, id) }
-		p.todo = append(p.todo, part.without(isLeft), part.without(func(id hubspot.ID) bool { return !isLeft(id) }))
+		p.todo = append(p.todo, part.only(own[len(own)/2:]), part.only(own[:len(own)/2]))
 	case len(part.Each) > 0:
 		part.IDs, part.Each = own, nil
 		p.todo = append(p.todo, part)
@@ -185,12 +228,11 @@ func (p *Parts) halve() {
 func (p *Parts) merge(a Answer) {
 	all := &p.answer
 	a.Stuck = all.Stuck
-	if p.step == askWhole {
-		*all = a
+	p.proven = true
+	if p.answered++; p.answered == 1 && len(p.todo) == 0 && p.first == nil {
+		*all = a // the whole
 		return
 	}
-	p.proven = true
-	p.answered++
 	if p.seen == nil {
 		p.seen = map[hubspot.ID]int{}
 	}
@@ -245,6 +287,12 @@ func (p *Parts) Answer() (Answer, error) {
 	}
 	p.answer.Stuck = append(p.answer.Stuck, p.suspects...)
 	return p.answer, nil
+}
+
+// Size is how many ids a part may have, if HubSpot answered about each of them and
+// only not about so many at once.
+func (p *Parts) Size() (size int, heavy bool) {
+	return p.largest, p.first != nil && p.err == nil && len(p.suspects) == 0
 }
 
 // Why is why HubSpot did not answer about those that are stuck.

@@ -82,6 +82,9 @@ func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDeci
 		now, before := listed{rd.keys(), rd.Date}, t.last[rd.Under]
 		d.last[rd.Under] = now
 		certain := rd.Calls <= 1 || before.keys == now.keys && before.date <= rd.SentAt
+		if rd.Short {
+			continue
+		}
 		for _, key := range t.lacking(rd.Under, seen) {
 			old := t.rows[key]
 			c := ReferenceChange{Key: key, Row: Row{Version: old.Version}, Op: Delete, Reason: Removed, SourceMs: rd.Date}

@@ -91,6 +91,9 @@ type ReferenceReading struct {
 	Calls int
 	// Second marks the reading that Cause Older asks for.
 	Second bool
+	// Short says that the answer is known to lack entries: what it does not show is
+	// no evidence that something is gone (R18).
+	Short bool
 }
 
 // keys is a digest of which entries a reading has; never 0.

@@ -164,6 +164,9 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 				admin.step()
 			}
 			asks.step()
+			if rng.IntN(12) == 0 {
+				badRecord(w, rng, objects)
+			}
 			time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
 			if time.Now().After(next) {
 				next = time.Now().Add(time.Duration(30+rng.IntN(180)) * time.Second)
@@ -202,6 +205,22 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		sum.repeats(asks.check())
 		sum.life(ties, restarts, cuts)
 	})
+}
+
+// badRecord makes HubSpot fail for a while whenever a record is concerned, in one
+// API or in all that read records (R18).
+func badRecord(w *world, rng *rand.Rand, objects []string) {
+	object := objects[rng.IntN(len(objects))]
+	ids := w.Portal.IDs(object)
+	if len(ids) == 0 {
+		return
+	}
+	from := rng.IntN(len(ids))
+	fault := ailments[rng.IntN(len(ailments))].fault
+	fault.Endpoint = []hubspottest.Endpoint{"", hubspottest.EndpointList, hubspottest.EndpointSearch, hubspottest.EndpointBatchRead, hubspottest.EndpointLinks}[rng.IntN(5)]
+	fault.IDs = ids[from:min(len(ids), from+1+rng.IntN(3))]
+	fault.Until = w.Portal.Now().Add(time.Duration(10+rng.IntN(600)) * time.Second)
+	w.Portal.Inject(fault)
 }
 
 // oddProperties have names and values that Avro does not accept as they are.

@@ -72,9 +72,10 @@ type Client struct {
 // right before it writes each attempt, with a lower bound of HubSpot's time.
 // What the caller notes in OnSend is older than what the answer shows.
 //
-// Tries, unless zero, limits how often the request may fail while HubSpot answers
-// others: then it is the request that HubSpot cannot answer, and the error
-// satisfies Unanswered (R18). While HubSpot answers nothing, the client waits.
+// Tries, unless zero, limits how often the request may fail; then the error
+// satisfies Unanswered (R18). If it may fail more than once, the client also waits
+// until HubSpot has answered others meanwhile: then it is the request that HubSpot
+// cannot answer.
 type Call struct {
 	Priority Priority
 	OnSend   func(hubspotNow Millis)

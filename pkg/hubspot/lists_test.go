@@ -18,7 +18,7 @@ func TestOwners_AreReadAsTheyCome(t *testing.T) {
 			{"id":7,"email":null,"type":"QUEUE","firstName":"","userId":null,"createdAt":"1970-01-01T00:00:00Z","updatedAt":1577278895228,"archived":false}],
 			"paging":{"next":{"after":"NTI1Cg==","link":"https://api.hubapi.com/crm/owners/2026-09?after=NTI1"}}}`), nil
 	})
-	page, err := r.Owners(t.Context(), Call{}, "a/b=", true)
+	page, err := r.Owners(t.Context(), Call{}, "a/b=", true, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,19 +65,19 @@ func TestPipelines_AreReadWithTheirStages(t *testing.T) {
 func TestPromise4_ListsThatAreNotThereAreNotEmpty(t *testing.T) {
 	for _, body := range []string{
 		`{}`, `{"results":null}`, `{"results":{}}`, `[]`, `null`, `{"results":[{}]}`, `{"results":[{"id":""}]}`, `{"results":[{"id":"a\u0000b"}]}`,
-		`{"results":[{"id":{}}]}`, `{"results":[{"id":"1","updatedAt":"soon"}],"paging":{}}`, `{"results":[],"paging":{"next":{}}}`,
+		`{"results":[{"id":{}}]}`, `{"results":[],"paging":{"next":{}}}`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{steps: []func() (*http.Response, error){answers(200, body), answers(200, `{"results":[],"paging":null}`)}}
 			r := newRig(t, s.wire())
-			if page, err := r.Owners(t.Context(), Call{}, "", false); err != nil || len(s.at) != 2 || len(page.Owners) > 0 || page.After != "" {
+			if page, err := r.Owners(t.Context(), Call{}, "", false, 0); err != nil || len(s.at) != 2 || len(page.Owners) > 0 || page.After != "" {
 				t.Errorf("%s: owners: %+v, %v after %d attempts", body, page, err, len(s.at))
 			}
 		})
 	}
 	for _, body := range []string{
 		`{}`, `{"results":null}`, `{"results":[{"id":"default"}]}`, `{"results":[{"id":"default","stages":null}]}`, `{"results":[{"stages":[]}]}`,
-		`{"results":[{"id":"default","stages":[{"label":"x"}]}]}`, `{"results":[{"id":"default","stages":[],"displayOrder":"first"}]}`,
+		`{"results":[{"id":"default","stages":[{"label":"x"}]}]}`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{steps: []func() (*http.Response, error){answers(200, body), answers(200, `{"results":[]}`)}}
@@ -86,5 +86,52 @@ func TestPromise4_ListsThatAreNotThereAreNotEmpty(t *testing.T) {
 				t.Errorf("%s: pipelines: %+v, %v after %d attempts", body, a, err, len(s.at))
 			}
 		})
+	}
+}
+
+// TestR18_OneOddMemberOfAListCostsThatMember, and an element that has no id costs that
+// element: the answer then says that it is not the whole list.
+func TestR18_OneOddMemberOfAListCostsThatMember(t *testing.T) {
+	for member, odd := range map[string][]string{
+		"updatedAt": {`"soon"`, `{}`, `[]`, `true`, `1.5`}, "createdAt": {`"soon"`, `{}`},
+		"archived": {`"maybe"`, `7`, `{}`}, "firstName": {`{}`, `[1]`, `true`}, "email": {`[]`}, "userId": {`{}`, `false`}, "teams": {`7`},
+	} {
+		for _, value := range odd {
+			body := `{"results":[{"id":"1","lastName":"A"},{"id":"2","lastName":"B","` + member + `":` + value + `},{"id":3,"lastName":"C"}]}`
+			page, err := newRig(t, always(200, body)).Owners(t.Context(), Call{}, "", false, 0)
+			if err != nil || page.Short || len(page.Owners) != 3 || page.Owners[1].LastName != "B" || page.Owners[2].ID != "3" {
+				t.Errorf("%s %s: %+v, %v", member, value, page, err)
+			}
+		}
+	}
+	for _, element := range []string{`{}`, `null`, `7`, `{"id":null}`, `{"id":{}}`, `{"id":""}`} {
+		page, err := newRig(t, always(200, `{"results":[{"id":"1"},`+element+`,{"id":"3"}]}`)).Owners(t.Context(), Call{}, "", false, 0)
+		if err != nil || !page.Short || len(page.Owners) != 2 {
+			t.Errorf("%s: %+v, %v", element, page, err)
+		}
+	}
+	for value, want := range map[string]any{
+		`3`: int32(3), `"3"`: int32(3), `3.0`: int32(3), `-7`: int32(-7), `null`: nil, `1.5`: nil, `1099511627776`: nil, `"first"`: nil, `{}`: nil, `true`: nil,
+	} {
+		body := `{"results":[{"id":"a","displayOrder":` + value + `,"stages":[{"id":"s","displayOrder":` + value + `,"label":[]},{"id":"t","label":"T"}]},{"id":"b","stages":[]}]}`
+		a, err := newRig(t, always(200, body)).Pipelines(t.Context(), Call{}, "deals")
+		if err != nil || a.Short || a.StagesShort || len(a.Pipelines) != 2 || len(a.Pipelines[0].Stages) != 2 || a.Pipelines[0].Stages[1].Label != "T" {
+			t.Errorf("%s: %+v, %v", value, a, err)
+			continue
+		}
+		for _, order := range []*int32{a.Pipelines[0].DisplayOrder, a.Pipelines[0].Stages[0].DisplayOrder} {
+			if order == nil && want != nil || order != nil && any(*order) != want {
+				t.Errorf("%s: displayOrder %v, want %v", value, order, want)
+			}
+		}
+	}
+	for pipeline, short := range map[string][2]bool{
+		`{"stages":[]}`: {true, true}, `null`: {true, true}, `{"id":"b"}`: {false, true}, `{"id":"b","stages":7}`: {false, true},
+		`{"id":"b","stages":[{"label":"x"},{"id":"s"}]}`: {false, true}, `{"id":"b","stages":[null]}`: {false, true},
+	} {
+		a, err := newRig(t, always(200, `{"results":[{"id":"a","stages":[{"id":"s"}]},`+pipeline+`]}`)).Pipelines(t.Context(), Call{}, "deals")
+		if err != nil || a.Short != short[0] || a.StagesShort != short[1] {
+			t.Errorf("%s: %+v, %v", pipeline, a, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,16 +32,23 @@ type Owner struct {
 type OwnersPage struct {
 	Answer
 	Owners []Owner
-	After  string
+	// Short says that some owners are left out, because they have no id that can be
+	// read.
+	Short bool
+	After string
 }
 
-// ownersPageSize is the most owners that HubSpot puts in a page.
-const ownersPageSize = 500
+// MaxOwners is the most owners that HubSpot puts in a page.
+const MaxOwners = 500
 
 // Owners reads one page of the live or the archived owners. Archived owners do
 // not say when they were archived. HubSpot has no filter and no order by time.
-func (c *Client) Owners(ctx context.Context, call Call, after string, archived bool) (OwnersPage, error) {
-	q := url.Values{"limit": {strconv.Itoa(ownersPageSize)}, "archived": {strconv.FormatBool(archived)}}
+// limit is the page size; 0 means MaxOwners.
+func (c *Client) Owners(ctx context.Context, call Call, after string, archived bool, limit int) (OwnersPage, error) {
+	if limit == 0 {
+		limit = MaxOwners
+	}
+	q := url.Values{"limit": {strconv.Itoa(limit)}, "archived": {strconv.FormatBool(archived)}}
 	if after != "" {
 		q.Set("after", after)
 	}
@@ -52,10 +60,10 @@ func (c *Client) Owners(ctx context.Context, call Call, after string, archived b
 			if page.Owners, err = readResults[Owner](body); err != nil {
 				return err
 			}
-			for _, o := range page.Owners {
-				if !o.ID.isID() {
-					return &contentError{"an owner without id"}
-				}
+			all := len(page.Owners)
+			page.Owners = slices.DeleteFunc(page.Owners, func(o Owner) bool { return !o.ID.isID() })
+			if page.Short = len(page.Owners) < all; page.Short && len(page.Owners) == 0 {
+				return &contentError{"owners without id"}
 			}
 			page.After, err = nextPage(body)
 			return err

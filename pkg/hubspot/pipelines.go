@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Pipeline is a series of stages that a type's records go through. Its ID is
@@ -34,35 +35,51 @@ type PipelineStage struct {
 type PipelinesAnswer struct {
 	Answer
 	Pipelines []Pipeline
+	// Short and StagesShort say that some pipelines or stages are left out, because
+	// they have no id that can be read, or because a pipeline does not show its
+	// stages.
+	Short, StagesShort bool
 }
 
 // Pipelines reads all pipelines of an object type, with their stages, in one
 // answer. Deleted pipelines are not in it. HubSpot refuses types that cannot
 // have pipelines.
 func (c *Client) Pipelines(ctx context.Context, call Call, object string) (PipelinesAnswer, error) {
-	var list []Pipeline
+	var read PipelinesAnswer
 	answer, err := c.do(ctx, call, &request{
 		api: "pipelines", class: objectCalls, method: http.MethodGet,
 		path: "/crm/pipelines/" + c.version(pipelinesVersion) + "/" + url.PathEscape(object),
 		read: func(body []byte) (err error) {
-			list, err = readResults[Pipeline](body)
-			for _, p := range list {
-				switch {
-				case !p.ID.isID():
-					return &contentError{"a pipeline without id"}
-				case p.Stages == nil:
-					// Not an empty list, which would be evidence that the
-					// stages are gone.
-					return &contentError{"a pipeline without stages"}
-				}
-				for _, s := range p.Stages {
-					if !s.ID.isID() {
-						return &contentError{"a stage without id"}
-					}
-				}
+			read = PipelinesAnswer{}
+			if read.Pipelines, err = readResults[Pipeline](body); err != nil {
+				return err
 			}
-			return err
+			return read.check()
 		},
 	})
-	return PipelinesAnswer{answer, list}, err
+	read.Answer = answer
+	return read, err
+}
+
+// check leaves out what has no id. It refuses an answer of which nothing is left.
+func (a *PipelinesAnswer) check() error {
+	all := len(a.Pipelines)
+	a.Pipelines = slices.DeleteFunc(a.Pipelines, func(p Pipeline) bool { return !p.ID.isID() })
+	a.Short = len(a.Pipelines) < all
+	whole := 0
+	for i := range a.Pipelines {
+		p := &a.Pipelines[i]
+		stages := len(p.Stages)
+		p.Stages = slices.DeleteFunc(p.Stages, func(s PipelineStage) bool { return !s.ID.isID() })
+		// No stages are not an empty list, which would be evidence that the stages
+		// are gone.
+		if p.Stages != nil && len(p.Stages) == stages {
+			whole++
+		}
+	}
+	a.StagesShort = whole < all
+	if all > 0 && whole == 0 {
+		return &contentError{"pipelines without ids or stages"}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 )
 
 // Property is the definition of one property of an object type.
@@ -50,17 +51,23 @@ func (c *Client) Properties(ctx context.Context, call Call, object, sensitivity 
 	return properties, err
 }
 
-// readResults reads {"results":[…]}. It rejects an answer without results: an
+// readResults reads {"results":[…]}. A member of an odd form costs that member: it
+// stays empty. It rejects an answer without results: an
 // empty list would be evidence that everything is gone.
 func readResults[T any](body []byte) ([]T, error) {
 	var page struct {
-		Results *[]T `json:"results"`
+		Results json.RawMessage `json:"results"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
 		return nil, errNotTheJSON
 	}
-	if page.Results == nil {
+	var elements []json.RawMessage
+	if json.Unmarshal(page.Results, &elements) != nil || elements == nil {
 		return nil, errNoResults
 	}
-	return *page.Results, nil
+	var results []T
+	if lenient(page.Results, reflect.ValueOf(&results).Elem()); results == nil {
+		results = []T{}
+	}
+	return results, nil
 }

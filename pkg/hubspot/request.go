@@ -168,7 +168,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if failures++; failures == 1 {
 				heard = c.outages.answers()
 			}
-			if call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
+			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
 				answered = true // others: it is this request that fails
 				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last}
 			}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 )
 
 // ObjectSchema is the definition of a custom object.
@@ -34,8 +36,12 @@ func (c *Client) Schemas(ctx context.Context, call Call) ([]ObjectSchema, error)
 		query: "includeAuditMetadata=false",
 		read: func(body []byte) (err error) {
 			schemas, err = readResults[ObjectSchema](body)
-			for i := range schemas {
-				err = errors.Join(err, schemas[i].check())
+			// A type that is left out counts as removed only when its own schema says
+			// so (R9).
+			all := len(schemas)
+			schemas = slices.DeleteFunc(schemas, func(s ObjectSchema) bool { return s.check() != nil })
+			if len(schemas) == 0 && all > 0 {
+				return &contentError{"object schemas without objectTypeId or fullyQualifiedName"}
 			}
 			return err
 		},
@@ -52,9 +58,10 @@ func (c *Client) Schema(ctx context.Context, call Call, typeID string) (ObjectSc
 		path: "/crm-object-schemas/" + c.version(schemasVersion) + "/schemas/" + url.PathEscape(typeID),
 		read: func(body []byte) error {
 			schema = ObjectSchema{}
-			if json.Unmarshal(body, &schema) != nil {
+			if !json.Valid(body) {
 				return errNotTheJSON
 			}
+			lenient(body, reflect.ValueOf(&schema).Elem())
 			return schema.check()
 		},
 	})

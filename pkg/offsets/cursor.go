@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -273,12 +274,12 @@ func ParseStuck(text []byte) (s Stuck, err error) {
 	if err != nil {
 		return Stuck{}, err
 	}
-	var texts []string
-	if err := m.read("ids", "a list of ids", &texts); err != nil {
+	var ids []json.RawMessage
+	if err := m.read("ids", "a list of ids", &ids); err != nil {
 		return Stuck{}, err
 	}
-	for _, text := range texts {
-		id, err := hubspot.ParseID(text)
+	for _, text := range ids {
+		id, err := hubspot.ParseID(strings.Trim(string(text), `"`))
 		if err != nil {
 			return Stuck{}, fmt.Errorf(`"ids": %w`, err)
 		}

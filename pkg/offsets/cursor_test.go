@@ -43,6 +43,7 @@ func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 		{`{"properties":["lifecyclestage"],"after":"123","round":1,"v":1}`,
 			Refill{Properties: []string{"lifecyclestage"}, After: 123, Round: 1}.Bytes(), parse(ParseRefill),
 			Refill{Properties: []string{"lifecyclestage"}, After: 123, Round: 1}},
+		{`{"ids":["123","456"],"v":1}`, Stuck{[]hubspot.ID{123, 456}}.Bytes(), parse(ParseStuck), Stuck{[]hubspot.ID{123, 456}}},
 		{`{"offset":17,"v":1}`, Signals{Offset: 17}.Bytes(), parse(ParseSignals), Signals{Offset: 17}},
 		{`{"offset":17,"object":"contacts","after":"124","id":"123","records":9,"v":1}`,
 			Signals{17, "contacts", "124", 123, 9}.Bytes(), parse(ParseSignals), Signals{17, "contacts", "124", 123, 9}},
@@ -76,6 +77,7 @@ func TestCursors_MadeByHandAreTaken(t *testing.T) {
 		{"associations", `{"id":""}`},
 		{"reference", `{}`},
 		{"refill", `{"properties":["a"],"round":2.0}`},
+		{"stuck", `{"ids":["1","17"],"v":1}`}, {"stuck", `{"ids":[1,17]}`}, {"stuck", `{"ids":[]}`},
 		{"signals", `{"offset":0}`}, {"signals", `{"offset":3,"object":"contacts:companies"}`},
 		{"of-a-later-version", `[1,2]`},
 	} {
@@ -104,6 +106,7 @@ func TestCursors_NonsenseIsRefused(t *testing.T) {
 		{"archive", `{}`}, {"archive", `{"after":124}`}, {"associations", `{}`}, {"associations", `{"id":"-1"}`},
 		{"reference", `{"completed":true}`}, {"reference", `[]`},
 		{"refill", `{"properties":[],"round":1}`}, {"refill", `{"properties":["a"]}`}, {"refill", `{"properties":["a"],"round":3}`},
+		{"stuck", `{}`}, {"stuck", `{"ids":null}`}, {"stuck", `{"ids":"1"}`}, {"stuck", `{"ids":["017"]}`}, {"stuck", `{"ids":["a"]}`}, {"stuck", `{"ids":[null]}`},
 		{"signals", `{"offset":-1}`}, {"signals", `{"offset":1.5}`}, {"signals", `{"offset":"1"}`},
 		{"signals", `{"offset":1,"id":"7"}`}, {"signals", `{"offset":1,"object":"contacts","id":"07"}`}, {"signals", `{"offset":1,"object":7}`},
 		{"birth", `{"id":""}`}, {"of-a-later-version", `nonsense`},

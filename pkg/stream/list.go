@@ -37,10 +37,9 @@ func (p *pageSizes) now(most int) int {
 // halve notes that HubSpot does not answer a page of this size, and returns half of
 // it.
 func (p *pageSizes) halve(size int) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.size, p.halved = max(1, size/2), time.Now()
-	return p.size
+	size = max(1, size/2)
+	p.set(size)
+	return size
 }
 
 // passed notes that it was one record at this place that HubSpot did not answer.
@@ -49,6 +48,13 @@ func (p *pageSizes) passed(place string) {
 	defer p.mu.Unlock()
 	p.size = 0
 	delete(p.vain, place)
+}
+
+// set notes how large a page may be.
+func (p *pageSizes) set(size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.size, p.halved = size, time.Now()
 }
 
 // inVain notes that nothing helps at a place: it is not worth trying again for a
@@ -127,6 +133,9 @@ func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubsp
 			switch {
 			case refused == nil && (len(page.Records) == 0 || page.Records[0].ID >= row.ID):
 				o.pages.passed(at)
+				if len(page.Records) > 0 && page.Records[0].ID == row.ID { // answered meanwhile
+					place = row.ID + 1
+				}
 				return ids, place.String(), nil
 			case refused != nil && !hubspot.Divisible(refused):
 				return nil, "", refused

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ import (
 type Owners struct {
 	Reference
 	List ReferenceList
+
+	sizes pageSizes
 }
 
 // Run reads the owners every Interval, until ctx ends.
@@ -54,7 +57,7 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.Reference
 	r := cdc.ReferenceReading{Archived: map[cdc.EntryKey]bool{}}
 	date, err := o.pages(ctx, prio, false, func(now hubspot.Millis) {
 		r.Stamp, r.SentAt = o.List.Lane.Now(), now
-	}, &r.Calls, func(owner *hubspot.Owner) {
+	}, &r.Calls, &r.Short, func(owner *hubspot.Owner) {
 		if e := o.entry(owner); owner.Archived {
 			r.Archived[e.Key] = true
 		} else {
@@ -76,7 +79,7 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.Reference
 	if !slices.ContainsFunc(live, func(k cdc.EntryKey) bool { return !there[k] }) {
 		return r, nil
 	}
-	r.Date, err = o.pages(ctx, prio, true, nil, new(int), func(owner *hubspot.Owner) {
+	r.Date, err = o.pages(ctx, prio, true, nil, new(int), new(bool), func(owner *hubspot.Owner) {
 		r.Archived[cdc.NewEntryKey(string(owner.ID))] = true
 	})
 	return r, err
@@ -84,15 +87,23 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.Reference
 
 // pages reads the live or the archived owners page by page, and gives each owner
 // to take. It adds the number of pages to calls, and calls onSend before each
-// attempt at the first one. date is that of the last page.
-func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), calls *int, take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
+// attempt at the first one. short reports that some owners cannot be read. date is
+// that of the last page.
+func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), calls *int, short *bool, take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
 	call := hubspot.Call{Priority: prio, OnSend: onSend}
 	seen := map[string]bool{}
 	for after := ""; ; {
-		page, err := o.Client.Owners(ctx, call, after, archived)
+		var page hubspot.OwnersPage
+		place := fmt.Sprint(archived, after)
+		err := o.sizes.halving(place, hubspot.MaxOwners, func(size, tries int) (err error) {
+			call.Tries = tries
+			page, err = o.Client.Owners(ctx, call, after, archived, size)
+			return err
+		})
 		if err != nil {
 			return date, err
 		}
+		*short = *short || page.Short
 		*calls++
 		for i := range page.Owners {
 			take(&page.Owners[i])

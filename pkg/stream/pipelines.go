@@ -151,6 +151,7 @@ func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.O
 		stages.Stamp, stages.SentAt = p.Stages.Lane.Now(), now
 	}}, t.Path)
 	pipelines.Date, stages.Date = answer.Date, answer.Date
+	pipelines.Short, stages.Short = answer.Short, answer.StagesShort
 	for i := range answer.Pipelines {
 		pl := &answer.Pipelines[i]
 		pipelines.Entries = append(pipelines.Entries, p.entry(ReferencePipelines, cdc.NewEntryKey(t.Name, string(pl.ID)), pl.UpdatedAt, map[string]any{

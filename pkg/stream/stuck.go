@@ -27,6 +27,8 @@ type stuck struct {
 	turn    chan struct{} // one slot: cursors are committed in the order of what they say
 	wake    chan struct{} // one slot: an id was added
 
+	sizes pageSizes // of the questions
+
 	mu     sync.Mutex
 	ids    map[hubspot.ID]*stuckID
 	latest error // why HubSpot did not answer about the latest one
@@ -84,7 +86,7 @@ func (s *stuck) all() []hubspot.ID {
 // ask asks a protocol's question, in parts where HubSpot does not answer it whole.
 func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.Answer, error)) (a cdc.Answer, err error) {
 	err = s.patiently(ctx, func() error {
-		parts := cdc.NewParts(q, s.has, len(s.all()) >= stuckMost)
+		parts := cdc.NewParts(q, s.sizes.now(hubspot.MaxLinks), s.has, len(s.all()) >= stuckMost)
 		for part, more := parts.Next(); more; part, more = parts.Next() {
 			a, err := answer(part)
 			switch {
@@ -95,6 +97,9 @@ func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.An
 			default:
 				parts.Take(a)
 			}
+		}
+		if size, heavy := parts.Size(); heavy {
+			s.sizes.set(size)
 		}
 		if a, err = parts.Answer(); err == nil && len(a.Stuck) > 0 && parts.Why() != nil {
 			s.mu.Lock()

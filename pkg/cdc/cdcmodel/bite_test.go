@@ -26,6 +26,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R7: the recycle bin is not asked", without{bin: true}},
 		{"R7: the losers that archived copies name are not asked for", without{copies: true}},
 		{"R8: what is neither answered nor reported is missing", without{neither: true}},
+		{"R18: nobody asks again about what HubSpot did not answer", without{stuck: true}},
 		{"R9: no second confirm", without{second: true}},
 		{"R1: a set of links is as old as its answer", without{linkOrder: true}},
 		{"R14: a set of several calls deletes at once", without{secondSet: true}},

@@ -13,7 +13,7 @@ import (
 // (docs/contract.md section 1), and compares what was published with the history.
 func (w *world) quiet() string {
 	w.choices.step = len(w.choices.blocks) + 1
-	w.faulty, w.disorder = false, 0
+	w.faulty, w.disorder, w.sick = false, 0, 0
 	for id := range w.records {
 		w.records[id].mute = 0
 	}
@@ -33,6 +33,8 @@ func (w *world) quiet() string {
 	for _, name := range []string{leadingStream, trailingStream, archiveStream} {
 		w.whole(name)
 	}
+	w.whole(stuckStream)
+	w.rechecked()
 	if broken := w.seenByTiers(); broken != "" {
 		return broken
 	}
@@ -50,7 +52,7 @@ func (w *world) quiet() string {
 
 // all starts the finders that did not run.
 func (w *world) all() {
-	names := finderSets[0]
+	names := slices.Concat(finderSets[0], []string{stuckStream})
 	if w.linked {
 		names = slices.Concat(names, linkFinderSets[0])
 	}

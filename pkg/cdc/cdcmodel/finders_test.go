@@ -35,6 +35,7 @@ type without struct {
 	bin        bool // R7: nobody asks the recycle bin
 	copies     bool // R7: nobody asks which archived copies name losers
 	neither    bool // R8: what is neither answered nor reported is missing
+	stuck      bool // R18: what HubSpot does not answer is left to the other finders
 	second     bool // R9: one confirm is enough for a purge
 
 	linkOrder     bool // R1: a set of links is as old as its answer
@@ -396,4 +397,49 @@ func (again) pass(a *agent) error {
 		return err
 	}
 	return a.publish(cdc.Page{Stream: stream, Readings: readings}, func() {})
+}
+
+const stuckStream = "stuck"
+
+// askStuck asks again about the records that HubSpot did not answer (R18).
+func (a *agent) askStuck() error {
+	p := a.process
+	ids := p.stuck.ids()
+	if len(ids) == 0 {
+		return nil
+	}
+	p.retried = p.stuck
+	a.w.tell("stuck: asks again about %v", ids)
+	readings, err := a.read(ids)
+	if err != nil {
+		return err
+	}
+	if err := a.publish(cdc.Page{Stream: stuckStream, Readings: readings}, nil); err != nil {
+		return err
+	}
+	p.stuck &^= p.retried // settle took out those that are still stuck
+	p.retried = 0
+	return a.keepStuck()
+}
+
+// settle notes the records that HubSpot did not answer: their cursor is committed
+// before the page that named them.
+func (a *agent) settle(ids []hubspot.ID) error {
+	p := a.process
+	if len(ids) == 0 || a.w.without.stuck {
+		return nil
+	}
+	for _, id := range ids {
+		a.w.tally["stuck"]++
+		p.stuck |= 1 << id
+		p.retried &^= 1 << id
+	}
+	return a.keepStuck()
+}
+
+func (a *agent) keepStuck() error {
+	_, err := a.lane.Publish(context.Background(), cdc.Page{Stream: stuckStream, Sync: true, Cursors: []cdc.Cursor{
+		{Stream: stuckStream, Value: places(int64(a.process.stuck))},
+	}})
+	return err
 }

@@ -22,6 +22,15 @@ type idSet uint8
 
 func (s idSet) has(id hubspot.ID) bool { return s>>id&1 == 1 }
 
+func (s idSet) ids() (out []hubspot.ID) {
+	for id := hubspot.ID(1); id <= lastID; id++ {
+		if s.has(id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // text is the set as HubSpot writes it; nil if it is empty.
 func (s idSet) text() []byte { return mergedTexts[s] }
 
@@ -130,6 +139,7 @@ type portal struct {
 	now     hubspot.Millis
 	records [lastID + 1]record
 	labels  uint8 // how many there were so far
+	sick    idSet // reads by id fail as a whole if they ask about one of these
 	page    int   // rows on a page of search or list
 	// losersInBin: a merged record also stands in the list of archived ones.
 	// losersUnknown: reads by id do not know it, whatever became of its survivor.
@@ -170,6 +180,7 @@ var (
 
 func (p *portal) reset(c *choices) {
 	p.now, p.labels, p.outage, p.disorder, p.choices, p.said = epoch, 0, 0, 0, c, nil
+	p.sick = 0
 	for id := range p.records {
 		r := &p.records[id]
 		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
@@ -410,6 +421,19 @@ func (p *portal) silence() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
 	p.records[id].mute = 1 + p.choices.of(7)
 	p.tell("HubSpot: %d reads by id say nothing about record %s", p.records[id].mute, id)
+}
+
+// sicken makes reads by id fail if they ask about a record, or no longer.
+func (p *portal) sicken() {
+	p.sick ^= 1 << (1 + p.choices.of(lastID))
+	p.tell("HubSpot: reads fail that ask about any of %s", p.sick.text())
+}
+
+// fails reports whether a question fails as a whole.
+func (p *portal) fails(q *cdc.Ask) bool {
+	sick := func(id hubspot.ID) bool { return id <= lastID && p.sick&(1<<id) != 0 }
+	return slices.ContainsFunc(q.IDs, sick) && (q.What == cdc.AskLive || q.What == cdc.AskArchived) ||
+		slices.ContainsFunc(q.Links, func(in hubspot.LinkInput) bool { return sick(in.ID) })
 }
 
 // fail makes batch reads answer that nothing exists, once, for longer than the time

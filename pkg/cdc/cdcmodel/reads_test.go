@@ -16,6 +16,8 @@ type process struct {
 	clock      hubspot.Millis // the latest Date that was received
 	clockAt    hubspot.Millis // when it was received
 	recheck    cdc.Rechecks
+	stuck      idSet // records that HubSpot did not answer
+	retried    idSet // those of them that are being asked about again
 	agents     []*agent
 
 	leading, trailing   tier
@@ -168,7 +170,7 @@ func (a *agent) drive(p cdc.Protocol) error {
 			}
 		}
 		_, lookUp := p.(*cdc.LookUp)
-		answer, err := a.answer(q, !lookUp)
+		answer, err := a.inParts(q, !lookUp)
 		if err != nil {
 			return err
 		}
@@ -181,8 +183,42 @@ func (a *agent) drive(p cdc.Protocol) error {
 			a.w.records[id].hidden = true
 		}
 	}
-	return nil
+	if _, links := p.(*cdc.LinkRead); links {
+		return nil // the next sweep asks again
+	}
+	return a.settle(p.Stuck())
 }
+
+// inParts asks a question, in parts if HubSpot fails it (R18).
+func (a *agent) inParts(q cdc.Ask, confirm bool) (cdc.Answer, error) {
+	stuck := func(id hubspot.ID) bool { return id <= lastID && (a.stuck&^a.retried)&(1<<id) != 0 }
+	parts := cdc.NewParts(q, hubspot.MaxLinks, stuck, false)
+	for part, more := parts.Next(); more; part, more = parts.Next() {
+		if a.w.fails(&part) {
+			parts.Fail(errFails)
+			continue
+		}
+		answer, err := a.answer(part, confirm)
+		if err != nil {
+			return answer, err
+		}
+		parts.Take(answer)
+	}
+	answer, err := parts.Answer()
+	if err != nil { // HubSpot answers nobody: a later question may fare better
+		answer.Stuck = append(q.IDs, linkIDs(q.Links)...)
+	}
+	return answer, nil
+}
+
+func linkIDs(in []hubspot.LinkInput) (ids []hubspot.ID) {
+	for _, l := range in {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}
+
+var errFails = errors.New("HubSpot fails the request")
 
 // answer answers a question, or answers it as if a rule were missing.
 func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {

@@ -248,6 +248,7 @@ func (w *world) start() {
 		v := place(b)
 		p.snapshot.after, p.snapshot.done = hubspot.ID(v[0]), v[1] == 1
 	}
+	p.stuck = idSet(place(w.cursors[stuckStream])[0])
 	p.bin = bin{after: hubspot.ID(place(w.cursors[archiveStream])[0])}
 	if w.linked {
 		p.startPair()
@@ -301,6 +302,8 @@ func (a *agent) pass() error {
 		return census{}.pass(a)
 	case recheckStream:
 		return again{}.pass(a)
+	case stuckStream:
+		return a.askStuck()
 	case associationsStream:
 		return a.sweepLinks()
 	case changedStream:
@@ -359,6 +362,7 @@ func (w *world) history(c *choices) string {
 	merges := c.of(16)
 	w.losersInBin, w.binFollows, w.losersUnknown = merges&1 != 0, merges&2 != 0, merges >= 12
 	w.faulty = c.of(3) == 1
+	sickly := w.faulty && merges%2 == 1
 	w.behind = c.of(4) == 1
 	w.binInLive, w.unsorted = c.of(4) == 1, c.of(8) == 1
 	calm := c.of(4) == 1 // nothing that hides from the tiers
@@ -382,7 +386,12 @@ func (w *world) history(c *choices) string {
 		w.linkedEarly(c.of(3) != 0)
 	}
 	for left := 12; c.next(); {
-		switch what := c.of(16); what {
+		what := c.of(16)
+		if what == 7 && sickly {
+			w.sicken()
+			continue
+		}
+		switch what {
 		case 0, 1:
 			w.now = w.now.Add(times[c.of(len(times))])
 		case 2, 3, 4:
@@ -464,7 +473,7 @@ var finderSets = [][]string{
 	{leadingStream, trailingStream, backfill, archiveStream, censusStream, recheckStream},
 	{leadingStream, trailingStream, backfill},
 	{leadingStream, trailingStream},
-	{leadingStream, backfill, recheckStream},
+	{leadingStream, backfill, recheckStream, stuckStream},
 	{trailingStream, backfill, archiveStream},
 	{leadingStream, trailingStream, archiveStream, recheckStream},
 	{leadingStream, censusStream, recheckStream, backfill},

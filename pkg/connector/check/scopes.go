@@ -239,7 +239,7 @@ func (k *checker) checkOwners(ctx context.Context) {
 	n, after, err := 0, "", error(nil)
 	for {
 		var page hubspot.OwnersPage
-		if page, err = k.setup.HubSpot.Owners(ctx, asking, after, false); err != nil {
+		if page, err = k.setup.HubSpot.Owners(ctx, asking, after, false, 0); err != nil {
 			break
 		}
 		n += len(page.Owners)
