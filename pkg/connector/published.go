@@ -39,9 +39,15 @@ func (r *run) watchPublished(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		wrong, err := r.out.Verify(ctx)
-		if err != nil {
+		limited, cancel := context.WithTimeout(ctx, verifyPatience)
+		wrong, err := r.out.Verify(limited)
+		cancel()
+		if sink.Lost(err) || isRefusal(err) {
 			return err
+		}
+		if err != nil {
+			r.log.Debug("nobody tells whether what is published is still there; the next look is in five minutes", "err", err)
+			continue
 		}
 		for _, object := range shown {
 			if wrong[object] == nil {
@@ -58,6 +64,10 @@ func (r *run) watchPublished(ctx context.Context) error {
 		}
 	}
 }
+
+// verifyPatience is how long a look may take: brokers that are away are found out
+// elsewhere.
+const verifyPatience = time.Minute
 
 // publishedPart is the part of an object's work whose problems are about what is
 // published already.

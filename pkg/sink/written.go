@@ -106,9 +106,9 @@ func sameSchema(a, b string) bool {
 type standing int
 
 const (
-	intact standing = iota
-	lost            // it does not know the id
-	other           // it has another schema under the id
+	intact  standing = iota
+	missing          // it does not know the id
+	other            // it has another schema under the id
 )
 
 func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) {
@@ -120,7 +120,7 @@ func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) 
 	var answer *sr.ResponseError
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && answer.ErrorCode != 0:
-		return lost, nil // the answer of a registry, not of something in front of it
+		return missing, nil // the answer of a registry, not of something in front of it
 	case err != nil:
 		return intact, fmt.Errorf("ask registry for schema %d of %s: %w", s.ID, s.Subject, err)
 	case sameSchema(text, now.Schema):
@@ -132,9 +132,9 @@ func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) 
 // lookAtOnce is how many schemas are asked for at the same time.
 const lookAtOnce = 8
 
-// missing returns those of some schemas that the registry does not have as they
+// notIntact returns those of some schemas that the registry does not have as they
 // were written.
-func (w *written) missing(ctx context.Context, all []offsets.Schema) (map[standing][]offsets.Schema, error) {
+func (w *written) notIntact(ctx context.Context, all []offsets.Schema) (map[standing][]offsets.Schema, error) {
 	found := make([]standing, len(all))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookAtOnce)
@@ -161,14 +161,14 @@ func (w *written) missing(ctx context.Context, all []offsets.Schema) (map[standi
 // registry allows that. Its result has what is wrong by subject; an error means
 // that the registry did not tell.
 func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*cdc.RefusedError, error) {
-	wrong, err := w.missing(ctx, w.of(subjects...))
+	wrong, err := w.notIntact(ctx, w.of(subjects...))
 	if err != nil || len(wrong) == 0 {
 		return nil, err
 	}
 	if err := wait(ctx, secondLook); err != nil {
 		return nil, err
 	}
-	if wrong, err = w.missing(ctx, slices.Concat(wrong[lost], wrong[other])); err != nil {
+	if wrong, err = w.notIntact(ctx, slices.Concat(wrong[missing], wrong[other])); err != nil {
 		return nil, err
 	}
 	out := map[string]*cdc.RefusedError{}
@@ -176,7 +176,7 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 		out[s.Subject] = otherSchema(s)
 	}
 	bySubject := map[string][]offsets.Schema{}
-	for _, s := range wrong[lost] {
+	for _, s := range wrong[missing] {
 		bySubject[s.Subject] = append(bySubject[s.Subject], s)
 	}
 	for subject, schemas := range bySubject {
