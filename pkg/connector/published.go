@@ -30,7 +30,7 @@ func (r *run) republish(object string) *offsets.Republish {
 // topic that has lost something ends the run, so that there is one way to settle
 // it. A registry that has lost something stops only the topics concerned.
 func (r *run) watchPublished(ctx context.Context) error {
-	ticker := time.NewTicker(sink.VerifyInterval)
+	ticker := time.NewTicker(r.timings.Verify)
 	defer ticker.Stop()
 	var shown []string
 	for {
@@ -46,7 +46,7 @@ func (r *run) watchPublished(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			r.log.Debug("nobody tells whether what is published is still there; the next look is in five minutes", "err", err)
+			r.log.Debug("nobody tells whether what is published is still there; trying again", "err", err)
 			continue
 		}
 		for _, object := range shown {

@@ -8,16 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
-
-// VerifyInterval is the time between two calls of Verify.
-const VerifyInterval = 5 * time.Minute
 
 // lossError ends a run whose topic has lost something: the next run settles it.
 type lossError struct{ topic, what string }
@@ -118,7 +114,8 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 		if err != nil {
 			return nil, err
 		}
-		if lost != nil {
+		// Only a start reads the topic to tell compaction from a loss.
+		if lost != nil && !(lost.front && s.cfg.Warned.frontMoved(name)) {
 			out[name] = lost
 		}
 	}
