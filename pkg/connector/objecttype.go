@@ -245,7 +245,7 @@ func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 			return fmt.Errorf("end %s: %w", name, err)
 		}
 	}
-	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream, offsets.StuckStream}
+	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream, offsets.StuckStream, offsets.RepublishStream}
 	for _, lag := range o.run.setup.Lags {
 		streams = append(streams, lag.Stream)
 	}

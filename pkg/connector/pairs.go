@@ -260,7 +260,7 @@ func (p *pair) stop() {
 // removed.
 func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 	name := p.lane.Pair().String()
-	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream, offsets.StuckStream)); err != nil {
+	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream, offsets.StuckStream, offsets.RepublishStream)); err != nil {
 		return err
 	}
 	p.run.status.Forget(name)

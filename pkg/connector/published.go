@@ -30,7 +30,7 @@ func (r *run) republish(object string) *offsets.Republish {
 // topic that has lost something ends the run, so that there is one way to settle
 // it. A registry that has lost something stops only the topics concerned.
 func (r *run) watchPublished(ctx context.Context) error {
-	ticker := time.NewTicker(sink.VerifyInterval)
+	ticker := time.NewTicker(r.timings.Verify)
 	defer ticker.Stop()
 	var shown []string
 	for {
@@ -39,9 +39,15 @@ func (r *run) watchPublished(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		wrong, err := r.out.Verify(ctx)
-		if err != nil {
+		limited, cancel := context.WithTimeout(ctx, verifyPatience)
+		wrong, err := r.out.Verify(limited)
+		cancel()
+		if sink.Lost(err) || isRefusal(err) {
 			return err
+		}
+		if err != nil {
+			r.log.Debug("nobody tells whether what is published is still there; trying again", "err", err)
+			continue
 		}
 		for _, object := range shown {
 			if wrong[object] == nil {
@@ -58,6 +64,10 @@ func (r *run) watchPublished(ctx context.Context) error {
 		}
 	}
 }
+
+// verifyPatience is how long a look may take: brokers that are away are found out
+// elsewhere.
+const verifyPatience = time.Minute
 
 // publishedPart is the part of an object's work whose problems are about what is
 // published already.

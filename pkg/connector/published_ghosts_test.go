@@ -2,9 +2,12 @@ package connector_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -31,10 +34,10 @@ func TestR20_NoGhosts(t *testing.T) {
 				inWorld(t, hubspottest.Options{Seed: 24, Types: []string{"contacts", "companies", "deals"}}, settings, func(w *world) {
 					contacts, owners := w.peopled(40)
 					p := w.start()
-					time.Sleep(10 * time.Minute)
+					time.Sleep(3 * time.Minute)
 					w.Portal.Archive("contacts", contacts[0])
 					w.Portal.ArchiveOwner(owners[0])
-					time.Sleep(10 * time.Minute)
+					time.Sleep(3 * time.Minute)
 					p.Stop()
 					// 27 records go while nobody looks, and everything is forgotten.
 					for _, id := range contacts[1:28] {
@@ -59,7 +62,7 @@ func TestR20_NoGhosts(t *testing.T) {
 					}
 
 					p = w.start()
-					time.Sleep(20 * time.Minute)
+					time.Sleep(6 * time.Minute)
 					for _, topic := range kinds {
 						for key, n := range w.whole(topic) {
 							if want := before[topic][key] + 1; n != want {
@@ -85,7 +88,7 @@ func TestR20_NoGhosts(t *testing.T) {
 					p.Stop()
 					records := len(w.Records(contactsTopic))
 					p = w.start()
-					time.Sleep(10 * time.Minute)
+					time.Sleep(3 * time.Minute)
 					p.Stop()
 					if n := len(w.Records(contactsTopic)); n != records {
 						t.Errorf("the next run published %d more records", n-records)
@@ -94,4 +97,90 @@ func TestR20_NoGhosts(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestR20_AKillWhileItIsTakenOver: however often the connector dies after its memory
+// was deleted, each key is taken over, and published once.
+func TestR20_AKillWhileItIsTakenOver(t *testing.T) {
+	t.Parallel()
+	long(t)
+	inWorld(t, hubspottest.Options{Seed: 30, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
+		contacts, owners := w.peopled(300)
+		p := w.start()
+		time.Sleep(3 * time.Minute)
+		p.Stop()
+		for _, id := range contacts[:80] {
+			w.Portal.Archive("contacts", id)
+		}
+		w.Portal.ArchiveOwner(owners[0])
+		w.startOver()
+		for at := range 12 {
+			p = w.start()
+			w.SleepUntil(time.Minute, func() bool { return p.Log.Has("state loaded") })
+			time.Sleep(time.Duration(at*at) * 10 * time.Millisecond)
+			p.Kill()
+			p.Brokers.Mend()
+		}
+		p = w.start()
+		time.Sleep(6 * time.Minute)
+		p.Stop()
+		for _, topic := range kinds {
+			for key, n := range w.whole(topic) {
+				if n != 2 {
+					t.Errorf("%s: %d events of %s", topic, n, key)
+				}
+			}
+		}
+	})
+}
+
+// TestR20_AStateOfAnEarlierVersion has no record of topics and schemas: they are
+// taken as they are found, once, and nothing is published again.
+func TestR20_AStateOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 31, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
+		w.peopled(12)
+		p := w.start()
+		time.Sleep(3 * time.Minute)
+		p.Stop()
+		kept := func() (keys []string) {
+			for key := range testkit.Latest(w.Records("hubspot.state")) {
+				if strings.ContainsAny(key[:1], "IZA") {
+					keys = append(keys, key)
+				}
+			}
+			slices.Sort(keys)
+			return keys
+		}
+		before := kept()
+		for _, key := range before {
+			w.Produce("hubspot.state", key, "")
+		}
+		records := 0
+		for _, topic := range kinds {
+			records += len(w.Records(topic))
+		}
+		for range 2 {
+			p = w.start()
+			time.Sleep(3 * time.Minute)
+			p.Stop()
+			for _, topic := range kinds {
+				records -= len(w.Records(topic))
+			}
+			if records != 0 {
+				t.Errorf("%d records were published again", -records)
+			}
+			if after := kept(); !slices.Equal(after, before) {
+				t.Errorf("the state keeps\n%q\nand kept\n%q", after, before)
+			}
+			for _, topic := range kinds {
+				records += len(w.Records(topic))
+			}
+		}
+		loss{"made again, empty", 0, false}.befall(w, linksTopic)
+		p = w.start()
+		time.Sleep(3 * time.Minute)
+		p.Stop()
+		w.whole(linksTopic)
+	})
 }

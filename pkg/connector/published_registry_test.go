@@ -140,10 +140,10 @@ func TestR20_ARegistryThatLostItsContent(t *testing.T) {
 					w.Registry.Turn(registry.Transport())
 					contacts, _ := w.peopled(12)
 					p := w.start()
-					time.Sleep(10 * time.Minute)
+					time.Sleep(6 * time.Minute)
 					w.Portal.AddProperty("contacts", hubspottest.Property{Name: "second", Type: "string"})
 					w.Portal.Update("contacts", contacts[2], map[string]string{"second": "x"})
-					time.Sleep(10 * time.Minute)
+					time.Sleep(6 * time.Minute)
 					d := testkit.NewDecoder(t, w.RegistryClient())
 					written := map[string][]string{}
 					for _, topic := range kinds {
@@ -154,7 +154,7 @@ func TestR20_ARegistryThatLostItsContent(t *testing.T) {
 					// A new version, which a registry without content gives the id 1.
 					w.Portal.AddProperty("contacts", hubspottest.Property{Name: "third", Type: "string"})
 					w.Portal.Update("contacts", contacts[3], map[string]string{"third": "y"})
-					time.Sleep(10 * time.Minute)
+					time.Sleep(6 * time.Minute)
 					if refuses {
 						// Whatever was written since would not be read.
 						problems := p.ready().Problems
@@ -168,7 +168,7 @@ func TestR20_ARegistryThatLostItsContent(t *testing.T) {
 						w.Portal.Update("contacts", contacts[4], map[string]string{"firstname": "Later"})
 						w.Portal.AddOwner(hubspottest.Owner{FirstName: "Later"})
 						w.Portal.Associate("contacts", contacts[4], "companies", w.Portal.IDs("companies")[0], "", 0)
-						time.Sleep(10 * time.Minute)
+						time.Sleep(6 * time.Minute)
 						for _, topic := range kinds {
 							if n := len(w.Records(topic)); n != before[topic] {
 								t.Errorf("%d records were written to %s", n-before[topic], topic)
@@ -193,7 +193,7 @@ func TestR20_ARegistryThatLostItsContent(t *testing.T) {
 					registry.taken = nil
 					registry.mu.Unlock()
 					p = w.start()
-					time.Sleep(10 * time.Minute)
+					time.Sleep(6 * time.Minute)
 					p.Stop()
 					for _, topic := range kinds {
 						w.decodes(topic, written[topic])
@@ -219,7 +219,7 @@ func TestR20_IDsHandedOutAnew(t *testing.T) {
 				w.Registry.Turn(registry.Transport())
 				contacts, _ := w.peopled(12)
 				p := w.start()
-				time.Sleep(10 * time.Minute)
+				time.Sleep(6 * time.Minute)
 				if !running {
 					p.Stop()
 				}

@@ -22,6 +22,8 @@ type timings struct {
 	Recent, Disputed time.Duration
 	// Links are R14's waits between a record's change and the reads of its links.
 	Links []time.Duration
+	// Verify is R20's time between two looks at what is published.
+	Verify time.Duration
 	// Second is the wait between the two readings of a reference list that lacks an
 	// entry.
 	Second time.Duration
@@ -39,9 +41,14 @@ func (s *Sync) timings() timings {
 		Links: []time.Duration{
 			0, shorter(time.Minute, s.AssociationsInterval), shorter(10*time.Minute, s.AssociationsInterval),
 		},
+		Verify: max(shorter(5*time.Minute, s.SchemaInterval), verifyLeast),
 		Second: shorter(30*time.Second, s.ReferenceInterval),
 	}
 }
+
+// verifyLeast spares brokers and registry, however often HubSpot is asked for its
+// schemas.
+const verifyLeast = 10 * time.Second
 
 // shorter is d, or the interval if one is set and is shorter.
 func shorter(d, interval time.Duration) time.Duration {

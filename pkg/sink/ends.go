@@ -117,6 +117,9 @@ func (e *ends) written(topic string, parts map[int32]*span) (now offsets.Ends, r
 	t := e.topics[topic]
 	right = true
 	for p, s := range parts {
+		if s.first.Offset < 0 || s.last.Offset < 0 {
+			continue // the broker knows that it has the records, and no longer where
+		}
 		after := s.last.Offset + 1
 		right = right && now.After[p] == after
 		now.After[p] = after

@@ -93,11 +93,29 @@ func (e *MissingTopicError) refusal(policy string) error {
 	}
 }
 
-// Warned remembers which warnings a process has logged, over all of its runs. The
-// zero value is ready to use.
+// Warned remembers which warnings a process has logged, over all of its runs, and
+// what it has learnt of topics. The zero value is ready to use.
 type Warned struct {
-	mu   sync.Mutex
-	said map[string]bool
+	mu     sync.Mutex
+	said   map[string]bool
+	fronts map[string]bool // topics whose front moves without a loss: these brokers move it when they compact
+}
+
+// frontMoves notes that a topic's front has moved without a loss.
+func (w *Warned) frontMoves(topic string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fronts == nil {
+		w.fronts = map[string]bool{}
+	}
+	w.fronts[topic] = true
+}
+
+// frontMoved reports whether frontMoves has noted a topic.
+func (w *Warned) frontMoved(topic string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fronts[topic]
 }
 
 // first reports whether a topic's warning is to be logged: one about something

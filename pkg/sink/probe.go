@@ -20,8 +20,8 @@ import (
 // (setup) decides what it finds. It logs nothing. Only one goroutine may use it.
 type Probe struct {
 	setup  *setup
-	absent []string                     // internal topics that do not exist
-	metas  map[string]offsets.TopicMeta // as the state has them; nil before Load
+	absent []string        // internal topics that do not exist
+	loaded *offsets.Loaded // what earlier runs have committed; nil before Load
 }
 
 // NewProbe makes a Probe and sends no request. Without a Registry in its Config
@@ -65,7 +65,7 @@ func (p *Probe) Load(ctx context.Context) (*offsets.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.metas = l.Topics
+	p.loaded = l
 	return l, nil
 }
 
@@ -96,12 +96,52 @@ func (p *Probe) find(ctx context.Context, t *topic, err error) (*TopicFinding, e
 	if err != nil {
 		return &TopicFinding{Name: t.name}, err
 	}
-	was := p.metas[t.name]
+	l := p.loaded
+	if l == nil {
+		l = &offsets.Loaded{}
+	}
+	was := l.Topics[t.name]
 	f, err := p.setup.dataTopic(ctx, t, was)
 	if err == nil && p.setup.cfg.Registry != nil {
 		_, err = p.setup.schemas(ctx, t, f, was)
 	}
+	if err == nil && f.There && was.Partitions > 0 {
+		err = p.compare(ctx, f, l)
+	}
 	return f, err
+}
+
+// compare warns of what a topic has lost, and of what the registry has.
+func (p *Probe) compare(ctx context.Context, f *TopicFinding, l *offsets.Loaded) error {
+	looks, err := p.setup.looks(ctx, []string{f.Name})
+	if err != nil {
+		return err
+	}
+	lost, err := p.setup.compare(ctx, looks[f.Name], l.Identities[f.Name], l.Ends[f.Name])
+	if err != nil {
+		return err
+	}
+	if lost != nil {
+		f.warn("the topic has lost what was published; a run publishes everything of it again", slog.String("loss", lost.what))
+	}
+	if p.setup.cfg.Registry == nil {
+		return nil
+	}
+	w := newWritten(p.setup.cfg.Registry, slog.New(slog.DiscardHandler))
+	w.load(l.Schemas)
+	wrong, err := w.notIntact(ctx, w.of(f.Name+keySubject, f.Name+valueSubject))
+	if err != nil {
+		return err
+	}
+	for _, s := range wrong[other] {
+		why := otherSchema(s)
+		return &offsets.Refusal{What: why.What, Cure: why.Cure}
+	}
+	for _, s := range wrong[missing] {
+		f.warn("the schema registry has lost a schema that events were written with; a run puts it back if the registry takes the mode IMPORT, else it refuses to start",
+			slog.String("schema", fmt.Sprint(s.Subject, " ", s.ID)))
+	}
+	return nil
 }
 
 // Owners counts the members of a consumer group: the instances that run or stand

@@ -72,7 +72,9 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 		out = append(out, more...)
 	}
 	for name, now := range known {
-		if _, identified := l.Identities[name]; !identified { // of an earlier version: taken as it is, once
+		// Of an earlier version of the connector, or of brokers that knew no ids: the
+		// topic is taken as it is, once.
+		if was, identified := l.Identities[name]; !identified || was.ID == "" && now.id != "" {
 			out = append(out, s.identify(l, now, l.Ends[name])...)
 		}
 		s.ends.found(name, now.ends, l.Ends[name])
@@ -180,8 +182,9 @@ func (s *Sink) takeOver(ctx context.Context, l *offsets.Loaded, h *holding, now 
 // renew settles what a topic has lost.
 func (s *Sink) renew(ctx context.Context, l *offsets.Loaded, h *holding, now *look, lost *loss, rows *rowWriter) ([]*kgo.Record, error) {
 	out := s.identify(l, now, offsets.Ends{After: l.Ends[h.topic].After})
-	if lost.front && !h.lacks(l) {
-		return out, nil // of every key the latest event is left
+	if lost.front && !h.lacks(l) { // of every key the latest event is left
+		s.cfg.Warned.frontMoves(h.topic)
+		return out, nil
 	}
 	out = s.identify(l, now, offsets.Ends{})
 	if err := h.merge(ctx, l, rows); err != nil {

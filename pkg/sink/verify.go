@@ -2,21 +2,18 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
-
-// VerifyInterval is the time between two calls of Verify.
-const VerifyInterval = 5 * time.Minute
 
 // lossError ends a run whose topic has lost something: the next run settles it.
 type lossError struct{ topic, what string }
@@ -25,10 +22,18 @@ func (e *lossError) Error() string {
 	return fmt.Sprintf("topic %s has lost what was published: %s", e.topic, e.what)
 }
 
+// Lost reports whether a run ended because a topic has lost something.
+func Lost(err error) bool {
+	_, lost := errors.AsType[*lossError](err)
+	return lost
+}
+
 // Verify looks whether what is published is still there (R20): the topics that are
 // written to, the settings of the internal topics, and the schemas. It returns, by
-// object, why a topic is not written for now: nobody could read its events. An
-// error ends the run; a *offsets.Refusal is for an operator.
+// object, why a topic is not written for now: nobody could read its events. A loss
+// (Lost) has to end the run, so that the next one settles it; a *offsets.Refusal is
+// for an operator. Any other error means that the brokers or the registry did not
+// tell.
 func (s *Sink) Verify(ctx context.Context) (map[string]*cdc.RefusedError, error) {
 	for _, name := range []string{s.cursorTopic, s.stateTopic} {
 		t, err := s.setup.describe(ctx, name)
@@ -44,8 +49,7 @@ func (s *Sink) Verify(ctx context.Context) (map[string]*cdc.RefusedError, error)
 	}
 	wrong, err := s.written.verify(ctx)
 	if err != nil {
-		s.log.Debug("the schema registry does not tell whether it has the schemas that events were written with", "err", err)
-		return nil, nil
+		return nil, err
 	}
 	unreadable := map[string]*cdc.RefusedError{}
 	for subject, why := range wrong {
@@ -110,7 +114,8 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 		if err != nil {
 			return nil, err
 		}
-		if lost != nil {
+		// Only a start reads the topic to tell compaction from a loss.
+		if lost != nil && !(lost.front && s.cfg.Warned.frontMoved(name)) {
 			out[name] = lost
 		}
 	}

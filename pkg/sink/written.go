@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"sync"
@@ -104,9 +106,9 @@ func sameSchema(a, b string) bool {
 type standing int
 
 const (
-	intact standing = iota
-	lost            // it does not know the id
-	other           // it has another schema under the id
+	intact  standing = iota
+	missing          // it does not know the id
+	other            // it has another schema under the id
 )
 
 func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) {
@@ -118,7 +120,7 @@ func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) 
 	var answer *sr.ResponseError
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && answer.ErrorCode != 0:
-		return lost, nil // the answer of a registry, not of something in front of it
+		return missing, nil // the answer of a registry, not of something in front of it
 	case err != nil:
 		return intact, fmt.Errorf("ask registry for schema %d of %s: %w", s.ID, s.Subject, err)
 	case sameSchema(text, now.Schema):
@@ -130,9 +132,9 @@ func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) 
 // lookAtOnce is how many schemas are asked for at the same time.
 const lookAtOnce = 8
 
-// missing returns those of some schemas that the registry does not have as they
+// notIntact returns those of some schemas that the registry does not have as they
 // were written.
-func (w *written) missing(ctx context.Context, all []offsets.Schema) (map[standing][]offsets.Schema, error) {
+func (w *written) notIntact(ctx context.Context, all []offsets.Schema) (map[standing][]offsets.Schema, error) {
 	found := make([]standing, len(all))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookAtOnce)
@@ -159,14 +161,14 @@ func (w *written) missing(ctx context.Context, all []offsets.Schema) (map[standi
 // registry allows that. Its result has what is wrong by subject; an error means
 // that the registry did not tell.
 func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*cdc.RefusedError, error) {
-	wrong, err := w.missing(ctx, w.of(subjects...))
+	wrong, err := w.notIntact(ctx, w.of(subjects...))
 	if err != nil || len(wrong) == 0 {
 		return nil, err
 	}
 	if err := wait(ctx, secondLook); err != nil {
 		return nil, err
 	}
-	if wrong, err = w.missing(ctx, slices.Concat(wrong[lost], wrong[other])); err != nil {
+	if wrong, err = w.notIntact(ctx, slices.Concat(wrong[missing], wrong[other])); err != nil {
 		return nil, err
 	}
 	out := map[string]*cdc.RefusedError{}
@@ -174,7 +176,7 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 		out[s.Subject] = otherSchema(s)
 	}
 	bySubject := map[string][]offsets.Schema{}
-	for _, s := range wrong[lost] {
+	for _, s := range wrong[missing] {
 		bySubject[s.Subject] = append(bySubject[s.Subject], s)
 	}
 	for subject, schemas := range bySubject {
@@ -182,7 +184,7 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 			continue
 		}
 		if err := w.putBack(ctx, subject, schemas); err != nil {
-			if status := statusOf(err); status == 0 || status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
+			if !forGood(err) {
 				return nil, fmt.Errorf("put back the schemas of %s: %w", subject, err)
 			}
 			out[subject] = lostSchemas(subject, schemas, err)
@@ -191,25 +193,40 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 	return out, nil
 }
 
+// errNoImport says that a registry does not take ids.
+var errNoImport = errors.New("it does not know the mode IMPORT")
+
+// forGood reports whether a registry has refused to take schemas back, and would
+// again.
+func forGood(err error) bool {
+	status := statusOf(err)
+	return errors.Is(err, errNoImport) || status == http.StatusNotImplemented || status != 0 && status < http.StatusInternalServerError
+}
+
 // putBack registers schemas under the ids that they had. A registry takes an id
-// only in the mode IMPORT.
+// only in the mode IMPORT. One that does not know the mode (Apicurio answers 204,
+// and goes on) would hand out other ids, which may stand for something else.
 func (w *written) putBack(ctx context.Context, subject string, schemas []offsets.Schema) (err error) {
-	before := w.registry.Mode(ctx, subject)[0]
-	if before.Err != nil && statusOf(before.Err) != http.StatusNotFound { // 404: the subject has the registry's mode
-		return before.Err
-	}
-	if err := w.registry.SetMode(sr.WithParams(ctx, sr.Force), sr.ModeImport, subject)[0].Err; err != nil {
+	before, err := w.mode(ctx, http.MethodGet, subject, "")
+	if err != nil && statusOf(err) != http.StatusNotFound { // 404: the subject has the registry's mode
 		return err
+	}
+	now, err := w.mode(sr.WithParams(ctx, sr.Force), http.MethodPut, subject, importMode)
+	if err != nil {
+		return err
+	}
+	if now != importMode {
+		return errNoImport
 	}
 	defer func() {
 		// Without ctx: a subject must not stay in this mode.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		restored := w.registry.ResetMode(ctx, subject)[0].Err
-		if before.Err == nil {
-			restored = w.registry.SetMode(ctx, before.Mode, subject)[0].Err
+		method := http.MethodPut
+		if before == "" {
+			method = http.MethodDelete
 		}
-		if err == nil {
+		if _, restored := w.mode(sr.WithParams(ctx, sr.Force), method, subject, before); err == nil {
 			err = restored
 		}
 	}()
@@ -221,18 +238,33 @@ func (w *written) putBack(ctx context.Context, subject string, schemas []offsets
 		if _, err := w.registry.RegisterSchema(ctx, subject, avroSchema([]byte(text)), s.ID, -1); err != nil {
 			return err
 		}
-		// Some registries take the request and leave the id aside.
-		now, err := w.look(ctx, s)
-		if err != nil {
-			return err
-		}
-		if now != intact {
-			return &sr.ResponseError{StatusCode: http.StatusUnprocessableEntity, Message: fmt.Sprintf("it did not register the schema under the id %d", s.ID)}
+		if now, err := w.look(ctx, s); err != nil || now != intact {
+			return cmp.Or(err, errNoImport)
 		}
 	}
 	w.log.Warn("the schema registry had lost schemas that events were written with; they are registered again under their ids",
 		"subject", subject, "schemas", len(schemas))
 	return nil
+}
+
+const importMode = "IMPORT"
+
+// mode asks for the mode of a subject, or sets it. It is not the client library's:
+// that takes an empty answer for IMPORT.
+func (w *written) mode(ctx context.Context, method, subject, set string) (mode string, err error) {
+	var body any
+	if method == http.MethodPut {
+		body = map[string]string{"mode": set}
+	}
+	var raw []byte
+	if err := w.registry.Do(ctx, method, "/mode/"+url.PathEscape(subject), body, &raw); err != nil {
+		return "", err
+	}
+	var answer struct{ Mode string }
+	if len(raw) > 0 {
+		err = json.Unmarshal(raw, &answer)
+	}
+	return answer.Mode, err
 }
 
 const restoreRegistry = "restore the registry's content, or set SCHEMA_REGISTRY_URL to the registry that has it"

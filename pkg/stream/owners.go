@@ -165,7 +165,7 @@ func compactJSON(raw json.RawMessage) string {
 // Collection returns the owners as a signal can name them. prefix is that of the
 // topics.
 func (o *Owners) Collection(prefix string) ReferenceCollection {
-	return ReferenceCollection{Prefix: prefix, Lane: o.List.Lane, Read: func(ctx context.Context) ([]cdc.ReferenceReading, error) {
+	return ReferenceCollection{Prefix: prefix, Lane: o.List.Lane, Read: func(ctx context.Context, _ bool) ([]cdc.ReferenceReading, error) {
 		reading, err := o.read(ctx, hubspot.Snapshot)
 		return []cdc.ReferenceReading{reading}, err
 	}}

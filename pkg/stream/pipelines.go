@@ -196,15 +196,23 @@ func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis)
 }
 
 // Collections returns both lists as a signal can name them. Their readings leave
-// out types that HubSpot refuses. prefix is that of the topics.
+// out types that HubSpot refuses, unless something of them is published and the
+// whole is wanted. prefix is that of the topics.
 func (p *Pipelines) Collections(prefix string) []ReferenceCollection {
 	collection := func(l *ReferenceList, pick func(pipelines, stages cdc.ReferenceReading) cdc.ReferenceReading) ReferenceCollection {
-		return ReferenceCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context) ([]cdc.ReferenceReading, error) {
+		return ReferenceCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context, whole bool) ([]cdc.ReferenceReading, error) {
 			var all []cdc.ReferenceReading
 			for _, t := range p.followed() {
 				pipelines, stages, err := p.read(ctx, hubspot.Snapshot, t)
+				var published []cdc.EntryKey
+				if whole && refused(err) {
+					var lost error
+					if published, lost = l.Lane.LiveUnder(ctx, t.Name); lost != nil {
+						return nil, lost
+					}
+				}
 				switch {
-				case refused(err):
+				case refused(err) && len(published) == 0:
 				case err != nil:
 					return nil, err
 				default:

@@ -39,6 +39,7 @@ func NewPairRepublish(p *Pair, prefix string, at offsets.Republish) *Republish {
 
 // NewReferenceRepublish makes the stream of a reference list.
 func NewReferenceRepublish(c ReferenceCollection, shared *Reference, at offsets.Republish) *Republish {
+	c.whole = true
 	return &Republish{at, &c, shared.Status, shared.Metrics, shared.Log.With("object", c.name())}
 }
 

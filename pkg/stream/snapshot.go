@@ -151,8 +151,11 @@ func lastOf(ids []hubspot.ID, none hubspot.ID) hubspot.ID {
 type ReferenceCollection struct {
 	Prefix string
 	Lane   *cdc.ReferenceLane
-	// Read reads the list, or as much of it as HubSpot lets us read.
-	Read func(context.Context) ([]cdc.ReferenceReading, error)
+	// Read reads the list: all that is published of it, or else as much as HubSpot
+	// lets us read.
+	Read func(ctx context.Context, whole bool) ([]cdc.ReferenceReading, error)
+
+	whole bool // a part that HubSpot refuses is an error
 }
 
 func (c *ReferenceCollection) name() string { return c.Lane.Reference() }
@@ -167,7 +170,7 @@ func (c *ReferenceCollection) page(ctx context.Context, _ place, ids []hubspot.I
 	for _, id := range ids {
 		page.Only = append(page.Only, id.String())
 	}
-	if page.Readings, err = c.Read(ctx); err != nil {
+	if page.Readings, err = c.Read(ctx, c.whole); err != nil {
 		return p, err
 	}
 	p.end, p.absent = true, slices.Clone(ids)
@@ -193,7 +196,7 @@ func (c *ReferenceCollection) page(ctx context.Context, _ place, ids []hubspot.I
 					return err
 				}
 			}
-			if page.Readings, err = c.Read(ctx); err != nil {
+			if page.Readings, err = c.Read(ctx, c.whole); err != nil {
 				return err
 			}
 			for i := range page.Readings {

@@ -74,6 +74,16 @@ func (p *place) open() (*sink.Sink, *offsets.Loaded) {
 
 func (p *place) load() (*sink.Sink, *offsets.Loaded) {
 	p.Helper()
+	s := p.fence()
+	l, err := s.Load(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return s, l
+}
+
+func (p *place) fence() *sink.Sink {
+	p.Helper()
 	s, err := sink.Open(p.Context(), sink.Config{
 		Opts: p.Options(), Prefix: p.prefix, Portal: portal, Registry: p.Schemas,
 		Version: "test", Tombstones: true, Logger: slog.New(slog.NewTextHandler(p.Output(), nil)),
@@ -82,11 +92,7 @@ func (p *place) load() (*sink.Sink, *offsets.Loaded) {
 		p.Fatal(err)
 	}
 	p.Cleanup(s.Close)
-	l, err := s.Load(p.Context())
-	if err != nil {
-		p.Fatal(err)
-	}
-	return s, l
+	return s
 }
 
 func set(names ...string) *schema.Set {
