@@ -102,6 +102,7 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 	a := p.look(c, r, fault)
 	if late := p.pickFaults(c, true); a.status < 300 {
 		late.slow, late.noDate = late.slow+fault.slow, late.noDate || fault.noDate
+		late.shift += fault.shift
 		a, fault = a.spoil(late, p.correlationID()), late
 	}
 	p.stats.Status[a.status]++
