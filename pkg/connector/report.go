@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ func (r *reporter) say(what string, now []stream.Problem) {
 		s := r.said[p.Area]
 		switch {
 		case s == nil || s.about.Action != p.Action:
-			s = &saying{other: p.Area == areaHubSpot && what == ""} // the client logs each cause
+			s = &saying{other: strings.HasPrefix(p.Problem, hubspotSilent)} // the client logs each cause
 			if !s.other {
 				r.log.Error(orElse(what), "area", p.Area, "err", p.Problem, "cure", p.Action)
 			}
