@@ -92,7 +92,7 @@ type Governor struct {
 	lines   [classes]line
 	day     day
 	spent   time.Time // since when none of the day is left to us, as Spent found it
-	reading struct { // from the latest headers about the ten-second limit
+	reading struct {  // from the latest headers about the ten-second limit
 		max       float64
 		interval  time.Duration
 		others    float64 // other apps' calls in the interval
