@@ -70,10 +70,13 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 	case errors.As(err, &eof), errors.Is(err, io.EOF), errors.Is(err, kerr.IllegalSaslState):
 		return Diagnosis{"it closed the connection at once", k.closedAtOnce()}
 	case answeredByKafka(err):
-		return Diagnosis{text, "do what the brokers say; the connector tries again by itself"}
+		return Diagnosis{text, asTheBrokersSay}
 	}
 	return Diagnosis{"it cannot be reached: " + text, "check KAFKA_BROKERS, whether the broker is running, and the network between"}
 }
+
+// asTheBrokersSay is the cure for what only the brokers' own words explain.
+const asTheBrokersSay = "do what the brokers say; the connector tries again by itself"
 
 // closedAtOnce is the cure where a broker ends a connection without a word.
 func (k *Kafka) closedAtOnce() string {

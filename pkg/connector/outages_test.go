@@ -35,6 +35,7 @@ func outages() []outage {
 		{"a proxy answers for HubSpot", "hubspot", fault(hubspottest.Fault{Kind: hubspottest.FaultHTML, Status: 200}), healed, "HTTPS_PROXY"},
 		{"HubSpot refuses the token", "hubspot", fault(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 401}), healed, "HUBSPOT_ACCESS_TOKEN"},
 		{"HubSpot's search is down", "hubspot", fault(hubspottest.Fault{Endpoint: hubspottest.EndpointSearch, Kind: hubspottest.FaultStatus, Status: 503}), healed, "status page"},
+		{"the day's calls are spent", "hubspot", func(w *world, _ *process) { w.Portal.UseDaily(700_000) }, func(w *world, _ *process) { w.Portal.UseDaily(-700_000) }, "HUBSPOT_DAILY_RESERVE"},
 		{"Kafka refuses connections", "kafka", func(w *world, _ *process) { w.Brokers.Cut() }, func(w *world, _ *process) { w.Brokers.Mend() }, "KAFKA_BROKERS"},
 		{"the registry refuses connections", "registry", func(w *world, _ *process) { w.Registry.Cut() }, func(w *world, _ *process) { w.Registry.Mend() }, "SCHEMA_REGISTRY_URL"},
 		{"something else answers for the registry", "registry", func(w *world, _ *process) { original = answerWith(w, 404) }, func(w *world, _ *process) { w.Registry.Turn(original) }, "path of SCHEMA_REGISTRY_URL"},
@@ -99,7 +100,8 @@ func TestOutages_AreNeverMute(t *testing.T) {
 						t.Errorf("the log has the cure in %d lines of sixteen minutes", said)
 					}
 					o.mend(w, p)
-					w.SleepUntil(2*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
+					// A spent day is asked about again after a quarter of an hour at most.
+					w.SleepUntil(16*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
 					w.SleepUntil(4*time.Minute, func() bool { // the latest attempts have a minute and a half
 						return p.Log.Has("the problem is over") || o.area == "hubspot" && p.Log.Has("HubSpot can be read again")
 					})

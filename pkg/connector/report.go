@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,8 +52,8 @@ func (r *reporter) say(what string, now []stream.Problem) {
 		lasts[p.Area] = true
 		s := r.said[p.Area]
 		switch {
-		case s == nil || s.about.Action != p.Action:
-			s = &saying{other: p.Area == areaHubSpot && what == ""} // the client logs each cause
+		case s == nil || isNews(s.about, p):
+			s = &saying{other: strings.HasPrefix(p.Problem, hubspotSilent)} // the client logs each cause
 			if !s.other {
 				r.log.Error(orElse(what), "area", p.Area, "err", p.Problem, "cure", p.Action)
 			}
@@ -73,6 +74,14 @@ func (r *reporter) say(what string, now []stream.Problem) {
 			r.log.Info("the problem is over", "area", area, "lasted", lasted(s.about.Since))
 		}
 	}
+}
+
+// isNews reports whether a problem of the same area is another one. Texts of
+// network errors hold ports, which differ each time; so the cure decides, where
+// there is one for this problem alone.
+func isNews(was, now stream.Problem) bool {
+	unspecific := now.Area == areaConnector || now.Action == asTheBrokersSay
+	return was.Action != now.Action || unspecific && was.Problem != now.Problem
 }
 
 func orElse(what string) string {

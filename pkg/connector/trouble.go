@@ -40,7 +40,7 @@ const refusedFor = 5 * time.Second
 // the run as such: at most one problem per area, and per API of HubSpot.
 func (h *health) dependencies() []stream.Problem {
 	h.mu.Lock()
-	failed, since, registry := h.err, h.failing, h.registry
+	failed, since, registry, standby := h.err, h.failing, h.registry, h.standby
 	h.mu.Unlock()
 	var out []stream.Problem
 	if failed != nil {
@@ -58,7 +58,22 @@ func (h *health) dependencies() []stream.Problem {
 	if !has(out, areaHubSpot) {
 		out = append(out, h.setup.silentHubSpot(due)...)
 	}
+	if since, until := h.setup.Governor.Spent(); !since.IsZero() && !standby && !has(out, areaHubSpot) {
+		out = append(out, spentDay(since, until))
+	}
 	return out
+}
+
+// spentDay says that the day's calls are used up.
+func spentDay(since, until time.Time) stream.Problem {
+	p := stream.Problem{
+		Area: areaHubSpot, Problem: "none of the day's calls to HubSpot are left to the connector", Since: since,
+		Action: "see which app uses the calls (HubSpot: Settings, Integrations, Usage), lower HUBSPOT_DAILY_RESERVE, or buy calls; the connector goes on by itself when the day ends",
+	}
+	if !until.IsZero() {
+		p.Problem += " until " + until.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return p
 }
 
 var errNoAnswer = errors.New("no answer in time")
@@ -73,6 +88,9 @@ func (s *Setup) silentRegistry(since time.Time, err error) stream.Problem {
 	return stream.Problem{Area: areaRegistry, Problem: "the schema registry cannot be used: " + d.Found, Action: d.Cure, Since: since}
 }
 
+// hubspotSilent begins what /readyz says while HubSpot does not answer.
+const hubspotSilent = "HubSpot does not answer"
+
 // silentHubSpot lists the silences of HubSpot that have lasted: one per API, or
 // one for all of it where several are silent and none answers.
 func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
@@ -83,13 +101,13 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 		}
 		p := stream.Problem{
 			Area: areaHubSpot, Action: silence.Cure, Since: silence.Since,
-			Problem: "HubSpot does not answer: " + cmp.Or(silence.Latest, errNoAnswer.Error()),
+			Problem: hubspotSilent + ": " + cmp.Or(silence.Latest, errNoAnswer.Error()),
 		}
 		if silence.API == "" {
 			all = append(all, p)
 			continue
 		}
-		p.Problem = "HubSpot does not answer requests of " + silence.API + ": " + cmp.Or(silence.Latest, errNoAnswer.Error())
+		p.Problem = hubspotSilent + " requests of " + silence.API + ": " + cmp.Or(silence.Latest, errNoAnswer.Error())
 		single = append(single, p)
 	}
 	if len(single) > 1 && len(all) > 0 {

@@ -91,7 +91,8 @@ type Governor struct {
 	timer   *time.Timer
 	lines   [classes]line
 	day     day
-	reading struct { // from the latest headers about the ten-second limit
+	spent   time.Time // since when none of the day is left to us, as Spent found it
+	reading struct {  // from the latest headers about the ten-second limit
 		max       float64
 		interval  time.Duration
 		others    float64 // other apps' calls in the interval
@@ -196,6 +197,23 @@ func (g *Governor) Learnt() Learnt {
 		l.Searches = g.limits.SearchPerSecond
 	}
 	return l
+}
+
+// Spent returns since when none of the day's calls are left to us, and when that
+// ends at the latest; zero times while some are left.
+func (g *Governor) Spent() (since, until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	g.day.roll(now)
+	if g.day.others.strikes+g.day.account.strikes == 0 && (g.day.limit == 0 || g.day.spendable() >= 1) {
+		g.spent = time.Time{}
+		return g.spent, g.spent
+	}
+	if g.spent.IsZero() {
+		g.spent = now
+	}
+	return g.spent, g.day.ends()
 }
 
 // acquire waits until a call may be sent. since is when the caller made the
