@@ -193,6 +193,28 @@ func TestCreate_Forbidden(t *testing.T) {
 	})
 }
 
+// TestDescribe_ASessionThatEndsIsNoRefusal: an answer about the session, which
+// Apache Kafka gives where it ends while a request is on its way, ends the run.
+// The next one reads the settings.
+func TestDescribe_ASessionThatEndsIsNoRefusal(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		policy := &testkit.Policy{NoDescribe: true, As: kerr.IllegalSaslState}
+		w.Enforce(policy)
+		s, err := Open(t.Context(), w.config())
+		if !errors.Is(err, kerr.IllegalSaslState) {
+			t.Errorf("err = %v", err)
+		}
+		if s != nil {
+			s.Close()
+		}
+		policy.Off.Store(true)
+		w.start().stop()
+		if w.log.Has(unreadSettings) {
+			t.Error("the log says that the brokers do not tell this user the settings")
+		}
+	})
+}
+
 // TestDescribe_Refused: without DescribeConfigs the connector starts, says once
 // what it cannot check, and keeps events below Kafka's default limit.
 func TestDescribe_Refused(t *testing.T) {

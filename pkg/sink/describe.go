@@ -104,9 +104,10 @@ func (s *setup) configs(ctx context.Context, name string) (map[string]string, er
 }
 
 // refused reports whether the brokers have answered that they do not do this for
-// this user, or do not know the request: another try would not help.
+// this user, or do not know the request: another try would not help. A session of
+// SASL that ends while the request is on its way says nothing about the user.
 func refused(err error) bool {
-	return err != nil && !kerr.IsRetriable(err) && !kgo.IsRetryableBrokerErr(err) &&
+	return err != nil && !kerr.IsRetriable(err) && !kgo.IsRetryableBrokerErr(err) && !errors.Is(err, kerr.IllegalSaslState) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, kgo.ErrClientClosed)
 }
 

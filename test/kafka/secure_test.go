@@ -21,7 +21,7 @@ import (
 )
 
 // startSecure starts a broker that also listens with TLS, wants a client
-// certificate and a SASL user, and ends sessions after three seconds unless the
+// certificate and a SASL user, and ends sessions after six seconds unless the
 // client authenticates again. env is what the connector needs for the
 // certificates.
 func startSecure(t *testing.T, s *services.Services) (own *services.Services, address string, env []string) {
@@ -53,7 +53,7 @@ func startSecure(t *testing.T, s *services.Services) (own *services.Services, ad
 		`listener.name.secure.scram-sha-256.sasl.jaas.config=`+modules+`scram.ScramLoginModule required;`,
 		`listener.name.secure.scram-sha-512.sasl.jaas.config=`+modules+`scram.ScramLoginModule required;`,
 		`listener.name.secure.oauthbearer.sasl.jaas.config=`+modules+`oauthbearer.OAuthBearerLoginModule required;`,
-		"connections.max.reauth.ms=3000",
+		"connections.max.reauth.ms=6000",
 	)
 	for _, mechanism := range []kadm.ScramMechanism{kadm.ScramSha256, kadm.ScramSha512} {
 		answers, err := own.Admin.AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "cdc", Mechanism: mechanism, Iterations: 4096, Password: "s3cret"}})
@@ -97,7 +97,7 @@ func TestSecure_OnARealBroker(t *testing.T) {
 			}, certificates...)
 			running := own.Build(t, server.URL, p.prefix, append(settings, env...)...).Start(t)
 			running.Says(t, 30*time.Second, "backfill done")
-			running.Sleep(t, 10*time.Second)
+			running.Sleep(t, 20*time.Second)
 			ids = append(ids, portal.Create("contacts", map[string]string{"firstname": "After"}))
 			services.Eventually(t, 30*time.Second, "everything is published", func() error {
 				running.Lives(t)
@@ -111,13 +111,13 @@ func TestSecure_OnARealBroker(t *testing.T) {
 			}
 			running.Terminate(t)
 			if n := issued.Load(); mechanism == "OAUTHBEARER" && n < 2 {
-				t.Errorf("%d tokens of four seconds", n)
+				t.Errorf("%d tokens of ten seconds", n)
 			}
 		})
 	}
 }
 
-// startIssuer gives tokens of four seconds that Apache Kafka takes without an
+// startIssuer gives tokens of ten seconds that Apache Kafka takes without an
 // identity provider: JSON Web Signatures of the algorithm none.
 func startIssuer(t *testing.T) (address string, issued *atomic.Int64) {
 	issued = new(atomic.Int64)
@@ -129,8 +129,8 @@ func startIssuer(t *testing.T) (address string, issued *atomic.Int64) {
 		}
 		issued.Add(1)
 		now := time.Now().Unix()
-		token := part([]byte(`{"alg":"none"}`)) + "." + part(fmt.Appendf(nil, `{"sub":"cdc","iat":%d,"exp":%d}`, now, now+4)) + "."
-		fmt.Fprintf(w, `{"access_token":%q,"expires_in":4}`, token)
+		token := part([]byte(`{"alg":"none"}`)) + "." + part(fmt.Appendf(nil, `{"sub":"cdc","iat":%d,"exp":%d}`, now, now+10)) + "."
+		fmt.Fprintf(w, `{"access_token":%q,"expires_in":10}`, token)
 	}))
 	t.Cleanup(issuer.Close)
 	return issuer.URL, issued
