@@ -55,7 +55,7 @@ func TestR18_OneBadRecordStopsNothing(t *testing.T) {
 	}
 }
 
-var everyPlace = flag.Bool("everyplace", false, "TestR18_OneBadRecordStopsNothing: every API, failure and place")
+var everyPlace = flag.Bool("everyplace", false, "TestR18_OneBadRecordStopsNothing and _EveryOtherAPI: every API, failure and place")
 
 func oneBadRecord(t *testing.T, how ailment, place int) {
 	opt := hubspottest.Options{Seed: 18, Types: []string{"contacts", "companies"}}
@@ -257,4 +257,70 @@ func TestR18_OneBadArchivedRecord(t *testing.T) {
 			p.Stop()
 		})
 	}
+}
+
+// TestR18_EveryOtherAPI: what else the connector asks fails, from the start or later,
+// for one object type where the address names one. The records go on in their usual
+// time, of the other type if this one cannot be begun. Everything is there when
+// HubSpot is well again.
+func TestR18_EveryOtherAPI(t *testing.T) {
+	t.Parallel()
+	for a, api := range []hubspottest.Endpoint{
+		hubspottest.EndpointOwners, hubspottest.EndpointPipelines, hubspottest.EndpointProperties, hubspottest.EndpointSchemas,
+		hubspottest.EndpointLabels, hubspottest.EndpointDailyUsage,
+	} {
+		for h, how := range ailments[:5] {
+			for w, when := range []string{"start", "middle"} {
+				if n := 3*a + 2*h + w; !*everyPlace && (n%5 != 0 || testing.Short() && n%15 != 0) {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/%s", api, how.name, when), func(t *testing.T) {
+					t.Parallel()
+					fault := how.fault
+					fault.Endpoint = api
+					switch api {
+					case hubspottest.EndpointPipelines, hubspottest.EndpointProperties, hubspottest.EndpointLabels:
+						fault.Object = "deals"
+					}
+					otherAPI(t, fault, when == "start")
+				})
+			}
+		}
+	}
+}
+
+func otherAPI(t *testing.T, fault hubspottest.Fault, atStart bool) {
+	opt := hubspottest.Options{Seed: 23, Types: []string{"contacts", "deals"}}
+	env := []string{"HUBSPOT_OBJECTS=contacts,deals", "SYNC_LEADING_INTERVAL=10s", "SYNC_REFERENCE_INTERVAL=2m", "SYNC_SCHEMA_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=30m"}
+	inWorld(t, opt, env, func(w *world) {
+		ids, deals := w.Portal.Seed("contacts", 30), w.Portal.Seed("deals", 30)
+		w.Portal.AddOwner(hubspottest.Owner{FirstName: "Ann"})
+		time.Sleep(time.Minute)
+		heal := func() {}
+		if atStart {
+			heal = w.Portal.Inject(fault)
+		}
+		p := w.start()
+		w.SleepUntil(4*time.Minute, func() bool { return p.Backfilled("contacts") })
+		if !atStart {
+			w.SleepUntil(4*time.Minute, func() bool { return p.Backfilled("contacts", "deals", "owners", "pipelines") })
+			heal = w.Portal.Inject(fault)
+		}
+		for i := range 5 {
+			name := fmt.Sprint("Round ", i)
+			w.Portal.Update("contacts", ids[i], map[string]string{"firstname": name})
+			w.Portal.Update("deals", deals[i], map[string]string{"dealname": name})
+			w.Portal.AddOwner(hubspottest.Owner{FirstName: name})
+			w.ReadUntil(time.Minute, func() bool { return w.FirstName(ids[i]) == name })
+			time.Sleep(3 * time.Minute)
+		}
+		heal()
+		time.Sleep(40 * time.Minute)
+		if problems := p.ready().Problems; len(problems) > 0 {
+			t.Errorf("when HubSpot is well again: %+v", problems)
+		}
+		p.Stop()
+		w.check("contacts", "deals")
+		w.checkReferences("contacts", "deals")
+	})
 }

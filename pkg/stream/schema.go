@@ -147,11 +147,8 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 // refusal is HubSpot's answer if the token may not read the schemas of custom
 // objects.
 func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectType, refusal, err error) {
-	schemas, err := client.Schemas(ctx, hubspot.Call{Priority: hubspot.Schema})
-	switch {
-	case refused(err):
-		refusal = err
-	case err != nil:
+	schemas, refusal, err := customTypes(ctx, client)
+	if err != nil {
 		return nil, nil, fmt.Errorf("read the schemas of custom objects: %w", err)
 	}
 	types = hubspot.StandardTypes()
@@ -161,6 +158,38 @@ func Types(ctx context.Context, client *hubspot.Client) (types []hubspot.ObjectT
 		}
 	}
 	return types, refusal, nil
+}
+
+// customTypes reads the schemas of custom objects. The refusal is errNoAnswer if
+// HubSpot does not answer, but does answer what is asked besides (R18).
+func customTypes(ctx context.Context, client *hubspot.Client) (schemas []hubspot.ObjectSchema, refusal, err error) {
+	told := make(chan struct{})
+	err = askEach(ctx, 2, func(ctx context.Context, i int) (err error) {
+		if i == 0 {
+			defer close(told)
+			schemas, err = client.Schemas(ctx, hubspot.Call{Priority: hubspot.Schema})
+			if err != nil && unanswered(ctx) {
+				err = errNoAnswer
+			}
+			if errors.Is(err, errNoAnswer) || refused(err) {
+				refusal, err = err, nil
+			}
+			return err
+		}
+		select {
+		case <-told:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookPatience):
+		}
+		_, err = client.Account(ctx, hubspot.Call{Priority: hubspot.Schema})
+		if unanswered(ctx) || refused(err) {
+			return nil
+		}
+		return err
+	})
+	return schemas, refusal, err
 }
 
 // Names reports whether an operator's word for a type means t. The word is a path
