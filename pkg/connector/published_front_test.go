@@ -191,6 +191,47 @@ func TestR20_AKillInTheMiddle(t *testing.T) {
 	})
 }
 
+// TestR20_ARecordThatFailsMeanwhile: what HubSpot fails to answer while a topic is
+// published again (R18) follows when HubSpot answers, over a restart too.
+func TestR20_ARecordThatFailsMeanwhile(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 32, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
+		contacts, _ := w.peopled(40)
+		p := w.start()
+		time.Sleep(3 * time.Minute)
+		p.Stop()
+		lost := []string{contactsTopic, linksTopic}
+		for _, topic := range lost {
+			loss{"made again, empty", 0, false}.befall(w, topic)
+		}
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, IDs: contacts[7:9]})
+		p = w.start()
+		time.Sleep(6 * time.Minute)
+		if n := len(w.keysOf(contactsTopic)); n != 38 {
+			t.Errorf("%d records are published again, want 38", n)
+		}
+		if len(p.ready().Problems) == 0 {
+			t.Error("no problem is shown")
+		}
+		p.Stop()
+		p = w.start()
+		time.Sleep(time.Minute)
+		heal()
+		time.Sleep(20 * time.Minute)
+		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+			t.Errorf("readyz %+v", ready)
+		}
+		p.Stop()
+		for _, topic := range lost {
+			for key, n := range w.whole(topic) {
+				if n != 1 {
+					t.Errorf("%s: %d events of %s", topic, n, key)
+				}
+			}
+		}
+	})
+}
+
 // TestR20_MirroredTopics: all topics copied to another cluster have other ids, and
 // other offsets where the copies are compacted or begin elsewhere.
 func TestR20_MirroredTopics(t *testing.T) {

@@ -1,19 +1,36 @@
 package offsets
 
-import "github.com/hubspot-cdc/connector/pkg/hubspot"
+import (
+	"fmt"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
 
 // Republish is the place in the snapshot that follows when a topic has lost
 // records (R20). The cursor exists from the moment at which the loss is known
 // until everything is published again.
 type Republish struct {
-	After   string     // HubSpot's paging token for the next page
-	ID      hubspot.ID // the last id that is done
-	Records int64      // so far
+	After   string       // HubSpot's paging token for the next page
+	ID      hubspot.ID   // the last id that is done
+	Records int64        // so far
+	Left    []hubspot.ID // passed, but HubSpot did not answer them; ascending
+	Swept   bool         // only Left is left
 }
 
-// Bytes writes the cursor.
+// Bytes writes the cursor: left and swept where there is any of it.
 func (r Republish) Bytes() []byte {
-	return object("after", r.After, "id", r.ID, "records", r.Records)
+	members := []any{"after", r.After, "id", r.ID, "records", r.Records}
+	if len(r.Left) > 0 {
+		texts := make([]string, len(r.Left))
+		for i, id := range r.Left {
+			texts[i] = id.String()
+		}
+		members = append(members, "left", texts)
+	}
+	if r.Swept {
+		members = append(members, "swept", true)
+	}
+	return object(members...)
 }
 
 // ParseRepublish reads what Bytes wrote or an operator typed.
@@ -29,7 +46,23 @@ func ParseRepublish(text []byte) (r Republish, err error) {
 		return Republish{}, err
 	}
 	if m.has("records") {
-		r.Records, err = m.integer("records")
+		if r.Records, err = m.integer("records"); err != nil {
+			return Republish{}, err
+		}
+	}
+	var left []string
+	if m.has("left") {
+		err = m.read("left", "a list of ids", &left)
+	}
+	for _, text := range left {
+		id, wrong := hubspot.ParseID(text)
+		if wrong != nil {
+			return Republish{}, fmt.Errorf(`"left": %w`, wrong)
+		}
+		r.Left = append(r.Left, id)
+	}
+	if err == nil {
+		r.Swept, err = m.flag("swept")
 	}
 	return r, err
 }

@@ -43,34 +43,40 @@ type holding struct {
 
 var customName = regexp.MustCompile(`^p[0-9]+_`)
 
-// holdingOf makes the holding of a topic; nil if its name is not that of a data
-// topic.
-func holdingOf(prefix string, portal int64, topic string) *holding {
+// isType reports whether a name is that of an object type.
+func isType(name string) bool {
+	return customName.MatchString(name) ||
+		slices.ContainsFunc(hubspot.StandardTypes(), func(t hubspot.ObjectType) bool { return t.Name == name })
+}
+
+// isData reports whether the connector may have written events to a topic, going by
+// its name.
+func isData(prefix, topic string) bool {
 	object, ok := strings.CutPrefix(topic, prefix+".")
-	if !ok {
-		return nil
-	}
-	h := &holding{topic: topic, object: object}
-	isType := func(name string) bool {
-		return customName.MatchString(name) ||
-			slices.ContainsFunc(hubspot.StandardTypes(), func(t hubspot.ObjectType) bool { return t.Name == name })
-	}
-	if ends, ok := strings.CutPrefix(object, "associations."); ok {
+	if ends, pair := strings.CutPrefix(object, pairPrefix); pair {
 		from, to, _ := strings.Cut(ends, ".")
-		if !isType(from) || !isType(to) {
-			return nil
-		}
-		h.pair = cdc.Pair{From: from, To: to}
-		h.object, h.links = h.pair.String(), map[cdc.LinkKey]struct{}{}
-	} else if list, err := schema.CompileReference(topic, object); err == nil {
-		h.list, h.entries = list.Key(), map[string]cdc.EntryKey{}
-	} else if isType(object) {
-		h.ids = map[hubspot.ID]struct{}{}
-	} else {
-		return nil
+		return ok && isType(from) && isType(to)
 	}
-	h.heads = newHeads(topic, portal)
-	h.heads.whole = h.list != nil
+	_, err := schema.CompileReference(topic, object)
+	return ok && (err == nil || isType(object))
+}
+
+const pairPrefix = "associations."
+
+// holding makes the holding of a data topic, still empty.
+func (s *Sink) holding(topic string) *holding { return newHolding(s.cfg.Prefix, s.cfg.Portal, topic) }
+
+func newHolding(prefix string, portal int64, topic string) *holding {
+	h := &holding{topic: topic, object: strings.TrimPrefix(topic, prefix+"."), heads: newHeads(topic, portal)}
+	if ends, pair := strings.CutPrefix(h.object, pairPrefix); pair {
+		h.pair.From, h.pair.To, _ = strings.Cut(ends, ".")
+		h.object, h.links = h.pair.String(), map[cdc.LinkKey]struct{}{}
+	} else if list, err := schema.CompileReference(topic, h.object); err == nil {
+		h.list, h.entries = list.Key(), map[string]cdc.EntryKey{}
+		h.heads.whole = true
+	} else {
+		h.ids = map[hubspot.ID]struct{}{}
+	}
 	return h
 }
 

@@ -26,8 +26,8 @@ func TestHoldings_WhichTopicsAreData(t *testing.T) {
 		"other.contacts": "", "hubspot.associations.contacts": "", "hubspot.associations.contacts.widgets": "", "hubspot.contacts.dlq": "",
 	} {
 		got := ""
-		if h := holdingOf("hubspot", portal, topic); h != nil {
-			got = h.object
+		if isData("hubspot", topic) {
+			got = newHolding("hubspot", portal, topic).object
 		}
 		if got != want {
 			t.Errorf("%s is of %q, want %q", topic, got, want)
@@ -86,7 +86,7 @@ func wide(tb testing.TB, registry *sr.Client) (event func(id hubspot.ID) *kgo.Re
 func BenchmarkHolding_Add(b *testing.B) {
 	registry := testkit.NewRegistry(b).Client()
 	event := wide(b, registry)
-	h := holdingOf("hubspot", portal, contacts)
+	h := newHolding("hubspot", portal, contacts)
 	records := make([]*kgo.Record, 1000)
 	for i := range records {
 		records[i] = event(hubspot.ID(i + 1))
@@ -106,7 +106,7 @@ func BenchmarkHolding_Memory(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		h := holdingOf("hubspot", portal, contacts)
+		h := newHolding("hubspot", portal, contacts)
 		for id := range hubspot.ID(n) {
 			set(h.ids, id, true)
 		}

@@ -34,12 +34,10 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 	}
 	var read []*holding
 	for name := range losses {
-		if h := holdingOf(s.cfg.Prefix, s.cfg.Portal, name); h != nil {
-			read = append(read, h)
-		}
+		read = append(read, s.holding(name))
 	}
 	for name := range strange {
-		read = append(read, holdingOf(s.cfg.Prefix, s.cfg.Portal, name))
+		read = append(read, s.holding(name))
 	}
 	slices.SortFunc(read, func(a, b *holding) int { return strings.Compare(a.topic, b.topic) })
 	if len(read) > 0 {
@@ -54,11 +52,12 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 	for _, h := range read {
 		l.Seq = max(l.Seq, h.seq)
 	}
-	out := s.repairs(l)
+	first := s.repairs(l)
 	if l.Seq > floor && len(l.Expired) == 0 {
-		out = append(out, s.stateRecord(offsets.SeqKey(), offsets.SeqBytes(l.Seq)))
+		first = append(first, s.stateRecord(offsets.SeqKey(), offsets.SeqBytes(l.Seq)))
 	}
-	rows := &rowWriter{sink: s, first: out}
+	rows := &rowWriter{sink: s, first: first}
+	var out []*kgo.Record
 	for _, h := range read {
 		var more []*kgo.Record
 		if now := strange[h.topic]; now != nil {
@@ -82,10 +81,7 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 	if err := rows.flush(ctx); err != nil {
 		return nil, err
 	}
-	if rows.began {
-		out = slices.DeleteFunc(out, func(r *kgo.Record) bool { return slices.Contains(rows.first, r) })
-	}
-	return out, nil
+	return append(rows.first, out...), nil
 }
 
 // compareAll shows the topics that the state knows and that are there, and what
@@ -148,7 +144,7 @@ func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look
 	}
 	var names []string
 	for name := range all {
-		if _, known := l.Topics[name]; !known && holdingOf(s.cfg.Prefix, s.cfg.Portal, name) != nil {
+		if _, known := l.Topics[name]; !known && isData(s.cfg.Prefix, name) {
 			names = append(names, name)
 		}
 	}
@@ -287,8 +283,7 @@ func (h *holding) lacks(l *offsets.Loaded) bool {
 // rowWriter writes rows to the state, many in a transaction.
 type rowWriter struct {
 	sink  *Sink
-	first []*kgo.Record // that go before any row
-	began bool
+	first []*kgo.Record // that go before any row; none once a row is written
 	rows  []*kgo.Record
 }
 
@@ -306,14 +301,10 @@ func (w *rowWriter) flush(ctx context.Context) error {
 	if len(w.rows) == 0 {
 		return nil
 	}
-	records := w.rows
-	if !w.began {
-		records = append(slices.Clone(w.first), records...)
-	}
-	if err := w.sink.transact(ctx, records); err != nil {
+	if err := w.sink.transact(ctx, slices.Concat(w.first, w.rows)); err != nil {
 		return fmt.Errorf("take over what is published: %w", err)
 	}
-	w.began, w.rows = true, nil
+	w.first, w.rows = nil, nil
 	return nil
 }
 

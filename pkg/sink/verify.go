@@ -63,11 +63,7 @@ func (s *Sink) Verify(ctx context.Context) (map[string]*cdc.RefusedError, error)
 
 // objectOf returns the object whose topic a subject belongs to.
 func (s *Sink) objectOf(subject string) string {
-	topic := strings.TrimSuffix(strings.TrimSuffix(subject, valueSubject), keySubject)
-	if h := holdingOf(s.cfg.Prefix, s.cfg.Portal, topic); h != nil {
-		return h.object
-	}
-	return strings.TrimPrefix(topic, s.cfg.Prefix+".")
+	return s.holding(strings.TrimSuffix(strings.TrimSuffix(subject, valueSubject), keySubject)).object
 }
 
 // verifyTopics compares the topics that are written to with what the state says of

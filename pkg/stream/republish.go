@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -53,7 +54,7 @@ func (r *Republish) pass(ctx context.Context) error {
 	r.status.Problem(name, offsets.RepublishStream, &republishError{r.of.topic()})
 	r.log.Info("publishing everything again", "topic", r.of.topic(), "stream", offsets.RepublishStream, "cursor", string(r.Place.Bytes()), "of", r.of.live())
 	defer r.metrics.snapshot(name)()
-	for {
+	for !r.Place.Swept {
 		page, err := r.of.page(ctx, place{r.Place.After, r.Place.ID}, nil)
 		if hubspot.BadRequest(err) && r.Place.After != "" {
 			// HubSpot does not promise to continue from an old place in its list. From
@@ -61,23 +62,50 @@ func (r *Republish) pass(ctx context.Context) error {
 			r.Place.After = ""
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("publish %s again: %w", name, err)
+		left := append(slices.Clone(r.Place.Left), page.left...)
+		if err = r.publish(ctx, page, offsets.Republish{After: page.after, ID: page.last, Left: left, Swept: page.end}, err); err != nil {
+			return err
 		}
-		next := offsets.Republish{After: page.after, ID: page.last, Records: r.Place.Records + int64(page.records)}
-		cursor := cdc.Cursor{Object: name, Stream: offsets.RepublishStream}
-		if !page.end {
-			cursor.Value = next.Bytes()
+	}
+	// What HubSpot fails to answer (R18) is asked for until it does.
+	for wait := leftAgain; len(r.Place.Left) > 0; wait = min(2*wait, leftSeldom) {
+		if err := sleep(ctx, wait); err != nil {
+			return err
 		}
-		if err := page.publish(ctx, offsets.RepublishStream, cursor); err != nil {
-			return fmt.Errorf("publish %s again: %w", name, err)
-		}
-		if r.Place = next; page.end {
-			break
+		asked := r.Place.Left[:min(len(r.Place.Left), hubspot.MaxBatch)]
+		page, err := r.of.page(ctx, place{}, asked)
+		left := slices.Concat(r.Place.Left[len(asked):], page.left)
+		slices.Sort(left)
+		if err = r.publish(ctx, page, offsets.Republish{Left: left, Swept: true}, err); err != nil {
+			return err
 		}
 	}
 	r.log.Info("everything is published again", "topic", r.of.topic(), "stream", offsets.RepublishStream, "records", r.Place.Records)
 	return errFinished
+}
+
+// The waits between two questions about what HubSpot does not answer.
+const (
+	leftAgain  = time.Minute
+	leftSeldom = time.Hour
+)
+
+// publish commits a page and the place after it. err is that of reading it.
+func (r *Republish) publish(ctx context.Context, page snapshotPage, next offsets.Republish, err error) error {
+	name := r.of.name()
+	next.Records = r.Place.Records + int64(page.records)
+	cursor := cdc.Cursor{Object: name, Stream: offsets.RepublishStream}
+	if !next.Swept || len(next.Left) > 0 {
+		cursor.Value = next.Bytes()
+	}
+	if err == nil {
+		err = page.publish(ctx, offsets.RepublishStream, cursor)
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s again: %w", name, err)
+	}
+	r.Place = next
+	return nil
 }
 
 // republishError says that a topic has lost what was published.

@@ -32,6 +32,7 @@ type snapshotPage struct {
 	end     bool // nothing follows
 	records int
 	absent  []hubspot.ID                                    // asked for by id, but HubSpot has nothing
+	left    []hubspot.ID                                    // published as live, and HubSpot answered nothing about them (R18)
 	publish func(context.Context, string, cdc.Cursor) error // the stream, and its cursor after the page
 }
 
@@ -50,17 +51,18 @@ func (c *objectCollection) name() string  { return c.Type.Name }
 func (c *objectCollection) topic() string { return offsets.ObjectTopic(c.prefix, c.Type.Name) }
 func (c *objectCollection) live() int     { return c.Lane.Live() }
 
-func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID) (snapshotPage, error) {
-	var p snapshotPage
+func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID) (p snapshotPage, err error) {
 	var readings []cdc.Reading
+	var asked []hubspot.ID
+	stamp := c.Lane.Now()
 	if ids != nil {
-		asked, end := behind(ids, at.id, hubspot.MaxBatch)
+		asked, p.end = behind(ids, at.id, hubspot.MaxBatch)
 		read, err := c.read(ctx, hubspot.Snapshot, asked)
 		if err != nil {
 			return p, err
 		}
 		readings = cdc.Only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
-		p.last, p.end = lastOf(asked, at.id), end
+		p.last = lastOf(asked, at.id)
 		for _, id := range asked {
 			if !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
 				p.absent = append(p.absent, id)
@@ -77,10 +79,24 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 			readings = cdc.Only(readings, func(id hubspot.ID) bool { return id > at.id && (p.end || id <= p.last) })
 		}
 	}
+	var answered []hubspot.ID
 	for i := range readings {
+		answered = append(answered, readings[i].ID)
 		if readings[i].Outcome == cdc.IsLive {
 			p.records++
 		}
+	}
+	slices.Sort(answered)
+	switch {
+	case ids != nil:
+		p.left, err = c.Lane.LiveAmong(ctx, slices.DeleteFunc(slices.Clone(asked), func(id hubspot.ID) bool { return slices.Contains(answered, id) }))
+	case p.end:
+		p.left, err = c.Lane.Lacking(ctx, at.id, 0, answered, stamp)
+	case !c.sweep.gaps.Unordered:
+		p.left, err = c.Lane.Lacking(ctx, at.id, p.last, answered, stamp)
+	}
+	if err != nil {
+		return p, err
 	}
 	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
 		return c.publish(ctx, cdc.Page{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
@@ -116,12 +132,13 @@ func (c *pairCollection) page(ctx context.Context, at place, ids []hubspot.ID) (
 	for i := range readings {
 		p.records += len(readings[i].Links)
 	}
-	if ids != nil {
-		for _, id := range asked {
-			if !slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id }) {
-				p.absent = append(p.absent, id)
-			}
+	for _, id := range asked {
+		if !slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id }) {
+			p.left = append(p.left, id)
 		}
+	}
+	if ids != nil {
+		p.absent = p.left
 	}
 	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
 		return c.publish(ctx, cdc.LinkPage{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
