@@ -17,8 +17,13 @@ type LinkReading struct {
 	// Stamp is LinkLane.Now at the moment the request's last attempt was sent; for
 	// a set that took several calls, the first of them.
 	Stamp uint64
+	// SentAt is a time that HubSpot's clock had passed then.
+	SentAt hubspot.Millis
 	// Date is HubSpot's Date of the (last) answer.
 	Date hubspot.Millis
+	// Ended says that there are no links any more, known from elsewhere: one of the
+	// two object types was removed.
+	Ended bool
 	// Calls is how many calls the set took. Between two of them a link may have
 	// moved from a page not read yet to one read already.
 	Calls int
@@ -37,7 +42,9 @@ type LinkPage struct {
 	// delete (Cause Paged) does not hold such a page: the lane publishes what it
 	// has, and the caller reads its record another time.
 	Snapshot bool
-	Sync     bool
+	// Controlled says that the sets of LinkLane.Controls were read along (R19).
+	Controlled bool
+	Sync       bool
 	// Swept says that the pair's first sweep ends with this page: links found from
 	// now on are new, and not a snapshot's.
 	Swept bool
@@ -51,6 +58,14 @@ type LinkAgain struct {
 	Set uint64
 }
 
+// LinkLeft is what a publish of links leaves to do.
+type LinkLeft struct {
+	Again []LinkAgain
+	// Later are records whose sets lack links: these stay as they are until another
+	// reading lacks them too (R19). Read them together with LinkLane.Controls.
+	Later []Later
+}
+
 // LinkLaneConfig configures a LinkLane.
 type LinkLaneConfig struct {
 	Pair Pair
@@ -60,7 +75,9 @@ type LinkLaneConfig struct {
 	// synced.
 	From, To *Lane
 	// Swept says that the pair's first sweep has ended.
-	Swept     bool
+	Swept bool
+	// Patience is how long the lane waits before it believes that links are gone.
+	Patience  Patience
 	Committer Committer
 }
 
@@ -70,18 +87,21 @@ type LinkLane struct {
 	from, to  *Lane
 	committer Committer
 	turn
-	table   *LinkTable
-	decided decidedSets
-	swept   bool
-	counter atomic.Uint64
-	live    atomic.Int64
+	table    *LinkTable
+	decided  decidedSets
+	absences linkAbsences
+	patience Patience
+	swept    bool
+	counter  atomic.Uint64
+	live     atomic.Int64
+	held     atomic.Int64
 }
 
 // NewLinkLane returns a lane that begins with what is published.
 func NewLinkLane(cfg LinkLaneConfig) *LinkLane {
 	l := &LinkLane{
 		pair: cfg.Pair, from: cfg.From, to: cfg.To, committer: cfg.Committer,
-		turn: newTurn(), table: cfg.Table, swept: cfg.Swept,
+		turn: newTurn(), table: cfg.Table, swept: cfg.Swept, patience: cfg.Patience,
 	}
 	if l.table == nil {
 		l.table = NewLinkTable()
@@ -103,11 +123,16 @@ func (l *LinkLane) SetSwept(swept bool) { l.swept = swept }
 // Live is how many links are published and not deleted.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }
 
+// Held is how many links are published as live and held back from their delete
+// (R19).
+func (l *LinkLane) Held() int { return int(l.held.Load()) }
+
 // Publish decides a page, commits it and then applies it to the table; see
-// Lane.Publish. It returns the records whose sets must be read again.
-func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error) {
+// Lane.Publish. It returns the records whose sets must be read again, at once or
+// later.
+func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 	if err := l.take(ctx); err != nil {
-		return nil, err
+		return LinkLeft{}, err
 	}
 	defer l.release()
 
@@ -116,43 +141,51 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error)
 	if p.Snapshot {
 		holds = slices.ContainsFunc(d.again, func(a LinkAgain) bool { return a.Cause != Paged })
 		if holds {
-			d.changes = nil
+			d.sets = nil
 		}
 	}
-	if err := l.explain(ctx, d.changes); err != nil {
-		return nil, err
+	if err := l.explain(ctx, d.sets); err != nil {
+		return LinkLeft{}, err
 	}
-	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes, Sync: p.Sync}
+	doubt := l.absences.hold(&d, p.Controlled, l.table.Live(), &l.patience)
+	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes(), Sync: p.Sync}
 	if !holds {
 		b.Cursors = p.Cursors
 	}
 	if len(b.Links) > 0 || len(b.Cursors) > 0 {
 		if err := l.committer.Commit(ctx, &b); err != nil {
-			return nil, err
+			return LinkLeft{}, err
 		}
 	}
 	if !holds && p.Swept {
 		l.swept = true
 	}
-	if len(d.changes) > 0 {
-		now := l.counter.Add(1)
-		for i := range d.changes {
-			c := &d.changes[i]
-			l.table.Put(c.Key, c.Row)
-			l.decided.note(c.Key.From, now)
-		}
-		l.live.Store(int64(l.table.Live()))
+	if len(b.Links)+len(doubt.later) > 0 {
+		l.counter.Add(1)
 	}
-	return d.again, nil
+	now := l.counter.Load()
+	for i := range b.Links {
+		c := &b.Links[i]
+		l.table.Put(c.Key, c.Row)
+		l.decided.note(c.Key.From, now)
+	}
+	l.absences.apply(&doubt, now, &l.patience)
+	l.live.Store(int64(l.table.Live()))
+	l.held.Store(int64(l.absences.held))
+	return LinkLeft{d.again, doubt.later}, nil
 }
 
 // explain gives the deletes of links their reason: that of a record's delete if one
 // was published before, else Removed, because HubSpot removed the link itself.
-func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
+func (l *LinkLane) explain(ctx context.Context, sets []decidedSet) error {
+	var deletes []*LinkChange
 	var from, to []hubspot.ID
-	for i := range changes {
-		if changes[i].Op == Delete {
-			from, to = append(from, changes[i].Key.From), append(to, changes[i].Key.To)
+	for i := range sets {
+		for j := range sets[i].changes {
+			if c := &sets[i].changes[j]; c.Op == Delete {
+				deletes = append(deletes, c)
+				from, to = append(from, c.Key.From), append(to, c.Key.To)
+			}
 		}
 	}
 	if len(from) == 0 {
@@ -166,11 +199,7 @@ func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
 	if err != nil {
 		return err
 	}
-	for i := range changes {
-		c := &changes[i]
-		if c.Op != Delete {
-			continue
-		}
+	for _, c := range deletes {
 		c.Row.Reason = Removed
 		if r, ok := goneTo[c.Key.To]; ok {
 			c.Row.Reason = r

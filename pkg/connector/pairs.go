@@ -104,6 +104,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		streams := []runner{
 			&stream.AssociationSweep{Pair: p.links, Place: places[i]},
 			&stream.ChangedAssociations{Pair: p.links, Wait: ps.spaced},
+			&stream.RecheckLinks{Pair: p.links},
 			p.links.Stuck(),
 		}
 		if at := ps.run.republish(p.links.Name()); at != nil {
@@ -227,6 +228,7 @@ func (ps *pairs) pair(name cdc.Pair) *pair {
 	}
 	p := &pair{run: ps.run, unread: ps.run.unread(name.String()), lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: name, Table: ps.run.loaded.Links[name], From: lane(name.From), To: lane(name.To), Committer: ps.run.out,
+		Patience: ps.run.timings.Gone,
 	})}
 	ps.byName[name] = p
 	return p

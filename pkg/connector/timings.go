@@ -24,6 +24,9 @@ type timings struct {
 	Links []time.Duration
 	// Verify is R20's time between two looks at what is published.
 	Verify time.Duration
+	// Gone holds R19's wait between the two sets that lack a link, and the hour of
+	// the brake for links.
+	Gone cdc.Patience
 	// Reference holds the wait between the two readings of a reference list that
 	// lacks an entry, and R19's hour for one that is empty or halved.
 	Reference cdc.Patience
@@ -42,6 +45,7 @@ func (s *Sync) timings() timings {
 			0, shorter(time.Minute, s.AssociationsInterval), shorter(10*time.Minute, s.AssociationsInterval),
 		},
 		Verify:    max(shorter(5*time.Minute, s.SchemaInterval), verifyLeast),
+		Gone:      s.patience(s.AssociationsInterval),
 		Reference: s.patience(s.ReferenceInterval),
 		Property:  s.patience(s.SchemaInterval),
 	}
