@@ -39,7 +39,7 @@ type goneLinks struct {
 
 // fewLinks is how many links may vanish, from several records, before it counts that
 // no set of the answer is whole.
-const fewLinks = 5
+const fewLinks = 3
 
 // doubt is what becomes of the sets of a page that lack something.
 type doubt struct {
@@ -215,7 +215,7 @@ func (s *decidedSet) unexplained() (out []uint64) {
 
 // explains reports whether a change needs no further witness.
 func (s *decidedSet) explains(c *LinkChange) bool {
-	return c.Op != Delete || c.Reason != Removed || s.reading.Ended
+	return c.Op != Delete || c.witnessed || s.reading.Ended
 }
 
 func digestOf(k *LinkKey) uint64 {

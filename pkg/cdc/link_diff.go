@@ -22,6 +22,9 @@ type LinkChange struct {
 	Stream   string
 	// Incremental: see Event.
 	Incremental bool
+
+	witnessed bool      // a delete that follows from a record's own
+	revives   [2]uint64 // by end: when the record's delete was decided, if it stands
 }
 
 type linkDecision struct {

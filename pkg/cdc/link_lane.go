@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync/atomic"
@@ -90,6 +91,9 @@ type LinkLane struct {
 	table    *LinkTable
 	decided  decidedSets
 	absences linkAbsences
+	// revived are the records of which a link was published after their delete, by
+	// the counter at which that was decided.
+	revived  [2]map[hubspot.ID]uint64
 	patience Patience
 	swept    bool
 	counter  atomic.Uint64
@@ -168,6 +172,10 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 		c := &b.Links[i]
 		l.table.Put(c.Key, c.Row)
 		l.decided.note(c.Key.From, now)
+		if c.Op != Delete {
+			l.revive(FromEnd, c.Key.From, c.revives[FromEnd])
+			l.revive(ToEnd, c.Key.To, c.revives[ToEnd])
+		}
 	}
 	l.absences.apply(&doubt, now, &l.patience)
 	l.live.Store(int64(l.table.Live()))
@@ -175,39 +183,56 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 	return LinkLeft{d.again, doubt.later}, nil
 }
 
+// revive notes that a link was published of a record whose delete was decided before;
+// 0: it was not deleted.
+func (l *LinkLane) revive(end End, id hubspot.ID, decided uint64) {
+	switch {
+	case decided == 0:
+		delete(l.revived[end], id)
+	case l.revived[end] == nil:
+		l.revived[end] = map[hubspot.ID]uint64{id: decided}
+	default:
+		l.revived[end][id] = decided
+	}
+}
+
 // explain gives the deletes of links their reason: that of a record's delete if one
-// was published before, else Removed, because HubSpot removed the link itself.
+// was published before, else Removed, because HubSpot removed the link itself. Such a
+// record's delete is also a witness (R19): but not if an earlier run published it,
+// and not once a link of the record was published after it, because then the record
+// is about to come back.
 func (l *LinkLane) explain(ctx context.Context, sets []decidedSet) error {
-	var deletes []*LinkChange
-	var from, to []hubspot.ID
+	var changes []*LinkChange
+	var ids [2][]hubspot.ID
 	for i := range sets {
 		for j := range sets[i].changes {
-			if c := &sets[i].changes[j]; c.Op == Delete {
-				deletes = append(deletes, c)
-				from, to = append(from, c.Key.From), append(to, c.Key.To)
-			}
+			c := &sets[i].changes[j]
+			changes = append(changes, c)
+			ids[FromEnd], ids[ToEnd] = append(ids[FromEnd], c.Key.From), append(ids[ToEnd], c.Key.To)
 		}
 	}
-	if len(from) == 0 {
+	if len(changes) == 0 {
 		return nil
 	}
-	gone, err := l.from.reasons(ctx, from)
-	if err != nil {
-		return err
-	}
-	goneTo, err := l.to.reasons(ctx, to)
-	if err != nil {
-		return err
-	}
-	for _, c := range deletes {
-		c.Row.Reason = Removed
-		if r, ok := goneTo[c.Key.To]; ok {
-			c.Row.Reason = r
+	for _, end := range []End{ToEnd, FromEnd} {
+		gone, err := [...]*Lane{l.from, l.to}[end].deletions(ctx, ids[end])
+		if err != nil {
+			return err
 		}
-		if r, ok := gone[c.Key.From]; ok {
-			c.Row.Reason = r
+		for i, c := range changes {
+			id := ids[end][i]
+			d, deleted := gone[id]
+			switch {
+			case c.Op == Delete && deleted:
+				c.Row.Reason = d.reason
+				c.witnessed = c.witnessed || d.decided != 0 && l.revived[end][id] != d.decided
+			case c.Op == Delete && c.Row.Reason == NoReason:
+				c.Row.Reason = Removed
+			case c.Op != Delete && deleted:
+				c.revives[end] = d.decided
+			}
+			c.Reason = cmp.Or(c.Row.Reason, c.Reason)
 		}
-		c.Reason = c.Row.Reason
 	}
 	return nil
 }

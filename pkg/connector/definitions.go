@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,12 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 		return l, nil
 	}
 	doubt := o.doubts.Look(o.set, &l, found.Type.ModifiedProperty, time.Now())
+	if o.set == nil && doubt.Useless == nil {
+		var err error
+		if doubt.Useless, err = o.lacksKnown(ctx, found); err != nil {
+			return l, err
+		}
+	}
 	if doubt.Useless != nil {
 		o.again = min(partialInterval, o.run.setup.Config.Sync.Schema())
 		if o.set == nil {
@@ -68,6 +75,24 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 	}
 	o.held(problem)
 	return l, nil
+}
+
+// lacksKnown is why a type's first list of properties is no evidence: HubSpot shows a
+// property by itself that every record has and that the list lacks.
+func (o *objectType) lacksKnown(ctx context.Context, found stream.Found) (useless, err error) {
+	for _, name := range []string{"hs_object_id", found.Type.ModifiedProperty} {
+		if slices.ContainsFunc(found.Properties, func(p hubspot.Property) bool { return p.Name == name }) {
+			continue
+		}
+		shown, err := o.shows(ctx, found.Type, hubspot.Property{Name: name})
+		if err != nil {
+			return nil, err
+		}
+		if shown == stream.IsShown {
+			return fmt.Errorf("HubSpot's list of properties lacks %s, which every record has", name), nil
+		}
+	}
+	return nil, nil
 }
 
 func (o *objectType) held(problem *stream.HeldError) {

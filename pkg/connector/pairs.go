@@ -155,7 +155,7 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	if first && slices.Equal(ps.learnt.types, types) && time.Since(ps.learnt.at) < pairsLastFor {
 		return ps.learnt.pairs, nil
 	}
-	found, hidden, err := stream.Pairs(ctx, ps.run.setup.HubSpot, types, ps.run.setup.Config.HubSpot.Associations, ps.types.away)
+	found, hidden, err := stream.Pairs(ctx, ps.run.setup.HubSpot, types, ps.run.setup.Config.HubSpot.Associations, ps.types.away, ps.published)
 	if wrong, ok := errors.AsType[*stream.PairError](err); ok {
 		return nil, &ConfigError{[]string{wrong.Error()}}
 	}
@@ -176,6 +176,12 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	}
 	*ps.learnt = learntPairs{types, found, time.Now()}
 	return found, nil
+}
+
+// published reports whether links of a pair were published.
+func (ps *pairs) published(name cdc.Pair) bool {
+	t := ps.run.loaded.Links[name]
+	return t != nil && t.Live() > 0
 }
 
 // prepare makes what the streams of a pair need. place is where an earlier run

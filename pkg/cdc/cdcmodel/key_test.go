@@ -69,6 +69,7 @@ var leftOut = map[string]string{
 	"LinkLane.turn":      "no agent pauses while it holds the turn",
 	"Lane.live":          "it counts the rows",
 	"LinkLane.live":      "it counts the rows",
+	"LinkLane.revived":   "key compares it with what was decided",
 	"LinkLane.held":      "it counts the absences",
 	"Lane.held":          "it counts the absences",
 	"Lane.older":         "a metric: no decision depends on it",
@@ -157,6 +158,13 @@ func (p *process) stampsIn(b []byte) []byte {
 		for id := range lacking {
 			if e := absences.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
 				lacking[id] = e.FieldByName("decided").Uint()
+			}
+		}
+		revived := reflect.ValueOf(p.linkLane).Elem().FieldByName("revived")
+		for end := range revived.Len() {
+			for id := range decided {
+				e := revived.Index(end).MapIndex(reflect.ValueOf(hubspot.ID(id)))
+				b = spelled(b, reflect.ValueOf(e.IsValid() && e.Uint() == decided[id]), nil)
 			}
 		}
 	}
