@@ -15,32 +15,29 @@ import (
 // listing is what HubSpot shows of a type's properties, as far as it counts (R9,
 // R19): a property is only removed where scopes have not shrunk, where two looks
 // missed it, and where HubSpot, asked for the property itself, does not show it. A
-// list that cannot be true changes nothing.
-func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk bool) (schema.Listing, error) {
-	l := schema.Listing{
+// list that cannot be true changes nothing. useless is why a type's first list is no
+// evidence: the type is not followed yet.
+func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk bool) (l schema.Listing, useless, err error) {
+	l = schema.Listing{
 		Properties: found.Properties, Asked: o.run.setup.Config.HubSpot.Sensitivities(), Refused: o.records.Withheld(&found),
 	}
-	o.again = 0
 	if shrunk {
 		for _, p := range o.set.Missing(&l) {
 			l.Doubted = append(l.Doubted, p.Name)
 		}
-		return l, nil
+		return l, nil, nil
+	}
+	if o.set == nil {
+		if useless, err = o.lacksKnown(ctx, found); useless != nil {
+			o.again = min(partialInterval, o.run.setup.Config.Sync.Schema())
+		}
+		return l, useless, err
 	}
 	doubt := o.doubts.Look(o.set, &l, found.Type.ModifiedProperty, time.Now())
-	if o.set == nil && doubt.Useless == nil {
-		var err error
-		if doubt.Useless, err = o.lacksKnown(ctx, found); err != nil {
-			return l, err
-		}
-	}
 	if doubt.Useless != nil {
 		o.again = min(partialInterval, o.run.setup.Config.Sync.Schema())
-		if o.set == nil {
-			return l, doubt.Useless
-		}
 		o.held(&stream.HeldError{What: doubt.Useless.Error(), Wait: "the list changes nothing, and the connector asks again"})
-		return o.set.AsBefore(l), nil
+		return o.set.AsBefore(l), nil, nil
 	}
 	l.Doubted = doubt.Waiting
 	if len(doubt.Waiting) > 0 {
@@ -49,7 +46,7 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 	for _, p := range doubt.Due {
 		shown, err := o.shows(ctx, found.Type, p)
 		if err != nil {
-			return l, err
+			return l, nil, err
 		}
 		if shown == stream.NotShown || shown == stream.NoAnswer && o.doubts.Long(p.Name, time.Now()) {
 			continue
@@ -64,7 +61,7 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 			What: "HubSpot's list of properties lacks " + strings.Join(l.Doubted, ", "),
 			Wait: "they stay as they are as long as HubSpot, asked for " + p.Name + " alone, shows it, and for an hour if it does not answer",
 		})
-		return l, nil
+		return l, nil, nil
 	}
 	var problem *stream.HeldError
 	if len(doubt.Waiting) > 0 {
@@ -74,7 +71,7 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 		}
 	}
 	o.held(problem)
-	return l, nil
+	return l, nil, nil
 }
 
 // lacksKnown is why a type's first list of properties is no evidence: HubSpot shows a

@@ -72,13 +72,13 @@ func (o *objectType) replacedBy(t hubspot.ObjectType) bool {
 // (R9). first means that the run has only just begun: a topic that cannot be made
 // ready then ends it.
 func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first bool) (started bool, err error) {
-	l, err := o.listing(ctx, found, shrunk)
-	if err != nil && o.set == nil {
-		o.run.notFollowed(found.Type.Name, err)
-		return false, nil
-	}
+	l, useless, err := o.listing(ctx, found, shrunk)
 	if err != nil {
 		return false, err
+	}
+	if useless != nil {
+		o.run.notFollowed(found.Type.Name, useless)
+		return false, nil
 	}
 	set, diff := schema.Next(o.set, found.Type, l, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)

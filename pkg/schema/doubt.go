@@ -41,10 +41,10 @@ const (
 // Look compares a listing, read at now, with the set in force (nil: none yet).
 // modified is the type's property with the modified time.
 func (d *Doubts) Look(in *Set, l *Listing, modified string, now time.Time) Doubt {
-	if len(l.Properties) == 0 { // every type has hs_object_id
+	missing := in.Missing(l)
+	if len(missing) > 0 && len(l.Properties) == 0 {
 		return Doubt{Useless: errors.New("HubSpot lists no property at all")}
 	}
-	missing := in.Missing(l)
 	before := d.since
 	d.since = make(map[string]time.Time, len(missing))
 	var out Doubt

@@ -13,7 +13,7 @@ type HeldError struct {
 func (e *HeldError) Error() string { return e.What + "; " + e.Wait }
 
 func (e *HeldError) action() string {
-	return "check in HubSpot whether somebody removed this on purpose; if so, wait: what is still gone after the hour is published as deleted"
+	return "check in HubSpot whether somebody removed this on purpose; if so, wait, else see HubSpot's status page: what is published stays meanwhile"
 }
 
 // Held keeps status and log up to date about what is held back in a part of an
