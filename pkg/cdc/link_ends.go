@@ -12,9 +12,15 @@ import (
 // These methods are what a link lane asks of the lanes of its two types. Both may
 // be one.
 
-// reasons returns the reason of each id whose last published event is a delete. A
-// nil lane, of a type that is not synced, knows none.
-func (l *Lane) reasons(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]Reason, error) {
+// deletion is a record's last published event, if that is a delete.
+type deletion struct {
+	reason  Reason
+	decided uint64 // the lane's counter then; 0: an earlier run published it
+}
+
+// deletions returns those of ids whose last published event is a delete. A nil lane,
+// of a type that is not synced, knows none.
+func (l *Lane) deletions(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]deletion, error) {
 	if l == nil {
 		return nil, nil
 	}
@@ -22,10 +28,10 @@ func (l *Lane) reasons(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]Re
 		return nil, err
 	}
 	defer l.release()
-	out := map[hubspot.ID]Reason{}
+	out := map[hubspot.ID]deletion{}
 	for _, id := range ids {
 		if e, known := l.table.rows[id]; known && !e.Live {
-			out[id] = e.Reason
+			out[id] = deletion{e.Reason, e.decided}
 		}
 	}
 	return out, nil
@@ -96,11 +102,11 @@ func (l *LinkLane) Dangling(ctx context.Context) ([]hubspot.ID, error) {
 	}
 	defer l.release()
 	froms := slices.Collect(l.table.linking(0))
-	deleted, err := l.from.reasons(ctx, froms)
+	deleted, err := l.from.deletions(ctx, froms)
 	if err != nil {
 		return nil, err
 	}
-	gone, err := l.to.reasons(ctx, slices.Collect(l.table.linked()))
+	gone, err := l.to.deletions(ctx, slices.Collect(l.table.linked()))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync/atomic"
@@ -17,8 +18,13 @@ type LinkReading struct {
 	// Stamp is LinkLane.Now at the moment the request's last attempt was sent; for
 	// a set that took several calls, the first of them.
 	Stamp uint64
+	// SentAt is a time that HubSpot's clock had passed then.
+	SentAt hubspot.Millis
 	// Date is HubSpot's Date of the (last) answer.
 	Date hubspot.Millis
+	// Ended says that there are no links any more, known from elsewhere: one of the
+	// two object types was removed.
+	Ended bool
 	// Calls is how many calls the set took. Between two of them a link may have
 	// moved from a page not read yet to one read already.
 	Calls int
@@ -37,7 +43,9 @@ type LinkPage struct {
 	// delete (Cause Paged) does not hold such a page: the lane publishes what it
 	// has, and the caller reads its record another time.
 	Snapshot bool
-	Sync     bool
+	// Controlled says that the sets of LinkLane.Controls were read along (R19).
+	Controlled bool
+	Sync       bool
 	// Swept says that the pair's first sweep ends with this page: links found from
 	// now on are new, and not a snapshot's.
 	Swept bool
@@ -51,6 +59,14 @@ type LinkAgain struct {
 	Set uint64
 }
 
+// LinkLeft is what a publish of links leaves to do.
+type LinkLeft struct {
+	Again []LinkAgain
+	// Later are records whose sets lack links: these stay as they are until another
+	// reading lacks them too (R19). Read them together with LinkLane.Controls.
+	Later []Later
+}
+
 // LinkLaneConfig configures a LinkLane.
 type LinkLaneConfig struct {
 	Pair Pair
@@ -60,7 +76,9 @@ type LinkLaneConfig struct {
 	// synced.
 	From, To *Lane
 	// Swept says that the pair's first sweep has ended.
-	Swept     bool
+	Swept bool
+	// Patience is how long the lane waits before it believes that links are gone.
+	Patience  Patience
 	Committer Committer
 }
 
@@ -70,18 +88,24 @@ type LinkLane struct {
 	from, to  *Lane
 	committer Committer
 	turn
-	table   *LinkTable
-	decided decidedSets
-	swept   bool
-	counter atomic.Uint64
-	live    atomic.Int64
+	table    *LinkTable
+	decided  decidedSets
+	absences linkAbsences
+	// revived are the records of which a link was published after their delete, by
+	// the counter at which that was decided.
+	revived  [2]map[hubspot.ID]uint64
+	patience Patience
+	swept    bool
+	counter  atomic.Uint64
+	live     atomic.Int64
+	held     atomic.Int64
 }
 
 // NewLinkLane returns a lane that begins with what is published.
 func NewLinkLane(cfg LinkLaneConfig) *LinkLane {
 	l := &LinkLane{
 		pair: cfg.Pair, from: cfg.From, to: cfg.To, committer: cfg.Committer,
-		turn: newTurn(), table: cfg.Table, swept: cfg.Swept,
+		turn: newTurn(), table: cfg.Table, swept: cfg.Swept, patience: cfg.Patience,
 	}
 	if l.table == nil {
 		l.table = NewLinkTable()
@@ -103,11 +127,16 @@ func (l *LinkLane) SetSwept(swept bool) { l.swept = swept }
 // Live is how many links are published and not deleted.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }
 
+// Held is how many links are published as live and held back from their delete
+// (R19).
+func (l *LinkLane) Held() int { return int(l.held.Load()) }
+
 // Publish decides a page, commits it and then applies it to the table; see
-// Lane.Publish. It returns the records whose sets must be read again.
-func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error) {
+// Lane.Publish. It returns the records whose sets must be read again, at once or
+// later.
+func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 	if err := l.take(ctx); err != nil {
-		return nil, err
+		return LinkLeft{}, err
 	}
 	defer l.release()
 
@@ -116,69 +145,94 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) ([]LinkAgain, error)
 	if p.Snapshot {
 		holds = slices.ContainsFunc(d.again, func(a LinkAgain) bool { return a.Cause != Paged })
 		if holds {
-			d.changes = nil
+			d.sets = nil
 		}
 	}
-	if err := l.explain(ctx, d.changes); err != nil {
-		return nil, err
+	if err := l.explain(ctx, d.sets); err != nil {
+		return LinkLeft{}, err
 	}
-	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes, Sync: p.Sync}
+	doubt := l.absences.hold(&d, p.Controlled, l.table.Live(), &l.patience)
+	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes(), Sync: p.Sync}
 	if !holds {
 		b.Cursors = p.Cursors
 	}
 	if len(b.Links) > 0 || len(b.Cursors) > 0 {
 		if err := l.committer.Commit(ctx, &b); err != nil {
-			return nil, err
+			return LinkLeft{}, err
 		}
 	}
 	if !holds && p.Swept {
 		l.swept = true
 	}
-	if len(d.changes) > 0 {
-		now := l.counter.Add(1)
-		for i := range d.changes {
-			c := &d.changes[i]
-			l.table.Put(c.Key, c.Row)
-			l.decided.note(c.Key.From, now)
-		}
-		l.live.Store(int64(l.table.Live()))
+	if len(b.Links)+len(doubt.later) > 0 {
+		l.counter.Add(1)
 	}
-	return d.again, nil
+	now := l.counter.Load()
+	for i := range b.Links {
+		c := &b.Links[i]
+		l.table.Put(c.Key, c.Row)
+		l.decided.note(c.Key.From, now)
+		if c.Op != Delete {
+			l.revive(FromEnd, c.Key.From, c.revives[FromEnd])
+			l.revive(ToEnd, c.Key.To, c.revives[ToEnd])
+		}
+	}
+	l.absences.apply(&doubt, now, &l.patience)
+	l.live.Store(int64(l.table.Live()))
+	l.held.Store(int64(l.absences.held))
+	return LinkLeft{d.again, doubt.later}, nil
+}
+
+// revive notes that a link was published of a record whose delete was decided before;
+// 0: it was not deleted.
+func (l *LinkLane) revive(end End, id hubspot.ID, decided uint64) {
+	switch {
+	case decided == 0:
+		delete(l.revived[end], id)
+	case l.revived[end] == nil:
+		l.revived[end] = map[hubspot.ID]uint64{id: decided}
+	default:
+		l.revived[end][id] = decided
+	}
 }
 
 // explain gives the deletes of links their reason: that of a record's delete if one
-// was published before, else Removed, because HubSpot removed the link itself.
-func (l *LinkLane) explain(ctx context.Context, changes []LinkChange) error {
-	var from, to []hubspot.ID
-	for i := range changes {
-		if changes[i].Op == Delete {
-			from, to = append(from, changes[i].Key.From), append(to, changes[i].Key.To)
+// was published before, else Removed, because HubSpot removed the link itself. Such a
+// record's delete is also a witness (R19): but not if an earlier run published it,
+// and not once a link of the record was published after it, because then the record
+// is about to come back.
+func (l *LinkLane) explain(ctx context.Context, sets []decidedSet) error {
+	var changes []*LinkChange
+	var ids [2][]hubspot.ID
+	for i := range sets {
+		for j := range sets[i].changes {
+			c := &sets[i].changes[j]
+			changes = append(changes, c)
+			ids[FromEnd], ids[ToEnd] = append(ids[FromEnd], c.Key.From), append(ids[ToEnd], c.Key.To)
 		}
 	}
-	if len(from) == 0 {
+	if len(changes) == 0 {
 		return nil
 	}
-	gone, err := l.from.reasons(ctx, from)
-	if err != nil {
-		return err
-	}
-	goneTo, err := l.to.reasons(ctx, to)
-	if err != nil {
-		return err
-	}
-	for i := range changes {
-		c := &changes[i]
-		if c.Op != Delete {
-			continue
+	for _, end := range []End{ToEnd, FromEnd} {
+		gone, err := [...]*Lane{l.from, l.to}[end].deletions(ctx, ids[end])
+		if err != nil {
+			return err
 		}
-		c.Row.Reason = Removed
-		if r, ok := goneTo[c.Key.To]; ok {
-			c.Row.Reason = r
+		for i, c := range changes {
+			id := ids[end][i]
+			d, deleted := gone[id]
+			switch {
+			case c.Op == Delete && deleted:
+				c.Row.Reason = d.reason
+				c.witnessed = c.witnessed || d.decided != 0 && l.revived[end][id] != d.decided
+			case c.Op == Delete && c.Row.Reason == NoReason:
+				c.Row.Reason = Removed
+			case c.Op != Delete && deleted:
+				c.revives[end] = d.decided
+			}
+			c.Reason = cmp.Or(c.Row.Reason, c.Reason)
 		}
-		if r, ok := gone[c.Key.From]; ok {
-			c.Row.Reason = r
-		}
-		c.Reason = c.Row.Reason
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (r *LinkRead) Take(a Answer) {
 		}
 	} else {
 		for _, id := range a.IDs {
-			r.finish(&LinkReading{From: id, Stamp: r.sent.LinkStamp, Date: r.date, Calls: 1})
+			r.finish(&LinkReading{From: id, Stamp: r.sent.LinkStamp, SentAt: r.sent.At, Date: r.date, Calls: 1})
 		}
 		silent := slices.DeleteFunc(r.silent, func(id hubspot.ID) bool { return slices.Contains(a.IDs, id) })
 		r.again, r.gone, r.silent = append(r.again, silent...), nil, nil
@@ -137,7 +137,7 @@ func (r *LinkRead) takePage(page *hubspot.LinksPage) {
 func (r *LinkRead) part(id hubspot.ID) *LinkReading {
 	reading := r.open[id]
 	if reading == nil {
-		reading = &LinkReading{From: id, Stamp: r.sent.LinkStamp}
+		reading = &LinkReading{From: id, Stamp: r.sent.LinkStamp, SentAt: r.sent.At}
 		r.open[id] = reading
 	}
 	reading.Calls, reading.Date = reading.Calls+1, r.date

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -13,9 +14,11 @@ import (
 //
 //	contact ID live|archived|merged|gone, company ID …
 //	                             the lane of that type publishes a record
-//	page [cursor=X] [swept] [snapshot]
-//	  set FROM TO:TYPE[=LABEL]... [sent=NAME] [calls=N] [again]
+//	page [cursor=X] [swept] [snapshot] [controlled]
+//	  set FROM TO[-TO]:TYPE[=LABEL]... [sent=NAME] [calls=N] [again] [ended]
 //	                             again: the reading that the lane asked for
+//	wait SECONDS                 HubSpot's clock moves on
+//	controls ID...               the records to read along with these
 //	sweep after=ID n=N           the records that a sweep asks about next
 //	holders ID...                the records to read when these changed
 //	gone sent=NAME ID...         the contacts for which "not found" means no links
@@ -41,6 +44,7 @@ func TestLinkDecisions(t *testing.T) {
 		}
 		lane := NewLinkLane(LinkLaneConfig{
 			Pair: Pair{"contacts", "companies"}, From: ends["contact"], To: ends["company"], Committer: &s.record,
+			Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour},
 		})
 		contactStamps := map[string]uint64{}
 		s.lines["stamp"] = func(words []string) {
@@ -52,29 +56,49 @@ func TestLinkDecisions(t *testing.T) {
 			page = LinkPage{Stream: "associations"}
 			s.settings(words, settings{
 				"cursor": cursor(&page.Cursors, "contacts:companies", "associations"), "swept": yes(&page.Swept), "snapshot": yes(&page.Snapshot),
+				"controlled": yes(&page.Controlled),
 			}, nil)
 		}
 		s.lines["  set"] = func(words []string) {
-			rd := LinkReading{From: s.id(words[0]), Stamp: lane.Now(), Date: date, Calls: 1}
+			rd := LinkReading{From: s.id(words[0]), Stamp: lane.Now(), SentAt: date, Date: date, Calls: 1}
 			s.settings(words[1:], settings{
 				"sent": s.sent(&rd.Stamp), "calls": s.count(&rd.Calls), "again": func(string) { rd.Before = before[rd.From] },
+				"ended": yes(&rd.Ended),
 			}, func(word string) {
 				key, label, _ := strings.Cut(word, "=")
 				to, typ, _ := strings.Cut(key, ":")
-				rd.Links = append(rd.Links, hubspot.Link{To: s.id(to), Category: "USER_DEFINED", TypeID: int(s.number(typ)), Label: label})
+				first, last, many := strings.Cut(to, "-")
+				if !many {
+					last = first
+				}
+				for id := s.id(first); id <= s.id(last); id++ {
+					rd.Links = append(rd.Links, hubspot.Link{To: id, Category: "USER_DEFINED", TypeID: int(s.number(typ)), Label: label})
+				}
 			})
 			page.Readings = append(page.Readings, rd)
 		}
 		s.publish = func() (lines []string) {
-			again, err := lane.Publish(s.Context(), page)
+			left, err := lane.Publish(s.Context(), page)
 			if err != nil {
 				s.Fatal(err)
 			}
-			for _, a := range again {
+			for _, a := range left.Again {
 				lines = append(lines, fmt.Sprintf("%s again: %s", a.From, a.Cause))
 				before[a.From] = a.Set
 			}
+			for _, l := range left.Later {
+				text := fmt.Sprintf("%s later: after %v", l.ID, l.After)
+				if l.Held {
+					text += ", held"
+				}
+				lines = append(lines, text)
+			}
 			return lines
+		}
+		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
+		s.lines["controls"] = func(words []string) {
+			ids, err := lane.Controls(s.Context(), s.ids(words))
+			s.say("%v %v", ids, err)
 		}
 		s.lines["sweep"] = func(words []string) {
 			var after, n int

@@ -28,7 +28,7 @@ type listed struct {
 type referenceRules struct {
 	swept         bool
 	skipUnchanged bool
-	second        time.Duration
+	patience      Patience
 }
 
 type referenceDecision struct {
@@ -42,9 +42,10 @@ type referenceDecision struct {
 // diff compares complete readings of a reference list with what is published (R1,
 // R10). It changes nothing. An entry that a reading lacks is deleted if HubSpot
 // shows it among the archived ones, else if a second complete reading, sent a while
-// after the first came, lacks it too (promise 4). If readings take several calls,
-// two consecutive ones must have the same entries: a page border that moved between
-// two calls hides a live entry, and can do so twice (R14).
+// after the first came, lacks it too (promise 4). Where entries are missing in bulk,
+// no reading of a whole hour may have one of them (R19). If readings take several
+// calls, two consecutive ones must have the same entries: a page border that moved
+// between two calls hides a live entry, and can do so twice (R14).
 func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDecision {
 	d := referenceDecision{absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}}
 	here := map[EntryKey]bool{} // decided in this page
@@ -82,13 +83,17 @@ func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDeci
 		now, before := listed{rd.keys(), rd.Date}, t.last[rd.Under]
 		d.last[rd.Under] = now
 		certain := rd.Calls <= 1 || before.keys == now.keys && before.date <= rd.SentAt
-		if rd.Short {
-			continue
+		lacking := t.lacking(rd.Under, seen)
+		patience := r.patience.Second
+		if rd.Unsure || t.bulk(rd, lacking) {
+			patience = r.patience.Repeat
 		}
-		for _, key := range t.lacking(rd.Under, seen) {
+		for _, key := range lacking {
 			old := t.rows[key]
 			c := ReferenceChange{Key: key, Row: Row{Version: old.Version}, Op: Delete, Reason: Removed, SourceMs: rd.Date}
-			switch first, waits := t.absent[key]; {
+			first, waits := t.absent[key]
+			missing := first.Add(patience) - rd.SentAt
+			switch {
 			case stale(key):
 				d.left.again(Stale)
 				continue
@@ -96,15 +101,22 @@ func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDeci
 				c.Reason = rd.Ended
 			case rd.Archived[key]:
 				c.Reason = Archived
-			case !waits:
-				d.absent[key] = rd.Date
-				d.left.After = max(d.left.After, r.second)
+			case rd.Short:
+				d.present = append(d.present, key)
+				d.left.Held++
 				continue
-			case rd.SentAt < first.Add(r.second):
-				d.left.After = max(d.left.After, time.Duration(first.Add(r.second)-rd.SentAt)*time.Millisecond)
-				continue
-			case !certain:
-				d.left.After = max(d.left.After, r.second)
+			case !waits || missing > 0 || !certain:
+				if !waits {
+					d.absent[key] = rd.Date
+				}
+				if patience > r.patience.Second {
+					d.left.Held++
+				}
+				if waits && missing > 0 {
+					d.left.wait(time.Duration(missing) * time.Millisecond)
+				} else {
+					d.left.wait(r.patience.Second)
+				}
 				continue
 			}
 			c.Row.Reason = c.Reason
@@ -112,6 +124,33 @@ func (t *referenceTable) diff(p *ReferencePage, r *referenceRules) referenceDeci
 		}
 	}
 	return d
+}
+
+// bulk reports whether the entries that a reading lacks are so many that the answer
+// itself is in doubt (R19): the list is empty, or at least two are gone and half of
+// what there was. Entries under one key, such as the stages of a pipeline, go
+// together and count as one when all of them are gone. What HubSpot shows among the
+// archived ones is no part of the doubt.
+func (t *referenceTable) bulk(rd *ReferenceReading, lacking []EntryKey) bool {
+	known, gone := map[EntryKey]int{}, map[EntryKey]int{}
+	for _, key := range t.lacking(rd.Under, nil) {
+		known[key.parent()]++
+	}
+	for _, key := range lacking {
+		if !rd.Archived[key] {
+			gone[key.parent()]++
+		}
+	}
+	groups, entries, left := 0, 0, 0
+	for parent, n := range known {
+		if gone[parent] == n {
+			groups++
+			continue
+		}
+		entries, left = entries+gone[parent], left+n
+	}
+	most := func(gone, of int) bool { return gone > 0 && gone == of || gone >= 2 && 2*gone >= of }
+	return most(groups, len(known)) || most(entries, left)
 }
 
 // compareEntry returns the change that an entry is, if it is one (R10).

@@ -34,11 +34,21 @@ type ReferenceLeft struct {
 	// After is when to read the list again for entries that it lacked; zero means
 	// when it is next due.
 	After time.Duration
+	// Held is how many entries the readings lack in bulk, or lack although HubSpot
+	// shows them: they stay as they are for now (R19).
+	Held int
 }
 
 func (l *ReferenceLeft) again(c Cause) {
 	if !l.Again || c == Older {
 		l.Again, l.Cause = true, c
+	}
+}
+
+// wait asks for the next reading after d at the latest.
+func (l *ReferenceLeft) wait(d time.Duration) {
+	if l.After == 0 || d < l.After {
+		l.After = d
 	}
 }
 
@@ -51,8 +61,9 @@ type ReferenceLaneConfig struct {
 	Swept bool
 	// SkipUnchanged leaves out events whose only change is the modified time.
 	SkipUnchanged bool
-	// Second is the time between the two readings that a delete needs.
-	Second    time.Duration
+	// Patience has the time between the two readings that a delete needs, and how
+	// long all readings must agree where entries are gone in bulk (R19).
+	Patience  Patience
 	Committer Committer
 }
 
@@ -72,7 +83,7 @@ func NewReferenceLane(cfg ReferenceLaneConfig) *ReferenceLane {
 	l := &ReferenceLane{
 		reference: cfg.Reference, committer: cfg.Committer, turn: newTurn(),
 		table: referenceTable{rows: make(map[EntryKey]entry, len(cfg.Rows)), absent: map[EntryKey]hubspot.Millis{}, last: map[string]listed{}},
-		rules: referenceRules{cfg.Swept, cfg.SkipUnchanged, cfg.Second},
+		rules: referenceRules{cfg.Swept, cfg.SkipUnchanged, cfg.Patience},
 	}
 	for key, row := range cfg.Rows {
 		l.table.rows[key] = entry{Row: row}

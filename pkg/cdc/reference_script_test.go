@@ -15,12 +15,12 @@ import (
 //	skip-unchanged               the lane leaves out events with only a new time
 //	wait SECONDS                 HubSpot's clock moves on
 //	page [cursor=X] [swept] [snapshot] [only=ID]
-//	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [ended] [sent=NAME] [calls=N] [second]
+//	  read UNDER KEY[=LABEL][@VERSION]... [archived=KEY] [short] [ended] [sent=NAME] [calls=N] [second]
 //	                             a complete reading of the keys under a part, * for all
 //	live UNDER                   what is published
 func TestReferenceDecisions(t *testing.T) {
 	replayAll(t, "testdata/references", func(s *script, _ string) {
-		lane, date := NewReferenceLane(ReferenceLaneConfig{Reference: "pipelines", Second: 30 * time.Second, Committer: &s.record}), seconds(1000)
+		lane, date := NewReferenceLane(ReferenceLaneConfig{Reference: "pipelines", Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour}, Committer: &s.record}), seconds(1000)
 		s.lines["stamp"] = s.stamp(lane.Now)
 		s.lines["skip-unchanged"] = func([]string) { lane.rules.skipUnchanged = true }
 		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
@@ -37,6 +37,7 @@ func TestReferenceDecisions(t *testing.T) {
 			rd := ReferenceReading{Under: strings.Trim(words[0], "*"), Stamp: lane.Now(), SentAt: date, Date: date, Archived: map[EntryKey]bool{}}
 			s.settings(words[1:], settings{
 				"sent": s.sent(&rd.Stamp), "calls": s.count(&rd.Calls), "second": yes(&rd.Second),
+				"short":    yes(&rd.Short),
 				"ended":    func(string) { rd.Ended = ObjectTypeRemoved },
 				"archived": func(text string) { rd.Archived[key(text)] = true },
 			}, func(word string) {
@@ -59,6 +60,9 @@ func TestReferenceDecisions(t *testing.T) {
 			}
 			if left.Again {
 				again = append(again, fmt.Sprintf("again: %s", left.Cause))
+			}
+			if left.Held > 0 {
+				again = append(again, fmt.Sprintf("%d held", left.Held))
 			}
 			if left.After > 0 {
 				again = append(again, fmt.Sprintf("look again after %v", left.After))

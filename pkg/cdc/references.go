@@ -25,6 +25,9 @@ func (k EntryKey) Parts() []string { return strings.Split(string(k), "\x00") }
 // String is the key as it stands in topics.
 func (k EntryKey) String() string { return strings.ReplaceAll(string(k), "\x00", ":") }
 
+// parent is the key without its last part.
+func (k EntryKey) parent() EntryKey { return k[:max(0, strings.LastIndexByte(string(k), 0))] }
+
 // under reports whether the key begins with a part; every key is under "".
 func (k EntryKey) under(part string) bool {
 	return part == "" || strings.HasPrefix(string(k), part+"\x00")
@@ -78,6 +81,13 @@ type ReferenceReading struct {
 	// Archived are the keys in HubSpot's list of archived entries, which was asked
 	// for after the entries.
 	Archived map[EntryKey]bool
+	// Short says that the answer is known to lack entries: what it does not show is
+	// no evidence that something is gone. Some of it cannot be read (R18), or HubSpot,
+	// asked for an entry itself, shows one that it lacks (R19).
+	Short bool
+	// Unsure says that HubSpot, asked for such an entry itself, did not answer: what
+	// is missing must be so for as long as what is missing in bulk.
+	Unsure bool
 	// Ended is why there are no entries any more, known from elsewhere: the object
 	// type was removed.
 	Ended Reason
@@ -91,9 +101,6 @@ type ReferenceReading struct {
 	Calls int
 	// Second marks the reading that Cause Older asks for.
 	Second bool
-	// Short says that the answer is known to lack entries: what it does not show is
-	// no evidence that something is gone (R18).
-	Short bool
 }
 
 // keys is a digest of which entries a reading has; never 0.

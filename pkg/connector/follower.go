@@ -67,6 +67,9 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 		if len(seen.Unanswered) > 0 {
 			wait = min(wait, partialInterval)
 		}
+		if soon := f.types.soon(); soon > 0 {
+			wait = min(wait, soon)
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -23,6 +23,8 @@ type objectType struct {
 	records *stream.Object
 	set     *schema.Set // in force, or the last one that was; nil: never published
 	refused bool        // the registry refuses the next set
+	doubts  schema.Doubts
+	again   time.Duration // when its properties are to be listed again; zero for after the interval
 
 	started hubspot.Millis // HubSpot's time of the type's first start
 	// streams is nil while none runs. Refill (nil: there is none) and reconcile run
@@ -44,7 +46,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 		})
 	}
 	r.out.Follow(t.Name)
-	return &objectType{run: r, set: set, records: stream.NewObject(stream.Object{
+	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
 		Unread: r.unread(t.Name),
 	})}
@@ -70,9 +72,15 @@ func (o *objectType) replacedBy(t hubspot.ObjectType) bool {
 // (R9). first means that the run has only just begun: a topic that cannot be made
 // ready then ends it.
 func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first bool) (started bool, err error) {
-	set, diff := schema.Next(o.set, found.Type, schema.Listing{
-		Properties: found.Properties, Asked: o.run.setup.Config.HubSpot.Sensitivities(), Refused: o.records.Withheld(&found), Shrunk: shrunk,
-	}, o.run.setup.Selection)
+	l, useless, err := o.listing(ctx, found, shrunk)
+	if err != nil {
+		return false, err
+	}
+	if useless != nil {
+		o.run.notFollowed(found.Type.Name, useless)
+		return false, nil
+	}
+	set, diff := schema.Next(o.set, found.Type, l, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)
 	if o.streams != nil && !o.refused && same {
 		o.set = set // with today's labels

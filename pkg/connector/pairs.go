@@ -104,6 +104,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		streams := []runner{
 			&stream.AssociationSweep{Pair: p.links, Place: places[i]},
 			&stream.ChangedAssociations{Pair: p.links, Wait: ps.spaced},
+			&stream.RecheckLinks{Pair: p.links},
 			p.links.Stuck(),
 		}
 		if at := ps.run.republish(p.links.Name()); at != nil {
@@ -154,7 +155,7 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	if first && slices.Equal(ps.learnt.types, types) && time.Since(ps.learnt.at) < pairsLastFor {
 		return ps.learnt.pairs, nil
 	}
-	found, hidden, err := stream.Pairs(ctx, ps.run.setup.HubSpot, types, ps.run.setup.Config.HubSpot.Associations, ps.types.away)
+	found, hidden, err := stream.Pairs(ctx, ps.run.setup.HubSpot, types, ps.run.setup.Config.HubSpot.Associations, ps.types.away, ps.published)
 	if wrong, ok := errors.AsType[*stream.PairError](err); ok {
 		return nil, &ConfigError{[]string{wrong.Error()}}
 	}
@@ -175,6 +176,12 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	}
 	*ps.learnt = learntPairs{types, found, time.Now()}
 	return found, nil
+}
+
+// published reports whether links of a pair were published.
+func (ps *pairs) published(name cdc.Pair) bool {
+	t := ps.run.loaded.Links[name]
+	return t != nil && t.Live() > 0
 }
 
 // prepare makes what the streams of a pair need. place is where an earlier run
@@ -227,6 +234,7 @@ func (ps *pairs) pair(name cdc.Pair) *pair {
 	}
 	p := &pair{run: ps.run, unread: ps.run.unread(name.String()), lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: name, Table: ps.run.loaded.Links[name], From: lane(name.From), To: lane(name.To), Committer: ps.run.out,
+		Patience: ps.run.timings.Gone,
 	})}
 	ps.byName[name] = p
 	return p

@@ -151,7 +151,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		w.Portal.Inject(hubspottest.Fault{
 			Kind: hubspottest.FaultDate, Shift: shifts[seed/6%6], From: time.Now().Add(5 * time.Minute), Until: time.Now().Add(15 * time.Minute),
 		})
-		next := time.Now().Add(time.Minute)
+		next, short := time.Now().Add(time.Minute), time.Now().Add(time.Minute)
 		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
 			for range rng.IntN(8) {
 				w.Portal.Step(rng, life)
@@ -166,6 +166,10 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			asks.step()
 			if rng.IntN(12) == 0 {
 				badRecord(w, rng, objects)
+			}
+			if time.Now().After(short) {
+				short = time.Now().Add(time.Duration(70+rng.IntN(120)) * time.Second)
+				w.comesShort(rng)
 			}
 			time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
 			if time.Now().After(next) {
@@ -221,6 +225,22 @@ func badRecord(w *world, rng *rand.Rand, objects []string) {
 	fault.IDs = ids[from:min(len(ids), from+1+rng.IntN(3))]
 	fault.Until = w.Portal.Now().Add(time.Duration(10+rng.IntN(600)) * time.Second)
 	w.Portal.Inject(fault)
+}
+
+// comesShort makes some list, definition, label or set of links come short, once or
+// for less time than R19 takes to believe it. The first list of a new type's
+// properties is spared: nothing shows what that should have.
+func (w *world) comesShort(rng *rand.Rand) {
+	f := shortAnswers[rng.IntN(len(shortAnswers))].fault
+	f.Kind, f.Lost = hubspottest.FaultShort, hubspottest.Loss(1+rng.IntN(3))
+	if f.Endpoint == hubspottest.EndpointProperties {
+		f.Object = []string{"contacts", "companies", "deals"}[rng.IntN(3)]
+	}
+	if rng.IntN(2) == 0 {
+		f.Count = 1 + rng.IntN(3)
+	}
+	f.Until = w.Portal.Now().Add(time.Duration(5+rng.IntN(20)) * time.Second)
+	w.Portal.Inject(f)
 }
 
 // oddProperties have names and values that Avro does not accept as they are.

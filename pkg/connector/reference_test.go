@@ -366,7 +366,7 @@ func TestReferences_ExactlyOnce(t *testing.T) {
 					p = w.start()
 				}
 			}
-			time.Sleep(5 * time.Minute)
+			time.Sleep(75 * time.Minute) // R19 holds what went in bulk for an hour
 			events += w.checkReferences("deals", "tickets")
 			p.Stop()
 			if w.T.Failed() {

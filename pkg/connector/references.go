@@ -65,7 +65,7 @@ func (r *run) reference(ctx context.Context, name string) (l stream.ReferenceLis
 	r.out.Follow(name)
 	l.Lane = cdc.NewReferenceLane(cdc.ReferenceLaneConfig{
 		Reference: name, Rows: r.loaded.References[name], Swept: l.Place.Completed != 0,
-		SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Second: r.timings.Second, Committer: r.out,
+		SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Patience: r.timings.Reference, Committer: r.out,
 	})
 	return l, nil
 }

@@ -24,31 +24,42 @@ type timings struct {
 	Links []time.Duration
 	// Verify is R20's time between two looks at what is published.
 	Verify time.Duration
-	// Second is the wait between the two readings of a reference list that lacks an
-	// entry.
-	Second time.Duration
+	// Gone holds R19's wait between the two sets that lack a link, and the hour of
+	// the brake for links.
+	Gone cdc.Patience
+	// Reference holds the wait between the two readings of a reference list that
+	// lacks an entry, and R19's hour for one that is empty or halved.
+	Reference cdc.Patience
+	// Property holds R19's wait between the two looks that miss a property, and the
+	// hour for which a list that lacks many is no evidence.
+	Property cdc.Patience
 }
 
 func (s *Sync) timings() timings {
 	return timings{
-		Confirm: cdc.Patience{
-			Second: shorter(30*time.Second, s.ArchiveInterval),
-			Repeat: shorter(time.Hour, s.ReconcileInterval),
-		},
+		Confirm:  s.patience(s.ArchiveInterval),
 		Removed:  shorter(time.Hour, s.SchemaInterval),
 		Recent:   shorter(2*time.Minute, s.CensusInterval),
 		Disputed: shorter(time.Hour, s.ReconcileInterval),
 		Links: []time.Duration{
 			0, shorter(time.Minute, s.AssociationsInterval), shorter(10*time.Minute, s.AssociationsInterval),
 		},
-		Verify: max(shorter(5*time.Minute, s.SchemaInterval), verifyLeast),
-		Second: shorter(30*time.Second, s.ReferenceInterval),
+		Verify:    max(shorter(5*time.Minute, s.SchemaInterval), verifyLeast),
+		Gone:      s.patience(s.AssociationsInterval),
+		Reference: s.patience(s.ReferenceInterval),
+		Property:  s.patience(s.SchemaInterval),
 	}
 }
 
 // verifyLeast spares brokers and registry, however often HubSpot is asked for its
 // schemas.
 const verifyLeast = 10 * time.Second
+
+// patience is how long the connector doubts that something is gone (R9, R19), where
+// what would show it again is read at an interval.
+func (s *Sync) patience(interval time.Duration) cdc.Patience {
+	return cdc.Patience{Second: shorter(30*time.Second, interval), Repeat: shorter(time.Hour, s.ReconcileInterval)}
+}
 
 // shorter is d, or the interval if one is set and is shorter.
 func shorter(d, interval time.Duration) time.Duration {

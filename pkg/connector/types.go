@@ -103,6 +103,9 @@ func (t *types) wanted(typ hubspot.ObjectType) bool {
 // note remembers what HubSpot showed. shrunk reports that the token has lost a
 // scope since the last time, which explains whatever is missing (R9).
 func (t *types) note(seen stream.Seen) (shrunk bool) {
+	for _, o := range t.byName {
+		o.again = 0
+	}
 	refused := map[string]bool{}
 	for name := range seen.Refused {
 		o := t.byName[name]

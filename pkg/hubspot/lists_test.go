@@ -60,6 +60,41 @@ func TestPipelines_AreReadWithTheirStages(t *testing.T) {
 	}
 }
 
+// TestR19_OneThingIsAskedForByItself: an owner, a pipeline, a property.
+func TestR19_OneThingIsAskedForByItself(t *testing.T) {
+	const notFound = `{"status":"error","message":"resource not found","correlationId":"c","category":"OBJECT_NOT_FOUND"}`
+	for _, c := range []struct {
+		path, body string
+		ask        func(*Client) (string, error)
+	}{
+		{"/crm/owners/2026-09/41?idProperty=id&archived=false", `{"id":41}`, func(c *Client) (string, error) {
+			o, err := c.Owner(t.Context(), Call{}, "41")
+			return string(o.ID), err
+		}},
+		{"/crm/pipelines/2026-09/deals/a%2Fb", `{"id":"a/b","stages":[{"id":"1"}]}`, func(c *Client) (string, error) {
+			p, err := c.Pipeline(t.Context(), Call{}, "deals", "a/b")
+			return string(p.ID), err
+		}},
+		{"/crm/properties/2026-09/deals/amount?dataSensitivity=sensitive", `{"name":"amount","type":"number"}`, func(c *Client) (string, error) {
+			p, err := c.Property(t.Context(), Call{}, "deals", "amount", "sensitive")
+			return p.Name, err
+		}},
+	} {
+		status, body, asked := 200, c.body, ""
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			asked = req.URL.RequestURI()
+			return respond(status, body), nil
+		})
+		if name, err := c.ask(r.Client); err != nil || name == "" || asked != c.path {
+			t.Errorf("%q, %v, asked %s, want %s", name, err, asked, c.path)
+		}
+		status, body = 404, notFound
+		if _, err := c.ask(r.Client); !NotFound(err) {
+			t.Errorf("%s: %v, want not found", c.path, err)
+		}
+	}
+}
+
 // TestPromise4_ListsThatAreNotThereAreNotEmpty: an incomplete answer must not
 // be evidence that everything is gone.
 func TestPromise4_ListsThatAreNotThereAreNotEmpty(t *testing.T) {

@@ -73,6 +73,27 @@ func (c *Client) Owners(ctx context.Context, call Call, after string, archived b
 	return page, err
 }
 
+// Owner returns one live owner. The error of one that is archived or does not exist
+// satisfies NotFound.
+func (c *Client) Owner(ctx context.Context, call Call, id string) (Owner, error) {
+	var owner Owner
+	_, err := c.do(ctx, call, &request{
+		api: "owners", class: objectCalls, method: http.MethodGet,
+		path: "/crm/owners/" + c.version(ownersVersion) + "/" + url.PathEscape(id), query: "idProperty=id&archived=false",
+		read: func(body []byte) error {
+			owner = Owner{}
+			if json.Unmarshal(body, &owner) != nil {
+				return errNotTheJSON
+			}
+			if !owner.ID.isID() {
+				return &contentError{"an owner without id"}
+			}
+			return nil
+		},
+	})
+	return owner, err
+}
+
 // nextPage reads the token for an answer's next page; "" means that there is
 // none.
 func nextPage(body []byte) (after string, err error) {

@@ -83,3 +83,31 @@ func (a *PipelinesAnswer) check() error {
 	}
 	return nil
 }
+
+// Pipeline reads one pipeline of an object type, with its stages. The error of one
+// that does not exist satisfies NotFound.
+func (c *Client) Pipeline(ctx context.Context, call Call, object, id string) (Pipeline, error) {
+	var pipeline Pipeline
+	_, err := c.do(ctx, call, &request{
+		api: "pipelines", class: objectCalls, method: http.MethodGet,
+		path: "/crm/pipelines/" + c.version(pipelinesVersion) + "/" + url.PathEscape(object) + "/" + url.PathEscape(id),
+		read: func(body []byte) error {
+			pipeline = Pipeline{}
+			if json.Unmarshal(body, &pipeline) != nil {
+				return errNotTheJSON
+			}
+			return pipeline.check()
+		},
+	})
+	return pipeline, err
+}
+
+func (p *Pipeline) check() error {
+	switch {
+	case !p.ID.isID():
+		return &contentError{"a pipeline without id"}
+	case p.Stages == nil:
+		return &contentError{"a pipeline without stages"}
+	}
+	return nil
+}

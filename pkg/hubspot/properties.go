@@ -51,6 +51,32 @@ func (c *Client) Properties(ctx context.Context, call Call, object, sensitivity 
 	return properties, err
 }
 
+// Property returns the definition of one property, by its name. The error of one
+// that does not exist satisfies NotFound.
+func (c *Client) Property(ctx context.Context, call Call, object, name, sensitivity string) (Property, error) {
+	q := url.Values{}
+	if sensitivity != "" {
+		q.Set("dataSensitivity", sensitivity)
+	}
+	var property Property
+	_, err := c.do(ctx, call, &request{
+		api: "properties", class: objectCalls, method: http.MethodGet,
+		path:  "/crm/properties/" + c.version(propertiesVersion) + "/" + url.PathEscape(object) + "/" + url.PathEscape(name),
+		query: q.Encode(),
+		read: func(body []byte) error {
+			property = Property{}
+			if json.Unmarshal(body, &property) != nil {
+				return errNotTheJSON
+			}
+			if property.Name == "" {
+				return errors.New("a property without name")
+			}
+			return nil
+		},
+	})
+	return property, err
+}
+
 // readResults reads {"results":[…]}. A member of an odd form costs that member: it
 // stays empty. It rejects an answer without results: an
 // empty list would be evidence that everything is gone.

@@ -12,18 +12,19 @@ type Listing struct {
 	// Asked are the sensitivities for which the connector asked HubSpot, Refused
 	// those of them that the token may not see.
 	Asked, Refused []string
-	// Shrunk says that the token has lost scopes since the last listing. Then a
-	// missing property is no evidence (R9).
-	Shrunk bool
+	// Doubted are properties that the listing lacks and that count as listed
+	// nevertheless: nothing shows yet that they were removed (R19).
+	Doubted []string
 }
 
 // Next returns the set that follows prev (nil: none yet) when HubSpot shows a
 // listing of type t, and what differs. See Evolve for how sets grow.
 func Next(prev *Set, t hubspot.ObjectType, l Listing, sel *Selection) (*Set, Diff) {
-	props := l.Properties
-	if l.Shrunk {
-		readable := slices.DeleteFunc(slices.Clone(l.Asked), func(s string) bool { return slices.Contains(l.Refused, s) })
-		props = append(slices.Clone(props), prev.lacking(props, readable)...)
+	props := slices.Clone(l.Properties)
+	for _, p := range prev.Missing(&l) {
+		if slices.Contains(l.Doubted, p.Name) {
+			props = append(props, p)
+		}
 	}
 	set, diff := Evolve(prev, t.Name, props, sel)
 	set.TypeID = t.TypeID
@@ -31,27 +32,46 @@ func Next(prev *Set, t hubspot.ObjectType, l Listing, sel *Selection) (*Set, Dif
 	return set, diff
 }
 
-// lacking returns the properties in force that are missing from props, as HubSpot
-// listed them last, if they are ordinary or of one of the sensitivities. A nil
-// set lacks none.
-func (s *Set) lacking(props []hubspot.Property, sensitivities []string) []hubspot.Property {
+// Missing returns the properties in force that a listing should have and lacks, as
+// HubSpot listed them last: the ordinary ones, and those of a sensitivity that was
+// asked for and not refused. A nil set misses none.
+func (s *Set) Missing(l *Listing) []hubspot.Property {
 	if s == nil {
 		return nil
 	}
-	listed := make(map[string]bool, len(props))
-	for _, p := range props {
+	listed := make(map[string]bool, len(l.Properties))
+	for _, p := range l.Properties {
 		listed[p.Name] = true
 	}
 	var out []hubspot.Property
 	for _, f := range s.Fields {
-		readable := f.Sensitivity == "" || slices.Contains(sensitivities, f.Sensitivity)
+		readable := f.Sensitivity == "" || slices.Contains(l.Asked, f.Sensitivity) && !slices.Contains(l.Refused, f.Sensitivity)
 		if f.InForce && !listed[f.Property] && readable {
-			out = append(out, hubspot.Property{
-				Name: f.Property, Type: f.HubSpotType, FieldType: f.FieldType, Label: f.Label, DataSensitivity: f.Sensitivity,
-			})
+			out = append(out, f.property())
 		}
 	}
 	return out
+}
+
+// AsBefore is the listing under which nothing changes but what the selection does.
+// A sensitivity that was refused before is refused in it too.
+func (s *Set) AsBefore(l Listing) Listing {
+	l.Properties, l.Doubted, l.Refused = nil, nil, slices.Clone(l.Refused)
+	for _, f := range s.Fields {
+		switch {
+		case f.InForce:
+			l.Properties = append(l.Properties, f.property())
+		case f.Withheld:
+			l.Refused = append(l.Refused, f.Sensitivity)
+		}
+	}
+	return l
+}
+
+func (f *Field) property() hubspot.Property {
+	return hubspot.Property{
+		Name: f.Property, Type: f.HubSpotType, FieldType: f.FieldType, Label: f.Label, DataSensitivity: f.Sensitivity,
+	}
 }
 
 // withhold takes out of diff.Removed the properties whose sensitivity HubSpot

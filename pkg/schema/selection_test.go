@@ -231,7 +231,7 @@ func TestLackingPropertiesAreThoseThatMayBeRead(t *testing.T) {
 		{[]string{"non_sensitive", "sensitive"}, []string{"b number", "c string"}},
 	} {
 		var got []string
-		for _, p := range set.lacking(listed("a string"), tt.sensitivities) {
+		for _, p := range set.Missing(&Listing{Properties: listed("a string"), Asked: tt.sensitivities}) {
 			got = append(got, p.Name+" "+p.Type)
 		}
 		if !slices.Equal(got, tt.want) {

@@ -178,7 +178,7 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 				}
 				types := hubspot.StandardTypes()[:3]
 				wanted := []string{"contacts:companies", "contacts:deals"}
-				pairs, hidden, err := Pairs(t.Context(), client, types, wanted, func(string) bool { return false })
+				pairs, hidden, err := Pairs(t.Context(), client, types, wanted, func(string) bool { return false }, func(cdc.Pair) bool { return false })
 				if err != nil || len(pairs) != 1 || pairs[0].To.Name != "companies" {
 					t.Errorf("pairs %v, %v", pairs, err)
 				}

@@ -19,4 +19,7 @@ const (
 	brakePart     = "brake"
 	answersPart   = "answers"
 	sensitivePart = "sensitive"
+	// PropertiesPart is the list of a type's properties, where it lacks some that
+	// are published.
+	PropertiesPart = "properties"
 )

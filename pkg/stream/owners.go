@@ -47,12 +47,14 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	}
 	if err == nil {
 		o.told(&o.List, began, nil)
+		o.sayHeld(&o.List)
 	}
 	return soon, err
 }
 
 // read reads the live owners to the last page. If a published owner is not among
-// them, it reads the archived ones too.
+// them, it reads the archived ones too. It asks for owners in neither list one by
+// one.
 func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.ReferenceReading, error) {
 	r := cdc.ReferenceReading{Archived: map[cdc.EntryKey]bool{}}
 	date, err := o.pages(ctx, prio, false, func(now hubspot.Millis) {
@@ -76,13 +78,30 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.Reference
 	for i := range r.Entries {
 		there[r.Entries[i].Key] = true
 	}
-	if !slices.ContainsFunc(live, func(k cdc.EntryKey) bool { return !there[k] }) {
+	lacking := slices.DeleteFunc(live, func(k cdc.EntryKey) bool { return there[k] })
+	if len(lacking) == 0 {
 		return r, nil
 	}
 	r.Date, err = o.pages(ctx, prio, true, nil, new(int), new(bool), func(owner *hubspot.Owner) {
 		r.Archived[cdc.NewEntryKey(string(owner.ID))] = true
 	})
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	if r.Short {
+		return r, nil
+	}
+	lacking = slices.DeleteFunc(lacking, func(k cdc.EntryKey) bool { return r.Archived[k] })
+	for _, key := range lacking[:min(askedAlone, len(lacking))] {
+		shown, err := AskAlone(ctx, func(ctx context.Context) (bool, error) {
+			owner, err := o.Client.Owner(ctx, hubspot.Call{Priority: prio}, string(key))
+			return !owner.Archived, err
+		})
+		if r.Short, r.Unsure = shown == IsShown, shown == NoAnswer; shown != NotShown || err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
 // pages reads the live or the archived owners page by page, and gives each owner

@@ -16,10 +16,11 @@ import (
 // Pair is two object types whose links are published: what the pair's streams
 // share. NewPair makes it.
 type Pair struct {
-	looks  *looks
-	stuck  *stuck
-	begun  atomic.Bool   // the first sweep has begun
-	wanted chan struct{} // one slot: somebody wants a sweep now
+	looks   *looks
+	recheck *queue
+	stuck   *stuck
+	begun   atomic.Bool   // the first sweep has begun
+	wanted  chan struct{} // one slot: somebody wants a sweep now
 
 	From *Object
 	To   *Object // nil: the type is not followed
@@ -43,7 +44,7 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 		_, err := p.Lane.Publish(ctx, cdc.LinkPage{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
 		return err
 	})
-	p.looks, p.wanted = newLooks(p.Waits), make(chan struct{}, 1)
+	p.looks, p.recheck, p.wanted = newLooks(p.Waits), newQueue(), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
 	p.From.Metrics.unresolved.WithLabelValues(p.Name())
@@ -75,12 +76,14 @@ func (p *Pair) subject() subject { return subject{p.Name(), p.From.Status, p.Log
 func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 	pub := cdc.NewLinkPublication(page)
 	for {
-		again, err := p.Lane.Publish(ctx, pub.Page)
+		left, err := p.Lane.Publish(ctx, pub.Page)
 		if err != nil {
 			return fmt.Errorf("publish a page of links of %s: %w", p.Name(), err)
 		}
-		ids, aside, done := pub.Left(again)
-		for _, a := range again {
+		p.recheck.add(page.Stream, left.Later)
+		p.sayHeld()
+		ids, aside, done := pub.Left(left.Again)
+		for _, a := range left.Again {
 			switch {
 			case !slices.Contains(aside, a.From):
 				p.From.Metrics.rereads.WithLabelValues(p.Name(), a.Cause.String()).Inc()
@@ -99,6 +102,19 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 		}
 		pub.Reread(readings)
 	}
+}
+
+// sayHeld keeps log and status up to date about links that are held back (R19).
+func (p *Pair) sayHeld() {
+	held := p.Lane.Held()
+	if held == 0 {
+		p.From.Status.Held(p.Log, p.Name(), brakePart, nil)
+		return
+	}
+	p.From.Status.Held(p.Log, p.Name(), brakePart, &HeldError{
+		What: fmt.Sprintf("HubSpot's answers lack %d of the published links", held),
+		Wait: "their deletes are held back until they have been missing for an hour",
+	})
 }
 
 // read reads the links of any number of records, each to its last page. It
@@ -131,8 +147,8 @@ func (p *Pair) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (
 		a.IDs, err = p.From.Lane.Controls(ctx, slices.Concat(ask.IDs, p.stuck.all()))
 		return a, err
 	}
-	a.Links, err = p.From.Client.Links(ctx, hubspot.Call{Priority: prio, Tries: ask.Tries, OnSend: func(hubspot.Millis) {
-		a.LinkStamp, a.Stamp = p.Lane.Now(), p.From.Lane.Now()
+	a.Links, err = p.From.Client.Links(ctx, hubspot.Call{Priority: prio, Tries: ask.Tries, OnSend: func(now hubspot.Millis) {
+		a.LinkStamp, a.Stamp, a.At = p.Lane.Now(), p.From.Lane.Now(), now
 	}}, p.FromPath, p.ToPath, ask.Links)
 	return a, err
 }

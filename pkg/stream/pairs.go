@@ -64,8 +64,10 @@ type HiddenPair struct {
 // hidden are the pairs about which HubSpot tells this token nothing. Of these,
 // found has only those that the operator names and that HubSpot refused. Pairs
 // leaves out a named pair one of whose types is away: the token may not read it
-// now, or it was removed. A named pair that cannot be followed is a *PairError.
-func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(name string) bool) (found []FoundPair, hidden []HiddenPair, err error) {
+// now, or it was removed. A pair that was published is found although HubSpot lists
+// no type of association for it: an empty list is no evidence (R19). A named pair
+// that cannot be followed is a *PairError.
+func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectType, wanted []string, away func(name string) bool, published func(cdc.Pair) bool) (found []FoundPair, hidden []HiddenPair, err error) {
 	var all []Ends
 	named := len(wanted) > 0
 	switch {
@@ -85,6 +87,7 @@ func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectT
 	}
 	labels := make([][]hubspot.AssociationLabel, len(all))
 	hides := make([]*HiddenPair, len(all))
+	listed := make([]bool, len(all))
 	err = askEach(ctx, len(all), func(ctx context.Context, i int) (err error) {
 		e := all[i]
 		labels[i], err = client.AssociationLabels(ctx, hubspot.Call{Priority: hubspot.Schema}, e.From.Path, e.To.Path)
@@ -100,6 +103,7 @@ func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectT
 		case err != nil:
 			return fmt.Errorf("read the association labels of %s:%s: %w", e.From.Name, e.To.Name, err)
 		}
+		listed[i] = true
 		return nil
 	})
 	if err != nil {
@@ -110,7 +114,7 @@ func Pairs(ctx context.Context, client *hubspot.Client, synced []hubspot.ObjectT
 		if r != nil {
 			hidden = append(hidden, *r)
 		}
-		if (r == nil || !r.Unanswered) && (named || len(labels[i]) > 0) {
+		if (r == nil || !r.Unanswered) && (named || len(labels[i]) > 0 || listed[i] && published(e.Name())) {
 			found = append(found, FoundPair{e, labels[i]})
 		}
 	}
@@ -154,6 +158,12 @@ func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.Ob
 			continue
 		}
 		if !ok {
+			if _, shown, err := customType(ctx, client, fromName); err != nil || shown {
+				if err != nil {
+					return nil, err
+				}
+				continue // it is followed once HubSpot lists it again
+			}
 			return nil, &PairError{text, fmt.Sprintf("%q is not followed; name it in HUBSPOT_OBJECTS too", fromName)}
 		}
 		to, ok := find(synced, toName)
@@ -167,6 +177,12 @@ func namedPairs(ctx context.Context, client *hubspot.Client, synced []hubspot.Ob
 			if to, ok = find(all, toName); !ok && away(toName) {
 				continue
 			} else if !ok {
+				var err error
+				if to, ok, err = customType(ctx, client, toName); err != nil {
+					return nil, err
+				}
+			}
+			if !ok {
 				return nil, &PairError{text, fmt.Sprintf("this portal has no object type %q", toName)}
 			}
 		}

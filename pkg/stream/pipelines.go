@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,9 +84,7 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 				problems[i].of += ", " + t.Name
 			}
 		}
-		if after > 0 && (soon == 0 || after < soon) {
-			soon = after
-		}
+		soon = sooner(soon, after)
 	}
 	for i, l := range lists {
 		// Where the registry refuses a list's topic, nothing of it was published.
@@ -95,8 +94,17 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 			}
 		}
 		p.told(l, began, problems[i])
+		p.sayHeld(l)
 	}
 	return soon, nil
+}
+
+// sooner is the shorter of two waits; zero is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // one reads and publishes the pipelines and stages of a type. errs has the refusal
@@ -122,7 +130,7 @@ func (p *Pipelines) one(ctx context.Context, t hubspot.ObjectType) (soon time.Du
 		if err != nil && !refused(err) {
 			return 0, errs, err
 		}
-		soon, errs[i] = max(soon, after), err
+		soon, errs[i] = sooner(soon, after), err
 	}
 	return soon, errs, nil
 }
@@ -165,7 +173,60 @@ func (p *Pipelines) read(ctx context.Context, prio hubspot.Priority, t hubspot.O
 			}))
 		}
 	}
+	if err == nil {
+		err = p.alone(ctx, prio, t, &pipelines, &stages)
+	}
 	return pipelines, stages, err
+}
+
+// alone asks for published pipelines that an answer lacks, or whose stages it lacks,
+// one by one: HubSpot's list of a type's pipelines may be short, and so may be the
+// stages in it.
+func (p *Pipelines) alone(ctx context.Context, prio hubspot.Priority, t hubspot.ObjectType, pipelines, stages *cdc.ReferenceReading) error {
+	var lacking []cdc.EntryKey // of both lists
+	for _, l := range []struct {
+		lane    *cdc.ReferenceLane
+		reading *cdc.ReferenceReading
+	}{{p.Pipelines.Lane, pipelines}, {p.Stages.Lane, stages}} {
+		live, err := l.lane.LiveUnder(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		there := map[cdc.EntryKey]bool{}
+		for i := range l.reading.Entries {
+			there[l.reading.Entries[i].Key] = true
+		}
+		lacking = append(lacking, slices.DeleteFunc(live, func(k cdc.EntryKey) bool { return there[k] })...)
+	}
+	asked := map[string]bool{}
+	for _, key := range lacking {
+		id := key.Parts()[1]
+		if asked[id] {
+			continue
+		}
+		if asked[id] = true; len(asked) > askedAlone {
+			return nil
+		}
+		var own hubspot.Pipeline
+		shown, err := AskAlone(ctx, func(ctx context.Context) (_ bool, err error) {
+			own, err = p.Client.Pipeline(ctx, hubspot.Call{Priority: prio}, t.Path, id)
+			return !own.Archived, err
+		})
+		switch {
+		case err != nil:
+			return err
+		case shown == NoAnswer:
+			pipelines.Unsure, stages.Unsure = true, true
+			return nil
+		case shown == NotShown:
+			continue
+		}
+		pipelines.Short = pipelines.Short || slices.Contains(lacking, cdc.NewEntryKey(t.Name, id))
+		stages.Short = stages.Short || slices.ContainsFunc(own.Stages, func(s hubspot.PipelineStage) bool {
+			return !s.Archived && slices.Contains(lacking, cdc.NewEntryKey(t.Name, id, string(s.ID)))
+		})
+	}
+	return nil
 }
 
 func (p *Pipelines) entry(list string, key cdc.EntryKey, updated hubspot.Moment, values map[string]any) cdc.Entry {

@@ -43,6 +43,7 @@ type ReferenceList struct {
 	watched bool   // the status shows it
 	ended   func() // ends the metric of the first sweep
 	problem string // what the last pass could not read; empty: nothing
+	held    int    // entries that the last pass held back (R19)
 }
 
 // repeat repeats a pass until ctx ends. The pass returns how soon the next one has
@@ -94,6 +95,7 @@ func (r *Reference) publish(ctx context.Context, l *ReferenceList, reading cdc.R
 			return 0, fmt.Errorf("publish %s: %w", name, err)
 		}
 		if !left.Again {
+			l.held += left.Held
 			return left.After, nil
 		}
 		r.Metrics.rereads.WithLabelValues(name, left.Cause.String()).Inc()
@@ -108,6 +110,24 @@ func (r *Reference) publish(ctx context.Context, l *ReferenceList, reading cdc.R
 		reading.Second = left.Cause == cdc.Older
 	}
 }
+
+// sayHeld keeps log and status up to date about what a pass held back.
+func (r *Reference) sayHeld(l *ReferenceList) {
+	name, held := l.Lane.Reference(), l.held
+	l.held = 0
+	if held == 0 {
+		r.Status.Held(r.Log.With("object", name), name, brakePart, nil)
+		return
+	}
+	r.Status.Held(r.Log.With("object", name), name, brakePart, &HeldError{
+		What: fmt.Sprintf("HubSpot's answers lack %d of the published entries", held),
+		Wait: "their deletes are held back until they have been missing for an hour, and as long as HubSpot shows them where it is asked for one alone",
+	})
+}
+
+// askedAlone is how many of the entries that a list lacks HubSpot is asked for one
+// by one. If it shows one of them, the list is short.
+const askedAlone = 5
 
 // finish commits the place of a list that was read from beginning to end.
 func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.Millis) error {

@@ -88,7 +88,7 @@ func EndLinks(ctx context.Context, lane *cdc.LinkLane, date hubspot.Millis, curs
 		}
 		page := cdc.LinkPage{Stream: SchemaStream, Sync: true}
 		for _, id := range ids {
-			page.Readings = append(page.Readings, cdc.LinkReading{From: id, Stamp: lane.Now(), Date: date, Calls: 1})
+			page.Readings = append(page.Readings, cdc.LinkReading{From: id, Ended: true, Stamp: lane.Now(), SentAt: date, Date: date, Calls: 1})
 		}
 		if len(ids) < endPage {
 			page.Cursors = cursors

@@ -101,7 +101,14 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 			case refusal != nil && CustomWord(word):
 				seen.Refused[word] = refusal
 			default:
-				return seen, &UnknownObjectError{word}
+				t, shown, err := customType(ctx, in.Client, word)
+				if err != nil {
+					return seen, err
+				}
+				if !shown {
+					return seen, &UnknownObjectError{word}
+				}
+				types = append(types, t)
 			}
 		}
 	}
@@ -190,6 +197,25 @@ func customTypes(ctx context.Context, client *hubspot.Client) (schemas []hubspot
 		return err
 	})
 	return schemas, refusal, err
+}
+
+// customType asks HubSpot for a custom type that an operator names and that its list
+// of schemas lacks: the list may be short (R19).
+func customType(ctx context.Context, client *hubspot.Client, word string) (t hubspot.ObjectType, shown bool, err error) {
+	if !CustomWord(word) {
+		return t, false, nil
+	}
+	says, err := AskAlone(ctx, func(ctx context.Context) (bool, error) {
+		s, err := client.Schema(ctx, hubspot.Call{Priority: hubspot.Schema}, word)
+		if err == nil {
+			t = s.ObjectType()
+		}
+		return !s.Archived, err
+	})
+	if err != nil {
+		return t, false, fmt.Errorf("read the schema of %s: %w", word, err)
+	}
+	return t, says == IsShown, nil
 }
 
 // Names reports whether an operator's word for a type means t. The word is a path

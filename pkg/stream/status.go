@@ -265,11 +265,14 @@ func action(err error) string {
 	var topic *cdc.RefusedError
 	var inbox *inboxError
 	var records *stuckError
+	var held *HeldError
 	switch {
 	case isRepublish(err):
 		return "find out who deleted records of the connector's topic; consumers see every record once more (op r, source.snapshot=incremental)"
 	case errors.As(err, &records):
 		return "open one of these records in HubSpot, and report it to HubSpot's support if it fails there too; the connector asks again with waits from a minute to an hour, and everything else continues"
+	case errors.As(err, &held):
+		return held.action()
 	case errors.As(err, &inbox):
 		return "let the connector create, describe and read the signals topic; until then it takes no signals"
 	case errors.As(err, &withheld):

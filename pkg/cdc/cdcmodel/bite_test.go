@@ -29,10 +29,11 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R18: nobody asks again about what HubSpot did not answer", without{stuck: true}},
 		{"R9: no second confirm", without{second: true}},
 		{"R1: a set of links is as old as its answer", without{linkOrder: true}},
-		{"R14: a set of several calls deletes at once", without{secondSet: true}},
-		{"R14: a record's delete ends its links", without{exchange: true}},
+		{"R14: a set of several calls deletes at once", without{secondSet: true, witness: true, whole: true}},
+		{"R14: a record's delete ends its links", without{exchange: true, witness: true, whole: true}},
 		{"R14: a sweep asks about live records only", without{union: true}},
 		{"R8: a record that is not found has no links", without{deletedBefore: true}},
+		{"R19: one set that lacks a link deletes it", without{witness: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			if testing.Short() && (c.off.lag || c.off.exchange) {
@@ -47,5 +48,14 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 				t.Logf("at its smallest:\n%s", tellStory(shrink(f.blocks, c.off), c.off))
 			}
 		})
+	}
+}
+
+// TestSearch_AHubSpotWhoseSetsAreWholeNeedsNoSecondWitness: so it is the other rule
+// whose absence TestSearch_EveryRuleIsNeeded shows.
+func TestSearch_AHubSpotWhoseSetsAreWholeNeedsNoSecondWitness(t *testing.T) {
+	off := without{witness: true, whole: true}
+	if f, _ := search(12, bounded(50_000), off); f != nil {
+		t.Fatalf("%s\n%s", f.broken, tellStory(shrink(f.blocks, off), off))
 	}
 }

@@ -1,6 +1,10 @@
 package cdcmodel
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
 
 // tieChange is what a user does to a link.
 type tieChange uint8
@@ -27,6 +31,13 @@ func planLink(k linkID, what tieChange) planned {
 	}}
 }
 
+// shorten makes the next answer about a record's links lack one.
+func shorten(id hubspot.ID) planned {
+	return planned{"shorten " + id.String(), func(w *world) {
+		w.short |= 1 << id
+	}}
+}
+
 // linkScenarios are small worlds with links: those of a record that has two, read
 // in two calls, and one between the two records.
 func linkScenarios(large bool) (out []scenario) {
@@ -40,6 +51,8 @@ func linkScenarios(large bool) (out []scenario) {
 		{links: []linkID{a}, changes: [2][]planned{{plan(1, archive, false), plan(1, update, false)}}},
 		{links: []linkID{between}, changes: [2][]planned{{planLink(between, labelTie)}, {plan(2, archive, false)}}},
 		{links: []linkID{between}, changes: [2][]planned{{plan(2, purge, false)}}},
+		{links: []linkID{a}, changes: [2][]planned{{shorten(1)}, {planLink(a, labelTie)}}},
+		{links: []linkID{a, b}, changes: [2][]planned{{shorten(1), planLink(b, untie)}}},
 	}
 	out = append(out, scenario{
 		finders: [2]string{associationsStream, changedStream}, page: 2, faulty: true,
@@ -49,6 +62,7 @@ func linkScenarios(large bool) (out []scenario) {
 		{associationsStream, changedStream},
 		{associationsStream, leadingStream},
 		{changedStream, leadingStream},
+		{associationsStream, relookStream},
 		{associationsStream, archiveStream},
 	} {
 		for i, s := range worlds {

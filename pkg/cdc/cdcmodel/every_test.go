@@ -598,9 +598,10 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 		{rule: "R7: the recycle bin is not asked", off: without{bin: true}},
 		{rule: "R9: no second confirm", off: without{second: true}},
 		{rule: "R1: a set of links is as old as its answer", off: without{linkOrder: true}, links: true},
-		{rule: "R14: a set of several calls deletes at once", off: without{secondSet: true}, links: true},
+		{rule: "R14: a set of several calls deletes at once", off: without{secondSet: true, witness: true, whole: true}, links: true},
 		{rule: "R14: a sweep asks about live records only", off: without{union: true}, links: true},
-		{rule: "R8: a record that is not found has no links", off: without{deletedBefore: true}, links: true},
+		{rule: "R8: a record that is not found has no links", off: without{deletedBefore: true, witness: true, whole: true}, links: true},
+		{rule: "R19: one set that lacks a link deletes it", off: without{witness: true}, links: true},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			all := scenarios(false)

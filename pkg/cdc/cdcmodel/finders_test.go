@@ -43,6 +43,11 @@ type without struct {
 	exchange      bool // R14: the delete of a record ends its links without a reading
 	union         bool // R14: a sweep asks about live records only
 	deletedBefore bool // R8: a record that is not found has no links
+	witness       bool // R19: one set that lacks a link is enough to delete it
+	// whole: HubSpot's sets lack nothing. R19's second witness hides most of what
+	// follows from the rules for one set, so these are left out together with it, in
+	// a HubSpot that gives no reason for it.
+	whole bool
 }
 
 // places encodes a finder's cursor.

@@ -59,6 +59,7 @@ var leftOut = map[string]string{
 	"Reading.Slots":      "there is one",
 	"entry.decided":      "key compares the stamps with it",
 	"decidedSets.at":     "key compares the stamps with it",
+	"lackingSet.decided": "key compares the stamps with it",
 	"Lane.counter":       "it is no less than any stamp or anything decided, and becomes the next of them",
 	"LinkLane.counter":   "it is no less than any stamp or anything decided, and becomes the next of them",
 	"Lane.slots":         "there is one",
@@ -68,6 +69,8 @@ var leftOut = map[string]string{
 	"LinkLane.turn":      "no agent pauses while it holds the turn",
 	"Lane.live":          "it counts the rows",
 	"LinkLane.live":      "it counts the rows",
+	"LinkLane.revived":   "key compares it with what was decided",
+	"LinkLane.held":      "it counts the absences",
 	"Lane.held":          "it counts the absences",
 	"Lane.older":         "a metric: no decision depends on it",
 	"Lane.decided":       "the real census counts with it; the model's compares ids",
@@ -137,7 +140,7 @@ func lastOf[E any](b []byte, events []E) []byte {
 // one of these. The result for the present counters is noted here, and every later
 // decision is above every stamp taken before.
 func (p *process) stampsIn(b []byte) []byte {
-	var decided, sets [lastID + 1]uint64
+	var decided, sets, lacking [lastID + 1]uint64
 	rows := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("rows")
 	for id := range decided {
 		if e := rows.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
@@ -151,10 +154,24 @@ func (p *process) stampsIn(b []byte) []byte {
 				sets[id] = e.Uint()
 			}
 		}
+		absences := reflect.ValueOf(p.linkLane).Elem().FieldByName("absences").FieldByName("sets")
+		for id := range lacking {
+			if e := absences.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
+				lacking[id] = e.FieldByName("decided").Uint()
+			}
+		}
+		revived := reflect.ValueOf(p.linkLane).Elem().FieldByName("revived")
+		for end := range revived.Len() {
+			for id := range decided {
+				e := revived.Index(end).MapIndex(reflect.ValueOf(hubspot.ID(id)))
+				b = spelled(b, reflect.ValueOf(e.IsValid() && e.Uint() == decided[id]), nil)
+			}
+		}
 	}
 	for _, a := range p.agents {
 		b = against(b, a.stamps, &decided)
 		b = against(b, a.linkStamps, &sets)
+		b = against(b, a.linkStamps, &lacking)
 	}
 	return b
 }

@@ -147,10 +147,15 @@ func (l heardLinks) Now() uint64 {
 	return stamp
 }
 
-func (l heardLinks) Publish(ctx context.Context, p cdc.LinkPage) ([]cdc.LinkAgain, error) {
-	again, err := l.lane.Publish(ctx, p)
-	l.hear(again)
-	return again, err
+func (l heardLinks) Publish(ctx context.Context, p cdc.LinkPage) (cdc.LinkLeft, error) {
+	left, err := l.lane.Publish(ctx, p)
+	l.hear(left)
+	return left, err
+}
+
+func (l heardLinks) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID, error) {
+	ids, err := l.lane.Controls(ctx, except)
+	return l.told(ids), err
 }
 
 func (l heardLinks) Next(ctx context.Context, after hubspot.ID, n int) ([]hubspot.ID, error) {

@@ -2,6 +2,7 @@ package cdcmodel
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
@@ -13,6 +14,7 @@ func (w *world) linksKept() string {
 		return ""
 	}
 	w.whole(associationsStream)
+	w.relooked()
 	if broken := w.everyLinkKept(); broken != "" {
 		return broken
 	}
@@ -20,7 +22,20 @@ func (w *world) linksKept() string {
 		w.now = w.now.Add(lookAfter[len(lookAfter)-1])
 		w.passes(changedStream, 1)
 	}
+	w.relooked()
 	return w.everyLinkKept()
+}
+
+// relooked waits until no set needs another witness.
+func (w *world) relooked() {
+	for range 20 {
+		if len(w.process.relook) == 0 && w.agent(relookStream).at.what == toPass {
+			return
+		}
+		w.now = w.now.Add(patience + 2*time.Second)
+		w.passes(relookStream, 1)
+	}
+	panic("sets are looked at again and again without end")
 }
 
 func (w *world) everyLinkKept() string {

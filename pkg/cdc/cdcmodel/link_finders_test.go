@@ -1,6 +1,7 @@
 package cdcmodel
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ type pair struct {
 	linkLane *cdc.LinkLane
 	begun    bool // the first sweep has begun
 	looks    *cdc.Looks
+	relook   cdc.Rechecks // sets that need a second witness
 	sweep    cdc.LinkPlace
 	signal   hubspot.ID   // the last id of the snapshot that an operator asked for
 	facts    []hubspot.ID // deletes that were published
@@ -30,13 +32,13 @@ func (p *process) startPair() {
 		table.Put(k, row)
 	}
 	v := place(w.cursors[associationsStream])
-	p.pair = pair{looks: cdc.NewLooks(lookAfter[:]...)}
+	p.pair = pair{looks: cdc.NewLooks(lookAfter[:]...), relook: cdc.Rechecks{}}
 	p.pair.sweep = cdc.LinkPlace{ID: hubspot.ID(v[0]), Started: hubspot.Millis(v[1]), Completed: hubspot.Millis(v[2])}
 	p.signal = hubspot.ID(place(w.cursors[signalsStream])[0])
 	p.begun = v[1] != 0
 	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
-		Swept: v[2] != 0, Committer: w,
+		Swept: v[2] != 0, Committer: w, Patience: cdc.Patience{Second: w.linkPatience(), Repeat: time.Hour},
 	})
 	ctx := context.Background()
 	lately, err := p.recordLane.LatelyModified(ctx, lastLook)
@@ -53,6 +55,16 @@ func (p *process) startPair() {
 	for _, id := range dangling {
 		p.looks.Add(cdc.Look{End: cdc.FromEnd, ID: id}, w.now.Time())
 	}
+}
+
+// linkPatience is the time between the two sets that lack a link (R19). Exhaustive
+// search lets no time pass: there it is enough that the second was sent after the
+// first was decided.
+func (w *world) linkPatience() time.Duration {
+	if w.everyWay {
+		return 0
+	}
+	return patience
 }
 
 // lookAfter is when looks are due, and lastLook how far back a new life looks,
@@ -87,15 +99,14 @@ func (a *agent) watch(changes []cdc.Change) {
 
 // endLinks is what must not happen: a pair is told that records are deleted, and
 // takes that for a reading without links.
-func (a *agent) endLinks() error {
-	for _, id := range a.facts {
-		r := cdc.LinkReading{From: id, Stamp: a.links.Now(), Date: a.w.date(), Calls: 1}
+func (a *agent) endLinks(facts []hubspot.ID) error {
+	for _, id := range facts {
+		r := cdc.LinkReading{From: id, Stamp: a.links.Now(), SentAt: a.now(), Date: a.w.date(), Calls: 1}
 		page := cdc.LinkPage{Stream: associationsStream, Readings: []cdc.LinkReading{r}}
-		if _, err := a.links.Publish(context.Background(), page); err != nil {
+		if err := a.publishLinks(page, a.memory); err != nil {
 			return err
 		}
 	}
-	a.facts = a.facts[:0]
 	return nil
 }
 
@@ -103,6 +114,7 @@ const (
 	associationsStream = "associations"
 	changedStream      = "associations-changed"
 	signalsStream      = "signals"
+	relookStream       = "associations-recheck"
 )
 
 // sweepLinks reads the links of every record (R14).
@@ -181,11 +193,11 @@ func (a *agent) nextLinked(after hubspot.ID, n int) ([]hubspot.ID, error) {
 }
 
 // lookAtChanged reads the links of records that changed.
-func (a *agent) lookAtChanged() error {
+func (a *agent) lookAtChanged() (err error) {
 	if a.w.without.exchange {
-		if err := a.endLinks(); err != nil {
-			return err
-		}
+		facts := slices.Clone(a.facts)
+		defer func() { err = cmp.Or(err, a.endLinks(facts)) }()
+		a.facts = a.facts[:0]
 	}
 	ids, others := cdc.Ends(a.looks.Take(a.w.now.Time()))
 	a.hear(ids, others)
@@ -207,20 +219,55 @@ func (a *agent) lookAtChanged() error {
 	return a.publishLinks(cdc.LinkPage{Stream: associationsStream, Readings: readings}, before)
 }
 
+// lookAgain reads the sets again that lacked links, and their controls (R19).
+func (a *agent) lookAgain() error {
+	stream, ids, _ := a.relook.Take(a.w.now.Time())
+	a.hear(stream, ids)
+	if len(ids) == 0 {
+		return nil
+	}
+	a.w.tell("%s: looks again at %v", a.name, ids)
+	controls, err := a.links.Controls(context.Background(), ids)
+	if err != nil {
+		return err
+	}
+	before := a.memory
+	readings, err := a.readLinks(slices.Concat(ids, controls))
+	if err != nil {
+		return err
+	}
+	return a.publishLinks(cdc.LinkPage{Stream: stream, Readings: readings, Controlled: true}, before)
+}
+
 // publishLinks commits a page of links. before is what was heard before they were
 // read.
 func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 	p := cdc.NewLinkPublication(page)
 	for {
-		again, err := a.links.Publish(context.Background(), p.Page)
+		left, err := a.links.Publish(context.Background(), p.Page)
 		if err != nil {
 			return err
 		}
-		for _, l := range again {
+		if a.w.without.witness && len(left.Later) > 0 {
+			p.Page.Controlled = true
+			for i := range p.Page.Readings {
+				r := &p.Page.Readings[i]
+				r.Stamp, r.Date, r.SentAt = a.links.Now(), r.Date.Add(patience), r.SentAt.Add(patience)
+			}
+			if left, err = a.links.Publish(context.Background(), p.Page); err != nil {
+				return err
+			}
+		}
+		a.relook.Add(a.w.now.Time(), page.Stream, left.Later)
+		for _, l := range left.Later {
+			a.w.tell("%s: the links of %s need a second witness", a.name, l.ID)
+			a.w.tally["links looked at again"]++
+		}
+		for _, l := range left.Again {
 			a.w.tell("%s: the links of %s must be read again: %s", a.name, l.From, l.Cause)
 			a.w.tally["links read again: "+l.Cause.String()]++
 		}
-		ids, aside, done := p.Left(again)
+		ids, aside, done := p.Left(left.Again)
 		for _, id := range aside {
 			a.w.tally["links put aside"]++
 			if page.Snapshot {

@@ -77,9 +77,14 @@ type linkStore struct {
 	linked bool // the world has links
 	ties   [len(everyLink)]tie
 	shown  int // links on a page
+	// short are the records whose next answer lacks a link, shortened those that had
+	// such an answer: one each, because a delete has two witnesses (R19).
+	short, shortened idSet
+	whole            bool // no answer lacks any
 }
 
 func (s *linkStore) reset() {
+	s.short, s.shortened = 0, 0
 	if s.linked {
 		for i := range s.ties {
 			s.ties[i] = tie{history: append(s.ties[i].history[:0], linkState{})}
@@ -187,6 +192,7 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 		unseen
 		silent
 		looping
+		lacking
 		faults
 	)
 	fault := fine
@@ -210,12 +216,24 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 				page.Unanswered = append(page.Unanswered, in.ID)
 				continue
 			}
+			if fault == lacking && !p.shortened.has(in.ID) {
+				p.short |= 1 << in.ID
+			}
+			lacks := p.short.has(in.ID) && !p.whole
+			if lacks {
+				p.short, p.shortened = p.short&^(1<<in.ID), p.shortened|1<<in.ID
+			}
 			skip, _ := strconv.Atoi(in.After)
 			set := hubspot.LinkSet{From: in.ID}
 			at := 0
 			for i := (linkID{in.ID, 1, 1}).index(); i < (linkID{in.ID, lastTo, lastType}).index()+1; i++ {
 				s := p.ties[i].state()
 				if !s.there {
+					continue
+				}
+				if lacks {
+					p.tell("HubSpot: this answer lacks link %s", everyLink[i])
+					lacks = false
 					continue
 				}
 				if at++; at <= skip {

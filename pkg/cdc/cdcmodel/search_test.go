@@ -92,7 +92,7 @@ var wanted = []string{
 	"read again: stale", "read again: older", "confirmed again", "stuck",
 	"published: link r", "published: link c", "published: link u",
 	"published: link d removed", "published: link d archived", "published: link d merged", "published: link d purged",
-	"links read again: paged", "published: link r again",
+	"links read again: paged", "links looked at again", "published: link r again",
 	"killed", "killed before a commit", "killed after a commit",
 }
 

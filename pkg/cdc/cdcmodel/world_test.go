@@ -105,6 +105,7 @@ func newWorld() *world {
 
 func (w *world) begin(c *choices) {
 	w.portal.reset(c)
+	w.linkStore.whole = w.without.whole
 	clear(w.rows)
 	clear(w.cursors)
 	clear(w.noted)
@@ -308,6 +309,8 @@ func (a *agent) pass() error {
 		return a.sweepLinks()
 	case changedStream:
 		return a.lookAtChanged()
+	case relookStream:
+		return a.lookAgain()
 	case signalsStream:
 		return a.snapshotLinks()
 	}
@@ -481,9 +484,9 @@ var finderSets = [][]string{
 }
 
 var linkFinderSets = [][]string{
-	{associationsStream, changedStream},
-	{associationsStream},
+	{associationsStream, changedStream, relookStream},
+	{associationsStream, relookStream},
 	{changedStream},
-	{associationsStream, changedStream},
-	{associationsStream, changedStream, signalsStream},
+	{associationsStream, changedStream, relookStream},
+	{associationsStream, changedStream, relookStream, signalsStream},
 }

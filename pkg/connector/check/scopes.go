@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -306,6 +307,8 @@ func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 	k.limited(ctx, func(ctx context.Context) {
 		found, hidden, err := stream.Pairs(ctx, k.setup.HubSpot, types, k.setup.Config.HubSpot.Associations, func(word string) bool {
 			return k.published(word) || stream.Hidden(word, p.hidden, p.custom)
+		}, func(pair cdc.Pair) bool {
+			return k.loaded != nil && k.loaded.Links[pair] != nil && k.loaded.Links[pair].Live() > 0
 		})
 		f := Finding{Area: "scopes", Check: "associations", Status: OK}
 		switch {

@@ -99,6 +99,9 @@ func (p *Portal) serveLinks(c *call) (int, []byte, *failure) {
 		id, err := strconv.ParseUint(in.id, 10, 64)
 		seen := pr.visible(id)
 		c.records = append(c.records, id)
+		if c.lost != 0 {
+			seen = seen[:c.lost.kept(len(seen))]
+		}
 		switch {
 		case err == nil && len(seen) > 0:
 			if !omit {

@@ -20,6 +20,7 @@ const (
 	FaultForget Kind = "forget"  // batch read calls every id missing
 	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out a Share of the ids without an error
 	FaultLarge  Kind = "large"   // the answer announces a body of a gigabyte
+	FaultShort  Kind = "short"   // a list, of definitions, labels or records, lacks what Fault.Lost says; so does each set of links
 )
 
 // Fault is a fault for the portal to play. With the zero values of its
@@ -42,6 +43,9 @@ type Fault struct {
 	Latency    time.Duration // for FaultSlow
 	Share      float64       // for FaultOmit; zero: all
 	Shift      time.Duration // for FaultDate
+	Lost       Loss          // for FaultShort
+	Stages     bool          // for FaultShort: the pipelines are there, and each lacks stages
+	Archived   bool          // for FaultShort: only the lists of archived entries lack any, else only those of live ones
 }
 
 // liveFault is an injected fault.
@@ -82,6 +86,7 @@ type appliedFault struct {
 	forget     bool
 	omit       float64
 	large      bool
+	short      Fault
 }
 
 // pickFaults picks those that hit a request, before the portal has looked at its
@@ -119,6 +124,8 @@ func (p *Portal) pickFaults(c *call, looked bool) (applied appliedFault) {
 			if applied.omit = f.Share; f.Share == 0 {
 				applied.omit = 1
 			}
+		case FaultShort:
+			applied.short = f.Fault
 		}
 	}
 	p.faults = slices.DeleteFunc(p.faults, func(f *liveFault) bool { return f.Count > 0 && f.left <= 0 })
@@ -132,6 +139,7 @@ func (f *liveFault) hits(c *call, now time.Time) bool {
 		(f.Object == "" || f.Object == c.object) &&
 		(f.IDs == nil || slices.ContainsFunc(f.IDs, func(id uint64) bool { return slices.Contains(c.records, id) })) &&
 		len(c.records) >= f.Above+min(f.Above, 1) &&
+		(f.Kind != FaultShort || f.Archived == (c.query.Get("archived") == "true")) &&
 		!now.Before(f.From) && (f.Until.IsZero() || now.Before(f.Until))
 }
 

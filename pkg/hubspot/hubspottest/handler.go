@@ -31,7 +31,9 @@ const (
 	EndpointLinks      Endpoint = "association_read" // batch read of associations
 	EndpointLabels     Endpoint = "association_labels"
 	EndpointOwners     Endpoint = "owners"
+	EndpointOwner      Endpoint = "owner"
 	EndpointPipelines  Endpoint = "pipelines"
+	EndpointPipeline   Endpoint = "pipeline"
 	EndpointToken      Endpoint = "token"
 	EndpointUnknown    Endpoint = "unknown"
 )
@@ -64,6 +66,8 @@ type call struct {
 	forget        bool     // FaultForget
 	omit          float64  // FaultOmit
 	records       []uint64 // what it asks about, or what its page has
+	lost          Loss     // FaultShort
+	shortStages   bool
 }
 
 // answer is what goes back. Its sender, ServeHTTP or RoundTrip, plays the
@@ -167,7 +171,10 @@ func (p *Portal) look(c *call, r *http.Request, fault appliedFault) *answer {
 	}
 	if fail == nil {
 		c.forget, c.omit = fault.forget, fault.omit
-		a.status, a.body, fail = p.handle(c)
+		c.lost, c.shortStages = fault.short.Lost, fault.short.Stages
+		if a.status, a.body, fail = p.handle(c); fail == nil && c.lost != 0 {
+			a.body = c.short(a.body)
+		}
 	}
 	if fail != nil {
 		a.status, a.body = fail.status, fail.body(correlationID)
@@ -220,8 +227,12 @@ func (p *Portal) handle(c *call) (int, []byte, *failure) {
 		return p.serveDailyUsage(c)
 	case EndpointOwners:
 		return p.serveOwners(c)
+	case EndpointOwner:
+		return p.serveOwner(c)
 	case EndpointPipelines:
 		return p.servePipelines(c)
+	case EndpointPipeline:
+		return p.servePipeline(c)
 	case EndpointToken:
 		return p.serveToken(c)
 	}
@@ -298,6 +309,10 @@ func route(r *http.Request, body []byte) *call {
 		c.endpoint = EndpointSchema
 	case match("GET", "crm/owners/{v}"):
 		c.endpoint = EndpointOwners
+	case match("GET", "crm/owners/{v}/{id}"):
+		c.endpoint = EndpointOwner
+	case match("GET", "crm/pipelines/{v}/{o}/{id}"):
+		c.endpoint = EndpointPipeline
 	case match("GET", "crm/pipelines/{v}/{o}"):
 		c.endpoint = EndpointPipelines
 	case match("GET", "account-info/{v}/details"):

@@ -229,6 +229,8 @@ func exchanges(ids []uint64, custom CustomType) []exchange {
 		{EndpointPipelines, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}", "GET", "/crm/pipelines/2026-09/deals", "", 200},
 		{EndpointPipelines, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}", "GET", "/crm/pipelines/2026-09/" + custom.ObjectTypeID, "", 200},
 		{EndpointPipelines, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}", "GET", "/crm/pipelines/2026-09/contacts", "", 400},
+		{EndpointPipeline, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}/{pipelineId}", "GET", "/crm/pipelines/2026-09/deals/default", "", 200},
+		{EndpointPipeline, "2026-09-pipelines.json", "/crm/pipelines/2026-09/{objectType}/{pipelineId}", "GET", "/crm/pipelines/2026-09/deals/none", "", 404},
 		{EndpointAccount, "2026-09-accountInfo.json", "/account-info/2026-09/details", "GET", "/account-info/2026-09/details", "", 200},
 		{EndpointDailyUsage, "2026-09-accountInfo.json", "/account-info/2026-09/api-usage/daily/private-apps", "GET", "/account-info/2026-09/api-usage/daily/private-apps", "", 200},
 		{EndpointToken, "2026-03-oauth.json", "/oauth/2026-03/token", "POST", "/oauth/2026-03/token", "grant_type=refresh_token&client_id=id&client_secret=secret&refresh_token=refresh", 200},

@@ -223,6 +223,26 @@ func (p *Portal) serveOwners(c *call) (int, []byte, *failure) {
 	return 200, encode(answer), nil
 }
 
+// serveOwner answers GET /crm/owners/{ver}/{id}.
+func (p *Portal) serveOwner(c *call) (int, []byte, *failure) {
+	if need := "crm.objects.owners.read"; !p.allowed(need) {
+		return 0, nil, missingScopes([]string{need})
+	}
+	archived, fail := c.flag("archived")
+	if fail != nil {
+		return 0, nil, fail
+	}
+	if property := c.query.Get("idProperty"); property != "" && property != "id" {
+		return 0, nil, invalid("this portal does not find owners by %s", property)
+	}
+	for _, o := range p.ownersThat(archived) {
+		if o.ID == c.id {
+			return 200, encode(p.ownerJSON(&o)), nil
+		}
+	}
+	return 0, nil, notFound("resource not found")
+}
+
 // ownerStep makes one change to the portal's owners.
 func (p *Portal) ownerStep(rng *rand.Rand) {
 	live, archived := p.ownersThat(false), p.ownersThat(true)

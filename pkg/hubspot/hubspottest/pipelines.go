@@ -249,36 +249,61 @@ type stageJSON struct {
 // servePipelines answers GET /crm/pipelines/{ver}/{type}: all at once, in random
 // order.
 func (p *Portal) servePipelines(c *call) (int, []byte, *failure) {
-	t, fail := p.readable(c.object, definitionScopes)
-	switch {
-	case fail != nil:
+	t, fail := p.pipelinesOf(c)
+	if fail != nil {
 		return 0, nil, fail
-	case badPipelines[t.name]:
-		return 0, nil, invalid("Object type %s does not support pipelines", t.typeID)
-	case !t.pipelined():
-		return 0, nil, notFound("resource not found")
 	}
 	results := []pipelineJSON{}
-	for _, pl := range t.pipelines {
-		j := pipelineJSON{
-			ID: pl.ID, Label: pl.Label, DisplayOrder: pl.DisplayOrder,
-			CreatedAt: isoTime(pl.CreatedAt), UpdatedAt: isoTime(pl.UpdatedAt), Stages: []stageJSON{},
-		}
-		for _, s := range pl.Stages {
-			sj := stageJSON{
-				ID: s.ID, Label: s.Label, DisplayOrder: s.DisplayOrder, Metadata: s.Metadata,
-				CreatedAt: isoTime(s.CreatedAt), UpdatedAt: isoTime(s.UpdatedAt), WritePermissions: "CRM_PERMISSIONS_ENFORCEMENT",
-			}
-			if sj.Metadata == nil {
-				sj.Metadata = map[string]string{}
-			}
-			j.Stages = append(j.Stages, sj)
-		}
-		p.chaos.Shuffle(len(j.Stages), func(a, b int) { j.Stages[a], j.Stages[b] = j.Stages[b], j.Stages[a] })
-		results = append(results, j)
+	for i := range t.pipelines {
+		results = append(results, p.pipelineJSON(&t.pipelines[i]))
 	}
 	p.chaos.Shuffle(len(results), func(a, b int) { results[a], results[b] = results[b], results[a] })
 	return 200, encode(map[string]any{"results": results}), nil
+}
+
+// servePipeline answers GET /crm/pipelines/{ver}/{type}/{id}.
+func (p *Portal) servePipeline(c *call) (int, []byte, *failure) {
+	t, fail := p.pipelinesOf(c)
+	if fail != nil {
+		return 0, nil, fail
+	}
+	i := t.pipeline(c.id)
+	if i < 0 {
+		return 0, nil, notFound("resource not found")
+	}
+	return 200, encode(p.pipelineJSON(&t.pipelines[i])), nil
+}
+
+func (p *Portal) pipelinesOf(c *call) (*objectType, *failure) {
+	t, fail := p.readable(c.object, definitionScopes)
+	switch {
+	case fail != nil:
+		return nil, fail
+	case badPipelines[t.name]:
+		return nil, invalid("Object type %s does not support pipelines", t.typeID)
+	case !t.pipelined():
+		return nil, notFound("resource not found")
+	}
+	return t, nil
+}
+
+func (p *Portal) pipelineJSON(pl *Pipeline) pipelineJSON {
+	j := pipelineJSON{
+		ID: pl.ID, Label: pl.Label, DisplayOrder: pl.DisplayOrder,
+		CreatedAt: isoTime(pl.CreatedAt), UpdatedAt: isoTime(pl.UpdatedAt), Stages: []stageJSON{},
+	}
+	for _, s := range pl.Stages {
+		sj := stageJSON{
+			ID: s.ID, Label: s.Label, DisplayOrder: s.DisplayOrder, Metadata: s.Metadata,
+			CreatedAt: isoTime(s.CreatedAt), UpdatedAt: isoTime(s.UpdatedAt), WritePermissions: "CRM_PERMISSIONS_ENFORCEMENT",
+		}
+		if sj.Metadata == nil {
+			sj.Metadata = map[string]string{}
+		}
+		j.Stages = append(j.Stages, sj)
+	}
+	p.chaos.Shuffle(len(j.Stages), func(a, b int) { j.Stages[a], j.Stages[b] = j.Stages[b], j.Stages[a] })
+	return j
 }
 
 // pipelineStep makes one change to a type's pipelines. It never removes the last
