@@ -60,7 +60,7 @@ type doubt struct {
 // links too, or several records lack more than a few, they are held as well.
 func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patience) doubt {
 	out := doubt{sets: map[hubspot.ID]lackingSet{}}
-	waiting, records, fresh := a.waiting, len(a.sets), 0
+	waiting, records, fresh, latest := a.waiting, len(a.sets), 0, hubspot.Millis(0)
 	lacks := make([][]uint64, len(d.sets))
 	for i := range d.sets {
 		s := &d.sets[i]
@@ -68,6 +68,7 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 			continue
 		}
 		lacks[i] = s.unexplained()
+		latest = max(latest, s.reading.Date)
 		before, known := a.sets[s.reading.From]
 		waiting += len(lacks[i]) - len(before.links)
 		if known && len(lacks[i]) == 0 {
@@ -77,7 +78,7 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 			fresh++
 		}
 	}
-	recent := waiting
+	recent := waiting + a.within(latest.Add(-p.Repeat))
 	for i := range d.sets {
 		s := &d.sets[i]
 		if len(lacks[i]) == 0 {
@@ -85,9 +86,6 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 				out.sets[s.reading.From] = lackingSet{}
 			}
 			continue
-		}
-		if recent == waiting {
-			recent += a.within(s.reading.Date.Add(-p.Repeat))
 		}
 		brake := recent > max(brakeLeast, live/brakeShare)
 		says := decides

@@ -43,7 +43,8 @@ type LinkPage struct {
 	// delete (Cause Paged) does not hold such a page: the lane publishes what it
 	// has, and the caller reads its record another time.
 	Snapshot bool
-	// Controlled says that the sets of LinkLane.Controls were read along (R19).
+	// Controlled says that the sets of LinkLane.Controls were read along (R19). Read
+	// them along too when records of such a page must be read again.
 	Controlled bool
 	Sync       bool
 	// Swept says that the pair's first sweep ends with this page: links found from

@@ -96,6 +96,13 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 		if done {
 			return nil
 		}
+		if page.Controlled {
+			controls, err := p.Lane.Controls(ctx, ids)
+			if err != nil {
+				return err
+			}
+			ids = slices.Concat(ids, controls)
+		}
 		readings, err := p.read(ctx, hubspot.Confirm, ids)
 		if err != nil {
 			return err

@@ -278,6 +278,13 @@ func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 			return nil
 		}
 		a.heardIs(before, p)
+		if p.Page.Controlled {
+			controls, err := a.links.Controls(context.Background(), ids)
+			if err != nil {
+				return err
+			}
+			ids = slices.Concat(ids, controls)
+		}
 		readings, err := a.readLinks(ids)
 		if err != nil {
 			return err
