@@ -7,13 +7,14 @@ import (
 )
 
 // TestR18_ARecordWithoutATime keeps the version that it had: only its content can
-// then be news, and what HubSpot says later with a time is not older.
+// then be news. What HubSpot says later with a time is not older, and is news if the
+// record was published without it.
 func TestR18_ARecordWithoutATime(t *testing.T) {
 	slots := hubspot.NewSlots([]string{"a"})
 	r := &rules{slots: slots, content: NewContent([]string{"a"})}
 	read := func(updated hubspot.Millis, a string) *Page {
-		record := &hubspot.Record{ID: 1, Created: hubspot.NoTime, Updated: updated, Values: [][]byte{[]byte(a)}}
-		return &Page{Stream: "leading", Readings: []Reading{{ID: 1, Record: record, Slots: slots, Stamp: 9, SentAt: 1 << 40, Date: 1 << 40}}}
+		record := &hubspot.Record{ID: 1, Created: 1, Updated: updated, Values: [][]byte{[]byte(a)}}
+		return &Page{Stream: "leading", Readings: []Reading{{ID: 1, Record: record, Slots: slots, Stamp: 99, SentAt: 1 << 40, Date: 1 << 40}}}
 	}
 	table := NewTable(map[hubspot.ID]Row{})
 	for i, c := range []struct {
@@ -23,12 +24,16 @@ func TestR18_ARecordWithoutATime(t *testing.T) {
 		version hubspot.Millis
 		source  hubspot.Millis
 	}{
-		{hubspot.NoTime, "x", Read, 0, 1 << 40},
+		{hubspot.NoTime, "x", Create, 0, 1 << 40},
 		{hubspot.NoTime, "x", 0, 0, 0},
-		{0, "x", 0, 0, 0}, // 1970, and the same content
+		{0, "x", Update, 0, 1 << 40}, // 1970, a time like any other: the record is whole
+		{0, "x", 0, 0, 0},
 		{5000, "x", Update, 5000, 5000},
 		{hubspot.NoTime, "x", 0, 0, 0},
+		{5000, "x", 0, 0, 0},
 		{hubspot.NoTime, "y", Update, 5000, 1 << 40},
+		{hubspot.NoTime, "y", 0, 0, 0},
+		{5000, "y", Update, 5000, 1 << 40},
 		{6000, "y", Update, 6000, 6000},
 	} {
 		d := table.Diff(read(c.updated, c.a), r, &absences{})

@@ -60,8 +60,17 @@ type Reading struct {
 const settledAfter = 2 * time.Second
 
 func (r *Reading) settled() bool {
-	return r.Record.Updated != hubspot.NoTime && r.SentAt > r.Record.Updated.Add(settledAfter)
+	return !r.incomplete() && r.SentAt > r.Record.Updated.Add(settledAfter)
 }
+
+// incomplete reports that HubSpot did not tell one of the record's times (R18). Where
+// such a reading is published, the row's hash is another one, so that the whole
+// record is news later; where nothing else differs, it is no news.
+func (r *Reading) incomplete() bool {
+	return r.Record.Created == hubspot.NoTime || r.Record.Updated == hubspot.NoTime
+}
+
+const incompleteHash = 0x9e3779b97f4a7c15
 
 // Cause says why an id must be read again.
 type Cause uint8

@@ -74,8 +74,10 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			if rd.Record.Updated != hubspot.NoTime {
 				row.Version = rd.Record.Updated
 			}
-			row.Hash = r.content.Hash(rd.Record)
-			row.Settled = rd.settled()
+			row.Hash, row.Settled = r.content.Hash(rd.Record), rd.settled()
+			if rd.incomplete() && (!known || !e.Live || row.Version != e.Version || row.Hash != e.Hash) {
+				row.Hash ^= incompleteHash // the times are published when HubSpot tells them
+			}
 		} else {
 			row.Reason = deletes[rd.Outcome]
 		}

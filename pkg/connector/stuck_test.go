@@ -128,6 +128,9 @@ func TestR18_PagesThatAreTooHeavy(t *testing.T) {
 		"504":       {Kind: hubspottest.FaultStatus, Status: 504, Above: 12},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "too large" {
+				long(t)
+			}
 			t.Parallel()
 			env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=contacts:contacts", "SYNC_LEADING_INTERVAL=10s", "SYNC_REFERENCE_INTERVAL=10m"}
 			inWorld(t, hubspottest.Options{Seed: 19}, env, func(w *world) {
@@ -168,6 +171,9 @@ func TestR18_ATypeThatIsRefusedIsNotHalved(t *testing.T) {
 		"no answer": {Kind: hubspottest.FaultSlow, Latency: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "400" {
+				long(t)
+			}
 			t.Parallel()
 			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_LEADING_INTERVAL=10s", "SYNC_RECONCILE_INTERVAL=30m"}
 			inWorld(t, hubspottest.Options{Seed: 20}, env, func(w *world) {
@@ -271,7 +277,7 @@ func TestR18_EveryOtherAPI(t *testing.T) {
 	} {
 		for h, how := range ailments[:5] {
 			for w, when := range []string{"start", "middle"} {
-				if n := 3*a + 2*h + w; !*everyPlace && (n%5 != 0 || testing.Short() && n%15 != 0) {
+				if n := 3*a + 2*h + w; !*everyPlace && (n%7 != 0 || testing.Short() && n%21 != 0) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", api, how.name, when), func(t *testing.T) {

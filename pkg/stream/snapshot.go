@@ -64,7 +64,7 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 		readings = cdc.Only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
 		p.last = lastOf(asked, at.id)
 		for _, id := range asked {
-			if !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
+			if !c.stuck.has(id) && !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
 				p.absent = append(p.absent, id)
 			}
 		}

@@ -77,6 +77,12 @@ func (s *stuck) retrying(id hubspot.ID) bool {
 	return one != nil && one.again
 }
 
+func (s *stuck) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ids)
+}
+
 func (s *stuck) all() []hubspot.ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +92,7 @@ func (s *stuck) all() []hubspot.ID {
 // ask asks a protocol's question, in parts where HubSpot does not answer it whole.
 func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.Answer, error)) (a cdc.Answer, err error) {
 	err = s.patiently(ctx, func() error {
-		parts := cdc.NewParts(q, s.sizes.now(hubspot.MaxLinks), s.has, len(s.all()) >= stuckMost)
+		parts := cdc.NewParts(q, s.sizes.now(hubspot.MaxLinks), s.has, s.size() >= stuckMost)
 		for part, more := parts.Next(); more; part, more = parts.Next() {
 			a, err := answer(part)
 			switch {

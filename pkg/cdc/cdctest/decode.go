@@ -111,8 +111,8 @@ func (e *Event) take(envelope map[string]any, properties map[string]string) erro
 		return fmt.Errorf("%s.id is %q", side, id)
 	}
 	if !e.isDelete() {
-		e.Created = hubspot.MillisOf(get[time.Time](&image, "createdAt"))
-		e.Version = hubspot.MillisOf(get[time.Time](&image, "updatedAt"))
+		e.Created = hubspot.MillisOf(getNullable[time.Time](&image, "createdAt"))
+		e.Version = hubspot.MillisOf(getNullable[time.Time](&image, "updatedAt"))
 		e.Values, e.Fields = make(map[string]any), make(map[string]string)
 		for field, v := range get[map[string]any](&image, "properties") {
 			if v == nil {

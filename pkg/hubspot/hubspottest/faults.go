@@ -1,7 +1,10 @@
 package hubspottest
 
 import (
+	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +24,7 @@ const (
 	FaultOmit   Kind = "omit"    // batch reads, of associations too, leave out a Share of the ids without an error
 	FaultLarge  Kind = "large"   // the answer announces a body of a gigabyte
 	FaultShort  Kind = "short"   // a list, of definitions, labels or records, lacks what Fault.Lost says; so does each set of links
+	FaultOdd    Kind = "odd"     // in the results about Fault.IDs, Fault.Member is Fault.Value
 )
 
 // Fault is a fault for the portal to play. With the zero values of its
@@ -42,6 +46,8 @@ type Fault struct {
 	RetryAfter time.Duration // zero: no header
 	Latency    time.Duration // for FaultSlow
 	Share      float64       // for FaultOmit; zero: all
+	Member     string        // for FaultOdd: a member of a result
+	Value      string        // for FaultOdd: JSON; "": the member is left out
 	Shift      time.Duration // for FaultDate
 	Lost       Loss          // for FaultShort
 	Stages     bool          // for FaultShort: the pipelines are there, and each lacks stages
@@ -87,6 +93,7 @@ type appliedFault struct {
 	omit       float64
 	large      bool
 	short      Fault
+	odd        []*liveFault
 }
 
 // pickFaults picks those that hit a request, before the portal has looked at its
@@ -120,6 +127,8 @@ func (p *Portal) pickFaults(c *call, looked bool) (applied appliedFault) {
 			applied.forget = true
 		case FaultLarge:
 			applied.large = true
+		case FaultOdd:
+			applied.odd = append(applied.odd, f)
 		case FaultOmit:
 			if applied.omit = f.Share; f.Share == 0 {
 				applied.omit = 1
@@ -162,4 +171,31 @@ func (f *liveFault) failure() *failure {
 		fail.message = "Service unavailable"
 	}
 	return fail
+}
+
+// spoil gives the results about some ids an odd member.
+func (f *liveFault) spoil(body []byte) []byte {
+	var answer map[string]json.RawMessage
+	var results []map[string]json.RawMessage
+	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(answer["results"], &results) != nil {
+		return body
+	}
+	for _, r := range results {
+		var from struct{ ID json.RawMessage }
+		if id := r["id"]; id != nil {
+			from.ID = id
+		} else if json.Unmarshal(r["from"], &from) != nil {
+			continue
+		}
+		id, err := strconv.ParseUint(strings.Trim(string(from.ID), `"`), 10, 64)
+		switch {
+		case err != nil || !slices.Contains(f.IDs, id):
+		case f.Value == "":
+			delete(r, f.Member)
+		default:
+			r[f.Member] = json.RawMessage(f.Value)
+		}
+	}
+	answer["results"] = encode(results)
+	return encode(answer)
 }

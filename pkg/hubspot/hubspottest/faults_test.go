@@ -3,6 +3,7 @@ package hubspottest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -195,5 +196,39 @@ func TestHooksWinRaces(t *testing.T) {
 	}
 	if got := at(t, p, id).Properties["email"]; got != "after@example.com" || answered.Load() != 1 {
 		t.Errorf("got %s, want what OnAnswer wrote", got)
+	}
+}
+
+// TestFaultsByRecord: IDs and Above hit the requests that ask about records, and the
+// pages that have them.
+func TestFaultsByRecord(t *testing.T) {
+	p := calm()
+	ids := p.Seed("contacts", 30)
+	batch := func(ids ...uint64) string {
+		var inputs []string
+		for _, id := range ids {
+			inputs = append(inputs, fmt.Sprintf(`{"id":"%d"}`, id))
+		}
+		return `{"inputs":[` + strings.Join(inputs, ",") + `],"properties":["firstname"],"propertiesWithHistory":[]}`
+	}
+	remove := p.Inject(Fault{Kind: FaultStatus, Status: 409, IDs: ids[12:13]})
+	do(t, p, "GET", contactsPath+"?limit=12", "").want(t, 200)
+	do(t, p, "GET", contactsPath+"?limit=13", "").want(t, 409).says(t, `"status":"error"`)
+	do(t, p, "POST", contactsPath+"/batch/read", batch(ids[0], ids[13])).want(t, 200)
+	do(t, p, "POST", contactsPath+"/batch/read", batch(ids[0], ids[12])).want(t, 409)
+	do(t, p, "POST", searchPath, searchBody(200)).want(t, 409)
+	remove()
+	remove = p.Inject(Fault{Kind: FaultLarge, Above: 10})
+	do(t, p, "GET", contactsPath+"?limit=10", "").want(t, 200)
+	transport, request := p.Transport(), httptest.NewRequest("GET", "https://hubspot.test"+contactsPath+"?limit=11", nil)
+	request.Header.Set("Authorization", "Bearer x")
+	if res, err := transport.RoundTrip(request); err != nil || res.ContentLength < 1<<29 {
+		t.Errorf("%v, %v, want an answer of a gigabyte", res, err)
+	}
+	remove()
+	p.Inject(Fault{Kind: FaultOdd, IDs: ids[3:4], Member: "updatedAt", Value: `[7]`})
+	do(t, p, "GET", contactsPath+"?limit=4", "").want(t, 200).says(t, `"updatedAt":[7]`)
+	if r := do(t, p, "GET", contactsPath+"?limit=3", ""); strings.Contains(string(r.body), "[7]") {
+		t.Errorf("an odd member of another record: %s", r.body)
 	}
 }

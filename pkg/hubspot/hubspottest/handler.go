@@ -136,6 +136,9 @@ func (a *answer) length() int {
 // spoil plays the faults that depend on the records of an answer.
 func (a *answer) spoil(fault appliedFault, correlationID string) *answer {
 	a.reset, a.cut, a.large = a.reset || fault.reset, a.cut || fault.cut, a.large || fault.large
+	for _, f := range fault.odd {
+		a.body = f.spoil(a.body)
+	}
 	switch {
 	case fault.page != 0:
 		return a.page(fault.page)
