@@ -154,9 +154,9 @@ func TestR20_ATopicCutWhileRunning(t *testing.T) {
 // TestR20_AKillInTheMiddle: however often the connector dies while it publishes a
 // topic again, it goes on where it was, and each record is published again once.
 func TestR20_AKillInTheMiddle(t *testing.T) {
+	long(t)
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 27, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
-		long(t)
 		w.peopled(450)
 		p := w.start()
 		time.Sleep(3 * time.Minute)

@@ -102,8 +102,8 @@ func TestR20_NoGhosts(t *testing.T) {
 // TestR20_AKillWhileItIsTakenOver: however often the connector dies after its memory
 // was deleted, each key is taken over, and published once.
 func TestR20_AKillWhileItIsTakenOver(t *testing.T) {
-	t.Parallel()
 	long(t)
+	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 30, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
 		contacts, owners := w.peopled(300)
 		p := w.start()

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 )
@@ -129,4 +130,49 @@ func TestTopicFinding_DeniedIsWhatTheBrokersTold(t *testing.T) {
 			t.Errorf("%s: denied %v", name, got)
 		}
 	}
+}
+
+// TestR20_AProbeTellsWhatIsLost, and what a run would do about it; a schema that
+// stands for something else refuses there too.
+func TestR20_AProbeTellsWhatIsLost(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.start()
+		r.mustCommit(batch(change(cdc.Read, 1, "a")))
+		r.stop()
+		probe := func() (*TopicFinding, error) {
+			p, err := NewProbe(w.config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if _, err := p.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return p.Topic(t.Context(), "contacts", contactSet)
+		}
+		says := func(words string) {
+			t.Helper()
+			found, err := probe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := fmt.Sprint(found.Warnings)
+			if words == "" && len(found.Warnings) > 0 || !strings.Contains(text, words) {
+				t.Errorf("it warns of %s, want %q", text, words)
+			}
+		}
+		says("")
+		if _, err := w.Admin().DeleteTopic(t.Context(), contacts); err != nil {
+			t.Fatal(err)
+		}
+		w.create(contacts, 3, map[string]string{"cleanup.policy": "compact"})
+		says("it was created again")
+		w.registry.Reset()
+		says("has lost a schema")
+		if _, _, err := w.registry.RegisterSchema("other", sr.Schema{Schema: `"string"`}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := probe()
+		mustRefuse(t, err, "another schema under id 1")
+	})
 }
