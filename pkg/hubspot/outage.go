@@ -57,6 +57,7 @@ type cause struct {
 	since    time.Time
 	ended    time.Time
 	said     bool
+	left     bool // it was said, and everybody who waited has given up; the next answer ends it
 }
 
 func newOutages(log *slog.Logger) *outages {
@@ -132,6 +133,11 @@ func (o *outages) succeeded(api string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.good++
+	for kind, c := range o.causes {
+		if c.left {
+			o.end(kind, c)
+		}
+	}
 	for _, g := range []*gate{o.gate(anyAPI), o.gate(api)} {
 		g.silence.answered()
 		g.failures = 0
@@ -215,10 +221,10 @@ func (t *trouble) failed(kind string, attrs ...any) {
 		c = &cause{}
 		o.causes[kind] = c
 	}
-	if c.requests == 0 {
+	if c.requests == 0 && !c.left {
 		c.since, c.attempts, c.said = time.Now(), 0, false
 	}
-	if t.cause == "" {
+	if c.left = false; t.cause == "" {
 		t.cause = kind
 		c.requests++
 	}
@@ -245,8 +251,17 @@ func (t *trouble) leave(answered bool) {
 	if c.requests > 0 {
 		return
 	}
-	c.ended = time.Now()
-	if c.said && answered {
+	if !answered && c.said {
+		c.left = true
+		return
+	}
+	o.end(kind, c)
+}
+
+// end logs the end of a cause whose beginning was logged. o.mu is held.
+func (o *outages) end(kind string, c *cause) {
+	c.ended, c.left = time.Now(), false
+	if c.said {
 		o.log.Info("HubSpot can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond))
 	}
 }
