@@ -292,9 +292,10 @@ func (p *Parts) Answer() (Answer, error) {
 }
 
 // Size is how many ids a part may have, if HubSpot answered about each of them and
-// only not about so many at once.
+// only not about so many at once. Where it failed a known record too, it may have
+// failed the larger parts by chance.
 func (p *Parts) Size() (size int, heavy bool) {
-	return p.largest, p.first != nil && p.err == nil && len(p.suspects) == 0
+	return p.largest, p.first != nil && p.err == nil && len(p.suspects) == 0 && !p.doubted
 }
 
 // Doubted reports whether HubSpot failed to answer about a known record too, so that
