@@ -298,6 +298,9 @@ func (p *Parts) Size() (size int, heavy bool) {
 	return p.largest, p.first != nil && p.err == nil && len(p.suspects) == 0 && !p.doubted
 }
 
+// Whole reports whether HubSpot answered all that it was asked, at once.
+func (p *Parts) Whole() bool { return p.first == nil && p.err == nil }
+
 // Doubted reports whether HubSpot failed to answer about a known record too, so that
 // what is stuck may be so by chance.
 func (p *Parts) Doubted() bool { return p.doubted }

@@ -371,3 +371,26 @@ func TestR18_AfterAnIllnessOfHubSpotNothingStaysStuckForLong(t *testing.T) {
 		})
 	}
 }
+
+// TestR18_AMomentOfIllnessMakesPagesSmallOnlyForAMoment: HubSpot fails most pages for
+// twenty seconds of the backfill. The rest takes about the calls that it takes
+// without that.
+func TestR18_AMomentOfIllnessMakesPagesSmallOnlyForAMoment(t *testing.T) {
+	t.Parallel()
+	for _, share := range []float64{.5, .8} {
+		opt := hubspottest.Options{Seed: 3, NoHistory: true, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 200 * time.Millisecond}}
+		inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+			w.Portal.Seed("contacts", 20_000)
+			heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Probability: share})
+			p := w.start()
+			time.Sleep(20 * time.Second)
+			heal()
+			before := w.Portal.Stats().Calls[hubspottest.EndpointList]
+			took := w.SleepUntil(2*time.Hour, func() bool { return p.Backfilled("contacts") })
+			if n := w.Portal.Stats().Calls[hubspottest.EndpointList] - before; n > 1500 {
+				t.Errorf("%v of the pages failed: %d calls in %v for 200 pages", share, n, took)
+			}
+			p.Stop()
+		})
+	}
+}

@@ -97,7 +97,13 @@ func (s *stuck) all() []hubspot.ID {
 // ask asks a protocol's question, in parts where HubSpot does not answer it whole.
 func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.Answer, error)) (a cdc.Answer, err error) {
 	err = s.patiently(ctx, func() error {
-		parts := cdc.NewParts(q, s.sizes.now(hubspot.MaxLinks), s.has, s.size() >= stuckMost)
+		most, trial := s.sizes.now(hubspot.MaxLinks), false
+		if len(q.IDs)+len(q.Links) > most {
+			if size, due := s.sizes.larger(hubspot.MaxLinks); due {
+				most, trial = size, true
+			}
+		}
+		parts := cdc.NewParts(q, most, s.has, s.size() >= stuckMost)
 		for part, more := parts.Next(); more; part, more = parts.Next() {
 			a, err := answer(part)
 			switch {
@@ -111,6 +117,8 @@ func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.An
 		}
 		if size, heavy := parts.Size(); heavy {
 			s.sizes.set(size)
+		} else if trial && parts.Whole() {
+			s.sizes.grew(most, hubspot.MaxLinks)
 		}
 		if parts.Doubted() {
 			s.mu.Lock()
