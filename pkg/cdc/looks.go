@@ -40,6 +40,16 @@ type Looks struct {
 type dueLook struct {
 	since time.Time // of the record's last change
 	step  int
+	again time.Time // when to look once more before the next step, as the last look failed; or zero
+}
+
+// at is when the record's links are to be read.
+func (l *Looks) at(d dueLook) time.Time {
+	next := d.since.Add(l.after[d.step])
+	if !d.again.IsZero() && d.again.Before(next) {
+		return d.again
+	}
+	return next
 }
 
 // NewLooks has a record's links read at these times after its change.
@@ -51,14 +61,17 @@ func NewLooks(after ...time.Duration) *Looks {
 // time, and later only after its last change.
 func (l *Looks) Add(k Look, now time.Time) { l.due[k] = dueLook{since: now} }
 
-// Retry makes records whose links could not be read due once more, at a given time,
-// unless they wait already.
+// Retry makes records whose links could not be read due once more, at a given time.
+// The times that they still wait for stay.
 func (l *Looks) Retry(ks []Look, at time.Time) {
 	last := len(l.after) - 1
 	for _, k := range ks {
-		if _, waits := l.due[k]; !waits {
-			l.due[k] = dueLook{at.Add(-l.after[last]), last}
+		d, waits := l.due[k]
+		if !waits {
+			d = dueLook{since: at.Add(-l.after[last]), step: last}
 		}
+		d.again = at
+		l.due[k] = d
 	}
 }
 
@@ -66,7 +79,7 @@ func (l *Looks) Retry(ks []Look, at time.Time) {
 func (l *Looks) Next(now time.Time) time.Duration {
 	wait := time.Hour
 	for _, d := range l.due {
-		wait = min(wait, d.since.Add(l.after[d.step]).Sub(now))
+		wait = min(wait, l.at(d).Sub(now))
 	}
 	return max(wait, 0)
 }
@@ -75,11 +88,15 @@ func (l *Looks) Next(now time.Time) time.Duration {
 func (l *Looks) Take(now time.Time) []Look {
 	var out []Look
 	for k, d := range l.due {
-		if now.Before(d.since.Add(l.after[d.step])) {
+		if now.Before(l.at(d)) {
 			continue
 		}
 		out = append(out, k)
-		if d.step++; d.step < len(l.after) {
+		d.again = time.Time{}
+		if !now.Before(d.since.Add(l.after[d.step])) {
+			d.step++
+		}
+		if d.step < len(l.after) {
 			l.due[k] = d
 		} else {
 			delete(l.due, k)

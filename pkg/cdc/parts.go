@@ -22,6 +22,7 @@ type Parts struct {
 	proven   bool         // HubSpot answered about a probe, or a part
 	hasty    bool         // some suspects had only one try
 	closed   bool         // the probe was answered once more at the end
+	doubted  bool         // HubSpot failed to answer about a probe too
 	failures int
 	answered int // parts
 	largest  int // of them
@@ -183,6 +184,7 @@ func (p *Parts) Take(a Answer) {
 func (p *Parts) Fail(err error) {
 	switch {
 	case p.step == askProbe:
+		p.doubted = true
 		if p.probes = p.probes[1:]; len(p.probes) == 0 {
 			if p.err = p.first; p.proven { // it answered before
 				p.err = err
@@ -290,10 +292,18 @@ func (p *Parts) Answer() (Answer, error) {
 }
 
 // Size is how many ids a part may have, if HubSpot answered about each of them and
-// only not about so many at once.
+// only not about so many at once. Where it failed a known record too, it may have
+// failed the larger parts by chance.
 func (p *Parts) Size() (size int, heavy bool) {
-	return p.largest, p.first != nil && p.err == nil && len(p.suspects) == 0
+	return p.largest, p.first != nil && p.err == nil && len(p.suspects) == 0 && !p.doubted
 }
+
+// Whole reports whether HubSpot answered all that it was asked, at once.
+func (p *Parts) Whole() bool { return p.first == nil && p.err == nil }
+
+// Doubted reports whether HubSpot failed to answer about a known record too, so that
+// what is stuck may be so by chance.
+func (p *Parts) Doubted() bool { return p.doubted }
 
 // Why is why HubSpot did not answer about those that are stuck.
 func (p *Parts) Why() error { return p.last }

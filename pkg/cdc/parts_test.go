@@ -145,6 +145,22 @@ func TestR18_OneOtherRecordDecides(t *testing.T) {
 	}
 }
 
+// TestR18_AnIllHubSpotSaysNothingOfSizes: where it fails a known record too, later
+// questions are not made smaller for an hour.
+func TestR18_AnIllHubSpotSaysNothingOfSizes(t *testing.T) {
+	for _, ill := range []bool{false, true} {
+		h := &failing{most: 13, controls: []hubspot.ID{500, 501}}
+		if ill {
+			h.bad = []hubspot.ID{500}
+		}
+		p := NewParts(Ask{What: AskLive, IDs: idsUpTo(100)}, 1000, nothingStuck, false)
+		a, err := h.answerAll(p)
+		if _, heavy := p.Size(); err != nil || len(a.Batch.Records) != 100 || heavy == ill || p.Doubted() != ill {
+			t.Errorf("ill %v: %v, %d answered, heavy %v", ill, err, len(a.Batch.Records), heavy)
+		}
+	}
+}
+
 // TestR18_AnOutageInTheMiddleMakesNothingStuck: ids that had only one try count as
 // stuck only if HubSpot still answers at the end.
 func TestR18_AnOutageInTheMiddleMakesNothingStuck(t *testing.T) {

@@ -3,6 +3,7 @@ package connector_test
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,4 +130,44 @@ func mergesUnread(w *world, down, unknown, found bool) {
 			w.T.Errorf("the archived record %d: %q", id, got)
 		}
 	}
+}
+
+// TestR7_ARecycleBinThatIsNotListedDelaysOnlyOnePage: what is gone may be the loser of
+// a merge, and the list of archived records that would tell does not answer. The
+// page that names it does not wait for the list each time.
+func TestR7_ARecycleBinThatIsNotListedDelaysOnlyOnePage(t *testing.T) {
+	t.Parallel()
+	var portal *hubspottest.Portal
+	var doomed atomic.Uint64
+	opt := hubspottest.Options{Seed: 22, OnRequest: func(r hubspottest.Request) {
+		if id := doomed.Load(); id != 0 && r.Endpoint == hubspottest.EndpointBatchRead {
+			portal.Purge("contacts", id) // just after the search named it
+		}
+	}}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=5s"}, func(w *world) {
+		portal = w.Portal
+		ids := w.Portal.Seed("contacts", 100)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(3 * time.Minute)
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Hour, Endpoint: hubspottest.EndpointList})
+		late := 0
+		for i := range 5 {
+			name := fmt.Sprint("Round ", i)
+			doomed.Store(ids[50+i])
+			w.Portal.BulkUpdate("contacts", []uint64{ids[i], ids[50+i]}, map[string]string{"firstname": name})
+			if w.ReadUntil(5*time.Minute, func() bool { return w.FirstName(ids[i]) == name }) > 30*time.Second {
+				late++
+			}
+			doomed.Store(0)
+			time.Sleep(time.Minute)
+		}
+		if late > 1 {
+			t.Errorf("%d of 5 pages waited for the list", late)
+		}
+		heal()
+		time.Sleep(15 * time.Minute)
+		p.Stop()
+		w.check("contacts")
+	})
 }

@@ -330,3 +330,67 @@ func otherAPI(t *testing.T, fault hubspottest.Fault, atStart bool) {
 		w.checkReferences("contacts", "deals")
 	})
 }
+
+// TestR18_AfterAnIllnessOfHubSpotNothingStaysStuckForLong: one API fails most
+// requests, or refuses them all, for ten minutes. Records become stuck by chance.
+// Everything is there a few minutes after HubSpot is well again, not after the waits
+// that have grown meanwhile.
+func TestR18_AfterAnIllnessOfHubSpotNothingStaysStuckForLong(t *testing.T) {
+	t.Parallel()
+	pair := cdc.Pair{From: "contacts", To: "companies"}
+	for name, fault := range map[string]hubspottest.Fault{
+		"nine in ten 500":          {Kind: hubspottest.FaultStatus, Status: 500, Probability: .9, Endpoint: hubspottest.EndpointBatchRead},
+		"half 400":                 {Kind: hubspottest.FaultStatus, Status: 400, Probability: .5, Endpoint: hubspottest.EndpointBatchRead},
+		"nine in ten 400":          {Kind: hubspottest.FaultStatus, Status: 400, Probability: .9, Endpoint: hubspottest.EndpointBatchRead},
+		"nine in ten 500 of links": {Kind: hubspottest.FaultStatus, Status: 500, Probability: .9, Endpoint: hubspottest.EndpointLinks},
+		"half 400 of links":        {Kind: hubspottest.FaultStatus, Status: 400, Probability: .5, Endpoint: hubspottest.EndpointLinks},
+		"400 of links":             {Kind: hubspottest.FaultStatus, Status: 400, Endpoint: hubspottest.EndpointLinks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_LEADING_INTERVAL=5s"}
+			inWorld(t, hubspottest.Options{Seed: 24, Types: []string{"contacts", "companies"}}, env, func(w *world) {
+				ids, firms := w.Portal.Seed("contacts", 100), w.Portal.Seed("companies", 5)
+				p := w.start()
+				w.SleepUntil(2*time.Minute, func() bool { return p.Backfilled("contacts", "companies", pair.String()) })
+				heal := w.Portal.Inject(fault)
+				for i := range 60 {
+					w.Portal.Update("contacts", ids[i], map[string]string{"firstname": "Ill"})
+					w.Portal.Associate("contacts", ids[i], "companies", firms[i%5], "HUBSPOT_DEFINED", 279)
+					time.Sleep(10 * time.Second)
+				}
+				heal()
+				time.Sleep(150 * time.Second)
+				if problems := p.ready().Problems; len(problems) > 0 {
+					t.Errorf("when HubSpot is well again: %+v", problems)
+				}
+				p.Stop()
+				w.check("contacts", "companies")
+				w.checkLinks(pair)
+			})
+		})
+	}
+}
+
+// TestR18_AMomentOfIllnessMakesPagesSmallOnlyForAMoment: HubSpot fails most pages for
+// twenty seconds of the backfill. The rest takes about the calls that it takes
+// without that.
+func TestR18_AMomentOfIllnessMakesPagesSmallOnlyForAMoment(t *testing.T) {
+	t.Parallel()
+	for _, share := range []float64{.5, .8} {
+		opt := hubspottest.Options{Seed: 3, NoHistory: true, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 200 * time.Millisecond}}
+		inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+			w.Portal.Seed("contacts", 20_000)
+			heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Probability: share})
+			p := w.start()
+			time.Sleep(20 * time.Second)
+			heal()
+			before := w.Portal.Stats().Calls[hubspottest.EndpointList]
+			took := w.SleepUntil(2*time.Hour, func() bool { return p.Backfilled("contacts") })
+			if n := w.Portal.Stats().Calls[hubspottest.EndpointList] - before; n > 1500 {
+				t.Errorf("%v of the pages failed: %d calls in %v for 200 pages", share, n, took)
+			}
+			p.Stop()
+		})
+	}
+}

@@ -33,6 +33,10 @@ const (
 	// binPatience is how long a look waits for a page. Without it, what is known
 	// has to do.
 	binPatience = time.Minute
+	// binUnanswered is how long the connector does without a look after HubSpot did
+	// not answer one. Otherwise each record that is gone would hold up its page for
+	// binPatience.
+	binUnanswered = 10 * time.Minute
 )
 
 // mergedOnly requests nothing but hs_merged_object_ids.
@@ -85,6 +89,7 @@ func (o *Object) look(ctx context.Context, b *bin) error {
 		case hubspot.ArchivedUnsupported(err):
 			return nil
 		case err != nil:
+			b.pages = int(binUnanswered / binSpacing)
 			o.Log.Warn("HubSpot does not list its archived records; the losers of merges whose survivor is among them may be published as purged or archived", "err", err)
 			return nil
 		}

@@ -16,6 +16,8 @@ type pageSizes struct {
 	mu     sync.Mutex
 	size   int // 0: HubSpot's maximum
 	halved time.Time
+	trial  time.Time            // when to try a page of twice the size
+	wait   time.Duration        // from then to the next trial
 	vain   map[string]time.Time // places at which nothing helped, and when
 	known  []hubspot.ID         // places at which HubSpot did not answer a single record, ascending
 }
@@ -23,6 +25,11 @@ type pageSizes struct {
 // smallFor is how long pages stay smaller after HubSpot did not answer a larger
 // one. Finding that out again may take three time-outs.
 const smallFor = time.Hour
+
+// firstTrial is how long the connector waits before it tries a page of twice the
+// size, doubling while HubSpot does not answer it. If HubSpot was ill for a moment,
+// pages that are far too small would take hours otherwise.
+const firstTrial = time.Minute
 
 // now is how large the next page may be.
 func (p *pageSizes) now(most int) int {
@@ -54,7 +61,34 @@ func (p *pageSizes) passed(place string) {
 func (p *pageSizes) set(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.size == 0 || time.Since(p.halved) >= smallFor {
+		p.wait = firstTrial
+	}
 	p.size, p.halved = size, time.Now()
+	p.trial = p.halved.Add(p.wait)
+}
+
+// larger is twice the size, when it is time to try that.
+func (p *pageSizes) larger(most int) (size int, due bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.size == 0 || p.size >= most || now.Before(p.trial) || now.Sub(p.halved) >= smallFor {
+		return 0, false
+	}
+	p.wait = min(2*p.wait, smallFor)
+	p.trial = now.Add(p.wait)
+	return min(2*p.size, most), true
+}
+
+// grew notes that HubSpot answered the larger size. The next page tries twice that.
+func (p *pageSizes) grew(size, most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size = size; size >= most {
+		p.size = 0
+	}
+	p.wait, p.trial = max(p.wait/2, firstTrial), time.Now()
 }
 
 // inVain notes that nothing helps at a place: it is not worth trying again for a
@@ -79,6 +113,15 @@ func (p *pageSizes) triedInVain(place string) bool {
 // halving asks for the page at a place. While HubSpot does not answer, it asks for
 // ever smaller ones, if it answers one of a single record.
 func (p *pageSizes) halving(place string, most int, ask func(size, tries int) error) error {
+	if size, due := p.larger(most); due {
+		err := ask(size, 1)
+		if err == nil {
+			p.grew(size, most)
+		}
+		if !divisiblePage(err) {
+			return err
+		}
+	}
 	size := p.now(most)
 	err := ask(size, cdc.PartTries)
 	if size == 1 || !divisiblePage(err) || p.triedInVain(place) {

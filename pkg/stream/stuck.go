@@ -29,9 +29,10 @@ type stuck struct {
 
 	sizes pageSizes // of the questions
 
-	mu     sync.Mutex
-	ids    map[hubspot.ID]*stuckID
-	latest error // why HubSpot did not answer about the latest one
+	mu      sync.Mutex
+	ids     map[hubspot.ID]*stuckID
+	latest  error     // why HubSpot did not answer about the latest one
+	doubted time.Time // when HubSpot failed to answer about a known record too
 }
 
 // stuckID is when to ask for an id again.
@@ -48,6 +49,10 @@ const (
 	// stuckMost is how many ids may be stuck. Beyond that it is the object type or
 	// the pair that cannot be read, not some of its records.
 	stuckMost = 1000
+	// stuckPatient is up to how many of them are asked for again without a longer
+	// wait while HubSpot fails known records too: it is HubSpot that is ill then,
+	// and each of them may be fine the moment it is well again.
+	stuckPatient = 100
 )
 
 // newStuck begins with the ids that an earlier run left. commit commits the cursor.
@@ -92,7 +97,13 @@ func (s *stuck) all() []hubspot.ID {
 // ask asks a protocol's question, in parts where HubSpot does not answer it whole.
 func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.Answer, error)) (a cdc.Answer, err error) {
 	err = s.patiently(ctx, func() error {
-		parts := cdc.NewParts(q, s.sizes.now(hubspot.MaxLinks), s.has, s.size() >= stuckMost)
+		most, trial := s.sizes.now(hubspot.MaxLinks), false
+		if len(q.IDs)+len(q.Links) > most {
+			if size, due := s.sizes.larger(hubspot.MaxLinks); due {
+				most, trial = size, true
+			}
+		}
+		parts := cdc.NewParts(q, most, s.has, s.size() >= stuckMost)
 		for part, more := parts.Next(); more; part, more = parts.Next() {
 			a, err := answer(part)
 			switch {
@@ -106,6 +117,13 @@ func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.An
 		}
 		if size, heavy := parts.Size(); heavy {
 			s.sizes.set(size)
+		} else if trial && parts.Whole() {
+			s.sizes.grew(most, hubspot.MaxLinks)
+		}
+		if parts.Doubted() {
+			s.mu.Lock()
+			s.doubted = time.Now()
+			s.mu.Unlock()
 		}
 		if a, err = parts.Answer(); err == nil && len(a.Stuck) > 0 && parts.Why() != nil {
 			s.mu.Lock()
@@ -148,7 +166,10 @@ func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
 			s.ids[id] = &stuckID{due: time.Now().Add(stuckFirst), wait: stuckFirst}
 			added = true
 		case one.again:
-			one.again, one.wait = false, min(2*one.wait, stuckLongest)
+			one.again = false
+			if len(s.ids) > stuckPatient || time.Since(s.doubted) > one.wait {
+				one.wait = min(2*one.wait, stuckLongest)
+			}
 			one.due = time.Now().Add(one.wait)
 		}
 	}
