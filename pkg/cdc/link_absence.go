@@ -52,8 +52,8 @@ type doubt struct {
 // too many at once. A delete that follows from a record's own delete waits for
 // nothing. Any other link must be missing from two complete sets, the second sent
 // Patience.Second after the first came. Where more links than the brake allows go
-// within Patience.Repeat, they are held until a set that was sent after
-// Patience.Repeat lacks them too.
+// within Patience.Repeat, those of sets that came back empty are held until a set that
+// was sent after Patience.Repeat lacks them too.
 //
 // A page decides only if one of its sets is whole, or if it was read with controls
 // (controlled) and there is nothing left that could be whole. Where a control lacks
@@ -92,7 +92,7 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 		switch {
 		case d.whole == 0 && !controlled:
 			says = saysNothing
-		case brake:
+		case brake && len(s.reading.Links) == 0:
 			says = saysTooMuch
 		case d.whole == 0 && (fresh > 0 || records > 1 && waiting > fewLinks):
 			says = isDoubtful
