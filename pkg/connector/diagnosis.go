@@ -69,6 +69,8 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 		return Diagnosis{"it speaks HTTP on this port", "check KAFKA_BROKERS: this is the port of something else"}
 	case errors.As(err, &eof), errors.Is(err, io.EOF), errors.Is(err, kerr.IllegalSaslState):
 		return Diagnosis{"it closed the connection at once", k.closedAtOnce()}
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+		return Diagnosis{"a topic was deleted while the connector wrote to it: " + text, "find out who deleted it; the next run, at once, makes a topic of events again and fills it"}
 	case answeredByKafka(err):
 		return Diagnosis{text, asTheBrokersSay}
 	}

@@ -247,3 +247,45 @@ func TestR20_IDsHandedOutAnew(t *testing.T) {
 		})
 	}
 }
+
+// TestR20_StartingOverNeedsTheSchemas: beside data topics whose schemas the registry
+// has lost, a fresh state refuses to start. Nobody could tell which keys are live
+// there, and new schemas would get the ids of the lost ones.
+func TestR20_StartingOverNeedsTheSchemas(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 25, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
+		registry := newImporting(t, false)
+		w.Registry.Turn(registry.Transport())
+		w.peopled(12)
+		p := w.start()
+		time.Sleep(6 * time.Minute)
+		p.Stop()
+		before := len(w.Records(contactsTopic))
+		w.startOver()
+		registry.Reset()
+		w.refuses("whose schemas the registry does not have", "bring the registry's content back", "kafka-topics")
+		if n := len(w.Records(contactsTopic)); n != before {
+			t.Errorf("%d records were written", n-before)
+		}
+		if registry.SubjectExists("hubspot.contacts-value") {
+			t.Error("a schema was registered")
+		}
+		topics, err := w.Kafka.Admin().ListTopics(w.T.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var data []string
+		for _, name := range topics.Names() {
+			if name != "hubspot.offsets" && name != "hubspot.state" && name != "hubspot.signals" {
+				data = append(data, name)
+			}
+		}
+		if _, err := w.Kafka.Admin().DeleteTopics(w.T.Context(), append(data, "hubspot.state", "hubspot.offsets")...); err != nil {
+			t.Fatal(err)
+		}
+		p = w.start() // as the message advises
+		time.Sleep(6 * time.Minute)
+		p.Stop()
+		w.whole(contactsTopic)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -34,9 +35,10 @@ type holding struct {
 	links   map[cdc.LinkKey]struct{}
 	entries map[string]cdc.EntryKey // by the record's key
 
-	seq       int64 // the highest source.seq
-	ours      int   // records of the connector
-	foreign   int   // records that it cannot understand
+	seq       int64       // the highest source.seq
+	ours      int         // records of the connector
+	foreign   int         // records that it cannot understand
+	lost      map[int]int // of those, by the id of a schema that the registry does not have
 	keyFormat string
 	keySchema int
 }
@@ -67,7 +69,7 @@ const pairPrefix = "associations."
 func (s *Sink) holding(topic string) *holding { return newHolding(s.cfg.Prefix, s.cfg.Portal, topic) }
 
 func newHolding(prefix string, portal int64, topic string) *holding {
-	h := &holding{topic: topic, object: strings.TrimPrefix(topic, prefix+"."), heads: newHeads(topic, portal)}
+	h := &holding{topic: topic, object: strings.TrimPrefix(topic, prefix+"."), heads: newHeads(topic, portal), lost: map[int]int{}}
 	if ends, pair := strings.CutPrefix(h.object, pairPrefix); pair {
 		h.pair.From, h.pair.To, _ = strings.Cut(ends, ".")
 		h.object, h.links = h.pair.String(), map[cdc.LinkKey]struct{}{}
@@ -78,6 +80,25 @@ func newHolding(prefix string, portal int64, topic string) *holding {
 		h.ids = map[hubspot.ID]struct{}{}
 	}
 	return h
+}
+
+// readable refuses a topic most of whose records have schemas that the registry does
+// not have. They may be the connector's, and nobody can tell which keys are live. New
+// schemas would be given the ids of lost ones, and consumers would take old events
+// for what they are not.
+func (h *holding) readable(topics string) error {
+	lost := 0
+	for _, n := range h.lost {
+		lost += n
+	}
+	if lost <= h.ours {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(h.lost))
+	return &offsets.Refusal{
+		What: fmt.Sprintf("topic %s holds %d records whose schemas the registry does not have (ids %v), so that nobody can read them", h.topic, lost, ids),
+		Cure: fmt.Sprintf("bring the registry's content back; or delete that topic too (%s --delete --topic %s) and let its consumers begin with an empty table; or use another KAFKA_TOPIC_PREFIX", topics, h.topic),
+	}
 }
 
 // live is the number of live keys.
@@ -103,6 +124,9 @@ func (h *holding) add(ctx context.Context, registry *sr.Client, r *kgo.Record) e
 	if r.Value != nil {
 		var err error
 		if event, err = h.heads.read(ctx, registry, r.Value); err != nil {
+			if id, ok := errors.AsType[noSchema](err); ok {
+				h.lost[int(id)]++
+			}
 			if errors.Is(err, errForeign) {
 				h.foreign++
 				return nil
@@ -242,6 +266,13 @@ type head struct {
 // errForeign says that a record is not the connector's.
 var errForeign = errors.New("not an event of the connector")
 
+// noSchema is errForeign of a record whose schema, by its id, the registry does not
+// have.
+type noSchema int
+
+func (id noSchema) Error() string        { return fmt.Sprintf("the registry has no schema %d", int(id)) }
+func (id noSchema) Is(target error) bool { return target == errForeign }
+
 // heads reads the heads of events with the schemas that the registry has. It uses
 // another library than the encoder (docs/decisions/0002), which skips what is not
 // asked for.
@@ -252,7 +283,10 @@ type heads struct {
 	writers map[int]*writerSchemas
 }
 
-type writerSchemas struct{ head, whole *avro.Schema } // nil: not of events of the connector
+type writerSchemas struct {
+	head, whole *avro.Schema // nil: not of events of the connector
+	missing     bool         // the registry does not have it
+}
 
 func newHeads(topic string, portal int64) *heads {
 	return &heads{
@@ -276,7 +310,10 @@ func (hs *heads) read(ctx context.Context, registry *sr.Client, value []byte) (h
 		}
 		hs.writers[id] = w
 	}
-	if w.head == nil {
+	switch {
+	case w.missing:
+		return h, noSchema(id)
+	case w.head == nil:
 		return h, errForeign
 	}
 	if _, err := w.head.Decode(value[frame:], &h); err != nil || h.Source.Connector != "hubspot" || h.Source.DB != hs.portal {
@@ -297,7 +334,7 @@ func (hs *heads) read(ctx context.Context, registry *sr.Client, value []byte) (h
 func (hs *heads) writer(ctx context.Context, registry *sr.Client, id int) (*writerSchemas, error) {
 	answer, err := registry.SchemaByID(ctx, id)
 	if statusOf(err) == http.StatusNotFound {
-		return &writerSchemas{}, nil
+		return &writerSchemas{missing: true}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask registry for schema %d: %w", id, err)
@@ -310,5 +347,5 @@ func (hs *heads) writer(ctx context.Context, registry *sr.Client, id int) (*writ
 	if err != nil {
 		return &writerSchemas{}, nil //nolint:nilerr // not of our events
 	}
-	return &writerSchemas{short, whole}, nil
+	return &writerSchemas{head: short, whole: whole}, nil
 }

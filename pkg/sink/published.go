@@ -155,6 +155,9 @@ func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look
 
 // takeOver makes the state know a topic that holds our records.
 func (s *Sink) takeOver(ctx context.Context, l *offsets.Loaded, h *holding, now *look, rows *rowWriter) ([]*kgo.Record, error) {
+	if err := h.readable(s.setup.tool("kafka-topics")); err != nil {
+		return nil, err
+	}
 	if h.foreign > 0 {
 		s.log.Warn("a data topic holds records that are not the connector's, or that it cannot understand; they are passed over",
 			"topic", h.topic, "records", h.foreign)

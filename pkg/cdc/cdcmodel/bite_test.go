@@ -36,7 +36,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R19: one set that lacks a link deletes it", without{witness: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			if testing.Short() && (c.off.lag || c.off.exchange) {
+			if testing.Short() && (c.off.lag || c.off.exchange || c.off.stuck || c.off.deletedBefore || c.off.secondSet) {
 				t.Skip("it takes more than ten thousand histories")
 			}
 			f, _ := search(12, enough, c.off)
