@@ -58,6 +58,9 @@ func TestOutages_AreNeverMute(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
+				if middle != (i%2 == 0) {
+					long(t)
+				}
 				inWorld(t, hubspottest.Options{Seed: 51}, []string{"HUBSPOT_OBJECTS=contacts,companies", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
 					w.Portal.Seed("contacts", 30)
 					p := w.start()

@@ -30,6 +30,9 @@ func TestR20_NoGhosts(t *testing.T) {
 		for _, tombstones := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s keys, tombstones %v", keys, tombstones), func(t *testing.T) {
 				t.Parallel()
+				if keys == "avro" || tombstones {
+					long(t)
+				}
 				settings := append(append([]string{}, published...), "KAFKA_KEY_FORMAT="+keys, fmt.Sprint("TOMBSTONES_ON_DELETE=", tombstones))
 				inWorld(t, hubspottest.Options{Seed: 24, Types: []string{"contacts", "companies", "deals"}}, settings, func(w *world) {
 					contacts, owners := w.peopled(40)

@@ -134,6 +134,9 @@ func TestR20_ARegistryThatLostItsContent(t *testing.T) {
 		for _, refuses := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s keys, refuses %v", keys, refuses), func(t *testing.T) {
 				t.Parallel()
+				if keys == "string" {
+					long(t)
+				}
 				settings := append(slices.Clone(published), "KAFKA_KEY_FORMAT="+keys, "SYNC_SCHEMA_INTERVAL=1m")
 				inWorld(t, hubspottest.Options{Seed: 22, Types: []string{"contacts", "companies", "deals"}}, settings, func(w *world) {
 					registry := newImporting(t, refuses)

@@ -43,7 +43,7 @@ func TestR18_OneBadRecordStopsNothing(t *testing.T) {
 		for h, how := range ailments {
 			for p, place := range []int{0, 99, 100, 115, 119} { // of two pages
 				n := a + h + p
-				if *everyPlace || n%5 == 0 && !testing.Short() || n%15 == 0 {
+				if *everyPlace || n%5 == 0 && !testing.Short() || n%45 == 0 {
 					t.Run(fmt.Sprintf("%s/%s/at %d", api, how.name, place), func(t *testing.T) {
 						t.Parallel()
 						how.fault.Endpoint, how.fault.Object = api, "contacts"
@@ -336,6 +336,7 @@ func otherAPI(t *testing.T, fault hubspottest.Fault, atStart bool) {
 // Everything is there a few minutes after HubSpot is well again, not after the waits
 // that have grown meanwhile.
 func TestR18_AfterAnIllnessOfHubSpotNothingStaysStuckForLong(t *testing.T) {
+	long(t)
 	t.Parallel()
 	pair := cdc.Pair{From: "contacts", To: "companies"}
 	for name, fault := range map[string]hubspottest.Fault{
@@ -376,6 +377,7 @@ func TestR18_AfterAnIllnessOfHubSpotNothingStaysStuckForLong(t *testing.T) {
 // twenty seconds of the backfill. The rest takes about the calls that it takes
 // without that.
 func TestR18_AMomentOfIllnessMakesPagesSmallOnlyForAMoment(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, share := range []float64{.5, .8} {
 		opt := hubspottest.Options{Seed: 3, NoHistory: true, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 200 * time.Millisecond}}

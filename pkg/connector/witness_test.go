@@ -50,7 +50,7 @@ func TestR19_AShortAnswerIsNoEvidence(t *testing.T) {
 			w := &shortWorld{says: c.says}
 			w.in(t, uint64(i), func() {
 				for lost := hubspottest.LostAll; lost <= hubspottest.LostOne; lost++ {
-					if testing.Short() && int(lost)%3 != i%3 {
+					if testing.Short() && (int(lost)%3 != i%3 || i%2 == 1) {
 						continue
 					}
 					f := c.fault
