@@ -16,6 +16,7 @@ import (
 // for good, from the start or later. Every change is published in its usual time, by
 // the stream that always finds it, and no delete is false.
 func TestR21_AWrongDateMovesNothing(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const forGood = 1000 * time.Hour
 	for _, shift := range []time.Duration{-72 * time.Hour, -time.Hour, -time.Minute, time.Minute, time.Hour, 72 * time.Hour} {

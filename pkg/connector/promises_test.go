@@ -54,8 +54,8 @@ func TestPromises_RandomLife(t *testing.T) {
 	})
 	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, schemas %v, asked for again %d",
 		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.schemas, sum.again)
-	if lives == 1 {
-		return // not everything happens in one life
+	if lives < 10 {
+		return // not everything happens in a few lives
 	}
 	for _, op := range []string{"c", "u", "d", "r"} {
 		if sum.ops[op] == 0 {

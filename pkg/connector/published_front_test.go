@@ -29,6 +29,7 @@ func (w *world) setPolicy(topic, policy string) {
 // so everything is published again. Compaction and retention take away what they
 // should, so nothing is.
 func TestR20_RecordsDeletedFromTheFront(t *testing.T) {
+	long(t)
 	t.Parallel()
 	deleteRecords := func(w *world) {
 		ends, err := w.Kafka.Admin().ListEndOffsets(w.T.Context(), contactsTopic)
@@ -101,6 +102,7 @@ func TestR20_RecordsDeletedFromTheFront(t *testing.T) {
 // what was written, as after an unclean election. (The embedded broker cannot cut
 // a topic: its answer is made smaller for a while.)
 func TestR20_ATopicCutWhileRunning(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, topic := range kinds {
 		t.Run(topic, func(t *testing.T) {
@@ -194,6 +196,7 @@ func TestR20_AKillInTheMiddle(t *testing.T) {
 // TestR20_ARecordThatFailsMeanwhile: what HubSpot fails to answer while a topic is
 // published again (R18) follows when HubSpot answers, over a restart too.
 func TestR20_ARecordThatFailsMeanwhile(t *testing.T) {
+	long(t)
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 32, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
 		contacts, _ := w.peopled(40)
@@ -235,6 +238,7 @@ func TestR20_ARecordThatFailsMeanwhile(t *testing.T) {
 // TestR20_MirroredTopics: all topics copied to another cluster have other ids, and
 // other offsets where the copies are compacted or begin elsewhere.
 func TestR20_MirroredTopics(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, markers := range []bool{true, false} {
 		t.Run(fmt.Sprintf("with the same offsets %v", markers), func(t *testing.T) {
@@ -307,6 +311,7 @@ func TestR20_MirroredTopics(t *testing.T) {
 // too: what it remembers would be deleted. A cluster that does not tell them is no
 // reason to stop.
 func TestR20_ThePoliciesOfTheInternalTopics(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, topic := range []string{"hubspot.state", "hubspot.offsets"} {
 		for _, policy := range []string{"delete", "compact,delete"} {

@@ -140,6 +140,7 @@ func TestR20_AKillWhileItIsTakenOver(t *testing.T) {
 // TestR20_AStateOfAnEarlierVersion has no record of topics and schemas: they are
 // taken as they are found, once, and nothing is published again.
 func TestR20_AStateOfAnEarlierVersion(t *testing.T) {
+	long(t)
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 31, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
 		w.peopled(12)

@@ -15,12 +15,9 @@ import (
 // the end every topic shows what the portal has. A topic that was lost begins its
 // life again, so only what is left in it can be checked.
 func TestR20_RandomLosses(t *testing.T) {
+	long(t)
 	t.Parallel()
-	lives := 3
-	if testing.Short() {
-		lives = 1
-	}
-	for seed := range uint64(lives) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			opt := hubspottest.Harsh(seed)

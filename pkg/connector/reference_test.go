@@ -332,6 +332,7 @@ func TestReferences_AreAskedForBySignals(t *testing.T) {
 // HubSpot's habits and failures, while the connector is restarted. What a
 // consumer saw is checked against what happened.
 func TestReferences_ExactlyOnce(t *testing.T) {
+	long(t)
 	t.Parallel()
 	seeds := uint64(10)
 	if testing.Short() {

@@ -43,7 +43,7 @@ func TestR18_OneBadRecordStopsNothing(t *testing.T) {
 		for h, how := range ailments {
 			for p, place := range []int{0, 99, 100, 115, 119} { // of two pages
 				n := a + h + p
-				if *everyPlace || n%5 == 0 && !testing.Short() || n%45 == 0 {
+				if *everyPlace || n%5 == 0 && !testing.Short() || n%90 == 0 {
 					t.Run(fmt.Sprintf("%s/%s/at %d", api, how.name, place), func(t *testing.T) {
 						t.Parallel()
 						how.fault.Endpoint, how.fault.Object = api, "contacts"
@@ -162,6 +162,7 @@ func TestR18_PagesThatAreTooHeavy(t *testing.T) {
 // decides whether the records are the reason. Where it is the type, nothing is
 // stuck, a refused question costs a few calls a minute, and the other types go on.
 func TestR18_ATypeThatIsRefusedIsNotHalved(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for name, fault := range map[string]hubspottest.Fault{
 		"400":       {Kind: hubspottest.FaultStatus, Status: 400},
@@ -277,7 +278,7 @@ func TestR18_EveryOtherAPI(t *testing.T) {
 	} {
 		for h, how := range ailments[:5] {
 			for w, when := range []string{"start", "middle"} {
-				if n := 3*a + 2*h + w; !*everyPlace && (n%7 != 0 || testing.Short() && n%21 != 0) {
+				if n := 3*a + 2*h + w; !*everyPlace && (n%7 != 0 || testing.Short() && n%42 != 0) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", api, how.name, when), func(t *testing.T) {

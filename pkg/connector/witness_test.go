@@ -47,10 +47,13 @@ func TestR19_AShortAnswerIsNoEvidence(t *testing.T) {
 	for i, c := range shortAnswers {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if i%4 != 0 {
+				long(t)
+			}
 			w := &shortWorld{says: c.says}
 			w.in(t, uint64(i), func() {
 				for lost := hubspottest.LostAll; lost <= hubspottest.LostOne; lost++ {
-					if testing.Short() && (int(lost)%3 != i%3 || i%2 == 1) {
+					if testing.Short() && int(lost)%3 != i%3 {
 						continue
 					}
 					f := c.fault
