@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -200,8 +201,13 @@ func versions(w *world, subject string) int {
 // changed label makes none.
 func TestTopic_SchemaEvolvesWithoutARestart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		var asked []string
+		var (
+			mu    sync.Mutex
+			asked []string
+		)
 		w.registry.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
 			asked = append(asked, r.Method+" "+r.URL.Path)
 			return false
 		})
