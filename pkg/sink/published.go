@@ -106,30 +106,31 @@ func (s *Sink) compareAll(ctx context.Context, l *offsets.Loaded) (map[string]*l
 			losses[name] = lost
 		}
 	}
-	if len(losses) == 0 {
-		return known, losses, nil
-	}
-	// A broker that has just started may show a topic as it was.
-	if err := wait(ctx, secondLook); err != nil {
-		return nil, nil, err
-	}
-	again, err := s.setup.looks(ctx, slices.Sorted(maps.Keys(losses)))
-	if err != nil {
-		return nil, nil, err
-	}
-	for name := range losses {
-		now := again[name]
-		if now == nil {
-			delete(losses, name)
-			delete(known, name)
-			continue
-		}
-		known[name] = now
-		if losses[name], err = s.setup.compare(ctx, now, l.Identities[name], l.Ends[name]); err != nil {
+	// A broker that has just started may show a topic as it was, and one that has just
+	// committed may not show the end yet. A take-over does not wait longer than it has
+	// to.
+	for waited := time.Duration(0); len(losses) > 0 && waited < secondLook; waited += secondLook / 8 {
+		if err := wait(ctx, secondLook/8); err != nil {
 			return nil, nil, err
 		}
-		if losses[name] == nil {
-			delete(losses, name)
+		again, err := s.setup.looks(ctx, slices.Sorted(maps.Keys(losses)))
+		if err != nil {
+			return nil, nil, err
+		}
+		for name := range losses {
+			now := again[name]
+			if now == nil {
+				delete(losses, name)
+				delete(known, name)
+				continue
+			}
+			known[name] = now
+			if losses[name], err = s.setup.compare(ctx, now, l.Identities[name], l.Ends[name]); err != nil {
+				return nil, nil, err
+			}
+			if losses[name] == nil {
+				delete(losses, name)
+			}
 		}
 	}
 	return known, losses, nil
