@@ -211,9 +211,9 @@ func TestR20_ARegistryThatLostItsContent(t *testing.T) {
 	}
 }
 
-// TestR20_IDsHandedOutAnew: where an id stands for another schema, nothing is
+// TestR20_IDsGivenToOtherSchemas: where an id stands for another schema, nothing is
 // written with it, and a start ends with exit code 3.
-func TestR20_IDsHandedOutAnew(t *testing.T) {
+func TestR20_IDsGivenToOtherSchemas(t *testing.T) {
 	t.Parallel()
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running %v", running), func(t *testing.T) {

@@ -334,12 +334,8 @@ func TestReferences_AreAskedForBySignals(t *testing.T) {
 func TestReferences_ExactlyOnce(t *testing.T) {
 	long(t)
 	t.Parallel()
-	seeds := uint64(10)
-	if testing.Short() {
-		seeds = 2
-	}
 	events := 0
-	for seed := range seeds {
+	for seed := range uint64(10) {
 		opt := hubspottest.Harsh(seed)
 		opt.Types = []string{"deals", "tickets"}
 		env := []string{"SYNC_REFERENCE_INTERVAL=20s", "SYNC_LEADING_INTERVAL=1m", "SYNC_CENSUS_INTERVAL=10m", "HUBSPOT_ASSOCIATIONS=none"}

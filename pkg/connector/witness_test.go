@@ -249,7 +249,7 @@ func (s *shortWorld) during(name string, f hubspottest.Fault, d time.Duration) {
 	}
 	remove()
 	if f.Count == 0 && s.says != "" && !said {
-		s.T.Errorf("%s: nothing is said of what is held back", name)
+		s.T.Errorf("%s: /readyz does not show what is held back", name)
 	}
 	time.Sleep(3 * time.Minute)
 	if deletes := s.deletes(); len(deletes) > 0 {

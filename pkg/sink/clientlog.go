@@ -10,7 +10,7 @@ import (
 // ClientLog makes Kafka clients log to logger at Debug, whatever they call
 // warnings and errors: they speak of their own inner life, for every dial and
 // every attempt to join a group. What matters to an operator comes up as an error
-// or in a [Reach], and is said in our words. They log no record and no password.
+// or in a [Reach], and the connector logs it in its own words. They log no record and no password.
 func ClientLog(logger *slog.Logger) kgo.Opt {
 	return kgo.WithLogger(&clientLog{kslog.New(logger)})
 }
