@@ -38,7 +38,7 @@ func (p *process) startPair() {
 	p.begun = v[1] != 0
 	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
-		Swept: v[2] != 0, Committer: w, Patience: cdc.Patience{Second: w.linkPatience(), Repeat: time.Hour},
+		Swept: v[2] != 0, Committer: w, Patience: cdc.Patience{Second: w.linkPatience(), Repeat: linkRepeat},
 	})
 	ctx := context.Background()
 	lately, err := p.recordLane.LatelyModified(ctx, lastLook)
@@ -56,6 +56,9 @@ func (p *process) startPair() {
 		p.looks.Add(cdc.Look{End: cdc.FromEnd, ID: id}, w.now.Time())
 	}
 }
+
+// linkRepeat is how long the brake holds links (R19).
+const linkRepeat = time.Hour
 
 // linkPatience is the time between the two sets that lack a link (R19). Exhaustive
 // search lets no time pass: there it is enough that the second was sent after the

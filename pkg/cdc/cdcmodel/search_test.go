@@ -113,6 +113,7 @@ func TestSearch_NoRandomHistoryBreaksAPromise(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	began, n := time.Now(), bounded(*histories)
+	t.Logf("-seed %d", *seed)
 	f, tally := search(*seed, n, without{})
 	if f == nil {
 		for _, what := range slices.Sorted(maps.Keys(tally)) {
@@ -131,6 +132,7 @@ func TestSearch_NoRandomHistoryBreaksAPromise(t *testing.T) {
 		t.Logf("%d histories in %v: %.0f a second; -seed %d", n, took.Round(time.Millisecond), float64(n)/took.Seconds(), *seed)
 		return
 	}
+	t.Logf("history %d of -seed %d: %s", f.number, *seed, f.broken)
 	small := shrink(f.blocks, without{})
 	t.Fatalf("history %d of -seed %d: %s\nat its smallest:\n%s", f.number, *seed, f.broken, tellStory(small, without{}))
 }
