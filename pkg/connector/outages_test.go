@@ -131,7 +131,7 @@ func TestOutages_AHangIsLogged(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		heal()
 		w.SleepUntil(time.Minute, func() bool { return p.Log.Has("the problem is over") })
-		if p.Log.Count("HubSpot does not answer") != 1 || p.Log.Has("cannot be read for now") || !p.Log.Has("lasted=") {
+		if !p.Log.Has("HubSpot does not answer requests for changed records (search): no answer in time") || p.Log.Count("HubSpot does not answer") != 1 || p.Log.Has("cannot be read for now") || !p.Log.Has("lasted=") {
 			t.Errorf("the log is\n%s", p.Log)
 		}
 	})

@@ -51,6 +51,9 @@ func (r *importing) answer(w http.ResponseWriter, req *http.Request) bool {
 		case req.Method == http.MethodPut:
 			var body struct{ Mode string }
 			_ = json.NewDecoder(req.Body).Decode(&body)
+			if !slices.Contains([]string{"IMPORT", "READONLY", "READWRITE"}, body.Mode) {
+				return fail(http.StatusUnprocessableEntity, 42204)
+			}
 			if body.Mode == "IMPORT" && r.SubjectExists(subject) && req.URL.Query().Get("force") != "true" {
 				return fail(http.StatusUnprocessableEntity, 42205)
 			}
