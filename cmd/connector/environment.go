@@ -72,6 +72,7 @@ func load(only ...string) (*settings, error) {
 		})
 	}
 	if len(problems) > 0 {
+		guess(problems)
 		slices.Sort(problems)
 		return nil, &connector.ConfigError{Problems: problems}
 	}

@@ -162,6 +162,23 @@ func TestVariablesThatAreNotKnown(t *testing.T) {
 	}
 }
 
+// TestAMissingVariableThatIsMistyped: the problem names what is set instead.
+func TestAMissingVariableThatIsMistyped(t *testing.T) {
+	environment(t, "HUBSPOT_ACCES_TOKEN=x", "KAFKA_BROKER=a:1", "SCHEMA_REGISTRI_URL=http://r", "SCHEMA_REGISTRY_PASSWORD=x", "SCHEMA_REGISTRY_USER_NAME=x", "LOG_LVEL=debug")
+	_, err := load()
+	for _, want := range []string{
+		"; HUBSPOT_ACCES_TOKEN is set: did you mean HUBSPOT_ACCESS_TOKEN?", "; KAFKA_BROKER is set: did you mean KAFKA_BROKERS?",
+		"; SCHEMA_REGISTRI_URL is set: did you mean SCHEMA_REGISTRY_URL?", "; SCHEMA_REGISTRY_USER_NAME is set: did you mean SCHEMA_REGISTRY_USERNAME?",
+	} {
+		if n := strings.Count(fmt.Sprint(err), want); n != 1 {
+			t.Errorf("%q is there %d times in\n%v", want, n, err)
+		}
+	}
+	if strings.Count(fmt.Sprint(err), "did you mean") != 4 {
+		t.Errorf("questions without a missing variable:\n%v", err)
+	}
+}
+
 // TestSecretsComeFromFiles: NAME_FILE stands for NAME, and overrides it.
 func TestSecretsComeFromFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")

@@ -33,10 +33,7 @@ var (
 // ours do or, where others have such names too, differ from one of ours by two
 // letters at most.
 func unknown() []unknownVariable {
-	var known []string
-	for v := range defaults().variables() {
-		known = append(known, v.name)
-	}
+	known := names()
 	begins := func(name string, with []string) bool {
 		return slices.ContainsFunc(with, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 	}
@@ -53,6 +50,33 @@ func unknown() []unknownVariable {
 	}
 	slices.SortFunc(out, func(a, b unknownVariable) int { return strings.Compare(a.name, b.name) })
 	return out
+}
+
+// guess adds to each problem of a missing variable what seems to be it, mistyped.
+// Here the name may begin in any way, because something is missing for certain.
+func guess(problems []string) {
+	known := names()
+	for _, text := range os.Environ() {
+		name, _, _ := strings.Cut(text, "=")
+		if slices.Contains(known, name) {
+			continue
+		}
+		meant := cmp.Or(nearest(name, known), sameWords(name, known))
+		for i, problem := range problems {
+			missing, why, _ := strings.Cut(problem, ":")
+			if strings.Contains(why, " required") && slices.Contains(strings.Split(missing, ", "), meant) {
+				problems[i] += fmt.Sprintf("; %s is set: did you mean %s?", name, meant)
+			}
+		}
+	}
+}
+
+// names are those of all variables.
+func names() (all []string) {
+	for v := range defaults().variables() {
+		all = append(all, v.name)
+	}
+	return all
 }
 
 // nearest is the known name that differs by the fewest letters, two at most.

@@ -70,8 +70,10 @@ func (b *Broker) Enforce(p *Policy) {
 	})
 	b.ControlKey(int16(kmsg.IncrementalAlterConfigs), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
-		p.Alters.Add(1)
 		req := kreq.(*kmsg.IncrementalAlterConfigsRequest)
+		if !req.ValidateOnly {
+			p.Alters.Add(1)
+		}
 		resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 		for _, r := range req.Resources {
 			var settings []string

@@ -47,6 +47,9 @@ type Ask struct {
 	Each []hubspot.ID
 	// Tries is how often the request may fail while HubSpot answers others (Parts).
 	Tries int
+	// Quick says that HubSpot has less time for the answer: if it takes longer, a
+	// smaller part is asked about.
+	Quick bool
 }
 
 // Answer is what was asked for: a page, or ids.

@@ -132,6 +132,7 @@ func (p *Parts) Next() (Ask, bool) {
 	case len(p.todo) > 0:
 		part := p.todo[len(p.todo)-1]
 		part.Tries = p.tries(&part)
+		part.Quick = part.Tries == 1 && len(part.own()) > 1
 		return part, true
 	case p.hasty && !p.closed:
 		p.step = askProbe

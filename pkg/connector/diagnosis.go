@@ -161,7 +161,8 @@ func (h *HubSpot) Diagnose(err error) Diagnosis {
 	case errors.As(err, &refused):
 		return Diagnosis{Plainly(err), "see HubSpot's status page; if it lasts, ask HubSpot's support, with the correlation id"}
 	}
-	return Diagnosis{"HubSpot cannot be asked: " + Plainly(err), hubspot.Unreachable(h.BaseURL)}
+	text := Plainly(err)
+	return Diagnosis{"HubSpot cannot be asked: " + text, hubspot.Unreachable(h.BaseURL, text)}
 }
 
 // variableOf names where a secret comes from.
@@ -188,7 +189,7 @@ func Plainly(err error) string {
 	}
 	text = strings.TrimSuffix(strings.TrimSuffix(text, context.DeadlineExceeded.Error()), ": ")
 	if _, latest, ok := strings.Cut(text, " (latest: "); ok {
-		return strings.TrimSuffix(latest, ")") + ", again and again"
+		return strings.TrimSuffix(latest, ")") + ", and no better answer in time"
 	}
 	return strings.TrimPrefix(text+": no answer in time", ": ")
 }

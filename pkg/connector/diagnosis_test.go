@@ -3,6 +3,7 @@ package connector_test
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // TestDiagnose_TLSAgainstPlaintext is named as such, in both directions, of Kafka
@@ -103,6 +105,27 @@ func listens(t *testing.T, serve func(net.Conn)) (address string) {
 		}
 	}()
 	return l.Addr().String()
+}
+
+// TestHubSpotDiagnosis_TLSAgainstPlainHTTP: an address with https of a server without
+// TLS is named, with the cure.
+func TestHubSpotDiagnosis_TLSAgainstPlainHTTP(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	cfg := connector.DefaultConfig()
+	cfg.HubSpot.AccessToken, cfg.HubSpot.BaseURL = "pat-x", strings.Replace(server.URL, "http:", "https:", 1)
+	cfg.Kafka.Brokers, cfg.Registry.URL = []string{"a:1"}, "http://r"
+	setup, err := connector.Prepare(cfg, connector.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err = setup.HubSpot.Account(ctx, hubspot.Call{})
+	if d := cfg.HubSpot.Diagnose(err); !strings.Contains(d.Cure, "write http:// in HUBSPOT_BASE_URL") {
+		t.Errorf("%+v", d)
+	}
 }
 
 // TestTool_KnowsHowToReachTheBrokers: a printed command works as it is, but for a

@@ -36,6 +36,7 @@ type health struct {
 		since time.Time // zero: it answers
 		err   error
 	}
+	registryBack chan struct{} // one slot: the registry answers again
 }
 
 // step is a part of the way to streaming.
@@ -45,7 +46,7 @@ type step struct {
 }
 
 func newHealth(setup *Setup) *health {
-	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now)}
+	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now), registryBack: make(chan struct{}, 1)}
 	h.begin("begins", "wait")
 	setup.Metrics.MustRegister(h.status, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hubspot_cdc_role",

@@ -115,6 +115,28 @@ func TestOutages_AreNeverMute(t *testing.T) {
 	}
 }
 
+// TestOutages_AHangIsLogged although it is over before any attempt has failed.
+func TestOutages_AHangIsLogged(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 54}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
+		w.Portal.Seed("contacts", 5)
+		p := w.start()
+		defer p.Stop()
+		w.SleepUntil(time.Minute, p.streams)
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Minute})
+		time.Sleep(10 * time.Second)
+		if p.Log.Has("HubSpot does not answer") {
+			t.Error("ten seconds without an answer are news")
+		}
+		time.Sleep(30 * time.Second)
+		heal()
+		w.SleepUntil(time.Minute, func() bool { return p.Log.Has("the problem is over") })
+		if !p.Log.Has("HubSpot does not answer requests for changed records (search): no answer in time") || p.Log.Count("HubSpot does not answer") != 1 || p.Log.Has("cannot be read for now") || !p.Log.Has("lasted=") {
+			t.Errorf("the log is\n%s", p.Log)
+		}
+	})
+}
+
 // explains gives the problem of /readyz that is about an outage, and checks that
 // all of them say what they must.
 func (p *process) explains(o outage) (found stream.Problem) {

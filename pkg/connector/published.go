@@ -28,7 +28,8 @@ func (r *run) republish(object string) *offsets.Republish {
 
 // watchPublished looks again and again whether what is published is still there. A
 // topic that has lost something ends the run, so that there is one way to settle
-// it. A registry that has lost something stops only the topics concerned.
+// it. A registry that has lost something stops only the topics concerned. One that
+// was away may come back empty, so the look does not wait then.
 func (r *run) watchPublished(ctx context.Context) error {
 	ticker := time.NewTicker(r.timings.Verify)
 	defer ticker.Stop()
@@ -36,6 +37,7 @@ func (r *run) watchPublished(ctx context.Context) error {
 	for {
 		select {
 		case <-ticker.C:
+		case <-r.registryBack:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -51,6 +51,9 @@ func (r *importing) answer(w http.ResponseWriter, req *http.Request) bool {
 		case req.Method == http.MethodPut:
 			var body struct{ Mode string }
 			_ = json.NewDecoder(req.Body).Decode(&body)
+			if !slices.Contains([]string{"IMPORT", "READONLY", "READWRITE"}, body.Mode) {
+				return fail(http.StatusUnprocessableEntity, 42204)
+			}
 			if body.Mode == "IMPORT" && r.SubjectExists(subject) && req.URL.Query().Get("force") != "true" {
 				return fail(http.StatusUnprocessableEntity, 42205)
 			}
@@ -122,6 +125,28 @@ func (w *world) texts(topic string, d *testkit.Decoder) []string {
 		}
 	}
 	return out
+}
+
+// TestR20_ARegistryThatComesBackEmpty after an outage is looked at as soon as it
+// answers.
+func TestR20_ARegistryThatComesBackEmpty(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 27, Types: []string{"contacts"}}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		registry := newImporting(t, true)
+		w.Registry.Turn(registry.Transport())
+		w.Portal.Seed("contacts", 3)
+		p := w.start()
+		defer p.Stop()
+		w.SleepUntil(time.Minute, p.streams)
+		time.Sleep(6 * time.Minute) // the next look by the clock is almost five minutes away
+		w.Registry.Cut()
+		registry.Reset()
+		time.Sleep(time.Minute)
+		w.Registry.Mend()
+		w.SleepUntil(20*time.Second, func() bool {
+			return strings.Contains(fmt.Sprint(p.ready().Problems), "has lost the schemas")
+		})
+	})
 }
 
 // TestR20_ARegistryThatLostItsContent gets its schemas back under their ids, while

@@ -53,7 +53,9 @@ func (r *reporter) say(what string, now []stream.Problem) {
 		s := r.said[p.Area]
 		switch {
 		case s == nil || isNews(s.about, p):
-			s = &saying{other: strings.HasPrefix(p.Problem, hubspotSilent)} // the client logs each cause
+			// The client logs each cause, once an attempt has failed. One that hangs
+			// has not.
+			s = &saying{other: strings.HasPrefix(p.Problem, hubspotSilent) && !strings.HasSuffix(p.Problem, errNoAnswer.Error())}
 			if !s.other {
 				r.log.Error(orElse(what), "area", p.Area, "err", p.Problem, "cure", p.Action)
 			}
@@ -177,8 +179,13 @@ func (h *health) registryAnswered(asked time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch h.registry.err = err; {
-	case err == nil:
+	case err == nil && !h.registry.since.IsZero():
 		h.registry.since = time.Time{}
+		select {
+		case h.registryBack <- struct{}{}:
+		default:
+		}
+	case err == nil:
 	case h.registry.since.IsZero():
 		h.registry.since = asked
 	}

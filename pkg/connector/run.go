@@ -27,6 +27,8 @@ type run struct {
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
+
+	registryBack <-chan struct{} // health.registryBack
 }
 
 // once is one run: learn the portal, fence the predecessor, rebuild what is
@@ -71,6 +73,7 @@ func (c *Connector) once(ctx context.Context) error {
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
+		registryBack: c.health.registryBack,
 	}, c.pairs)
 	if err != nil {
 		return err

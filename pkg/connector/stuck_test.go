@@ -24,7 +24,7 @@ var ailments = []ailment{
 	{"409", hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 409}, 0},
 	{"500", hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500}, 2 * time.Minute},
 	{"504", hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 504}, 2 * time.Minute},
-	{"no answer", hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Hour}, 90 * time.Minute},
+	{"no answer", hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Hour}, 30 * time.Minute},
 	{"413", hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 413}, 0},
 	{"HTML with 502", hubspottest.Fault{Kind: hubspottest.FaultHTML, Status: 502}, 2 * time.Minute},
 	{"half a body", hubspottest.Fault{Kind: hubspottest.FaultCut}, 2 * time.Minute},
@@ -104,6 +104,33 @@ func oneBadRecord(t *testing.T, how ailment, place int) {
 		w.check("contacts", "companies")
 		w.checkLinks(cdc.Pair{From: "contacts", To: "companies"})
 		t.Logf("backfill %v", took)
+	})
+}
+
+// TestR18_ARecordThatHangsIsFoundSoon: of the first time-out on it takes less than
+// five minutes until everything else of the batch is published, and the record is
+// named.
+func TestR18_ARecordThatHangsIsFoundSoon(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=10s"}
+	inWorld(t, hubspottest.Options{Seed: 29, Types: []string{"contacts"}}, env, func(w *world) {
+		ids := w.Portal.Seed("contacts", 100)
+		p := w.start()
+		defer p.Stop()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(time.Minute)
+		bad := ids[57]
+		heal := w.Portal.Inject(hubspottest.Fault{
+			Kind: hubspottest.FaultSlow, Latency: time.Hour, Endpoint: hubspottest.EndpointBatchRead, Object: "contacts", IDs: []uint64{bad},
+		})
+		w.Portal.BulkUpdate("contacts", ids, map[string]string{"firstname": "Now"})
+		w.SleepUntil(5*time.Minute, func() bool { return p.names(bad) })
+		w.ReadUntil(10*time.Second, func() bool {
+			return w.FirstName(ids[0]) == "Now" && w.FirstName(ids[56]) == "Now" && w.FirstName(ids[99]) == "Now"
+		})
+		heal()
+		w.SleepUntil(10*time.Minute, func() bool { return !p.names(bad) })
+		w.ReadUntil(time.Minute, func() bool { return w.FirstName(bad) == "Now" })
 	})
 }
 

@@ -91,6 +91,23 @@ func (s *Setup) silentRegistry(since time.Time, err error) stream.Problem {
 // hubspotSilent begins what /readyz says while HubSpot does not answer.
 const hubspotSilent = "HubSpot does not answer"
 
+// askedFor says what the APIs of HubSpot are asked for, by their names in the
+// metrics.
+var askedFor = map[string]string{
+	"account":            "the account's details",
+	"association_labels": "the labels of associations",
+	"association_read":   "associations",
+	"batch_read":         "records by id",
+	"daily_usage":        "the calls left today",
+	"list":               "the list of records",
+	"oauth":              "an access token",
+	"owners":             "owners",
+	"pipelines":          "pipelines",
+	"properties":         "definitions of properties",
+	"schemas":            "custom object types",
+	"search":             "changed records",
+}
+
 // silentHubSpot lists the silences of HubSpot that have lasted: one per API, or
 // one for all of it where several are silent and none answers.
 func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
@@ -107,7 +124,7 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 			all = append(all, p)
 			continue
 		}
-		p.Problem = hubspotSilent + " requests of " + silence.API + ": " + cmp.Or(silence.Latest, errNoAnswer.Error())
+		p.Problem = hubspotSilent + " requests for " + askedFor[silence.API] + " (" + silence.API + "): " + cmp.Or(silence.Latest, errNoAnswer.Error())
 		single = append(single, p)
 	}
 	if len(single) > 1 && len(all) > 0 {

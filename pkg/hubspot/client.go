@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,9 @@ const (
 	// byte read. The slowest answers (100 records with every property) take a
 	// few seconds.
 	attemptTimeout = 90 * time.Second
+	// quickTimeout limits an attempt that need not succeed: whoever makes it asks in
+	// smaller parts next (R18).
+	quickTimeout = 8 * time.Second
 	// maxAnswer limits an answer after decompression, in bytes.
 	maxAnswer = 64 << 20
 )
@@ -64,6 +68,9 @@ type Client struct {
 	clock      clock
 	outages    *outages
 	oddIDs     oddIDs
+	// oddProperties is how many definitions Properties left out, by type and
+	// sensitivity.
+	oddProperties sync.Map
 	// sortObjects records that this portal wants sort objects in a search (R2).
 	sortObjects atomic.Bool
 }
@@ -75,11 +82,15 @@ type Client struct {
 // Tries, unless zero, limits how often the request may fail; then the error
 // satisfies Unanswered (R18). If it may fail more than once, the client also waits
 // until HubSpot has answered others meanwhile: then it is the request that HubSpot
-// cannot answer.
+// cannot answer. Once an attempt has run out of time, the others up to Tries are
+// quick. Those after them are not: it is HubSpot that is slow then.
+//
+// Quick requests have less time from the beginning.
 type Call struct {
 	Priority Priority
 	OnSend   func(hubspotNow Millis)
 	Tries    int
+	Quick    bool
 }
 
 // Answer is the part that every answer has. Date is HubSpot's time when it

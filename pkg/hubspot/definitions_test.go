@@ -79,6 +79,21 @@ func TestDefinitionsWithoutResultsAreAskedAgain(t *testing.T) {
 	}
 }
 
+// TestR18_ADefinitionWithoutNameCostsThatProperty: the others are read, and the log
+// says how many are left out when that changes.
+func TestR18_ADefinitionWithoutNameCostsThatProperty(t *testing.T) {
+	r := newRig(t, always(200, `{"results":[{"name":"a","type":"string"},{"type":"string"},{"name":"b"},{"name":"c","type":"number"},{"name":{},"type":"string"}]}`))
+	for range 2 {
+		properties, err := r.Properties(t.Context(), Call{}, "contacts", "")
+		if err != nil || len(properties) != 2 || properties[0].Name != "a" || properties[1].Name != "c" {
+			t.Errorf("%+v, %v", properties, err)
+		}
+	}
+	if n := r.log.Count("definitions without name or type"); n != 1 || !r.log.Has("properties=3") || !r.log.Has("cure=") {
+		t.Errorf("said %d times:\n%s", n, r.log)
+	}
+}
+
 func TestStandardTypes(t *testing.T) {
 	names, typeIDs := map[string]bool{}, map[string]bool{}
 	for i, o := range StandardTypes() {

@@ -49,6 +49,7 @@ const secondThought = 2 * time.Second
 // attempt is the outcome of one attempt.
 type attempt struct {
 	sent     time.Time
+	timeout  time.Duration
 	received time.Time // when the header arrived
 	status   int       // 0: no answer
 	header   http.Header
@@ -69,7 +70,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
 		failures     int    // failures after which this request backed off by itself
-		heard        uint64 // HubSpot's answers at the first of them
+		late         bool   // one of them was a time-out
+		heard        uint64 // HubSpot's answers before the first of them
 	)
 	gaveUp := func() (Answer, error) {
 		if last != "" {
@@ -102,7 +104,14 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			call.OnSend(c.Now())
 		}
 		c.outages.sent(r.api)
-		a := c.send(ctx, r, token)
+		if failures == 0 {
+			heard = c.outages.answers()
+		}
+		timeout := attemptTimeout
+		if call.Quick || late && failures < call.Tries {
+			timeout = quickTimeout
+		}
+		a := c.send(ctx, r, token, timeout)
 		c.outages.returned(r.api)
 		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
 		if ctx.Err() != nil {
@@ -125,7 +134,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		case v.policy != "":
 			c.metrics.throttled.WithLabelValues(v.policy).Inc()
 			last = "429 " + v.policy
-			t.failed(last, "path", r.path, "correlation_id", v.correlation)
+			t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", throttleCure(v.policy))
 			if r.ungoverned {
 				failures++
 				if err := pause(ctx, max(backoff(failures), v.wait), nil, nil); err != nil {
@@ -164,10 +173,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			last = c.redact(v.transient, token)
 			allOpens, oneOpens := c.outages.failed(r.api)
 			c.outages.heard(r.api, v.kind, last)
-			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(v.kind))
-			if failures++; failures == 1 {
-				heard = c.outages.answers()
-			}
+			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(v.kind, last))
+			late = late || errors.Is(a.err, context.DeadlineExceeded)
+			failures++
 			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
 				answered = true // others: it is this request that fails
 				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last}
@@ -205,10 +213,10 @@ func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Tim
 }
 
 // send makes one attempt.
-func (c *Client) send(ctx context.Context, r *request, token *Secret) attempt {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout time.Duration) attempt {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	a := attempt{sent: time.Now()}
+	a := attempt{sent: time.Now(), timeout: timeout}
 	u := *c.base
 	address := u.String() + r.path
 	if r.query != "" {
@@ -320,7 +328,7 @@ func judge(r *request, a attempt) verdict {
 	case a.err != nil && a.status == 0:
 		v.kind, v.transient = kindUnreachable, a.err.Error()
 		if errors.Is(a.err, context.DeadlineExceeded) {
-			v.transient = "no answer in " + attemptTimeout.String()
+			v.transient = "no answer in " + a.timeout.String()
 		}
 		return v
 	case a.err != nil:

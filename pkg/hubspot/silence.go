@@ -24,20 +24,25 @@ func (c *Client) Silences() []Silence {
 	var out []Silence
 	for api, g := range o.gates {
 		if s := &g.silence; !s.since.IsZero() {
-			out = append(out, Silence{api, s.since, s.latest, c.cure(s.kind)})
+			out = append(out, Silence{api, s.since, s.latest, c.cure(s.kind, s.latest)})
 		}
 	}
 	slices.SortFunc(out, func(a, b Silence) int { return cmp.Compare(a.API, b.API) })
 	return out
 }
 
-// Unreachable is the cure where no answer of HubSpot arrives at all.
-func Unreachable(address string) string {
+// Unreachable is the cure where no answer of HubSpot arrives at all. failure is the
+// text of what happens instead.
+func Unreachable(address, failure string) string {
+	if strings.Contains(failure, "server gave HTTP response to HTTPS client") {
+		return "write http:// in HUBSPOT_BASE_URL, or name the port that speaks TLS"
+	}
 	return "check that " + address + " can be reached from here (HUBSPOT_BASE_URL, HTTPS_PROXY, firewall), and HubSpot's status page"
 }
 
-// cure says what an operator can do about a kind of failure.
-func (c *Client) cure(kind string) string {
+// cure says what an operator can do about a kind of failure. latest is what the
+// latest attempt brought.
+func (c *Client) cure(kind, latest string) string {
 	switch {
 	case kind == kindMigration:
 		return "wait: HubSpot moves the account to another data centre, which takes up to a day"
@@ -48,7 +53,15 @@ func (c *Client) cure(kind string) string {
 	case kind != "" && kind != kindUnreachable && kind != kindCut:
 		return "wait, and see HubSpot's status page"
 	}
-	return Unreachable(c.base.String())
+	return Unreachable(c.base.String(), latest)
+}
+
+// throttleCure says what an operator can do about a limit that is reached.
+func throttleCure(policy string) string {
+	if policy == policyDay {
+		return "see which app uses the day's calls (HubSpot: Settings, Integrations, Usage), or buy calls; the connector goes on by itself when the day ends"
+	}
+	return "nothing, if it is rare: the connector slows down. Else lower HUBSPOT_RATE_SHARE: another app shares the limit"
 }
 
 // silence measures how long a gate's requests have been without an answer.

@@ -68,13 +68,18 @@ func (s *setup) create(ctx context.Context, want *TopicFinding) (*TopicFinding, 
 			t.Configs[key] = want.Configs[key]
 			continue
 		}
-		t.Warnings = append(t.Warnings, Warning{
-			Text:    refusedSetting,
-			Setting: slog.String(key, fmt.Sprintf("%s is refused (%v): %s", want.Configs[key], err, without[key])),
-			Cluster: true,
-		})
+		t.Warnings = append(t.Warnings, settingRefused(key, want.Configs[key], err))
 	}
 	return &t, nil
+}
+
+// settingRefused says that the cluster refuses a wanted setting, and what follows.
+func settingRefused(key, value string, err error) Warning {
+	return Warning{
+		Text:    refusedSetting,
+		Setting: slog.String(key, fmt.Sprintf("%s is refused (%v): %s", value, err, without[key])),
+		Cluster: true,
+	}
 }
 
 // notCreated says why a topic cannot be created.

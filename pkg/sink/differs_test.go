@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -59,6 +60,39 @@ func TestShortSettings_AKillBetweenCreationAndSettings(t *testing.T) {
 		}
 		if found = look(); found.Short != "" || found.Command != "" {
 			t.Errorf("after the command: %+v", found)
+		}
+	})
+}
+
+// TestShortSettings_TheClusterRefusesThem: where a topic lacks what the cluster
+// refuses, the next start says that, and not to set it.
+func TestShortSettings_TheClusterRefusesThem(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		policy := &testkit.Policy{Settings: []string{"min.compaction.lag.ms", "segment.bytes"}}
+		w.Enforce(policy)
+		w.mustOpen().Close()
+		altered := policy.Alters.Load()
+		before := len(w.log.String())
+		w.mustOpen().Close()
+		p, err := NewProbe(w.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		found, err := p.Internal(t.Context(), "hubspot.offsets")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for where, text := range map[string]string{"log": w.log.String()[before:], "check": fmt.Sprint(found.Warnings)} {
+			if !strings.Contains(text, "67108864 is refused") || !strings.Contains(text, policy.Message("segment.bytes")) || !strings.Contains(text, "starts take longer") {
+				t.Errorf("%s: %s", where, text)
+			}
+			if strings.Contains(text, "segment.bytes is") || strings.Contains(text, "keeps them") {
+				t.Errorf("%s says to set what the cluster refuses: %s", where, text)
+			}
+		}
+		if found.Command != "" || policy.Alters.Load() != altered {
+			t.Errorf("command %q, %d alters", found.Command, policy.Alters.Load()-altered)
 		}
 	})
 }

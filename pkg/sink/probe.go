@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -138,7 +139,11 @@ func (p *Probe) compare(ctx context.Context, f *TopicFinding, l *offsets.Loaded)
 		return &offsets.Refusal{What: why.What, Cure: why.Cure}
 	}
 	for _, s := range wrong[missing] {
-		f.warn("the schema registry has lost a schema that events were written with; a run puts it back if the registry takes the mode IMPORT, else it refuses to start",
+		if err := w.takesBack(ctx, s.Subject); err != nil && forGood(err) {
+			why := lostSchemas(s.Subject, slices.DeleteFunc(wrong[missing], func(o offsets.Schema) bool { return o.Subject != s.Subject }), err)
+			return &offsets.Refusal{What: why.What, Cure: why.Cure}
+		}
+		f.warn("the schema registry has lost a schema that events were written with; a run puts it back under its id, or refuses to start if the registry does not let this user set the mode IMPORT",
 			slog.String("schema", fmt.Sprint(s.Subject, " ", s.ID)))
 	}
 	return nil

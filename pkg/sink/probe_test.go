@@ -2,6 +2,7 @@ package sink
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -168,6 +169,25 @@ func TestR20_AProbeTellsWhatIsLost(t *testing.T) {
 		w.create(contacts, 3, map[string]string{"cleanup.policy": "compact"})
 		says("it was created again")
 		w.registry.Reset()
+		status, code := http.StatusUnprocessableEntity, 42204 // Confluent's: it knows modes, and not this one
+		w.registry.Intercept(func(to http.ResponseWriter, r *http.Request) bool {
+			mode := strings.HasPrefix(r.URL.Path, "/mode")
+			if mode {
+				to.WriteHeader(status)
+				fmt.Fprintf(to, `{"error_code":%d,"message":"no"}`, code)
+			}
+			return mode
+		})
+		says("has lost a schema")
+		for name, refused := range map[string]int{
+			"Apicurio does nothing": http.StatusOK, "Karapace knows no modes": http.StatusMethodNotAllowed, "the user may not": http.StatusForbidden,
+		} {
+			status, code = refused, refused
+			if _, err := probe(); err == nil || !strings.Contains(err.Error(), "has lost the schemas [1]") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		status = http.StatusServiceUnavailable
 		says("has lost a schema")
 		if _, _, err := w.registry.RegisterSchema("other", sr.Schema{Schema: `"string"`}); err != nil {
 			t.Fatal(err)

@@ -160,7 +160,7 @@ func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, 
 	switch {
 	case err == nil:
 		t.There = true
-		s.fallsShort(t, configs)
+		s.fallsShort(ctx, t, configs)
 		return t, nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return s.create(ctx, want)

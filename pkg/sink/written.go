@@ -247,6 +247,22 @@ func (w *written) putBack(ctx context.Context, subject string, schemas []offsets
 	return nil
 }
 
+// takesBack returns why the registry would not take schemas back under their ids,
+// as far as it tells without being changed: asked to set a mode that does not exist,
+// only a registry that has modes, and lets this user set them, refuses the mode.
+func (w *written) takesBack(ctx context.Context, subject string) error {
+	const noMode, invalidMode = "NO_MODE", 42204
+	_, err := w.mode(ctx, http.MethodPut, subject, noMode)
+	var answer *sr.ResponseError
+	switch {
+	case errors.As(err, &answer) && answer.ErrorCode == invalidMode:
+		return nil
+	case err == nil || statusOf(err) == http.StatusNotFound || statusOf(err) == http.StatusMethodNotAllowed:
+		return errNoImport
+	}
+	return err
+}
+
 const importMode = "IMPORT"
 
 // mode asks for the mode of a subject, or sets it. It is not the client library's:

@@ -28,6 +28,6 @@ func (s *Status) Held(log *slog.Logger, object, part string, err *HeldError) {
 			log.Info("nothing is held back any more", "part", part)
 		}
 	case s.Problem(object, part, err) && !before:
-		log.Warn("HubSpot no longer shows something, and the connector does not believe it yet", "part", part, "err", err)
+		log.Warn("HubSpot no longer shows something, and the connector does not believe it yet", "part", part, "err", err, "cure", err.action())
 	}
 }

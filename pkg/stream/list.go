@@ -140,6 +140,10 @@ func (p *pageSizes) halving(place string, most int, ask func(size, tries int) er
 	return err
 }
 
+// quick reports whether a page need not be waited for: a smaller one is asked for
+// if HubSpot does not answer it in time.
+func quick(size, tries int) bool { return tries == 1 && size > 1 }
+
 // divisiblePage reports whether HubSpot may answer a smaller page.
 func divisiblePage(err error) bool {
 	return hubspot.Divisible(err) && !hubspot.TooLong(err) && !hubspot.ArchivedUnsupported(err)
@@ -196,7 +200,7 @@ func (o *Object) list(ctx context.Context, call hubspot.Call, slots *hubspot.Slo
 		pages = o.binPages
 	}
 	err = pages.halving(after, hubspot.MaxList, func(size, tries int) error {
-		call.Tries = tries
+		call.Tries, call.Quick = tries, quick(size, tries)
 		page, err = o.Client.List(ctx, call, o.Type.Path, slots, after, archived, size)
 		return err
 	})

@@ -39,7 +39,7 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 		soon, err = o.publish(ctx, &o.List, reading, read)
 	}
 	if refused(err) || errors.Is(err, errCircle) {
-		o.told(&o.List, began, &referenceError{ReferenceOwners, err})
+		o.told(&o.List, began, &referenceError{of: ReferenceOwners, err: err})
 		return 0, nil
 	}
 	if err == nil {
@@ -115,7 +115,7 @@ func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool
 		var page hubspot.OwnersPage
 		place := fmt.Sprint(archived, after)
 		err := o.sizes.halving(place, hubspot.MaxOwners, func(size, tries int) (err error) {
-			call.Tries = tries
+			call.Tries, call.Quick = tries, quick(size, tries)
 			page, err = o.Client.Owners(ctx, call, after, archived, size)
 			return err
 		})

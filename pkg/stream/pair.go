@@ -154,7 +154,7 @@ func (p *Pair) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (
 		a.IDs, err = p.From.Lane.Controls(ctx, slices.Concat(ask.IDs, p.stuck.all()))
 		return a, err
 	}
-	a.Links, err = p.From.Client.Links(ctx, hubspot.Call{Priority: prio, Tries: ask.Tries, OnSend: func(now hubspot.Millis) {
+	a.Links, err = p.From.Client.Links(ctx, hubspot.Call{Priority: prio, Tries: ask.Tries, Quick: ask.Quick, OnSend: func(now hubspot.Millis) {
 		a.LinkStamp, a.Stamp, a.At = p.Lane.Now(), p.From.Lane.Now(), now
 	}}, p.FromPath, p.ToPath, ask.Links)
 	return a, err

@@ -79,7 +79,7 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 			switch {
 			case err == nil:
 			case problems[i] == nil:
-				problems[i] = &referenceError{"pipelines of " + t.Name, err}
+				problems[i] = &referenceError{of: "pipelines of " + t.Name, err: err}
 			default:
 				problems[i].of += ", " + t.Name
 			}

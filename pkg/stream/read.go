@@ -91,7 +91,9 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 	default:
 		archived := ask.What == cdc.AskArchived
 		a.Slots = o.Lane.Slots()
-		a.Batch, err = o.Client.BatchRead(ctx, o.call(prio, &a.Sent, ask.Tries), o.Type.Path, a.Slots, ask.IDs, archived)
+		call := o.call(prio, &a.Sent, ask.Tries)
+		call.Quick = ask.Quick
+		a.Batch, err = o.Client.BatchRead(ctx, call, o.Type.Path, a.Slots, ask.IDs, archived)
 		switch {
 		case archived && hubspot.ArchivedUnsupported(err):
 			err = nil // a type without archived copies

@@ -161,6 +161,7 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 		}
 		return
 	}
+	problem = &referenceError{problem.of, problem.err, r.Interval}
 	l.problem = problem.of
 	if before == "" {
 		r.Status.started(name, offsets.ReferenceStream)
@@ -173,8 +174,9 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 
 // referenceError says what keeps a reference list from being read completely.
 type referenceError struct {
-	of  string // the list, or the object types whose parts of it are refused
-	err error
+	of    string // the list, or the object types whose parts of it are refused
+	err   error
+	again time.Duration // after which the list is read again, or sooner
 }
 
 func (e *referenceError) Error() string { return e.of + ": " + e.err.Error() }
@@ -187,13 +189,14 @@ func (e *referenceError) refusedTopic() bool {
 }
 
 func (e *referenceError) action() string {
+	again := "the connector asks again within " + e.again.String() + " (SYNC_REFERENCE_INTERVAL)"
 	switch {
 	case e.refusedTopic():
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again with every reading of the list"
 	case hubspot.MissingScopes(e.err) && e.of == ReferenceOwners:
-		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; the connector asks for them again"
+		return "give the token the scope " + hubspot.ScopeOwners + ", or do without the owners; " + again
 	case hubspot.MissingScopes(e.err):
-		return "give the token the read scope of this object type, or do without its pipelines; the connector asks for them again"
+		return "give the token the read scope of this object type, or do without its pipelines; " + again
 	}
-	return "see HubSpot's status page; what was published stays, and the connector asks for the list again"
+	return "see HubSpot's status page; what was published stays, and " + again
 }

@@ -46,7 +46,7 @@ func (o *Object) search(ctx context.Context, prio hubspot.Priority, q hubspot.Se
 		}
 		err := o.searchPages.halving(place, most, func(size, tries int) (err error) {
 			q.Limit = size
-			page, err = o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: tries}, q)
+			page, err = o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: tries, Quick: quick(size, tries)}, q)
 			return err
 		})
 		if divisiblePage(err) && !o.searchPages.triedInVain(place) {

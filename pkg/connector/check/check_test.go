@@ -336,6 +336,26 @@ func TestCheck_RefusesAsARunDoes(t *testing.T) {
 	})
 }
 
+// TestCheck_RefusesARegistryThatLostItsContent and does not take it back: a run
+// would refuse to start, so a check fails, with the cure.
+func TestCheck_RefusesARegistryThatLostItsContent(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 28}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.Ran(3)
+		registry := testkit.NewRegistry(t)
+		registry.Intercept(func(to http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut || !strings.HasPrefix(r.URL.Path, "/mode") {
+				return false
+			}
+			to.WriteHeader(http.StatusNoContent) // as Apicurio does
+			return true
+		})
+		w.Registry.Turn(registry.Transport())
+		c := w.inspect().is(connector.ExitRefused)
+		c.says("topic", "hubspot.contacts", Fail, "has lost the schemas", "restore the registry's content")
+	})
+}
+
 // TestCheck_RefusesAnotherPortal: a prefix belongs to one portal.
 func TestCheck_RefusesAnotherPortal(t *testing.T) {
 	t.Parallel()

@@ -25,11 +25,11 @@ func (k *checker) checkToken(ctx context.Context) {
 	token, _ := h.Token() // Validate has read it
 	switch text := token.Reveal(); {
 	case h.OAuth():
-		f.Found = "OAuth: access tokens for half an hour, from a refresh token"
+		f.Found = "from OAuth: access tokens for half an hour, by a refresh token"
 	case strings.HasPrefix(text, "pat-"):
 		f.Found = "of a service key or a private app (pat-...)"
 	case len(text) > 100: // an access token of OAuth
-		f.Status, f.Found = Warn, "looks like an access token of OAuth, which expires within half an hour"
+		f.Status, f.Found = Warn, "probably an access token of OAuth, which expires within half an hour"
 		f.Todo = []string{"give HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN instead, or the token of a service key"}
 	default:
 		f.Status, f.Found = Note, "of an unknown form; those of service keys and private apps begin with pat-"
@@ -42,7 +42,7 @@ func (k *checker) checkToken(ctx context.Context) {
 		d := h.Diagnose(err)
 		var secret *hubspot.SecretError
 		if kind := f.Found; hubspot.Unauthorized(err) || errors.As(err, &secret) {
-			d.Found = kind + "; " + d.Found
+			d.Found += "; it is " + kind
 		} else {
 			f.Check = "account"
 		}

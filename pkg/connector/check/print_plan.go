@@ -15,11 +15,11 @@ func (p *Plan) write(w io.Writer) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "\nPLAN\n")
-	create := "not known: the brokers did not say"
+	create := "not known, because the brokers did not show which there are"
 	if p.ToCreate != nil {
 		create = number(len(p.ToCreate))
 	}
-	if p.Later > 0 {
+	if p.ToCreate != nil && p.Later > 0 {
 		create += fmt.Sprintf(", and up to %s later: one for a pair of types at its first association, one for owners, pipelines and stages at the first entry", number(p.Later))
 	}
 	fmt.Fprintf(t, "topics to be created\t%s\n", create)

@@ -332,7 +332,7 @@ func (p *Portal) pipelineStep(rng *rand.Rand, t *objectType) {
 			switch i := rng.IntN(len(pl.Stages) + 1); {
 			case i == len(pl.Stages):
 				pl.Stages = append(pl.Stages, p.newStage(Stage{Label: label, DisplayOrder: i, Metadata: map[string]string{"probability": "0.5"}}))
-			case n < 8:
+			case n < 8 || len(pl.Stages) == 1: // no administrator removes the last one
 				pl.Stages[i].Label, pl.Stages[i].UpdatedAt = label, max(p.now(), pl.Stages[i].UpdatedAt+1)
 			default:
 				pl.Stages = slices.Delete(pl.Stages, i, i+1)
