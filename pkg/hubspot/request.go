@@ -2,6 +2,7 @@ package hubspot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	var (
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
+		let          *pass  // the governor's, of the latest attempt
 		failures     int    // failures after which this request backed off by itself
 		heard        uint64 // HubSpot's answers at the first of them
 	)
@@ -79,7 +81,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	}
 	for {
 		for {
-			if err := c.admit(ctx, call, r, made); err != nil {
+			var err error
+			if let, err = c.admit(ctx, call, r, made); err != nil {
 				return gaveUp()
 			}
 			if r.anonymous {
@@ -90,7 +93,6 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			// otherwise all requests that waited for the token would be sent
 			// at once.
 			admitted := time.Now()
-			var err error
 			if token, err = c.auth.bearer(ctx, c, nil); err != nil {
 				return Answer{}, err
 			}
@@ -104,6 +106,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		c.outages.sent(r.api)
 		a := c.send(ctx, r, token)
 		c.outages.returned(r.api)
+		if let != nil {
+			c.governor.answered(let, cmp.Or(a.received, time.Now()))
+		}
 		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
 		if ctx.Err() != nil {
 			return gaveUp()
@@ -118,7 +123,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		case v.done:
 			answered = true
 			if !r.ungoverned {
-				c.governor.observe(r.class, r.account, a.header, a.sent)
+				c.governor.observe(r.class, r.account, a.header, a.sent, let)
 			}
 			return Answer{Date: c.clock.note(a.header, a.sent, a.received)}, nil
 
@@ -154,7 +159,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				continue
 			}
 			if !r.ungoverned {
-				c.governor.observe(r.class, r.account, a.header, a.sent)
+				c.governor.observe(r.class, r.account, a.header, a.sent, let)
 			}
 			c.clock.note(a.header, a.sent, a.received)
 			answered = true
@@ -186,20 +191,20 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 }
 
 // admit waits until the outage gates and the limits let the request make an
-// attempt.
-func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) error {
+// attempt. An ungoverned request gets no pass.
+func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) (let *pass, err error) {
 	for {
 		s, err := c.outages.enter(ctx, r.api)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !r.ungoverned {
-			if err := c.governor.acquire(ctx, r.class, call.Priority, r.account, made); err != nil {
-				return err
+			if let, err = c.governor.acquire(ctx, r.class, call.Priority, r.account, made); err != nil {
+				return nil, err
 			}
 		}
 		if c.outages.holds(s, r.api) {
-			return nil
+			return let, nil
 		}
 	}
 }
