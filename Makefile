@@ -11,10 +11,10 @@ BENCHTIME ?= 1s
 KILLS     ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test fuzz bench build integration kills consumers
+.PHONY: help check fmt vet lint test fuzz bench bench-portal build integration kills consumers
 
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: fmt vet lint ## format, vet, lint, and the tests under the race detector
 	go test -race -short ./...
@@ -43,6 +43,9 @@ fuzz: ## every fuzz test for FUZZTIME
 
 bench: ## every benchmark
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+bench-portal: ## what the built program does against a simulated portal with HubSpot's limits: FIGURES, with BENCHFLAGS
+	go run ./bench $(BENCHFLAGS) $(FIGURES)
 
 build: ## the program, as bin/connector
 	go build -o bin/connector ./cmd/connector

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -105,7 +103,7 @@ func newDemoPortal() *hubspottest.Portal {
 // demoPortal serves only the simulated portal, while its users work on it.
 func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 	portal := newDemoPortal()
-	_, stop, err := serveDemo(portal, addr)
+	_, stop, err := portal.Serve(addr)
 	if err != nil {
 		return misused("--portal: %v", err)
 	}
@@ -118,7 +116,7 @@ func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 
 func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 	portal := newDemoPortal()
-	hubspotURL, stopPortal, err := serveDemo(portal, "127.0.0.1:0")
+	hubspotURL, stopPortal, err := portal.Serve("127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -171,22 +169,4 @@ Events as they come (op, topic, key, what is in after, the stream that found it,
 	}
 	d.tail.summary()
 	return err
-}
-
-// serveDemo serves the portal on an address of this machine.
-func serveDemo(h http.Handler, addr string) (url string, stop func(), err error) {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return "", nil, err
-	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
-	done := make(chan struct{})
-	go func() { // ends with Close, below
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	return "http://" + listener.Addr().String(), func() {
-		_ = server.Close()
-		<-done
-	}, nil
 }

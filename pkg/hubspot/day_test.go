@@ -14,7 +14,7 @@ import (
 // passed.
 func spend(ctx context.Context, g *Governor, p Priority) int {
 	n := 0
-	for g.acquire(ctx, exemptCalls, p, false, time.Now()) == nil {
+	for passes(g.acquire(ctx, exemptCalls, p, false, time.Now())) {
 		n++
 	}
 	return n
@@ -33,7 +33,7 @@ func TestTheDayIsSpentDownToTheReserve(t *testing.T) {
 			if n := spend(ctx, g, p); n != 4_000 {
 				t.Errorf("priority %d spent %d calls of the day, want 4,000", p, n)
 			}
-			if err := g.acquire(t.Context(), exemptCalls, p, false, time.Now()); err != nil {
+			if _, err := g.acquire(t.Context(), exemptCalls, p, false, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			if time.Now().Before(resets) || time.Since(resets) > time.Second {
@@ -82,7 +82,7 @@ func TestThePatientHoldUpNobody(t *testing.T) {
 		time.Sleep(time.Second)
 		began := time.Now()
 		for range 50 {
-			if err := g.acquire(ctx, exemptCalls, Backfill, false, time.Now()); err != nil {
+			if _, err := g.acquire(ctx, exemptCalls, Backfill, false, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -350,7 +350,7 @@ func TestAWaitDoesNotOutlastTheDay(t *testing.T) {
 		g.throttled(searches, false, policyDay, time.Hour, time.Now())
 		g.learnDay(DailyUsage{Used: 1000, Limit: 1000, ResetsAt: MillisOf(time.Now().Add(2 * time.Minute))})
 		began := time.Now()
-		if err := g.acquire(t.Context(), searches, Leading, false, time.Now()); err != nil {
+		if _, err := g.acquire(t.Context(), searches, Leading, false, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(began); d < 2*time.Minute || d > 2*time.Minute+6*time.Second {

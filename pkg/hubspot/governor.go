@@ -80,10 +80,11 @@ type Limits struct {
 // portal share one Governor. Requests that cannot pass at once wait in order of
 // priority.
 //
-// In every window of ten seconds it lets at most its share of the limit pass,
-// and it spaces searches evenly. So at a share of 0.8 the network may delay any
-// request by up to a quarter of a second, and HubSpot still sees less than its
-// limit.
+// In every ten seconds it lets its share of the limit pass, and no more. It never
+// lets HubSpot count more than the limit, wherever HubSpot's interval begins and
+// however the network delays a call (see window); that alone costs a share of 1
+// about two hundredths of the limit. It spaces calls evenly, because an urgent one
+// would otherwise wait for seconds behind a burst.
 type Governor struct {
 	limits Limits
 
@@ -95,9 +96,7 @@ type Governor struct {
 	reading struct {  // from the latest headers about the ten-second limit
 		max       float64
 		interval  time.Duration
-		others    float64 // other apps' calls in the interval
-		othersAt  time.Time
-		sent      []time.Time // our calls in the latest interval, oldest first
+		others    others
 		remaining float64
 		known     bool
 	}
@@ -106,7 +105,8 @@ type Governor struct {
 // line is the queue of one class.
 type line struct {
 	waiting []*waiter
-	limiter *rate.Limiter
+	limiter *rate.Limiter // spaces calls; its burst makes up for moments without a waiter
+	sent    window
 	paused  time.Time // nothing passes before this
 	pausedAt,
 	slowed time.Time // when slow last changed
@@ -116,6 +116,7 @@ type line struct {
 
 type waiter struct {
 	passed   chan struct{}
+	pass     *pass // once passed is closed
 	since    time.Time
 	priority Priority
 	account  bool // an Account call, which passes even on a spent day
@@ -188,15 +189,11 @@ func (g *Governor) Learnt() Learnt {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.day.roll(time.Now())
-	l := Learnt{
+	return Learnt{
 		TenSeconds: int(g.reading.max), TenSecondsTold: g.reading.known, TenSecondsLeft: int(g.reading.remaining),
-		Searches: defaultSearches, Daily: g.day.limit, Used: g.day.used,
+		Searches: g.searchLimit(), Daily: g.day.limit, Used: g.day.used,
 		Reserve: int64(g.day.reserve * float64(g.day.limit)), Resets: g.day.ends(),
 	}
-	if g.limits.SearchPerSecond > 0 {
-		l.Searches = g.limits.SearchPerSecond
-	}
-	return l
 }
 
 // Spent returns since when none of the day's calls are left to us, and when that
@@ -217,10 +214,11 @@ func (g *Governor) Spent() (since, until time.Time) {
 }
 
 // acquire waits until a call may be sent. since is when the caller made the
-// request: a retry keeps the request's age.
-func (g *Governor) acquire(ctx context.Context, c class, p Priority, account bool, since time.Time) error {
+// request: a retry keeps the request's age. The caller tells answered when the
+// answer to the call has come.
+func (g *Governor) acquire(ctx context.Context, c class, p Priority, account bool, since time.Time) (*pass, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	w := &waiter{passed: make(chan struct{}), since: since, priority: p, account: account}
 	g.mu.Lock()
@@ -229,7 +227,7 @@ func (g *Governor) acquire(ctx context.Context, c class, p Priority, account boo
 	g.mu.Unlock()
 	select {
 	case <-w.passed:
-		return nil
+		return w.pass, nil
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
@@ -237,7 +235,16 @@ func (g *Governor) acquire(ctx context.Context, c class, p Priority, account boo
 	// If the waiter passed at this very moment, it spent a call for nothing.
 	g.lines[c].remove(w)
 	g.pump()
-	return ctx.Err()
+	return nil, ctx.Err()
+}
+
+// answered notes that a call has an answer, or none, at the given time.
+func (g *Governor) answered(p *pass, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at.Before(p.latest) {
+		p.latest = at
+	}
 }
 
 func (l *line) remove(w *waiter) {
@@ -264,7 +271,7 @@ func (g *Governor) pump() {
 	for c := range g.lines {
 		l := &g.lines[c]
 		for len(l.waiting) > 0 {
-			if at := l.ready(now); at.After(now) {
+			if at := g.ready(class(c), now); at.After(now) {
 				earlier(at)
 				break
 			}
@@ -275,9 +282,7 @@ func (g *Governor) pump() {
 			}
 			l.limiter.AllowN(now, 1)
 			g.day.spend(now, w)
-			if class(c) == objectCalls {
-				g.sent(now)
-			}
+			w.pass = l.sent.add(now)
 			l.remove(w)
 			close(w.passed)
 		}
@@ -318,12 +323,45 @@ func (g *Governor) best(l *line, now time.Time) (best *waiter, at time.Time) {
 }
 
 // ready returns when the class's limit lets a call pass.
-func (l *line) ready(now time.Time) time.Time {
-	at := tokenAt(l.limiter, now)
-	if l.paused.After(at) {
-		return l.paused
+func (g *Governor) ready(c class, now time.Time) time.Time {
+	l := &g.lines[c]
+	at := later(tokenAt(l.limiter, now), l.paused)
+	switch c {
+	case searches:
+		l.sent.forget(now, time.Second)
+		limit := int(g.searchLimit())
+		at = later(at, l.sent.ready(now, time.Second, max(1, limit), limit))
+	case objectCalls:
+		l.sent.forget(now, g.reading.interval)
+		ours, limit := g.tenSeconds(now)
+		at = later(at, l.sent.ready(now, g.reading.interval, max(1, int(ours+1e-9)), int(limit)))
+	case exemptCalls:
+		l.sent.forget(now, 0) // no limit that we know of
 	}
 	return at
+}
+
+// searchLimit is HubSpot's limit of searches per second.
+func (g *Governor) searchLimit() float64 {
+	if g.limits.SearchPerSecond > 0 {
+		return g.limits.SearchPerSecond
+	}
+	return defaultSearches
+}
+
+// tenSeconds returns how many calls we may send in ten seconds, and how many of
+// ours HubSpot may count. If other apps use more of the limit than the share we
+// leave them, we give way (docs/contract.md section 1, promise 6), but keep a tenth
+// of ours.
+func (g *Governor) tenSeconds(now time.Time) (ours, limit float64) {
+	r := &g.reading
+	ours, limit = min(g.limits.Share, 1)*r.max, r.max
+	// As few as a hundredth of the limit may be calls of our own, whose ways differ.
+	// Others call unevenly: the more there are, the more may come at once.
+	if n := r.others.most(now, r.interval); n > r.max/100 {
+		limit = max(ours/10, limit-n-1-math.Sqrt(n)/2)
+	}
+	return min(ours, limit), limit
 }
 
 // tokenAt returns when the limiter has a whole token: now, or slightly later
@@ -351,25 +389,12 @@ func (g *Governor) tune(now time.Time) {
 		}
 	}
 
-	// Searches: evenly spaced, no burst. A tenth stays free even at a share of
-	// 1, because a window may catch one more than its length holds.
-	perSecond := defaultSearches
-	if g.limits.SearchPerSecond > 0 {
-		perSecond = g.limits.SearchPerSecond
-	}
-	set(g.lines[searches].limiter, now, min(g.limits.Share, 0.9)*perSecond*g.lines[searches].slow, 1)
+	// A search never waits for others of ours to leave HubSpot's second if they
+	// leave a tenth of it free.
+	set(g.lines[searches].limiter, now, min(g.limits.Share, 0.9)*g.searchLimit()*g.lines[searches].slow, 1)
 
-	// Ten seconds: the burst is part of what a window may hold. If other apps
-	// use more of the limit than the share we leave them, we give way
-	// (docs/contract.md section 1, promise 6), but keep a tenth of ours.
-	r := &g.reading
-	if now.Sub(r.othersAt) > 2*r.interval {
-		r.others = 0
-	}
-	ours := min(g.limits.Share, 0.98) * r.max
-	ours = max(ours/10, min(ours, r.max-r.others-r.max/20))
-	burst := max(1, math.Floor(ours/50))
-	set(g.lines[objectCalls].limiter, now, max(0.1, ours-burst)/r.interval.Seconds()*g.lines[objectCalls].slow, int(burst))
+	ours, _ := g.tenSeconds(now)
+	set(g.lines[objectCalls].limiter, now, max(0.1, ours)/g.reading.interval.Seconds()*g.lines[objectCalls].slow, int(max(1, ours/25)))
 
 	set(g.lines[exemptCalls].limiter, now, exemptPerSecond*g.lines[exemptCalls].slow, 2)
 }

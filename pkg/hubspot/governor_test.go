@@ -2,15 +2,20 @@ package hubspot
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
 // strict is a HubSpot with rolling limits: it answers 429 as soon as a window,
@@ -27,8 +32,8 @@ type strict struct {
 	others    func(now time.Time) int // other apps' calls in the latest ten seconds
 }
 
-// window drops what is older than d and counts the rest.
-func window(at *[]time.Time, now time.Time, d time.Duration) int {
+// latest drops what is older than d and counts the rest.
+func latest(at *[]time.Time, now time.Time, d time.Duration) int {
 	old := 0
 	for old < len(*at) && now.Sub((*at)[old]) >= d {
 		old++
@@ -51,14 +56,14 @@ func (s *strict) arrive(req *http.Request) *http.Response {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if req.Method == http.MethodPost {
-		if window(&s.searches, now, time.Second) >= s.perSecond {
+		if latest(&s.searches, now, time.Second) >= s.perSecond {
 			s.throttled++
 			return respond(429, `{"status":"error","message":"You have reached your secondly limit.","errorType":"RATE_LIMIT"}`)
 		}
 		s.searches = append(s.searches, now)
 		return respond(200, emptyPage)
 	}
-	used := window(&s.calls, now, 10*time.Second)
+	used := latest(&s.calls, now, 10*time.Second)
 	if s.others != nil {
 		used += s.others(now)
 	}
@@ -74,14 +79,12 @@ func (s *strict) arrive(req *http.Request) *http.Response {
 }
 
 // load keeps n callers calling until ctx ends, and counts the answers.
-func load(ctx context.Context, wg *sync.WaitGroup, n int, call func(ctx context.Context) error) *int {
-	count, mu := new(int), new(sync.Mutex)
+func load(ctx context.Context, wg *sync.WaitGroup, n int, call func(ctx context.Context) error) *atomic.Int64 {
+	count := new(atomic.Int64)
 	for range n {
 		wg.Go(func() {
 			for call(ctx) == nil {
-				mu.Lock()
-				*count++
-				mu.Unlock()
+				count.Add(1)
 			}
 		})
 	}
@@ -104,7 +107,7 @@ func (r *rig) listing(p Priority) func(context.Context) error {
 
 // Promise 6 (a good guest): at the limits of a Professional account, with a
 // round trip of 200 ms plus jitter, HubSpot never has to answer 429, and we use
-// at least nine tenths of our share.
+// nearly all of our share.
 func TestLimitsAreKeptAndUsed(t *testing.T) {
 	for _, jitter := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond} {
 		t.Run(jitter.String(), func(t *testing.T) {
@@ -125,13 +128,90 @@ func TestLimitsAreKeptAndUsed(t *testing.T) {
 				if hs.throttled > 0 {
 					t.Errorf("%d 429 answers", hs.throttled)
 				}
-				if got, want := float64(*lists)/lasts.Seconds(), 0.9*15.2; got < want || got > 15.2 {
-					t.Errorf("%.2f calls a second, want %.2f to 15.2", got, want)
+				if got, want := float64(lists.Load())/lasts.Seconds(), 0.97*15.2; got < want || got > 15.25 {
+					t.Errorf("%.2f calls a second, want %.2f to 15.25", got, want)
 				}
-				if got, want := float64(*searches)/lasts.Seconds(), 0.9*4; got < want || got > 4.01 {
+				if got, want := float64(searches.Load())/lasts.Seconds(), 0.9*4; got < want || got > 4.01 {
 					t.Errorf("%.2f searches a second, want %.2f to 4", got, want)
 				}
 			})
+		})
+	}
+}
+
+// passes reports whether a call may be sent.
+func passes(_ *pass, err error) bool { return err == nil }
+
+// docs/contract.md section 3: the ten seconds are filled. With round trips of 150 to
+// 300 ms, of which a random part lies before HubSpot counts the call, we use at least
+// 97 % of our share, whether HubSpot's interval rolls or is fixed, alone or beside
+// another app that takes no more than we leave it. In ten minutes HubSpot answers none
+// of our calls with 429, nor if the other app takes of what would be ours.
+func TestTheTenSecondsAreFilled(t *testing.T) {
+	for _, c := range []struct {
+		share       float64
+		fixed       bool
+		others      int // another app's calls in ten seconds
+		least, most float64
+	}{
+		{0.8, false, 0, 0.97 * 152, 152},
+		{0.8, true, 0, 0.97 * 152, 152},
+		{0.8, false, 25, 0.97 * 152, 152},
+		{0.8, true, 25, 0.97 * 152, 152},
+		{1, false, 0, 0.97 * 190, 190},
+		{1, true, 0, 0.97 * 190, 190},
+		{1, false, 20, 0.9 * 170, 170},
+		{1, true, 20, 0.9 * 170, 170},
+	} {
+		t.Run(fmt.Sprintf("share %v, fixed %v, others %d", c.share, c.fixed, c.others), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				portal := hubspottest.New(hubspottest.Options{
+					Seed: 1, Types: []string{"contacts"}, Limits: hubspottest.Limits{Fixed: c.fixed},
+					Latency: hubspottest.Span{Min: 150 * time.Millisecond, Max: 300 * time.Millisecond},
+				})
+				r := newRig(t, portal.Transport().RoundTrip, func(cfg *Config) { cfg.Governor = NewGovernor(Limits{Share: c.share}) })
+				lasts := 10 * time.Minute
+				if testing.Short() {
+					lasts = time.Minute
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), lasts+30*time.Second)
+				defer cancel()
+				var wg sync.WaitGroup
+				if c.others > 0 {
+					wg.Go(func() { another(ctx, portal.Client(), 10*time.Second/time.Duration(c.others)) })
+				}
+				lists := load(ctx, &wg, 12, r.listing(Backfill))
+				time.Sleep(30 * time.Second)
+				before := lists.Load()
+				wg.Wait()
+				if n := testkit.Metric(t, r.reg, "hubspot_cdc_throttled_total", policyTenSeconds); n > 0 {
+					t.Errorf("%v of our calls were answered 429", n)
+				}
+				got := float64(lists.Load()-before) / lasts.Seconds() * 10
+				t.Logf("%.1f calls in ten seconds, %.1f %% of %v", got, 100*got/c.most, c.most)
+				if got < c.least || got > c.most+1 {
+					t.Errorf("%.1f calls in ten seconds, want %.1f to %v", got, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
+// another is another app, which calls at random times with the given mean interval
+// until ctx ends.
+func another(ctx context.Context, client *http.Client, mean time.Duration) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for pause(ctx, mean/2+rand.N(mean), nil, nil) == nil {
+		wg.Go(func() {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://hubspot.test/crm/objects/2026-09/contacts", nil)
+			if err != nil {
+				return
+			}
+			req.Header.Set("Authorization", "Bearer pat-of-another-app")
+			if res, err := client.Do(req); err == nil {
+				_ = res.Body.Close()
+			}
 		})
 	}
 }
@@ -149,7 +229,7 @@ func TestNoWindowHoldsMore(t *testing.T) {
 		for i := range 60 {
 			wg.Go(func() {
 				c := class(i % 2)
-				for g.acquire(ctx, c, Backfill, false, time.Now()) == nil {
+				for passes(g.acquire(ctx, c, Backfill, false, time.Now())) {
 					mu.Lock()
 					sent[c] = append(sent[c], time.Now())
 					n := len(sent[c])
@@ -187,7 +267,7 @@ func order(t *testing.T, g *Governor, c class, priorities ...Priority) []Priorit
 	made := time.Now()
 	for _, p := range priorities {
 		wg.Go(func() {
-			if err := g.acquire(t.Context(), c, p, false, made); err != nil {
+			if _, err := g.acquire(t.Context(), c, p, false, made); err != nil {
 				t.Error(err)
 			}
 			mu.Lock()
@@ -205,7 +285,7 @@ func TestTheMoreUrgentPassesFirst(t *testing.T) {
 		g := NewGovernor(Limits{Share: 0.8})
 		for _, c := range []class{searches, objectCalls} {
 			for g.lines[c].limiter.TokensAt(time.Now()) >= 1 { // so that all wait
-				if err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
+				if _, err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -231,11 +311,11 @@ func TestNobodyStarves(t *testing.T) {
 		backfill := load(ctx, &wg, 1, r.listing(Backfill))
 		wg.Wait()
 		// After eleven agings of five seconds at the latest.
-		if *backfill < 10 {
-			t.Errorf("%d backfill calls in ten minutes, want one every minute", *backfill)
+		if backfill.Load() < 10 {
+			t.Errorf("%d backfill calls in ten minutes, want one every minute", backfill.Load())
 		}
-		if *leading < *backfill*20 {
-			t.Errorf("%d leading calls, %d of the backfill", *leading, *backfill)
+		if leading.Load() < backfill.Load()*20 {
+			t.Errorf("%d leading calls, %d of the backfill", leading.Load(), backfill.Load())
 		}
 	})
 }
@@ -246,11 +326,11 @@ func TestAWaiterThatGivesUpHoldsUpNobody(t *testing.T) {
 		g := NewGovernor(Limits{Share: 0.8})
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			_ = g.acquire(ctx, searches, Leading, false, time.Now())
+			_, _ = g.acquire(ctx, searches, Leading, false, time.Now())
 			cancel()
 		}
 		began := time.Now()
-		if err := g.acquire(t.Context(), searches, Backfill, false, time.Now()); err != nil || time.Since(began) > time.Second/2 {
+		if _, err := g.acquire(t.Context(), searches, Backfill, false, time.Now()); err != nil || time.Since(began) > time.Second/2 {
 			t.Errorf("passed after %v, err = %v", time.Since(began), err)
 		}
 		if n := len(g.lines[searches].waiting); n != 0 {
@@ -278,7 +358,7 @@ func TestOthersOnTheSameLimitSlowUsDown(t *testing.T) {
 			var wg sync.WaitGroup
 			n := load(ctx, &wg, 20, r.listing(Backfill))
 			wg.Wait()
-			return float64(*n) / d.Seconds()
+			return float64(n.Load()) / d.Seconds()
 		}
 		measure(30 * time.Second)
 		quiet := measure(2 * time.Minute)
@@ -313,7 +393,7 @@ func TestA429StopsItsClass(t *testing.T) {
 				g := NewGovernor(Limits{})
 				g.throttled(searches, false, policy, 0, time.Now())
 				began := time.Now()
-				if err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
+				if _, err := g.acquire(t.Context(), c, Leading, false, time.Now()); err != nil {
 					t.Fatal(err)
 				}
 				d := time.Since(began)
@@ -347,7 +427,7 @@ func TestThrottledWaitsGrow(t *testing.T) {
 			}
 		}
 		sent := time.Now()
-		g.observe(searches, false, http.Header{}, sent)
+		g.observe(searches, false, http.Header{}, sent, nil)
 		g.throttled(searches, false, policySecond, 0, time.Now())
 		if w := time.Until(g.lines[searches].paused); w > 1200*time.Millisecond {
 			t.Errorf("after a good answer the wait is %v, want a second again", w)

@@ -8,19 +8,9 @@ import (
 	"time"
 )
 
-// sent notes a call of ours that counts against the ten-second limit.
-func (g *Governor) sent(now time.Time) {
-	r := &g.reading
-	old := 0
-	for old < len(r.sent) && now.Sub(r.sent[old]) > r.interval {
-		old++
-	}
-	r.sent = append(r.sent[old:], now)
-}
-
 // observe learns from the headers of an unthrottled answer to a call sent at
-// the given time.
-func (g *Governor) observe(c class, account bool, header http.Header, sent time.Time) {
+// the given time, or a little before: at p.sent.
+func (g *Governor) observe(c class, account bool, header http.Header, sent time.Time, p *pass) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -34,12 +24,12 @@ func (g *Governor) observe(c class, account bool, header http.Header, sent time.
 		}
 	}
 	if c == objectCalls {
-		g.observeTenSeconds(header, now)
+		g.observeTenSeconds(header, now, p)
 	}
 	g.pump()
 }
 
-func (g *Governor) observeTenSeconds(header http.Header, now time.Time) {
+func (g *Governor) observeTenSeconds(header http.Header, now time.Time, p *pass) {
 	r := &g.reading
 	limit, ok := headerNumber(header, "X-HubSpot-RateLimit-Max")
 	interval, ok2 := headerNumber(header, "X-HubSpot-RateLimit-Interval-Milliseconds")
@@ -54,13 +44,7 @@ func (g *Governor) observeTenSeconds(header http.Header, now time.Time) {
 		return
 	}
 	r.remaining, r.known = remaining, true
-	// Calls used but not ours are other apps'. The highest number in an interval
-	// counts: if HubSpot counts in fixed windows, the number is low when one
-	// begins.
-	others := max(0, limit-remaining-float64(len(r.sent)))
-	if others >= r.others || now.Sub(r.othersAt) > r.interval {
-		r.others, r.othersAt = others, now
-	}
+	r.others.observe(limit-remaining, r.max, r.interval, now, p, &g.lines[objectCalls].sent)
 }
 
 func headerNumber(header http.Header, name string) (float64, bool) {

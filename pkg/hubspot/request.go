@@ -2,6 +2,7 @@ package hubspot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	var (
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
+		let          *pass  // the governor's, of the latest attempt
 		failures     int    // failures after which this request backed off by itself
 		late         bool   // one of them was a time-out
 		heard        uint64 // HubSpot's answers before the first of them
@@ -81,7 +83,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	}
 	for {
 		for {
-			if err := c.admit(ctx, call, r, made); err != nil {
+			var err error
+			if let, err = c.admit(ctx, call, r, made); err != nil {
 				return gaveUp()
 			}
 			if r.anonymous {
@@ -92,7 +95,6 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			// otherwise all requests that waited for the token would be sent
 			// at once.
 			admitted := time.Now()
-			var err error
 			if token, err = c.auth.bearer(ctx, c, nil); err != nil {
 				return Answer{}, err
 			}
@@ -113,6 +115,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		}
 		a := c.send(ctx, r, token, timeout)
 		c.outages.returned(r.api)
+		if let != nil {
+			c.governor.answered(let, cmp.Or(a.received, time.Now()))
+		}
 		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
 		if ctx.Err() != nil {
 			return gaveUp()
@@ -127,7 +132,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		case v.done:
 			answered = true
 			if !r.ungoverned {
-				c.governor.observe(r.class, r.account, a.header, a.sent)
+				c.governor.observe(r.class, r.account, a.header, a.sent, let)
 			}
 			return Answer{Date: c.clock.note(a.header, a.sent, a.received)}, nil
 
@@ -163,7 +168,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				continue
 			}
 			if !r.ungoverned {
-				c.governor.observe(r.class, r.account, a.header, a.sent)
+				c.governor.observe(r.class, r.account, a.header, a.sent, let)
 			}
 			c.clock.note(a.header, a.sent, a.received)
 			answered = true
@@ -194,20 +199,20 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 }
 
 // admit waits until the outage gates and the limits let the request make an
-// attempt.
-func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) error {
+// attempt. An ungoverned request gets no pass.
+func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) (let *pass, err error) {
 	for {
 		s, err := c.outages.enter(ctx, r.api)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !r.ungoverned {
-			if err := c.governor.acquire(ctx, r.class, call.Priority, r.account, made); err != nil {
-				return err
+			if let, err = c.governor.acquire(ctx, r.class, call.Priority, r.account, made); err != nil {
+				return nil, err
 			}
 		}
 		if c.outages.holds(s, r.api) {
-			return nil
+			return let, nil
 		}
 	}
 }

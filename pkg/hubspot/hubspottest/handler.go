@@ -1,10 +1,8 @@
 package hubspottest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -110,6 +108,9 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 		a, fault = a.spoil(late, p.correlationID()), late
 	}
 	p.stats.Status[a.status]++
+	if a.status < 300 {
+		p.stats.Records[c.endpoint] += len(c.records)
+	}
 	p.mu.Unlock()
 	if p.opt.OnAnswer != nil {
 		p.opt.OnAnswer(seen)
@@ -377,48 +378,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// maxBody, in bytes, is more than a batch of 100 ids and a thousand properties
-// needs.
-const maxBody = 4 << 20
-
-// ServeHTTP serves the portal on a real connection. A reset closes the
-// connection with RST where it can. A cut answer announces its whole length and
-// ends in the middle.
-func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		panic(http.ErrAbortHandler) // the client broke off the request and expects no answer
-	}
-	a, err := p.respond(r.Context(), r, body)
-	if err != nil || a.reset {
-		hangUp(w)
-	}
-	header := w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
-	if a.header.Get("Date") == "" {
-		header["Date"] = nil // net/http would write its own
-	}
-	w.WriteHeader(a.status)
-	if a.cut || a.large {
-		_, _ = w.Write(a.body[:len(a.body)/2])
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
-	_, _ = io.Copy(w, bytes.NewReader(a.body))
-}
-
-// hangUp ends the connection without an answer, with RST if the server hands us
-// the connection (HTTP/1).
-func hangUp(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = conn.Close()
-	}
-	panic(http.ErrAbortHandler)
 }

@@ -13,6 +13,7 @@ type Limits struct {
 	SearchPerSecond int  // of the whole account, all types; zero: 5
 	TenSecondly     int  // calls per ten seconds; zero: 190; always 110 for an OAuth token
 	Daily           int  // calls per day of all private apps; zero: 625,000
+	Fixed           bool // intervals begin at whole seconds and whole ten seconds, rather than roll
 	RetryAfter      bool // a 429 carries Retry-After, which HubSpot's usually does not
 }
 
@@ -53,6 +54,7 @@ func (p *Portal) admit(c *call, header http.Header) *failure {
 	now := p.Now()
 	l := &p.limits
 	l.startDay(now, p.zone)
+	l.searches.fixed, l.calls.fixed = p.opt.Limits.Fixed, p.opt.Limits.Fixed
 	if p.opt.Limits.Off || c.endpoint == EndpointToken {
 		return nil
 	}
@@ -99,12 +101,19 @@ func (p *Portal) admit(c *call, header http.Header) *failure {
 	return throttled(policy, wait)
 }
 
-// window counts calls in a rolling window.
-type window struct{ times []time.Time }
+// window counts calls in the span that ends now or, if fixed, in the one that now
+// is in.
+type window struct {
+	times []time.Time
+	fixed bool
+}
 
 func (w *window) count(now time.Time, span time.Duration) int {
-	old := 0
-	for old < len(w.times) && now.Sub(w.times[old]) >= span {
+	old, end := 0, now
+	if w.fixed {
+		end = now.Truncate(span).Add(span - 1)
+	}
+	for old < len(w.times) && end.Sub(w.times[old]) >= span {
 		old++
 	}
 	w.times = append(w.times[:0], w.times[old:]...)
@@ -117,6 +126,9 @@ func (w *window) add(now time.Time) { w.times = append(w.times, now) }
 func (w *window) frees(now time.Time, span time.Duration) time.Duration {
 	if len(w.times) == 0 {
 		return 0
+	}
+	if w.fixed {
+		return now.Truncate(span).Add(span).Sub(now)
 	}
 	return w.times[0].Add(span).Sub(now)
 }

@@ -65,6 +65,25 @@ func TestTenSecondsRoll(t *testing.T) {
 	})
 }
 
+// With Fixed, the count begins at zero with every ten seconds of the clock.
+func TestTenSecondsCanBeFixed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{Limits: Limits{TenSecondly: 3, Fixed: true, RetryAfter: true}})
+		time.Sleep(8 * time.Second)
+		for range 3 {
+			do(t, p, "GET", contactsPath, "").want(t, 200)
+		}
+		if r := do(t, p, "GET", contactsPath, "").want(t, 429); r.header.Get("Retry-After") != "2" {
+			t.Errorf("got Retry-After %q, want 2", r.header.Get("Retry-After"))
+		}
+		time.Sleep(2 * time.Second)
+		for range 3 {
+			do(t, p, "GET", contactsPath, "").want(t, 200)
+		}
+		do(t, p, "GET", contactsPath, "").want(t, 429)
+	})
+}
+
 func TestTheDayEndsAtMidnightOfTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// The bubble begins at midnight UTC, 19:00 of the day before in US/Eastern.

@@ -184,6 +184,13 @@ func (p *Portal) SetTokens(tokens ...string) {
 	p.tokens = set(tokens)
 }
 
+// SetPace replaces the limits and the latency.
+func (p *Portal) SetPace(limits Limits, latency Span) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opt.Limits, p.opt.Latency = limits.withDefaults(), latency
+}
+
 // Now returns the time on the portal's clock.
 func (p *Portal) Now() time.Time { return time.Now().Add(p.opt.ClockOffset) }
 

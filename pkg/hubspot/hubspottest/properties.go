@@ -70,6 +70,13 @@ func (p *Portal) AddProperty(object string, def Property) {
 	p.must(object).define(p.newDefinition(def, false))
 }
 
+// Properties returns how many properties a type has.
+func (p *Portal) Properties(object string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.must(object).defs)
+}
+
 // RetypeProperty gives a property another type; the values keep their text.
 // fieldType may be "".
 func (p *Portal) RetypeProperty(object, name, typ, fieldType string) {

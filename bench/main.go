@@ -1,0 +1,153 @@
+// Command bench measures the connector from outside: it runs the built program
+// against a simulated portal with HubSpot's real limits and round trips, and prints
+// what it finds as a table or as JSON.
+//
+//	go run ./bench                          # every figure
+//	go run ./bench -records 20000 backfill  # one, quickly
+//	go run ./bench -against OTHER backfill  # two builds in turn, with ratios
+//	go run ./bench -h                       # the figures and the settings
+//
+// Everything that must not disturb the measurement (the portal, the brokers, the
+// consumer) runs in this process. The connector is a process of its own, so its
+// CPU time and memory are its own. Times are real and depend on the machine:
+// compare them within one run. An idle day and a busy day take a day, so a test
+// plays them in virtual time; -h names it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// settings are what the flags say.
+type settings struct {
+	binary, against   string
+	brokers, registry string
+	records, small    int
+	share             float64
+	asJSON, verbose   bool
+}
+
+// figure is a thing to measure.
+type figure struct {
+	name, what string
+	measure    func(ctx context.Context, b *bench) ([]result, error)
+}
+
+var figures = []figure{
+	{"backfill", "one large type, as a share of what the list calls allow; CPU time", measureBackfill},
+	{"beside", "the same with five small types beside it", measureBeside},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var s settings
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&s.binary, "binary", "", "the connector to measure (default: build ./cmd/connector)")
+	flags.StringVar(&s.against, "against", "", "another build of the connector, measured in turn, for ratios")
+	flags.StringVar(&s.brokers, "brokers", "", "brokers of a real Kafka (default: an embedded one)")
+	flags.StringVar(&s.registry, "registry", "", "address of a real schema registry (default: an embedded one)")
+	flags.IntVar(&s.records, "records", 200_000, "records of the large type")
+	flags.IntVar(&s.small, "small", 500, "records of a small type, of which the smallest has a tenth")
+	flags.Float64Var(&s.share, "share", 0.8, "HUBSPOT_RATE_SHARE")
+	flags.BoolVar(&s.asJSON, "json", false, "print JSON")
+	flags.BoolVar(&s.verbose, "v", false, "tell on standard error what is going on")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "usage: bench [flags] [figure ...]\n\nThe figures, all of them by default:\n")
+		for _, f := range figures {
+			fmt.Fprintf(stderr, "  %-10s %s\n", f.name, f.what)
+		}
+		fmt.Fprint(stderr, "\nThe flags:\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if (s.brokers == "") != (s.registry == "") {
+		return errors.New("-brokers and -registry go together")
+	}
+	chosen, err := choose(flags.Args())
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "hubspot-cdc-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // anything left is in a temporary place
+	if s.binary == "" {
+		if s.binary, err = build(ctx, dir, stderr); err != nil {
+			return err
+		}
+	}
+	var r report
+	for _, f := range chosen {
+		for _, binary := range []string{s.binary, s.against} {
+			if binary == "" {
+				continue
+			}
+			b := &bench{settings: s, binary: binary, figure: f.name, dir: dir, stderr: stderr}
+			results, err := f.measure(ctx, b)
+			if err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
+			r.add(f.name, binary == s.against, results)
+		}
+	}
+	if s.asJSON {
+		return r.json(stdout)
+	}
+	return r.table(stdout)
+}
+
+func choose(names []string) ([]figure, error) {
+	if len(names) == 0 {
+		return figures, nil
+	}
+	var chosen []figure
+	for _, name := range names {
+		i := slices.IndexFunc(figures, func(f figure) bool { return f.name == name })
+		if i < 0 {
+			var known []string
+			for _, f := range figures {
+				known = append(known, f.name)
+			}
+			return nil, fmt.Errorf("there is no figure %q; there are %s", name, strings.Join(known, ", "))
+		}
+		chosen = append(chosen, figures[i])
+	}
+	return chosen, nil
+}
+
+// build builds the connector of the module in whose folder bench was started.
+func build(ctx context.Context, dir string, stderr io.Writer) (string, error) {
+	binary := filepath.Join(dir, "connector")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/hubspot-cdc/connector/cmd/connector")
+	cmd.Stderr = stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build the connector (or name one with -binary): %w", err)
+	}
+	return binary, nil
+}
