@@ -16,6 +16,8 @@ KILLS     ?= 50
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The tests make many small worlds: collecting less often saves a tenth of the time.
+check: export GOGC ?= 400
 check: fmt vet lint ## format, vet, lint, and the tests under the race detector
 	go test -race -short ./...
 

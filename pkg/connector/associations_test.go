@@ -162,13 +162,16 @@ func TestR14_HowSoon(t *testing.T) {
 		w.Portal.Associate("contacts", contacts[1], "companies", companies[0], "", 0)
 		within(time.Minute, "a link made after the record's change", 3)
 
-		w.Portal.Associate("contacts", contacts[2], "companies", companies[0], "", 0)
-		within(65*time.Minute, "a link of a record that did not change", 4)
-
+		links := 3
+		if !testing.Short() { // it takes an hour
+			w.Portal.Associate("contacts", contacts[2], "companies", companies[0], "", 0)
+			links++
+			within(65*time.Minute, "a link of a record that did not change", links)
+		}
 		w.Portal.Archive("companies", companies[9])
-		within(6*time.Minute, "the links of an archived company", 3)
+		within(6*time.Minute, "the links of an archived company", links-1)
 		p.Stop()
-		if got, want := w.story(toCompanies)[4], fmt.Sprintf("d %d:%d:HUBSPOT_DEFINED:279 archived", contacts[9], companies[9]); got != want {
+		if got, want := w.story(toCompanies)[links], fmt.Sprintf("d %d:%d:HUBSPOT_DEFINED:279 archived", contacts[9], companies[9]); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		w.checkLinks(toCompanies)

@@ -34,7 +34,7 @@ func TestR7_TheLoserOfAMergeSaysSo(t *testing.T) {
 		for finder, settings := range finders {
 			for _, down := range []bool{true, false} {
 				t.Run(fmt.Sprintf("%s, found by %s, down %v", read, finder, down), func(t *testing.T) {
-					if finder != "all" || !down || !opt.MergedInArchive {
+					if finder != "all" || !down || !opt.MergedInArchive || !opt.MergedUnknown {
 						long(t)
 					}
 					opt := opt

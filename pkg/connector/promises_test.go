@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 12, with -short 2)")
+	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 12, with -short 1)")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first random life")
 )
 
@@ -25,7 +25,7 @@ func (w *world) check(objects ...string) *cdctest.Report {
 	return w.Check(func(property string) bool { return strings.HasPrefix(property, latePrefix) }, objects...)
 }
 
-// TestPromises_RandomLife lets users work for twenty minutes on a portal with all
+// TestPromises_RandomLife lets users work for twenty minutes (with -short eight) on a portal with all
 // of HubSpot's bad habits. Meanwhile the connector is stopped, or loses its
 // brokers at any moment, and is started again. Once HubSpot has been quiet for as
 // long as the slowest finder takes, everything is published, once and in order
@@ -152,7 +152,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			Kind: hubspottest.FaultDate, Shift: shifts[seed/6%6], From: time.Now().Add(5 * time.Minute), Until: time.Now().Add(15 * time.Minute),
 		})
 		next, short := time.Now().Add(time.Minute), time.Now().Add(time.Minute)
-		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
+		for end := time.Now().Add(shorter(20*time.Minute, 8*time.Minute)); time.Now().Before(end); {
 			for range rng.IntN(8) {
 				w.Portal.Step(rng, life)
 			}

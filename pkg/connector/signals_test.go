@@ -326,10 +326,10 @@ func TestSignals_AStop(t *testing.T) {
 		w.synced(p)
 		time.Sleep(time.Minute)
 		w.signal(execute("first", nil, "contacts", "deals"), execute("second", nil, "companies"))
-		w.SleepUntil(time.Minute, func() bool { s := p.running(); return s != nil && s.Object == "contacts" && s.Records > 300 })
-		if got := p.running().Waiting; got != 2 {
-			t.Errorf("%d snapshots wait, want 2", got)
-		}
+		w.SleepUntil(time.Minute, func() bool {
+			s := p.running()
+			return s != nil && s.Object == "contacts" && s.Records > 300 && s.Waiting == 2
+		})
 		w.signal(stop("enough", "hubspot.contacts"))
 		w.completed(2) // deals, then companies
 		some := len(w.asked("contacts"))

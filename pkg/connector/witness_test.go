@@ -47,7 +47,7 @@ func TestR19_AShortAnswerIsNoEvidence(t *testing.T) {
 	for i, c := range shortAnswers {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if i%4 != 0 {
+			if i != 0 && i != 4 {
 				long(t)
 			}
 			w := &shortWorld{says: c.says}

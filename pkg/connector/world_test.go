@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"testing"
+	"time"
 
 	depl "github.com/hubspot-cdc/connector/internal/world"
 	"github.com/hubspot-cdc/connector/pkg/connector"
@@ -35,6 +36,14 @@ type event = depl.Event
 func long(t *testing.T) {
 	t.Helper()
 	depl.Long(t)
+}
+
+// shorter is how much of something a test does: with -short the second.
+func shorter[N int | time.Duration](whole, short N) N {
+	if testing.Short() {
+		return short
+	}
+	return whole
 }
 
 func idText(id uint64) string { return depl.IDText(id) }

@@ -32,13 +32,14 @@ const secondLook = 2 * time.Second
 type written struct {
 	registry *sr.Client
 	log      *slog.Logger
+	turn     chan struct{} // one slot: of putting back. Two at once would take each other's IMPORT for the mode to restore
 
 	mu   sync.Mutex
 	byID map[int][]offsets.Schema
 }
 
 func newWritten(registry *sr.Client, log *slog.Logger) *written {
-	return &written{registry: registry, log: log, byID: map[int][]offsets.Schema{}}
+	return &written{registry: registry, log: log, turn: make(chan struct{}, 1), byID: map[int][]offsets.Schema{}}
 }
 
 func (w *written) load(schemas []offsets.Schema) {
@@ -164,6 +165,12 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 	wrong, err := w.notIntact(ctx, w.of(subjects...))
 	if err != nil || len(wrong) == 0 {
 		return nil, err
+	}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	if err := wait(ctx, secondLook); err != nil {
 		return nil, err
