@@ -247,7 +247,7 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	if page.readings, err = a.complete(page.readings, nil); err != nil {
 		return page, err
 	}
-	in, covered := s.gaps.Covered(from, ids, page.more)
+	in, covered := s.gaps.Covered(cdc.Range{After: from}, ids, page.more)
 	if !covered {
 		return page, nil
 	}
