@@ -228,7 +228,7 @@ func TestR11_Seams(t *testing.T) {
 					w.Portal.Step(rng, life)
 				}
 				time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond)
-				if rng.IntN(10) == 0 {
+				if rng.IntN(10) == 0 && p.backfilled(0, []string{"contacts"}) {
 					p.Kill()
 					w.Brokers.Mend()
 					p = w.start()
