@@ -199,7 +199,7 @@ func (r *reading) next(ctx context.Context, c *cdc.Chain) (*sweepPage, error) {
 			// Start over only once: if it refuses again, the place is not the
 			// reason.
 			r.setRestarted()
-			r.Object.Log.Warn("HubSpot refuses to continue its list; the stream reads it from the beginning", "stream", r.Stream, "err", err)
+			r.Object.Log.Warn("HubSpot refuses to continue its list; the stream reads it from the beginning", "stream", r.Stream, "after", c.In.After.String(), "err", err)
 		case r.chains.Divided():
 			r.Object.Log.Warn("HubSpot's list cannot be entered in its middle any more; the stream reads it from the beginning", "stream", r.Stream, "err", err)
 			return nil, errAsOne
