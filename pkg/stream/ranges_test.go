@@ -175,3 +175,31 @@ func TestSweep_ReadersAsManyAsTheLimitFeeds(t *testing.T) {
 		t.Errorf("21 readers, and %d more", n)
 	}
 }
+
+// TestOffsets_ACursorOfASweepIsReadBack: what is left of the ranges, and a cursor of
+// one range as it always was.
+func TestOffsets_ACursorOfASweepIsReadBack(t *testing.T) {
+	for _, ranges := range [][]offsets.Range{
+		{{From: "0"}},
+		{{From: "0", After: "124", ID: "123"}},
+		{{From: "0", After: "NTI1", ID: "524"}},
+		{{From: "0", To: "500", After: "124", ID: "123"}, {From: "500", To: "900", After: "500"}, {From: "1200", After: "1311", ID: "1310"}},
+	} {
+		left := chainsOf(ranges, false).After(nil)
+		var got []offsets.Range
+		for _, c := range left {
+			got = append(got, rangeOf(c))
+		}
+		if !slices.Equal(got, ranges) {
+			t.Errorf("%+v, want %+v", got, ranges)
+		}
+	}
+	// An operator moved it: the place is the last id, until HubSpot has given one.
+	moved := chainsOf([]offsets.Range{{From: "0", ID: "123"}}, false).After(nil)
+	if c := moved[0]; !c.Entered || c.Place != "123" || c.Last != 123 {
+		t.Errorf("%+v", c)
+	}
+	if again := chainsOf([]offsets.Range{rangeOf(moved[0])}, false).After(nil); !again[0].Entered {
+		t.Errorf("after a restart: %+v", again[0])
+	}
+}

@@ -118,7 +118,7 @@ func chainsOf(ranges []offsets.Range, restarted bool) *cdc.Chains {
 		if c.Place == "" && c.Last != 0 {
 			c.Place = c.Last.String()
 		}
-		c.Entered = c.Place != "" && !c.Begun || r.After == "" && c.Begun
+		c.Entered = c.Last != 0 && c.Place == c.Last.String()
 		left = append(left, c)
 	}
 	return cdc.NewChains(left...)
