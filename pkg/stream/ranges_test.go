@@ -39,8 +39,8 @@ func (c *records) answer(r *http.Request) (int, string) {
 		first, _ = strconv.Atoi(after)
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.pages = append(c.pages, first)
-	c.mu.Unlock()
 	var ids []int
 	for id := first; id <= min(c.n, first+9); id++ {
 		ids = append(ids, id)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,10 @@ import (
 // old records may have much lower ones. A backfill fills the limit all the same, with
 // few searches and few pages that are read in vain.
 func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
-	const n = 60_000
+	n, spare := 60_000, 7 // per cent, for the beginning and the end
+	if testing.Short() {
+		n, spare = 12_000, 25
+	}
 	for name, id := range map[string]func(i int) int{
 		"even":                 func(i int) int { return 101 + 3*i },
 		"far up":               func(i int) int { return 26_256_445_664 + 1013*i },
@@ -38,13 +42,13 @@ func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
 					ids[i] = id(i)
 				}
 				slices.Sort(ids)
-				lists, searches := 0, 0
+				var lists, searches atomic.Int64
 				client := answering(func(r *http.Request) (int, string) {
 					if strings.HasSuffix(r.URL.Path, "/search") {
-						searches++
+						searches.Add(1)
 						return 200, count(r, ids)
 					}
-					lists++
+					lists.Add(1)
 					return 200, listed(r, ids)
 				})
 				slow := answering(func(r *http.Request) (int, string) {
@@ -61,9 +65,9 @@ func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
 				}
 				took := time.Since(began)
 				least := time.Duration(n/100) * time.Second / 8
-				t.Logf("%v, %.1f %% of the limit; %d pages more than there are, %d searches", took, 100*least.Seconds()/took.Seconds(), lists-n/100, searches)
-				if took > least*110/100 || searches > 120 {
-					t.Errorf("it took %v and %d searches", took, searches)
+				t.Logf("%v, %.1f %% of the limit; %d pages more than there are, %d searches", took, 100*least.Seconds()/took.Seconds(), int(lists.Load())-n/100, searches.Load())
+				if took > least*time.Duration(100+spare)/100 || searches.Load() > 120 {
+					t.Errorf("it took %v and %d searches", took, searches.Load())
 				}
 			})
 		})
