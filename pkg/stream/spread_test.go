@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
@@ -25,7 +27,9 @@ func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
 	if testing.Short() {
 		n, spare = 12_000, 25
 	}
+	slow := map[string]time.Duration{"and slow brokers": 150 * time.Millisecond} // more than the time between two pages
 	for name, id := range map[string]func(i int) int{
+		"and slow brokers":     func(i int) int { return 101 + 3*i },
 		"even":                 func(i int) int { return 101 + 3*i },
 		"far up":               func(i int) int { return 26_256_445_664 + 1013*i },
 		"ever farther":         func(i int) int { return 101 + i*i },
@@ -51,11 +55,14 @@ func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
 					lists.Add(1)
 					return 200, listed(r, ids)
 				})
-				slow := answering(func(r *http.Request) (int, string) {
+				hub := answering(func(r *http.Request) (int, string) {
 					time.Sleep(225 * time.Millisecond)
 					return client(r)
 				})
-				object, _ := slow.contacts(t)
+				object, _ := hub.contacts(t)
+				object.Lane = cdc.NewLane(cdc.LaneConfig{
+					Object: "contacts", Slots: &hubspot.Slots{}, Content: cdc.NewContent(nil), Committer: brokers(slow[name]),
+				})
 				rates := hubspot.Rates{Objects: 8, Day: math.Inf(1)} // the share of a Free account's limit
 				object.Readers = &Readers{rates: func() hubspot.Rates { return rates }, least: SplitLeast}
 				s := &Sweep{Object: object, Stream: offsets.BackfillStream, Priority: hubspot.Backfill, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}
@@ -72,6 +79,14 @@ func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
 			})
 		})
 	}
+}
+
+// brokers take so long for a transaction.
+type brokers time.Duration
+
+func (b brokers) Commit(context.Context, *cdc.Batch) error {
+	time.Sleep(time.Duration(b))
+	return nil
 }
 
 // count answers a search of a range with its total.
