@@ -43,6 +43,7 @@ type World struct {
 	Tokens   http.RoundTripper // what gives tokens and credentials to the connector
 	Log      *testkit.Log
 	Config   connector.Config
+	Split    int // connector.Options.SplitLeast
 
 	decoder *testkit.Decoder
 }
@@ -119,7 +120,7 @@ func (w *World) StartBeside() *Process {
 // Options connect a connector to the world.
 func (w *World) Options(hubspot http.RoundTripper, brokers *testkit.Cable) connector.Options {
 	return connector.Options{
-		Version: "test", HubSpot: hubspot, Registry: w.Registry, Tokens: w.Tokens,
+		Version: "test", HubSpot: hubspot, Registry: w.Registry, Tokens: w.Tokens, SplitLeast: w.Split,
 		Kafka: []kgo.Opt{kgo.Dialer(brokers.DialContext)},
 	}
 }

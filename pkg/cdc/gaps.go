@@ -13,16 +13,16 @@ import (
 type Gaps struct{ Unordered bool }
 
 // Covered is the range that a page is complete for; ok is false if there is none.
-// after is the last id of the pages before, more says that others follow.
-func (g *Gaps) Covered(after hubspot.ID, ids []hubspot.ID, more bool) (in Range, ok bool) {
-	if !slices.IsSorted(ids) || len(ids) > 0 && ids[0] <= after {
+// in is what is asked about: the ids above the last one of the pages before. more
+// says that others follow.
+func (g *Gaps) Covered(in Range, ids []hubspot.ID, more bool) (covered Range, ok bool) {
+	if !slices.IsSorted(ids) || len(ids) > 0 && ids[0] <= in.After {
 		g.Unordered = true
 	}
-	in = Range{After: after}
 	switch {
 	case g.Unordered, more && len(ids) == 0: // an empty page in the middle covers nothing
 		return in, false
-	case more:
+	case more && (in.UpTo == 0 || ids[len(ids)-1] < in.UpTo):
 		in.UpTo = ids[len(ids)-1]
 	}
 	return in, true

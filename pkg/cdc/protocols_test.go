@@ -185,11 +185,11 @@ func TestR11_WhatAPageOfAListCovers(t *testing.T) {
 		{[]hubspot.ID{4}, false, "{5 0} false"},
 	} {
 		var g Gaps
-		in, ok := g.Covered(5, c.ids, c.more)
+		in, ok := g.Covered(Range{After: 5}, c.ids, c.more)
 		holds(t, fmt.Sprint(in, ok), c.want)
 	}
 	g := Gaps{Unordered: true}
-	if _, ok := g.Covered(5, []hubspot.ID{6}, false); ok {
+	if _, ok := g.Covered(Range{After: 5}, []hubspot.ID{6}, false); ok {
 		t.Error("a list that was once out of order shows a gap")
 	}
 }

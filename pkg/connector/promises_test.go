@@ -52,8 +52,8 @@ func TestPromises_RandomLife(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, schemas %v, asked for again %d",
-		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.schemas, sum.again)
+	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, ranges divided %d, schemas %v, asked for again %d",
+		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.divided, sum.schemas, sum.again)
 	if lives < 10 {
 		return // not everything happens in a few lives
 	}
@@ -67,8 +67,8 @@ func TestPromises_RandomLife(t *testing.T) {
 			t.Errorf("no event with reason %q in all lives", reason)
 		}
 	}
-	if sum.ties == 0 || sum.restarts == 0 || sum.cuts == 0 || sum.again == 0 {
-		t.Error("lives without ties or restarts")
+	if sum.ties == 0 || sum.restarts == 0 || sum.cuts == 0 || sum.again == 0 || sum.divided == 0 {
+		t.Error("lives without ties, restarts or divided ranges")
 	}
 }
 
@@ -77,6 +77,7 @@ type tally struct {
 	mu                   sync.Mutex
 	ops, reasons         map[string]int
 	ties, restarts, cuts int
+	divided              int // ranges that backfills and reconciles divided
 	schemas              map[string]int
 	again                int // events of the snapshots that operators asked for
 }
@@ -102,9 +103,10 @@ func (s *tally) repeats(n int) {
 	s.again += n
 }
 
-func (s *tally) life(ties, restarts, cuts int) {
+func (s *tally) life(ties, restarts, cuts, divided int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.divided += divided
 	s.ties, s.restarts, s.cuts = s.ties+ties, s.restarts+restarts, s.cuts+cuts
 }
 
@@ -114,12 +116,14 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 	opt.Types = []string{"contacts", "companies", "deals"}
 	opt.LinksNotFound = seed%2 == 0
 	opt.MergedInArchive, opt.MergedCopies, opt.MergedUnknown = seed%3 == 0, seed%5 == 0, seed%7 == 0
+	opt.ListPage, opt.Places = 1+rng.IntN(15), hubspottest.Places(max(seed%7, 2)-2)
 	env := []string{
 		"SYNC_REFERENCE_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=2m", "SYNC_RECONCILE_INTERVAL=1h", "SYNC_ASSOCIATIONS_INTERVAL=10m", "SYNC_LEADING_INTERVAL=5s",
 		"HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts,deals:p4242_car", "SYNC_SCHEMA_INTERVAL=40s",
 		"HUBSPOT_VOLATILE=none.none", // every property counts
 	}
 	inWorld(t, opt, env, func(w *world) {
+		w.Split = 2 + rng.IntN(15)
 		car := w.Portal.AddCustomType("car", oddProperties...).FullyQualifiedName
 		w.Portal.SetArchivedList(car, false)
 		objects := append([]string{car}, opt.Types...)
@@ -207,7 +211,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			}
 		}
 		sum.repeats(asks.check())
-		sum.life(ties, restarts, cuts)
+		sum.life(ties, restarts, cuts, strings.Count(w.Log.String(), "a range is divided"))
 	})
 }
 

@@ -24,6 +24,7 @@ type run struct {
 	status  *stream.Status
 	counts  *stream.Metrics
 	pace    *stream.Pace
+	readers *stream.Readers
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
@@ -72,6 +73,7 @@ func (c *Connector) once(ctx context.Context) error {
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
+		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		registryBack: c.health.registryBack,
 	}, c.pairs)

@@ -31,6 +31,9 @@ type Options struct {
 	// Kafka holds options for every Kafka client, which come after those of the
 	// Config.
 	Kafka []kgo.Opt
+	// SplitLeast is how many records a range of a backfill or reconcile must have
+	// left to be divided; zero: stream.SplitLeast.
+	SplitLeast int
 }
 
 // Setup is a configuration made ready: its texts are parsed, and its clients
@@ -47,9 +50,10 @@ type Setup struct {
 	Metrics  *prometheus.Registry // of the process
 	reach    *sink.Reach          // what all Kafka clients see of the brokers
 
-	Lags      []stream.Lag
-	Volatile  schema.Globs
-	Selection *schema.Selection
+	splitLeast int // Options.SplitLeast
+	Lags       []stream.Lag
+	Volatile   schema.Globs
+	Selection  *schema.Selection
 }
 
 // Prepare validates a configuration and makes the clients. Its error is a
@@ -66,7 +70,7 @@ func Prepare(cfg Config, o Options) (*Setup, error) {
 }
 
 func prepare(cfg Config, o Options) (s *Setup, err error) {
-	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry()}
+	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), splitLeast: o.SplitLeast}
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}

@@ -21,6 +21,10 @@ func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
 	return lists, reads
 }
 
+// SplitCalls is how many calls of a type are made one after another, however many it
+// takes: a range with more is divided.
+const SplitCalls = SplitLeast / hubspot.MaxList
+
 // SweepTakes returns the sum of a reconcile's pauses: the least time that it takes,
 // however fast HubSpot answers.
 func SweepTakes(records int, interval time.Duration) time.Duration {

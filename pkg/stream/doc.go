@@ -7,7 +7,7 @@
 //	stream          file        asks                      cursor
 //	leading         tier.go     search, modified >= start start, t0, last id
 //	trailing-<lag>  tier.go     the same, lag behind      the same
-//	backfill        sweep.go    list, by id               id ranges
+//	backfill        sweep.go, reading.go  list, by id     id ranges
 //	reconcile       reconcile.go  the same sweep, again   the same
 //	archive         archive.go  list of archived records  position
 //	census          census.go   search, totals            none

@@ -22,6 +22,7 @@ type Object struct {
 	watchers    *watchers
 	withheld    *atomic.Value // what Withheld last reported, a string
 	narrow      *atomic.Bool  // HubSpot found a list with all properties too long
+	asOne       *atomic.Bool  // HubSpot's list cannot be read in ranges
 	stuck       *stuck
 	pages       *pageSizes // of the list
 	binPages    *pageSizes // of the list of archived records
@@ -33,13 +34,15 @@ type Object struct {
 	Log     *slog.Logger
 	Status  *Status
 	Metrics *Metrics
+	// Readers are shared by all types; nil: one reader at a time.
+	Readers *Readers
 	// Unread are the records that the run before could not read (R18).
 	Unread []hubspot.ID
 }
 
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
-	o.held, o.withheld, o.narrow = new(atomic.Int64), new(atomic.Value), new(atomic.Bool)
+	o.held, o.withheld, o.narrow, o.asOne = new(atomic.Int64), new(atomic.Value), new(atomic.Bool), new(atomic.Bool)
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
 	o.searchPages = new(pageSizes)

@@ -19,6 +19,7 @@ type Reconcile struct {
 	Since hubspot.Millis
 
 	restarted bool // Sweep.restarted of the sweep under way
+	asked     bool // the sweep under way was asked for, and does not wait
 }
 
 const (
@@ -53,6 +54,9 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
 	}
+	if r.asked {
+		s.Pause = 0
+	}
 	err := s.sweep(ctx)
 	r.Place, r.restarted = s.Place, s.restarted && err != nil
 	if err == nil {
@@ -75,7 +79,9 @@ func (r *Reconcile) due(ctx context.Context) error {
 	defer t.Stop()
 	select {
 	case <-t.C:
+		r.asked = false
 	case <-r.Object.wanted:
+		r.asked = true
 	case <-ctx.Done():
 	}
 	return ctx.Err()

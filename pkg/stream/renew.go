@@ -25,7 +25,7 @@ type Changed struct {
 // of them than a search takes, a reconcile reads everything. A backfill that has
 // not begun yet reads everything anyway.
 func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
-	if r := p.Sweep.Ranges; len(r) == 1 && !p.Sweep.Done && r[0].ID == "" {
+	if r := p.Sweep.Ranges; len(r) == 1 && !p.Sweep.Done && r[0].ID == "" && r[0].After == "" {
 		return
 	}
 	ask, left := slices.Clone(c.Ask), []string(nil)

@@ -69,13 +69,13 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 			}
 		}
 	} else {
-		list, err := c.sweep.fetch(ctx, at.after, at.id)
+		list, err := c.sweep.fetch(ctx, listPlace{after: at.after, in: cdc.Range{After: at.id}})
 		if err != nil {
 			return p, err
 		}
 		p.after, p.last, p.end = list.after, max(at.id, list.last), list.after == ""
 		readings = list.readings
-		if !c.sweep.gaps.Unordered {
+		if !c.sweep.unordered() {
 			readings = cdc.Only(readings, func(id hubspot.ID) bool { return id > at.id && (p.end || id <= p.last) })
 		}
 	}
@@ -92,7 +92,7 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 		p.left, err = c.Lane.LiveAmong(ctx, slices.DeleteFunc(slices.Clone(asked), func(id hubspot.ID) bool { return slices.Contains(answered, id) }))
 	case p.end:
 		p.left, err = c.Lane.Lacking(ctx, at.id, 0, answered, stamp)
-	case !c.sweep.gaps.Unordered:
+	case !c.sweep.unordered():
 		p.left, err = c.Lane.Lacking(ctx, at.id, p.last, answered, stamp)
 	}
 	if err != nil {

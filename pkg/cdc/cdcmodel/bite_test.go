@@ -20,6 +20,8 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R4: rows from before the window are skipped", without{start: true}},
 		{"R5: the tiers start after the backfill", without{first: true}},
 		{"R5: the tiers' first start has no overlap", without{overlap: true}},
+		{"R11: no range has the id behind a border", without{border: true}},
+		{"R6: the cursor has pages that are not published", without{together: true}},
 		{"R6: the cursor does not wait for re-reads", without{cursorLast: true}},
 		{"R7: nothing is confirmed", without{confirm: true}},
 		{"R7: no controls", without{controls: true}},

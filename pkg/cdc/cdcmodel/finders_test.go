@@ -29,6 +29,8 @@ type without struct {
 	first   bool // R5: the tiers' start is the end of the backfill
 	overlap bool // R5: the tiers' first start is the Date itself, without the overlap of R3
 
+	together   bool // R6: the cursor has all pages that are read, not only those that are published
+	border     bool // R11: the id behind the border of two ranges belongs to neither
 	cursorLast bool // R6: the cursor moves although ids of its page must be read again
 	confirm    bool // R7: what a finder does not see is gone
 	controls   bool // R7: an answer counts even if HubSpot answers nobody
@@ -60,7 +62,7 @@ func places(values ...int64) []byte {
 }
 
 func place(b []byte) (out [4]int64) {
-	for i := 0; len(b) > 0; i++ {
+	for i := 0; len(b) > 0 && i < len(out); i++ {
 		v, n := binary.Varint(b)
 		out[i], b = v, b[n:]
 	}
@@ -178,6 +180,7 @@ type sweep struct {
 	after  hubspot.ID // the last id read
 	done   bool
 	gaps   cdc.Gaps
+	left   []cdc.Chain // if the list is read in several ranges (ranges_test.go)
 }
 
 // pass reads what is left. It reads at most one page ahead of what it publishes.
@@ -188,13 +191,16 @@ func (s *sweep) pass(a *agent) error {
 	if s.done {
 		s.done, s.after = false, 0
 	}
+	if s.divides(a) {
+		return s.ranges(a)
+	}
 	after := s.after
 	var ahead []sweepPage
 	for {
 		if len(ahead) == 0 {
 			a.forget() // after is s.after
 		}
-		page, err := s.fetch(a, after)
+		page, err := s.fetch(a, cdc.Range{After: after})
 		if err != nil {
 			return err
 		}
@@ -229,9 +235,9 @@ type sweepPage struct {
 	more     bool
 }
 
-// fetch reads a page, and confirms what the page lacks (R11).
-func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
-	w := a.w
+// fetch reads a page of a range, and confirms what the page lacks (R11).
+func (s *sweep) fetch(a *agent, in cdc.Range) (page sweepPage, err error) {
+	w, from := a.w, in.After
 	sent, list, date, err := ask(a, func() hubspot.ListPage { return w.list(from, w.page) })
 	if err != nil {
 		return page, err
@@ -241,13 +247,15 @@ func (s *sweep) fetch(a *agent, from hubspot.ID) (page sweepPage, err error) {
 	for i := range list.Records {
 		ids[i] = list.Records[i].ID
 		page.last = max(page.last, ids[i])
-		page.readings = append(page.readings, sent.Reading(ids[i], cdc.IsLive, &list.Records[i], date))
+		if in.Contains(ids[i]) {
+			page.readings = append(page.readings, sent.Reading(ids[i], cdc.IsLive, &list.Records[i], date))
+		}
 	}
 	w.tell("%s: list above %s gives %v", a.name, from, ids)
 	if page.readings, err = a.complete(page.readings, nil); err != nil {
 		return page, err
 	}
-	in, covered := s.gaps.Covered(from, ids, page.more)
+	in, covered := s.gaps.Covered(in, ids, page.more)
 	if !covered {
 		return page, nil
 	}
@@ -285,7 +293,7 @@ func (s *sweep) cursor() []byte {
 	if s.done {
 		done = 1
 	}
-	return places(int64(s.after), done)
+	return append(places(int64(s.after), done), spellChains(s.left)...)
 }
 
 // bin names the ids in the list of archived records.

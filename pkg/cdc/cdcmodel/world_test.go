@@ -217,7 +217,7 @@ func (w *world) start() {
 		}
 	} else {
 		v := place(first)
-		sweeps.after, sweeps.done = hubspot.ID(v[0]), v[1] == 1
+		sweeps.after, sweeps.done, sweeps.left = hubspot.ID(v[0]), v[1] == 1, readChains(first)
 		leading, trailing = window(w.cursors[leadingStream]), window(w.cursors[trailingStream])
 	}
 	if w.without.first && !sweeps.done { // overruled when the backfill is done
@@ -242,7 +242,7 @@ func (w *world) start() {
 	p.backfill, p.reconcile = sweeps, sweep{stream: reconcile, done: true}
 	if b, ok := w.cursors[reconcile]; ok {
 		v := place(b)
-		p.reconcile.after, p.reconcile.done = hubspot.ID(v[0]), v[1] == 1
+		p.reconcile.after, p.reconcile.done, p.reconcile.left = hubspot.ID(v[0]), v[1] == 1, readChains(b)
 	}
 	p.snapshot = sweep{stream: snapshot, done: true}
 	if b, ok := w.cursors[snapshot]; ok {

@@ -155,8 +155,9 @@ func (k *checker) planBackfill(out *Plan) {
 		out.Records += n
 		out.Backfill.Left += left
 		out.Backfill.Calls += calls
-		// The pages of a type are read one after another.
-		longest = max(longest, time.Duration(calls)*max(p.page, k.answer))
+		// The pages of a short type are read one after another, those of a long one as
+		// fast as the limit allows.
+		longest = max(longest, time.Duration(min(calls, stream.SplitCalls))*max(p.page, k.answer))
 		out.Sweep = max(out.Sweep, (stream.SweepTakes(n, k.setup.Config.Sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer).Hours())
 	}
 	slices.SortStableFunc(out.Objects, func(a, b planObject) int { return cmp.Compare(b.Records, a.Records) })

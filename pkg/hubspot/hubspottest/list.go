@@ -1,10 +1,64 @@
 package hubspottest
 
 import (
+	"encoding/base64"
 	"net/url"
 	"slices"
 	"strconv"
 )
+
+// Places is what the places of lists are. HubSpot documents a token, and answers the
+// last id plus one (docs/hubspot.md section 2); what an id is as a place, it does not
+// say.
+type Places uint8
+
+// The kinds of places.
+const (
+	PlacesAreIDs    Places = iota // any id is a place: the page has the ids from it on
+	PlacesAfterIDs                // any id is a place: the page has the ids above it
+	PlacesGiven                   // ids, but the portal refuses one that it has not given
+	PlacesIgnored                 // ids, but one that it has not given leads to the beginning
+	PlacesAreTokens               // it refuses everything else
+)
+
+// place reads a place: the lowest id of the page.
+func (p *Portal) place(text string) (from uint64, fail *failure) {
+	switch {
+	case p.opt.Places == PlacesIgnored && !p.given[text]:
+		return 0, nil
+	case p.opt.Places == PlacesGiven && !p.given[text]:
+		return 0, invalid("after %q is not a valid cursor", text)
+	case p.opt.Places == PlacesAreTokens:
+		id, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return 0, invalid("after %q is not a valid cursor", text)
+		}
+		text = string(id)
+	}
+	from, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, invalid("after %q is not a valid cursor", text)
+	}
+	if p.opt.Places == PlacesAfterIDs {
+		from++
+	}
+	return from, nil
+}
+
+// placeAfter is the place behind an id.
+func (p *Portal) placeAfter(id uint64) string {
+	if p.opt.Places != PlacesAfterIDs {
+		id++
+	}
+	text := strconv.FormatUint(id, 10)
+	switch p.opt.Places {
+	case PlacesAreTokens:
+		text = base64.StdEncoding.EncodeToString([]byte(text))
+	case PlacesGiven, PlacesIgnored:
+		p.given[text] = true
+	}
+	return text
+}
 
 const (
 	listDefaultLimit = 10
@@ -12,8 +66,7 @@ const (
 )
 
 // serveList answers GET /crm/objects/{ver}/{type} from the object store, in
-// order of id. after is the last id plus one, as in every live answer that we
-// have seen.
+// order of id.
 func (p *Portal) serveList(c *call) (int, []byte, *failure) {
 	t, fail := p.readable(c.object, recordScopes)
 	if fail != nil {
@@ -35,11 +88,12 @@ func (p *Portal) serveList(c *call) (int, []byte, *failure) {
 		limit = n
 	}
 	if text := c.query.Get("after"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return 0, nil, invalid("after %q is not a valid cursor", text)
+		if from, fail = p.place(text); fail != nil {
+			return 0, nil, fail
 		}
-		from = n
+	}
+	if p.opt.ListPage > 0 {
+		limit = min(limit, p.opt.ListPage)
 	}
 	ids := t.live
 	if archived {
@@ -67,7 +121,7 @@ func (p *Portal) serveList(c *call) (int, []byte, *failure) {
 	}
 	b = append(b, ']')
 	if more {
-		after := strconv.FormatUint(ids[len(ids)-1]+1, 10)
+		after := p.placeAfter(ids[len(ids)-1])
 		b = append(b, `,"paging":{"next":{"after":"`...)
 		b = append(b, after...)
 		b = append(b, `","link":`...)

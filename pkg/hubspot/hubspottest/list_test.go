@@ -1,6 +1,7 @@
 package hubspottest
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -136,4 +137,28 @@ func TestGetOneRecord(t *testing.T) {
 	do(t, p, "GET", contactsPath+"/"+str(id), "").want(t, 404)
 	do(t, p, "GET", contactsPath+"/"+str(id)+"?archived=true", "").want(t, 200).says(t, `"archived":true`)
 	do(t, p, "GET", contactsPath+"/x", "").want(t, 404)
+}
+
+// TestListAtAnID: HubSpot does not document what an id is as a place. Its own places
+// lead through the whole list, whatever they are.
+func TestListAtAnID(t *testing.T) {
+	for places, want := range map[Places]int{PlacesAreIDs: 4, PlacesAfterIDs: 5, PlacesGiven: -1, PlacesIgnored: 0, PlacesAreTokens: -1} {
+		p := New(Options{Places: places, ListPage: 3, Index: Index{Immediate: true}, Limits: Limits{Off: true}})
+		ids := p.Seed("contacts", 9)
+		if query := "?limit=100&after=" + str(ids[4]); want < 0 {
+			do(t, p, "GET", contactsPath+query, "").want(t, 400)
+		} else {
+			wantIDs(t, list(t, p, query).ids(), ids[want:want+3]...)
+		}
+		var got []uint64
+		for query := "?limit=100"; ; {
+			pg := list(t, p, query)
+			got = append(got, pg.ids()...)
+			if pg.Paging.Next.After == "" {
+				break
+			}
+			query = "?limit=100&after=" + url.QueryEscape(pg.Paging.Next.After)
+		}
+		wantIDs(t, got, ids...)
+	}
 }

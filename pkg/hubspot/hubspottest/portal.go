@@ -53,6 +53,8 @@ type Options struct {
 	LowIDs          float64  // share of new records with a lower id than earlier ones
 	SortObjects     bool     // refuse sorts given as strings
 	LinkPage        int      // associated records in a page of one record's associations; zero: 500
+	ListPage        int      // most records in a page of a list; zero: as many as requested
+	Places          Places   // what the places of lists are, and what an id is as a place
 	OwnerPage       int      // most owners in a page; zero: as many as requested
 	LinksNotFound   bool     // a record that is not live is not found, rather than without associations
 	NoHistory       bool     // keep no history (for a demo that runs for days)
@@ -107,6 +109,7 @@ type Portal struct {
 	oauth     oauthState
 	limits    limitState
 	faults    []*liveFault
+	given     map[string]bool // the places of lists that were given, where others do not count
 	stats     Stats
 
 	ownerHistory []ListChange[Owner]
@@ -145,6 +148,7 @@ func New(opt Options) *Portal {
 		chaos:  rand.New(rand.NewPCG(opt.Seed, 0x6368616f73)),
 		nextID: 100,
 		custom: 1000,
+		given:  map[string]bool{},
 		stats:  newStats(),
 	}
 	if opt.Scopes != nil {
