@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // KeepDeleted is how long the rows of deleted records, links and entries are
@@ -33,7 +32,7 @@ type Loaded struct {
 	Fresh      bool   // both topics are empty: the first start
 	Cursors    map[Key][]byte
 	Odd        []OddKey                            // in the order of their offsets
-	Rows       map[string]map[hubspot.ID]cdc.Row   // by object, without Expired
+	Rows       map[string]*cdc.Table               // by object, without Expired
 	Sets       map[string][]byte                   // property sets by object, as they were stored
 	Topics     map[string]TopicMeta                // by topic
 	Seq        int64                               // every later event must have a higher one
@@ -81,7 +80,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	}
 	rows := 0
 	for _, table := range l.Rows {
-		rows += len(table)
+		rows += table.Len()
 	}
 	links := 0
 	for _, table := range l.Links {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -138,7 +139,7 @@ func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
 		if got := string(l.Cursors[leading]); got != place2 || len(l.Cursors) != 2 || len(l.Odd) != 0 {
 			t.Errorf("cursors %v, odd %v", l.Cursors, l.Odd)
 		}
-		rows := l.Rows["contacts"]
+		rows := maps.Collect(l.Rows["contacts"].All())
 		if len(rows) != 2 || rows[2] != live || rows[1] != (cdc.Row{Version: 2, Seq: 9, Reason: cdc.Archived}) {
 			t.Errorf("rows %v", rows)
 		}
@@ -164,8 +165,8 @@ func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 		for range 2 {
 			began := time.Now()
 			l := k.mustLoad()
-			if len(l.Rows["contacts"]) != 5 || l.Seq != 49 || string(l.Cursors[leading]) != place1 {
-				t.Errorf("%d rows, seq %d, cursor %s: aborted records were read", len(l.Rows["contacts"]), l.Seq, l.Cursors[leading])
+			if l.Rows["contacts"].Len() != 5 || l.Seq != 49 || string(l.Cursors[leading]) != place1 {
+				t.Errorf("%d rows, seq %d, cursor %s: aborted records were read", l.Rows["contacts"].Len(), l.Seq, l.Cursors[leading])
 			}
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("Load saw the end only after %v", took)
@@ -341,7 +342,7 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 		if len(l.Expired) != 1 || !bytes.Equal(l.Expired[0], RowKey("contacts", 1)) {
 			t.Errorf("expired %q, want contacts 1", l.Expired)
 		}
-		if _, there := l.Rows["contacts"][1]; there || len(l.Rows["contacts"]) != 4 || l.Seq != 6 {
+		if _, there := l.Rows["contacts"].Get(1); there || l.Rows["contacts"].Len() != 4 || l.Seq != 6 {
 			t.Errorf("rows %v, seq %d", l.Rows, l.Seq)
 		}
 		// The floor keeps the number once the row is gone.
@@ -382,7 +383,7 @@ func BenchmarkLoad_MillionRows(b *testing.B) {
 	}
 	for b.Loop() {
 		l, err := Load(b.Context(), Source{Opts: opts, Prefix: "hubspot", Portal: portal, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil || len(l.Rows["contacts"]) != rows {
+		if err != nil || l.Rows["contacts"].Len() != rows {
 			b.Fatal(err)
 		}
 	}
