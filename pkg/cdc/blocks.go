@@ -18,7 +18,8 @@ type blocks[T any] struct {
 	coder[T]
 	list    []block[T] // none is empty
 	pending []edit[T]
-	n, live int // in list
+	spread  bool // the last merge touched a large part of the blocks
+	n, live int  // in list
 }
 
 // coder knows the values of a set. Values travel by pointer, because these calls
@@ -62,10 +63,15 @@ func (o editOrder[T]) Less(i, j int) bool {
 // a change writes all of it.
 const blockMost = 64
 
-// edits is how many changes a set collects before it merges them by itself: enough
-// that merging, which reads every block that is touched, is rare while a set is
-// filled in any order, and few compared with the set.
-func (b *blocks[T]) edits() int { return max(1<<14, b.n/8) }
+// edits is how many changes a set collects before it merges them by itself. Merging
+// costs as much as the blocks that it touches: few while a set is filled in order, or
+// in several places in order, and all of them while it is filled in any order.
+func (b *blocks[T]) edits() int {
+	if b.spread {
+		return max(1<<14, b.n/8)
+	}
+	return 1 << 14
+}
 
 // put adds v, or replaces the value that compares equal.
 func (b *blocks[T]) put(v T) { b.edit(v, false) }
@@ -102,7 +108,7 @@ func (b *blocks[T]) merge() {
 	var splits []split
 	var values []T
 	var buffer []byte
-	grown := 0
+	grown, touched := 0, 0
 	for at := 0; len(edits) > 0; at++ {
 		if len(b.list) > 0 {
 			at += b.blockOf(b.list[at:], &edits[0].value)
@@ -112,6 +118,7 @@ func (b *blocks[T]) merge() {
 			border := &b.list[at+1].first
 			here = sort.Search(len(edits), func(i int) bool { return b.compare(&edits[i].value, border) >= 0 })
 		}
+		touched++
 		var old block[T]
 		if len(b.list) > 0 {
 			old = b.list[at]
@@ -132,6 +139,7 @@ func (b *blocks[T]) merge() {
 		splits = append(splits, split{at, into})
 		grown += len(into)
 	}
+	b.spread = touched > len(b.list)/4
 	if len(splits) == 0 {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,6 +17,11 @@ import (
 // links know of its delete. After that nobody asks, and the tables would only
 // grow.
 const KeepDeleted = 90 * 24 * time.Hour
+
+// garbageAbove is from how many rows and links on Load collects its garbage before it
+// returns. Reading them leaves behind several times the memory that they take, which
+// a process that is idle from then on would keep for minutes.
+const garbageAbove = 100_000
 
 // Source is where Load and ReadListing read.
 type Source struct {
@@ -88,6 +94,9 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	}
 	for _, table := range l.References {
 		rows += len(table)
+	}
+	if rows+links > garbageAbove {
+		debug.FreeOSMemory()
 	}
 	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "links", links, "cursors", len(l.Cursors),
 		"expired", len(l.Expired), "seq", l.Seq, "took", time.Since(began).Round(time.Millisecond).String())

@@ -59,6 +59,7 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 	}
 	began, read := time.Now(), 0
 	report := began.Add(readPatience)
+	var failed error
 	for len(places) > 0 {
 		tick, stop := context.WithTimeout(limited, readPatience)
 		fetches := cl.PollFetches(tick)
@@ -70,20 +71,29 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 			}
 			return fmt.Errorf("read %s partition %d: %w", e.Topic, e.Partition, e.Err)
 		}
-		for it := fetches.RecordIter(); !it.Done(); {
-			r := it.Next()
-			if !r.Attrs.IsControl() {
-				if err := topics[r.Topic](r); err != nil {
-					return err
+		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+			if len(f.Records) == 0 || failed != nil {
+				return
+			}
+			add := topics[f.Topic]
+			for _, r := range f.Records {
+				if r.Attrs.IsControl() {
+					continue
+				}
+				if failed = add(r); failed != nil {
+					return
 				}
 				read++
 			}
-			p := partition{r.Topic, r.Partition}
+			p := partition{f.Topic, f.Partition}
 			if at := places[p]; at != nil {
-				if at.next = r.Offset + 1; at.next >= at.target {
+				if at.next = f.Records[len(f.Records)-1].Offset + 1; at.next >= at.target {
 					delete(places, p)
 				}
 			}
+		})
+		if failed != nil {
+			return failed
 		}
 		if err := ctx.Err(); err != nil {
 			return err
