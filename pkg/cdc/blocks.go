@@ -3,6 +3,7 @@ package cdc
 import (
 	"encoding/binary"
 	"iter"
+	"math/bits"
 	"slices"
 	"sort"
 )
@@ -68,7 +69,7 @@ const blockMost = 64
 // in several places in order, and all of them while it is filled in any order.
 func (b *blocks[T]) edits() int {
 	if b.spread {
-		return max(1<<14, b.n/8)
+		return max(1<<14, 1<<bits.Len(uint(b.n/16))) // an eighth of the set at most
 	}
 	return 1 << 14
 }
@@ -82,7 +83,7 @@ func (b *blocks[T]) remove(v T) { b.edit(v, true) }
 func (b *blocks[T]) edit(v T, gone bool) {
 	if b.pending = append(b.pending, edit[T]{v, uint32(len(b.pending)), gone}); len(b.pending) >= b.edits() {
 		b.merge()
-		b.pending = b.pending[:0]
+		b.pending = slices.Grow(b.pending[:0], b.edits())
 	}
 }
 
