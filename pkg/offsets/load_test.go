@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"strings"
 	"testing"
@@ -352,40 +351,4 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 			t.Errorf("expired %q, seq %d, want two and 77", l.Expired, l.Seq)
 		}
 	})
-}
-
-// A million rows must be back in about a second: rebuilding is the only recovery
-// there is, and every start does it (docs/kafka.md C3: no local store).
-func BenchmarkLoad_MillionRows(b *testing.B) {
-	const rows = 1_000_000
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, CursorTopic("hubspot"), StateTopic("hubspot")))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer cluster.Close()
-	opts := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
-	cl := testkit.Client(b, append(opts, kgo.TransactionalID("writer"))...)
-	for written := 0; written < rows; {
-		if err := cl.BeginTransaction(); err != nil {
-			b.Fatal(err)
-		}
-		records := birth("A")
-		for range 10_000 {
-			written++
-			records = append(records, row(hubspot.ID(1e10+written), cdc.Row{Version: 1764000000000, Hash: uint64(written) * 0x9e3779b97f4a7c15, Seq: int64(written), Live: true}))
-		}
-		if err := cl.ProduceSync(b.Context(), records...).FirstErr(); err != nil {
-			b.Fatal(err)
-		}
-		if err := cl.EndTransaction(b.Context(), kgo.TryCommit); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for b.Loop() {
-		l, err := Load(b.Context(), Source{Opts: opts, Prefix: "hubspot", Portal: portal, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil || l.Rows["contacts"].Len() != rows {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/load")
 }
