@@ -60,7 +60,7 @@ func (c *Connector) once(ctx context.Context) error {
 		return err
 	}
 	defer out.Close()
-	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes about a minute")
+	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
 	loaded, err := out.Load(ctx)
 	if err != nil {
 		return err
