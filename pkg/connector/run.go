@@ -50,7 +50,6 @@ func (c *Connector) once(ctx context.Context) error {
 		log.Info("the token is of this portal")
 		c.introduced = true
 	}
-	s.LearnDay(ctx, log)
 
 	cfg := s.SinkConfig()
 	cfg.Portal, cfg.Warned = account.PortalID, &c.warned
@@ -60,6 +59,9 @@ func (c *Connector) once(ctx context.Context) error {
 		return err
 	}
 	defer out.Close()
+	look := lookFirst(ctx, s, log)
+	defer look.both.Wait()
+	defer cancel()
 	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
 	loaded, err := out.Load(ctx)
 	if err != nil {
@@ -79,7 +81,7 @@ func (c *Connector) once(ctx context.Context) error {
 		return err
 	}
 	c.health.begin("reads the portal's schemas from HubSpot", "wait for HubSpot's answers")
-	seen, err := f.types.ask.Look(ctx)
+	seen, err := look.result(f.types)
 	if unknown, ok := errors.AsType[*stream.UnknownObjectError](err); ok {
 		return &ConfigError{[]string{unknown.Error()}}
 	}
