@@ -23,6 +23,7 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	} else if err != nil || flags.NArg() > 0 {
 		return misused("connector run takes no arguments; it is configured by the environment, see connector run -h")
 	}
+	boundMemory()
 	s, err := load()
 	if err != nil {
 		return err

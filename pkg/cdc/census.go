@@ -66,14 +66,14 @@ func (l *Lane) Count(ctx context.Context, in Range, since hubspot.Millis) (Count
 		return Count{}, err
 	}
 	defer l.release()
-	upTo := l.table.live.Len()
+	upTo := l.table.Live()
 	if in.UpTo != 0 {
 		upTo = l.table.rank(in.UpTo)
 	}
 	c := Count{Certain: upTo - l.table.rank(in.After)}
-	for id := range l.decided.since(since, in) {
+	for id := range l.lately.since(since, in) {
 		c.Recent++
-		if l.table.rows[id].Live {
+		if row, _ := l.table.Get(id); row.Live {
 			c.Certain--
 		}
 	}
@@ -87,15 +87,14 @@ func (l *Lane) Middle(ctx context.Context, in Range) (id hubspot.ID, ok bool, er
 		return 0, false, err
 	}
 	defer l.release()
-	from, to := l.table.rank(in.After), l.table.live.Len()
+	from, to := l.table.rank(in.After), l.table.Live()
 	if in.UpTo != 0 {
 		to = l.table.rank(in.UpTo)
 	}
 	if to-from < 2 {
 		return 0, false, nil
 	}
-	id, ok = l.table.live.GetAt(from + (to-from)/2 - 1)
-	return id, ok, nil
+	return l.table.nth(from + (to-from)/2 - 1), true, nil
 }
 
 // Part returns the n-th range of about size live records, from the lowest id on. n
@@ -105,14 +104,14 @@ func (l *Lane) Part(ctx context.Context, n, size int) (Range, error) {
 		return Range{}, err
 	}
 	defer l.release()
-	parts := max(1, l.table.live.Len()/size)
+	parts := max(1, l.table.Live()/size)
 	n %= parts
 	var r Range
 	if n > 0 {
-		r.After, _ = l.table.live.GetAt(n*size - 1)
+		r.After = l.table.nth(n*size - 1)
 	}
 	if n < parts-1 {
-		r.UpTo, _ = l.table.live.GetAt((n+1)*size - 1)
+		r.UpTo = l.table.nth((n+1)*size - 1)
 	}
 	return r, nil
 }
@@ -125,14 +124,14 @@ func (l *Lane) Compare(ctx context.Context, in Range, shown []hubspot.ID, since 
 		return nil, nil, err
 	}
 	defer l.release()
-	lately := l.decided.since(since, in)
+	lately := l.lately.since(since, in)
 	for _, id := range l.table.lacking(in.After, in.UpTo, shown, l.counter.Load()) {
 		if !lately[id] {
 			lacking = append(lacking, id)
 		}
 	}
 	for _, id := range shown {
-		if !l.table.rows[id].Live && !lately[id] {
+		if row, _ := l.table.Get(id); !row.Live && !lately[id] {
 			extra = append(extra, id)
 		}
 	}
@@ -140,9 +139,10 @@ func (l *Lane) Compare(ctx context.Context, in Range, shown []hubspot.ID, since 
 }
 
 // rank is the number of live ids up to and including id.
-func (t *Table) rank(id hubspot.ID) int {
-	return sort.Search(t.live.Len(), func(i int) bool {
-		at, _ := t.live.GetAt(i)
-		return at > id
-	})
+func (t *Table) rank(id hubspot.ID) int { return t.rows.rank(keyedRow{id: id}) }
+
+// nth is the n-th live id, from 0 on; 0 if there are not so many.
+func (t *Table) nth(n int) hubspot.ID {
+	r, _ := t.rows.nth(n)
+	return r.id
 }

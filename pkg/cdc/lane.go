@@ -30,8 +30,8 @@ type Page struct {
 // LaneConfig configures a Lane.
 type LaneConfig struct {
 	Object string
-	// Rows are what previous runs published.
-	Rows map[hubspot.ID]Row
+	// Table is what previous runs published; nil = nothing. It belongs to the lane.
+	Table *Table
 	// Slots is the property set in force, Content the part of it that counts as
 	// content (R10).
 	Slots   *hubspot.Slots
@@ -54,7 +54,7 @@ type Lane struct {
 	turn
 	table    *Table
 	absences absences
-	decided  recent
+	lately   recent
 	recent   []hubspot.ID // found live by the latest readings, newest last
 	counter  atomic.Uint64
 	live     atomic.Int64
@@ -72,9 +72,12 @@ func NewLane(cfg LaneConfig) *Lane {
 			started: cfg.Started, skipUnchanged: cfg.SkipUnchanged, patience: cfg.Patience,
 		},
 		turn:  newTurn(),
-		table: NewTable(cfg.Rows),
+		table: cfg.Table,
 	}
-	l.live.Store(int64(l.table.live.Len()))
+	if l.table == nil {
+		l.table = NewTable()
+	}
+	l.live.Store(int64(l.table.Live()))
 	l.slots.Store(cfg.Slots)
 	return l
 }
@@ -122,7 +125,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 		}
 	}
 	l.apply(b.Changes, p.Readings)
-	l.decided.note(b.Changes[:len(d.changes)], latest(p.Readings))
+	l.lately.note(b.Changes[:len(d.changes)], latest(p.Readings))
 	l.absences.apply(&d, p.Readings, &l.rules.patience)
 	l.held.Store(int64(len(l.absences.held)))
 	l.older.Add(int64(d.older))
@@ -135,7 +138,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 func (l *Lane) apply(changes []Change, readings []Reading) {
 	if len(changes) > 0 {
 		l.table.apply(changes, l.counter.Add(1))
-		l.live.Store(int64(l.table.live.Len()))
+		l.live.Store(int64(l.table.Live()))
 	}
 	for i := range readings {
 		if readings[i].Outcome == IsLive {
@@ -168,7 +171,7 @@ func (l *Lane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID,
 	defer l.release()
 	var out []hubspot.ID
 	add := func(id hubspot.ID) bool {
-		if l.table.rows[id].Live && !slices.Contains(except, id) && !slices.Contains(out, id) {
+		if row, _ := l.table.Get(id); row.Live && !slices.Contains(except, id) && !slices.Contains(out, id) {
 			out = append(out, id)
 		}
 		return len(out) < 3
@@ -178,7 +181,7 @@ func (l *Lane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID,
 			return out, nil
 		}
 	}
-	for id := range l.table.rows { // nothing read since the start: any live row
+	for id := range l.table.liveAfter(0) { // nothing read since the start: any live row
 		if !add(id) {
 			break
 		}
@@ -194,7 +197,7 @@ func (l *Lane) LiveAmong(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, e
 	defer l.release()
 	var out []hubspot.ID
 	for _, id := range ids {
-		if l.table.rows[id].Live {
+		if row, _ := l.table.Get(id); row.Live {
 			out = append(out, id)
 		}
 	}
@@ -222,7 +225,7 @@ func (l *Lane) Unskipped(ctx context.Context, rows []hubspot.SearchRow, start hu
 	defer l.release()
 	var out []hubspot.ID
 	for _, row := range rows {
-		if !skip(l.table.rows[row.ID].Row, row.Updated, start) {
+		if published, _ := l.table.Get(row.ID); !skip(published, row.Updated, start) {
 			out = append(out, row.ID)
 		}
 	}

@@ -45,7 +45,7 @@ type decidedSet struct {
 // diff compares the sets that were read with what is published (R1, R14). It
 // changes nothing. It drops a set that is equal. One that differs counts only if it
 // was sent after the record's links last changed.
-func (t *LinkTable) diff(p *LinkPage, decided *decidedSets, swept bool) linkDecision {
+func (t *LinkTable) diff(p *LinkPage, decided *decisions, swept bool) linkDecision {
 	var d linkDecision
 	here := map[hubspot.ID]bool{} // records decided in this page
 	for i := range p.Readings {

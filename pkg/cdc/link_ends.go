@@ -2,8 +2,6 @@ package cdc
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -30,8 +28,8 @@ func (l *Lane) deletions(ctx context.Context, ids []hubspot.ID) (map[hubspot.ID]
 	defer l.release()
 	out := map[hubspot.ID]deletion{}
 	for _, id := range ids {
-		if e, known := l.table.rows[id]; known && !e.Live {
-			out[id] = deletion{e.Reason, e.decided}
+		if row, known := l.table.Get(id); known && !row.Live {
+			out[id] = deletion{row.Reason, l.table.deleted[id]}
 		}
 	}
 	return out, nil
@@ -48,10 +46,11 @@ func (l *Lane) LiveAfter(ctx context.Context, after hubspot.ID, n int) ([]hubspo
 	}
 	defer l.release()
 	out := make([]hubspot.ID, 0, n)
-	l.table.live.Ascend(after+1, func(id hubspot.ID) bool {
-		out = append(out, id)
-		return len(out) < n
-	})
+	for id := range l.table.liveAfter(after) {
+		if out = append(out, id); len(out) >= n {
+			break
+		}
+	}
 	return out, nil
 }
 
@@ -65,7 +64,7 @@ func (l *Lane) DeletedBefore(ctx context.Context, ids []hubspot.ID, stamp uint64
 	defer l.release()
 	var out []hubspot.ID
 	for _, id := range ids {
-		if e, known := l.table.rows[id]; known && !e.Live && e.decided <= stamp {
+		if row, known := l.table.Get(id); known && !row.Live && l.table.deleted[id] <= stamp {
 			out = append(out, id)
 		}
 	}
@@ -81,12 +80,12 @@ func (l *Lane) LatelyModified(ctx context.Context, within time.Duration) ([]hubs
 	}
 	defer l.release()
 	newest := hubspot.Millis(0)
-	for _, e := range l.table.rows {
-		newest = max(newest, e.Version)
+	for _, row := range l.table.All() {
+		newest = max(newest, row.Version)
 	}
 	var out []hubspot.ID
-	for id, e := range l.table.rows {
-		if e.Live && e.Version >= newest.Add(-within) {
+	for id, row := range l.table.All() {
+		if row.Live && row.Version >= newest.Add(-within) {
 			out = append(out, id)
 		}
 	}
@@ -101,24 +100,32 @@ func (l *LinkLane) Dangling(ctx context.Context) ([]hubspot.ID, error) {
 		return nil, err
 	}
 	defer l.release()
-	froms := slices.Collect(l.table.linking(0))
-	deleted, err := l.from.deletions(ctx, froms)
+	from, err := l.from.deleted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	gone, err := l.to.deletions(ctx, slices.Collect(l.table.linked()))
-	if err != nil {
+	to, err := l.to.deleted(ctx)
+	if err != nil || len(from)+len(to) == 0 {
 		return nil, err
 	}
+	return l.table.dangling(from, to), nil
+}
+
+// deleted returns all records whose last published event is a delete. A nil lane, of
+// a type that is not synced, knows none.
+func (l *Lane) deleted(ctx context.Context) (map[hubspot.ID]bool, error) {
+	if l == nil {
+		return nil, nil
+	}
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
 	out := map[hubspot.ID]bool{}
-	for id := range deleted {
-		out[id] = true
-	}
-	for to := range gone {
-		for from := range l.table.holders(to) {
-			out[from] = out[from] || l.table.holds(from, to)
+	for id, row := range l.table.All() {
+		if !row.Live {
+			out[id] = true
 		}
 	}
-	maps.DeleteFunc(out, func(_ hubspot.ID, dangling bool) bool { return !dangling })
-	return slices.Sorted(maps.Keys(out)), nil
+	return out, nil
 }

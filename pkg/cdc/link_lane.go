@@ -90,7 +90,7 @@ type LinkLane struct {
 	committer Committer
 	turn
 	table    *LinkTable
-	decided  decidedSets
+	decided  decisions
 	absences linkAbsences
 	// revived are the records of which a link was published after their delete, by
 	// the counter at which that was decided.
@@ -279,26 +279,4 @@ func (l *LinkLane) Holders(ctx context.Context, of []hubspot.ID) ([]hubspot.ID, 
 		}
 	}
 	return out, nil
-}
-
-// decidedSets is the lane's counter when each record's links last changed (R1). It
-// is not stored, and its size is limited: a reading from before the floor that
-// differs counts as stale, whatever record it is about.
-type decidedSets struct {
-	at    map[hubspot.ID]uint64
-	floor uint64
-}
-
-// decidedKept is the largest number of records whose counters are kept.
-const decidedKept = 1 << 16
-
-func (d *decidedSets) stale(from hubspot.ID, stamp uint64) bool {
-	return stamp < max(d.floor, d.at[from])
-}
-
-func (d *decidedSets) note(from hubspot.ID, counter uint64) {
-	if d.at == nil || len(d.at) >= decidedKept && d.at[from] == 0 {
-		d.at, d.floor = map[hubspot.ID]uint64{}, max(d.floor, counter)
-	}
-	d.at[from] = counter
 }

@@ -1,7 +1,6 @@
 package cdc
 
 import (
-	"cmp"
 	"iter"
 	"math"
 	"strings"
@@ -49,29 +48,23 @@ func LabelHash(label string) uint64 {
 // of every record (R14). Sequence numbers stay in the state topic.
 type LinkTable struct {
 	links blocks[link]
-	// back finds the records that hold, or once held, a link to another.
-	back  blocks[backLink]
+	// back has every link with its ends exchanged and without a face: it finds the
+	// records that hold, or once held, a link to another. It is made when somebody
+	// asks for the first time; until then ready is false.
+	back  blocks[link]
+	ready bool
 	faces []face
 	index map[face]uint32
-	live  int
+	last  uint32 // the face that was looked up last
 }
 
-// link takes 20 bytes. Its face is everything about it that many links share.
+// link has as its face everything about it that many links share.
 type link struct {
-	from, to packedID
+	from, to hubspot.ID
 	face     uint32
 }
 
-type backLink struct{ to, from packedID }
-
-// packedID is an id that needs no alignment of eight bytes.
-type packedID [2]uint32
-
-func pack(id hubspot.ID) packedID { return packedID{uint32(id >> 32), uint32(id)} }
-func (p packedID) id() hubspot.ID { return hubspot.ID(p[0])<<32 | hubspot.ID(p[1]) }
-func (p packedID) cmp(q packedID) int {
-	return cmp.Or(cmp.Compare(p[0], q[0]), cmp.Compare(p[1], q[1]))
-}
+func (l link) reversed() link { return link{from: l.to, to: l.from} }
 
 type face struct {
 	category string
@@ -84,76 +77,57 @@ type face struct {
 func NewLinkTable() *LinkTable {
 	t := &LinkTable{index: map[face]uint32{}}
 	t.intern(face{typeID: math.MinInt}) // face 0 comes before all others
-	t.links.compare = func(a, b link) int {
-		if a.from != b.from {
-			return a.from.cmp(b.from)
-		}
-		if a.to != b.to {
-			return a.to.cmp(b.to)
-		}
-		if a.face == b.face {
-			return 0
-		}
-		x, y := &t.faces[a.face], &t.faces[b.face]
-		return cmp.Or(strings.Compare(x.category, y.category), cmp.Compare(x.typeID, y.typeID))
-	}
-	t.back.compare = func(a, b backLink) int {
-		if a.to != b.to {
-			return a.to.cmp(b.to)
-		}
-		return a.from.cmp(b.from)
-	}
+	t.links.coder, t.back.coder = linkCoder{t}, linkCoder{t}
 	return t
 }
 
 // Live is the number of links that are published and not deleted.
-func (t *LinkTable) Live() int { return t.live }
+func (t *LinkTable) Live() int {
+	t.links.settle()
+	return t.links.live
+}
 
 // Len is the number of links, deleted ones too.
-func (t *LinkTable) Len() int { return t.links.n }
+func (t *LinkTable) Len() int {
+	t.links.settle()
+	return t.links.n
+}
 
 // Put sets a link's row.
 func (t *LinkTable) Put(k LinkKey, row LinkRow) {
-	l := t.probe(k)
-	if old, known := t.get(l); known {
-		t.count(old, -1)
-	} else {
-		t.back.put(backLink{l.to, l.from})
-	}
-	l.face = t.intern(face{k.Category, k.TypeID, row.Label, row.Reason})
+	l := link{k.From, k.To, t.intern(face{k.Category, k.TypeID, row.Label, row.Reason})}
 	t.links.put(l)
-	t.count(l, 1)
+	if t.ready {
+		t.back.put(l.reversed())
+	}
 }
 
 // Remove forgets a link.
 func (t *LinkTable) Remove(k LinkKey) {
-	l, known := t.get(t.probe(k))
-	if !known {
-		return
-	}
-	t.count(l, -1)
+	l := t.probe(k)
 	t.links.remove(l)
-	for other := range t.links.from(link{from: l.from, to: l.to}) {
-		if other.from != l.from || other.to != l.to {
-			break
-		}
-		return // the two records have another link
+	if t.ready && !t.knows(k.From, k.To) {
+		t.back.remove(l.reversed())
 	}
-	t.back.remove(backLink{l.to, l.from})
 }
 
-func (t *LinkTable) count(l link, n int) {
-	if t.faces[l.face].reason == NoReason {
-		t.live += n
+// knows reports whether there is, or once was, a link between two records.
+func (t *LinkTable) knows(from, to hubspot.ID) bool {
+	for l := range t.links.from(link{from: from, to: to}) {
+		return l.from == from && l.to == to
 	}
+	return false
 }
 
 // probe is a link that compares equal to the one under k.
 func (t *LinkTable) probe(k LinkKey) link {
-	return link{pack(k.From), pack(k.To), t.intern(face{category: k.Category, typeID: k.TypeID})}
+	return link{k.From, k.To, t.intern(face{category: k.Category, typeID: k.TypeID})}
 }
 
 func (t *LinkTable) intern(f face) uint32 {
+	if t.last > 0 && t.faces[t.last] == f {
+		return t.last
+	}
 	i, ok := t.index[f]
 	if !ok {
 		f.category = strings.Clone(f.category)
@@ -161,28 +135,20 @@ func (t *LinkTable) intern(f face) uint32 {
 		t.faces = append(t.faces, f)
 		t.index[f] = i
 	}
+	t.last = i
 	return i
-}
-
-func (t *LinkTable) get(l link) (link, bool) {
-	block, at, found := t.links.seek(l)
-	if !found {
-		return l, false
-	}
-	return t.links.list[block][at], true
 }
 
 // of yields the links of a record, deleted ones too, ordered by to, category and
 // type: the order of hubspot.LinkSet.
 func (t *LinkTable) of(from hubspot.ID) iter.Seq2[LinkKey, face] {
 	return func(yield func(LinkKey, face) bool) {
-		p := pack(from)
-		for l := range t.links.from(link{from: p}) {
-			if l.from != p {
+		for l := range t.links.from(link{from: from}) {
+			if l.from != from {
 				return
 			}
 			f := t.faces[l.face]
-			if !yield(LinkKey{from, l.to.id(), f.category, f.typeID}, f) {
+			if !yield(LinkKey{from, l.to, f.category, f.typeID}, f) {
 				return
 			}
 		}
@@ -191,10 +157,15 @@ func (t *LinkTable) of(from hubspot.ID) iter.Seq2[LinkKey, face] {
 
 // holders yields the records that hold, or once held, a link to another.
 func (t *LinkTable) holders(to hubspot.ID) iter.Seq[hubspot.ID] {
+	if !t.ready {
+		for l := range t.links.from(link{}) {
+			t.back.put(l.reversed())
+		}
+		t.ready = true
+	}
 	return func(yield func(hubspot.ID) bool) {
-		p := pack(to)
-		for b := range t.back.from(backLink{to: p}) {
-			if b.to != p || !yield(b.from.id()) {
+		for l := range t.back.from(link{from: to}) {
+			if l.from != to || !yield(l.to) {
 				return
 			}
 		}
@@ -207,41 +178,27 @@ func (t *LinkTable) linking(after hubspot.ID) iter.Seq[hubspot.ID] {
 		if after++; after == 0 {
 			return
 		}
-		last := hubspot.ID(0)
-		for l := range t.links.from(link{from: pack(after)}) {
-			if t.faces[l.face].reason != NoReason || l.from.id() == last && last != 0 {
+		for l := range t.links.from(link{from: after}) {
+			if l.from < after || t.faces[l.face].reason != NoReason {
 				continue
 			}
-			if last = l.from.id(); !yield(last) {
+			if !yield(l.from) {
+				return
+			}
+			if after = l.from + 1; after == 0 {
 				return
 			}
 		}
 	}
 }
 
-// linked yields the records to which there is, or once was, a link, in order.
-func (t *LinkTable) linked() iter.Seq[hubspot.ID] {
-	return func(yield func(hubspot.ID) bool) {
-		last := hubspot.ID(0)
-		for b := range t.back.from(backLink{}) {
-			if id := b.to.id(); id != last {
-				if last = id; !yield(id) {
-					return
-				}
-			}
+// dangling returns the records with a live link, if they or the record at its other
+// end are among the given ones.
+func (t *LinkTable) dangling(from, to map[hubspot.ID]bool) (out []hubspot.ID) {
+	for l := range t.links.from(link{}) {
+		if (from[l.from] || to[l.to]) && t.faces[l.face].reason == NoReason && (len(out) == 0 || out[len(out)-1] != l.from) {
+			out = append(out, l.from)
 		}
 	}
-}
-
-// holds reports whether a record has a link to another that is not deleted.
-func (t *LinkTable) holds(from, to hubspot.ID) bool {
-	for l := range t.links.from(link{from: pack(from), to: pack(to)}) {
-		if l.from.id() != from || l.to.id() != to {
-			break
-		}
-		if t.faces[l.face].reason == NoReason {
-			return true
-		}
-	}
-	return false
+	return out
 }

@@ -16,7 +16,7 @@ func TestR18_ARecordWithoutATime(t *testing.T) {
 		record := &hubspot.Record{ID: 1, Created: 1, Updated: updated, Values: [][]byte{[]byte(a)}}
 		return &Page{Stream: "leading", Readings: []Reading{{ID: 1, Record: record, Slots: slots, Stamp: 99, SentAt: 1 << 40, Date: 1 << 40}}}
 	}
-	table := NewTable(map[hubspot.ID]Row{})
+	table := NewTable()
 	for i, c := range []struct {
 		updated hubspot.Millis
 		a       string

@@ -9,6 +9,12 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
+// entry is a row, and the lane's counter when the row last changed (R1).
+type entry struct {
+	Row
+	decided uint64
+}
+
 // referenceTable holds what is published of a reference list. These lists are
 // short: nothing in it is sorted.
 type referenceTable struct {

@@ -1,35 +1,132 @@
 package cdc
 
 import (
-	"github.com/tidwall/btree"
+	"cmp"
+	"encoding/binary"
+	"iter"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Table holds what is published of one object type: the last row of every key, and
-// the live ids in order.
+// Table holds what is published of one object type: the last row of every key. A nil
+// Table is empty.
 type Table struct {
-	rows map[hubspot.ID]entry
-	live btree.Set[hubspot.ID]
+	rows    blocks[keyedRow]
+	decided decisions
+	// deleted are the keys whose delete this run published and that are not live
+	// again, with the lane's counter then.
+	deleted map[hubspot.ID]uint64
 }
 
-// entry is a row, and the lane's counter when the row last changed. The counter is
-// not stored: a run begins to read after it has rebuilt the table (R1).
-type entry struct {
+type keyedRow struct {
+	id hubspot.ID
 	Row
-	decided uint64
 }
 
-// NewTable takes over the rows that previous runs published.
-func NewTable(rows map[hubspot.ID]Row) *Table {
-	t := &Table{rows: make(map[hubspot.ID]entry, len(rows))}
-	for id, row := range rows {
-		t.rows[id] = entry{Row: row}
-		if row.Live {
-			t.live.Insert(id)
+// NewTable returns an empty table.
+func NewTable() *Table {
+	return &Table{rows: blocks[keyedRow]{coder: rowCoder{}}, deleted: map[hubspot.ID]uint64{}}
+}
+
+// Put sets the row of a key.
+func (t *Table) Put(id hubspot.ID, row Row) { t.rows.put(keyedRow{id, row}) }
+
+// Remove forgets a key.
+func (t *Table) Remove(id hubspot.ID) { t.rows.remove(keyedRow{id: id}) }
+
+// Get returns the row of a key; the zero Row if there is none.
+func (t *Table) Get(id hubspot.ID) (row Row, known bool) {
+	if t == nil {
+		return row, false
+	}
+	r, known := t.rows.get(keyedRow{id: id})
+	return r.Row, known
+}
+
+// Len is the number of keys, deleted ones too.
+func (t *Table) Len() int {
+	if t == nil {
+		return 0
+	}
+	t.rows.settle()
+	return t.rows.n
+}
+
+// Live is the number of keys that are published as live.
+func (t *Table) Live() int {
+	if t == nil {
+		return 0
+	}
+	t.rows.settle()
+	return t.rows.live
+}
+
+// All yields every key with its row, in order.
+func (t *Table) All() iter.Seq2[hubspot.ID, Row] {
+	return func(yield func(hubspot.ID, Row) bool) {
+		if t == nil {
+			return
+		}
+		for r := range t.rows.from(keyedRow{}) {
+			if !yield(r.id, r.Row) {
+				return
+			}
 		}
 	}
-	return t
+}
+
+// liveAfter yields the live ids above after, in order.
+func (t *Table) liveAfter(after hubspot.ID) iter.Seq[hubspot.ID] {
+	return func(yield func(hubspot.ID) bool) {
+		if after++; after == 0 {
+			return
+		}
+		for r := range t.rows.from(keyedRow{id: after}) {
+			if r.Live && !yield(r.id) {
+				return
+			}
+		}
+	}
+}
+
+// rowCoder writes a row in about twenty bytes: the id, the version and the sequence
+// number as differences, the flags with the reason, and the hash as it is.
+type rowCoder struct{}
+
+func (rowCoder) compare(a, b *keyedRow) int { return cmp.Compare(a.id, b.id) }
+
+func (rowCoder) isLive(r *keyedRow) bool { return r.Live }
+
+const (
+	codedLive = 1 << iota
+	codedSettled
+	codedReason = iota // bits before the reason
+)
+
+func (rowCoder) append(b []byte, prev, r *keyedRow) []byte {
+	flags := byte(r.Reason) << codedReason
+	if r.Live {
+		flags |= codedLive
+	}
+	if r.Settled {
+		flags |= codedSettled
+	}
+	b = binary.AppendUvarint(b, uint64(r.id-prev.id))
+	b = appendDelta(append(b, flags), uint64(prev.Version), uint64(r.Version))
+	b = binary.LittleEndian.AppendUint64(b, r.Hash)
+	return appendDelta(b, uint64(prev.Seq), uint64(r.Seq))
+}
+
+func (rowCoder) next(b []byte, r *keyedRow) []byte {
+	id, n := binary.Uvarint(b)
+	r.id += hubspot.ID(id)
+	flags := b[n]
+	r.Live, r.Settled, r.Reason = flags&codedLive != 0, flags&codedSettled != 0, Reason(flags>>codedReason)
+	version, b := delta(b[n+1:], uint64(r.Version))
+	r.Version, r.Hash = hubspot.Millis(version), binary.LittleEndian.Uint64(b)
+	seq, b := delta(b[8:], uint64(r.Seq))
+	r.Seq = int64(seq)
+	return b
 }
 
 // rules are the parts of the decision that do not change from page to page.
@@ -63,10 +160,10 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			d.left.Again = append(d.left.Again, Again{rd.ID, Generation})
 			continue
 		}
-		e, known := t.rows[rd.ID]
-		stale := known && rd.Stamp < e.decided
+		e, known := t.Get(rd.ID)
+		stale := known && t.decided.stale(rd.ID, rd.Stamp)
 		if row, ok := decidedHere[rd.ID]; ok {
-			e.Row, known, stale = row, true, true
+			e, known, stale = row, true, true
 		}
 
 		row := Row{Version: e.Version, Live: rd.Outcome == IsLive, Seq: e.Seq}
@@ -82,11 +179,11 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			row.Reason = deletes[rd.Outcome]
 		}
 
-		repeat := p.Snapshot && row.Live && known && same(e.Row, row)
-		if !repeat && (!known && !row.Live || known && same(e.Row, row)) {
+		repeat := p.Snapshot && row.Live && known && same(e, row)
+		if !repeat && (!known && !row.Live || known && same(e, row)) {
 			if row.Settled && !e.Settled && !stale {
 				e.Settled = true
-				d.changes = append(d.changes, Change{ID: rd.ID, Row: e.Row})
+				d.changes = append(d.changes, Change{ID: rd.ID, Row: e})
 			}
 			continue
 		}
@@ -95,7 +192,7 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			continue
 		}
 		if rd.Outcome == IsGone {
-			if later, wait := a.wait(rd, t.live.Len(), &r.patience); wait {
+			if later, wait := a.wait(rd, t.Live(), &r.patience); wait {
 				d.left.Later = append(d.left.Later, later)
 				continue
 			}
@@ -107,7 +204,7 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			}
 			d.older++
 		}
-		change := Change{ID: rd.ID, Row: row, Event: decide(p, rd, e.Row, known, row, r)}
+		change := Change{ID: rd.ID, Row: row, Event: decide(p, rd, e, known, row, r)}
 		if repeat {
 			change.Row.Settled = row.Settled || e.Settled
 			d.repeats = append(d.repeats, change)
@@ -168,15 +265,13 @@ func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event
 func (t *Table) apply(changes []Change, counter uint64) {
 	for i := range changes {
 		c := &changes[i]
-		e := t.rows[c.ID]
 		if c.Row.Live {
-			t.live.Insert(c.ID)
+			delete(t.deleted, c.ID)
 		} else {
-			t.live.Delete(c.ID)
+			t.deleted[c.ID] = counter
 		}
-		e.Row = c.Row
-		e.decided = counter
-		t.rows[c.ID] = e
+		t.Put(c.ID, c.Row)
+		t.decided.note(c.ID, counter)
 	}
 }
 
@@ -186,17 +281,16 @@ func (t *Table) apply(changes []Change, counter uint64) {
 // the range has no end.
 func (t *Table) lacking(after, upTo hubspot.ID, present []hubspot.ID, stamp uint64) []hubspot.ID {
 	var out []hubspot.ID
-	t.live.Ascend(after+1, func(id hubspot.ID) bool {
+	for id := range t.liveAfter(after) {
 		if upTo != 0 && id > upTo {
-			return false
+			break
 		}
 		for len(present) > 0 && present[0] < id {
 			present = present[1:]
 		}
-		if (len(present) == 0 || present[0] != id) && t.rows[id].decided <= stamp {
+		if (len(present) == 0 || present[0] != id) && !t.decided.stale(id, stamp) {
 			out = append(out, id)
 		}
-		return true
-	})
+	}
 	return out
 }

@@ -19,6 +19,6 @@ const unknownLabel = math.MaxUint64
 
 // IsLive reports whether a link is published and not deleted.
 func (t *LinkTable) IsLive(k LinkKey) bool {
-	l, known := t.get(t.probe(k))
+	l, known := t.links.get(t.probe(k))
 	return known && t.faces[l.face].reason == NoReason
 }

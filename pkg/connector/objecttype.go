@@ -41,7 +41,7 @@ type objectType struct {
 func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane) *objectType {
 	if lane == nil {
 		lane = cdc.NewLane(cdc.LaneConfig{
-			Object: t.Name, Rows: r.loaded.Rows[t.Name], Patience: r.timings.Confirm,
+			Object: t.Name, Table: r.loaded.Rows[t.Name], Patience: r.timings.Confirm,
 			SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Committer: r.out,
 		})
 	}

@@ -180,6 +180,9 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 
 // published reports whether links of a pair were published.
 func (ps *pairs) published(name cdc.Pair) bool {
+	if p := ps.byName[name]; p != nil { // its lane has the table now
+		return p.lane.Live() > 0
+	}
 	t := ps.run.loaded.Links[name]
 	return t != nil && t.Live() > 0
 }

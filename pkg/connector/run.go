@@ -51,7 +51,6 @@ func (c *Connector) once(ctx context.Context) error {
 		log.Info("the token is of this portal")
 		c.introduced = true
 	}
-	s.LearnDay(ctx, log)
 
 	cfg := s.SinkConfig()
 	cfg.Portal, cfg.Warned = account.PortalID, &c.warned
@@ -61,7 +60,10 @@ func (c *Connector) once(ctx context.Context) error {
 		return err
 	}
 	defer out.Close()
-	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes about a minute")
+	look := lookFirst(ctx, s, log)
+	defer look.both.Wait()
+	defer cancel()
+	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
 	loaded, err := out.Load(ctx)
 	if err != nil {
 		return err
@@ -81,7 +83,7 @@ func (c *Connector) once(ctx context.Context) error {
 		return err
 	}
 	c.health.begin("reads the portal's schemas from HubSpot", "wait for HubSpot's answers")
-	seen, err := f.types.ask.Look(ctx)
+	seen, err := look.result(f.types)
 	if unknown, ok := errors.AsType[*stream.UnknownObjectError](err); ok {
 		return &ConfigError{[]string{unknown.Error()}}
 	}

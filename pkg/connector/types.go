@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -35,11 +36,8 @@ func newTypes(r *run) (*types, error) {
 		run: r, byName: map[string]*objectType{},
 		removals: stream.Removals{Client: r.setup.HubSpot, Wait: r.timings.Removed},
 	}
-	t.ask = stream.Introspection{
-		Client: r.setup.HubSpot, Log: r.log,
-		Wanted: r.setup.Config.HubSpot.Objects, Sensitivities: r.setup.Config.HubSpot.Sensitivities(),
-		Known: t.known, Streaming: t.streaming,
-	}
+	t.ask = introspection(r.setup, r.log)
+	t.ask.Known, t.ask.Streaming = t.known, t.streaming
 	// The run knows what an earlier one published even if HubSpot no longer shows
 	// it: it may have to be deleted.
 	for name, text := range r.loaded.Sets {
@@ -52,6 +50,13 @@ func newTypes(r *run) (*types, error) {
 		}
 	}
 	return t, nil
+}
+
+// introspection asks about the types that the operator wants.
+func introspection(s *Setup, log *slog.Logger) stream.Introspection {
+	return stream.Introspection{
+		Client: s.HubSpot, Log: log, Wanted: s.Config.HubSpot.Objects, Sensitivities: s.Config.HubSpot.Sensitivities(),
+	}
 }
 
 // typeOf is the object type whose records are published under a name.

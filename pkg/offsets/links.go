@@ -38,8 +38,21 @@ func parseLinkKey(key []byte) (pair []byte, k cdc.LinkKey, err error) {
 	k.From = hubspot.ID(binary.BigEndian.Uint64(rest))
 	k.To = hubspot.ID(binary.BigEndian.Uint64(rest[8:]))
 	k.TypeID = int(int32(binary.BigEndian.Uint32(rest[16:])))
-	k.Category = string(rest[linkFixed:])
+	k.Category = category(rest[linkFixed:])
 	return key[1:zero], k, nil
+}
+
+// category is b as a string. Millions of links share these three.
+func category(b []byte) string {
+	switch string(b) {
+	case "HUBSPOT_DEFINED":
+		return "HUBSPOT_DEFINED"
+	case "USER_DEFINED":
+		return "USER_DEFINED"
+	case "INTEGRATOR_DEFINED":
+		return "INTEGRATOR_DEFINED"
+	}
+	return string(b)
 }
 
 func parsePair(name []byte) (cdc.Pair, error) {

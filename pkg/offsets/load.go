@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // KeepDeleted is how long the rows of deleted records, links and entries are
@@ -17,6 +17,11 @@ import (
 // links know of its delete. After that nobody asks, and the tables would only
 // grow.
 const KeepDeleted = 90 * 24 * time.Hour
+
+// garbageAbove is from how many rows and links on Load collects its garbage before it
+// returns. Reading them leaves behind several times the memory that they take, which
+// a process that is idle from then on would keep for minutes.
+const garbageAbove = 100_000
 
 // Source is where Load and ReadListing read.
 type Source struct {
@@ -33,7 +38,7 @@ type Loaded struct {
 	Fresh      bool   // both topics are empty: the first start
 	Cursors    map[Key][]byte
 	Odd        []OddKey                            // in the order of their offsets
-	Rows       map[string]map[hubspot.ID]cdc.Row   // by object, without Expired
+	Rows       map[string]*cdc.Table               // by object, without Expired
 	Sets       map[string][]byte                   // property sets by object, as they were stored
 	Topics     map[string]TopicMeta                // by topic
 	Seq        int64                               // every later event must have a higher one
@@ -81,7 +86,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	}
 	rows := 0
 	for _, table := range l.Rows {
-		rows += len(table)
+		rows += table.Len()
 	}
 	links := 0
 	for _, table := range l.Links {
@@ -89,6 +94,9 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	}
 	for _, table := range l.References {
 		rows += len(table)
+	}
+	if rows+links > garbageAbove {
+		debug.FreeOSMemory()
 	}
 	src.Logger.Info("state loaded", "portal", src.Portal, "rows", rows, "links", links, "cursors", len(l.Cursors),
 		"expired", len(l.Expired), "seq", l.Seq, "took", time.Since(began).Round(time.Millisecond).String())

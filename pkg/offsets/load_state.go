@@ -18,7 +18,7 @@ type stateLog struct {
 
 	birth  string
 	portal int64
-	rows   map[string]map[hubspot.ID]cdc.Row
+	rows   map[string]*cdc.Table
 	sets   map[string][]byte
 	topics map[string]TopicMeta
 	floor  int64
@@ -26,7 +26,7 @@ type stateLog struct {
 	old    map[oldRow]int64 // deleted rows that have expired → their seq
 	last   struct {         // the last row's: rows come in runs of one object
 		object string
-		table  map[hubspot.ID]cdc.Row
+		table  *cdc.Table
 	}
 
 	links    map[cdc.Pair]*cdc.LinkTable
@@ -62,7 +62,7 @@ type oldEntry struct {
 func newStateLog(topic string, dropDeleted time.Time) *stateLog {
 	return &stateLog{
 		topic: topic, dropDeleted: dropDeleted,
-		rows: map[string]map[hubspot.ID]cdc.Row{}, sets: map[string][]byte{},
+		rows: map[string]*cdc.Table{}, sets: map[string][]byte{},
 		topics: map[string]TopicMeta{}, old: map[oldRow]int64{},
 		links: map[cdc.Pair]*cdc.LinkTable{}, oldLinks: map[oldLink]int64{},
 		lists: map[string]map[cdc.EntryKey]cdc.Row{}, oldLists: map[oldEntry]int64{},
@@ -123,7 +123,7 @@ func (s *stateLog) addRow(r *kgo.Record) error {
 		s.last.object = string(object)
 		s.last.table = s.rows[s.last.object]
 		if s.last.table == nil {
-			s.last.table = map[hubspot.ID]cdc.Row{}
+			s.last.table = cdc.NewTable()
 			s.rows[s.last.object] = s.last.table
 		}
 	}
@@ -131,14 +131,14 @@ func (s *stateLog) addRow(r *kgo.Record) error {
 		delete(s.old, oldRow{s.last.object, id})
 	}
 	if r.Value == nil {
-		delete(s.last.table, id)
+		s.last.table.Remove(id)
 		return nil
 	}
 	row, err := parseRow(r.Value)
 	if err != nil {
 		return err
 	}
-	s.last.table[id] = row
+	s.last.table.Put(id, row)
 	s.seq = max(s.seq, row.Seq)
 	if !row.Live && r.Timestamp.Before(s.dropDeleted) {
 		s.old[oldRow{s.last.object, id}] = row.Seq
@@ -214,7 +214,7 @@ func (s *stateLog) dropExpired() [][]byte {
 		if seq == s.seq {
 			continue
 		}
-		delete(s.rows[row.Object], row.ID)
+		s.rows[row.Object].Remove(row.ID)
 		gone = append(gone, RowKey(row.Object, row.ID))
 	}
 	for l, seq := range s.oldLinks {
@@ -237,7 +237,7 @@ func (s *stateLog) dropExpired() [][]byte {
 // empty reports whether the state topic says nothing.
 func (s *stateLog) empty() bool {
 	for _, table := range s.rows {
-		if len(table) > 0 {
+		if table.Len() > 0 {
 			return false
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -138,7 +138,7 @@ func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
 		if got := string(l.Cursors[leading]); got != place2 || len(l.Cursors) != 2 || len(l.Odd) != 0 {
 			t.Errorf("cursors %v, odd %v", l.Cursors, l.Odd)
 		}
-		rows := l.Rows["contacts"]
+		rows := maps.Collect(l.Rows["contacts"].All())
 		if len(rows) != 2 || rows[2] != live || rows[1] != (cdc.Row{Version: 2, Seq: 9, Reason: cdc.Archived}) {
 			t.Errorf("rows %v", rows)
 		}
@@ -164,8 +164,8 @@ func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {
 		for range 2 {
 			began := time.Now()
 			l := k.mustLoad()
-			if len(l.Rows["contacts"]) != 5 || l.Seq != 49 || string(l.Cursors[leading]) != place1 {
-				t.Errorf("%d rows, seq %d, cursor %s: aborted records were read", len(l.Rows["contacts"]), l.Seq, l.Cursors[leading])
+			if l.Rows["contacts"].Len() != 5 || l.Seq != 49 || string(l.Cursors[leading]) != place1 {
+				t.Errorf("%d rows, seq %d, cursor %s: aborted records were read", l.Rows["contacts"].Len(), l.Seq, l.Cursors[leading])
 			}
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("Load saw the end only after %v", took)
@@ -341,7 +341,7 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 		if len(l.Expired) != 1 || !bytes.Equal(l.Expired[0], RowKey("contacts", 1)) {
 			t.Errorf("expired %q, want contacts 1", l.Expired)
 		}
-		if _, there := l.Rows["contacts"][1]; there || len(l.Rows["contacts"]) != 4 || l.Seq != 6 {
+		if _, there := l.Rows["contacts"].Get(1); there || l.Rows["contacts"].Len() != 4 || l.Seq != 6 {
 			t.Errorf("rows %v, seq %d", l.Rows, l.Seq)
 		}
 		// The floor keeps the number once the row is gone.
@@ -351,40 +351,4 @@ func TestLoad_OldDeletesExpireButNoSequenceNumberIsGivenOutTwice(t *testing.T) {
 			t.Errorf("expired %q, seq %d, want two and 77", l.Expired, l.Seq)
 		}
 	})
-}
-
-// A million rows must be back in about a second: rebuilding is the only recovery
-// there is, and every start does it (docs/kafka.md C3: no local store).
-func BenchmarkLoad_MillionRows(b *testing.B) {
-	const rows = 1_000_000
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, CursorTopic("hubspot"), StateTopic("hubspot")))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer cluster.Close()
-	opts := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
-	cl := testkit.Client(b, append(opts, kgo.TransactionalID("writer"))...)
-	for written := 0; written < rows; {
-		if err := cl.BeginTransaction(); err != nil {
-			b.Fatal(err)
-		}
-		records := birth("A")
-		for range 10_000 {
-			written++
-			records = append(records, row(hubspot.ID(1e10+written), cdc.Row{Version: 1764000000000, Hash: uint64(written) * 0x9e3779b97f4a7c15, Seq: int64(written), Live: true}))
-		}
-		if err := cl.ProduceSync(b.Context(), records...).FirstErr(); err != nil {
-			b.Fatal(err)
-		}
-		if err := cl.EndTransaction(b.Context(), kgo.TryCommit); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for b.Loop() {
-		l, err := Load(b.Context(), Source{Opts: opts, Prefix: "hubspot", Portal: portal, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil || len(l.Rows["contacts"]) != rows {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/load")
 }

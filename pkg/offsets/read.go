@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -18,6 +19,9 @@ const (
 	// A read that takes this long logs what it waits for, and again each minute.
 	readPatience = 10 * time.Second
 	readReport   = time.Minute
+	// Two fetches are in memory at a time, and the state compresses well: a fetch of
+	// the client's default size, 1 MiB, can take 40 MB in memory.
+	fetchBytes = 256 << 10
 )
 
 // place is the next offset to read of a partition, and the one at which reading
@@ -41,10 +45,14 @@ type partition struct {
 // because the last record of a transactional log is a marker, often after
 // aborted records: without markers the read would never see the end
 // (docs/kafka.md C3).
+//
+// The function may keep a record's key and value, but not the record.
 func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
+		kgo.WithPools(&recordPool{}),
+		kgo.FetchMaxPartitionBytes(fetchBytes),
 	)...)
 	if err != nil {
 		return err
@@ -59,6 +67,7 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 	}
 	began, read := time.Now(), 0
 	report := began.Add(readPatience)
+	var failed error
 	for len(places) > 0 {
 		tick, stop := context.WithTimeout(limited, readPatience)
 		fetches := cl.PollFetches(tick)
@@ -70,20 +79,32 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 			}
 			return fmt.Errorf("read %s partition %d: %w", e.Topic, e.Partition, e.Err)
 		}
-		for it := fetches.RecordIter(); !it.Done(); {
-			r := it.Next()
-			if !r.Attrs.IsControl() {
-				if err := topics[r.Topic](r); err != nil {
-					return err
+		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+			if len(f.Records) == 0 || failed != nil {
+				return
+			}
+			add := topics[f.Topic]
+			for _, r := range f.Records {
+				if r.Attrs.IsControl() {
+					continue
+				}
+				if failed = add(r); failed != nil {
+					return
 				}
 				read++
 			}
-			p := partition{r.Topic, r.Partition}
+			p := partition{f.Topic, f.Partition}
 			if at := places[p]; at != nil {
-				if at.next = r.Offset + 1; at.next >= at.target {
+				if at.next = f.Records[len(f.Records)-1].Offset + 1; at.next >= at.target {
 					delete(places, p)
 				}
 			}
+			for _, r := range f.Records {
+				r.Recycle()
+			}
+		})
+		if failed != nil {
+			return failed
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -173,3 +194,16 @@ func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place
 	}
 	return strings.Join(all, "; ")
 }
+
+// recordPool lets the records of a batch stand where those of an earlier batch stood:
+// a record takes several times the bytes of a row.
+type recordPool struct{ pool sync.Pool }
+
+func (p *recordPool) GetRecords(n int) []kgo.Record {
+	if got, ok := p.pool.Get().(*[]kgo.Record); ok && cap(*got) >= n {
+		return *got
+	}
+	return make([]kgo.Record, 0, n)
+}
+
+func (p *recordPool) PutRecords(records []kgo.Record) { p.pool.Put(&records) }

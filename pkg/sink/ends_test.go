@@ -97,7 +97,7 @@ func TestR20_ATransactionFindsATopicCut(t *testing.T) {
 		for range 2 { // the second time it is settled
 			r = w.start()
 			_, due := r.loaded.Cursors[offsets.Key{Portal: portal, Object: "contacts", Stream: offsets.RepublishStream}]
-			if ends := r.loaded.Ends[contacts]; !due || ends.Cut || len(r.loaded.Rows["contacts"]) < 2 {
+			if ends := r.loaded.Ends[contacts]; !due || ends.Cut || r.loaded.Rows["contacts"].Len() < 2 {
 				t.Errorf("publish again: %v, ends %v, rows %v", due, ends, r.loaded.Rows)
 			}
 			r.mustCommit(batch(change(cdc.Read, 3, "c")))

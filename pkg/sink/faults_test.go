@@ -93,7 +93,7 @@ func TestTransaction_AllOrNothingWhateverStepFails(t *testing.T) {
 
 				// The next run finds no trace of it, and publishes it once.
 				r = w.start()
-				if len(r.loaded.Rows["contacts"]) != 1 || r.loaded.Seq != 1 {
+				if r.loaded.Rows["contacts"].Len() != 1 || r.loaded.Seq != 1 {
 					t.Errorf("rows %v, seq %d", r.loaded.Rows, r.loaded.Seq)
 				}
 				if got := w.cursors()[leadingKey]; got != place(1) {
@@ -239,10 +239,10 @@ func (w *world) checkState(l *offsets.Loaded) {
 		last[e.key] = max(last[e.key], e.seq)
 		top = max(top, e.seq)
 	}
-	if len(last) != len(l.Rows["contacts"]) || top != l.Seq {
-		w.Errorf("%d keys up to seq %d in the topic, %d rows up to %d in the state", len(last), top, len(l.Rows["contacts"]), l.Seq)
+	if len(last) != l.Rows["contacts"].Len() || top != l.Seq {
+		w.Errorf("%d keys up to seq %d in the topic, %d rows up to %d in the state", len(last), top, l.Rows["contacts"].Len(), l.Seq)
 	}
-	for id, row := range l.Rows["contacts"] {
+	for id, row := range l.Rows["contacts"].All() {
 		if last[text(id)] != row.Seq {
 			w.Errorf("%s: the last event has seq %d, the row %d", text(id), last[text(id)], row.Seq)
 		}
@@ -290,7 +290,7 @@ func TestOpen_FreesWhatTheLastRunLeftOpen(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("took %v", took)
 		}
-		if len(next.loaded.Rows["contacts"]) != 1 || next.loaded.Seq != 1 {
+		if next.loaded.Rows["contacts"].Len() != 1 || next.loaded.Seq != 1 {
 			t.Errorf("rows %v", next.loaded.Rows)
 		}
 	})

@@ -110,9 +110,9 @@ func BenchmarkHolding_Memory(b *testing.B) {
 		for id := range hubspot.ID(n) {
 			set(h.ids, id, true)
 		}
-		l := &offsets.Loaded{Rows: map[string]map[hubspot.ID]cdc.Row{"contacts": {}}}
+		l := &offsets.Loaded{Rows: map[string]*cdc.Table{"contacts": cdc.NewTable()}}
 		for id := range h.ids {
-			l.Rows["contacts"][id] = cdc.UnknownRow(0)
+			l.Rows["contacts"].Put(id, cdc.UnknownRow(0))
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)

@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
@@ -222,11 +221,11 @@ func (s *Sink) identify(l *offsets.Loaded, now *look, ours offsets.Ends) []*kgo.
 func (h *holding) merge(ctx context.Context, l *offsets.Loaded, to *rowWriter) error {
 	for id := range h.ids {
 		if l.Rows[h.object] == nil {
-			l.Rows[h.object] = map[hubspot.ID]cdc.Row{}
+			l.Rows[h.object] = cdc.NewTable()
 		}
-		if was := l.Rows[h.object][id]; !was.Live {
+		if was, _ := l.Rows[h.object].Get(id); !was.Live {
 			row := cdc.UnknownRow(was.Seq)
-			l.Rows[h.object][id] = row
+			l.Rows[h.object].Put(id, row)
 			if err := to.write(ctx, offsets.RowKey(h.object, id), offsets.AppendRow(nil, row)); err != nil {
 				return err
 			}
@@ -261,7 +260,7 @@ func (h *holding) merge(ctx context.Context, l *offsets.Loaded, to *rowWriter) e
 
 // lacks reports whether the topic lacks a key that is published as live.
 func (h *holding) lacks(l *offsets.Loaded) bool {
-	for id, row := range l.Rows[h.object] {
+	for id, row := range l.Rows[h.object].All() {
 		if _, there := h.ids[id]; row.Live && !there {
 			return true
 		}

@@ -45,7 +45,7 @@ func TestCommit_EventsStateAndCursorTogether(t *testing.T) {
 			t.Errorf("fresh %v, seq %d, cursors %v", l.Fresh, l.Seq, l.Cursors)
 		}
 		for _, c := range b.Changes {
-			if got := l.Rows["contacts"][c.ID]; got != c.Row {
+			if got, _ := l.Rows["contacts"].Get(c.ID); got != c.Row {
 				t.Errorf("row %d is %+v, want %+v", c.ID, got, c.Row)
 			}
 		}
@@ -354,7 +354,7 @@ func TestFirstTransaction_PutsTheTopicsRight(t *testing.T) {
 		if len(r.loaded.Odd) != 0 || len(r.loaded.Expired) != 0 {
 			t.Errorf("the third run has repairs too: odd %v, expired %v", r.loaded.Odd, r.loaded.Expired)
 		}
-		if _, there := r.loaded.Rows["contacts"][5]; there {
+		if _, there := r.loaded.Rows["contacts"].Get(5); there {
 			t.Error("the deleted row is still there")
 		}
 		if r.loaded.Seq != 2 {

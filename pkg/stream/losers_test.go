@@ -43,9 +43,12 @@ func TestR7_LosersGoWithTheSurvivor(t *testing.T) {
 		}).contacts(t)
 		var out transactions
 		slots := &hubspot.Slots{Merged: true}
+		published := cdc.NewTable()
+		published.Put(1, cdc.Row{Live: true, Version: 1})
+		published.Put(2, cdc.Row{Live: true, Version: 1})
 		object.Lane = cdc.NewLane(cdc.LaneConfig{
 			Object: "contacts", Slots: slots, Content: cdc.NewContent(nil), Committer: &out,
-			Rows: map[hubspot.ID]cdc.Row{1: {Live: true, Version: 1}, 2: {Live: true, Version: 1}},
+			Table: published,
 		})
 		object.recheck.add("leading", []cdc.Later{{ID: 1, After: -time.Second}})
 		if err := (&Recheck{object}).pass(t.Context()); err != nil {

@@ -83,14 +83,14 @@ func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pai
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	client := answering(http.respond).client(t)
 	out := &committed{}
-	rows := map[hubspot.ID]cdc.Row{}
+	rows := cdc.NewTable()
 	for id := range hubspot.ID(9) {
-		rows[id+1] = cdc.Row{Live: true, Version: hubspot.Millis(id) * 3_600_000}
+		rows.Put(id+1, cdc.Row{Live: true, Version: hubspot.Millis(id) * 3_600_000})
 	}
 	contacts := NewObject(Object{
 		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts"}, Client: client, Log: log,
 		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
-		Lane: cdc.NewLane(cdc.LaneConfig{Object: "contacts", Rows: rows, Content: cdc.NewContent(nil), Committer: out}),
+		Lane: cdc.NewLane(cdc.LaneConfig{Object: "contacts", Table: rows, Content: cdc.NewContent(nil), Committer: out}),
 	})
 	p := NewPair(&Pair{From: contacts, FromPath: "contacts", ToPath: "companies", Waits: []time.Duration{0}, Log: log, Lane: cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "companies"}, From: contacts.Lane, Swept: true, Committer: out,
@@ -285,10 +285,13 @@ func TestWatch_PairsAreToldOfWhatWasPublishedBefore(t *testing.T) {
 func TestWatch_ARunLooksAtWhatTheLastOneMayNotHaveLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _, _ := testPair(t, nil)
-		companies := map[hubspot.ID]cdc.Row{10: {Live: true}, 11: {Reason: cdc.Archived}, 12: {Live: true}}
+		companies := cdc.NewTable()
+		companies.Put(10, cdc.Row{Live: true})
+		companies.Put(11, cdc.Row{Reason: cdc.Archived})
+		companies.Put(12, cdc.Row{Live: true})
 		p.Lane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 			Pair: p.Lane.Pair(), From: p.From.Lane, Table: loadedLinks(t, 1, 10, 1, 11, 2, 10, 3, 11, 4, 12),
-			To: cdc.NewLane(cdc.LaneConfig{Object: "companies", Rows: companies, Content: cdc.NewContent(nil)}),
+			To: cdc.NewLane(cdc.LaneConfig{Object: "companies", Table: companies, Content: cdc.NewContent(nil)}),
 		})
 		p.deleteContact(t, 4)
 		p.begun.Store(true)

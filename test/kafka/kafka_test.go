@@ -161,10 +161,10 @@ func TestTransaction_IsReadBackAsItWasCommitted(t *testing.T) {
 		t.Errorf("keys %q", got)
 	}
 	_, l = p.load()
-	if l.Fresh || l.Seq != 5 || string(l.Cursors[leading]) != at(3) || len(l.Rows["contacts"]) != 3 {
+	if l.Fresh || l.Seq != 5 || string(l.Cursors[leading]) != at(3) || l.Rows["contacts"].Len() != 3 {
 		t.Errorf("loaded %+v", l)
 	}
-	if row := l.Rows["contacts"][3]; row.Live || row.Reason != cdc.Purged || row.Seq != 5 {
+	if row, _ := l.Rows["contacts"].Get(3); row.Live || row.Reason != cdc.Purged || row.Seq != 5 {
 		t.Errorf("row %+v", row)
 	}
 }
@@ -244,8 +244,8 @@ func TestKill9InMidTransaction_NothingOfItIsLoaded(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("took %v", took)
 	}
-	if len(l.Rows["contacts"]) != 2 || l.Seq != 2 || string(l.Cursors[leading]) != at(1) {
-		t.Errorf("%d rows, seq %d, cursor %s", len(l.Rows["contacts"]), l.Seq, l.Cursors[leading])
+	if l.Rows["contacts"].Len() != 2 || l.Seq != 2 || string(l.Cursors[leading]) != at(1) {
+		t.Errorf("%d rows, seq %d, cursor %s", l.Rows["contacts"].Len(), l.Seq, l.Cursors[leading])
 	}
 	if err := s.Commit(t.Context(), page(cdc.Read, 2, 3)); err != nil {
 		t.Error(err)
@@ -288,7 +288,7 @@ func TestLoad_OfACompactedLog(t *testing.T) {
 	}
 	began := time.Now()
 	_, l := p.load()
-	if len(l.Rows["contacts"]) != 3 || string(l.Cursors[leading]) != at(59) {
+	if l.Rows["contacts"].Len() != 3 || string(l.Cursors[leading]) != at(59) {
 		t.Errorf("loaded %+v", l)
 	}
 	if took := time.Since(began); took > 10*time.Second {

@@ -26,7 +26,6 @@ var leftOut = map[string]string{
 	"world.published":    "only the reader needs it",
 	"portal.said":        "only the reader needs it",
 	"portal.choices":     "no choice is half taken between two steps; those to come belong to the search",
-	"world.rows":         "the lane has them: it applies every commit that stands in the same step, or ends",
 	"world.seq":          "it only rises, and is compared with lower ones",
 	"Row.Seq":            "as world.seq; no decision depends on it",
 	"LinkRow.Seq":        "as world.seq",
@@ -57,8 +56,7 @@ var leftOut = map[string]string{
 	"Sent.LinkStamp":     "memory.place notes which of the stamps it is",
 	"Sent.Slots":         "there is one",
 	"Reading.Slots":      "there is one",
-	"entry.decided":      "key compares the stamps with it",
-	"decidedSets.at":     "key compares the stamps with it",
+	"decisions.at":       "key compares the stamps with it",
 	"lackingSet.decided": "key compares the stamps with it",
 	"Lane.counter":       "it is no less than any stamp or anything decided, and becomes the next of them",
 	"LinkLane.counter":   "it is no less than any stamp or anything decided, and becomes the next of them",
@@ -73,19 +71,23 @@ var leftOut = map[string]string{
 	"LinkLane.held":      "it counts the absences",
 	"Lane.held":          "it counts the absences",
 	"Lane.older":         "a metric: no decision depends on it",
-	"Lane.decided":       "the real census counts with it; the model's compares ids",
+	"Lane.lately":        "the real census counts with it; the model's compares ids",
 	"Lane.recent":        "it orders the controls, and with so few ids all are taken (lastID)",
 	"rules.content":      "there is one",
 	"rules.slots":        "there is one",
-	"Table.live":         "it repeats the rows' ids",
+	"Table.rows":         "world.rows comes from the same changes, and the lane applies them in the same step, or ends",
+	"Table.deleted":      "of what is not live it repeats decisions.at",
 	"LinkLane.from":      "process has it",
 	"LinkLane.to":        "process has it",
 	"LinkTable.links":    "world.linkRows comes from the same changes",
 	"LinkTable.back":     "it repeats world.linkRows",
+	"LinkTable.ready":    "nobody sees whether back is made sooner or later",
+	"LinkTable.last":     "it saves a look into index",
 	"LinkTable.faces":    "it repeats world.linkRows",
 	"LinkTable.index":    "it repeats world.linkRows",
-	"LinkTable.live":     "it repeats world.linkRows",
-	"decidedSets.floor":  "it rises with the 65,536th record",
+	"decisions.before":   "empty before the 16,384th record",
+	"decisions.turned":   "zero before that",
+	"decisions.floor":    "zero before that",
 }
 
 // key is a state, as 128 bits: among a million states, the chance that two are
@@ -141,10 +143,10 @@ func lastOf[E any](b []byte, events []E) []byte {
 // decision is above every stamp taken before.
 func (p *process) stampsIn(b []byte) []byte {
 	var decided, sets, lacking [lastID + 1]uint64
-	rows := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("rows")
+	at := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("decided").FieldByName("at")
 	for id := range decided {
-		if e := rows.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
-			decided[id] = e.FieldByName("decided").Uint()
+		if e := at.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
+			decided[id] = e.Uint()
 		}
 	}
 	if p.linkLane != nil {

@@ -223,8 +223,12 @@ func (w *world) start() {
 	if w.without.first && !sweeps.done { // overruled when the backfill is done
 		leading.Start, trailing.Start = started.Add(time.Hour*24*365), started.Add(time.Hour*24*365)
 	}
+	table := cdc.NewTable()
+	for id, row := range w.rows {
+		table.Put(id, row)
+	}
 	p.recordLane = cdc.NewLane(cdc.LaneConfig{
-		Object: "contacts", Rows: w.rows, Slots: slots, Content: content, Started: epoch,
+		Object: "contacts", Table: table, Slots: slots, Content: content, Started: epoch,
 		Patience: cdc.Patience{Second: patience, Repeat: time.Hour}, Committer: w,
 	})
 	w.tell("the connector starts: %d rows, leading from %s, trailing from %s", len(w.rows), clock(leading.Start), clock(trailing.Start))

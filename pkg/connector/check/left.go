@@ -23,7 +23,7 @@ func (k *checker) left(object string) int {
 	case place.Done:
 		return 0
 	}
-	for id, row := range k.loaded.Rows[object] {
+	for id, row := range k.loaded.Rows[object].All() {
 		if row.Live && !slices.ContainsFunc(place.Ranges, func(r offsets.Range) bool { return unread(r, uint64(id)) }) {
 			n--
 		}
@@ -61,7 +61,7 @@ func (k *checker) linksLeft(e stream.Ends) int {
 	if place.Completed != 0 {
 		return 0
 	}
-	for id, row := range k.loaded.Rows[e.From.Name] {
+	for id, row := range k.loaded.Rows[e.From.Name].All() {
 		if row.Live && id <= place.ID {
 			n--
 		}

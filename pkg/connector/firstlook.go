@@ -1,0 +1,48 @@
+package connector
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// firstLook asks HubSpot which types there are and how many calls of the day are
+// left, while the state is read from Kafka: each takes about a second. It reads no
+// record before the state is there (R1).
+type firstLook struct {
+	both sync.WaitGroup
+	seen stream.Seen
+	err  error
+
+	loaded chan struct{} // closed when types is set
+	types  *types
+}
+
+// lookFirst begins. It ends when ctx does.
+func lookFirst(ctx context.Context, s *Setup, log *slog.Logger) *firstLook {
+	l := &firstLook{loaded: make(chan struct{})}
+	ask := introspection(s, log)
+	ask.Streaming = func(hubspot.ObjectType) bool { return false }
+	ask.Known = func(word string) bool {
+		select {
+		case <-l.loaded:
+			return l.types.known(word)
+		case <-ctx.Done():
+			return false
+		}
+	}
+	l.both.Go(func() { s.LearnDay(ctx, log) })
+	l.both.Go(func() { l.seen, l.err = ask.Look(ctx) })
+	return l
+}
+
+// result waits for the end. types are what earlier runs have published.
+func (l *firstLook) result(types *types) (stream.Seen, error) {
+	l.types = types
+	close(l.loaded)
+	l.both.Wait()
+	return l.seen, l.err
+}
