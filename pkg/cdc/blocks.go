@@ -64,6 +64,10 @@ func (o editOrder[T]) Less(i, j int) bool {
 // a change writes all of it.
 const blockMost = 64
 
+// inPlace is how many splits move what lies behind each of them; of more, the list of
+// blocks is written once more.
+const inPlace = 8
+
 // edits is how many changes a set collects before it merges them by itself. Merging
 // costs as much as the blocks that it touches: few while a set is filled in order, or
 // in several places in order, and all of them while it is filled in any order.
@@ -141,16 +145,14 @@ func (b *blocks[T]) merge() {
 		grown += len(into)
 	}
 	b.spread = touched > len(b.list)/4
-	if len(splits) == 0 {
+	if len(splits) <= inPlace {
+		for _, s := range slices.Backward(splits) {
+			b.list = slices.Replace(b.list, s.at, min(s.at+1, len(b.list)), s.into...)
+		}
 		return
 	}
-	list := b.list
-	if len(list) == 0 {
-		b.list = splits[0].into
-		return
-	}
+	list, at := b.list, 0
 	b.list = make([]block[T], 0, len(list)+grown-len(splits))
-	at := 0
 	for _, s := range splits {
 		b.list = append(append(b.list, list[at:s.at]...), s.into...)
 		at = s.at + 1
@@ -226,11 +228,18 @@ func (b *blocks[T]) blockOf(list []block[T], v *T) int {
 
 // get returns the value that compares equal to v.
 func (b *blocks[T]) get(v T) (found T, ok bool) {
-	for x := range b.from(v) {
-		if b.compare(&x, &v) == 0 {
+	b.settle()
+	if len(b.list) == 0 {
+		return found, false
+	}
+	var x T
+	for rest := b.list[b.blockOf(b.list, &v)].data; len(rest) > 0; {
+		rest = b.next(rest, &x)
+		if c := b.compare(&x, &v); c == 0 {
 			return x, true
+		} else if c > 0 {
+			break
 		}
-		break
 	}
 	return found, false
 }

@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -31,5 +32,47 @@ func TestDecisions_ForgottenMeansStale(t *testing.T) {
 		if got := d.stale(c.id, c.stamp); got != c.stale {
 			t.Errorf("%s: stale %v, want %v", fmt.Sprint(c.id, " read at ", c.stamp), got, c.stale)
 		}
+	}
+}
+
+// TestR1_WhatALaneForgetsItHasReadAgain: a reading from before so many decisions that
+// the record's own is forgotten must not overrule it, and a list page from then shows
+// no gap. What was sent later counts as ever.
+func TestR1_WhatALaneForgetsItHasReadAgain(t *testing.T) {
+	l := gapsLane(t)
+	sent := l.Now() - 1 // before they were decided
+	publish := func(stamp uint64) Left {
+		t.Helper()
+		left, err := l.Publish(t.Context(), Page{Stream: "leading", Readings: []Reading{{
+			ID: 1, Record: &hubspot.Record{ID: 1, Updated: 1 << 40}, Slots: l.Slots(), Stamp: stamp, Date: 1,
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}
+	next := hubspot.ID(100)
+	for range 3 {
+		var ids []hubspot.ID
+		for range decidedKept {
+			ids = append(ids, next)
+			next++
+		}
+		publishLive(t, l, ids...)
+	}
+	if _, kept := l.table.decided.at[1]; kept {
+		t.Fatal("nothing was forgotten")
+	}
+	if left := publish(sent); !slices.Equal(left.Again, []Again{{1, Stale}}) {
+		t.Errorf("a reading from before it was decided leaves %v, want 1 to be read again", left)
+	}
+	if got := lacking(t, l, 0, 9, nil, sent); len(got) > 0 {
+		t.Errorf("a page from before they were decided lacks %v", got)
+	}
+	if got := lacking(t, l, 0, 3, nil, l.Now()); !slices.Equal(got, []hubspot.ID{1, 2, 3}) {
+		t.Errorf("a page from now lacks %v, want 1 to 3", got)
+	}
+	if left := publish(l.Now()); len(left.Again) > 0 || len(left.Committed) != 1 {
+		t.Errorf("a reading from now leaves %v", left)
 	}
 }
