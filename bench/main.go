@@ -34,6 +34,8 @@ type settings struct {
 	binary, against   string
 	brokers, registry string
 	records, small    int
+	many, links       int
+	kills, deletes    int
 	share             float64
 	asJSON, verbose   bool
 }
@@ -47,6 +49,9 @@ type figure struct {
 var figures = []figure{
 	{"backfill", "one large type, as a share of what the list calls allow; CPU time", measureBackfill},
 	{"beside", "the same with five small types beside it", measureBeside},
+	{"kills", "kill -9 in the middle of it: what is read again, lost, doubled", measureKills},
+	{"deletes", "from a delete to its event, of types with half the records each", measureDeletes},
+	{"restart", "memory and first poll beside a large state; a sweep over all associations", measureRestart},
 }
 
 func main() {
@@ -71,6 +76,10 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.StringVar(&s.registry, "registry", "", "address of a real schema registry (default: an embedded one)")
 	flags.IntVar(&s.records, "records", 200_000, "records of the large type")
 	flags.IntVar(&s.small, "small", 500, "records of a small type, of which the smallest has a tenth")
+	flags.IntVar(&s.kills, "kills", 10, "how often kills kills")
+	flags.IntVar(&s.deletes, "deletes", 12, "how many records deletes deletes of each kind")
+	flags.IntVar(&s.many, "many", 1_000_000, "records of the state that restart starts beside")
+	flags.IntVar(&s.links, "links", 5_000_000, "links of it")
 	flags.Float64Var(&s.share, "share", 0.8, "HUBSPOT_RATE_SHARE")
 	flags.BoolVar(&s.asJSON, "json", false, "print JSON")
 	flags.BoolVar(&s.verbose, "v", false, "tell on standard error what is going on")
