@@ -19,6 +19,12 @@ func measureBeside(ctx context.Context, b *bench) ([]result, error) {
 	return b.backfill(ctx, smallTypes)
 }
 
+// Names of results that a comparison takes.
+const (
+	rateName = "records a second"
+	cpuName  = "CPU for 1,000 records"
+)
+
 // backfill has one large type read from the first page to the last event, beside
 // some small ones.
 func (b *bench) backfill(ctx context.Context, beside []string) (results []result, err error) {
@@ -45,25 +51,13 @@ func (b *bench) backfill(ctx context.Context, beside []string) (results []result
 	defer c.kill()
 	topic := l.topic(object)
 	events := func() int { return l.seen.events() }
-	if err := c.until(ctx, patience, events, func() bool {
-		select {
-		case <-page.ch:
-			return true
-		default:
-			return false
-		}
-	}); err != nil {
-		return nil, err
-	}
-	before, err := c.cpu()
-	if err != nil {
+	if err := c.wait(ctx, page); err != nil {
 		return nil, err
 	}
 	b.tell("the first page after %.1f s", page.at.Sub(c.began).Seconds())
-	if err := c.until(ctx, patience, events, func() bool { return l.seen.distinct(topic) >= b.records }); err != nil {
-		return nil, err
-	}
-	after, err := c.cpu()
+	spent, err := c.cpuOf(func() error {
+		return c.until(ctx, patience, events, func() bool { return l.seen.distinct(topic) >= b.records })
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +71,10 @@ func (b *bench) backfill(ctx context.Context, beside []string) (results []result
 	rate := float64(b.records) / took.Seconds()
 	results = []result{
 		{"share of the list ceiling", 100 * rate / ceiling(b.share), "%", "≥ 97"},
-		{"records a second", rate, "1/s", ""},
+		{rateName, rate, "1/s", ""},
 		{"records doubled", float64(doubled), "", "0"},
 		{"429 answers", float64(l.throttled()), "", "0"},
-		{"CPU for 1,000 records", 1000 * (after - before) / float64(b.records), "s", ""},
+		{cpuName, 1000 * spent / float64(b.records), "s", ""},
 		{"resident memory at the end", rss, "MB", ""},
 		{"most resident memory", most, "MB", ""},
 	}

@@ -98,6 +98,24 @@ func (c *child) until(ctx context.Context, patience time.Duration, progress func
 	return nil
 }
 
+// wait waits for a moment.
+func (c *child) wait(ctx context.Context, m *moment) error {
+	return c.until(ctx, patience, func() int { return 0 }, func() bool {
+		select {
+		case <-m.ch:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// sleep lets the connector run for a while.
+func (c *child) sleep(ctx context.Context, d time.Duration) error {
+	end := time.Now().Add(d)
+	return c.until(ctx, 2*d, func() int { return 0 }, func() bool { return !time.Now().Before(end) })
+}
+
 // ticksPerSecond is the unit of /proc/PID/stat, the same on every Linux.
 const ticksPerSecond = 100
 
@@ -123,6 +141,19 @@ func (c *child) cpu() (float64, error) {
 		ticks += n
 	}
 	return ticks / ticksPerSecond, nil
+}
+
+// cpuOf is the CPU time that the process uses while f runs, in seconds.
+func (c *child) cpuOf(f func() error) (float64, error) {
+	before, err := c.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if err := f(); err != nil {
+		return 0, err
+	}
+	after, err := c.cpu()
+	return after - before, err
 }
 
 // memory is the resident memory of the process, in megabytes: now, and the most

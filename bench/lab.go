@@ -24,6 +24,7 @@ type bench struct {
 	figure string
 	dir    string
 	stderr io.Writer
+	report *report // for what is skipped
 }
 
 func (b *bench) tell(format string, args ...any) {

@@ -34,9 +34,15 @@ type settings struct {
 	binary, against   string
 	brokers, registry string
 	records, small    int
+	many, links       int
+	kills, deletes    int
+	peerRecords       int
 	share             float64
 	asJSON, verbose   bool
 }
+
+// peersName is measured only when it is asked for: it installs packages.
+const peersName = "peers"
 
 // figure is a thing to measure.
 type figure struct {
@@ -47,6 +53,10 @@ type figure struct {
 var figures = []figure{
 	{"backfill", "one large type, as a share of what the list calls allow; CPU time", measureBackfill},
 	{"beside", "the same with five small types beside it", measureBeside},
+	{"kills", "kill -9 in the middle of it: what is read again, lost, doubled", measureKills},
+	{"deletes", "from a delete to its event, of types with half the records each", measureDeletes},
+	{"restart", "memory and first poll beside a large state; a sweep over all associations", measureRestart},
+	{peersName, "CPU time of other programs from PyPI for the same contacts; only if named", measurePeers},
 }
 
 func main() {
@@ -71,6 +81,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.StringVar(&s.registry, "registry", "", "address of a real schema registry (default: an embedded one)")
 	flags.IntVar(&s.records, "records", 200_000, "records of the large type")
 	flags.IntVar(&s.small, "small", 500, "records of a small type, of which the smallest has a tenth")
+	flags.IntVar(&s.kills, "kills", 10, "how often kills kills")
+	flags.IntVar(&s.deletes, "deletes", 12, "how many records deletes deletes of each kind")
+	flags.IntVar(&s.many, "many", 1_000_000, "records of the state that restart starts beside")
+	flags.IntVar(&s.links, "links", 5_000_000, "links of it")
+	flags.IntVar(&s.peerRecords, "peer-records", 10_000, "contacts that peers read")
+	withPeers := flags.Bool("peers", false, "measure the figure peers too")
 	flags.Float64Var(&s.share, "share", 0.8, "HUBSPOT_RATE_SHARE")
 	flags.BoolVar(&s.asJSON, "json", false, "print JSON")
 	flags.BoolVar(&s.verbose, "v", false, "tell on standard error what is going on")
@@ -88,7 +104,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if (s.brokers == "") != (s.registry == "") {
 		return errors.New("-brokers and -registry go together")
 	}
-	chosen, err := choose(flags.Args())
+	chosen, err := choose(flags.Args(), *withPeers)
 	if err != nil {
 		return err
 	}
@@ -108,7 +124,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			if binary == "" {
 				continue
 			}
-			b := &bench{settings: s, binary: binary, figure: f.name, dir: dir, stderr: stderr}
+			b := &bench{settings: s, binary: binary, figure: f.name, dir: dir, stderr: stderr, report: &r}
 			results, err := f.measure(ctx, b)
 			if err != nil {
 				return fmt.Errorf("%s: %w", f.name, err)
@@ -122,11 +138,18 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return r.table(stdout)
 }
 
-func choose(names []string) ([]figure, error) {
-	if len(names) == 0 {
-		return figures, nil
-	}
+func choose(names []string, withPeers bool) ([]figure, error) {
 	var chosen []figure
+	if len(names) == 0 {
+		for _, f := range figures {
+			if f.name != peersName {
+				names = append(names, f.name)
+			}
+		}
+	}
+	if withPeers && !slices.Contains(names, peersName) {
+		names = append(names, peersName)
+	}
 	for _, name := range names {
 		i := slices.IndexFunc(figures, func(f figure) bool { return f.name == name })
 		if i < 0 {

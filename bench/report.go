@@ -23,6 +23,7 @@ type row struct {
 	Value   float64  `json:"value"`
 	Unit    string   `json:"unit,omitempty"`
 	Goal    string   `json:"goal,omitempty"`
+	Skipped string   `json:"skipped,omitempty"`
 	Against *float64 `json:"against,omitempty"` // the same of the other build
 	Ratio   *float64 `json:"ratio,omitempty"`   // value / against
 }
@@ -48,6 +49,11 @@ func (r *report) add(figure string, other bool, results []result) {
 	}
 }
 
+// skip notes why there is no number.
+func (r *report) skip(figure, name, why string) {
+	r.rows = append(r.rows, row{Figure: figure, Name: name, Skipped: why})
+}
+
 func (r *report) json(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -64,6 +70,10 @@ func (r *report) table(w io.Writer) error {
 		}
 		if row.Ratio != nil {
 			ratio = strconv.FormatFloat(*row.Ratio, 'f', 2, 64)
+		}
+		if row.Skipped != "" {
+			fmt.Fprintf(t, "%s\t%s\tskipped: %s\n", row.Figure, row.Name, row.Skipped)
+			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", row.Figure, row.Name, number(row.Value), row.Unit, row.Goal, against, ratio)
 	}

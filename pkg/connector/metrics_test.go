@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,52 @@ func TestMetrics_AreThereBeforeTheFirstEvent(t *testing.T) {
 			`throttled_total{policy="TEN_SECONDLY_ROLLING"}`, `signals_total{result="accepted"}`, `signals_total{result="passed_over"}`,
 		} {
 			p.shows0(text, series)
+		}
+		p.Stop()
+	})
+}
+
+// TestMetrics_CallsCountAsTheirStreams: every call that reaches the portal counts as
+// the stream that needed it, and a stream that has made none is there with 0.
+func TestMetrics_CallsCountAsTheirStreams(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 7, Types: []string{"contacts", "companies"}, Limits: hubspottest.Limits{Off: true}}
+	inWorld(t, opt, []string{"HUBSPOT_ASSOCIATIONS=contacts:companies"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 250)
+		w.Portal.Seed("companies", 50)
+		p := w.start()
+		time.Sleep(2 * time.Minute)
+		w.Portal.Archive("contacts", ids[7])
+		time.Sleep(20 * time.Minute)
+		got, sum := map[string]float64{}, 0.0
+		for line := range strings.Lines(p.Get("/metrics").Body.String()) {
+			rest, ours := strings.CutPrefix(line, `hubspot_cdc_calls_total{stream="`)
+			if !ours {
+				continue
+			}
+			name, value, _ := strings.Cut(strings.TrimSpace(rest), `"} `)
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[name], sum = n, sum+n
+		}
+		reached := 0.0
+		for _, n := range w.Portal.Stats().Calls {
+			reached += float64(n)
+		}
+		if sum != reached {
+			t.Errorf("the streams made %v calls, and %v reached the portal: %v", sum, reached, got)
+		}
+		for _, name := range []string{"leading", "backfill", "census", "archive", "associations", "reference", "schema", "connector"} {
+			if got[name] == 0 {
+				t.Errorf("%s made no call: %v", name, got)
+			}
+		}
+		for _, name := range []string{"stuck", "reconcile", "signals"} {
+			if n, there := got[name]; !there || n != 0 {
+				t.Errorf("%s: %v (%v), want 0: %v", name, n, there, got)
+			}
 		}
 		p.Stop()
 	})

@@ -195,7 +195,7 @@ func (o *objectType) start(p stream.Places) {
 	}
 	if o.rereading == nil {
 		o.reconcile = &stream.Reconcile{Object: o.records, Place: p.Reconcile, Interval: r.setup.Config.Sync.ReconcileInterval, Since: p.Sweep.Completed}
-		again := []runner{o.reconcile}
+		again := []stream.Runner{o.reconcile}
 		if o.refill = nil; p.Refill != nil {
 			o.refill = &stream.Refill{Object: o.records, Place: *p.Refill, Lag: stream.Longest(r.setup.Lags)}
 			again = append(again, o.refill)
@@ -207,9 +207,9 @@ func (o *objectType) start(p stream.Places) {
 // finders lists the streams that name ids of this type; a new one is one line
 // here. Refill and reconcile are in start instead: they begin again when the
 // properties change.
-func (o *objectType) finders(p stream.Places) []runner {
+func (o *objectType) finders(p stream.Places) []stream.Runner {
 	r, sync, name := o.run, &o.run.setup.Config.Sync, o.records.Type.Name
-	var out []runner
+	var out []stream.Runner
 	for i, lag := range r.setup.Lags {
 		t := &stream.Tier{Object: o.records, Stream: lag.Stream, Lag: lag.By, Window: p.Windows[i]}
 		if lag.By == 0 {

@@ -101,7 +101,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 		return err
 	}
 	for i, p := range started {
-		streams := []runner{
+		streams := []stream.Runner{
 			&stream.AssociationSweep{Pair: p.links, Place: places[i]},
 			&stream.ChangedAssociations{Pair: p.links, Wait: ps.spaced},
 			&stream.RecheckLinks{Pair: p.links},

@@ -71,7 +71,7 @@ func (c *Connector) once(ctx context.Context) error {
 	status := c.health.status
 	defer c.counts.Between()
 
-	tasks := newTasks(ctx)
+	tasks := newTasks(ctx, s.HubSpot)
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
@@ -100,8 +100,8 @@ func (c *Connector) once(ctx context.Context) error {
 	defer c.health.ended()
 	tasks.add(out.Run)
 	tasks.add(func(ctx context.Context) error { return s.watchDay(ctx, log) })
-	tasks.add(func(ctx context.Context) error { return f.run(ctx, seen) })
-	tasks.add(f.signals.Run)
+	tasks.add(func(ctx context.Context) error { return f.run(s.HubSpot.Charge(ctx, stream.SchemaStream), seen) })
+	tasks.spawn(f.signals)
 	tasks.add(f.shared.watchPublished)
 	return tasks.wait()
 }

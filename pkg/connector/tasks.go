@@ -6,21 +6,21 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
-)
 
-// runner is a stream: it runs until its context ends, or until something fails
-// that ends the run.
-type runner interface{ Run(context.Context) error }
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
 
 // tasks are the goroutines of a run. The first that fails ends all others.
 type tasks struct {
-	ctx   context.Context // the run's
-	group *errgroup.Group
+	ctx    context.Context // the run's
+	group  *errgroup.Group
+	client *hubspot.Client
 }
 
-func newTasks(ctx context.Context) *tasks {
+func newTasks(ctx context.Context, client *hubspot.Client) *tasks {
 	group, ctx := errgroup.WithContext(ctx)
-	return &tasks{ctx, group}
+	return &tasks{ctx, group, client}
 }
 
 // add runs f for as long as the run lasts.
@@ -38,10 +38,11 @@ type task struct {
 }
 
 // spawn runs streams as part of the run.
-func (t *tasks) spawn(streams ...runner) *task {
+func (t *tasks) spawn(streams ...stream.Runner) *task {
 	ctx, cancel := context.WithCancel(t.ctx)
 	one := &task{cancel: cancel}
 	for _, s := range streams {
+		ctx := t.client.Charge(ctx, stream.Charged(s))
 		one.done.Add(1)
 		t.group.Go(func() error {
 			defer one.done.Done()

@@ -1,12 +1,15 @@
 package hubspot
 
 import (
+	"context"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // metrics are this package's metrics of docs/contract.md section 7.
 type metrics struct {
 	requests  *prometheus.CounterVec
+	calls     *prometheus.CounterVec
 	throttled *prometheus.CounterVec
 }
 
@@ -16,6 +19,10 @@ func newMetrics(reg prometheus.Registerer, g *Governor, c *clock) (*metrics, err
 			Name: "hubspot_cdc_requests_total",
 			Help: "Attempts sent to HubSpot, by API and HTTP status; the status error means no answer.",
 		}, []string{"api", "status"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_calls_total",
+			Help: "Attempts sent to HubSpot, by the stream that needed them; connector is none.",
+		}, []string{"stream"}),
 		throttled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_throttled_total",
 			Help: "429 answers from HubSpot, by the limit they named.",
@@ -24,6 +31,7 @@ func newMetrics(reg prometheus.Registerer, g *Governor, c *clock) (*metrics, err
 	for _, policy := range []string{policySecond, policyTenSeconds, policyDay} { // an alert needs the 0 before the first one
 		m.throttled.WithLabelValues(policy)
 	}
+	m.calls.WithLabelValues(noStream)
 	if reg == nil {
 		return m, nil
 	}
@@ -31,12 +39,32 @@ func newMetrics(reg prometheus.Registerer, g *Governor, c *clock) (*metrics, err
 		Name: "hubspot_cdc_clock_difference_seconds",
 		Help: "HubSpot's clock minus this machine's, by HubSpot's answers.",
 	}, func() float64 { return c.apart().Seconds() })
-	for _, c := range []prometheus.Collector{m.requests, m.throttled, budget{g}, apart} {
+	for _, c := range []prometheus.Collector{m.requests, m.calls, m.throttled, budget{g}, apart} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// noStream is what calls count as that no stream needs: the account's details and
+// its count of the day's calls.
+const noStream = "connector"
+
+type charged struct{}
+
+// Charge returns a context whose calls count as a stream's.
+func (c *Client) Charge(ctx context.Context, stream string) context.Context {
+	return context.WithValue(ctx, charged{}, c.metrics.calls.WithLabelValues(stream))
+}
+
+// charge counts an attempt.
+func (m *metrics) charge(ctx context.Context) {
+	counter, ok := ctx.Value(charged{}).(prometheus.Counter)
+	if !ok {
+		counter = m.calls.WithLabelValues(noStream)
+	}
+	counter.Inc()
 }
 
 var budgetRemaining = prometheus.NewDesc("hubspot_cdc_budget_remaining",

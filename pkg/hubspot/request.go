@@ -118,6 +118,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		if let != nil {
 			c.governor.answered(let, cmp.Or(a.received, time.Now()))
 		}
+		c.metrics.charge(ctx)
 		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
 		if ctx.Err() != nil {
 			return gaveUp()
