@@ -23,6 +23,10 @@ type Readers struct {
 // SplitLeast is how many records a range must have left to be divided.
 const SplitLeast = 600
 
+// longestTrip is the longest that counts: a page of which a record is read once more
+// after ten seconds (R1) says nothing of the others.
+const longestTrip = 5 * time.Second
+
 // mostReaders bounds what pages may take of memory.
 const mostReaders = 32
 
@@ -56,7 +60,7 @@ func (r *Readers) took(trip time.Duration) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.trip == 0 {
+	if trip = min(trip, longestTrip); r.trip == 0 {
 		r.trip = trip
 	}
 	r.trip += (trip - r.trip) / 8

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,8 +22,7 @@ type reading struct {
 	chains   *cdc.Chains
 	group    *errgroup.Group
 	pages    chan sweepPage
-	dividers int // readers that are looking for something to read; only publishing starts them
-	found    chan struct{}
+	dividers atomic.Int32 // readers that are looking for something to read
 }
 
 var errSwept = errors.New("everything is read")
@@ -30,7 +30,7 @@ var errSwept = errors.New("everything is read")
 // read reads what is left of the ranges.
 func (s *Sweep) read(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	r := &reading{Sweep: s, chains: chainsOf(s.Place.Ranges, s.restarted), group: g, pages: make(chan sweepPage), found: make(chan struct{}, mostReaders)}
+	r := &reading{Sweep: s, chains: chainsOf(s.Place.Ranges, s.restarted), group: g, pages: make(chan sweepPage)}
 	first := r.chains.Claim()
 	if first == nil {
 		return nil
@@ -83,58 +83,51 @@ func (r *reading) publishing(ctx context.Context) error {
 
 // grow starts as many readers as the limit can feed.
 func (r *reading) grow(ctx context.Context) {
-	for len(r.found) > 0 {
-		<-r.found
-		r.dividers--
-	}
-	if r.Object.Readers == nil {
-		return
-	}
-	for n := r.Object.Readers.spare(r.Priority, r.Pause) - r.dividers; n > 0; n-- {
+	for r.Object.Readers != nil && r.spare() > 0 {
 		chain := r.chains.Claim()
-		if chain == nil {
-			if !r.divisible() {
-				return
-			}
-			r.dividers++
+		if chain == nil && !r.divisible() {
+			return
 		}
 		r.start(ctx, chain)
 	}
 }
 
-// start starts a reader of a chain, or of what it divides off another one.
-func (r *reading) start(ctx context.Context, c *cdc.Chain) {
-	r.group.Go(func() error {
-		var first *sweepPage
-		if c == nil {
-			var err error
-			c, first, err = r.divide(ctx)
-			r.found <- struct{}{}
-			if err != nil || c == nil {
-				return err
-			}
-		}
-		return r.reader(ctx, c, first)
-	})
+// spare is how many more readers the limit can feed.
+func (r *reading) spare() int {
+	return r.Object.Readers.spare(r.Priority, r.Pause) - int(r.dividers.Load())
 }
 
-// reader reads a chain to its end, then others, while the limit can feed it. first
-// is a page of the chain that is read already.
-func (r *reading) reader(ctx context.Context, c *cdc.Chain, first *sweepPage) error {
-	r.Object.Readers.join()
-	defer r.Object.Readers.leave()
-	for c != nil {
-		if released, err := r.chain(ctx, c, first); released || err != nil {
-			return err
-		}
-		if c, first = r.chains.Claim(), nil; c == nil && r.divisible() && r.Object.Readers.spare(r.Priority, r.Pause) >= 0 {
-			var err error
-			if c, first, err = r.divide(ctx); err != nil {
+// start starts a reader of a chain or, without one, of what it divides off another.
+// It goes on with other chains, while the limit can feed it.
+func (r *reading) start(ctx context.Context, c *cdc.Chain) {
+	if c != nil {
+		r.Object.Readers.join()
+	} else {
+		r.dividers.Add(1)
+	}
+	r.group.Go(func() (err error) {
+		for first := (*sweepPage)(nil); ; first = nil {
+			if c == nil {
+				c, first, err = r.divide(ctx)
+				if r.dividers.Add(-1); c == nil || err != nil {
+					return err
+				}
+				r.Object.Readers.join()
+			}
+			released, err := r.chain(ctx, c, first)
+			if r.Object.Readers.leave(); released || err != nil {
 				return err
 			}
+			switch c = r.chains.Claim(); {
+			case c != nil:
+				r.Object.Readers.join()
+			case !r.divisible() || r.spare() <= 0:
+				return nil
+			default:
+				r.dividers.Add(1)
+			}
 		}
-	}
-	return nil
+	})
 }
 
 // chain reads a chain to its end, or until there are too many readers.
@@ -166,7 +159,7 @@ func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (re
 		if r.chains.Ended(page.chainPage()) {
 			return false, nil
 		}
-		if r.Object.Readers != nil && r.Object.Readers.spare(r.Priority, r.Pause) < -1 && r.chains.Release(c) {
+		if r.Object.Readers != nil && r.spare() < -1 && r.chains.Release(c) {
 			return true, nil
 		}
 		if err := r.pause(ctx); err != nil {
