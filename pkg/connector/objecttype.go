@@ -48,7 +48,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
-		Readers: r.readers, Unread: r.unread(t.Name),
+		Rounds: r.rounds, Readers: r.readers, Unread: r.unread(t.Name),
 	})}
 }
 
@@ -209,6 +209,7 @@ func (o *objectType) start(p stream.Places) {
 // properties change.
 func (o *objectType) finders(p stream.Places) []stream.Runner {
 	r, sync, name := o.run, &o.run.setup.Config.Sync, o.records.Type.Name
+	r.rounds.Add(name)
 	var out []stream.Runner
 	for i, lag := range r.setup.Lags {
 		t := &stream.Tier{Object: o.records, Stream: lag.Stream, Lag: lag.By, Window: p.Windows[i]}

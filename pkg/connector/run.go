@@ -25,6 +25,7 @@ type run struct {
 	counts  *stream.Metrics
 	pace    *stream.Pace
 	readers *stream.Readers
+	rounds  *stream.Rounds
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
@@ -76,6 +77,7 @@ func (c *Connector) once(ctx context.Context) error {
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
+		rounds:  stream.NewRounds(s.RoundsPerSecond()),
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		registryBack: c.health.registryBack,
 	}, c.pairs)

@@ -108,3 +108,21 @@ func (s *Sync) Labels(pairs int) time.Duration {
 // LeadingShare is the part of our searches that the leading tiers may spend. The
 // rest is for trailing tiers and urgent reads.
 const LeadingShare = 0.5
+
+// roundsShare is the part of the day's calls that the rounds of the census may spend,
+// and again that of the archive's.
+const roundsShare = 0.1
+
+// RoundsPerSecond bounds the rounds of the census over all object types. Where the
+// day has no limit, or none is known, it counts as HubSpot's smallest.
+func (s *Setup) RoundsPerSecond() float64 {
+	limit := s.Governor.Learnt().Daily
+	if limit == 0 {
+		limit = smallestDay
+	}
+	return roundsShare * float64(limit) / (24 * time.Hour).Seconds()
+}
+
+// smallestDay is how many calls a day HubSpot allows at least (docs/hubspot.md
+// section 7).
+const smallestDay = 250_000

@@ -54,7 +54,7 @@ func (t *Tier) pass(ctx context.Context) error {
 		}
 		t0, place := t.Window.Begin(w.Page.Date).T0, t.Window.Past(w, t.Lag)
 		if err := o.publish(ctx, cdc.Page{
-			Stream: t.Stream, Readings: readings,
+			Stream: t.Stream, Readings: readings, Searched: true,
 			Cursors: []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, place)},
 		}); err != nil {
 			return err

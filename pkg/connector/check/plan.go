@@ -201,11 +201,12 @@ func (k *checker) planIdle(out *Plan) {
 			}
 			add(lag.Stream, times(every, k.answer))
 		}
-		searches := stream.CensusCalls(n)
-		add(stream.CensusStream, float64(searches)*times(sync.CensusInterval, time.Duration(searches)*k.answer))
+		every := stream.CensusEvery(sync.CensusInterval)
+		searches := stream.CensusCalls(n, every)
+		add(stream.CensusStream, searches*times(every, time.Duration(searches*float64(k.answer))))
 		if !bin.none {
 			lists := stream.ArchiveCalls(bin.records)
-			add(offsets.ArchiveStream, float64(lists)*times(sync.ArchiveInterval, time.Duration(lists)*k.answer))
+			add(offsets.ArchiveStream, float64(lists)*times(stream.ArchiveEvery(sync.ArchiveInterval, bin.records), time.Duration(lists)*k.answer))
 			more = more || bin.more
 		}
 		if slots, err := k.slots(f); err == nil {
