@@ -190,7 +190,8 @@ func list(object string) func(hubspottest.Request) bool {
 
 // throttled is the number of 429 answers.
 func (l *lab) throttled() (n int) {
-	for _, count := range l.portal.Stats().Throttled {
+	for policy, count := range l.portal.Stats().Throttled {
+		l.tell("%d 429 answers %s", count, policy)
 		n += count
 	}
 	return n

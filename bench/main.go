@@ -41,6 +41,9 @@ type settings struct {
 	asJSON, verbose   bool
 }
 
+// days plays an idle and a busy day.
+const days = "go test -count 1 -v -run 'TestIdleDay|TestBusyDay' ./pkg/connector -days"
+
 // peersName is measured only when it is asked for: it installs packages.
 const peersName = "peers"
 
@@ -95,6 +98,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		for _, f := range figures {
 			fmt.Fprintf(stderr, "  %-10s %s\n", f.name, f.what)
 		}
+		fmt.Fprint(stderr, "\nAn idle day and a busy day, in virtual time:\n  "+days+"\n")
 		fmt.Fprint(stderr, "\nThe flags:\n")
 		flags.PrintDefaults()
 	}

@@ -80,11 +80,15 @@ func (w *watcher) note(now time.Time, r *kgo.Record) {
 	}
 }
 
-// of looks at a topic; f gets nil if nothing has come yet.
+// of looks at what a topic has brought.
 func (w *watcher) of(topic string, f func(*traffic)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f(w.topics[topic])
+	t := w.topics[topic]
+	if t == nil {
+		t = &traffic{} // nothing yet
+	}
+	f(t)
 }
 
 // events is how many events have come, of all topics or of those named.
@@ -106,11 +110,7 @@ func (w *watcher) events(topics ...string) (n int) {
 
 // distinct is how many keys of a topic have come.
 func (w *watcher) distinct(topic string) (n int) {
-	w.of(topic, func(t *traffic) {
-		if t != nil {
-			n = len(t.times)
-		}
-	})
+	w.of(topic, func(t *traffic) { n = len(t.times) })
 	return n
 }
 
