@@ -24,6 +24,7 @@ type objectType struct {
 	set     *schema.Set // in force, or the last one that was; nil: never published
 	refused bool        // the registry refuses the next set
 	doubts  schema.Doubts
+	changed bool          // its properties were not those of the look before
 	again   time.Duration // when its properties are to be listed again; zero for after the interval
 
 	started hubspot.Millis // HubSpot's time of the type's first start
@@ -82,6 +83,7 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 	}
 	set, diff := schema.Next(o.set, found.Type, l, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)
+	o.changed = !same && !first
 	if o.streams != nil && !o.refused && same {
 		o.set = set // with today's labels
 		return false, nil
@@ -210,19 +212,23 @@ func (o *objectType) start(p stream.Places) {
 func (o *objectType) finders(p stream.Places) []stream.Runner {
 	r, sync, name := o.run, &o.run.setup.Config.Sync, o.records.Type.Name
 	var out []stream.Runner
-	for i, lag := range r.setup.Lags {
-		t := &stream.Tier{Object: o.records, Stream: lag.Stream, Lag: lag.By, Window: p.Windows[i]}
+	r.pace.Add(name)
+	for i, t := range stream.NewTiers(o.records, r.setup.Lags, p.Windows) {
+		lag := r.setup.Lags[i]
+		t.Interval = func(carried bool) time.Duration {
+			leading := r.pace.Interval(name)
+			if lag.By == 0 {
+				return leading
+			}
+			return sync.Trailing(lag, carried, leading)
+		}
 		if lag.By == 0 {
-			r.pace.Add(name)
-			t.Interval = func() time.Duration { return r.pace.Interval(name) }
-			t.Seen = func(n int) { r.pace.Seen(name, n) }
-		} else {
-			interval := sync.Trailing(lag)
-			t.Interval = func() time.Duration { return interval }
+			t.Seen = func(changes int) { r.pace.Seen(name, changes) }
 		}
 		r.status.Expect(name, lag.Stream)
 		out = append(out, t)
 	}
+	o.demand()
 	if !p.Sweep.Done {
 		r.status.Expect(name, offsets.BackfillStream)
 	}
@@ -236,6 +242,17 @@ func (o *objectType) finders(p stream.Places) []stream.Runner {
 		&stream.Recheck{Object: o.records},
 		o.records.Stuck(),
 	)
+}
+
+// demand tells the pace what the type's patient streams cost.
+func (o *objectType) demand() {
+	sync, name, lane := &o.run.setup.Config.Sync, o.records.Type.Name, o.records.Lane
+	o.run.pace.Patient(name, stream.CensusStream, func() stream.Demand { return sync.CensusDemand(stream.CensusCalls(lane.Live())) })
+	o.run.pace.Patient(name, offsets.ArchiveStream, func() stream.Demand { return sync.ArchiveDemand(1) })
+	o.run.pace.Patient(name, offsets.ReconcileStream, func() stream.Demand {
+		lists, reads := stream.SweepCalls(lane.Live(), lane.Slots())
+		return sync.ReconcileDemand(lists + reads)
+	})
 }
 
 // stop ends the type's streams.

@@ -72,9 +72,11 @@ func (c *Connector) once(ctx context.Context) error {
 	defer c.counts.Between()
 
 	tasks := newTasks(ctx, s.HubSpot)
+	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
+	s.Demands(pace)
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
-		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
+		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		registryBack: c.health.registryBack,

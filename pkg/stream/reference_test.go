@@ -47,7 +47,7 @@ func newOwners(t *testing.T, hs *answers, out cdc.Committer) *Owners {
 	return &Owners{
 		Reference: Reference{
 			Client: client, Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
-			Log: slog.New(slog.DiscardHandler), Interval: time.Minute,
+			Log: slog.New(slog.DiscardHandler),
 		},
 		List: ReferenceList{Lane: cdc.NewReferenceLane(cdc.ReferenceLaneConfig{Reference: ReferenceOwners, Patience: cdc.Patience{Second: 30 * time.Second, Repeat: time.Hour}, Committer: out})},
 	}

@@ -16,7 +16,6 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R3: our clock moves the window", without{ownClock: true}},
 		{"R3: a row's time moves the window", without{rowTime: true}},
 		{"R3: an unfinished walk moves the window", without{unfinished: true}},
-		{"R3: a page of a joint walk moves the tiers that it carries", without{jointEarly: true}},
 		{"R3: a joint walk moves the tiers that it carries without their lag", without{jointLag: true}},
 		{"R4: every reading is settled", without{settled: true}},
 		{"R4: rows from before the window are skipped", without{start: true}},
@@ -40,7 +39,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R19: one set that lacks a link deletes it", without{witness: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			if testing.Short() && (c.off.lag || c.off.jointEarly || c.off.exchange || c.off.stuck || c.off.deletedBefore || c.off.secondSet) {
+			if testing.Short() && (c.off.lag || c.off.exchange || c.off.stuck || c.off.deletedBefore || c.off.secondSet) {
 				t.Skip("it takes more than ten thousand histories")
 			}
 			f, _ := search(12, enough, c.off)

@@ -591,6 +591,8 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 		{rule: "R3: the trailing tier does not look back", off: without{lag: true}},
 		{rule: "R3: our clock moves the window", off: without{ownClock: true}},
 		{rule: "R3: a row's time moves the window", off: without{rowTime: true}},
+		{rule: "R3: a page of a joint walk moves the tiers that it carries", off: without{jointEarly: true}},
+		{rule: "R3: a joint walk moves the tiers that it carries without their lag", off: without{jointLag: true}},
 		{rule: "R4: every reading is settled", off: without{settled: true}},
 		{rule: "R5: the tiers start after the backfill", off: without{first: true}},
 		{rule: "R5: the tiers' first start has no overlap", off: without{overlap: true}},
