@@ -37,19 +37,26 @@ func demand(calls int, set, least, most time.Duration) stream.Demand {
 	return stream.Demand{Calls: float64(calls), Least: least, Most: most}
 }
 
+// settled is the demand for what seldom changes, and then several times.
+func settled(calls int, set, least, most time.Duration) stream.Demand {
+	d := demand(calls, set, least, most)
+	d.Settles = true
+	return d
+}
+
 func fixed(calls int, every time.Duration) stream.Demand {
 	return stream.Demand{Calls: float64(calls), Least: every, Most: every}
 }
 
 // SchemaDemand is that of the reads of the object types and their properties.
 func (s *Sync) SchemaDemand(calls int) stream.Demand {
-	return demand(calls, s.SchemaInterval, 5*time.Minute, time.Hour)
+	return settled(calls, s.SchemaInterval, 5*time.Minute, time.Hour)
 }
 
 // LabelsDemand is that of the reads of the association labels of all pairs, one
 // call each. They change least of all.
 func (s *Sync) LabelsDemand(calls int) stream.Demand {
-	return demand(calls, s.SchemaInterval, max(5*time.Minute, time.Duration(calls)*labelSpacing), 6*time.Hour)
+	return settled(calls, s.SchemaInterval, max(5*time.Minute, time.Duration(calls)*labelSpacing), 6*time.Hour)
 }
 
 // labelSpacing is the least time between two reads of labels, on average.
@@ -57,7 +64,7 @@ const labelSpacing = 10 * time.Second
 
 // ReferenceDemand is that of the readings of a reference list.
 func (s *Sync) ReferenceDemand(calls int) stream.Demand {
-	return demand(calls, s.ReferenceInterval, 5*time.Minute, time.Hour)
+	return settled(calls, s.ReferenceInterval, 5*time.Minute, time.Hour)
 }
 
 // LinksDemand is that of the sweeps of a pair. linked reports whether it has links.

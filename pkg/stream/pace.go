@@ -39,11 +39,11 @@ type Budget struct {
 }
 
 // Patient is a stream that can wait. Where no interval is set, its own grows until
-// the idle share suffices.
+// the idle share suffices, or until what it reads is likely to have changed.
 type Patient struct {
 	pace    *Pace
 	demand  func() Demand
-	changed time.Time
+	changed time.Time // or when it began
 }
 
 // Demand is what a patient stream costs.
@@ -52,6 +52,9 @@ type Demand struct {
 	// Least is the interval that the stream wants, and Most the longest before the
 	// leading tiers stretch too. Equal, they are fixed, as an operator set them.
 	Least, Most time.Duration
+	// Settles says that what changed lately is likely to change again: the interval
+	// grows from Least to Most with the time since the last change.
+	Settles bool
 }
 
 type demandKey struct{ object, stream string }
@@ -88,6 +91,9 @@ const (
 	// callsPerChange is how many leading searches a change found in the last hours
 	// is worth.
 	callsPerChange = 20
+	// settled is how long after the last change the interval of what settles is the
+	// longest.
+	settled = 6 * time.Hour
 )
 
 // NewPace returns a Pace of the types that Add adds. A fixed leading interval other
@@ -125,7 +131,7 @@ func (p *Pace) Remove(object string) {
 func (p *Pace) Patient(object, stream string, demand func() Demand) *Patient {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &Patient{pace: p, demand: demand}
+	s := &Patient{pace: p, demand: demand, changed: time.Now()}
 	p.patient[demandKey{object, stream}], p.planned = s, time.Time{}
 	return s
 }
@@ -136,14 +142,26 @@ func (s *Patient) Interval() time.Duration {
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
 	now, d := time.Now(), s.demand()
-	every := s.pace.planNow(now).interval(d)
-	if now.Sub(s.changed) < awake {
+	plan, unchanged := s.pace.planNow(now), now.Sub(s.changed)
+	every := plan.interval(d)
+	switch {
+	case d.Least >= d.Most:
+	case d.Settles:
+		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settled))))
+	case unchanged < awake:
 		return min(every, d.Least)
 	}
 	return every
 }
 
-// Changed notes that a pass found something changed: for an hour the stream asks as
+// Quiet is the interval of a portal in which nothing changes.
+func (s *Patient) Quiet() time.Duration {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	return s.pace.planNow(time.Now()).interval(s.demand())
+}
+
+// Changed notes that a pass found something changed: for a while the stream asks as
 // often as it wants.
 func (s *Patient) Changed() {
 	s.pace.mu.Lock()
@@ -244,6 +262,10 @@ func (p *Pace) planNow(now time.Time) plan {
 			idle -= d.Calls / max(d.Least, time.Second).Seconds()
 			continue
 		}
+		if d.Settles { // in time
+			idle -= d.Calls / d.Most.Seconds()
+			continue
+		}
 		stretchy = append(stretchy, d)
 		widest = max(widest, float64(d.Most)/float64(d.Least))
 	}
@@ -280,8 +302,11 @@ func (p *Pace) planNow(now time.Time) plan {
 
 // interval is that of a patient stream.
 func (p plan) interval(d Demand) time.Duration {
-	if d.Least >= d.Most {
+	switch {
+	case d.Least >= d.Most:
 		return d.Least
+	case d.Settles:
+		return time.Duration(float64(d.Most) * p.excess)
 	}
 	return time.Duration(min(float64(d.Least)*p.stretch, float64(d.Most)) * p.excess)
 }

@@ -122,6 +122,7 @@ func TestPace_WhatAnOperatorSetsStays(t *testing.T) {
 		if got := set.Interval(); got != 30*time.Second {
 			t.Errorf("the set interval is %v", got)
 		}
+		time.Sleep(2 * awake)
 		if sum := 10*day(set.Interval()) + 50*day(free.Interval()) + day(p.Quiet()); sum > 50_000 {
 			t.Errorf("%.0f calls a day, want at most 50,000", sum)
 		}
@@ -133,6 +134,29 @@ func TestPace_WhatAnOperatorSetsStays(t *testing.T) {
 		time.Sleep(awake)
 		if got := free.Interval(); got != stretched {
 			t.Errorf("an hour later the interval is %v, want %v", got, stretched)
+		}
+	})
+}
+
+// TestPace_WhatSeldomChangesIsAskedLess: definitions and lists that did not change
+// are asked for less and less often, and at once again when one changed.
+func TestPace_WhatSeldomChangesIsAskedLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pace(rich, 0, "contacts")
+		s := p.Patient("", "schema", func() Demand {
+			return Demand{Calls: 1, Least: 5 * time.Minute, Most: time.Hour, Settles: true}
+		})
+		for _, want := range []time.Duration{5 * time.Minute, 5 * time.Minute, 10 * time.Minute, time.Hour} {
+			if got := s.Interval(); got != want {
+				t.Errorf("the interval is %v, want %v", got, want)
+			}
+			time.Sleep(30 * time.Minute)
+			if want == 10*time.Minute {
+				time.Sleep(6 * time.Hour)
+			}
+		}
+		if s.Changed(); s.Interval() != 5*time.Minute {
+			t.Errorf("after a change the interval is %v, want 5m", s.Interval())
 		}
 	})
 }

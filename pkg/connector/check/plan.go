@@ -191,12 +191,12 @@ func (k *checker) planIdle(out *Plan) {
 	// passes adds a stream that makes so many calls a pass, and then waits.
 	passes := func(object, name string, calls float64, d stream.Demand) {
 		s := pace.Patient(object, name, func() stream.Demand { return d })
-		add(name, func() float64 { return calls * times(s.Interval(), time.Duration(calls*float64(k.answer))) })
+		add(name, func() float64 { return calls * times(s.Quiet(), time.Duration(calls*float64(k.answer))) })
 	}
 	// starts adds one that begins a pass at each interval, however long it takes.
 	starts := func(object, name string, calls int, takes time.Duration, d stream.Demand) {
 		s := pace.Patient(object, name, func() stream.Demand { return d })
-		add(name, func() float64 { return float64(calls) * times(max(s.Interval(), takes), 0) })
+		add(name, func() float64 { return float64(calls) * times(max(s.Quiet(), takes), 0) })
 	}
 	more := false
 	for i := range p.found {
@@ -256,7 +256,7 @@ func (k *checker) planSchema(pace *stream.Pace, add func(string, func() float64)
 	p, sync := &k.portal, &k.setup.Config.Sync
 	calls := 1 + p.refused + len(p.found)*len(k.setup.Config.HubSpot.Sensitivities())
 	schemas := pace.Patient("", stream.SchemaStream, func() stream.Demand { return sync.SchemaDemand(calls) })
-	add(stream.SchemaStream, func() float64 { return float64(calls) * times(schemas.Interval(), k.answer) })
+	add(stream.SchemaStream, func() float64 { return float64(calls) * times(schemas.Quiet(), k.answer) })
 	asks := stream.LabelCalls(len(p.found), k.setup.Config.HubSpot.Associations)
 	if asks == 0 {
 		return
@@ -264,8 +264,8 @@ func (k *checker) planSchema(pace *stream.Pace, add func(string, func() float64)
 	labels := pace.Patient("", "labels", func() stream.Demand { return sync.LabelsDemand(asks) })
 	add("labels", func() float64 {
 		// A run reads labels only when it has just read the schemas.
-		looks := math.Ceil(float64(labels.Interval()) / float64(schemas.Interval()))
-		return float64(asks) * times(schemas.Interval(), k.answer) / looks
+		looks := math.Ceil(float64(labels.Quiet()) / float64(schemas.Quiet()))
+		return float64(asks) * times(schemas.Quiet(), k.answer) / looks
 	})
 }
 
