@@ -91,9 +91,9 @@ const (
 	// callsPerChange is how many leading searches a change found in the last hours
 	// is worth.
 	callsPerChange = 20
-	// settled is how long after the last change the interval of what settles is the
+	// settledAfter is how long after the last change the interval of what settles is the
 	// longest.
-	settled = 6 * time.Hour
+	settledAfter = 6 * time.Hour
 )
 
 // NewPace returns a Pace of the types that Add adds. A fixed leading interval other
@@ -147,7 +147,7 @@ func (s *Patient) Interval() time.Duration {
 	switch {
 	case d.Least >= d.Most:
 	case d.Settles:
-		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settled))))
+		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settledAfter))))
 	case unchanged < awake:
 		return min(every, d.Least)
 	}
