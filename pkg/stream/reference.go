@@ -171,7 +171,7 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 		}
 		return
 	}
-	problem = &referenceError{problem.of, problem.err, r.Interval}
+	problem = &referenceError{problem.of, problem.err, r.Pace.Interval()}
 	l.problem = problem.of
 	if before == "" {
 		r.Status.started(name, offsets.ReferenceStream)
