@@ -77,7 +77,7 @@ const (
 	dayUnknown = 250_000
 	// idleMargin is the part of the idle share that is planned. The rest is for
 	// repeated requests.
-	idleMargin = 0.9
+	idleMargin = 0.95
 	// replan is how often the plan follows what the demands cost.
 	replan = 10 * time.Second
 
