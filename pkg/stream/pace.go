@@ -82,15 +82,18 @@ const (
 	replan = 10 * time.Second
 
 	// awake is how long a portal counts as awake after a change.
-	awake = time.Hour
+	awake = 45 * time.Minute
 	// asleepPart of the spare calls shortens the intervals of a portal that sleeps.
-	asleepPart = 1.0 / 8
+	asleepPart = 1.0 / 16
 	// saveFor is how much the leading tiers may save, spendOver the time in which
 	// they would spend it.
 	saveFor, spendOver = 12 * time.Hour, 6 * time.Hour
 	// callsPerChange is how many leading searches a change found in the last hours
 	// is worth.
-	callsPerChange = 20
+	callsPerChange = 22
+	// leastPart of the average rate is the least that a type counts with while the
+	// portal is awake.
+	leastPart = 0.28
 	// settledAfter is how long after the last change the interval of what settles is the
 	// longest.
 	settledAfter = 6 * time.Hour
@@ -207,7 +210,7 @@ func (p *Pace) Interval(object string) time.Duration {
 		return plan.quiet
 	}
 	// While the portal is awake, no type waits much longer than the others.
-	least := sum / float64(5*len(perHour))
+	least := sum / float64(len(perHour)) * leastPart
 	for name, rate := range perHour {
 		perHour[name] = max(rate, least)
 	}

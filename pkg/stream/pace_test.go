@@ -47,7 +47,7 @@ func TestPace_SquareRootRule(t *testing.T) {
 		if math.Abs(calls-2) > 0.05 {
 			t.Errorf("%.2f calls a second, want 2", calls)
 		}
-		if got, want := p.Interval("tickets").Seconds()/p.Interval("deals").Seconds(), 2.0; math.Abs(got-want) > 0.1 {
+		if got, want := p.Interval("deals").Seconds()/p.Interval("contacts").Seconds(), 2.0; math.Abs(got-want) > 0.1 {
 			t.Errorf("with a quarter of the changes the interval is %.2f times as long, want %v", got, want)
 		}
 	})
