@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
-	depl "github.com/hubspot-cdc/connector/internal/world"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
-var recordsPerType = flag.Int("records", 2000, "records of each type in TestIdleDay and TestBusyDay")
+var (
+	wholeDays      = flag.Bool("days", false, "TestIdleDay and TestBusyDay play whole days of twenty types; this takes minutes")
+	recordsPerType = flag.Int("records", 2000, "records of each type on these days")
+)
 
 // twenty are the object types of a portal that uses much of HubSpot.
 var twenty = []string{
@@ -25,9 +27,10 @@ var twenty = []string{
 // tenPairs are the pairs that have links.
 var tenPairs = strings.Split("contacts:companies,contacts:deals,contacts:tickets,companies:deals,companies:tickets,deals:tickets,deals:line_items,deals:quotes,contacts:calls,contacts:emails", ",")
 
-// dayOf runs a connector with its defaults over a portal of so many types, and calls
-// f when the backfill is over and the clock of the portal shows midnight.
-func dayOf(t *testing.T, types, records int, opt hubspottest.Options, f func(w *world, p *process, ids map[string][]uint64)) {
+// afterBackfill runs a connector with its defaults over a portal of so many types,
+// and calls f when the backfill is over: at the next midnight, or after an hour if
+// no whole day is played.
+func afterBackfill(t *testing.T, types, records int, opt hubspottest.Options, f func(w *world, p *process, ids map[string][]uint64)) {
 	t.Helper()
 	opt.Types, opt.NoHistory, opt.TimeZone = twenty[:types], true, "UTC"
 	opt.Latency = hubspottest.Span{Min: 150 * time.Millisecond, Max: 300 * time.Millisecond}
@@ -52,10 +55,13 @@ func dayOf(t *testing.T, types, records int, opt hubspottest.Options, f func(w *
 		time.Sleep(time.Minute)
 		p := w.start()
 		w.SleepUntil(8*time.Hour, func() bool { return p.backfilled(records, opt.Types) })
-		time.Sleep(time.Until(time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)))
+		if *wholeDays {
+			time.Sleep(time.Until(time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)))
+		} else {
+			time.Sleep(time.Hour)
+		}
 		w.Portal.ResetStats()
 		f(w, p, ids)
-		p.Stop()
 	})
 }
 
@@ -103,26 +109,27 @@ func (l laterTime) Sub(t time.Time) time.Duration {
 // two minutes (docs/contract.md section 3).
 func TestIdleDay(t *testing.T) {
 	t.Parallel()
-	types, records, hours := 20, *recordsPerType, 24
-	if testing.Short() {
-		types, records, hours = 6, 50, 12
+	types, records, hours := 4, 20, 3
+	if *wholeDays {
+		types, records, hours = len(twenty), *recordsPerType, 24
 	}
 	const day = 250_000
-	dayOf(t, types, records, hubspottest.Options{Seed: 3, Limits: hubspottest.Limits{Daily: day}}, func(w *world, p *process, ids map[string][]uint64) {
+	afterBackfill(t, types, records, hubspottest.Options{Seed: 3, Limits: hubspottest.Limits{Daily: day}}, func(w *world, p *process, ids map[string][]uint64) {
 		time.Sleep(time.Duration(hours) * time.Hour)
 		sum, table := spent(w)
 		t.Logf("%d types of %d records, %d hours: %d calls%s", types, records, hours, sum, table)
 		if most := day / 5 * hours / 24; sum > most {
 			t.Errorf("%d calls in %d idle hours, want at most %d", sum, hours, most)
 		}
-		for _, object := range twenty[:min(types, 5)] {
+		for _, object := range twenty[:min(types, 3)] {
 			took := w.found(object, ids[object][0], 5*time.Minute)
 			t.Logf("a change of %s is committed after %v", object, took)
 			if took > 2*time.Minute {
 				t.Errorf("a change of %s after a quiet day was committed after %v, want at most 2m", object, took)
 			}
-			time.Sleep(3 * time.Hour)
+			time.Sleep(100 * time.Minute) // until the portal sleeps again
 		}
+		p.Stop()
 	})
 }
 
@@ -131,87 +138,113 @@ type spread struct {
 	name   string
 	weight func(i int) float64 // of the i-th type
 	burst  int                 // changes that come together, on average
+	meets  bool                // the figures that docs/figures.md promises
 }
 
-// TestBusyDay: two thousand changes between 8 and 18 h at a day of 650,000 calls
-// (docs/contract.md section 3).
+// TestBusyDay: two thousand changes between 8 and 18 h at a day of 650,000 calls are
+// committed with a p50 of 2 s and a p99 of 15 s, for a fifth of the day, where they
+// come as in life: in bursts, and most of them in few types. The index shows them at
+// once, because its delay is HubSpot's. Twenty types that change evenly cannot be
+// asked that often; their figures are logged.
 func TestBusyDay(t *testing.T) {
-	depl.Long(t)
+	steep := func(i int) float64 { return 1 / float64(1+i) / float64(1+i) }
+	even := func(int) float64 { return 1 }
 	for _, s := range []spread{
-		{"uneven in bursts", func(i int) float64 { return 1 / float64(1+i) / float64(1+i) }, 5},
-		{"uneven", func(i int) float64 { return 1 / float64(1+i) / float64(1+i) }, 1},
-		{"even in bursts", func(int) float64 { return 1 }, 5},
-		{"even", func(int) float64 { return 1 }, 1},
+		{"uneven in bursts", steep, 5, true},
+		{"uneven", steep, 1, false},
+		{"even in bursts", even, 5, false},
+		{"even", even, 1, false},
 	} {
-		t.Run(s.name, func(t *testing.T) { busyDay(t, s) })
+		if s.meets || *wholeDays {
+			t.Run(s.name, func(t *testing.T) { busyDay(t, s) })
+		}
 	}
 }
 
 func busyDay(t *testing.T, s spread) {
-	const day, changes = 650_000, 2000
-	opt := hubspottest.Options{Seed: 4, Limits: hubspottest.Limits{Daily: day}, Index: hubspottest.Index{Immediate: true}}
-	dayOf(t, len(twenty), *recordsPerType, opt, func(w *world, p *process, ids map[string][]uint64) {
-		for n := range 2 { // a day without knowledge of the rhythm, and the next one
-			midnight := time.Now()
+	types, records, days, changes := 4, 500, 1, 200
+	hours := [...]int{0, 1, 2} // of the first change, after the last one, and at the end
+	if *wholeDays {
+		types, records, days, changes = len(twenty), *recordsPerType, 2, 2000
+		hours = [...]int{8, 18, 24}
+	}
+	const limit = 650_000
+	opt := hubspottest.Options{Seed: 4, Limits: hubspottest.Limits{Daily: limit}, Index: hubspottest.Index{Immediate: true}}
+	afterBackfill(t, types, records, opt, func(w *world, p *process, ids map[string][]uint64) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		next := map[string]int{}
+		for day := range days { // the first one without knowledge of the rhythm
+			began := time.Now()
+			at := func(h int) time.Time { return began.Add(time.Duration(h) * time.Hour) }
 			w.Portal.ResetStats()
-			type change struct {
-				at     time.Time
-				object string
-				id     uint64
-			}
-			rng := rand.New(rand.NewPCG(1, uint64(n)))
-			var made []change
-			next := map[string]int{}
-			for len(made) < changes {
-				at := midnight.Add(8*time.Hour + time.Duration(rng.Int64N(int64(10*time.Hour))))
-				object := s.draw(rng)
-				for range 1 + rng.IntN(2*s.burst-1) {
-					i := n*changes + next[object]
-					next[object]++
-					made = append(made, change{at, object, ids[object][i%len(ids[object])]})
-					at = at.Add(time.Duration(2+rng.IntN(40)) * time.Second)
-				}
-			}
-			slices.SortFunc(made, func(a, b change) int { return a.at.Compare(b.at) })
-			byType := map[string]int{}
+			made := s.changes(rng, changes, at(hours[0]), at(hours[1]), twenty[:types], ids, next)
 			for _, c := range made {
 				time.Sleep(time.Until(c.at))
 				w.Portal.Touch(c.object, c.id)
-				byType[c.object]++
 			}
-			time.Sleep(time.Until(midnight.Add(24 * time.Hour)))
+			time.Sleep(time.Until(at(hours[2])))
 			sum, table := spent(w)
 			var took []time.Duration
-			for object := range byType {
-				events := w.committed(object, midnight)
+			byType := map[string]int{}
+			for _, object := range twenty[:types] {
+				events := w.committed(object, began)
 				for _, c := range made {
 					if at, there := events[idText(c.id)]; c.object == object && there {
 						took = append(took, at.Sub(c.at))
+						byType[object]++
 					}
 				}
 			}
-			slices.Sort(took)
-			share := float64(sum) / day
-			p50, p99 := took[len(took)/2], took[len(took)*99/100]
-			t.Logf("day %d, %d changes, by type %v: committed after p50 %v, p90 %v, p99 %v; %d calls, %.1f %% of the day%s",
-				n+1, len(took), slices.Sorted(maps.Values(byType)), p50, took[len(took)*9/10], p99, sum, 100*share, table)
 			if len(took) != len(made) {
 				t.Errorf("%d of %d changes were committed", len(took), len(made))
 			}
+			slices.Sort(took)
+			share := float64(sum) / limit / float64(hours[2]) * 24
+			p50, p99 := took[len(took)/2], took[len(took)*99/100]
+			t.Logf("day %d, %d changes, by type %v: committed after p50 %v, p90 %v, p99 %v; %d calls, %.1f %% of the day%s",
+				day+1, len(took), slices.Sorted(maps.Values(byType)), p50, took[len(took)*9/10], p99, sum, 100*share, table)
+			if s.meets && (p50 > 2*time.Second || p99 > 15*time.Second) {
+				t.Errorf("committed after p50 %v, p99 %v; want at most 2s and 15s", p50, p99)
+			}
+			if s.meets && *wholeDays && share > 0.2 {
+				t.Errorf("%.1f %% of the day were spent, want at most 20", 100*share)
+			}
 		}
+		p.Stop()
 	})
 }
 
-func (s spread) draw(rng *rand.Rand) string {
+// change is what a user does.
+type change struct {
+	at     time.Time
+	object string
+	id     uint64
+}
+
+// changes draws n changes between two times, of records that did not change before.
+func (s spread) changes(rng *rand.Rand, n int, from, to time.Time, types []string, ids map[string][]uint64, next map[string]int) (made []change) {
+	for len(made) < n {
+		at, object := from.Add(time.Duration(rng.Int64N(int64(to.Sub(from))))), s.draw(rng, types)
+		for range 1 + rng.IntN(2*s.burst-1) {
+			made = append(made, change{at, object, ids[object][next[object]%len(ids[object])]})
+			next[object]++
+			at = at.Add(time.Duration(2+rng.IntN(40)) * time.Second)
+		}
+	}
+	slices.SortFunc(made, func(a, b change) int { return a.at.Compare(b.at) })
+	return made
+}
+
+func (s spread) draw(rng *rand.Rand, types []string) string {
 	sum := 0.0
-	for i := range twenty {
+	for i := range types {
 		sum += s.weight(i)
 	}
 	at := rng.Float64() * sum
-	for i, object := range twenty {
+	for i, object := range types {
 		if at -= s.weight(i); at < 0 {
 			return object
 		}
 	}
-	return twenty[0]
+	return types[0]
 }
