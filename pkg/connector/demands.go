@@ -45,7 +45,7 @@ func settled(calls int, set, least, most time.Duration) stream.Demand {
 }
 
 func fixed(calls int, every time.Duration) stream.Demand {
-	return stream.Demand{Calls: float64(calls), Least: every, Most: every}
+	return stream.Demand{Calls: float64(calls), Least: every, Fixed: true}
 }
 
 // SchemaDemand is that of the reads of the object types and their properties.

@@ -50,8 +50,10 @@ type Patient struct {
 type Demand struct {
 	Calls float64 // of one pass
 	// Least is the interval that the stream wants, and Most the longest before the
-	// leading tiers stretch too. Equal, they are fixed, as an operator set them.
+	// leading tiers stretch too.
 	Least, Most time.Duration
+	// Fixed says that the interval is always Least, as an operator set it.
+	Fixed bool
 	// Settles says that what changed lately is likely to change again: the interval
 	// grows from Least to Most with the time since the last change.
 	Settles bool
@@ -148,7 +150,7 @@ func (s *Patient) Interval() time.Duration {
 	plan, unchanged := s.pace.planNow(now), now.Sub(s.changed)
 	every := plan.interval(d)
 	switch {
-	case d.Least >= d.Most:
+	case d.Fixed:
 	case d.Settles:
 		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settledAfter))))
 	case unchanged < awake:
@@ -261,7 +263,7 @@ func (p *Pace) planNow(now time.Time) plan {
 	widest := 1.0
 	for _, s := range p.patient {
 		d := s.demand()
-		if d.Least >= d.Most {
+		if d.Fixed {
 			idle -= d.Calls / max(d.Least, time.Second).Seconds()
 			continue
 		}
@@ -306,7 +308,7 @@ func (p *Pace) planNow(now time.Time) plan {
 // interval is that of a patient stream.
 func (p plan) interval(d Demand) time.Duration {
 	switch {
-	case d.Least >= d.Most:
+	case d.Fixed:
 		return d.Least
 	case d.Settles:
 		return time.Duration(float64(d.Most) * p.excess)

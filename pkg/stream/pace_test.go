@@ -117,7 +117,7 @@ func day(every time.Duration) float64 { return (24 * time.Hour).Seconds() / ever
 func TestPace_WhatAnOperatorSetsStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pace(Budget{IdleShare: 0.2, Day: 250_000, Left: math.Inf(1), Searches: 2}, 0, "contacts")
-		set := p.Patient("contacts", "set", func() Demand { return Demand{Calls: 10, Least: 30 * time.Second, Most: 30 * time.Second} })
+		set := p.Patient("contacts", "set", func() Demand { return Demand{Calls: 10, Least: 30 * time.Second, Fixed: true} })
 		free := p.Patient("contacts", "free", func() Demand { return Demand{Calls: 50, Least: time.Minute, Most: time.Hour} })
 		if got := set.Interval(); got != 30*time.Second {
 			t.Errorf("the set interval is %v", got)
@@ -168,7 +168,7 @@ func TestPace_TheFirstChangeWakesItsType(t *testing.T) {
 		for i := range 20 {
 			p.Add(fmt.Sprint(i))
 		}
-		p.Patient("", "sweeps", func() Demand { return Demand{Calls: 28_000, Least: 24 * time.Hour, Most: 24 * time.Hour} })
+		p.Patient("", "sweeps", func() Demand { return Demand{Calls: 28_000, Least: 24 * time.Hour, Fixed: true} })
 		time.Sleep(12 * time.Hour)
 		asleep := p.Interval("0")
 		if asleep < time.Minute {
