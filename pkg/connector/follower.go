@@ -76,13 +76,39 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 		if soon := f.types.soon(); soon > 0 {
 			wait = min(wait, soon)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := f.wait(ctx, wait); err != nil {
+			return err
 		}
 		if seen, err = f.types.ask.Look(ctx); err != nil {
 			return fmt.Errorf("read the portal's schemas: %w", err)
+		}
+	}
+}
+
+// explainWithin is how long it takes at most until the schemas are read after a
+// change that nothing that was read explains.
+const explainWithin = 15 * time.Minute
+
+// wait waits until the schemas are to be read again: after d, or sooner where a
+// record changed without showing how. Such changes may come all the time, because
+// HubSpot has properties that it does not show.
+func (f *follower) wait(ctx context.Context, d time.Duration) error {
+	began := time.Now()
+	unexplained := f.shared.unexplained
+	if f.shared.setup.Config.Sync.SchemaInterval > 0 {
+		unexplained = nil // the interval is fixed
+	}
+	for {
+		timer := time.NewTimer(d - time.Since(began))
+		select {
+		case <-timer.C:
+			return nil
+		case <-unexplained:
+			timer.Stop()
+			d, unexplained = min(d, explainWithin), nil
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
 		}
 	}
 }

@@ -28,6 +28,8 @@ type run struct {
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
+	// unexplained has one slot: a record changed and nothing that was read of it did.
+	unexplained chan struct{}
 
 	registryBack <-chan struct{} // health.registryBack
 }
@@ -79,6 +81,7 @@ func (c *Connector) once(ctx context.Context) error {
 		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
+		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,
 	}, c.pairs)
 	if err != nil {
@@ -109,6 +112,14 @@ func (c *Connector) once(ctx context.Context) error {
 }
 
 var errNoTypes = errors.New("the token may read no object type")
+
+// sayUnexplained notes a change that perhaps a new property explains.
+func (r *run) sayUnexplained() {
+	select {
+	case r.unexplained <- struct{}{}:
+	default:
+	}
+}
 
 // cursor is the value of a cursor as the last run left it, nil if there is none.
 func (r *run) cursor(object, stream string) []byte {

@@ -60,3 +60,35 @@ func TestR3_AQuietTypeNeedsOneSearchForAllItsTiers(t *testing.T) {
 		w.check("contacts")
 	})
 }
+
+// TestR13_AnUnexplainedChangeHastensTheLookAtDefinitions: in a portal whose
+// definitions have long been the same, a property that is new is found within a
+// quarter of an hour of the first change that shows nothing else, not within the
+// hour in which they are read anyway.
+func TestR13_AnUnexplainedChangeHastensTheLookAtDefinitions(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 62, Types: []string{"contacts"}}, nil, func(w *world) {
+		id := w.Portal.Seed("contacts", 3)[0]
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(10 * time.Hour)
+		looks := func() int { return w.Portal.Stats().Calls[hubspottest.EndpointSchemas] }
+		before := looks()
+		w.SleepUntil(2*time.Hour, func() bool { return looks() > before }) // one has just been
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "shoe_size", Label: "Shoe size", Type: "string", FieldType: "text"})
+		began := time.Now()
+		w.Portal.Update("contacts", id, map[string]string{"shoe_size": "43"})
+		published := func() bool {
+			events := w.Events("contacts")
+			return events[len(events)-1].Property("shoe_size") == "43"
+		}
+		w.ReadUntil(2*time.Hour, published)
+		if took := time.Since(began); took > explained {
+			t.Errorf("the value of a new property was published after %v, want at most %v", took, explained)
+		}
+		p.Stop()
+	})
+}
+
+// explained is R13's quarter of an hour, and the time to find and to read.
+const explained = 18 * time.Minute

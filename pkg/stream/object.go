@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type Object struct {
 	Readers *Readers
 	// Unread are the records that the run before could not read (R18).
 	Unread []hubspot.ID
+	// Unexplained, unless nil, is called when a record changed and nothing that was
+	// read of it did.
+	Unexplained func()
 }
 
 // NewObject completes o with what its streams use to talk to each other.
@@ -87,6 +91,9 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		}
 		o.recheck.add(page.Stream, left.Later)
 		o.watchers.tell(left.Committed)
+		if o.Unexplained != nil && slices.ContainsFunc(left.Committed, func(c cdc.Change) bool { return c.Unexplained }) {
+			o.Unexplained()
+		}
 		o.sayHeld()
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
