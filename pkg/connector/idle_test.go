@@ -65,16 +65,34 @@ func afterBackfill(t *testing.T, types, records int, opt hubspottest.Options, f 
 	})
 }
 
-// spent is how many calls reached the portal, and which.
-func spent(w *world) (sum int, table string) {
-	calls := w.Portal.Stats().Calls
-	var b strings.Builder
-	for _, endpoint := range slices.Sorted(maps.Keys(calls)) {
-		sum += calls[endpoint]
-		fmt.Fprintf(&b, "\n%-16v %8d", endpoint, calls[endpoint])
+// byStream is what each stream has called so far.
+func (p *process) byStream() map[string]float64 {
+	p.w.T.Helper()
+	out := map[string]float64{}
+	for line := range strings.Lines(p.Get("/metrics").Body.String()) {
+		var calls float64
+		if name, rest, ok := strings.Cut(line, `"} `); ok && strings.HasPrefix(name, `hubspot_cdc_calls_total{stream="`) {
+			if _, err := fmt.Sscan(rest, &calls); err != nil {
+				p.w.T.Fatal(err)
+			}
+			out[strings.TrimPrefix(name, `hubspot_cdc_calls_total{stream="`)] = calls
+		}
 	}
-	fmt.Fprintf(&b, "\n%-16s %8d", "all", sum)
-	return sum, b.String()
+	return out
+}
+
+// spent is how many calls reached the portal since its count was reset, and a table
+// of those of each stream since before.
+func (p *process) spent(before map[string]float64) (sum int, table string) {
+	for _, n := range p.w.Portal.Stats().Calls {
+		sum += n
+	}
+	calls := p.byStream()
+	var b strings.Builder
+	for _, stream := range slices.Sorted(maps.Keys(calls)) {
+		fmt.Fprintf(&b, "\n%-22s %8.0f", stream, calls[stream]-before[stream])
+	}
+	return sum, b.String() + fmt.Sprintf("\n%-22s %8d", "counted by the portal", sum)
 }
 
 // found waits for the event of a change made now, and returns how long it took.
@@ -115,8 +133,9 @@ func TestIdleDay(t *testing.T) {
 	}
 	const day = 250_000
 	afterBackfill(t, types, records, hubspottest.Options{Seed: 3, Limits: hubspottest.Limits{Daily: day}}, func(w *world, p *process, ids map[string][]uint64) {
+		before := p.byStream()
 		time.Sleep(time.Duration(hours) * time.Hour)
-		sum, table := spent(w)
+		sum, table := p.spent(before)
 		t.Logf("%d types of %d records, %d hours: %d calls%s", types, records, hours, sum, table)
 		if most := day / 5 * hours / 24; sum > most {
 			t.Errorf("%d calls in %d idle hours, want at most %d", sum, hours, most)
@@ -177,13 +196,14 @@ func busyDay(t *testing.T, s spread) {
 			began := time.Now()
 			at := func(h int) time.Time { return began.Add(time.Duration(h) * time.Hour) }
 			w.Portal.ResetStats()
+			before := p.byStream()
 			made := s.changes(rng, changes, at(hours[0]), at(hours[1]), twenty[:types], ids, next)
 			for _, c := range made {
 				time.Sleep(time.Until(c.at))
 				w.Portal.Touch(c.object, c.id)
 			}
 			time.Sleep(time.Until(at(hours[2])))
-			sum, table := spent(w)
+			sum, table := p.spent(before)
 			var took []time.Duration
 			byType := map[string]int{}
 			for _, object := range twenty[:types] {
