@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -43,7 +44,7 @@ type absences struct {
 func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	first, seen := a.first[r.ID]
 	if !seen {
-		return Later{ID: r.ID, After: p.Second}, true
+		return Later{ID: r.ID, After: p.Second, From: r.Date}, true
 	}
 	// From the end of the first confirm to the beginning of this one: two that
 	// overlap saw the same moment, and count as one.
@@ -109,4 +110,20 @@ func (a *absences) forget(id hubspot.ID) {
 	delete(a.first, id)
 	delete(a.held, id)
 	delete(a.doubted, id)
+}
+
+// GoneBefore returns those of ids that an earlier confirm found gone too, and that
+// are still published as live (R9).
+func (l *Lane) GoneBefore(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	var out []hubspot.ID
+	for _, id := range ids {
+		if l.absences.first[id] != 0 {
+			out = append(out, id)
+		}
+	}
+	return out, nil
 }

@@ -33,6 +33,7 @@ const (
 	AskLinks                         // Links
 	AskLiveAmong                     // Lane.LiveAmong
 	AskControls                      // Lane.Controls
+	AskGoneBefore                    // Lane.GoneBefore
 	AskDeletedBefore                 // Lane.DeletedBefore
 )
 

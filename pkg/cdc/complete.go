@@ -22,7 +22,9 @@ type Complete struct {
 	asked      []hubspot.ID              // the lane is asked next which of them are published as live
 	losers     bool                      // asked are losers
 	confirm    confirm                   // of those that are live
-	bin        Ask                       // about copies that explain what is not live
+	why        Ask                       // about what explains what is not live
+	asksWhy    bool
+	before     map[hubspot.ID]bool // what of the gone was found gone before; nil: not asked yet
 	binSeen    bool
 	unresolved []hubspot.ID
 	stuck      []hubspot.ID
@@ -51,7 +53,7 @@ func (c *Complete) Next() (Ask, bool) {
 	if len(c.asked) > 0 {
 		return Ask{What: AskLiveAmong, IDs: c.asked}, true
 	}
-	return c.bin, c.bin.What == AskBin
+	return c.why, c.asksWhy
 }
 
 // Take moves from the missing ids to the losers, and then to the recycle bin, whose
@@ -64,8 +66,13 @@ func (c *Complete) Take(a Answer) {
 	case len(c.asked) > 0:
 		slices.Sort(a.IDs)
 		c.asked, c.confirm = nil, newConfirm(slices.Compact(a.IDs))
+	case c.why.What == AskGoneBefore:
+		c.asksWhy, c.before = false, map[hubspot.ID]bool{}
+		for _, id := range a.IDs {
+			c.before[id] = true
+		}
 	default:
-		c.bin, c.binSeen = Ask{}, true
+		c.asksWhy, c.binSeen = false, true
 		c.hear(a.List.Records)
 	}
 	if _, confirming := c.confirm.next(); !confirming {
@@ -94,29 +101,44 @@ func (c *Complete) goOn() {
 }
 
 // explain turns what is not live, and what a survivor names, into merged. Before that
-// it asks about the recycle bin, once, if nothing that was read names a record.
+// it asks about the recycle bin, once, if nothing that was read names a record. A
+// record that is found gone for the first time waits for its second confirm anyway
+// (R9), which will ask: its reading is doubtful until then.
 func (c *Complete) explain() {
-	bin, unexplained := Ask{What: AskBin}, false
+	var gone, again []hubspot.ID
+	archived := false
 	into := make([]hubspot.ID, len(c.Readings))
 	for i := range c.Readings {
 		r := &c.Readings[i]
 		if r.Outcome != IsArchived && r.Outcome != IsGone {
 			continue
 		}
-		if into[i] = c.survivor(r.ID); into[i] == 0 {
-			unexplained = true
-			if r.Outcome == IsGone {
-				bin.IDs = append(bin.IDs, r.ID)
-			}
+		into[i] = c.survivor(r.ID)
+		switch {
+		case into[i] != 0:
+		case r.Outcome == IsArchived:
+			archived = true
+		case c.before[r.ID]:
+			again = append(again, r.ID)
+		default:
+			gone = append(gone, r.ID)
 		}
 	}
-	if unexplained && !c.binSeen {
-		c.bin = bin
+	switch {
+	case c.binSeen:
+	case c.before == nil && len(gone) > 0:
+		c.why, c.asksWhy = Ask{What: AskGoneBefore, IDs: gone}, true
+		return
+	case archived || len(again) > 0:
+		c.why, c.asksWhy = Ask{What: AskBin, IDs: again}, true
 		return
 	}
 	for i := range c.Readings {
-		if r := &c.Readings[i]; into[i] != 0 {
+		switch r := &c.Readings[i]; {
+		case into[i] != 0:
 			r.Outcome, r.Record, r.Into = IsMerged, nil, into[i]
+		case r.Outcome == IsGone && !c.before[r.ID]:
+			r.Doubtful = true
 		}
 	}
 }

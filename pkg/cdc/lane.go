@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -14,6 +15,9 @@ type Page struct {
 	// Stream is the finder that named the ids: source.stream of the events.
 	Stream   string
 	Readings []Reading
+	// Searched says that a search named the ids: the index has the live records
+	// among them (R12).
+	Searched bool
 	// Cursors move in the publish that leaves no id to be read again.
 	Cursors []Cursor
 	// Snapshot says that an operator asked for these records: the lane publishes
@@ -92,6 +96,9 @@ func (l *Lane) Slots() *hubspot.Slots { return l.slots.Load() }
 // Live is how many records are published as live.
 func (l *Lane) Live() int { return int(l.live.Load()) }
 
+// Second is the least time between the two confirms of a purge (R9).
+func (l *Lane) Second() time.Duration { return l.rules.patience.Second }
+
 // WentBack counts the records that were published with an older version than
 // before, because a second read agreed (R1). It tells how far the object store can
 // be trusted.
@@ -125,7 +132,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 		}
 	}
 	l.apply(b.Changes, p.Readings)
-	l.lately.note(b.Changes[:len(d.changes)], latest(p.Readings))
+	l.lately.note(b.Changes[:len(d.changes)], latest(p.Readings), p.Searched)
 	l.absences.apply(&d, p.Readings, &l.rules.patience)
 	l.held.Store(int64(len(l.absences.held)))
 	l.older.Add(int64(d.older))

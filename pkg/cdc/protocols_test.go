@@ -14,7 +14,7 @@ import (
 // asked.
 func asked(t *testing.T, p Protocol, answer func(n int, a Ask) Answer) (questions []string) {
 	t.Helper()
-	words := [...]string{"live", "archived", "list", "bin", "links", "live among", "controls", "deleted before"}
+	words := [...]string{"live", "archived", "list", "bin", "links", "live among", "controls", "gone before", "deleted before"}
 	for n := 0; n < 50; n++ {
 		a, more := p.Next()
 		if !more {
@@ -97,19 +97,22 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 		answered  []hubspot.ID // of the controls
 		shown     []hubspot.ID // in the list
 		inBin     []hubspot.ID
+		before    []hubspot.ID // found gone before
 		questions string
 		readings  string
 	}{
-		"purged": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, nil,
-			"live among 1; controls 1; live 1 7; archived 1; controls 1; live 1 7; bin 1", "[1 gone, sent at 2]"},
-		"archived": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, []hubspot.ID{1},
+		"gone for the first time": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, nil, nil,
+			"live among 1; controls 1; live 1 7; archived 1; controls 1; live 1 7; gone before 1", "[1 gone, doubtful, sent at 2]"},
+		"purged": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, nil, []hubspot.ID{1},
+			"live among 1; controls 1; live 1 7; archived 1; controls 1; live 1 7; gone before 1; bin 1", "[1 gone, sent at 2]"},
+		"archived": {[]hubspot.ID{7}, []hubspot.ID{7}, nil, []hubspot.ID{1}, nil,
 			"live among 1; controls 1; live 1 7; archived 1; bin", "[1 archived, sent at 2]"},
-		"nobody is answered, and the list shows it": {[]hubspot.ID{7}, nil, []hubspot.ID{1}, nil,
+		"nobody is answered, and the list shows it": {[]hubspot.ID{7}, nil, []hubspot.ID{1}, nil, nil,
 			"live among 1; controls 1; live 1 7; list 1", "[]"},
-		"nobody is answered, nor shown": {[]hubspot.ID{7}, nil, nil, nil,
-			"live among 1; controls 1; live 1 7; list 1; archived 1; controls 1; live 1 7; list 1; bin 1", "[1 gone, doubtful, sent at 2]"},
-		"there is no other record": {nil, nil, nil, nil,
-			"live among 1; controls 1; live 1; list 1; archived 1; controls 1; live 1; list 1; bin 1", "[1 gone, sent at 2]"},
+		"nobody is answered, nor shown": {[]hubspot.ID{7}, nil, nil, nil, []hubspot.ID{1},
+			"live among 1; controls 1; live 1 7; list 1; archived 1; controls 1; live 1 7; list 1; gone before 1; bin 1", "[1 gone, doubtful, sent at 2]"},
+		"there is no other record": {nil, nil, nil, nil, []hubspot.ID{1},
+			"live among 1; controls 1; live 1; list 1; archived 1; controls 1; live 1; list 1; gone before 1; bin 1", "[1 gone, sent at 2]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewComplete(nil, []hubspot.ID{1}, nil)
@@ -120,6 +123,8 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 					out.IDs = a.IDs
 				case AskControls:
 					out.IDs = c.controls
+				case AskGoneBefore:
+					out.IDs = c.before
 				case AskLive:
 					out.Batch.Records = live(c.answered...)
 					out.Batch.Missing = slices.DeleteFunc(slices.Clone(a.IDs), func(id hubspot.ID) bool { return slices.Contains(c.answered, id) })

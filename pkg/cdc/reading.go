@@ -100,6 +100,8 @@ type Again struct {
 type Later struct {
 	ID    hubspot.ID
 	After time.Duration
+	// From is HubSpot's time from which After counts; 0: from now on.
+	From hubspot.Millis
 	// Held says that the brake holds the delete, beyond the second confirm that
 	// every purge needs.
 	Held bool

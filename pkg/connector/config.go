@@ -114,16 +114,16 @@ type Registry struct {
 }
 
 // Sync says how often the connector asks HubSpot: start from [DefaultConfig]. The
-// streams choose a leading, trailing, associations, reference or schema interval
-// that is zero. A zero archive, census or reconcile interval means no pause between two
+// streams choose a leading, trailing, archive, census, associations, reference or
+// schema interval that is zero. A zero reconcile interval means no pause between two
 // passes, and no trailing lag means no trailing tier. timings.go lists the waits
 // that a short interval shrinks.
 type Sync struct {
 	LeadingInterval      time.Duration `envconfig:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 2m)"`
 	TrailingLag          []string      `envconfig:"SYNC_TRAILING_LAG" help:"how far behind to search again"`
 	TrailingInterval     time.Duration `envconfig:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
-	ArchiveInterval      time.Duration `envconfig:"SYNC_ARCHIVE_INTERVAL" help:"wait between two passes over the archived records"`
-	CensusInterval       time.Duration `envconfig:"SYNC_CENSUS_INTERVAL" help:"wait between two counts of a type by search"`
+	ArchiveInterval      time.Duration `envconfig:"SYNC_ARCHIVE_INTERVAL" help:"wait between two passes over the archived records (default: adaptive, 7s to 4m30s for a list of one page)"`
+	CensusInterval       time.Duration `envconfig:"SYNC_CENSUS_INTERVAL" help:"wait between two counts of a type by search (default: adaptive, 7s to 4m30s)"`
 	AssociationsInterval time.Duration `envconfig:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: adaptive, 1h to 4h, and a day for pairs without any)"`
 	ReferenceInterval    time.Duration `envconfig:"SYNC_REFERENCE_INTERVAL" help:"wait between two readings of the owners, and of the pipelines with their stages (default: adaptive, 5m to 1h)"`
 	ReconcileInterval    time.Duration `envconfig:"SYNC_RECONCILE_INTERVAL" help:"time in which every record is read again once"`
@@ -178,8 +178,6 @@ func DefaultConfig() Config {
 		},
 		Sync: Sync{
 			TrailingLag:       []string{"5m", "1h"},
-			ArchiveInterval:   5 * time.Minute,
-			CensusInterval:    time.Minute,
 			ReconcileInterval: 24 * time.Hour,
 		},
 		Event: Event{Before: BeforeNone, Tombstones: true},

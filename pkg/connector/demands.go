@@ -75,11 +75,17 @@ func (s *Sync) LinksDemand(calls int, linked bool) stream.Demand {
 	return demand(calls, s.AssociationsInterval, time.Hour, 4*time.Hour)
 }
 
-// CensusDemand is that of the counts of a type.
-func (s *Sync) CensusDemand(calls int) stream.Demand { return fixed(calls, s.CensusInterval) }
+// CensusDemand is that of the counts of a type of which no record goes.
+func (s *Sync) CensusDemand(records int) stream.Demand {
+	every := stream.CensusEvery(s.CensusInterval)
+	return stream.Demand{Calls: stream.CensusCalls(records, every), Least: every, Most: every, Fixed: s.CensusInterval > 0}
+}
 
-// ArchiveDemand is that of the passes over a type's recycle bin.
-func (s *Sync) ArchiveDemand(calls int) stream.Demand { return fixed(calls, s.ArchiveInterval) }
+// ArchiveDemand is that of the passes over the recycle bin of such a type.
+func (s *Sync) ArchiveDemand(archived int) stream.Demand {
+	every := stream.ArchiveEvery(s.ArchiveInterval, archived)
+	return stream.Demand{Calls: float64(stream.ArchiveCalls(archived)), Least: every, Most: every, Fixed: s.ArchiveInterval > 0}
+}
 
 // ReconcileDemand is that of the sweeps over a type.
 func (s *Sync) ReconcileDemand(calls int) stream.Demand { return fixed(calls, s.ReconcileInterval) }

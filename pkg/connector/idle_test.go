@@ -38,7 +38,7 @@ func afterBackfill(t *testing.T, types, records int, opt hubspottest.Options, f 
 		from, to, _ := strings.Cut(pair, ":")
 		return !slices.Contains(opt.Types, from) || !slices.Contains(opt.Types, to)
 	})
-	settings := []string{"SYNC_CENSUS_INTERVAL=5m", "SYNC_ARCHIVE_INTERVAL=30m", "HUBSPOT_ASSOCIATIONS=" + strings.Join(pairs, ",")}
+	settings := []string{"HUBSPOT_ASSOCIATIONS=" + strings.Join(pairs, ",")}
 	inWorld(t, opt, settings, func(w *world) {
 		ids := map[string][]uint64{}
 		for _, object := range opt.Types {

@@ -49,7 +49,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
-		Readers: r.readers, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained,
+		Readers: r.readers, Rounds: r.rounds, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained,
 	})}
 }
 
@@ -211,6 +211,7 @@ func (o *objectType) start(p stream.Places) {
 // properties change.
 func (o *objectType) finders(p stream.Places) []stream.Runner {
 	r, sync, name := o.run, &o.run.setup.Config.Sync, o.records.Type.Name
+	r.rounds.Add(name)
 	var out []stream.Runner
 	r.pace.Add(name)
 	for i, t := range stream.NewTiers(o.records, r.setup.Lags, p.Windows) {
@@ -247,7 +248,7 @@ func (o *objectType) finders(p stream.Places) []stream.Runner {
 // demand tells the pace what the type's patient streams cost.
 func (o *objectType) demand() {
 	sync, name, lane := &o.run.setup.Config.Sync, o.records.Type.Name, o.records.Lane
-	o.run.pace.Patient(name, stream.CensusStream, func() stream.Demand { return sync.CensusDemand(stream.CensusCalls(lane.Live())) })
+	o.run.pace.Patient(name, stream.CensusStream, func() stream.Demand { return sync.CensusDemand(lane.Live()) })
 	o.run.pace.Patient(name, offsets.ArchiveStream, func() stream.Demand { return sync.ArchiveDemand(1) })
 	o.run.pace.Patient(name, offsets.ReconcileStream, func() stream.Demand {
 		lists, reads := stream.SweepCalls(lane.Live(), lane.Slots())

@@ -25,6 +25,7 @@ type run struct {
 	counts  *stream.Metrics
 	pace    *stream.Pace
 	readers *stream.Readers
+	rounds  *stream.Rounds
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
@@ -76,10 +77,13 @@ func (c *Connector) once(ctx context.Context) error {
 	tasks := newTasks(ctx, s.HubSpot)
 	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
 	s.Demands(pace)
+	rounds := stream.NewRounds(s.RoundsPerSecond())
+	rounds.Excess = pace.Excess
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
+		rounds:  rounds,
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,

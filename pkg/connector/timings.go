@@ -87,3 +87,21 @@ const partialInterval = time.Minute
 
 // soon is that time, or the interval if one is set and is shorter.
 func (s *Sync) soon() time.Duration { return shorter(partialInterval, s.SchemaInterval) }
+
+// roundsShare is the part of the day's calls that the rounds of the census may spend,
+// and again that of the archive's.
+const roundsShare = 0.1
+
+// RoundsPerSecond bounds the rounds of the census over all object types. Where the
+// day has no limit, or none is known, it counts as HubSpot's smallest.
+func (s *Setup) RoundsPerSecond() float64 {
+	limit := s.Governor.Learnt().Daily
+	if limit == 0 {
+		limit = smallestDay
+	}
+	return roundsShare * float64(limit) / (24 * time.Hour).Seconds()
+}
+
+// smallestDay is how many calls a day HubSpot allows at least (docs/hubspot.md
+// section 7).
+const smallestDay = 250_000

@@ -149,6 +149,7 @@ func (t *types) forget(o *objectType) {
 	name := o.records.Type.Name
 	t.run.status.Forget(name)
 	t.run.pace.Remove(name)
+	t.run.rounds.Remove(name)
 	t.byName[name] = &objectType{run: t.run, records: o.records, set: o.set}
 }
 

@@ -50,7 +50,7 @@ func (a answering) contacts(t *testing.T, properties ...string) (*Object, *commi
 	client, out := a.client(t), &committed{}
 	return NewObject(Object{
 		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts", ModifiedProperty: "lastmodifieddate"}, Client: client,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Rounds: NewRounds(1),
 		Lane: cdc.NewLane(cdc.LaneConfig{
 			Object: "contacts", Slots: &hubspot.Slots{Names: properties}, Content: cdc.NewContent(properties), Committer: out,
 		}),
@@ -66,7 +66,7 @@ func TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain(t *testing.T) {
 		object, _ := answering(func(*http.Request) (int, string) {
 			return 200, `{"total":201,"results":[],"paging":{"next":{"after":"200"}}}`
 		}).contacts(t)
-		if err := (&Census{Object: object}).leaf(t.Context(), cdc.Range{}); !errors.Is(err, cdc.ErrUnordered) {
+		if err := (&Census{Object: object}).leaf(t.Context(), cdc.Range{}, &look{}); !errors.Is(err, cdc.ErrUnordered) {
 			t.Errorf("%v, want %v", err, cdc.ErrUnordered)
 		}
 	})

@@ -18,20 +18,28 @@ import (
 type Archive struct {
 	Object   *Object
 	Place    offsets.Archive
-	Interval time.Duration
+	Interval time.Duration // between two sweeps; zero: Object.Rounds says
 
-	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
+	last      time.Time // when the last pass began that ended a sweep; zero: none has
+	began     time.Time // when the sweep began; zero: in an earlier run
+	pages     int       // of the sweep, in this run
+	restarted bool      // HubSpot refused to continue the list, so it is read from the beginning
 }
 
-// Run sweeps the recycle bin, with Interval between two sweeps. It ends when ctx
+// Run sweeps the recycle bin, the more often the shorter it is. It ends when ctx
 // does, or when HubSpot does not list archived records of the type.
 func (a *Archive) Run(ctx context.Context) error {
-	return supervise(ctx, a.Object, offsets.ArchiveStream, func() time.Duration { return a.Interval }, a.pass)
+	return supervise(ctx, a.Object, offsets.ArchiveStream, func() time.Duration { return 0 }, a.pass)
 }
 
 func (a *Archive) pass(ctx context.Context) error {
 	o := a.Object
+	if err := o.due(ctx, a.Interval, a.last, a.pages); err != nil {
+		return err
+	}
+	began := time.Now()
 	for {
+		sent := time.Now()
 		list, err := o.archived(ctx, hubspot.Archive, a.Place.After)
 		if hubspot.ArchivedUnsupported(err) {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
@@ -53,13 +61,15 @@ func (a *Archive) pass(ctx context.Context) error {
 		if next.After = list.After; next.After == "" {
 			next.Completed = list.Date
 		}
+		if a.pages++; a.Place.After == "" {
+			a.pages, a.began = 1, sent
+		}
+		o.went(list.Records)
 		ids := slices.Clone(list.Unread)
 		for _, r := range list.Records {
 			ids = append(ids, r.ID)
 		}
-		if err := o.bin.note(ctx, list.Records); err != nil {
-			return err
-		}
+		o.bin.note(list.Records)
 		readings, err := o.complete(ctx, nil, ids, list.Records...)
 		if err != nil {
 			return err
@@ -72,9 +82,23 @@ func (a *Archive) pass(ctx context.Context) error {
 		}
 		a.Place = next
 		if next.After == "" {
-			a.restarted = false
+			a.restarted, a.last = false, began
+			if !a.began.IsZero() {
+				o.bin.whole(a.began, a.pages)
+			}
 			o.Status.reached(o.Type.Name, offsets.ArchiveStream, next.Started)
 			return nil
 		}
+	}
+}
+
+// went tells Rounds when the latest of these copies was archived.
+func (o *Object) went(copies []hubspot.Record) {
+	var latest hubspot.Millis
+	for i := range copies {
+		latest = max(latest, copies[i].ArchivedAt)
+	}
+	if ago := o.Client.Now() - latest; latest > 0 {
+		o.Rounds.Went(o.Type.Name, time.Now().Add(-time.Duration(max(0, ago))*time.Millisecond))
 	}
 }

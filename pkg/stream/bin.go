@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -17,10 +18,14 @@ import (
 // HubSpot cannot filter its list of archived records, so a look reads all of it. The
 // archive stream adds what it sees.
 type bin struct {
-	turn   chan struct{} // one slot
+	turn chan struct{} // one slot: held by whoever looks
+
+	mu     sync.Mutex
 	copies map[hubspot.ID]hubspot.Record
-	pages  int
-	looked time.Time // when the last look began; zero if there was none
+	pages  int       // of the list
+	read   time.Time // when the latest reading of the whole list began; zero if there was none
+	looked time.Time // when the latest look began
+	none   bool      // HubSpot does not list the type's archived records
 }
 
 func newBin() *bin {
@@ -43,16 +48,9 @@ const (
 var mergedOnly = &hubspot.Slots{Merged: true}
 
 // note keeps what a page of the archived list names.
-func (b *bin) note(ctx context.Context, copies []hubspot.Record) error {
-	if err := b.take(ctx); err != nil {
-		return err
-	}
-	defer b.release()
-	b.keep(copies)
-	return nil
-}
-
-func (b *bin) keep(copies []hubspot.Record) {
+func (b *bin) note(copies []hubspot.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, r := range copies {
 		if len(r.Merged) > 0 {
 			r.Merged = slices.Clone(r.Merged) // the page's slab goes
@@ -61,42 +59,100 @@ func (b *bin) keep(copies []hubspot.Record) {
 	}
 }
 
-// losersInBin returns the archived copies that name losers. It looks if nobody has
-// looked in this run, and again where records have no copy of their own.
-func (o *Object) losersInBin(ctx context.Context, gone []hubspot.ID) ([]hubspot.Record, error) {
-	b := o.bin
-	if err := b.take(ctx); err != nil {
-		return nil, err
+// whole notes that a reading of the whole list began at some time and took a number
+// of pages.
+func (b *bin) whole(began time.Time, pages int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if began.After(b.read) {
+		b.read, b.pages = began, pages
 	}
-	defer b.release()
-	if b.looked.IsZero() || len(gone) > 0 && time.Since(b.looked) >= time.Duration(b.pages)*binSpacing {
-		if err := o.look(ctx, b); err != nil {
+}
+
+func (b *bin) known() []hubspot.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Values(b.copies))
+}
+
+// due reports whether to look: if nobody has looked in this run, and where records
+// have no copy of their own. Their first confirm ended longer ago than second, so any
+// reading of the list that began since then shows what explains them.
+func (b *bin) due(gone bool, second time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.none && (b.looked.IsZero() || gone && time.Since(b.read) >= second && time.Since(b.looked) >= b.spacing())
+}
+
+// spacing is the least time between two looks.
+func (b *bin) spacing() time.Duration { return time.Duration(b.pages) * binSpacing }
+
+// losersInBin returns the archived copies that name losers, for records that a second
+// confirm found gone, and for archived ones.
+func (o *Object) losersInBin(ctx context.Context, gone bool) ([]hubspot.Record, error) {
+	second := o.Lane.Second()
+	if o.bin.due(gone, second) {
+		if err := o.look(ctx, func() bool { return o.bin.due(gone, second) }); err != nil {
 			return nil, err
 		}
 	}
-	return slices.Collect(maps.Values(b.copies)), nil
+	return o.bin.known(), nil
 }
 
-// look reads the list of archived records.
-func (o *Object) look(ctx context.Context, b *bin) error {
-	b.looked, b.pages = time.Now(), 0
+// lookAhead looks while records wait for their second confirm, if the list is so long
+// that the confirm would wait for it.
+func (o *Object) lookAhead(ctx context.Context, wait time.Duration) error {
+	long := func() bool {
+		second := o.Lane.Second()
+		o.bin.mu.Lock()
+		long := o.bin.spacing() > second && wait <= 2*second
+		o.bin.mu.Unlock()
+		return long && o.bin.due(true, second)
+	}
+	if !long() {
+		return nil
+	}
+	return o.look(ctx, long)
+}
+
+// look reads the list of archived records, if that is still due when it is its turn.
+func (o *Object) look(ctx context.Context, due func() bool) error {
+	b := o.bin
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-b.turn }()
+	if !due() {
+		return nil
+	}
+	began, pages := time.Now(), 0
 	for after := ""; ; {
-		b.pages++
+		pages++
 		page, err := o.archivedPage(ctx, after)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case hubspot.ArchivedUnsupported(err):
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.none = true
 			return nil
 		case err != nil:
-			b.pages = int(binUnanswered / binSpacing)
+			pages = int(binUnanswered / binSpacing)
 			o.Log.Warn("HubSpot does not list its archived records; the losers of merges whose survivor is among them may be published as purged or archived", "err", err)
-			return nil
+		default:
+			b.note(page.Records)
+			if after = page.After; after != "" {
+				continue
+			}
 		}
-		b.keep(page.Records)
-		if after = page.After; after == "" {
-			return nil
-		}
+		b.whole(began, pages)
+		b.mu.Lock()
+		b.looked = began
+		b.mu.Unlock()
+		return nil
 	}
 }
 
@@ -105,17 +161,6 @@ func (o *Object) archivedPage(ctx context.Context, after string) (hubspot.ListPa
 	defer cancel()
 	return o.archived(ctx, hubspot.Confirm, after)
 }
-
-func (b *bin) take(ctx context.Context) error {
-	select {
-	case b.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (b *bin) release() { <-b.turn }
 
 // archived reads a page of the type's archived records, with what they name as
 // merged. Where HubSpot does not answer even a page of one record, the page names

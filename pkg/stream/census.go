@@ -12,12 +12,17 @@ import (
 )
 
 // Census compares how many records the search index has with how many are
-// published as live. Each round counts the whole type and one range of ids, each
-// range in turn. Where the counts differ, the census halves the range until one
-// search page shows all its ids (R12). It finds deletes of any kind and missed
-// creates. While nothing is wrong, a round costs at most two searches.
+// published as live (R12). Where the counts differ, it halves the range of ids at
+// once, until one search page shows all ids of a part. It finds deletes of any kind
+// and missed creates. Nothing that it counts decides anything: what differs is read
+// from the object store, so an index that is late costs searches alone.
+//
+// While nothing is wrong, a round costs one search, and at times two. The searches
+// that follow a difference are part of the confirm of a delete, and as urgent, as long
+// as they are few.
 type Census struct {
-	Object   *Object
+	Object *Object
+	// Interval is the time between two rounds; zero: Object.Rounds says.
 	Interval time.Duration
 	// Recent is how far the index may lag behind what is published.
 	Recent time.Duration
@@ -25,29 +30,44 @@ type Census struct {
 	// disputed.
 	Recheck time.Duration
 
-	round    int
-	rotating cdc.Range
-	standing map[cdc.Range]int // in how many rounds in a row a range has differed
-	disputed map[hubspot.ID]disputed
+	began  time.Time // when the last round began; zero: none has ended
+	round  int
+	part   int       // which range of ids is next
+	opened time.Time // when a round last counted without an upper end, and a part
+	since  int       // rounds since then
+
+	doubts map[hubspot.ID]doubt
+	spare  float64 // searches that looks may spend ahead of others
+	spared time.Time
+	useful bool // the last look found something
 }
 
-// disputed is an id about which index and object store disagree.
-type disputed struct {
+// doubt is an id about which index and object store disagree. It is disputed once
+// two rounds have found it so.
+type doubt struct {
 	since time.Time
+	round int
 	shown bool // the index has it
+	twice bool
 }
 
 const (
-	// censusPart is roughly how many records the rotating range holds.
+	// censusPart is roughly how many records a part has.
 	censusPart = 10_000
+	// openRounds and openEvery are how many rounds, and how long, the census counts
+	// only up to the highest known id. Above it are the records that the tiers are
+	// about to find.
+	openRounds, openEvery = 10, 15 * time.Minute
 	// censusLeaf is how many rows one search page shows.
 	censusLeaf = 200
 	// censusLeaves is how many ranges of that size may differ in one round
 	// before it is cheaper to read everything again.
 	censusLeaves = 20
-	// censusDoubt is how many rounds a difference must stand if recent
-	// decisions can explain it. Any other needs two.
-	censusDoubt = 10
+	// Looks spend spare searches: one comes in spareEvery, and at most spareMost
+	// are kept. Without any, they wait for their turn as the rounds do, and only
+	// if the last one found something. One that found something pays for up to
+	// spareUseful of its own.
+	spareEvery, spareMost, spareUseful = 10 * time.Second, 40, 15
 )
 
 // Run counts until ctx ends, once the type's backfill is done.
@@ -55,58 +75,82 @@ func (c *Census) Run(ctx context.Context) error {
 	if err := c.Object.backfilled(ctx); err != nil {
 		return err
 	}
-	c.standing, c.disputed = map[cdc.Range]int{}, map[hubspot.ID]disputed{}
-	return supervise(ctx, c.Object, CensusStream, func() time.Duration { return c.Interval }, c.pass)
+	c.doubts, c.spare, c.spared = map[hubspot.ID]doubt{}, spareMost, time.Now()
+	return supervise(ctx, c.Object, CensusStream, func() time.Duration { return 0 }, c.pass)
 }
 
 func (c *Census) pass(ctx context.Context) error {
 	o := c.Object
-	began := o.Client.Now()
+	if err := o.due(ctx, c.Interval, c.began, 1); err != nil {
+		return err
+	}
+	began, from := o.Client.Now(), time.Now()
 	if err := c.forget(ctx); err != nil {
 		return err
 	}
-	if c.standing[c.rotating] == 0 { // a range that differs is counted again
-		delete(c.standing, c.rotating)
-		part, err := o.Lane.Part(ctx, c.round, censusPart)
-		if err != nil {
-			return err
-		}
-		c.rotating = part
-		c.round++
+	ranges, err := c.ranges(ctx)
+	if err != nil {
+		return err
 	}
-	whole := cdc.Range{}
-	ranges := []cdc.Range{whole}
-	if c.rotating != whole {
-		ranges = append(ranges, c.rotating)
-	}
-	leaves := 0
+	c.spare = min(spareMost, c.spare+time.Since(c.spared).Seconds()/spareEvery.Seconds())
+	c.spared = time.Now()
+	l := look{}
 	for _, in := range ranges {
-		stands, err := c.stands(ctx, in)
+		has, err := c.count(ctx, hubspot.Census, in)
 		if err != nil {
 			return err
 		}
-		if !stands {
+		if !has.differs() || c.spare <= 0 && !c.useful {
 			continue
 		}
-		c.standing[in] = 0
-		if err := c.halve(ctx, in, &leaves); err != nil {
+		if err := c.halve(ctx, in, has, &l); err != nil {
 			return err
 		}
+		if c.useful = l.found; l.found {
+			c.spare = min(spareMost, c.spare+float64(min(l.searches, spareUseful)))
+		}
 	}
-	if leaves > censusLeaves {
+	if l.leaves > censusLeaves {
 		o.Log.Warn("the search index differs in many ranges; the reconcile reads everything again", "stream", CensusStream)
 		o.askReconcile()
 	}
-	o.Metrics.disputed.WithLabelValues(o.Type.Name).Set(float64(len(c.disputed)))
+	o.Metrics.disputed.WithLabelValues(o.Type.Name).Set(float64(c.disputed()))
 	o.Status.started(o.Type.Name, CensusStream)
 	o.Status.reached(o.Type.Name, CensusStream, began)
+	c.began = from
 	return nil
 }
 
-// forget drops the disputed ids that are due to be counted again, and those that
-// other finders have settled meanwhile.
+// look is one search for what differs.
+type look struct {
+	leaves, searches int
+	found            bool // something differed in the object store
+}
+
+// ranges are what this round counts: everything up to the highest known id. At
+// times it is everything, and one part of it: two differences may cancel each other
+// out in the whole.
+func (c *Census) ranges(ctx context.Context) ([]cdc.Range, error) {
+	c.round++
+	c.since++
+	if c.since < openRounds && time.Since(c.opened) < openEvery {
+		known, err := c.Object.Lane.Known(ctx)
+		return []cdc.Range{known}, err
+	}
+	c.since, c.opened = 0, time.Now()
+	whole := cdc.Range{}
+	part, err := c.Object.Lane.Part(ctx, c.part, censusPart)
+	if err != nil || part == whole {
+		return []cdc.Range{whole}, err
+	}
+	c.part++
+	return []cdc.Range{whole, part}, nil
+}
+
+// forget drops the doubts that are due to be looked at again, and those that other
+// finders have settled meanwhile.
 func (c *Census) forget(ctx context.Context) error {
-	ids := slices.Collect(maps.Keys(c.disputed))
+	ids := slices.Collect(maps.Keys(c.doubts))
 	live, err := c.Object.Lane.LiveAmong(ctx, ids)
 	if err != nil {
 		return err
@@ -115,82 +159,86 @@ func (c *Census) forget(ctx context.Context) error {
 	for _, id := range live {
 		isLive[id] = true
 	}
-	maps.DeleteFunc(c.disputed, func(id hubspot.ID, d disputed) bool {
+	maps.DeleteFunc(c.doubts, func(id hubspot.ID, d doubt) bool {
 		return time.Since(d.since) >= c.Recheck || d.shown == isLive[id]
 	})
 	return nil
 }
 
-// stands counts a range and reports whether it has differed for long enough.
-func (c *Census) stands(ctx context.Context, in cdc.Range) (bool, error) {
-	count, err := c.count(ctx, in)
-	switch {
-	case err != nil:
-		return false, err
-	case count.exact():
-		c.standing[in] = 0
-		return false, nil
-	case count.hidden():
-		return false, nil
+// doubt notes that a confirm contradicted the index.
+func (c *Census) doubt(id hubspot.ID, shown bool) {
+	d, known := c.doubts[id]
+	if !known {
+		d = doubt{since: time.Now(), round: c.round, shown: shown}
 	}
-	c.standing[in]++
-	if count.explained() {
-		return c.standing[in] >= censusDoubt, nil
-	}
-	return c.standing[in] >= 2, nil
+	d.twice = d.twice || d.round != c.round
+	c.doubts[id] = d
 }
 
-// counted is how many records of a range the index and the table have. Both
-// count disputed ids as the index has them.
+func (c *Census) disputed() (n int) {
+	for _, d := range c.doubts {
+		if d.twice {
+			n++
+		}
+	}
+	return n
+}
+
+// spend pays for a search of a look, and returns how urgent it is: as a confirm while
+// there are spare searches, else as a round.
+func (c *Census) spend(l *look) hubspot.Priority {
+	l.searches++
+	if c.spare = max(-spareUseful, c.spare-1); c.spare <= 0 {
+		return hubspot.Census
+	}
+	return hubspot.Confirm
+}
+
+// counted is how many records of a range the index and the table have.
 type counted struct {
-	index int
-	ours  cdc.Count
+	index int            // or hubspot.NoTotal
+	date  hubspot.Millis // of the answer
+	// ours counts disputed ids as the index has them.
+	ours cdc.Count
 }
 
-// exact reports whether the counts agree and no recent decision can hide a
-// difference.
-func (c counted) exact() bool { return c.ours.Recent == 0 && c.index == c.ours.Certain }
-
-// explained reports whether recent decisions can account for the difference.
-func (c counted) explained() bool {
-	return c.index >= c.ours.Certain && c.index <= c.ours.Certain+c.ours.Recent
+// differs reports whether more differs than recent decisions can account for.
+func (c *counted) differs() bool {
+	return c.index != hubspot.NoTotal && (c.index < c.ours.Certain || c.index > c.ours.Certain+c.ours.Recent)
 }
 
-// hidden reports whether there are so many recent decisions that the count shows
-// nothing. Smaller ranges and the reconcile have to find what differs.
-func (c counted) hidden() bool { return c.explained() && c.ours.Recent > censusLeaves }
-
-func (c *Census) count(ctx context.Context, in cdc.Range) (counted, error) {
-	o := c.Object
-	total, date, err := c.total(ctx, in)
+// count asks how many records the index has in a range.
+func (c *Census) count(ctx context.Context, prio hubspot.Priority, in cdc.Range) (counted, error) {
+	total, date, err := c.total(ctx, prio, in)
 	if err != nil {
 		return counted{}, fmt.Errorf("count by search: %w", err)
 	}
-	ours, err := o.Lane.Count(ctx, in, date.Add(-c.Recent))
+	return c.compare(ctx, in, total, date)
+}
+
+// compare counts the table's records in a range of which the index has total.
+func (c *Census) compare(ctx context.Context, in cdc.Range, total int, date hubspot.Millis) (counted, error) {
+	ours, err := c.Object.Lane.Count(ctx, in, date.Add(-c.Recent))
 	if err != nil {
 		return counted{}, err
 	}
-	out := counted{total, ours}
-	if total == hubspot.NoTotal { // nothing to compare with
-		return counted{ours.Certain, cdc.Count{Certain: ours.Certain}}, nil
-	}
-	for id, d := range c.disputed {
+	for id, d := range c.doubts {
 		switch {
-		case !in.Contains(id):
+		case !d.twice || !in.Contains(id):
 		case d.shown:
-			out.ours.Certain++
+			ours.Certain++
 		default:
-			out.ours.Certain--
+			ours.Certain--
 		}
 	}
-	return out, nil
+	return counted{total, date, ours}, nil
 }
 
 // total is how many records the index has in a range, as of a Date. Rows at which
 // the search fails count one each.
-func (c *Census) total(ctx context.Context, in cdc.Range) (total int, date hubspot.Millis, err error) {
+func (c *Census) total(ctx context.Context, prio hubspot.Priority, in cdc.Range) (total int, date hubspot.Millis, err error) {
 	for {
-		page, err := c.Object.search(ctx, hubspot.Census, query(in, 1))
+		page, err := c.Object.search(ctx, prio, query(in, 1))
 		if err != nil {
 			return 0, 0, err
 		}
@@ -216,36 +264,41 @@ func query(in cdc.Range, limit int) hubspot.SearchQuery {
 	return hubspot.SearchQuery{Limit: limit, After: in.After, Started: in.After != 0, UpTo: in.UpTo}
 }
 
-// halve follows a difference down to its leaves.
-func (c *Census) halve(ctx context.Context, in cdc.Range, leaves *int) error {
-	if *leaves > censusLeaves {
+// halve follows a difference down to its leaves. The index has in the upper half
+// what the lower half leaves, so a half costs no more than one search.
+func (c *Census) halve(ctx context.Context, in cdc.Range, has counted, l *look) error {
+	if !has.differs() || l.leaves > censusLeaves {
 		return nil
-	}
-	count, err := c.count(ctx, in)
-	if err != nil || count.exact() || count.hidden() {
-		return err
 	}
 	middle, ok, err := c.Object.Lane.Middle(ctx, in)
 	if err != nil {
 		return err
 	}
-	if max(count.index, count.ours.Certain+count.ours.Recent) <= censusLeaf || !ok {
-		*leaves++
-		return c.leaf(ctx, in)
+	if max(has.index, has.ours.Certain+has.ours.Recent) <= censusLeaf || !ok {
+		l.leaves++
+		return c.leaf(ctx, in, l)
 	}
-	if err := c.halve(ctx, cdc.Range{After: in.After, UpTo: middle}, leaves); err != nil {
+	low, err := c.count(ctx, c.spend(l), cdc.Range{After: in.After, UpTo: middle})
+	if err != nil || low.index == hubspot.NoTotal {
 		return err
 	}
-	return c.halve(ctx, cdc.Range{After: middle, UpTo: in.UpTo}, leaves)
+	high, err := c.compare(ctx, cdc.Range{After: middle, UpTo: in.UpTo}, max(0, has.index-low.index), low.date)
+	if err != nil {
+		return err
+	}
+	if err := c.halve(ctx, cdc.Range{After: in.After, UpTo: middle}, low, l); err != nil {
+		return err
+	}
+	return c.halve(ctx, cdc.Range{After: middle, UpTo: in.UpTo}, high, l)
 }
 
 // leaf compares a range id by id, and reads what differs from the object store.
-func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
+func (c *Census) leaf(ctx context.Context, in cdc.Range, l *look) error {
 	o := c.Object
 	var shown []hubspot.ID
 	var date hubspot.Millis
 	for rest := in; ; { // several pages only where HubSpot does not answer a whole one
-		page, err := o.search(ctx, hubspot.Census, query(rest, censusLeaf-len(shown)))
+		page, err := o.search(ctx, c.spend(l), query(rest, censusLeaf-len(shown)))
 		if err != nil {
 			return fmt.Errorf("read a range by search: %w", err)
 		}
@@ -275,29 +328,32 @@ func (c *Census) leaf(ctx context.Context, in cdc.Range) error {
 	if err != nil {
 		return err
 	}
-	more, err := o.read(ctx, hubspot.Confirm, extra)
-	if err != nil {
-		return err
-	}
-	if err := o.publish(ctx, cdc.Page{Stream: CensusStream, Readings: append(readings, more...)}); err != nil {
-		return err
-	}
-	// Where the object store contradicts the index, the id is disputed.
-	still, err := o.Lane.LiveAmong(ctx, lacking)
-	if err != nil {
-		return err
-	}
-	for _, id := range still {
-		c.disputed[id] = disputed{since: time.Now()}
-	}
-	live, err := o.Lane.LiveAmong(ctx, extra)
-	if err != nil {
-		return err
-	}
-	for _, id := range extra {
-		if !slices.Contains(live, id) {
-			c.disputed[id] = disputed{since: time.Now(), shown: true}
+	// A survivor that the tiers have not found yet comes with its losers (R7). It
+	// passes for one that the index shows: if that is late, it costs a look.
+	unread := slices.Clone(extra)
+	for i := range readings {
+		if readings[i].Outcome == cdc.IsMerged {
+			unread = append(unread, readings[i].Into)
 		}
+	}
+	slices.Sort(unread)
+	more, err := o.read(ctx, hubspot.Confirm, slices.Compact(unread))
+	if err != nil {
+		return err
+	}
+	if err := o.publish(ctx, cdc.Page{Stream: CensusStream, Readings: append(readings, more...), Searched: true}); err != nil {
+		return err
+	}
+	still, absent, err := o.Lane.Contradict(ctx, lacking, extra)
+	if err != nil {
+		return err
+	}
+	l.found = l.found || len(still) < len(lacking) || len(absent) < len(extra)
+	for _, id := range still {
+		c.doubt(id, false)
+	}
+	for _, id := range absent {
+		c.doubt(id, true)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -31,12 +32,31 @@ func SweepTakes(records int, interval time.Duration) time.Duration {
 	return time.Duration(max(0, pages(records, hubspot.MaxList)-1)) * reconcilePause(records, interval)
 }
 
-// CensusCalls returns how many searches a round of the census takes.
-func CensusCalls(records int) int {
+// CensusEvery returns the time between two rounds of the census of a type of which
+// no record goes. fixed is SYNC_CENSUS_INTERVAL.
+func CensusEvery(fixed time.Duration) time.Duration {
+	if fixed > 0 {
+		return fixed
+	}
+	return coldRound
+}
+
+// CensusCalls returns how many searches a round of the census takes on average,
+// with this time between two rounds.
+func CensusCalls(records int, every time.Duration) float64 {
 	if records/censusPart < 2 {
 		return 1
 	}
-	return 2
+	return 1 + 1/min(openRounds, math.Ceil(openEvery.Seconds()/every.Seconds()))
+}
+
+// ArchiveEvery returns the time between two passes over the recycle bin of a type of
+// which no record goes. fixed is SYNC_ARCHIVE_INTERVAL.
+func ArchiveEvery(fixed time.Duration, archived int) time.Duration {
+	if fixed > 0 {
+		return fixed
+	}
+	return longer(coldRound, ArchiveCalls(archived))
 }
 
 // ArchiveCalls returns how many list pages one pass over the recycle bin takes.

@@ -37,6 +37,8 @@ type Object struct {
 	Metrics *Metrics
 	// Readers are shared by all types; nil: one reader at a time.
 	Readers *Readers
+	// Rounds hears of the records that go.
+	Rounds *Rounds
 	// Unread are the records that the run before could not read (R18).
 	Unread []hubspot.ID
 	// Unexplained, unless nil, is called when a record changed and nothing that was
@@ -89,8 +91,11 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		if err != nil {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
-		o.recheck.add(page.Stream, left.Later)
+		o.recheck.add(page.Stream, fromNow(left.Later, o.Client.Now()))
 		o.watchers.tell(left.Committed)
+		if slices.ContainsFunc(left.Committed, deletes) {
+			o.Rounds.Went(o.Type.Name, time.Now())
+		}
 		if o.Unexplained != nil && slices.ContainsFunc(left.Committed, func(c cdc.Change) bool { return c.Unexplained }) {
 			o.Unexplained()
 		}
@@ -113,6 +118,8 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		p.Reread(readings)
 	}
 }
+
+func deletes(c cdc.Change) bool { return c.Event != nil && c.Event.Op == cdc.Delete }
 
 // brakeError says that the brake holds back deletes (R9).
 type brakeError struct{ held int }

@@ -166,6 +166,14 @@ func (s *Patient) Quiet() time.Duration {
 	return s.pace.planNow(time.Now()).interval(s.demand())
 }
 
+// Excess returns an interval as it is where all intervals together cost more than
+// the idle share even at their longest.
+func (p *Pace) Excess(d time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(float64(d) * p.planNow(time.Now()).excess)
+}
+
 // Changed notes that a pass found something changed: for a while the stream asks as
 // often as it wants.
 func (s *Patient) Changed() {

@@ -76,6 +76,8 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 	switch ask.What {
 	case cdc.AskLiveAmong:
 		a.IDs, err = o.Lane.LiveAmong(ctx, ask.IDs)
+	case cdc.AskGoneBefore:
+		a.IDs, err = o.Lane.GoneBefore(ctx, ask.IDs)
 	case cdc.AskControls:
 		a.IDs, err = o.Lane.Controls(ctx, slices.Concat(ask.IDs, o.stuck.all()))
 	case cdc.AskList:
@@ -87,7 +89,7 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 			err = fmt.Errorf("list a page as a control: %w", err)
 		}
 	case cdc.AskBin:
-		a.List.Records, err = o.losersInBin(ctx, ask.IDs)
+		a.List.Records, err = o.losersInBin(ctx, len(ask.IDs) > 0)
 	default:
 		archived := ask.What == cdc.AskArchived
 		a.Slots = o.Lane.Slots()

@@ -23,6 +23,9 @@ func (r *Recheck) pass(ctx context.Context) error {
 	o := r.Object
 	stream, ids, wait := o.recheck.take()
 	if len(ids) == 0 {
+		if err := o.lookAhead(ctx, wait); err != nil {
+			return err
+		}
 		return o.recheck.wait(ctx, wait)
 	}
 	readings, err := o.complete(ctx, nil, ids)
@@ -37,6 +40,17 @@ func (r *Recheck) pass(ctx context.Context) error {
 
 // recheckRetry is how long an id waits after HubSpot refused to read it.
 const recheckRetry = time.Minute
+
+// fromNow makes the waits of ids count from now, a time of HubSpot's.
+func fromNow(ids []cdc.Later, now hubspot.Millis) []cdc.Later {
+	for i := range ids {
+		if l := &ids[i]; l.From != 0 {
+			l.After -= time.Duration(max(0, now-l.From)) * time.Millisecond
+			l.From = 0
+		}
+	}
+	return ids
+}
 
 func later(ids []hubspot.ID) []cdc.Later {
 	out := make([]cdc.Later, len(ids))

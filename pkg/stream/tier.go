@@ -157,7 +157,7 @@ func (t *Tier) walk(ctx context.Context) error {
 				cursors = append(cursors, tierCursor(o.Type.Name, other.Stream, next.Others[i].Window))
 			}
 		}
-		if err := o.publish(ctx, cdc.Page{Stream: t.Stream, Readings: readings, Cursors: cursors}); err != nil {
+		if err := o.publish(ctx, cdc.Page{Stream: t.Stream, Readings: readings, Searched: true, Cursors: cursors}); err != nil {
 			return err
 		}
 		joint = next

@@ -130,6 +130,11 @@ func (l heardLane) DeletedBefore(ctx context.Context, ids []hubspot.ID, stamp ui
 	return l.told(out), err
 }
 
+func (l heardLane) GoneBefore(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
+	out, err := l.lane.GoneBefore(ctx, ids)
+	return l.told(out), err
+}
+
 func (m *memory) told(ids []hubspot.ID) []hubspot.ID {
 	m.hear(ids)
 	return ids

@@ -226,6 +226,8 @@ func (a *agent) answer(q cdc.Ask, confirm bool) (out cdc.Answer, err error) {
 	switch q.What {
 	case cdc.AskLiveAmong:
 		out.IDs, err = a.lane.LiveAmong(ctx, q.IDs)
+	case cdc.AskGoneBefore:
+		out.IDs, err = a.lane.GoneBefore(ctx, q.IDs)
 	case cdc.AskControls:
 		if !w.without.controls && !w.without.confirm {
 			out.IDs, err = a.lane.Controls(ctx, q.IDs)

@@ -205,11 +205,11 @@ func (k *checker) planIdle(out *Plan) {
 		for _, lag := range k.setup.Lags {
 			add(lag.Stream, func() float64 { return k.tierCalls(lag, pace.Quiet()) })
 		}
-		searches := stream.CensusCalls(p.records[name])
-		passes(name, stream.CensusStream, float64(searches), sync.CensusDemand(searches))
+		searches := sync.CensusDemand(p.records[name])
+		passes(name, stream.CensusStream, searches.Calls, searches)
 		if bin := p.archived[name]; !bin.none {
-			lists := stream.ArchiveCalls(bin.records)
-			passes(name, offsets.ArchiveStream, float64(lists), sync.ArchiveDemand(lists))
+			lists := sync.ArchiveDemand(bin.records)
+			passes(name, offsets.ArchiveStream, lists.Calls, lists)
 			more = more || bin.more
 		}
 		if slots, err := k.slots(&p.found[i]); err == nil {
