@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"sync"
@@ -21,7 +22,7 @@ type Chain struct {
 
 	read     hubspot.ID // the last id of the page that is being published
 	left     int        // records that are left; Unknown: not counted
-	guessed  bool       // left is no count
+	guessed  bool       // left is no count, but follows from step
 	step     float64    // from one id to the next, on the latest page
 	reading  bool
 	dividing bool
@@ -157,7 +158,7 @@ func (cs *Chains) After(pages []ChainPage) []Chain {
 	for _, c := range cs.chains {
 		after := *c
 		i := slices.IndexFunc(pages, func(p ChainPage) bool { return p.Chain == c })
-		if i >= 0 && !after.move(pages[i]) {
+		if i >= 0 && !after.move(pages[i], cs.top) {
 			continue
 		}
 		out = append(out, after)
@@ -171,14 +172,14 @@ func (cs *Chains) Move(pages []ChainPage) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for _, p := range pages {
-		if !p.Chain.move(p) {
+		if !p.Chain.move(p, cs.top) {
 			cs.chains = slices.DeleteFunc(cs.chains, func(c *Chain) bool { return c == p.Chain })
 		}
 	}
 }
 
 // move reports whether anything is left.
-func (c *Chain) move(p ChainPage) bool {
+func (c *Chain) move(p ChainPage, top hubspot.ID) bool {
 	c.Place, c.Begun, c.Entered = p.Place, true, false
 	c.Last = max(c.Last, p.Last)
 	if c.left != Unknown {
@@ -187,7 +188,18 @@ func (c *Chain) move(p ChainPage) bool {
 	if p.Step > 0 {
 		c.step = p.Step
 	}
+	if c.guessed {
+		c.guess(top)
+	}
 	return !c.ended(p.Place, c.Last)
+}
+
+// guess takes the ids that are left for as far from each other as on the latest page.
+func (c *Chain) guess(top hubspot.ID) {
+	c.left, c.guessed = 0, true
+	if end := cmp.Or(c.In.UpTo, top); end > c.Last && c.step > 0 {
+		c.left = int(min(float64(end-c.Last)/c.step, 1e15))
+	}
 }
 
 // Ended reports whether a page was the last one of its chain.
@@ -247,11 +259,24 @@ func (cs *Chains) Leap(c *Chain, least int) (at hubspot.ID, over int, ok bool) {
 	return hubspot.ID(far), cs.leap, far < float64(farID)
 }
 
-// Overleapt notes that no record is above an id.
-func (cs *Chains) Overleapt(at hubspot.ID) {
+// Overleapt notes that a chain has no record above an id.
+func (cs *Chains) Overleapt(c *Chain, at hubspot.ID) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.top = at
+	c.guess(at)
+}
+
+// Half is the middle of what a chain has left, if its ids go on as on its latest
+// page. ok is false if its records are counted, or if there is no reason to guess.
+func (cs *Chains) Half(c *Chain) (at hubspot.ID, left, right int, ok bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	end := cmp.Or(c.In.UpTo, cs.top)
+	if !c.guessed || end < c.read+2 {
+		return 0, 0, 0, false
+	}
+	return c.read + (end-c.read)/2, c.left / 2, c.left - c.left/2, true
 }
 
 // Rest is what a chain has left, and the records in it by the latest count; ok is
@@ -293,7 +318,7 @@ func (cs *Chains) Keep(c *Chain, whole bool) {
 
 // Divide gives what a chain has above an id to a new one, with right of its records.
 // It returns nil if the chain has come too near meanwhile. right may be Unknown: then
-// left is no count either.
+// left is no count either, as of a chain that nobody has counted.
 func (cs *Chains) Divide(c *Chain, at hubspot.ID, left, right int) *Chain {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -305,7 +330,8 @@ func (cs *Chains) Divide(c *Chain, at hubspot.ID, left, right int) *Chain {
 		In: Range{After: at, UpTo: c.In.UpTo}, Place: at.String(), Entered: true, Last: at, read: at,
 		left: right, step: c.step, reading: true,
 	}
-	c.In.UpTo, c.left, c.guessed, cs.divided = at, left, right == Unknown, true
+	upper.guessed = c.guessed && right != Unknown
+	c.In.UpTo, c.left, c.guessed, cs.divided = at, left, c.guessed || right == Unknown, true
 	cs.chains = slices.Insert(cs.chains, i+1, upper)
 	return upper
 }

@@ -234,7 +234,18 @@ func (r *reading) divide(ctx context.Context) (upper *cdc.Chain, first *sweepPag
 			return upper, first, err
 		}
 		whole = true
-		r.chains.Overleapt(at)
+		r.chains.Overleapt(c, at)
+	}
+	if at, left, right, ok := r.chains.Half(c); ok {
+		if left+right < r.Object.Readers.least {
+			whole = false
+			return nil, nil, nil
+		}
+		upper, first, err = r.enter(ctx, c, at, left, right)
+		if whole = r.Object.asOne.Load(); first != nil || err != nil || whole {
+			return upper, first, err
+		}
+		whole = true
 	}
 	at, left, right, ok, err := r.middle(ctx, c)
 	switch {

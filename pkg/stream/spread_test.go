@@ -23,9 +23,9 @@ import (
 // old records may have much lower ones. A backfill fills the limit all the same, with
 // few searches and few pages that are read in vain.
 func TestSweep_WhateverGapsTheIDsHave(t *testing.T) {
-	n, spare := 60_000, 7 // per cent, for the beginning and the end
+	n, spare := 60_000, 8 // per cent, for the beginning and the end
 	if testing.Short() {
-		n, spare = 12_000, 25
+		n, spare = 12_000, 40
 	}
 	slow := map[string]time.Duration{"and slow brokers": 150 * time.Millisecond} // more than the time between two pages
 	for name, id := range map[string]func(i int) int{
