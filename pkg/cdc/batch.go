@@ -69,6 +69,9 @@ type Change struct {
 	ID    hubspot.ID
 	Row   Row
 	Event *Event
+	// Unexplained says that the modified time moved, but nothing that counts of what
+	// was read: perhaps a property has a value that nobody knows yet.
+	Unexplained bool
 }
 
 // Cursor is a stream's place, as the offsets topic is to hold it.

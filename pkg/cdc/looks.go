@@ -75,11 +75,17 @@ func (l *Looks) Retry(ks []Look, at time.Time) {
 	}
 }
 
-// Next is the time until something is due: 0 if something is, at most an hour.
+// Next is the time until something must be read: 0 if something must, at most an
+// hour. A later look is due a quarter of its time before it must be made, so that it
+// mostly shares the call of another record's.
 func (l *Looks) Next(now time.Time) time.Duration {
 	wait := time.Hour
 	for _, d := range l.due {
-		wait = min(wait, l.at(d).Sub(now))
+		until := l.at(d).Sub(now)
+		if d.again.IsZero() {
+			until += l.after[d.step] / 4
+		}
+		wait = min(wait, until)
 	}
 	return max(wait, 0)
 }

@@ -205,6 +205,7 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			d.older++
 		}
 		change := Change{ID: rd.ID, Row: row, Event: decide(p, rd, e, known, row, r)}
+		change.Unexplained = known && e.Live && row.Live && row.Hash == e.Hash && row.Version > e.Version
 		if repeat {
 			change.Row.Settled = row.Settled || e.Settled
 			d.repeats = append(d.repeats, change)

@@ -47,6 +47,7 @@ type HubSpot struct {
 	Volatile         []string       `envconfig:"HUBSPOT_VOLATILE" help:"object.property globs whose changes alone make no event"`
 	RateShare        float64        `envconfig:"HUBSPOT_RATE_SHARE" help:"share of HubSpot's limits per second and ten seconds to use"`
 	DailyReserve     float64        `envconfig:"HUBSPOT_DAILY_RESERVE" help:"share of the day's calls to leave to others"`
+	IdleShare        float64        `envconfig:"HUBSPOT_IDLE_SHARE" help:"share of the day's calls to spend while nothing changes"`
 	Rate10s          int            `envconfig:"HUBSPOT_RATE_10S" help:"limit of calls in ten seconds (default: learnt)"`
 	RateSearch       int            `envconfig:"HUBSPOT_RATE_SEARCH" help:"limit of searches a second (default: learnt)"`
 	RateDaily        int            `envconfig:"HUBSPOT_RATE_DAILY" help:"limit of calls a day (default: learnt)"`
@@ -113,20 +114,20 @@ type Registry struct {
 }
 
 // Sync says how often the connector asks HubSpot: start from [DefaultConfig]. The
-// streams choose a leading, trailing, archive, census, associations or schema
-// interval that is zero. A zero reconcile interval means no pause between two
+// streams choose a leading, trailing, archive, census, associations, reference or
+// schema interval that is zero. A zero reconcile interval means no pause between two
 // passes, and no trailing lag means no trailing tier. timings.go lists the waits
 // that a short interval shrinks.
 type Sync struct {
-	LeadingInterval      time.Duration `envconfig:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 1m)"`
+	LeadingInterval      time.Duration `envconfig:"SYNC_LEADING_INTERVAL" help:"wait between two leading searches of a type (default: adaptive, 1s to 2m)"`
 	TrailingLag          []string      `envconfig:"SYNC_TRAILING_LAG" help:"how far behind to search again"`
 	TrailingInterval     time.Duration `envconfig:"SYNC_TRAILING_INTERVAL" help:"wait between two trailing searches (default: a quarter of the lag)"`
 	ArchiveInterval      time.Duration `envconfig:"SYNC_ARCHIVE_INTERVAL" help:"wait between two passes over the archived records (default: adaptive, 7s to 4m30s for a list of one page)"`
 	CensusInterval       time.Duration `envconfig:"SYNC_CENSUS_INTERVAL" help:"wait between two counts of a type by search (default: adaptive, 7s to 4m30s)"`
-	AssociationsInterval time.Duration `envconfig:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: 1h, and a day for pairs without any)"`
-	ReferenceInterval    time.Duration `envconfig:"SYNC_REFERENCE_INTERVAL" help:"wait between two readings of the owners, and of the pipelines with their stages"`
+	AssociationsInterval time.Duration `envconfig:"SYNC_ASSOCIATIONS_INTERVAL" help:"time in which the associations of every record are read once (default: adaptive, 1h to 4h, and a day for pairs without any)"`
+	ReferenceInterval    time.Duration `envconfig:"SYNC_REFERENCE_INTERVAL" help:"wait between two readings of the owners, and of the pipelines with their stages (default: adaptive, 5m to 1h)"`
 	ReconcileInterval    time.Duration `envconfig:"SYNC_RECONCILE_INTERVAL" help:"time in which every record is read again once"`
-	SchemaInterval       time.Duration `envconfig:"SYNC_SCHEMA_INTERVAL" help:"wait between two reads of the object types, properties and association labels (default: 5m; labels of more than thirty pairs less often)"`
+	SchemaInterval       time.Duration `envconfig:"SYNC_SCHEMA_INTERVAL" help:"wait between two reads of the object types, properties and association labels (default: adaptive, 5m to 1h; labels up to 6h)"`
 }
 
 // Event says what events are like.
@@ -165,6 +166,7 @@ func DefaultConfig() Config {
 			Volatile:     []string{"*.hs_time_in_*", "*.hs_v2_*time_in_*", "*.*days_since*", "*.*time_since*"},
 			RateShare:    0.8,
 			DailyReserve: 0.2,
+			IdleShare:    0.2,
 		},
 		Kafka: Kafka{
 			TopicPrefix:     "hubspot",
@@ -176,7 +178,6 @@ func DefaultConfig() Config {
 		},
 		Sync: Sync{
 			TrailingLag:       []string{"5m", "1h"},
-			ReferenceInterval: 5 * time.Minute,
 			ReconcileInterval: 24 * time.Hour,
 		},
 		Event: Event{Before: BeforeNone, Tombstones: true},

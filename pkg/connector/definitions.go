@@ -29,13 +29,13 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 	}
 	if o.set == nil {
 		if useless, err = o.lacksKnown(ctx, found); useless != nil {
-			o.again = min(partialInterval, o.run.setup.Config.Sync.Schema())
+			o.again = o.run.setup.Config.Sync.soon()
 		}
 		return l, useless, err
 	}
 	doubt := o.doubts.Look(o.set, &l, found.Type.ModifiedProperty, time.Now())
 	if doubt.Useless != nil {
-		o.again = min(partialInterval, o.run.setup.Config.Sync.Schema())
+		o.again = o.run.setup.Config.Sync.soon()
 		o.held(&stream.HeldError{What: doubt.Useless.Error(), Wait: "the list changes nothing, and the connector asks again"})
 		return o.set.AsBefore(l), nil, nil
 	}
@@ -56,7 +56,7 @@ func (o *objectType) listing(ctx context.Context, found stream.Found, shrunk boo
 		for _, p := range o.set.Missing(&l) {
 			l.Doubted = append(l.Doubted, p.Name)
 		}
-		o.again = min(partialInterval, o.run.setup.Config.Sync.Schema())
+		o.again = o.run.setup.Config.Sync.soon()
 		o.held(&stream.HeldError{
 			What: "HubSpot's list of properties lacks " + strings.Join(l.Doubted, ", "),
 			Wait: "they stay as they are as long as HubSpot, asked for " + p.Name + " alone, shows it, and for an hour if it does not answer",

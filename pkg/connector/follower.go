@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -20,6 +21,8 @@ type follower struct {
 	pairs      *pairs
 	references *references
 	signals    *stream.Signals
+	pace       *stream.Patient // of the reads of the schemas
+	asked      atomic.Int64    // how many calls the latest one took
 }
 
 func newFollower(r *run, learnt *learntPairs) (*follower, error) {
@@ -28,6 +31,9 @@ func newFollower(r *run, learnt *learntPairs) (*follower, error) {
 		return nil, err
 	}
 	f := &follower{shared: r, types: types, pairs: newPairs(r, types, learnt)}
+	f.pace = r.pace.Patient("", stream.SchemaStream, func() stream.Demand {
+		return r.setup.Config.Sync.SchemaDemand(int(f.asked.Load()))
+	})
 	if f.signals, err = newSignals(r); err != nil {
 		return nil, err
 	}
@@ -37,7 +43,7 @@ func newFollower(r *run, learnt *learntPairs) (*follower, error) {
 // run follows what the portal has shown first, and then reads the portal's
 // schemas again at every interval.
 func (f *follower) run(ctx context.Context, seen stream.Seen) error {
-	r, sync := f.shared, &f.shared.setup.Config.Sync
+	r := f.shared
 	var err error
 	if f.references, err = startReferences(ctx, r); err != nil {
 		return err
@@ -50,7 +56,7 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 			return err
 		}
 		f.references.follow(f.types.streamed())
-		if changed || time.Since(labelled) >= sync.Labels(len(f.pairs.byName)) {
+		if changed || time.Since(labelled) >= f.pairs.pace.Interval() {
 			if err := f.pairs.take(ctx, first); err != nil {
 				return err
 			}
@@ -63,20 +69,46 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 			f.sayLeftAlone()
 			r.log.Info("streaming", "objects", len(seen.Found), "pairs", len(f.pairs.byName))
 		}
-		wait := sync.Schema()
+		wait := f.pace.Interval()
 		if len(seen.Unanswered) > 0 {
 			wait = min(wait, partialInterval)
 		}
 		if soon := f.types.soon(); soon > 0 {
 			wait = min(wait, soon)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := f.wait(ctx, wait); err != nil {
+			return err
 		}
 		if seen, err = f.types.ask.Look(ctx); err != nil {
 			return fmt.Errorf("read the portal's schemas: %w", err)
+		}
+	}
+}
+
+// explainWithin is how long it takes at most until the schemas are read after a
+// change that nothing that was read explains.
+const explainWithin = 15 * time.Minute
+
+// wait waits until the schemas are to be read again: after d, or sooner where a
+// record changed without showing how. Such changes may come all the time, because
+// HubSpot has properties that it does not show.
+func (f *follower) wait(ctx context.Context, d time.Duration) error {
+	began := time.Now()
+	unexplained := f.shared.unexplained
+	if f.shared.setup.Config.Sync.SchemaInterval > 0 {
+		unexplained = nil // the interval is fixed
+	}
+	for {
+		timer := time.NewTimer(d - time.Since(began))
+		select {
+		case <-timer.C:
+			return nil
+		case <-unexplained:
+			timer.Stop()
+			d, unexplained = min(d, explainWithin), nil
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
 		}
 	}
 }
@@ -85,6 +117,7 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 // came or went.
 func (f *follower) take(ctx context.Context, seen stream.Seen) (changed bool, err error) {
 	shrunk := f.types.note(seen)
+	f.asked.Store(int64(seen.Calls(len(f.types.ask.Sensitivities))))
 	there := map[string]bool{}
 	for _, found := range seen.Found {
 		there[found.Type.Name] = true
@@ -100,6 +133,9 @@ func (f *follower) take(ctx context.Context, seen stream.Seen) (changed bool, er
 			return false, err
 		}
 		changed = changed || started
+	}
+	if f.types.changed {
+		f.pace.Changed()
 	}
 	f.types.sayRefused(seen)
 	for _, name := range slices.Sorted(maps.Keys(f.types.byName)) {

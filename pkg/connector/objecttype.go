@@ -24,6 +24,7 @@ type objectType struct {
 	set     *schema.Set // in force, or the last one that was; nil: never published
 	refused bool        // the registry refuses the next set
 	doubts  schema.Doubts
+	changed bool          // its properties were not those of the look before
 	again   time.Duration // when its properties are to be listed again; zero for after the interval
 
 	started hubspot.Millis // HubSpot's time of the type's first start
@@ -48,7 +49,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
-		Rounds: r.rounds, Readers: r.readers, Unread: r.unread(t.Name),
+		Readers: r.readers, Rounds: r.rounds, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained,
 	})}
 }
 
@@ -82,6 +83,7 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 	}
 	set, diff := schema.Next(o.set, found.Type, l, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)
+	o.changed = !same && !first
 	if o.streams != nil && !o.refused && same {
 		o.set = set // with today's labels
 		return false, nil
@@ -211,19 +213,23 @@ func (o *objectType) finders(p stream.Places) []stream.Runner {
 	r, sync, name := o.run, &o.run.setup.Config.Sync, o.records.Type.Name
 	r.rounds.Add(name)
 	var out []stream.Runner
-	for i, lag := range r.setup.Lags {
-		t := &stream.Tier{Object: o.records, Stream: lag.Stream, Lag: lag.By, Window: p.Windows[i]}
+	r.pace.Add(name)
+	for i, t := range stream.NewTiers(o.records, r.setup.Lags, p.Windows) {
+		lag := r.setup.Lags[i]
+		t.Interval = func(carried bool) time.Duration {
+			leading := r.pace.Interval(name)
+			if lag.By == 0 {
+				return leading
+			}
+			return sync.Trailing(lag, carried, leading)
+		}
 		if lag.By == 0 {
-			r.pace.Add(name)
-			t.Interval = func() time.Duration { return r.pace.Interval(name) }
-			t.Seen = func(n int) { r.pace.Seen(name, n) }
-		} else {
-			interval := sync.Trailing(lag)
-			t.Interval = func() time.Duration { return interval }
+			t.Seen = func(changes int) { r.pace.Seen(name, changes) }
 		}
 		r.status.Expect(name, lag.Stream)
 		out = append(out, t)
 	}
+	o.demand()
 	if !p.Sweep.Done {
 		r.status.Expect(name, offsets.BackfillStream)
 	}
@@ -237,6 +243,17 @@ func (o *objectType) finders(p stream.Places) []stream.Runner {
 		&stream.Recheck{Object: o.records},
 		o.records.Stuck(),
 	)
+}
+
+// demand tells the pace what the type's patient streams cost.
+func (o *objectType) demand() {
+	sync, name, lane := &o.run.setup.Config.Sync, o.records.Type.Name, o.records.Lane
+	o.run.pace.Patient(name, stream.CensusStream, func() stream.Demand { return sync.CensusDemand(lane.Live()) })
+	o.run.pace.Patient(name, offsets.ArchiveStream, func() stream.Demand { return sync.ArchiveDemand(1) })
+	o.run.pace.Patient(name, offsets.ReconcileStream, func() stream.Demand {
+		lists, reads := stream.SweepCalls(lane.Live(), lane.Slots())
+		return sync.ReconcileDemand(lists + reads)
+	})
 }
 
 // stop ends the type's streams.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -33,15 +34,21 @@ type pairs struct {
 	run     *run
 	types   *types
 	learnt  *learntPairs
-	changed *rate.Limiter // of calls for changed records' links
+	changed *rate.Limiter   // of calls for changed records' links
+	pace    *stream.Patient // of the reads of labels
+	asked   atomic.Int64    // how many calls the latest one took
 	byName  map[cdc.Pair]*pair
 }
 
 func newPairs(r *run, t *types, learnt *learntPairs) *pairs {
-	return &pairs{
+	ps := &pairs{
 		run: r, types: t, learnt: learnt,
 		changed: rate.NewLimiter(rate.Inf, changedBurst), byName: map[cdc.Pair]*pair{},
 	}
+	ps.pace = r.pace.Patient("", "labels", func() stream.Demand {
+		return r.setup.Config.Sync.LabelsDemand(int(ps.asked.Load()))
+	})
+	return ps
 }
 
 // pair is two object types whose links are followed, or were published.
@@ -87,6 +94,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 			if added, removed := compared(p.labels, e.Labels); p.labels != nil && added+removed != "" {
 				p.links.Log.Info("association labels changed; reading all associations of the pair again", "added", added, "removed", removed)
 				p.links.SweepNow()
+				ps.pace.Changed()
 			}
 			p.labels = e.Labels
 			continue
@@ -155,6 +163,7 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 	if first && slices.Equal(ps.learnt.types, types) && time.Since(ps.learnt.at) < pairsLastFor {
 		return ps.learnt.pairs, nil
 	}
+	ps.asked.Store(int64(stream.LabelCalls(len(types), ps.run.setup.Config.HubSpot.Associations)))
 	found, hidden, err := stream.Pairs(ctx, ps.run.setup.HubSpot, types, ps.run.setup.Config.HubSpot.Associations, ps.types.away, ps.published)
 	if wrong, ok := errors.AsType[*stream.PairError](err); ok {
 		return nil, &ConfigError{[]string{wrong.Error()}}
@@ -210,12 +219,15 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 	p.labels = e.Labels
 	links := stream.Pair{
 		From: ps.types.byName[e.From.Name].records, FromPath: e.From.Path, ToPath: e.To.Path, Lane: p.lane,
-		Log: r.log.With("object", name.String()), Interval: r.setup.Config.Sync.AssociationsInterval, Waits: r.timings.Links,
+		Log: r.log.With("object", name.String()), Waits: r.timings.Links,
 		Unread: p.unread,
 	}
 	if to := ps.types.byName[e.To.Name]; to != nil && to.streams != nil {
 		links.To = to.records
 	}
+	links.Pace = r.pace.Patient(name.String(), offsets.AssociationsStream, func() stream.Demand {
+		return r.setup.Config.Sync.LinksDemand(stream.LinkCalls(links.From.Lane.Live()), links.Lane.Live() > 0)
+	})
 	p.links = stream.NewPair(&links, place)
 	r.out.Follow(name.String())
 	r.status.Watch(name.String(), p.lane)
@@ -275,5 +287,6 @@ func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 		return err
 	}
 	p.run.status.Forget(name)
+	p.run.pace.Remove(name)
 	return nil
 }

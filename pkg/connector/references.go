@@ -3,7 +3,6 @@ package connector
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -32,7 +31,6 @@ func startReferences(ctx context.Context, r *run) (*references, error) {
 	}
 	shared := stream.Reference{
 		Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log, Selection: r.setup.Selection,
-		Interval: max(r.setup.Config.Sync.ReferenceInterval, time.Second),
 	}
 	rs := &references{
 		run:    r,
@@ -42,6 +40,13 @@ func startReferences(ctx context.Context, r *run) (*references, error) {
 			Reference: shared, Pipelines: lists[stream.ReferencePipelines], Stages: lists[stream.ReferenceStages],
 		}),
 	}
+	sync := &r.setup.Config.Sync
+	rs.owners.Pace = r.pace.Patient(stream.ReferenceOwners, offsets.ReferenceStream, func() stream.Demand {
+		return sync.ReferenceDemand(stream.OwnerCalls(rs.owners.List.Lane.Live()))
+	})
+	rs.pipelines.Pace = r.pace.Patient(stream.ReferencePipelines, offsets.ReferenceStream, func() stream.Demand {
+		return sync.ReferenceDemand(rs.pipelines.Calls())
+	})
 	r.tasks.spawn(rs.owners, rs.pipelines)
 	return rs, nil
 }

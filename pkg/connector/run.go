@@ -29,6 +29,8 @@ type run struct {
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
+	// unexplained has one slot: a record changed and nothing that was read of it did.
+	unexplained chan struct{}
 
 	registryBack <-chan struct{} // health.registryBack
 }
@@ -73,12 +75,17 @@ func (c *Connector) once(ctx context.Context) error {
 	defer c.counts.Between()
 
 	tasks := newTasks(ctx, s.HubSpot)
+	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
+	s.Demands(pace)
+	rounds := stream.NewRounds(s.RoundsPerSecond())
+	rounds.Excess = pace.Excess
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
-		pace:    stream.NewPace(s.Governor.Rates().Search*LeadingShare, s.Config.Sync.LeadingInterval),
+		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
-		rounds:  stream.NewRounds(s.RoundsPerSecond()),
+		rounds:  rounds,
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
+		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,
 	}, c.pairs)
 	if err != nil {
@@ -109,6 +116,14 @@ func (c *Connector) once(ctx context.Context) error {
 }
 
 var errNoTypes = errors.New("the token may read no object type")
+
+// sayUnexplained notes a change that perhaps a new property explains.
+func (r *run) sayUnexplained() {
+	select {
+	case r.unexplained <- struct{}{}:
+	default:
+	}
+}
 
 // cursor is the value of a cursor as the last run left it, nil if there is none.
 func (r *run) cursor(object, stream string) []byte {

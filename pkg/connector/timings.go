@@ -69,45 +69,24 @@ func shorter(d, interval time.Duration) time.Duration {
 	return d
 }
 
-// Trailing is the wait between two walks of a trailing tier.
-func (s *Sync) Trailing(lag stream.Lag) time.Duration {
-	if s.TrailingInterval > 0 {
+// Trailing is the wait between two walks of a trailing tier. carried reports that
+// the leading tier's walks carry it, one every leading interval: it waits for them.
+func (s *Sync) Trailing(lag stream.Lag, carried bool, leading time.Duration) time.Duration {
+	switch {
+	case s.TrailingInterval > 0:
 		return s.TrailingInterval
+	case carried:
+		return max(lag.By/4, 2*leading)
 	}
 	return lag.By / 4
 }
 
-const (
-	// schemaInterval is the time between two reads of the portal's schemas where
-	// none is set.
-	schemaInterval = 5 * time.Minute
-	// Labels cost one call per pair. Where no interval is set, the run makes at
-	// most one such call per labelSpacing, on average.
-	labelSpacing = 10 * time.Second
-	// partialInterval is the time to the next read where HubSpot did not answer
-	// about a type.
-	partialInterval = time.Minute
-)
+// partialInterval is the time to the next read of the portal's schemas where
+// HubSpot did not answer about a type.
+const partialInterval = time.Minute
 
-// Schema is the time between two reads of the portal's object types.
-func (s *Sync) Schema() time.Duration {
-	if s.SchemaInterval > 0 {
-		return s.SchemaInterval
-	}
-	return schemaInterval
-}
-
-// Labels is the time between two reads of the labels, for this number of pairs.
-func (s *Sync) Labels(pairs int) time.Duration {
-	if s.SchemaInterval > 0 {
-		return s.SchemaInterval
-	}
-	return max(schemaInterval, time.Duration(pairs)*labelSpacing)
-}
-
-// LeadingShare is the part of our searches that the leading tiers may spend. The
-// rest is for trailing tiers and urgent reads.
-const LeadingShare = 0.5
+// soon is that time, or the interval if one is set and is shorter.
+func (s *Sync) soon() time.Duration { return shorter(partialInterval, s.SchemaInterval) }
 
 // roundsShare is the part of the day's calls that the rounds of the census may spend,
 // and again that of the archive's.

@@ -25,6 +25,7 @@ type types struct {
 	seen    stream.Seen     // what HubSpot showed last
 	refused map[string]bool // types that HubSpot refused then
 	begun   bool            // the run has followed what it saw first
+	changed bool            // what HubSpot showed last differs from what it showed before
 
 	// As last logged: types that the token may not read, and types that HubSpot
 	// does not answer about.
@@ -112,6 +113,7 @@ func (t *types) note(seen stream.Seen) (shrunk bool) {
 		o.again = 0
 	}
 	refused := map[string]bool{}
+	t.changed = false
 	for name := range seen.Refused {
 		o := t.byName[name]
 		refused[name] = true
@@ -137,7 +139,9 @@ func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (star
 	}
 	t.byName[found.Type.Name] = o
 	t.removals.Back(found.Type)
-	return o.take(ctx, found, shrunk, !t.begun)
+	started, err = o.take(ctx, found, shrunk, !t.begun)
+	t.changed = t.changed || o.changed
+	return started, err
 }
 
 // forget drops a type whose end was published.

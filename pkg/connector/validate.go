@@ -94,6 +94,9 @@ func (h *HubSpot) validate(p *problems) {
 	if h.DailyReserve < 0 || h.DailyReserve >= 1 {
 		p.add("HUBSPOT_DAILY_RESERVE: %v must be at least 0 and below 1", h.DailyReserve)
 	}
+	if h.IdleShare <= 0 || h.IdleShare > 1 {
+		p.add("HUBSPOT_IDLE_SHARE: %v must be above 0 and at most 1", h.IdleShare)
+	}
 	for name, v := range map[string]int{"HUBSPOT_RATE_10S": h.Rate10s, "HUBSPOT_RATE_SEARCH": h.RateSearch, "HUBSPOT_RATE_DAILY": h.RateDaily} {
 		if v < 0 {
 			p.add("%s: %d is below zero", name, v)

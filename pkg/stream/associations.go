@@ -18,13 +18,6 @@ type AssociationSweep struct {
 	Place offsets.Associations
 }
 
-const (
-	// sweepInterval is the time between the starts of two sweeps where the
-	// operator has set none; emptyInterval is that of a pair without links.
-	sweepInterval = time.Hour
-	emptyInterval = 24 * time.Hour
-)
-
 // Run sweeps until ctx ends. The first sweep waits for the backfill of the from
 // type, because it asks about that type's records.
 func (s *AssociationSweep) Run(ctx context.Context) error {
@@ -56,7 +49,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	pause := time.Duration(0)
 	if !first {
 		pages := time.Duration(p.From.Lane.Live()/hubspot.MaxLinks + 1)
-		pause = min(s.interval()*8/10/pages, longestPause)
+		pause = min(p.Pace.Interval()*8/10/pages, longestPause)
 	}
 	for {
 		ids, err := p.Lane.Next(ctx, place.ID, hubspot.MaxLinks)
@@ -92,29 +85,12 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	return nil
 }
 
-func (s *AssociationSweep) interval() time.Duration {
-	return LinksEvery(s.Pair.Interval, s.Pair.Lane.Live() > 0)
-}
-
-// LinksEvery returns the time between the starts of two sweeps of a pair. set is
-// what the operator chose, zero for nothing; linked reports whether the pair has
-// links.
-func LinksEvery(set time.Duration, linked bool) time.Duration {
-	switch {
-	case set > 0:
-		return set
-	case !linked:
-		return emptyInterval
-	}
-	return sweepInterval
-}
-
 // due waits until the interval is over, or until Pair.SweepNow asks for a sweep. It
 // computes the interval again every minute, because the first link of a pair
 // shortens it.
 func (s *AssociationSweep) due(ctx context.Context) error {
 	for s.Place.Started != 0 {
-		wait := time.Duration(s.Place.Started.Add(s.interval())-s.Pair.From.Client.Now()) * time.Millisecond
+		wait := time.Duration(s.Place.Started.Add(s.Pair.Pace.Interval())-s.Pair.From.Client.Now()) * time.Millisecond
 		if wait <= 0 {
 			break
 		}

@@ -85,4 +85,7 @@ func PipelineCalls(with, types int) float64 {
 	return float64(with) + float64(types-with)/seldom
 }
 
+// OwnerCalls returns how many calls a pass over the owners takes.
+func OwnerCalls(owners int) int { return max(1, pages(owners, hubspot.MaxOwners)) }
+
 func pages(n, size int) int { return (n + size - 1) / size }

@@ -41,6 +41,9 @@ type Object struct {
 	Rounds *Rounds
 	// Unread are the records that the run before could not read (R18).
 	Unread []hubspot.ID
+	// Unexplained, unless nil, is called when a record changed and nothing that was
+	// read of it did.
+	Unexplained func()
 }
 
 // NewObject completes o with what its streams use to talk to each other.
@@ -92,6 +95,9 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		o.watchers.tell(left.Committed)
 		if slices.ContainsFunc(left.Committed, deletes) {
 			o.Rounds.Went(o.Type.Name, time.Now())
+		}
+		if o.Unexplained != nil && slices.ContainsFunc(left.Committed, func(c cdc.Change) bool { return c.Unexplained }) {
+			o.Unexplained()
 		}
 		o.sayHeld()
 		ids, wait := p.Left(left.Again)

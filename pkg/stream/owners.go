@@ -25,7 +25,7 @@ type Owners struct {
 	sizes pageSizes
 }
 
-// Run reads the owners every Interval, until ctx ends.
+// Run reads the owners as often as Pace says, until ctx ends.
 func (o *Owners) Run(ctx context.Context) error { return o.repeat(ctx, o.pass, &o.List) }
 
 // errCircle says that HubSpot's pages of owners lead in a circle.

@@ -6,65 +6,195 @@ import (
 	"time"
 )
 
-// Pace spreads the leading tiers' searches over the object types by the
-// square-root rule: with intervals proportional to 1/sqrt(changes per hour), the
-// mean wait of a change is the shortest that a given number of calls allows.
+// Pace decides how often the streams ask HubSpot where no interval is set
+// (docs/contract.md section 3).
+//
+// Polling a portal in which nothing changes costs at most a share of the day: the
+// patient streams stretch first, then the leading tiers. A portal that sleeps saves
+// most of that share. What it saved, and some calls for each change found, go to
+// the leading tiers while the portal is awake. They divide them by the square-root
+// rule: with intervals proportional to 1/sqrt(changes per hour), the mean wait of a
+// change is the shortest that a given number of calls allows.
 type Pace struct {
-	callsPerSecond float64
-	fixed          time.Duration
+	budget func() Budget
+	fixed  time.Duration
 
-	mu    sync.Mutex
-	types map[string]*paced
+	mu      sync.Mutex
+	types   map[string]*paced
+	patient map[demandKey]*Patient
+	plan    plan
+	planned time.Time // when plan was made; zero: it must be made
+	woken   time.Time // when the latest change was found
+	saved   float64   // calls that the leading tiers did not spend yet
+	counted time.Time // when saved last grew
+	begun   bool      // saved has its first value
 }
 
-type paced struct {
-	perHour float64
-	last    time.Time
+// Budget is what a Pace may spend.
+type Budget struct {
+	IdleShare float64 // of the day, while nothing changes
+	Day       int64   // HubSpot's limit of calls a day; 0: none, or not known
+	Left      float64 // calls a second that last to the end of the day; +Inf: no limit
+	Searches  float64 // a second, for all leading tiers
+}
+
+// Patient is a stream that can wait. Where no interval is set, its own grows until
+// the idle share suffices, or until what it reads is likely to have changed.
+type Patient struct {
+	pace    *Pace
+	demand  func() Demand
+	changed time.Time // or when it began
+}
+
+// Demand is what a patient stream costs.
+type Demand struct {
+	Calls float64 // of one pass
+	// Least is the interval that the stream wants, and Most the longest before the
+	// leading tiers stretch too.
+	Least, Most time.Duration
+	// Fixed says that the interval is always Least, as an operator set it.
+	Fixed bool
+	// Settles says that what changed lately is likely to change again: the interval
+	// grows from Least to Most with the time since the last change.
+	Settles bool
+}
+
+type demandKey struct{ object, stream string }
+
+// plan is how the idle share is divided.
+type plan struct {
+	stretch float64       // of patient intervals, up to Most
+	excess  float64       // of all intervals, beyond that
+	quiet   time.Duration // leading interval of a portal that sleeps
+	spare   float64       // calls a second that it saves
 }
 
 const (
 	shortestInterval = time.Second
-	longestInterval  = time.Minute
-	// paceMemory is the time constant with which the rate of changes forgets,
-	// by exponential decay.
-	paceMemory = 10 * time.Minute
-	// quietRate is the lowest rate, in changes an hour, that a type counts
-	// with, so that the connector still searches a type without changes.
-	quietRate = 1.0
+	// longestInterval leaves time for HubSpot's index and for the read, so that a
+	// change is found within two minutes.
+	longestInterval = 100 * time.Second
+	// dayUnknown is the day's limit that counts where none is known: the smallest
+	// that HubSpot gives.
+	dayUnknown = 250_000
+	// idleMargin is the part of the idle share that is planned. The rest is for
+	// repeated requests.
+	idleMargin = 0.95
+	// replan is how often the plan follows what the demands cost.
+	replan = 10 * time.Second
+
+	// awake is how long a portal counts as awake after a change.
+	awake = 45 * time.Minute
+	// asleepPart of the spare calls shortens the intervals of a portal that sleeps.
+	asleepPart = 1.0 / 16
+	// saveFor is how much the leading tiers may save, spendOver the time in which
+	// they would spend it.
+	saveFor, spendOver = 12 * time.Hour, 6 * time.Hour
+	// callsPerChange is how many leading searches a change found in the last hours
+	// is worth.
+	callsPerChange = 22
+	// leastPart of the average rate is the least that a type counts with while the
+	// portal is awake.
+	leastPart = 0.28
+	// settledAfter is how long after the last change the interval of what settles is the
+	// longest.
+	settledAfter = 6 * time.Hour
 )
 
-// NewPace shares callsPerSecond searches among the types that Add adds. A fixed
-// interval other than zero applies to all of them instead.
-func NewPace(callsPerSecond float64, fixed time.Duration) *Pace {
-	return &Pace{callsPerSecond: callsPerSecond, fixed: fixed, types: map[string]*paced{}}
+// NewPace returns a Pace of the types that Add adds. A fixed leading interval other
+// than zero applies to all of them instead.
+func NewPace(budget func() Budget, fixed time.Duration) *Pace {
+	now := time.Now()
+	return &Pace{
+		budget: budget, fixed: fixed, woken: now, counted: now, // a portal counts as awake at the start
+		types: map[string]*paced{}, patient: map[demandKey]*Patient{},
+	}
 }
 
-// Add gives an object type a share.
+// Add gives an object type a share of the leading searches.
 func (p *Pace) Add(object string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.types[object] = &paced{perHour: quietRate, last: time.Now()}
+	p.types[object], p.planned = newPaced(time.Now()), time.Time{}
 }
 
-// Remove drops a type that the connector no longer searches.
+// Remove drops a type, or a pair, that the connector no longer asks about.
 func (p *Pace) Remove(object string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.types, object)
+	for key := range p.patient {
+		if key.object == object {
+			delete(p.patient, key)
+		}
+	}
+	p.planned = time.Time{}
 }
 
-// Seen notes how many changed records a walk found since the last one.
-func (p *Pace) Seen(object string, records int) {
+// Patient adds a stream of an object; "" is the whole portal. demand is called again
+// and again: what a pass costs changes with what there is.
+func (p *Pace) Patient(object, stream string, demand func() Demand) *Patient {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t, now := p.types[object], time.Now()
-	passed := now.Sub(t.last)
-	if passed <= 0 {
-		return
+	s := &Patient{pace: p, demand: demand, changed: time.Now()}
+	p.patient[demandKey{object, stream}], p.planned = s, time.Time{}
+	return s
+}
+
+// Interval is the time from one pass to the next. It changes with what all streams
+// cost.
+func (s *Patient) Interval() time.Duration {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	now, d := time.Now(), s.demand()
+	plan, unchanged := s.pace.planNow(now), now.Sub(s.changed)
+	every := plan.interval(d)
+	switch {
+	case d.Fixed:
+	case d.Settles:
+		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settledAfter))))
+	case unchanged < awake:
+		return min(every, d.Least)
 	}
-	weight := 1 - math.Exp(-float64(passed)/float64(paceMemory))
-	t.perHour += weight * (float64(records)/passed.Hours() - t.perHour)
-	t.last = now
+	return every
+}
+
+// Quiet is the interval of a portal in which nothing changes.
+func (s *Patient) Quiet() time.Duration {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	return s.pace.planNow(time.Now()).interval(s.demand())
+}
+
+// Excess returns an interval as it is where all intervals together cost more than
+// the idle share even at their longest.
+func (p *Pace) Excess(d time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(float64(d) * p.planNow(time.Now()).excess)
+}
+
+// Changed notes that a pass found something changed: for a while the stream asks as
+// often as it wants.
+func (s *Patient) Changed() {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	s.changed = time.Now()
+}
+
+// Seen notes a leading walk of a type, and how many changes it found.
+func (p *Pace) Seen(object string, changes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if t := p.types[object]; t != nil {
+		t.seen(now, changes)
+	}
+	if changes > 0 {
+		p.woken = now
+	}
+	p.save(now)
+	p.saved = max(0, p.saved-1)
 }
 
 // Interval returns how long to wait between two leading walks of a type.
@@ -74,11 +204,133 @@ func (p *Pace) Interval(object string) time.Duration {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Types at a bound take a fixed share, and the others divide what is left.
-	// Each round but the last settles one type.
-	budget, open := p.callsPerSecond, map[string]float64{}
+	now := time.Now()
+	plan, b := p.planNow(now), p.budget()
+	p.save(now)
+	isAwake, found := now.Sub(p.woken) < awake, 0.0
+	perHour, sum := map[string]float64{}, 0.0
 	for name, t := range p.types {
-		open[name] = math.Sqrt(max(t.perHour, quietRate))
+		expected, lately := t.perHour(now)
+		isAwake = isAwake || expected >= 1
+		found += lately
+		perHour[name] = max(expected, quietRate)
+		sum += perHour[name]
+	}
+	if !isAwake {
+		return plan.quiet
+	}
+	// While the portal is awake, no type waits much longer than the others.
+	least := sum / float64(len(perHour)) * leastPart
+	for name, rate := range perHour {
+		perHour[name] = max(rate, least)
+	}
+	more := max(p.saved/spendOver.Seconds(), found*callsPerChange/time.Hour.Seconds())
+	calls := min(float64(len(p.types))/plan.quiet.Seconds()+more, b.Searches, b.Left/2)
+	return divide(calls, perHour, plan.quiet)[object]
+}
+
+// Quiet is the leading interval of a portal in which nothing changes.
+func (p *Pace) Quiet() time.Duration {
+	if p.fixed > 0 {
+		return p.fixed
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.planNow(time.Now()).quiet
+}
+
+// save adds what the leading tiers could have spent since the last time.
+func (p *Pace) save(now time.Time) {
+	plan := p.planNow(now)
+	most := plan.spare * saveFor.Seconds()
+	if !p.begun {
+		p.saved, p.begun = most, true
+	}
+	perSecond := plan.spare + float64(len(p.types))/plan.quiet.Seconds()
+	p.saved = min(p.saved+perSecond*now.Sub(p.counted).Seconds(), most)
+	p.counted = now
+}
+
+// planNow divides the idle share among the streams.
+func (p *Pace) planNow(now time.Time) plan {
+	if now.Sub(p.planned) < replan {
+		return p.plan
+	}
+	b := p.budget()
+	day := b.Day
+	if day == 0 {
+		day = dayUnknown
+	}
+	idle := b.IdleShare * float64(day) / (24 * time.Hour).Seconds() * idleMargin
+	types := float64(max(1, len(p.types)))
+	leading := types / longestInterval.Seconds()
+	if p.fixed > 0 {
+		idle, leading = idle-types/p.fixed.Seconds(), 0
+	}
+	var stretchy []Demand
+	widest := 1.0
+	for _, s := range p.patient {
+		d := s.demand()
+		if d.Fixed {
+			idle -= d.Calls / max(d.Least, time.Second).Seconds()
+			continue
+		}
+		if d.Settles { // in time
+			idle -= d.Calls / d.Most.Seconds()
+			continue
+		}
+		stretchy = append(stretchy, d)
+		widest = max(widest, float64(d.Most)/float64(d.Least))
+	}
+	made := plan{stretch: 1, excess: 1}
+	cost := func() (sum float64) {
+		for _, d := range stretchy {
+			sum += d.Calls / made.interval(d).Seconds()
+		}
+		return sum
+	}
+	if cost() > idle-leading {
+		low, high := 1.0, widest
+		for range 30 {
+			if made.stretch = math.Sqrt(low * high); cost() > idle-leading {
+				low = made.stretch
+			} else {
+				high = made.stretch
+			}
+		}
+		made.stretch = high
+	}
+	patient := cost()
+	// Where an operator's intervals already spend the share, the others keep asking.
+	made.excess = max(1, (patient+leading)/max(idle, b.IdleShare*dayUnknown/(24*time.Hour).Seconds()/100))
+	made.spare = max(0, idle-patient-leading)
+	made.quiet = time.Duration(float64(longestInterval) * made.excess)
+	if p.fixed == 0 && made.spare > 0 {
+		made.quiet = max(shortestInterval, time.Duration(types/(leading+made.spare*asleepPart)*float64(time.Second)))
+		made.spare *= 1 - asleepPart
+	}
+	p.plan, p.planned = made, now
+	return made
+}
+
+// interval is that of a patient stream.
+func (p plan) interval(d Demand) time.Duration {
+	switch {
+	case d.Fixed:
+		return d.Least
+	case d.Settles:
+		return time.Duration(float64(d.Most) * p.excess)
+	}
+	return time.Duration(min(float64(d.Least)*p.stretch, float64(d.Most)) * p.excess)
+}
+
+// divide gives each type an interval, by the square-root rule. Types at a bound take
+// a fixed share, and the others divide what is left. Each round but the last
+// settles one type.
+func divide(callsPerSecond float64, perHour map[string]float64, longest time.Duration) map[string]time.Duration {
+	budget, open, out := callsPerSecond, map[string]float64{}, map[string]time.Duration{}
+	for name, rate := range perHour {
+		open[name] = math.Sqrt(rate)
 	}
 	for {
 		var sum float64
@@ -87,24 +339,26 @@ func (p *Pace) Interval(object string) time.Duration {
 		}
 		settled := false
 		for name, root := range open {
-			d := longestInterval
+			d := longest
 			if budget > 0 {
-				d = time.Duration(min(sum/(budget*root), longestInterval.Seconds()) * float64(time.Second))
+				d = time.Duration(min(sum/(budget*root), longest.Seconds()) * float64(time.Second))
 			}
-			bounded := min(max(d, shortestInterval), longestInterval)
-			if bounded == d && d < longestInterval {
+			bounded := min(max(d, shortestInterval), longest)
+			if bounded == d && d < longest {
 				continue
 			}
-			if name == object {
-				return bounded
-			}
+			out[name] = bounded
 			budget -= 1 / bounded.Seconds()
 			delete(open, name)
 			settled = true
 			break
 		}
-		if !settled {
-			return time.Duration(sum / (budget * open[object]) * float64(time.Second))
+		if settled {
+			continue
 		}
+		for name, root := range open {
+			out[name] = time.Duration(sum / (budget * root) * float64(time.Second))
+		}
+		return out
 	}
 }

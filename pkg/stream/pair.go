@@ -28,8 +28,8 @@ type Pair struct {
 	FromPath, ToPath string
 	Lane             *cdc.LinkLane
 	Log              *slog.Logger
-	// Interval is that of the sweep where the operator has set it; else zero.
-	Interval time.Duration
+	// Pace says how often the links of every record are read.
+	Pace *Patient
 	// Waits are how long after a record's change its links are read, in
 	// ascending order. The first is 0 (R14).
 	Waits []time.Duration

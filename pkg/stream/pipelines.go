@@ -46,13 +46,16 @@ func (p *Pipelines) Follow(types []hubspot.ObjectType) {
 	p.types = append([]hubspot.ObjectType{}, types...)
 }
 
+// Calls returns how many calls a pass takes at most.
+func (p *Pipelines) Calls() int { return len(p.followed()) }
+
 func (p *Pipelines) followed() []hubspot.ObjectType {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.types
 }
 
-// Run reads the pipelines every Interval, from the first Follow until ctx ends.
+// Run reads the pipelines as often as Pace says, from the first Follow until ctx ends.
 func (p *Pipelines) Run(ctx context.Context) error {
 	select {
 	case <-p.known:

@@ -31,8 +31,8 @@ type Reference struct {
 	Log     *slog.Logger
 	// Selection says which fields of entries are published, and how.
 	Selection *schema.Selection
-	// Interval is the time between two readings of a list.
-	Interval time.Duration
+	// Pace says how often a list is read.
+	Pace *Patient
 }
 
 // ReferenceList is one reference list: its lane, and when it was last read whole.
@@ -55,12 +55,22 @@ func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time
 			r.Status.backfillDone(l.Lane.Reference())
 		}
 	}
+	published := func() (sum uint64) {
+		for _, l := range lists {
+			sum += l.Lane.Now()
+		}
+		return sum
+	}
 	for {
+		before := published()
 		soon, err := pass(ctx)
 		if err != nil {
 			return err
 		}
-		wait := r.Interval
+		if published() != before {
+			r.Pace.Changed()
+		}
+		wait := r.Pace.Interval()
 		if soon > 0 {
 			wait = min(wait, soon)
 		}
@@ -161,7 +171,7 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 		}
 		return
 	}
-	problem = &referenceError{problem.of, problem.err, r.Interval}
+	problem = &referenceError{problem.of, problem.err, r.Pace.Interval()}
 	l.problem = problem.of
 	if before == "" {
 		r.Status.started(name, offsets.ReferenceStream)

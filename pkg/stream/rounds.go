@@ -9,6 +9,10 @@ import (
 // Rounds says how often an object type is looked at for deletes, by the census and
 // by the archive: often while records of it go, seldom where none do (R12).
 type Rounds struct {
+	// Excess returns a cold type's interval as it is where all polling of an idle
+	// portal costs too much; nil: as it was.
+	Excess func(time.Duration) time.Duration
+
 	perSecond float64
 
 	mu    sync.Mutex
@@ -124,6 +128,9 @@ func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls 
 		r.mu.Lock()
 		d, hot := r.interval(object)
 		r.mu.Unlock()
+		if d >= coldRound && r.Excess != nil {
+			d = r.Excess(d)
+		}
 		timer := time.NewTimer(longer(d, calls) - time.Since(last))
 		select {
 		case <-timer.C:

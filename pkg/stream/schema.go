@@ -51,6 +51,11 @@ type Seen struct {
 	refused []hubspot.ObjectType
 }
 
+// Calls returns how many calls it took to see this, with so many sensitivities.
+func (s *Seen) Calls(sensitivities int) int {
+	return 1 + len(s.refused) + len(s.Found)*sensitivities
+}
+
 // Hides reports whether a word may mean an object type that HubSpot hides from
 // this token.
 func (s *Seen) Hides(word string) bool { return Hidden(word, s.refused, s.Custom) }

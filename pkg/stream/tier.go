@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -11,40 +12,137 @@ import (
 
 // Tier finds created, updated and restored records through the search index (R3).
 // The leading tier has lag 0. A trailing tier starts each walk its lag further back,
-// because the index shows some changes late.
+// because the index shows some changes late. NewTiers makes those of a type.
+//
+// A walk of the leading tier carries each trailing tier in whose window no change is
+// known: one search answers for all of them, and such a tier makes none of its own.
 type Tier struct {
 	Object *Object
 	// Stream is "leading" or "trailing-<lag>", with the lag as the operator
 	// wrote it.
 	Stream string
 	Lag    time.Duration
-	Window cdc.Window
-	// Interval returns how long to wait between two walks.
-	Interval func() time.Duration
-	// Seen, unless nil, takes how many records each walk had to read.
-	Seen func(records int)
+	// Interval returns how long to wait between two walks. carried reports that the
+	// latest one was a walk of the leading tier.
+	Interval func(carried bool) time.Duration
+	// Seen, unless nil, takes how many changes each walk found.
+	Seen func(changes int)
+
+	newest *atomic.Int64 // the latest time of a row that a tier of the type has seen
+	others []*Tier       // that the leading tier may carry
+	rest   time.Duration // until the next pass
+
+	// turn holds a token while no walk serves the tier; who takes it may use the
+	// fields below.
+	turn    chan struct{}
+	window  cdc.Window
+	walked  time.Time // when the latest walk ended
+	carried bool      // it was one of the leading tier
+	many    bool      // it found many rows
 }
+
+// NewTiers returns the tiers of an object type, which continue from these windows.
+func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
+	newest := new(atomic.Int64)
+	newest.Store(int64(o.Client.Now())) // what came before is not known
+	tiers := make([]*Tier, len(lags))
+	for i, lag := range lags {
+		t := &Tier{Object: o, Stream: lag.Stream, Lag: lag.By, newest: newest, turn: make(chan struct{}, 1), window: windows[i]}
+		t.turn <- struct{}{}
+		tiers[i] = t
+	}
+	for _, t := range tiers {
+		if t.Lag == 0 {
+			t.others = tiers
+		}
+	}
+	return tiers
+}
+
+const (
+	// tierLook is how often a waiting tier asks whether its interval has become
+	// shorter, or another walk has carried it.
+	tierLook = 5 * time.Second
+	// reach is how far the leading tier looks back beyond R3's overlap, because
+	// HubSpot's index shows most changes seconds late. R4 skips what was read, so
+	// this costs nothing while a walk finds no more than fewRows.
+	reach   = 13 * time.Second
+	fewRows = hubspot.MaxSearch / 2
+)
 
 // Run walks until ctx ends.
 func (t *Tier) Run(ctx context.Context) error {
-	return supervise(ctx, t.Object, t.Stream, t.Interval, t.pass)
+	return supervise(ctx, t.Object, t.Stream, func() time.Duration { return min(t.rest, tierLook) }, t.pass)
 }
 
-// pass is one walk, or the rest of one that a restart interrupted. It commits every
-// page with the place after it.
+// pass is one walk, or the rest of one that a restart interrupted, if one is due.
 func (t *Tier) pass(ctx context.Context) error {
-	prio := hubspot.Trailing
+	select {
+	case <-t.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer t.done()
+	if !t.walked.IsZero() {
+		if t.rest = time.Until(t.walked.Add(t.Interval(t.carried))); t.rest > 0 {
+			return nil
+		}
+	}
+	if err := t.walk(ctx); err != nil {
+		return err
+	}
+	t.rest = t.Interval(t.carried)
+	return nil
+}
+
+func (t *Tier) done() { t.turn <- struct{}{} }
+
+// carry returns the tiers that the walk which begins now serves besides this one.
+// Each is busy until its done is called.
+func (t *Tier) carry() (carried []*Tier) {
+	for _, other := range t.others {
+		if other == t || t.window.Walking() {
+			continue
+		}
+		select {
+		case <-other.turn:
+		default:
+			continue // it walks itself
+		}
+		if other.window.Walking() || other.window.Start <= hubspot.Millis(t.newest.Load()) {
+			other.done()
+			continue
+		}
+		carried = append(carried, other)
+	}
+	return carried
+}
+
+// walk commits every page with the place after it.
+func (t *Tier) walk(ctx context.Context) error {
+	carried := t.carry()
+	prio, lag := hubspot.Trailing, t.Lag
 	if t.Lag == 0 {
 		prio = hubspot.Leading
+		if !t.many {
+			lag = reach
+		}
+	}
+	joint := cdc.Joint{Own: cdc.TierWindow{Window: t.window, Lag: lag}}
+	for _, other := range carried {
+		defer other.done()
+		joint.Others = append(joint.Others, cdc.TierWindow{Window: other.window, Lag: other.Lag})
 	}
 	o := t.Object
-	read := 0
+	known, changes, rows := hubspot.Millis(t.newest.Load()), 0, 0
 	for {
-		w, err := o.walk(ctx, prio, t.Window.Search(hubspot.SearchQuery{}))
+		w, err := o.walk(ctx, prio, joint.Search(hubspot.SearchQuery{}))
 		if err != nil {
 			return err
 		}
-		ids, err := o.Lane.Unskipped(ctx, w.Page.Rows, t.Window.Start)
+		changes += t.saw(w.Page.Rows, known)
+		rows += len(w.Page.Rows)
+		ids, err := o.Lane.Unskipped(ctx, w.Page.Rows, joint.SkipFrom())
 		if err != nil {
 			return err
 		}
@@ -52,23 +150,52 @@ func (t *Tier) pass(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t0, place := t.Window.Begin(w.Page.Date).T0, t.Window.Past(w, t.Lag)
-		if err := o.publish(ctx, cdc.Page{
-			Stream: t.Stream, Readings: readings, Searched: true,
-			Cursors: []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, place)},
-		}); err != nil {
+		t0, next := joint.Own.Begin(w.Page.Date).T0, joint.Past(w)
+		cursors := []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, next.Own.Window)}
+		if !w.Page.More {
+			for i, other := range carried {
+				cursors = append(cursors, tierCursor(o.Type.Name, other.Stream, next.Others[i].Window))
+			}
+		}
+		if err := o.publish(ctx, cdc.Page{Stream: t.Stream, Readings: readings, Searched: true, Cursors: cursors}); err != nil {
 			return err
 		}
-		t.Window = place
-		read += len(ids)
-		if !w.Page.More {
-			o.Status.reached(o.Type.Name, t.Stream, t0)
-			if t.Seen != nil {
-				t.Seen(read)
-			}
-			return nil
+		joint = next
+		t.window = next.Own.Window
+		if w.Page.More {
+			continue
+		}
+		t.ended(t0, false)
+		t.many = rows > fewRows
+		for i, other := range carried {
+			other.window = next.Others[i].Window
+			other.ended(t0, true)
+		}
+		if t.Seen != nil {
+			t.Seen(changes)
+		}
+		return nil
+	}
+}
+
+// ended notes the end of a walk that serves the tier. The caller has its turn.
+func (t *Tier) ended(t0 hubspot.Millis, carried bool) {
+	t.walked, t.carried = time.Now(), carried
+	t.Object.Status.started(t.Object.Type.Name, t.Stream)
+	t.Object.Status.reached(t.Object.Type.Name, t.Stream, t0)
+}
+
+// saw notes the times of rows, and returns how many lie after a known one.
+func (t *Tier) saw(rows []hubspot.SearchRow, known hubspot.Millis) (news int) {
+	for _, row := range rows {
+		if row.Updated > known {
+			news++
+		}
+		if row.Updated > hubspot.Millis(t.newest.Load()) && row.Updated != hubspot.AnyTime {
+			t.newest.Store(int64(row.Updated))
 		}
 	}
+	return news
 }
 
 func tierCursor(object, stream string, w cdc.Window) cdc.Cursor {

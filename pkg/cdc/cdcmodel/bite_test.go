@@ -16,6 +16,7 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R3: our clock moves the window", without{ownClock: true}},
 		{"R3: a row's time moves the window", without{rowTime: true}},
 		{"R3: an unfinished walk moves the window", without{unfinished: true}},
+		{"R3: a joint walk moves the tiers that it carries without their lag", without{jointLag: true}},
 		{"R4: every reading is settled", without{settled: true}},
 		{"R4: rows from before the window are skipped", without{start: true}},
 		{"R5: the tiers start after the backfill", without{first: true}},

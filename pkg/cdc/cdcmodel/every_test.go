@@ -27,6 +27,9 @@ type scenario struct {
 	tick bool
 	// old: the records are so old that their versions can no longer change (R4).
 	old bool
+	// passed: the leading tier has passed the time of a change of record 2 that the
+	// index shows only now.
+	passed bool
 	// faulty: reads of links leave records out, at any time.
 	faulty bool
 	// disorder is how many pages of a search are out of order, at any time.
@@ -63,6 +66,9 @@ func (s scenario) String() string {
 	}
 	if s.old {
 		b.WriteString("; old records")
+	}
+	if s.passed {
+		b.WriteString("; record 2 has changed before, late")
 	}
 	if s.faulty {
 		b.WriteString("; faults")
@@ -137,6 +143,15 @@ func (s scenario) start(w *world, o *odometer) *way {
 		w.passes(backfill, 1)
 		w.agent(backfill).stop()
 		w.process.agents = nil
+	}
+	if s.passed {
+		plan(2, update, true).make(w)
+		w.now = w.now.Add(5 * time.Second)
+		w.process.run(leadingStream)
+		w.passes(leadingStream, 1)
+		w.agent(leadingStream).stop()
+		w.process.agents = nil
+		w.now = w.now.Add(10 * time.Second)
 	}
 	v := &way{s: s, world: w}
 	if s.crash {
@@ -467,6 +482,7 @@ func scenarios(large bool) []scenario {
 			scenario{finders: finders, page: 2, old: true, tick: true, changes: [2][]planned{{plan(1, update, true)}, {plan(2, update, false)}}},
 		)
 		if finders[1] == trailingStream {
+			small = append(small, scenario{finders: finders, page: 1, old: true, passed: true, crash: true, changes: [2][]planned{{plan(1, update, false)}}})
 			small = append(small, scenario{finders: finders, page: 2, disorder: 2, changes: [2][]planned{{plan(1, update, false), pass(15 * time.Second)}}})
 		}
 		for i, f := range first {
@@ -591,6 +607,8 @@ func TestSearch_TheSmallWorldNeedsTheRulesToo(t *testing.T) {
 		{rule: "R3: the trailing tier does not look back", off: without{lag: true}},
 		{rule: "R3: our clock moves the window", off: without{ownClock: true}},
 		{rule: "R3: a row's time moves the window", off: without{rowTime: true}},
+		{rule: "R3: a page of a joint walk moves the tiers that it carries", off: without{jointEarly: true}},
+		{rule: "R3: a joint walk moves the tiers that it carries without their lag", off: without{jointLag: true}},
 		{rule: "R4: every reading is settled", off: without{settled: true}},
 		{rule: "R5: the tiers start after the backfill", off: without{first: true}},
 		{rule: "R5: the tiers' first start has no overlap", off: without{overlap: true}},

@@ -20,6 +20,8 @@ type without struct {
 	ownClock   bool // R3: our clock, ahead of HubSpot's, moves the window
 	rowTime    bool // R3: the newest row's time moves the window
 	unfinished bool // R3: every page moves the window, not only the last
+	jointEarly bool // R3: every page of a joint walk moves the tiers that it carries
+	jointLag   bool // R3: a joint walk moves the tiers that it carries as its own
 
 	settled bool // R4: every reading counts as settled
 	start   bool // R4: rows from before the window are skipped too
@@ -74,13 +76,47 @@ type tier struct {
 	stream string
 	lag    time.Duration
 	window cdc.Window
+	// carried are the tiers that the walk under way serves too. They begin no walk
+	// of their own meanwhile.
+	carried []cdc.TierWindow
+	// passing: the tier is in a pass, so that no other tier's walk may carry it.
+	passing bool
+}
+
+func (t *tier) joint() cdc.Joint {
+	return cdc.Joint{Own: cdc.TierWindow{Window: t.window, Lag: t.lag}, Others: t.carried}
+}
+
+// carry makes the walk that begins serve the trailing tier too, by chance: any
+// choice is sound, and the real one (stream.Tier) only saves calls.
+func (t *tier) carry(a *agent) {
+	other := &a.trailing
+	if t.lag > 0 || t.window.Walking() || other.passing || other.window.Walking() || a.w.everyWay && a.w.agent(trailingStream) == nil {
+		return
+	}
+	joins := a.w.choices.of(2) == 1
+	if a.hear(joins); joins {
+		t.carried = []cdc.TierWindow{{Window: other.window, Lag: other.lag}}
+		a.w.tally["joint walks"]++
+	}
 }
 
 func (t *tier) pass(a *agent) error {
+	if t.lag > 0 && len(a.leading.carried) > 0 {
+		return nil
+	}
+	t.passing, t.carried = true, nil
+	defer func() { t.passing, t.carried = false, nil }()
+	t.carry(a)
 	for {
 		a.forget()
-		w := a.w
-		page, err := a.walk(t.window.Search(hubspot.SearchQuery{}), t.lag > 0)
+		w, joint := a.w, t.joint()
+		q := joint.Search(hubspot.SearchQuery{})
+		start := joint.SkipFrom()
+		if w.without.start {
+			start = 0
+		}
+		page, err := a.walk(q, joint.SkipFrom(), t.lag > 0 || len(t.carried) > 0)
 		if errors.Is(err, cdc.ErrUnordered) {
 			return nil // out of order: the next pass tries again
 		}
@@ -88,16 +124,12 @@ func (t *tier) pass(a *agent) error {
 			return err
 		}
 		rows, more := page.Page.Rows, page.Page.More
-		start := t.window.Start
-		if w.without.start {
-			start = 0
-		}
 		ids, err := a.lane.Unskipped(context.Background(), rows, start)
 		if err != nil {
 			return err
 		}
 		if w.said != nil {
-			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(t.window.Start), t.window.Last, spell(rows), ids)
+			w.tell("%s: search from %s above %d gives %s, to be read: %v", a.name, clock(q.Since), t.window.Last, spell(rows), ids)
 		}
 		readings, err := a.read(ids)
 		if err != nil {
@@ -105,14 +137,20 @@ func (t *tier) pass(a *agent) error {
 		}
 		place := t.past(w, page)
 		a.hear(place)
-		cursor := cdc.Cursor{Stream: t.stream, Value: places(int64(place.Start), int64(place.T0), int64(place.Last))}
+		cursors := []cdc.Cursor{{Stream: t.stream, Value: places(int64(place.Own.Start), int64(place.Own.T0), int64(place.Own.Last))}}
 		if more && w.without.unfinished { // the walk starts over after a crash
-			cursor.Value = places(int64(place.Start), 0, 0)
+			cursors[0].Value = places(int64(place.Own.Start), 0, 0)
 		}
-		if err := a.publish(cdc.Page{Stream: t.stream, Readings: readings, Cursors: []cdc.Cursor{cursor}}, func() { a.hear(place, more) }); err != nil {
+		moved := len(t.carried) > 0 && (!more || w.without.jointEarly)
+		if moved {
+			cursors = append(cursors, cdc.Cursor{Stream: trailingStream, Value: places(int64(place.Others[0].Start), 0, 0)})
+		}
+		if err := a.publish(cdc.Page{Stream: t.stream, Readings: readings, Cursors: cursors}, func() { a.hear(place, more) }); err != nil {
 			return err
 		}
-		t.window = place
+		if t.window = place.Own.Window; moved {
+			a.trailing.window = place.Others[0].Window
+		}
 		if !more {
 			return nil
 		}
@@ -120,13 +158,13 @@ func (t *tier) pass(a *agent) error {
 }
 
 // walk reads a page of the index; without R2, in whatever order.
-func (a *agent) walk(q hubspot.SearchQuery, trailing bool) (*cdc.Walk, error) {
+func (a *agent) walk(q hubspot.SearchQuery, skipFrom hubspot.Millis, trailing bool) (*cdc.Walk, error) {
 	p, before := cdc.NewWalk(q), a.memory
 	for q, wait, more := p.Next(); more; q, wait, more = p.Next() {
 		if err := a.sleep(wait); err != nil {
 			return p, err
 		}
-		_, page, date, err := ask(a, func() hubspot.SearchPage { return a.w.search(q, trailing) })
+		_, page, date, err := ask(a, func() hubspot.SearchPage { return a.w.search(q, skipFrom, trailing) })
 		if err != nil {
 			return p, err
 		}
@@ -147,21 +185,31 @@ func (a *agent) walk(q hubspot.SearchQuery, trailing bool) (*cdc.Walk, error) {
 	return p, p.Err()
 }
 
-// past is cdc.Window.Past, or what a broken rule makes of it.
-func (t *tier) past(w *world, page *cdc.Walk) cdc.Window {
-	lag, more := t.lag, page.Page.More
+// past is cdc.Joint.Past, or what a broken rule makes of it.
+func (t *tier) past(w *world, page *cdc.Walk) cdc.Joint {
+	joint, more := t.joint(), page.Page.More
 	if w.without.lag {
-		lag = 0
+		joint.Own.Lag = 0
 	}
-	place := t.window.Past(page, lag)
+	before := joint
+	place := joint.Past(page)
 	switch {
 	case w.without.rowTime && !more:
-		place = cdc.Window{Start: t.window.Start}
+		place.Own.Window = cdc.Window{Start: t.window.Start}
 		for _, row := range page.Page.Rows {
-			place.Start = max(place.Start, row.Updated)
+			place.Own.Start = max(place.Own.Start, row.Updated)
 		}
 	case w.without.unfinished:
-		place.Start = max(place.Start, place.Finish(lag).Start)
+		place.Own.Start = max(place.Own.Start, place.Own.Finish(before.Own.Lag).Start)
+	}
+	for i, other := range before.Others {
+		lag := other.Lag
+		if w.without.lag || w.without.jointLag {
+			lag = 0
+		}
+		if !more || w.without.jointEarly {
+			place.Others[i].Window = other.Begin(before.Own.Begin(page.Page.Date).T0).Finish(lag)
+		}
 	}
 	return place
 }
@@ -353,7 +401,7 @@ const censusStream = "census"
 
 func (census) pass(a *agent) error {
 	w := a.w
-	_, page, _, err := ask(a, func() hubspot.SearchPage { return w.search(hubspot.SearchQuery{Limit: lastID}, false) })
+	_, page, _, err := ask(a, func() hubspot.SearchPage { return w.search(hubspot.SearchQuery{Limit: lastID}, 0, false) })
 	if err != nil {
 		return err
 	}

@@ -482,8 +482,8 @@ func (p *portal) settle() hubspot.Millis {
 
 // search answers rows modified at or after since, above an id. The trailing tier is
 // the last to see changes that move the modified time: what the search keeps from
-// it is hidden.
-func (p *portal) search(q hubspot.SearchQuery, trailing bool) (page hubspot.SearchPage) {
+// it is hidden. It may skip a row (R4) only from skipFrom on.
+func (p *portal) search(q hubspot.SearchQuery, skipFrom hubspot.Millis, trailing bool) (page hubspot.SearchPage) {
 	p.catchUp()
 	const flap, fresh, reversed, emptied = 10, 11, 12, 13
 	fault := 0
@@ -514,7 +514,7 @@ func (p *portal) search(q hubspot.SearchQuery, trailing bool) (page hubspot.Sear
 			continue
 		case p.behind && r.index.before != 0 && p.choices.of(2) == 0:
 			row.Updated = r.index.before
-			r.hidden = r.hidden || trailing && row.Updated >= q.Since
+			r.hidden = r.hidden || trailing && row.Updated >= skipFrom
 		case fault == fresh && r.kind == live:
 			row.Updated = r.updated
 		}

@@ -89,7 +89,7 @@ func search(seed uint64, n int, off without) (first *found, tally map[string]int
 var wanted = []string{
 	"published: c", "published: r again", "published: c restored", "published: u",
 	"published: d archived", "published: d merged", "published: d purged",
-	"read again: stale", "read again: older", "confirmed again", "stuck",
+	"read again: stale", "read again: older", "confirmed again", "stuck", "joint walks",
 	"published: link r", "published: link c", "published: link u",
 	"published: link d removed", "published: link d archived", "published: link d merged", "published: link d purged",
 	"links read again: paged", "links looked at again", "published: link r again",

@@ -242,7 +242,8 @@ func (w *world) start() {
 			panic(err)
 		}
 	}
-	p.leading, p.trailing = tier{leadingStream, 0, leading}, tier{trailingStream, trailingLag, trailing}
+	p.leading = tier{stream: leadingStream, window: leading}
+	p.trailing = tier{stream: trailingStream, lag: trailingLag, window: trailing}
 	p.backfill, p.reconcile = sweeps, sweep{stream: reconcile, done: true}
 	if b, ok := w.cursors[reconcile]; ok {
 		v := place(b)

@@ -440,7 +440,7 @@ func TestCheck_TheDayIsUsedUp(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 12, Limits: hubspottest.Limits{Daily: 2000}}, threeTypes, func(w *world) {
 		w.Portal.Seed("contacts", 50_000)
 		w.Portal.UseDaily(1300)
-		c := w.inspect().is(connector.ExitFailed)
+		c := w.inspect("SYNC_LEADING_INTERVAL=10s").is(connector.ExitFailed)
 		c.says("limit_day", "", OK, "2,000")
 		c.says("idle_calls", "", Fail, "of what the reserve leaves", "SYNC_LEADING_INTERVAL")
 		if c.Plan.Backfill.Days < 1 || c.Plan.Ours < 1 {

@@ -177,55 +177,59 @@ func (k *checker) planBackfill(out *Plan) {
 // planIdle adds up the calls of a day on which nothing changes.
 func (k *checker) planIdle(out *Plan) {
 	p, sync := &k.portal, &k.setup.Config.Sync
-	add := func(name string, calls float64) {
+	var asked []func() // after all streams are known, because they share what there is
+	add := func(name string, calls func() float64) {
 		i := slices.IndexFunc(out.Idle, func(s planStream) bool { return s.Stream == name })
 		if i < 0 {
 			i = len(out.Idle)
 			out.Idle = append(out.Idle, planStream{Stream: name})
 		}
-		out.Idle[i].Calls += int(math.Round(calls))
+		asked = append(asked, func() { out.Idle[i].Calls += int(math.Round(calls())) })
 	}
-	pace := stream.NewPace(k.setup.Governor.Rates().Search*connector.LeadingShare, sync.LeadingInterval)
-	for _, f := range p.found {
-		pace.Add(f.Type.Name)
+	pace := stream.NewPace(k.setup.Budget, sync.LeadingInterval)
+	k.setup.Demands(pace)
+	// passes adds a stream that makes so many calls a pass, and then waits.
+	passes := func(object, name string, calls float64, d stream.Demand) {
+		s := pace.Patient(object, name, func() stream.Demand { return d })
+		add(name, func() float64 { return calls * times(s.Quiet(), time.Duration(calls*float64(k.answer))) })
+	}
+	// starts adds one that begins a pass at each interval, however long it takes.
+	starts := func(object, name string, calls int, takes time.Duration, d stream.Demand) {
+		s := pace.Patient(object, name, func() stream.Demand { return d })
+		add(name, func() float64 { return float64(calls) * times(max(s.Quiet(), takes), 0) })
 	}
 	more := false
 	for i := range p.found {
-		f := &p.found[i]
-		name := f.Type.Name
-		n, bin := p.records[name], p.archived[name]
+		name := p.found[i].Type.Name
+		pace.Add(name)
 		for _, lag := range k.setup.Lags {
-			every := sync.Trailing(lag)
-			if lag.By == 0 {
-				every = pace.Interval(name)
-			}
-			add(lag.Stream, times(every, k.answer))
+			add(lag.Stream, func() float64 { return k.tierCalls(lag, pace.Quiet()) })
 		}
-		every := stream.CensusEvery(sync.CensusInterval)
-		searches := stream.CensusCalls(n, every)
-		add(stream.CensusStream, searches*times(every, time.Duration(searches*float64(k.answer))))
-		if !bin.none {
-			lists := stream.ArchiveCalls(bin.records)
-			add(offsets.ArchiveStream, float64(lists)*times(stream.ArchiveEvery(sync.ArchiveInterval, bin.records), time.Duration(lists)*k.answer))
+		searches := sync.CensusDemand(p.records[name])
+		passes(name, stream.CensusStream, searches.Calls, searches)
+		if bin := p.archived[name]; !bin.none {
+			lists := sync.ArchiveDemand(bin.records)
+			passes(name, offsets.ArchiveStream, lists.Calls, lists)
 			more = more || bin.more
 		}
-		if slots, err := k.slots(f); err == nil {
-			lists, reads := stream.SweepCalls(n, slots)
-			takes := stream.SweepTakes(n, sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer
-			add(offsets.ReconcileStream, float64(lists+reads)*times(max(sync.ReconcileInterval, takes), 0))
+		if slots, err := k.slots(&p.found[i]); err == nil {
+			lists, reads := stream.SweepCalls(p.records[name], slots)
+			takes := stream.SweepTakes(p.records[name], sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer
+			starts(name, offsets.ReconcileStream, lists+reads, takes, sync.ReconcileDemand(lists+reads))
 		}
 	}
 	for _, e := range p.ends {
-		every := stream.LinksEvery(sync.AssociationsInterval, k.linked(e))
-		add(offsets.AssociationsStream, float64(stream.LinkCalls(p.records[e.From.Name]))*times(every, 0))
+		calls := stream.LinkCalls(p.records[e.From.Name])
+		starts(e.Name().String(), offsets.AssociationsStream, calls, 0, sync.LinksDemand(calls, k.linked(e)))
 	}
-	k.planSchema(add)
-	every := max(sync.ReferenceInterval, time.Second)
-	for _, calls := range []float64{float64(p.owners), stream.PipelineCalls(p.withPipelines, len(p.found))} {
-		add(offsets.ReferenceStream, calls*times(every, time.Duration(calls*float64(k.answer))))
-	}
+	k.planSchema(pace, add)
+	passes(stream.ReferenceOwners, offsets.ReferenceStream, float64(p.owners), sync.ReferenceDemand(p.owners))
+	passes(stream.ReferencePipelines, offsets.ReferenceStream, stream.PipelineCalls(p.withPipelines, len(p.found)), sync.ReferenceDemand(len(p.found)))
 	if !k.setup.Config.HubSpot.OAuth() {
-		add("account", times(connector.DayInterval, 0))
+		add("account", func() float64 { return times(connector.DayInterval, 0) })
+	}
+	for _, ask := range asked {
+		ask()
 	}
 	for _, s := range out.Idle {
 		out.IdleSum += s.Calls
@@ -235,17 +239,34 @@ func (k *checker) planIdle(out *Plan) {
 	}
 }
 
-// planSchema adds what the reads of the portal's schemas cost.
-func (k *checker) planSchema(add func(string, float64)) {
-	p := &k.portal
-	every := k.setup.Config.Sync.Schema()
-	calls := 1 + p.refused + len(p.found)*len(k.setup.Config.HubSpot.Sensitivities())
-	add(stream.SchemaStream, float64(calls)*times(every, k.answer))
-	if labels := stream.LabelCalls(len(p.found), k.setup.Config.HubSpot.Associations); labels > 0 {
-		// A run reads labels only when it has just read the schemas.
-		looks := math.Ceil(float64(k.setup.Config.Sync.Labels(len(p.ends))) / float64(every))
-		add("labels", float64(labels)*times(every, k.answer)/looks)
+// tierCalls is how many searches a tier of a type makes while nothing changes. A
+// trailing tier makes none while the leading tier's walks carry it in time.
+func (k *checker) tierCalls(lag stream.Lag, leading time.Duration) float64 {
+	every := leading
+	if lag.By > 0 {
+		if every = k.setup.Config.Sync.Trailing(lag, true, leading); every > leading {
+			return 0
+		}
 	}
+	return times(every, k.answer)
+}
+
+// planSchema adds what the reads of the portal's schemas cost.
+func (k *checker) planSchema(pace *stream.Pace, add func(string, func() float64)) {
+	p, sync := &k.portal, &k.setup.Config.Sync
+	calls := 1 + p.refused + len(p.found)*len(k.setup.Config.HubSpot.Sensitivities())
+	schemas := pace.Patient("", stream.SchemaStream, func() stream.Demand { return sync.SchemaDemand(calls) })
+	add(stream.SchemaStream, func() float64 { return float64(calls) * times(schemas.Quiet(), k.answer) })
+	asks := stream.LabelCalls(len(p.found), k.setup.Config.HubSpot.Associations)
+	if asks == 0 {
+		return
+	}
+	labels := pace.Patient("", "labels", func() stream.Demand { return sync.LabelsDemand(asks) })
+	add("labels", func() float64 {
+		// A run reads labels only when it has just read the schemas.
+		looks := math.Ceil(float64(labels.Quiet()) / float64(schemas.Quiet()))
+		return float64(asks) * times(schemas.Quiet(), k.answer) / looks
+	})
 }
 
 // linked reports whether a pair has links: by the state if the pair was swept,

@@ -51,7 +51,7 @@ func TestCheck_ThePlanIsWhatARunDoes(t *testing.T) {
 			t.Errorf("the backfill took %v, %.1f minutes were planned", took, p.Backfill.Minutes)
 		}
 
-		time.Sleep(2 * time.Hour) // the first sweeps are over; the next are due within a day
+		time.Sleep(8 * time.Hour) // the first sweeps are over, and what settles has settled
 		w.Portal.ResetStats()
 		time.Sleep(day)
 		calls := w.Portal.Stats().Calls
