@@ -212,7 +212,7 @@ func TestReferences_TypesWithoutPipelinesAreSeldomAsked(t *testing.T) {
 	long(t)
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 1, Types: []string{"contacts", "products", "deals"}}
-	inWorld(t, opt, nil, func(w *world) {
+	inWorld(t, opt, []string{"SYNC_REFERENCE_INTERVAL=5m"}, func(w *world) {
 		p := w.start()
 		time.Sleep(time.Minute)
 		w.Portal.ResetStats()

@@ -57,7 +57,7 @@ type cause struct {
 	since    time.Time
 	ended    time.Time
 	said     bool
-	left     bool // it was said, and everybody who waited has given up; the next answer ends it
+	left     string // it was said, and the last request, of this API, gave up; the API's next answer ends it
 }
 
 func newOutages(log *slog.Logger) *outages {
@@ -134,7 +134,7 @@ func (o *outages) succeeded(api string) {
 	defer o.mu.Unlock()
 	o.good++
 	for kind, c := range o.causes {
-		if c.left {
+		if c.left == api {
 			o.end(kind, c)
 		}
 	}
@@ -198,6 +198,7 @@ func backoff(failures int) time.Duration {
 // trouble is one request's part in the causes.
 type trouble struct {
 	o        *outages
+	api      string
 	cause    string
 	failures int // in a row
 }
@@ -221,10 +222,10 @@ func (t *trouble) failed(kind string, attrs ...any) {
 		c = &cause{}
 		o.causes[kind] = c
 	}
-	if c.requests == 0 && !c.left {
+	if c.requests == 0 && c.left == "" {
 		c.since, c.attempts, c.said = time.Now(), 0, false
 	}
-	if c.left = false; t.cause == "" {
+	if c.left = ""; t.cause == "" {
 		t.cause = kind
 		c.requests++
 	}
@@ -252,7 +253,7 @@ func (t *trouble) leave(answered bool) {
 		return
 	}
 	if !answered && c.said {
-		c.left = true
+		c.left = t.api
 		return
 	}
 	o.end(kind, c)
@@ -260,7 +261,7 @@ func (t *trouble) leave(answered bool) {
 
 // end logs the end of a cause whose beginning was logged. o.mu is held.
 func (o *outages) end(kind string, c *cause) {
-	c.ended, c.left = time.Now(), false
+	c.ended, c.left = time.Now(), ""
 	if c.said {
 		o.log.Info("HubSpot can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond))
 	}

@@ -62,11 +62,11 @@ type attempt struct {
 // it for good, or ctx ends.
 func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) {
 	made := time.Now()
-	t := &trouble{o: c.outages}
-	answered := false
+	t := &trouble{o: c.outages, api: r.api}
+	answered, unanswered := false, false
 	defer func() { t.leave(answered) }()
 	c.outages.asked(r.api)
-	defer c.outages.left(r.api)
+	defer func() { c.outages.left(r.api, unanswered) }()
 	var (
 		token, stale *Secret
 		last         string // the latest failure, for an error that says more than "canceled"
@@ -183,7 +183,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			late = late || errors.Is(a.err, context.DeadlineExceeded)
 			failures++
 			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
-				answered = true // others: it is this request that fails
+				unanswered = true
 				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last}
 			}
 			wait := backoff(failures)

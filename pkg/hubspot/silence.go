@@ -82,12 +82,14 @@ func (s *silence) answered() {
 	}
 }
 
-// asked notes a new request, and left its end.
+// asked notes a new request.
 func (o *outages) asked(api string) { o.each(api, func(s *silence) { s.requests++ }) }
 
-func (o *outages) left(api string) {
+// left notes the end of a request. Where it ended unanswered, its caller asks again
+// later, so the silence lasts until HubSpot answers.
+func (o *outages) left(api string, unanswered bool) {
 	o.each(api, func(s *silence) {
-		if s.requests--; s.requests == 0 {
+		if s.requests--; s.requests == 0 && !unanswered {
 			s.since, s.kind, s.latest = time.Time{}, "", "" // nobody would notice the answer
 		}
 	})
