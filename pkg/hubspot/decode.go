@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,7 +31,8 @@ type page struct {
 }
 
 // decoder reads a page of records straight into slots: one pass over the
-// bytes, all values in one slab, no map per record.
+// bytes, all values in one slab, no map per record, and no look-up per value either:
+// HubSpot sends the properties of every record in the same order.
 //
 // It rejects anything that is not one whole JSON object, and an answer without
 // results; the client then retries the request. What is odd in a record costs that
@@ -46,8 +48,16 @@ type decoder struct {
 	values   [][]byte // not yet given to a record
 	expect   int      // records
 	page     page
+	order    []property // of the record before
 	scratch  jx.Decoder
 	mac      hash.Hash // of hashed slots; nil before the first one
+}
+
+// property is a member of a record's properties.
+type property struct {
+	name   []byte
+	slot   int  // -1: none
+	merged bool // MergedProperty
 }
 
 func decodePage(body []byte, slots *Slots, expect int, archived bool) (page, error) {
@@ -176,21 +186,43 @@ func (d *decoder) record(dec *jx.Decoder) error {
 // properties reads the values that have a slot, and the list of records merged
 // into this one. null and "" become nil.
 func (d *decoder) properties(dec *jx.Decoder, r *Record) error {
-	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
-		slot := d.slots.Slot(key)
-		merged := string(key) == MergedProperty
-		if slot < 0 && !merged {
-			return dec.Skip()
+	members, err := dec.ObjIter()
+	if err != nil {
+		return err
+	}
+	for n := 0; members.Next(); n++ {
+		p := d.property(n, members.Key())
+		if p.slot < 0 && !p.merged {
+			if err := dec.Skip(); err != nil {
+				return err
+			}
+			continue
 		}
 		value, err := d.value(dec)
-		if merged {
+		if err != nil {
+			return err
+		}
+		if p.merged {
 			r.Merged = value
 		}
-		if slot >= 0 {
-			r.Values[slot] = d.published(slot, value)
+		if p.slot >= 0 {
+			r.Values[p.slot] = d.published(p.slot, value)
 		}
-		return err
-	})
+	}
+	return members.Err()
+}
+
+// property returns a record's nth property. It is mostly the nth property of the
+// record before.
+func (d *decoder) property(n int, name []byte) *property {
+	if n == len(d.order) {
+		d.order = append(d.order, property{slot: -1})
+	}
+	p := &d.order[n]
+	if !bytes.Equal(p.name, name) {
+		*p = property{name, d.slots.Slot(name), string(name) == MergedProperty}
+	}
+	return p
 }
 
 // published returns the value as it may leave the decoder: the value itself or,
