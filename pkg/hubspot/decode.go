@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-faster/jx"
 )
@@ -44,6 +45,7 @@ type page struct {
 type decoder struct {
 	slots    *Slots // nil: ids and times only
 	archived bool   // archived records were asked for
+	plain    bool   // the page is UTF-8 without \u, so jx reads its strings as we do
 	slab     []byte
 	values   [][]byte // not yet given to a record
 	expect   int      // records
@@ -63,6 +65,7 @@ type property struct {
 func decodePage(body []byte, slots *Slots, expect int, archived bool) (page, error) {
 	d := &decoder{slots: slots, expect: max(1, expect), archived: archived}
 	d.page.total = NoTotal
+	d.plain = utf8.Valid(body) && !bytes.Contains(body, []byte(`\u`))
 	if slots != nil {
 		// Values are about half of a page's text.
 		d.slab = make([]byte, 0, len(body)/2)
@@ -246,19 +249,29 @@ func (d *decoder) published(slot int, value []byte) []byte {
 
 // value reads one value into the slab.
 func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
-	raw, err := dec.Raw()
-	if err != nil {
+	var (
+		text   []byte
+		err    error
+		kind   = dec.Next()
+		quoted = kind == jx.String && !d.plain
+	)
+	switch {
+	case kind == jx.Null:
+		return nil, dec.Null()
+	case kind == jx.String && d.plain:
+		text, err = dec.StrBytes()
+	default:
+		text, err = dec.Raw()
+	}
+	if err != nil || len(text) == 0 {
 		return nil, err
 	}
-	if raw[0] == 'n' {
-		return nil, nil
-	}
-	d.room(len(raw))
+	d.room(len(text))
 	start := len(d.slab)
-	if raw[0] == '"' {
-		d.slab, err = d.unquote(d.slab, raw)
+	if quoted {
+		d.slab, err = d.unquote(d.slab, text)
 	} else {
-		d.slab = append(d.slab, raw...)
+		d.slab = append(d.slab, text...)
 	}
 	if err != nil || len(d.slab) == start {
 		return nil, err
