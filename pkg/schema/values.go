@@ -242,15 +242,20 @@ func (d *decimal) int64() (n int64, ok bool) {
 	return n, true
 }
 
-// equals reports whether v, which is finite, is exactly d. It writes v with all
-// its digits, of which a double has at most 767.
+// equals reports whether v, which is finite, is exactly d. A double has no more than n
+// decimals if 2^n times it is an integer, because the power of two below it ends
+// there; written with as many, it is written exactly.
 func (d *decimal) equals(v float64) bool {
-	const maxDigits = 767
-	if d.digits > maxDigits {
+	decimals := max(0, -d.exponent)
+	const most = 1074 // that a double has
+	if decimals > most {
 		return false
 	}
-	var buf [maxDigits + 10]byte
-	exact, ok := scanDecimal(strconv.AppendFloat(buf[:0], v, 'e', maxDigits-1, 64))
+	if scaled := math.Ldexp(v, decimals); scaled != math.Trunc(scaled) {
+		return false
+	}
+	var buf [128]byte
+	exact, ok := scanDecimal(strconv.AppendFloat(buf[:0], v, 'f', decimals, 64))
 	if !ok || exact.negative != d.negative || exact.digits != d.digits || exact.exponent != d.exponent {
 		return false
 	}
