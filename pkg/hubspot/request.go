@@ -297,6 +297,12 @@ type verdict struct {
 // HubSpot's own JSON is an answer. Anything else, even with a 404, says nothing
 // about any record (R8), and the client asks again.
 func judge(r *request, a attempt) verdict {
+	var unread error
+	if a.err == nil && a.status >= 200 && a.status < 300 {
+		if unread = r.read(a.body); unread == nil {
+			return verdict{done: true, hubspot: true}
+		}
+	}
 	v := verdict{wait: retryAfter(a.header, a.received), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
 	switch {
 	case errors.Is(a.err, errTooLarge):
@@ -312,12 +318,9 @@ func judge(r *request, a attempt) verdict {
 	case a.err != nil:
 		v.kind, v.transient = kindCut, fmt.Sprintf("%d: %v", a.status, a.err)
 		return v
-	case a.status >= 200 && a.status < 300:
-		if err := r.read(a.body); err != nil {
-			v.kind, v.transient = kindContent, fmt.Sprintf("%d: %v", a.status, err)
-			return v
-		}
-		return verdict{done: true, hubspot: true}
+	case unread != nil:
+		v.kind, v.transient = kindContent, fmt.Sprintf("%d: %v", a.status, unread)
+		return v
 	}
 
 	b, known := readErrorBody(r, a)
