@@ -32,7 +32,7 @@ type page struct {
 }
 
 // decoder reads a page of records straight into slots: one pass over the
-// bytes, all values in one slab, no map per record, and no look-up per value either:
+// bytes, all values in few slabs, no map per record, and no look-up per value either:
 // HubSpot sends the properties of every record in the same order.
 //
 // It rejects anything that is not one whole JSON object, and an answer without
@@ -47,6 +47,7 @@ type decoder struct {
 	archived bool   // archived records were asked for
 	plain    bool   // the page is UTF-8 without \u, so jx reads its strings as we do
 	slab     []byte
+	slabSize int
 	values   [][]byte // not yet given to a record
 	expect   int      // records
 	page     page
@@ -63,13 +64,9 @@ type property struct {
 }
 
 func decodePage(body []byte, slots *Slots, expect int, archived bool) (page, error) {
-	d := &decoder{slots: slots, expect: max(1, expect), archived: archived}
+	d := &decoder{slots: slots, expect: max(1, expect), archived: archived, slabSize: min(len(body), 32<<10)}
 	d.page.total = NoTotal
 	d.plain = utf8.Valid(body) && !bytes.Contains(body, []byte(`\u`))
-	if slots != nil {
-		// Values are about half of a page's text.
-		d.slab = make([]byte, 0, len(body)/2)
-	}
 	if err := d.decode(body); err != nil {
 		return page{}, err
 	}
@@ -283,7 +280,7 @@ func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
 // already handed out keep the old slab.
 func (d *decoder) room(n int) {
 	if len(d.slab)+n > cap(d.slab) {
-		d.slab = make([]byte, 0, max(2*n, 64<<10))
+		d.slab = make([]byte, 0, max(n, d.slabSize))
 	}
 }
 
