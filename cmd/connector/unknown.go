@@ -40,11 +40,11 @@ func unknown() []unknownVariable {
 	var out []unknownVariable
 	for _, text := range os.Environ() {
 		name, _, _ := strings.Cut(text, "=")
-		if slices.Contains(known, name) {
+		mine := begins(name, ours)
+		if !mine && !begins(name, shared) || slices.Contains(known, name) {
 			continue
 		}
-		near := nearest(name, known)
-		if begins(name, ours) || begins(name, shared) && near != "" {
+		if near := nearest(name, known); mine || near != "" {
 			out = append(out, unknownVariable{name, cmp.Or(near, sameWords(name, known))})
 		}
 	}

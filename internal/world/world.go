@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,10 @@ import (
 // Canary is the token of every test. Nothing that the connector lets out may
 // contain it.
 const Canary = "pat-na1-canary-5f0c2a9e"
+
+// A world is small and makes much garbage. Collecting it a quarter as often saves a
+// tenth of the CPU time.
+func init() { debug.SetGCPercent(400) }
 
 // World is the deployment.
 type World struct {

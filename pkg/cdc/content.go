@@ -24,7 +24,7 @@ type Content struct {
 }
 
 type contentField struct {
-	name string
+	name string // with a NUL at its end, which an Avro name cannot hold
 	slot int
 }
 
@@ -35,7 +35,7 @@ func NewContent(names []string) *Content {
 	c := &Content{}
 	for slot, name := range names {
 		if name != "" {
-			c.fields = append(c.fields, contentField{name, slot})
+			c.fields = append(c.fields, contentField{name + "\x00", slot})
 		}
 	}
 	slices.SortFunc(c.fields, func(a, b contentField) int { return strings.Compare(a.name, b.name) })
@@ -46,18 +46,16 @@ func NewContent(names []string) *Content {
 // are not null. It never looks at Avro bytes or parsed values, so that a new
 // property changes only the records that have a value for it.
 func (c *Content) Hash(r *hubspot.Record) uint64 {
-	var d xxhash.Digest
-	d.Reset()
-	var n [binary.MaxVarintLen64]byte
+	var room [4 << 10]byte // for all but the largest records
+	text := room[:0]
 	for _, f := range c.fields {
 		v := r.Values[f.slot]
 		if v == nil {
 			continue
 		}
-		_, _ = d.WriteString(f.name) // an Avro name: it holds no NUL
-		size := binary.PutUvarint(n[1:], uint64(len(v)))
-		_, _ = d.Write(n[:1+size])
-		_, _ = d.Write(v)
+		text = append(text, f.name...)
+		text = binary.AppendUvarint(text, uint64(len(v)))
+		text = append(text, v...)
 	}
-	return d.Sum64()
+	return xxhash.Sum64(text)
 }

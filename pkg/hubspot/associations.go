@@ -194,7 +194,7 @@ type linksAnswer struct {
 // set makes that set unread, because a half-understood set would be evidence that
 // links are gone; of a label, which is for people, it costs the label (R18).
 type linksDecoder struct {
-	odd    bool // something in the set being read
+	odd    bool // something in the set, or the error, being read
 	expect int
 	words  map[string]string // categories and labels, which repeat in every link
 	links  []Link            // of the set being read
@@ -381,44 +381,3 @@ func (d *linksDecoder) word(dec *jx.Decoder) (string, error) {
 	}
 	return word, nil
 }
-
-// errors reads the batch's errors of two kinds: those saying that the records
-// they name have no associations, and those saying that the records do not
-// exist. It ignores any other error, whatever its shape.
-func (d *linksDecoder) errors(dec *jx.Decoder) error {
-	d.answer.empty, d.answer.notFound = nil, nil
-	if dec.Next() != jx.Array {
-		return dec.Skip()
-	}
-	return dec.Arr(func(dec *jx.Decoder) error {
-		raw, err := dec.Raw()
-		if err != nil {
-			return err
-		}
-		var e struct {
-			Category    json.RawMessage `json:"category"`
-			SubCategory json.RawMessage `json:"subCategory"`
-			Context     struct {
-				From []json.RawMessage `json:"fromObjectId"`
-				IDs  []json.RawMessage `json:"ids"`
-				ID   []json.RawMessage `json:"id"`
-			} `json:"context"`
-		}
-		if json.Unmarshal(raw, &e) != nil {
-			return nil
-		}
-		switch {
-		case strings.HasSuffix(unquoted(e.SubCategory), "NO_ASSOCIATIONS_FOUND"):
-			for _, id := range e.Context.From {
-				d.answer.empty = append(d.answer.empty, unquoted(id))
-			}
-		case unquoted(e.Category) == "OBJECT_NOT_FOUND":
-			for _, id := range slices.Concat(e.Context.From, e.Context.IDs, e.Context.ID) {
-				d.answer.notFound = append(d.answer.notFound, unquoted(id))
-			}
-		}
-		return nil
-	})
-}
-
-func unquoted(raw json.RawMessage) string { return strings.Trim(string(raw), `"`) }

@@ -294,6 +294,27 @@ func FuzzDecodeLinks(f *testing.F) {
 	})
 }
 
+// Most answers of a sweep are about records without links.
+func BenchmarkDecodeLinks_None(b *testing.B) {
+	var s strings.Builder
+	s.WriteString(`{"results":[],"errors":[`)
+	for i := range MaxLinks {
+		if i > 0 {
+			s.WriteByte(',')
+		}
+		fmt.Fprintf(&s, `{"status":"error","category":"OBJECT_NOT_FOUND","subCategory":"crm.associations.NO_ASSOCIATIONS_FOUND","message":"No contact is associated with %d.","context":{"fromObjectId":["%d"]}}`, 26256445664+i, 26256445664+i)
+	}
+	s.WriteString(`]}`)
+	body := []byte(s.String())
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if a, err := decodeLinks(body, MaxLinks); err != nil || len(a.empty) != MaxLinks {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkDecodeLinks(b *testing.B) {
 	var s strings.Builder
 	s.WriteString(`{"results":[`)

@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-faster/jx"
 )
@@ -30,7 +32,8 @@ type page struct {
 }
 
 // decoder reads a page of records straight into slots: one pass over the
-// bytes, all values in one slab, no map per record.
+// bytes, all values in few slabs, no map per record, and no look-up per value either:
+// HubSpot sends the properties of every record in the same order.
 //
 // It rejects anything that is not one whole JSON object, and an answer without
 // results; the client then retries the request. What is odd in a record costs that
@@ -42,21 +45,28 @@ type page struct {
 type decoder struct {
 	slots    *Slots // nil: ids and times only
 	archived bool   // archived records were asked for
+	plain    bool   // the page is UTF-8 without \u, so jx reads its strings as we do
 	slab     []byte
+	slabSize int
 	values   [][]byte // not yet given to a record
 	expect   int      // records
 	page     page
+	order    []property // of the record before
 	scratch  jx.Decoder
 	mac      hash.Hash // of hashed slots; nil before the first one
 }
 
+// property is a member of a record's properties.
+type property struct {
+	name   []byte
+	slot   int  // -1: none
+	merged bool // MergedProperty
+}
+
 func decodePage(body []byte, slots *Slots, expect int, archived bool) (page, error) {
-	d := &decoder{slots: slots, expect: max(1, expect), archived: archived}
+	d := &decoder{slots: slots, expect: max(1, expect), archived: archived, slabSize: min(len(body), 32<<10)}
 	d.page.total = NoTotal
-	if slots != nil {
-		// Values are about half of a page's text.
-		d.slab = make([]byte, 0, len(body)/2)
-	}
+	d.plain = utf8.Valid(body) && !bytes.Contains(body, []byte(`\u`))
 	if err := d.decode(body); err != nil {
 		return page{}, err
 	}
@@ -176,21 +186,43 @@ func (d *decoder) record(dec *jx.Decoder) error {
 // properties reads the values that have a slot, and the list of records merged
 // into this one. null and "" become nil.
 func (d *decoder) properties(dec *jx.Decoder, r *Record) error {
-	return dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
-		slot := d.slots.Slot(key)
-		merged := string(key) == MergedProperty
-		if slot < 0 && !merged {
-			return dec.Skip()
+	members, err := dec.ObjIter()
+	if err != nil {
+		return err
+	}
+	for n := 0; members.Next(); n++ {
+		p := d.property(n, members.Key())
+		if p.slot < 0 && !p.merged {
+			if err := dec.Skip(); err != nil {
+				return err
+			}
+			continue
 		}
 		value, err := d.value(dec)
-		if merged {
+		if err != nil {
+			return err
+		}
+		if p.merged {
 			r.Merged = value
 		}
-		if slot >= 0 {
-			r.Values[slot] = d.published(slot, value)
+		if p.slot >= 0 {
+			r.Values[p.slot] = d.published(p.slot, value)
 		}
-		return err
-	})
+	}
+	return members.Err()
+}
+
+// property returns a record's nth property. It is mostly the nth property of the
+// record before.
+func (d *decoder) property(n int, name []byte) *property {
+	if n == len(d.order) {
+		d.order = append(d.order, property{slot: -1})
+	}
+	p := &d.order[n]
+	if !bytes.Equal(p.name, name) {
+		*p = property{name, d.slots.Slot(name), string(name) == MergedProperty}
+	}
+	return p
 }
 
 // published returns the value as it may leave the decoder: the value itself or,
@@ -214,19 +246,29 @@ func (d *decoder) published(slot int, value []byte) []byte {
 
 // value reads one value into the slab.
 func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
-	raw, err := dec.Raw()
-	if err != nil {
+	var (
+		text   []byte
+		err    error
+		kind   = dec.Next()
+		quoted = kind == jx.String && !d.plain
+	)
+	switch {
+	case kind == jx.Null:
+		return nil, dec.Null()
+	case kind == jx.String && d.plain:
+		text, err = dec.StrBytes()
+	default:
+		text, err = dec.Raw()
+	}
+	if err != nil || len(text) == 0 {
 		return nil, err
 	}
-	if raw[0] == 'n' {
-		return nil, nil
-	}
-	d.room(len(raw))
+	d.room(len(text))
 	start := len(d.slab)
-	if raw[0] == '"' {
-		d.slab, err = d.unquote(d.slab, raw)
+	if quoted {
+		d.slab, err = d.unquote(d.slab, text)
 	} else {
-		d.slab = append(d.slab, raw...)
+		d.slab = append(d.slab, text...)
 	}
 	if err != nil || len(d.slab) == start {
 		return nil, err
@@ -238,7 +280,7 @@ func (d *decoder) value(dec *jx.Decoder) ([]byte, error) {
 // already handed out keep the old slab.
 func (d *decoder) room(n int) {
 	if len(d.slab)+n > cap(d.slab) {
-		d.slab = make([]byte, 0, max(2*n, 64<<10))
+		d.slab = make([]byte, 0, max(n, d.slabSize))
 	}
 }
 

@@ -384,6 +384,32 @@ func TestDecode_HalfASurrogatePairIsKept(t *testing.T) {
 	}
 }
 
+// A page whose records have their properties in different orders, twice, or with
+// space in between, is read as well as one in which all look alike.
+func TestDecode_PropertiesInAnyOrder(t *testing.T) {
+	slots := NewSlots([]string{"a", "b", "c"})
+	body := `{"results":[
+		{"id":1,"properties":{"a":"1a","b":"1b","c":"1c"}},
+		{"id":2,"properties":{"c":"2c","a":"2a"}},
+		{"id":3,"properties":{"a" : "3a", "x":1,"b":"3b","c":null}},
+		{"id":4,"properties":{"b":"4b","x":1,"a":"4a","c":"4c"}},
+		{"id":5,"properties":{"\u0061":"5a","bb":"no","b":"5b","b":"5B"}},
+		{"id":6,"properties":{}},
+		{"id":7,"properties":{"a":"7a","b":"7b","c":"7c","x":2}}]}`
+	p, err := decodePage([]byte(body), slots, 7, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range p.records {
+		got = append(got, string(r.Values[0])+","+string(r.Values[1])+","+string(r.Values[2]))
+	}
+	const want = "1a,1b,1c 2a,,2c 3a,3b, 4a,4b,4c 5a,5B, ,, 7a,7b,7c"
+	if strings.Join(got, " ") != want {
+		t.Errorf("read %q, want %q", strings.Join(got, " "), want)
+	}
+}
+
 // bigPage is 100 records of 300 properties, a third of them null.
 func bigPage() ([]byte, *Slots) {
 	names := make([]string, 300)

@@ -12,10 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // request is one API call, however many attempts it takes.
@@ -33,7 +30,7 @@ type request struct {
 	// read takes the body of a 2xx answer. It returns an error if the body is
 	// not the expected answer (truncated, or not HubSpot's); do then sends the
 	// request again and calls read again. The error must not hold content of
-	// the answer.
+	// the answer. The body is valid until it returns.
 	read func(body []byte) error
 }
 
@@ -113,7 +110,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		if call.Quick || late && failures < call.Tries {
 			timeout = quickTimeout
 		}
-		a := c.send(ctx, r, token, timeout)
+		room := bodies.Get().(*body)
+		a := c.send(ctx, r, token, timeout, room)
 		c.outages.returned(r.api)
 		if let != nil {
 			c.governor.answered(let, cmp.Or(a.received, time.Now()))
@@ -125,6 +123,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		}
 
 		v := judge(r, a)
+		room.free() // nothing below looks at the answer's text
 		if v.hubspot {
 			// HubSpot itself answered, whatever it said.
 			c.outages.succeeded(r.api)
@@ -218,8 +217,8 @@ func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Tim
 	}
 }
 
-// send makes one attempt.
-func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout time.Duration) attempt {
+// send makes one attempt. The answer's body is in room.
+func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout time.Duration, room *body) attempt {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	a := attempt{sent: time.Now(), timeout: timeout}
@@ -228,11 +227,11 @@ func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout ti
 	if r.query != "" {
 		address += "?" + r.query
 	}
-	var body io.Reader
+	var question io.Reader
 	if r.body != nil {
-		body = bytes.NewReader(r.body)
+		question = bytes.NewReader(r.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, address, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, address, question)
 	if err != nil {
 		a.err = err
 		return a
@@ -260,35 +259,8 @@ func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout ti
 	}
 	defer func() { _ = res.Body.Close() }()
 	a.received, a.status, a.header = time.Now(), res.StatusCode, res.Header
-	a.body, a.err = readBody(res)
+	a.body, a.err = room.read(res)
 	return a
-}
-
-var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
-
-// readBody reads and decompresses the whole body, up to maxAnswer bytes.
-func readBody(res *http.Response) ([]byte, error) {
-	if res.ContentLength > maxAnswer {
-		return nil, errTooLarge
-	}
-	var body io.Reader = res.Body
-	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
-		gz := gzipReaders.Get().(*gzip.Reader)
-		defer gzipReaders.Put(gz)
-		if err := gz.Reset(res.Body); err != nil {
-			return nil, err
-		}
-		body = gz
-	}
-	var b bytes.Buffer
-	if res.ContentLength > 0 {
-		b.Grow(int(min(res.ContentLength+bytes.MinRead, 1<<20)))
-	}
-	n, err := b.ReadFrom(io.LimitReader(body, maxAnswer+1))
-	if err == nil && n > maxAnswer {
-		err = errTooLarge
-	}
-	return b.Bytes(), err
 }
 
 func (a attempt) label() string {
@@ -325,6 +297,12 @@ type verdict struct {
 // HubSpot's own JSON is an answer. Anything else, even with a 404, says nothing
 // about any record (R8), and the client asks again.
 func judge(r *request, a attempt) verdict {
+	var unread error
+	if a.err == nil && a.status >= 200 && a.status < 300 {
+		if unread = r.read(a.body); unread == nil {
+			return verdict{done: true, hubspot: true}
+		}
+	}
 	v := verdict{wait: retryAfter(a.header, a.received), correlation: kept(a.header.Get("X-HubSpot-Correlation-Id"), correlationShape)}
 	switch {
 	case errors.Is(a.err, errTooLarge):
@@ -340,12 +318,9 @@ func judge(r *request, a attempt) verdict {
 	case a.err != nil:
 		v.kind, v.transient = kindCut, fmt.Sprintf("%d: %v", a.status, a.err)
 		return v
-	case a.status >= 200 && a.status < 300:
-		if err := r.read(a.body); err != nil {
-			v.kind, v.transient = kindContent, fmt.Sprintf("%d: %v", a.status, err)
-			return v
-		}
-		return verdict{done: true, hubspot: true}
+	case unread != nil:
+		v.kind, v.transient = kindContent, fmt.Sprintf("%d: %v", a.status, unread)
+		return v
 	}
 
 	b, known := readErrorBody(r, a)

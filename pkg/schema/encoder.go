@@ -49,24 +49,23 @@ const connectorName = "hubspot"
 // Encoder writes events in one version of a topic's schema. Only one goroutine at
 // a time may use it.
 //
-// It drives the Avro library's writer by hand: the library's own encoder is many
-// times slower, and takes two versions of a schema for the same one
-// (docs/kafka.md F and H).
+// It does not use the Avro library, whose encoder is many times slower, and takes
+// two versions of a schema for the same one (docs/kafka.md F and H).
 type Encoder struct {
 	writer
 	Schema []byte // what it writes, as JSON to register; not to be changed
-	fields []fieldEncoder
+	types  []Type // of the fields
+	raws   []rawField
 
 	unparsed []int  // the current event's slots whose raw text travels
 	raw      []byte // the JSON of unparsed
 	text     []byte // a cleaned string
 }
 
-// fieldEncoder is what every record needs of a field.
-type fieldEncoder struct {
-	typ  Type
-	key  []byte // the property's name in unparsed, with quotes and colon
-	rank int    // its place there, in the order of the names
+// rawField is how a field's raw text travels in unparsed.
+type rawField struct {
+	key  []byte // the property's name, with quotes and colon
+	rank int    // its place, in the order of the names
 }
 
 // Compile makes the encoder for a topic's schema. It parses the schema with the
@@ -80,18 +79,18 @@ func Compile(topic string, s *Set) (*Encoder, error) {
 	}
 
 	byName := make([]int, len(s.Fields))
-	fields := make([]fieldEncoder, len(s.Fields))
+	types, raws := make([]Type, len(s.Fields)), make([]rawField, len(s.Fields))
 	for i, f := range s.Fields {
 		byName[i] = i
-		fields[i] = fieldEncoder{typ: f.Type, key: append(appendJSON(nil, []byte(f.Property)), ':')}
+		types[i], raws[i].key = f.Type, append(appendJSON(nil, []byte(f.Property)), ':')
 	}
 	slices.SortStableFunc(byName, func(a, b int) int {
 		return cmp.Compare(s.Fields[a].Property, s.Fields[b].Property)
 	})
 	for rank, i := range byName {
-		fields[i].rank = rank
+		raws[i].rank = rank
 	}
-	return &Encoder{writer: newWriter(), Schema: text, fields: fields}, nil
+	return &Encoder{Schema: text, types: types, raws: raws}, nil
 }
 
 // Append appends the Avro body of ev to dst, without the registry's header. It
@@ -102,15 +101,15 @@ func Compile(topic string, s *Set) (*Encoder, error) {
 // set. That is a bug of the caller and would put values into wrong fields, so
 // Append panics.
 func (e *Encoder) Append(dst []byte, ev *Event) (out []byte, unparsed int) {
-	e.w.Reset(nil)
+	e.out = dst
 	switch {
 	case ev.Op == 'd':
 		e.key(ev.ID)
 		e.null()
 	case ev.Record == nil:
 		panic(fmt.Sprintf("schema: event %q about %s has no record", ev.Op, ev.ID))
-	case len(ev.Record.Values) > len(e.fields):
-		panic(fmt.Sprintf("schema: record %s has %d values for %d fields", ev.ID, len(ev.Record.Values), len(e.fields)))
+	case len(ev.Record.Values) > len(e.types):
+		panic(fmt.Sprintf("schema: record %s has %d values for %d fields", ev.ID, len(ev.Record.Values), len(e.types)))
 	default:
 		if ev.Op == 'u' && ev.BeforeKey {
 			e.key(ev.ID)
@@ -120,9 +119,9 @@ func (e *Encoder) Append(dst []byte, ev *Event) (out []byte, unparsed int) {
 		unparsed = e.value(ev)
 	}
 	e.source(&ev.Source)
-	e.w.WriteBytes([]byte{ev.Op})
-	e.millis(ev.TsMs)
-	return append(dst, e.w.Buffer()...), unparsed
+	e.op(ev.Op, ev.TsMs)
+	out, e.out = e.out, nil
+	return out, unparsed
 }
 
 // key writes a Value with the key alone.
@@ -146,7 +145,7 @@ func (e *Encoder) value(ev *Event) (unparsed int) {
 	e.time(r.Created)
 	e.time(r.Updated)
 	e.present()
-	e.w.WriteBool(r.Archived)
+	e.bool(r.Archived)
 	e.rawTexts(r.Values)
 	return len(e.unparsed)
 }
@@ -155,12 +154,12 @@ func (e *Encoder) value(ev *Event) (unparsed int) {
 // whose raw text travels.
 func (e *Encoder) properties(values [][]byte, omit []int) {
 	e.unparsed = e.unparsed[:0]
-	for i := range e.fields {
+	for i, typ := range e.types {
 		if i >= len(values) || values[i] == nil || len(omit) > 0 && slices.Contains(omit, i) {
 			e.null()
 			continue
 		}
-		if e.property(e.fields[i].typ, values[i]) != whole {
+		if e.property(typ, values[i]) != whole {
 			e.unparsed = append(e.unparsed, i)
 		}
 	}
@@ -172,35 +171,35 @@ func (e *Encoder) property(typ Type, text []byte) outcome {
 	case Double:
 		v, o := parseDouble(text)
 		if e.branch(o) {
-			e.w.WriteDouble(v)
+			e.double(v)
 		}
 		return o
 	case Boolean:
 		v, o := parseBoolean(text)
 		if e.branch(o) {
-			e.w.WriteBool(v)
+			e.bool(v)
 		}
 		return o
 	case Date:
 		v, o := parseDate(text)
 		if e.branch(o) {
-			e.w.WriteInt(v)
+			e.long(int64(v))
 		}
 		return o
 	case Timestamp:
 		v, o := parseTimestamp(text)
 		if e.branch(o) {
-			e.w.WriteLong(v)
+			e.long(v)
 		}
 		return o
 	default:
 		e.present()
 		if cleanString(text) {
-			e.w.WriteBytes(text)
+			e.bytes(text)
 			return whole
 		}
 		e.text = appendCleaned(e.text[:0], text)
-		e.w.WriteBytes(e.text)
+		e.bytes(e.text)
 		return part
 	}
 }
@@ -223,16 +222,16 @@ func (e *Encoder) rawTexts(values [][]byte) {
 		e.null()
 		return
 	}
-	slices.SortFunc(e.unparsed, func(a, b int) int { return cmp.Compare(e.fields[a].rank, e.fields[b].rank) })
+	slices.SortFunc(e.unparsed, func(a, b int) int { return cmp.Compare(e.raws[a].rank, e.raws[b].rank) })
 	e.raw = append(e.raw[:0], '{')
 	for i, slot := range e.unparsed {
 		if i > 0 {
 			e.raw = append(e.raw, ',')
 		}
-		e.raw = append(e.raw, e.fields[slot].key...)
+		e.raw = append(e.raw, e.raws[slot].key...)
 		e.raw = appendJSON(e.raw, values[slot])
 	}
 	e.raw = append(e.raw, '}')
 	e.present()
-	e.w.WriteBytes(e.raw)
+	e.bytes(e.raw)
 }

@@ -45,12 +45,12 @@ func CompileLinks(topic string) (*LinkEncoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}
-	return &LinkEncoder{newWriter(), text}, nil
+	return &LinkEncoder{Schema: text}, nil
 }
 
 // Append appends the Avro body of ev to dst, without the registry's header.
 func (e *LinkEncoder) Append(dst []byte, ev *LinkEvent) []byte {
-	e.w.Reset(nil)
+	e.out = dst
 	switch {
 	case ev.Op == 'd':
 		e.value(ev, "")
@@ -63,9 +63,9 @@ func (e *LinkEncoder) Append(dst []byte, ev *LinkEvent) []byte {
 		e.value(ev, ev.Label)
 	}
 	e.source(&ev.Source)
-	e.w.WriteBytes([]byte{ev.Op})
-	e.millis(ev.TsMs)
-	return append(dst, e.w.Buffer()...)
+	e.op(ev.Op, ev.TsMs)
+	dst, e.out = e.out, nil
+	return dst
 }
 
 // value writes a Value, in the order of schemas/association.avsc.
@@ -77,7 +77,7 @@ func (e *LinkEncoder) value(ev *LinkEvent, label string) {
 	e.id(ev.To)
 	e.optional(ev.Category)
 	e.present()
-	e.w.WriteInt(ev.TypeID)
+	e.long(int64(ev.TypeID))
 	if text := []byte(label); !cleanString(text) {
 		label = string(appendCleaned(nil, text))
 	}

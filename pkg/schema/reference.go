@@ -80,7 +80,7 @@ func CompileReference(topic, list string) (*ReferenceEncoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile schema of topic %s: %w", topic, err)
 	}
-	e := &ReferenceEncoder{newWriter(), text, nil, l.key}
+	e := &ReferenceEncoder{Schema: text, key: l.key}
 	value := parsed.(*avro.RecordSchema).Fields()[0].Type().(*avro.UnionSchema).Types()[1].(*avro.RecordSchema)
 	for _, f := range value.Fields() {
 		field := referenceField{f.Name(), typeWord(f.Type()), slices.Index(l.key, f.Name())}
@@ -99,7 +99,7 @@ func (e *ReferenceEncoder) Key() []string { return e.key }
 
 // Append appends the Avro body of ev to dst, without the registry's header.
 func (e *ReferenceEncoder) Append(dst []byte, ev *ReferenceEvent) []byte {
-	e.w.Reset(nil)
+	e.out = dst
 	switch {
 	case ev.Op == 'd':
 		e.value(ev.Key, nil)
@@ -112,9 +112,9 @@ func (e *ReferenceEncoder) Append(dst []byte, ev *ReferenceEvent) []byte {
 		e.value(ev.Key, ev.Values)
 	}
 	e.source(&ev.Source)
-	e.w.WriteBytes([]byte{ev.Op})
-	e.millis(ev.TsMs)
-	return append(dst, e.w.Buffer()...)
+	e.op(ev.Op, ev.TsMs)
+	dst, e.out = e.out, nil
+	return dst
 }
 
 // value writes a Value, in the order of the list's schema. A value of a type
@@ -139,15 +139,15 @@ func (e *ReferenceEncoder) value(key []string, values map[string]any) {
 			e.optional(text)
 		case "?int":
 			e.present()
-			e.w.WriteInt(v.(int32))
+			e.long(int64(v.(int32)))
 		case "?boolean":
 			e.present()
-			e.w.WriteBool(v.(bool))
+			e.bool(v.(bool))
 		case "?long.timestamp-millis":
 			// Unlike elsewhere, 0 is a time: the beginning of 1970.
 			if m := v.(hubspot.Moment); m.Known && inYears(int64(m.Millis)) {
 				e.present()
-				e.w.WriteLong(int64(m.Millis))
+				e.long(int64(m.Millis))
 			} else {
 				e.null()
 			}

@@ -35,6 +35,9 @@ const (
 // digits or none.
 func parseDouble(text []byte) (float64, outcome) {
 	text = trim(text)
+	if v, ok := shortDecimal(text); ok {
+		return v, whole
+	}
 	d, ok := scanDecimal(text)
 	if !ok {
 		return 0, none
@@ -62,6 +65,22 @@ func parseDouble(text []byte) (float64, outcome) {
 		return v, whole
 	}
 	return v, part
+}
+
+// shortDecimal reads a number of at most 15 characters without an exponent, as almost
+// all are. It has too few digits for a double to lose any.
+func shortDecimal(text []byte) (v float64, ok bool) {
+	const most = 15
+	if len(text) > most {
+		return 0, false
+	}
+	for _, c := range text {
+		if c != '-' && c != '.' && (c < '0' || c > '9') {
+			return 0, false
+		}
+	}
+	v, err := strconv.ParseFloat(string(text), 64)
+	return v, err == nil
 }
 
 // parseBoolean reads true, false, yes and no, in upper or lower case.
@@ -223,15 +242,20 @@ func (d *decimal) int64() (n int64, ok bool) {
 	return n, true
 }
 
-// equals reports whether v, which is finite, is exactly d. It writes v with all
-// its digits, of which a double has at most 767.
+// equals reports whether v, which is finite, is exactly d. A double has no more than n
+// decimals if 2^n times it is an integer, because the power of two below it ends
+// there; written with as many, it is written exactly.
 func (d *decimal) equals(v float64) bool {
-	const maxDigits = 767
-	if d.digits > maxDigits {
+	decimals := max(0, -d.exponent)
+	const most = 1074 // that a double has
+	if decimals > most {
 		return false
 	}
-	var buf [maxDigits + 10]byte
-	exact, ok := scanDecimal(strconv.AppendFloat(buf[:0], v, 'e', maxDigits-1, 64))
+	if scaled := math.Ldexp(v, decimals); scaled != math.Trunc(scaled) {
+		return false
+	}
+	var buf [128]byte
+	exact, ok := scanDecimal(strconv.AppendFloat(buf[:0], v, 'f', decimals, 64))
 	if !ok || exact.negative != d.negative || exact.digits != d.digits || exact.exponent != d.exponent {
 		return false
 	}
@@ -260,10 +284,11 @@ func scanISO(text []byte) (ms int64, finer, ok bool) {
 	month := s.number(2)
 	s.skip('-')
 	day := s.number(2)
-	if s.failed || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
-		return 0, false, false
+	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	if s.failed || month < 1 || month > 12 || date.Day() != day {
+		return 0, false, false // there is no such day, so it became another one
 	}
-	ms = time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).UnixMilli()
+	ms = date.UnixMilli()
 	if s.atEnd() {
 		return ms, false, true
 	}
@@ -303,12 +328,6 @@ func scanISO(text []byte) (ms int64, finer, ok bool) {
 	}
 	ms += int64((hour*60+minute-offset)*60+second)*1000 + int64(milli)
 	return ms, finer, true
-}
-
-// daysIn returns the number of days in a month: the date of the day before the
-// first of the next month.
-func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
 // scanner reads a text from left to right. Once something is missing it has

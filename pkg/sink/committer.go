@@ -260,8 +260,9 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 // send produces records, and returns once every one of them is acknowledged.
 func (s *Sink) send(sending context.Context, cancel context.CancelCauseFunc, records []*kgo.Record) error {
 	acks := &acknowledgements{failed: cancel}
+	promise := acks.promise
 	for _, r := range records {
-		s.cl.Produce(sending, r, acks.promise)
+		s.cl.Produce(sending, r, promise)
 	}
 	flushErr := s.cl.Flush(sending)
 	if err := acks.err(); err != nil {

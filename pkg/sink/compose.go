@@ -20,6 +20,10 @@ type transaction struct {
 	records []*kgo.Record
 	events  map[eventKind]int
 	values  map[string]*valueCounts // by object
+
+	states []*kgo.Record // of the batch being composed, whose events come first
+	slab   []kgo.Record  // the records to come
+	text   []byte        // the keys and values to come
 }
 
 type eventKind struct {
@@ -37,6 +41,31 @@ func (t *transaction) of(object string) *valueCounts {
 		t.values[object] = &valueCounts{}
 	}
 	return t.values[object]
+}
+
+// record returns a new record. Each transaction has hundreds, and forgets all of
+// them at once.
+func (t *transaction) record(r kgo.Record) *kgo.Record {
+	if len(t.slab) == cap(t.slab) {
+		t.slab = make([]kgo.Record, 0, min(max(8, 2*cap(t.slab)), 128))
+	}
+	t.slab = append(t.slab, r)
+	return &t.slab[len(t.slab)-1]
+}
+
+// keep copies a key or a value.
+func (t *transaction) keep(text []byte) []byte {
+	if cap(t.text)-len(t.text) < len(text) {
+		t.text = make([]byte, 0, max(len(text), min(max(1<<10, 2*cap(t.text)), 64<<10)))
+	}
+	start := len(t.text)
+	t.text = append(t.text, text...)
+	return t.text[start:len(t.text):len(t.text)]
+}
+
+// state adds a row to the state of the batch being composed. It takes the key over.
+func (t *transaction) state(s *Sink, key, value []byte) {
+	t.states = append(t.states, t.record(kgo.Record{Topic: s.stateTopic, Key: key, Value: t.keep(value)}))
 }
 
 func (t *transaction) count(m *metrics) {
@@ -73,30 +102,32 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 		}
 	}
 	now := hubspot.MillisOf(time.Now())
-	var states []*kgo.Record
 	if len(b.Links) > 0 {
-		if states, err = s.composeLinks(tx, b, now); err != nil {
+		if err := s.composeLinks(tx, b, now); err != nil {
 			return err
 		}
 	}
 	if len(b.Entries) > 0 {
-		if states, err = s.composeEntries(tx, b, now); err != nil {
+		if err := s.composeEntries(tx, b, now); err != nil {
 			return err
 		}
 	}
 	if b.Set != nil {
-		states = append(states, s.stateRecord(offsets.SetKey(b.Object), b.Set))
+		tx.state(s, offsets.SetKey(b.Object), b.Set)
 	}
+	var row []byte
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		if c.Event != nil {
 			s.seq++
 			c.Row.Seq = s.seq
-			tx.records = append(tx.records, s.eventRecords(tx, t, c, now)...)
+			s.eventRecords(tx, t, c, now)
 		}
-		states = append(states, s.stateRecord(offsets.RowKey(b.Object, c.ID), offsets.AppendRow(nil, c.Row)))
+		row = offsets.AppendRow(row[:0], c.Row)
+		tx.state(s, offsets.RowKey(b.Object, c.ID), row)
 	}
-	tx.records = append(tx.records, states...)
+	tx.records = append(tx.records, tx.states...)
+	tx.states = tx.states[:0]
 	for _, cur := range b.Cursors {
 		key := offsets.Key{Portal: s.cfg.Portal, Object: cur.Object, Stream: cur.Stream}
 		tx.records = append(tx.records, s.cursorRecord(key, cur.Value))
@@ -129,10 +160,11 @@ func (s *Sink) source(t *topic, op cdc.Op, reason cdc.Reason, incremental bool) 
 	}
 }
 
-// eventRecords returns an event's record and, after a delete, its tombstone.
-func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspot.Millis) []*kgo.Record {
+// eventRecords adds an event's record and, after a delete, its tombstone.
+func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspot.Millis) {
 	e := c.Event
-	id := strconv.AppendUint(nil, uint64(c.ID), 10)
+	var room [20]byte
+	id := strconv.AppendUint(room[:0], uint64(c.ID), 10)
 	source := s.source(t, e.Op, e.Reason, e.Incremental)
 	source.TsMs, source.Stream, source.Seq = e.SourceMs, e.Stream, c.Row.Seq
 	if e.Into != 0 {
@@ -150,18 +182,18 @@ func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspo
 	counts := tx.of(t.object)
 	counts.unparsed += unparsed
 	counts.omitted += omitted
-	return s.records(tx, t, e.Op, partition, key, value)
+	s.records(tx, t, e.Op, partition, key, value)
 }
 
-// records counts an event, and returns its record and, after a delete, its
-// tombstone.
-func (s *Sink) records(tx *transaction, t *topic, op cdc.Op, partition int32, key, value []byte) []*kgo.Record {
+// records adds an event's record and, after a delete, its tombstone, and counts the
+// event.
+func (s *Sink) records(tx *transaction, t *topic, op cdc.Op, partition int32, key, value []byte) {
 	tx.events[eventKind{t.object, op}]++
-	records := []*kgo.Record{{Topic: t.name, Partition: partition, Key: key, Value: value}}
+	r := tx.record(kgo.Record{Topic: t.name, Partition: partition, Key: tx.keep(key), Value: tx.keep(value)})
+	tx.records = append(tx.records, r)
 	if op == cdc.Delete && s.cfg.Tombstones {
-		records = append(records, &kgo.Record{Topic: t.name, Partition: partition, Key: key})
+		tx.records = append(tx.records, tx.record(kgo.Record{Topic: t.name, Partition: partition, Key: r.Key}))
 	}
-	return records
 }
 
 // The internal topics have one partition, and 0 is a record's default.

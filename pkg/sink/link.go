@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strconv"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -52,24 +49,24 @@ func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
 
 // composeLinks makes the records of a pair's batch, as composeBatch does for an
 // object's.
-func (s *Sink) composeLinks(tx *transaction, b *cdc.Batch, now hubspot.Millis) (states []*kgo.Record, err error) {
+func (s *Sink) composeLinks(tx *transaction, b *cdc.Batch, now hubspot.Millis) error {
 	t, err := s.topicOf(b.Object)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range b.Links {
 		c := &b.Links[i]
 		s.seq++
 		c.Row.Seq = s.seq
-		tx.records = append(tx.records, s.linkRecords(tx, t, b.Pair, c, now)...)
-		states = append(states, s.stateRecord(offsets.LinkKey(b.Pair, c.Key), offsets.AppendLinkRow(nil, c.Row)))
+		s.linkRecords(tx, t, b.Pair, c, now)
+		tx.state(s, offsets.LinkKey(b.Pair, c.Key), offsets.AppendLinkRow(nil, c.Row))
 	}
-	return states, nil
+	return nil
 }
 
-// linkRecords returns a link's event and, after a delete, its tombstone. All
+// linkRecords adds a link's event and, after a delete, its tombstone. All
 // links of a from-id share a partition.
-func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.LinkChange, now hubspot.Millis) []*kgo.Record {
+func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.LinkChange, now hubspot.Millis) {
 	from := strconv.AppendUint(nil, uint64(c.Key.From), 10)
 	key, partition := t.linkKey(&c.Key), partitionOf(from, t.partitions)
 	e := &schema.LinkEvent{
@@ -78,14 +75,14 @@ func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.Link
 		Source: s.source(t, c.Op, c.Reason, c.Incremental),
 	}
 	e.Source.TsMs, e.Source.Stream, e.Source.Seq = c.SourceMs, c.Stream, c.Row.Seq
-	value := t.links.Append(slices.Clone(t.header), e)
-	if len(value) > t.limit-batchOverhead-len(key) && e.Label != "" {
+	t.value = t.links.Append(t.begin(), e)
+	if len(t.value) > t.limit-batchOverhead-len(key) && e.Label != "" {
 		e.Label, e.Source.Omitted = "", []string{"label"}
-		value = t.links.Append(slices.Clone(t.header), e)
+		t.value = t.links.Append(t.begin(), e)
 		tx.of(t.object).omitted++
 		s.log.Warn("an event is larger than its topic allows; its label is left out", "object", t.object, "topic", t.name, "limit", t.limit)
 	}
-	return s.records(tx, t, c.Op, partition, key, value)
+	s.records(tx, t, c.Op, partition, key, t.value)
 }
 
 // linkKey is the record's key for a link.

@@ -3,9 +3,6 @@ package sink
 import (
 	"context"
 	"maps"
-	"slices"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -33,33 +30,33 @@ func referenceTopic(prefix, list string) (t *topic, err error) {
 
 // composeEntries makes the records of a reference list's batch, as composeBatch
 // does for an object's.
-func (s *Sink) composeEntries(tx *transaction, b *cdc.Batch, now hubspot.Millis) (states []*kgo.Record, err error) {
+func (s *Sink) composeEntries(tx *transaction, b *cdc.Batch, now hubspot.Millis) error {
 	t, err := s.topicOf(b.Object)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range b.Entries {
 		c := &b.Entries[i]
 		if c.Op != 0 {
 			s.seq++
 			c.Row.Seq = s.seq
-			tx.records = append(tx.records, s.entryRecords(tx, t, c, now)...)
+			s.entryRecords(tx, t, c, now)
 		}
-		states = append(states, s.stateRecord(offsets.EntryRowKey(b.Object, c.Key), offsets.AppendRow(nil, c.Row)))
+		tx.state(s, offsets.EntryRowKey(b.Object, c.Key), offsets.AppendRow(nil, c.Row))
 	}
-	return states, nil
+	return nil
 }
 
-// entryRecords returns an entry's event and, after a delete, its tombstone.
-func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, now hubspot.Millis) []*kgo.Record {
+// entryRecords adds an entry's event and, after a delete, its tombstone.
+func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, now hubspot.Millis) {
 	key, partition := t.entryKey(c.Key), partitionOf([]byte(c.Key.String()), t.partitions)
 	e := &schema.ReferenceEvent{
 		Op: byte(c.Op), Key: c.Key.Parts(), Values: c.Values, BeforeKey: s.cfg.BeforeKey, TsMs: now,
 		Source: s.source(t, c.Op, c.Reason, c.Incremental),
 	}
 	e.Source.TsMs, e.Source.Stream, e.Source.Seq = c.SourceMs, c.Stream, c.Row.Seq
-	value := t.list.Append(slices.Clone(t.header), e)
-	for len(value) > t.limit-batchOverhead-len(key) {
+	t.value = t.list.Append(t.begin(), e)
+	for len(t.value) > t.limit-batchOverhead-len(key) {
 		name := largest(e.Values)
 		if name == "" {
 			break
@@ -67,12 +64,12 @@ func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, n
 		e.Values = maps.Clone(e.Values)
 		delete(e.Values, name)
 		e.Source.Omitted = append(e.Source.Omitted, name)
-		value = t.list.Append(slices.Clone(t.header), e)
+		t.value = t.list.Append(t.begin(), e)
 		tx.of(t.object).omitted++
 		s.log.Warn("an event is larger than its topic allows; its largest values are left out",
 			"object", t.object, "topic", t.name, "value", name, "limit", t.limit)
 	}
-	return s.records(tx, t, c.Op, partition, key, value)
+	s.records(tx, t, c.Op, partition, key, t.value)
 }
 
 // largest names an entry's longest text; "" if it has none.

@@ -29,6 +29,7 @@ type topic struct {
 	keyFields    []keyField               // of its Avro keys
 	header       []byte                   // before each value
 	keyHeader    []byte                   // before each key, when keys are Avro
+	value        []byte                   // the latest one; only compose uses it
 }
 
 // Topic makes an object's topic ready for a property set: at the start, and again
@@ -176,7 +177,7 @@ const (
 // encode writes an event's value. If the event is larger than the topic allows,
 // encode leaves out the largest values, as few as possible, and names them in
 // source.omitted. A value that is too large for Kafka must not stop the run, nor
-// end every run after it.
+// end every run after it. The next encode overwrites the value.
 func (t *topic) encode(key []byte, e *schema.Event) (value []byte, unparsed, omitted int) {
 	value, unparsed = t.append(e)
 	room := t.limit - batchOverhead - len(key)
@@ -200,9 +201,13 @@ func (t *topic) encode(key []byte, e *schema.Event) (value []byte, unparsed, omi
 	return value, unparsed, len(e.Omit)
 }
 
-func (t *topic) append(e *schema.Event) ([]byte, int) {
-	return t.encoder.Append(slices.Clone(t.header), e)
+func (t *topic) append(e *schema.Event) (_ []byte, unparsed int) {
+	t.value, unparsed = t.encoder.Append(t.begin(), e)
+	return t.value, unparsed
 }
+
+// begin is the beginning of the next value, in the room of the latest one.
+func (t *topic) begin() []byte { return append(t.value[:0], t.header...) }
 
 // slotsBySize lists the slots that have a value, largest first.
 func slotsBySize(values [][]byte) []int {

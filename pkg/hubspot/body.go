@@ -1,0 +1,61 @@
+package hubspot
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// body is room for an answer's text, for one answer after another: a page of records
+// is a hundred kilobytes and more, and what is read of it is copied.
+type body struct {
+	packed, plain bytes.Buffer
+	source        bytes.Reader
+	unpack        gzip.Reader
+}
+
+var bodies = sync.Pool{New: func() any { return new(body) }}
+
+// keptRoom is how much room an answer may leave behind. An answer of maxAnswer bytes
+// must not keep them.
+const keptRoom = 4 << 20
+
+// free gives the room to the next answer.
+func (b *body) free() {
+	if b.packed.Cap()+b.plain.Cap() <= keptRoom {
+		bodies.Put(b)
+	}
+}
+
+// read reads and decompresses the whole body, up to maxAnswer bytes.
+func (b *body) read(res *http.Response) ([]byte, error) {
+	if res.ContentLength > maxAnswer {
+		return nil, errTooLarge
+	}
+	if !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		return fill(&b.plain, res.Body)
+	}
+	packed, err := fill(&b.packed, res.Body)
+	if err != nil {
+		return nil, err
+	}
+	b.source.Reset(packed)
+	if err := b.unpack.Reset(&b.source); err != nil {
+		return nil, err
+	}
+	return fill(&b.plain, &b.unpack)
+}
+
+// fill reads all of r into buf.
+func fill(buf *bytes.Buffer, r io.Reader) ([]byte, error) {
+	buf.Reset()
+	n, err := buf.ReadFrom(io.LimitReader(r, maxAnswer+1))
+	if err == nil && n > maxAnswer {
+		err = errTooLarge
+	}
+	return buf.Bytes(), err
+}
