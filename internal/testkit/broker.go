@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Broker is a Kafka of one broker, on a network of its own.
@@ -44,6 +45,15 @@ func (b *Broker) start(opts []kfake.Opt) {
 	if err != nil {
 		b.tb.Fatal(err)
 	}
+	// A Kafka has no subscriptions for clients' metrics until an operator makes some.
+	// kfake wants all metrics of every client, twice a minute.
+	cluster.ControlKey(int16(kmsg.GetTelemetrySubscriptions), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		resp := req.ResponseKind().(*kmsg.GetTelemetrySubscriptionsResponse)
+		resp.ClientInstanceID = req.(*kmsg.GetTelemetrySubscriptionsRequest).ClientInstanceID
+		resp.PushIntervalMillis = 300_000
+		return resp, nil, true
+	})
 	b.Cluster = cluster
 }
 

@@ -116,6 +116,7 @@ func censusSearches(opt *hubspottest.Options) *atomic.Int64 {
 // no count agrees. Nothing is deleted, and the census spends at most a search in five
 // seconds: rounds, and as many searches for what differs. The lost rows are disputed.
 func TestR12_AnIndexThatIsNeverRightCostsSearches(t *testing.T) {
+	long(t)
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 24, Types: []string{}, NoHistory: true}
 	searches := censusSearches(&opt)
@@ -168,6 +169,7 @@ func TestR12_AnIndexThatIsNeverRightCostsSearches(t *testing.T) {
 // TestR12_AStormOfCreatesAndDeletesIsBounded: the census spends about a search a second,
 // nothing is deleted that is there, and what is gone is deleted ten minutes after the storm.
 func TestR12_AStormOfCreatesAndDeletesIsBounded(t *testing.T) {
+	long(t)
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 25, Types: []string{}}
 	searches := censusSearches(&opt)

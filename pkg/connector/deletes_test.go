@@ -15,11 +15,9 @@ import (
 // delete of a type of which nothing has gone is published within five minutes, and
 // every later one in seconds; a purge takes R9's 30 s more.
 func TestR12_HowSoonADelete(t *testing.T) {
+	long(t)
 	t.Parallel()
-	records, samples := 100_000, 40
-	if testing.Short() {
-		records, samples = 2_000, 4
-	}
+	const records, samples = 100_000, 40
 	opt := hubspottest.Options{
 		Seed: 23, Types: []string{"contacts", "companies", "deals"}, NoHistory: true,
 		Latency: hubspottest.Span{Min: 150 * time.Millisecond, Max: 300 * time.Millisecond},

@@ -126,6 +126,7 @@ func (l laterTime) Sub(t time.Time) time.Duration {
 // day's limit, whatever there is, and the change after a quiet night is found within
 // two minutes (docs/contract.md section 3).
 func TestIdleDay(t *testing.T) {
+	long(t)
 	t.Parallel()
 	types, records, hours := 4, 20, 3
 	if *wholeDays {
@@ -166,6 +167,7 @@ type spread struct {
 // once, because its delay is HubSpot's. Twenty types that change evenly cannot be
 // asked that often; their figures are logged.
 func TestBusyDay(t *testing.T) {
+	long(t)
 	steep := func(i int) float64 { return 1 / float64(1+i) / float64(1+i) }
 	even := func(int) float64 { return 1 }
 	for _, s := range []spread{

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 12, with -short 1)")
+	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 10, with -short 1)")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first random life")
 )
 
@@ -40,7 +40,7 @@ func TestPromises_RandomLife(t *testing.T) {
 	case testing.Short():
 		lives = 1
 	default:
-		lives = 12
+		lives = 10
 	}
 	sum := &tally{ops: map[string]int{}, reasons: map[string]int{}, schemas: map[string]int{}}
 	t.Run("lives", func(t *testing.T) {

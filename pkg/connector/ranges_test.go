@@ -135,6 +135,7 @@ func (w *world) ranges() int {
 // done, it reads at most a page of each range again, and nothing is lost or
 // published twice.
 func TestR6_KilledInMidBackfill(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const records, page, kills = 6_000, 20, 10
 	reads := new(served)
@@ -204,7 +205,7 @@ func TestR11_Seams(t *testing.T) {
 	t.Parallel() // the worlds take turns
 	worlds := max(uint64(*seeds), 12)
 	if testing.Short() {
-		worlds = 3
+		worlds = 1
 	}
 	divided := map[string]int{}
 	for i := range worlds {

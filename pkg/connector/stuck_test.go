@@ -55,7 +55,7 @@ func TestR18_OneBadRecordStopsNothing(t *testing.T) {
 	}
 }
 
-var everyPlace = flag.Bool("everyplace", false, "TestR18_OneBadRecordStopsNothing and _EveryOtherAPI: every API, failure and place")
+var everyPlace = flag.Bool("everyplace", false, "TestR18_OneBadRecordStopsNothing and _EveryOtherAPI: every API, failure and place; TestR7_TheLoserOfAMergeSaysSo: every finder with the connector up and down")
 
 func oneBadRecord(t *testing.T, how ailment, place int) {
 	opt := hubspottest.Options{Seed: 18, Types: []string{"contacts", "companies"}}

@@ -13,6 +13,7 @@ import (
 // and the leading tier finds what the index shows late. After a change the trailing
 // tiers walk by themselves until its time has left their windows.
 func TestR3_AQuietTypeNeedsOneSearchForAllItsTiers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	var since []string // of the searches of tiers
 	opt := hubspottest.Options{Seed: 61, Types: []string{"contacts"}, Index: hubspottest.Index{Immediate: true}}
@@ -66,6 +67,7 @@ func TestR3_AQuietTypeNeedsOneSearchForAllItsTiers(t *testing.T) {
 // quarter of an hour of the first change that shows nothing else, not within the
 // hour in which they are read anyway.
 func TestR13_AnUnexplainedChangeHastensTheLookAtDefinitions(t *testing.T) {
+	long(t)
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 62, Types: []string{"contacts"}}, nil, func(w *world) {
 		id := w.Portal.Seed("contacts", 3)[0]

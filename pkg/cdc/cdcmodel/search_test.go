@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,13 @@ var (
 	large     = flag.Bool("large", false, "play the larger of the small worlds too; this takes many minutes")
 	seed      = flag.Uint64("seed", 0, "the seed of the random histories; 0 draws one")
 )
+
+// TestMain collects less often: a world is small and soon garbage, and every
+// collection stops the finders that play in it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	m.Run()
+}
 
 // bounded is n, or a fiftieth of it with -short.
 func bounded(n int) int {
