@@ -49,6 +49,9 @@ func (o *others) turn(now time.Time, interval time.Duration) {
 
 // observe learns from HubSpot's count in the answer to p.
 func (o *others) observe(count, limit float64, interval time.Duration, now time.Time, p *pass, ours *window) {
+	if now.Sub(p.sent) > longestAnswer {
+		return
+	}
 	o.turn(now, interval)
 	o.observed = now
 	n := count - float64(ours.within(p.sent.Add(-interval), p.sent))

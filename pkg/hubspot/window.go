@@ -9,6 +9,10 @@ import (
 // A later answer means that HubSpot worked on it, after counting it.
 const longestTravel = 500 * time.Millisecond
 
+// longestAnswer is the latest answer from which anything is learnt about others. It
+// needs our own calls of the interval before it was asked for.
+const longestAnswer = 30 * time.Second
+
 // pass is a call that a Governor let go.
 type pass struct {
 	sent   time.Time // HubSpot cannot have counted it earlier
@@ -32,9 +36,10 @@ func (w *window) add(now time.Time) *pass {
 	return p
 }
 
-// forget drops the calls that no answer which is still to come can have counted.
+// forget drops the calls that no answer which is still to come can have counted, unless
+// it comes later than longestAnswer.
 func (w *window) forget(now time.Time, interval time.Duration) {
-	old := w.index(now.Add(-interval - 2*longestTravel))
+	old := w.index(now.Add(-interval - longestAnswer - longestTravel))
 	clear(w.calls[:old])
 	w.calls = w.calls[old:]
 }

@@ -23,7 +23,12 @@ type reading struct {
 	group    *errgroup.Group
 	pages    chan sweepPage
 	dividers atomic.Int32 // readers that are looking for something to read
+	// unanswered is how many places HubSpot did not answer about: is it ill, or are
+	// they no places?
+	unanswered atomic.Int32
 }
+
+const mostUnanswered = 3
 
 var errSwept = errors.New("everything is read")
 
@@ -152,7 +157,7 @@ func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (re
 				return false, err
 			}
 		}
-		if r.unordered() && r.chains.Divided() {
+		if (r.unordered() || page.shifted()) && r.chains.Divided() {
 			return false, errAsOne
 		}
 		page.chain, page.committed = c, make(chan struct{})
@@ -284,9 +289,11 @@ func (r *reading) leap(c *cdc.Chain) (at hubspot.ID, over int, ok bool) {
 // enter divides a chain at an id, if HubSpot's list has a page there; first is nil if
 // it has none.
 func (r *reading) enter(ctx context.Context, c *cdc.Chain, at hubspot.ID, left, right int) (upper *cdc.Chain, first *sweepPage, err error) {
-	page, err := r.fetch(ctx, listPlace{after: at.String(), in: cdc.Range{After: at, UpTo: r.at(c).in.UpTo}, entered: true})
+	page, err := r.page(ctx, listPlace{after: at.String(), in: cdc.Range{After: at, UpTo: r.at(c).in.UpTo}, entered: true, trial: true})
 	switch {
-	case hubspot.BadRequest(err) || errors.Is(err, errNoEntry):
+	case hubspot.Unanswered(err) && r.unanswered.Add(1) < mostUnanswered:
+		return nil, nil, nil
+	case hubspot.Divisible(err) || errors.Is(err, errNoEntry):
 		r.readAsOne(err.Error())
 		return nil, nil, nil
 	case err != nil || page.ids == 0:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -35,6 +36,8 @@ type listPlace struct {
 	in    cdc.Range // the ids that are wanted of it
 	// entered says that after is the id in.After, and not a place that HubSpot gave.
 	entered bool
+	// trial says that nobody needs the page: that HubSpot refuses its place is an answer.
+	trial bool
 }
 
 // errNoEntry says that a page does not begin at the id that was its place.
@@ -87,7 +90,7 @@ func (s *Sweep) page(ctx context.Context, at listPlace) (sweepPage, error) {
 	if err != nil {
 		err = fmt.Errorf("list after %q: %w", at.after, err)
 	}
-	if hubspot.Divisible(err) && !(at.entered && hubspot.BadRequest(err)) {
+	if hubspot.Divisible(err) && !at.trial && !(at.entered && hubspot.BadRequest(err)) {
 		return s.passOver(ctx, asked, at, err)
 	}
 	if err != nil {
@@ -159,6 +162,13 @@ func (at listPlace) ids(list *hubspot.ListPage) ([]hubspot.ID, error) {
 		}
 	}
 	return ids, nil
+}
+
+// shifted reports whether a page shows that the list's places are no ids: whoever
+// counts records begins the next page at a number below the page's last id.
+func (p *sweepPage) shifted() bool {
+	place, err := strconv.ParseUint(p.after, 10, 64)
+	return err == nil && hubspot.ID(place) < p.last
 }
 
 // covered is what a page is complete for (R11).
