@@ -127,9 +127,20 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 		p.Problem = hubspotSilent + " requests for " + askedFor[silence.API] + " (" + silence.API + "): " + cmp.Or(silence.Latest, errNoAnswer.Error())
 		single = append(single, p)
 	}
-	if len(single) > 1 && len(all) > 0 {
-		return all
+	if len(all) == 0 || len(single) == 0 {
+		return single
 	}
+	// The API that was silent first may not be asked now.
+	since := all[0].Since
+	for _, p := range single {
+		if p.Since.Before(since) {
+			since = p.Since
+		}
+	}
+	if len(single) > 1 {
+		single = all
+	}
+	single[0].Since = since
 	return single
 }
 
