@@ -32,9 +32,9 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	searches := &searchLog{}
 	portal := hubspottest.New(hubspottest.Options{
 		Types: []string{"contacts"}, Limits: hubspottest.Limits{Off: true},
-		// A tier that is two seconds behind misses a change that the index shows
-		// after eight.
-		Index:     hubspottest.Index{Min: 8 * time.Second, Max: 8 * time.Second},
+		// The leading tier looks fifteen seconds back, the trailing one two: they miss
+		// a change that the index shows after twenty.
+		Index:     hubspottest.Index{Min: 20 * time.Second, Max: 20 * time.Second},
 		OnRequest: searches.note,
 	})
 	ids := portal.Seed("contacts", 20)
@@ -51,7 +51,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	before := time.Now()
 	p.Sleep(t, time.Second)
 	portal.Update("contacts", ids[3], map[string]string{"firstname": "Hidden"})
-	p.Sleep(t, 14*time.Second)
+	p.Sleep(t, 26*time.Second)
 	if lost() != 1 {
 		t.Fatal("the change was not hidden, so the test shows nothing")
 	}
