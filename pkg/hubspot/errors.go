@@ -104,10 +104,6 @@ func TooLong(err error) bool {
 	return is(err, func(e *Error) bool { return e.Status == http.StatusRequestURITooLong })
 }
 
-// TooLarge reports that the answer was larger than the client accepts: ask for
-// fewer records.
-func TooLarge(err error) bool { return is(err, func(e *Error) bool { return e.tooLarge }) }
-
 // Unanswered reports that HubSpot answered other requests, but not this one,
 // however often it was sent (Call.Tries).
 func Unanswered(err error) bool { return is(err, func(e *Error) bool { return e.trouble != "" }) }

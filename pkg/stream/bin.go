@@ -140,7 +140,6 @@ func (o *Object) look(ctx context.Context, due func() bool) error {
 			b.none = true
 			return nil
 		case err != nil:
-			pages = int(binUnanswered / binSpacing)
 			o.Log.Warn("HubSpot does not list its archived records; the losers of merges whose survivor is among them may be published as purged or archived", "err", err)
 		default:
 			b.note(page.Records)
@@ -148,10 +147,14 @@ func (o *Object) look(ctx context.Context, due func() bool) error {
 				continue
 			}
 		}
-		b.whole(began, pages)
+		if err == nil {
+			b.whole(began, pages)
+		}
 		b.mu.Lock()
-		b.looked = began
-		b.mu.Unlock()
+		defer b.mu.Unlock()
+		if b.looked = began; err != nil {
+			b.pages = int(binUnanswered / binSpacing)
+		}
 		return nil
 	}
 }

@@ -35,7 +35,7 @@ type Object struct {
 	Log     *slog.Logger
 	Status  *Status
 	Metrics *Metrics
-	// Readers are shared by all types; nil: one reader at a time.
+	// Readers are shared by all types.
 	Readers *Readers
 	// Rounds hears of the records that go.
 	Rounds *Rounds

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,20 +25,11 @@ type places struct {
 
 	mu    sync.Mutex
 	given map[string]bool
-	lists int
 }
 
-func (c *places) answer(r *http.Request) (int, string) {
-	time.Sleep(200 * time.Millisecond)
-	if strings.HasSuffix(r.URL.Path, "/search") {
-		return 200, `{"total":0,"results":[]}` // the index has nothing yet
-	}
-	if r.Method == http.MethodPost {
-		return 200, `{"status":"COMPLETE","results":[]}`
-	}
+func (c *places) list(r *http.Request) (int, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lists++
 	from := 0
 	if place := r.URL.Query().Get("after"); place != "" {
 		var status int
@@ -49,17 +39,12 @@ func (c *places) answer(r *http.Request) (int, string) {
 	}
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	to := min(len(c.ids), from+min(limit, 10))
-	var results []string
-	for _, id := range c.ids[min(from, to):to] {
-		results = append(results, fmt.Sprintf(`{"id":"%d","properties":{},"createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z","archived":false}`, id))
-	}
-	paging := ""
+	next := ""
 	if to < len(c.ids) {
-		place := c.after(to)
-		c.given[place] = true
-		paging = fmt.Sprintf(`,"paging":{"next":{"after":"%s"}}`, place)
+		next = c.after(to)
+		c.given[next] = true
 	}
-	return 200, `{"results":[` + strings.Join(results, ",") + `]` + paging + `}`
+	return 200, listPage(c.ids[min(from, to):to], next)
 }
 
 // TestR11_PlacesThatOnlyLookLikeIDs: whatever a portal does with an id as a place, the
@@ -104,7 +89,7 @@ func TestR11_PlacesThatOnlyLookLikeIDs(t *testing.T) {
 					c.after = func(i int) string { return strconv.Itoa(c.ids[i-1] + 1) }
 				}
 				c.given = map[string]bool{}
-				object, _ := answering(c.answer).contacts(t)
+				object, _ := onlyList(c.list).contacts(t)
 				object.Readers = NewReaders(hubspot.NewGovernor(hubspot.Limits{TenSeconds: 200}), 20)
 				s := &Sweep{Object: object, Stream: offsets.BackfillStream, Priority: hubspot.Backfill, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

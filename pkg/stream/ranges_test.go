@@ -26,14 +26,7 @@ type records struct {
 	pages []int // the first id of each page, in the order in which they were asked for
 }
 
-func (c *records) answer(r *http.Request) (int, string) {
-	time.Sleep(200 * time.Millisecond)
-	if strings.HasSuffix(r.URL.Path, "/search") {
-		return 200, `{"total":0,"results":[]}` // the index has nothing yet
-	}
-	if r.Method == http.MethodPost {
-		return 200, `{"status":"COMPLETE","results":[]}`
-	}
+func (c *records) list(r *http.Request) (int, string) {
 	first := 1
 	if after := r.URL.Query().Get("after"); after != "" {
 		first, _ = strconv.Atoi(after)
@@ -49,21 +42,43 @@ func (c *records) answer(r *http.Request) (int, string) {
 	if refused {
 		return 400, refusal
 	}
+	if first+9 < c.n {
+		return 200, listPage(ids, strconv.Itoa(first+10))
+	}
+	return 200, listPage(ids, "")
+}
+
+// onlyList is a HubSpot that has a list, and nothing in its index yet.
+func onlyList(list answering) answering {
+	return func(r *http.Request) (int, string) {
+		time.Sleep(200 * time.Millisecond)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/search"):
+			return 200, `{"total":0,"results":[]}`
+		case r.Method == http.MethodPost:
+			return 200, `{"status":"COMPLETE","results":[]}`
+		}
+		return list(r)
+	}
+}
+
+// listPage is a page of these ids, and the place of the next one.
+func listPage(ids []int, after string) string {
 	var results []string
 	for _, id := range ids {
 		results = append(results, fmt.Sprintf(`{"id":"%d","properties":{},"createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z","archived":false}`, id))
 	}
 	paging := ""
-	if first+9 < c.n {
-		paging = fmt.Sprintf(`,"paging":{"next":{"after":"%d"}}`, first+10)
+	if after != "" {
+		paging = fmt.Sprintf(`,"paging":{"next":{"after":"%s"}}`, after)
 	}
-	return 200, `{"results":[` + strings.Join(results, ",") + `]` + paging + `}`
+	return `{"results":[` + strings.Join(results, ",") + `]` + paging + `}`
 }
 
 // sweep runs a backfill of these contacts from a place.
 func (c *records) sweep(t *testing.T, ranges ...offsets.Range) (*Sweep, *Object) {
 	t.Helper()
-	object, _ := answering(c.answer).contacts(t)
+	object, _ := onlyList(c.list).contacts(t)
 	object.Readers = NewReaders(hubspot.NewGovernor(hubspot.Limits{TenSeconds: 200}), 20)
 	s := &Sweep{Object: object, Stream: offsets.BackfillStream, Priority: hubspot.Backfill, Place: offsets.Sweep{Ranges: ranges}}
 	if err := s.sweep(t.Context()); err != nil || !s.Place.Done {

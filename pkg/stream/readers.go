@@ -45,9 +45,6 @@ func (r *Readers) join() { r.add(1) }
 func (r *Readers) leave() { r.add(-1) }
 
 func (r *Readers) add(n int) {
-	if r == nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.running += n
@@ -55,9 +52,6 @@ func (r *Readers) add(n int) {
 
 // took notes how long a page took, without its wait for the limit.
 func (r *Readers) took(trip time.Duration) {
-	if r == nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if trip = min(trip, longestTrip); r.trip == 0 {

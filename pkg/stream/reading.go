@@ -76,12 +76,14 @@ func (r *reading) publishing(ctx context.Context) error {
 }
 
 // gathers is how long a page waits for those of other readers: a transaction costs
-// about a fifth of what a page costs of the processor.
-const gathers = 200 * time.Millisecond
+// about a fifth of what a page costs of the processor. It is about the time between two
+// pages at HubSpot's limits. Longer waits need more readers, and their ranges have more
+// borders, at which pages are read in part.
+const gathers = 66 * time.Millisecond
 
 // gathered waits for a page and, where others read too, for theirs.
 func (r *reading) gathered(ctx context.Context) (pages []sweepPage, err error) {
-	over := make(<-chan time.Time)
+	var over <-chan time.Time // nothing comes before the first page
 	for {
 		select {
 		case page := <-r.pages:
@@ -101,7 +103,7 @@ func (r *reading) gathered(ctx context.Context) (pages []sweepPage, err error) {
 
 // grow starts as many readers as the limit can feed.
 func (r *reading) grow(ctx context.Context) {
-	for r.Object.Readers != nil && r.spare() > 0 {
+	for r.spare() > 0 {
 		chain := r.chains.Claim()
 		if chain == nil && !r.divisible() {
 			return
@@ -177,7 +179,7 @@ func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (re
 		if r.chains.Ended(page.chainPage()) {
 			return false, nil
 		}
-		if r.Object.Readers != nil && r.spare() < -1 && r.chains.Release(c) {
+		if r.spare() < -1 && r.chains.Release(c) {
 			return true, nil
 		}
 		if err := r.pause(ctx); err != nil {
@@ -228,7 +230,7 @@ func (r *reading) at(c *cdc.Chain) listPlace {
 
 // divisible reports whether another reader would find something to divide.
 func (r *reading) divisible() bool {
-	return r.Object.Readers != nil && !r.Object.asOne.Load() && !r.unordered() && r.chains.Divisible(r.Object.Readers.least)
+	return !r.Object.asOne.Load() && !r.unordered() && r.chains.Divisible(r.Object.Readers.least)
 }
 
 // divide gives the upper half of the longest chain to a new one, whose first page

@@ -121,17 +121,8 @@ func listed(r *http.Request, ids []int) string {
 	after, _ := strconv.Atoi(r.URL.Query().Get("after"))
 	i, _ := slices.BinarySearch(ids, after)
 	page := ids[i:min(len(ids), i+100)]
-	var b strings.Builder
-	b.WriteString(`{"results":[`)
-	for i, id := range page {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"id":"%d","properties":{},"createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z","archived":false}`, id)
-	}
-	b.WriteString(`]`)
 	if i+100 < len(ids) {
-		fmt.Fprintf(&b, `,"paging":{"next":{"after":"%d"}}`, page[99]+1)
+		return listPage(page, strconv.Itoa(page[99]+1))
 	}
-	return b.String() + `}`
+	return listPage(page, "")
 }
