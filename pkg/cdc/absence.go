@@ -13,6 +13,9 @@ import (
 type Patience struct {
 	// Second is the time between the two confirms that a purge needs.
 	Second time.Duration
+	// Witnessed is that time where HubSpot's journal named the record, or the links,
+	// as removed (R16). It is no more than Second.
+	Witnessed time.Duration
 	// Repeat is how long the brake holds deletes, and the span in which it counts
 	// them.
 	Repeat time.Duration
@@ -37,6 +40,7 @@ type absences struct {
 	doubted map[hubspot.ID]bool
 	held    map[hubspot.ID]hubspot.Millis // when the brake began to hold it
 	gone    []hubspot.Millis              // when purges were published, within the last Repeat
+	named   witnesses
 }
 
 // wait reports whether a record that a confirm found gone must be confirmed again
@@ -44,11 +48,11 @@ type absences struct {
 func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	first, seen := a.first[r.ID]
 	if !seen {
-		return Later{ID: r.ID, After: p.Second, From: r.Date}, true
+		return Later{ID: r.ID, After: a.second(r.ID, p), From: r.Date}, true
 	}
 	// From the end of the first confirm to the beginning of this one: two that
 	// overlap saw the same moment, and count as one.
-	if missing := first.Add(p.Second) - r.SentAt; missing > 0 {
+	if missing := first.Add(a.second(r.ID, p)) - r.SentAt; missing > 0 {
 		return Later{ID: r.ID, After: time.Duration(missing) * time.Millisecond}, true
 	}
 	if r.Doubtful && !a.doubted[r.ID] {
@@ -71,6 +75,14 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	return Later{ID: r.ID, After: time.Duration(missing) * time.Millisecond, Held: true}, missing > 0
 }
 
+// second is the time between the two confirms of a record.
+func (a *absences) second(id hubspot.ID, p *Patience) time.Duration {
+	if a.named.has(id) {
+		return p.Witnessed
+	}
+	return p.Second
+}
+
 // apply notes what a decision found, after it was committed.
 func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 	if a.first == nil {
@@ -89,8 +101,9 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 			a.forget(r.ID)
 		case waits && a.first[r.ID] == 0:
 			a.first[r.ID] = r.Date
-		case waits && r.Doubtful && r.SentAt >= a.first[r.ID].Add(p.Second):
+		case waits && r.Doubtful && r.SentAt >= a.first[r.ID].Add(a.second(r.ID, p)):
 			a.doubted[r.ID] = true
+			a.named.forget(r.ID) // what HubSpot hides from reads is in doubt, whatever it told
 		case held && a.held[r.ID] == 0:
 			a.held[r.ID] = r.Date
 		}
@@ -104,12 +117,30 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 		a.gone = slices.DeleteFunc(a.gone, func(old hubspot.Millis) bool { return old <= at.Add(-p.Repeat) })
 		a.gone = append(a.gone, at)
 	}
+	a.named.age(latest(readings), p.Repeat)
 }
 
 func (a *absences) forget(id hubspot.ID) {
 	delete(a.first, id)
 	delete(a.held, id)
 	delete(a.doubted, id)
+	a.named.forget(id)
+}
+
+// Witness notes that HubSpot's journal named these records as purged (R16): the
+// second confirm of those that are published as live may follow sooner. It is no
+// evidence of anything else: confirm them too.
+func (l *Lane) Witness(ctx context.Context, ids []hubspot.ID) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	for _, id := range ids {
+		if row, _ := l.table.Get(id); row.Live {
+			l.absences.named.add(id)
+		}
+	}
+	return nil
 }
 
 // GoneBefore returns those of ids that an earlier confirm found gone too, and that

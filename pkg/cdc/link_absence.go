@@ -19,6 +19,7 @@ type linkAbsences struct {
 	waiting int // links in sets
 	held    int // those of them that are held
 	gone    []goneLinks
+	named   witnesses
 }
 
 // lackingSet is what a record's sets have lacked since a reading.
@@ -46,12 +47,14 @@ type doubt struct {
 	sets  map[hubspot.ID]lackingSet // their new state; without links: forget them
 	later []Later
 	gone  goneLinks
+	at    hubspot.Millis // Date of its latest reading
 }
 
 // hold takes the deletes out of a decision for which there is only one witness, or
 // too many at once. A delete that follows from a record's own delete waits for
 // nothing. Any other link must be missing from two complete sets, the second sent
-// Patience.Second after the first came. Where more links than the brake allows go
+// Patience.Second after the first came, or Patience.Witnessed where HubSpot's journal
+// named every such link of the record. Where more links than the brake allows go
 // within Patience.Repeat, those of sets that came back empty are held until a set that
 // was sent after Patience.Repeat lacks them too.
 //
@@ -78,11 +81,12 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 			fresh++
 		}
 	}
+	out.at = latest
 	recent := waiting + a.within(latest.Add(-p.Repeat))
 	for i := range d.sets {
 		s := &d.sets[i]
 		if len(lacks[i]) == 0 {
-			if _, known := a.sets[s.reading.From]; known && !s.lacks {
+			if _, known := a.sets[s.reading.From]; !s.lacks && (known || a.named.has(s.reading.From)) {
 				out.sets[s.reading.From] = lackingSet{}
 			}
 			continue
@@ -97,7 +101,7 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 		case d.whole == 0 && (fresh > 0 || records > 1 && waiting > fewLinks):
 			says = isDoubtful
 		}
-		next, wait, due := a.sets[s.reading.From].witness(s.reading, lacks[i], says, p)
+		next, wait, due := a.sets[s.reading.From].witness(s.reading, lacks[i], says, p, &a.named)
 		out.sets[s.reading.From] = next
 		if len(next.links) > 0 {
 			out.later = append(out.later, Later{ID: s.reading.From, After: wait, Held: next.held != 0})
@@ -129,16 +133,22 @@ const (
 
 // witness hears another set that lacks links. It returns what is still in doubt,
 // when to read the set again, and the links whose delete is certain.
-func (s lackingSet) witness(r *LinkReading, lacks []uint64, says testimony, p *Patience) (next lackingSet, wait time.Duration, due []uint64) {
+func (s lackingSet) witness(r *LinkReading, lacks []uint64, says testimony, p *Patience, named *witnesses) (next lackingSet, wait time.Duration, due []uint64) {
+	second := func(links []uint64) time.Duration {
+		if named.all(r.From, links) {
+			return p.Witnessed
+		}
+		return p.Second
+	}
 	both := slices.DeleteFunc(slices.Clone(s.links), func(l uint64) bool {
 		_, missing := slices.BinarySearch(lacks, l)
 		return !missing
 	})
 	if len(both) == 0 {
-		return lackingSet{links: lacks, at: r.Date}, p.Second, nil
+		return lackingSet{links: lacks, at: r.Date}, second(lacks), nil
 	}
 	s.links = both
-	if missing := s.at.Add(p.Second) - r.SentAt; missing > 0 || r.Stamp < s.decided || says == saysNothing {
+	if missing := s.at.Add(second(both)) - r.SentAt; missing > 0 || r.Stamp < s.decided || says == saysNothing {
 		return s, max(time.Duration(missing)*time.Millisecond, 0), nil
 	}
 	if says != decides {
@@ -158,7 +168,7 @@ func (s lackingSet) witness(r *LinkReading, lacks []uint64, says testimony, p *P
 		_, known := slices.BinarySearch(both, l)
 		return known
 	})
-	return lackingSet{links: rest, at: r.Date}, p.Second, both
+	return lackingSet{links: rest, at: r.Date}, second(rest), both
 }
 
 func (a *linkAbsences) within(start hubspot.Millis) (n int) {
@@ -177,6 +187,7 @@ func (a *linkAbsences) apply(d *doubt, counter uint64, p *Patience) {
 	}
 	for from, s := range d.sets {
 		before := a.sets[from]
+		a.named.keep(from, s.links)
 		a.waiting += len(s.links) - len(before.links)
 		if before.held != 0 {
 			a.held -= len(before.links)
@@ -197,6 +208,7 @@ func (a *linkAbsences) apply(d *doubt, counter uint64, p *Patience) {
 		start := d.gone.at.Add(-p.Repeat)
 		a.gone = append(slices.DeleteFunc(a.gone, func(g goneLinks) bool { return g.at <= start }), d.gone)
 	}
+	a.named.age(d.at, p.Repeat)
 }
 
 // unexplained returns the digests of the links that a set lacks and whose delete no
@@ -221,6 +233,30 @@ func digestOf(k *LinkKey) uint64 {
 	d.Reset()
 	digestLink(&d, k.To, k.Category, k.TypeID)
 	return d.Sum64()
+}
+
+// LinkEnds are the two records of a link.
+type LinkEnds struct{ From, To hubspot.ID }
+
+// Witness notes that HubSpot's journal named a link between these records as removed
+// (R16): the second reading of a set that lacks published links, and none but such,
+// may follow sooner. It is no evidence of anything else: read the set too.
+//
+// All types of links between the two count as named. HubSpot numbers them differently
+// in each direction, and tells with one event that a primary link went, which is two.
+func (l *LinkLane) Witness(ctx context.Context, ends []LinkEnds) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	for _, e := range ends {
+		for key, old := range l.table.between(e.From, e.To) {
+			if old.reason == NoReason {
+				l.absences.named.add(e.From, digestOf(&key))
+			}
+		}
+	}
+	return nil
 }
 
 // LinkWitnesses is how many sets in doubt one call reads, beside the controls.

@@ -18,6 +18,7 @@ import (
 //	  set FROM TO[-TO]:TYPE[=LABEL]... [sent=NAME] [calls=N] [again] [ended]
 //	                             again: the reading that the lane asked for
 //	wait SECONDS                 HubSpot's clock moves on
+//	named FROM-TO...             HubSpot's journal names a link between these as removed
 //	controls ID...               the records to read along with these
 //	sweep after=ID n=N           the records that a sweep asks about next
 //	holders ID...                the records to read when these changed
@@ -44,7 +45,7 @@ func TestLinkDecisions(t *testing.T) {
 		}
 		lane := NewLinkLane(LinkLaneConfig{
 			Pair: Pair{"contacts", "companies"}, From: ends["contact"], To: ends["company"], Committer: &s.record,
-			Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour},
+			Patience: Patience{Second: 30 * time.Second, Witnessed: 2 * time.Second, Repeat: time.Hour},
 		})
 		contactStamps := map[string]uint64{}
 		s.lines["stamp"] = func(words []string) {
@@ -96,6 +97,17 @@ func TestLinkDecisions(t *testing.T) {
 			return lines
 		}
 		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
+		s.lines["named"] = func(words []string) {
+			var ends []LinkEnds
+			for _, word := range words {
+				from, to, _ := strings.Cut(word, "-")
+				ends = append(ends, LinkEnds{s.id(from), s.id(to)})
+			}
+			if err := lane.Witness(s.Context(), ends); err != nil {
+				s.Fatal(err)
+			}
+			s.say("noted %d", len(lane.absences.named.of))
+		}
 		s.lines["controls"] = func(words []string) {
 			ids, err := lane.Controls(s.Context(), s.ids(words))
 			s.say("%v %v", ids, err)

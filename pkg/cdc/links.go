@@ -113,8 +113,8 @@ func (t *LinkTable) Remove(k LinkKey) {
 
 // knows reports whether there is, or once was, a link between two records.
 func (t *LinkTable) knows(from, to hubspot.ID) bool {
-	for l := range t.links.from(link{from: from, to: to}) {
-		return l.from == from && l.to == to
+	for range t.between(from, to) {
+		return true
 	}
 	return false
 }
@@ -142,13 +142,23 @@ func (t *LinkTable) intern(f face) uint32 {
 // of yields the links of a record, deleted ones too, ordered by to, category and
 // type: the order of hubspot.LinkSet.
 func (t *LinkTable) of(from hubspot.ID) iter.Seq2[LinkKey, face] {
+	return t.within(link{from: from}, func(l link) bool { return l.from == from })
+}
+
+// between yields the links from one record to another, deleted ones too.
+func (t *LinkTable) between(from, to hubspot.ID) iter.Seq2[LinkKey, face] {
+	return t.within(link{from: from, to: to}, func(l link) bool { return l.from == from && l.to == to })
+}
+
+// within yields the links from first on, as long as they belong to those in question.
+func (t *LinkTable) within(first link, in func(link) bool) iter.Seq2[LinkKey, face] {
 	return func(yield func(LinkKey, face) bool) {
-		for l := range t.links.from(link{from: from}) {
-			if l.from != from {
+		for l := range t.links.from(first) {
+			if !in(l) {
 				return
 			}
 			f := t.faces[l.face]
-			if !yield(LinkKey{from, l.to, f.category, f.typeID}, f) {
+			if !yield(LinkKey{l.from, l.to, f.category, f.typeID}, f) {
 				return
 			}
 		}

@@ -21,12 +21,18 @@ type recheck struct {
 // the time between two confirms.
 const dateStep = time.Second
 
-// Add notes ids that a finder named, except those that wait already.
+// Add notes ids that a finder named. One that waits already keeps its finder, and is
+// due at the earlier time.
 func (q Rechecks) Add(now time.Time, stream string, ids []Later) {
 	for _, l := range ids {
-		if _, waits := q[l.ID]; !waits {
-			q[l.ID] = recheck{now.Add(l.After + dateStep), stream}
+		next := recheck{now.Add(l.After + dateStep), stream}
+		if old, waits := q[l.ID]; waits {
+			next.stream = old.stream
+			if old.at.Before(next.at) {
+				next.at = old.at
+			}
 		}
+		q[l.ID] = next
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 //	  merged ID into=ID at=TIME [sent=NAME]
 //	  gone ID at=TIME [sent=NAME]
 //	skip start=T ID@UPDATED...     the search rows that would be read
+//	named ID...                    HubSpot's journal names these as purged
 //
 // A reading is sent at time 1000 unless the line says otherwise.
 func TestDecisions(t *testing.T) {
@@ -25,7 +26,7 @@ func TestDecisions(t *testing.T) {
 		slots, oldSlots := hubspot.NewSlots(names), hubspot.NewSlots(names)
 		lane := NewLane(LaneConfig{
 			Object: "contacts", Slots: slots, Content: NewContent([]string{"name", "amount", ""}),
-			Started: seconds(100), Committer: &s.record, Patience: Patience{Second: 30 * time.Second, Repeat: time.Hour},
+			Started: seconds(100), Committer: &s.record, Patience: Patience{Second: 30 * time.Second, Witnessed: 2 * time.Second, Repeat: time.Hour},
 			SkipUnchanged: strings.Contains(text, "# EVENT_SKIP_UNCHANGED"),
 		})
 		s.lines["stamp"] = s.stamp(lane.Now)
@@ -74,6 +75,12 @@ func TestDecisions(t *testing.T) {
 				again = append(again, fmt.Sprintf("%s later: after %v, held=%v", l.ID, l.After, l.Held))
 			}
 			return again
+		}
+		s.lines["named"] = func(words []string) {
+			if err := lane.Witness(s.Context(), s.ids(words)); err != nil {
+				s.Fatal(err)
+			}
+			s.say("noted %d", len(lane.absences.named.of))
 		}
 		s.lines["skip"] = func(words []string) {
 			var rows []hubspot.SearchRow

@@ -58,7 +58,8 @@ const verifyLeast = 10 * time.Second
 // patience is how long the connector doubts that something is gone (R9, R19), where
 // what would show it again is read at an interval.
 func (s *Sync) patience(interval time.Duration) cdc.Patience {
-	return cdc.Patience{Second: shorter(30*time.Second, interval), Repeat: shorter(time.Hour, s.ReconcileInterval)}
+	second := shorter(30*time.Second, interval)
+	return cdc.Patience{Second: second, Witnessed: min(2*time.Second, second), Repeat: shorter(time.Hour, s.ReconcileInterval)}
 }
 
 // shorter is d, or the interval if one is set and is shorter.
