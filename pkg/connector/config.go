@@ -27,30 +27,34 @@ type Config struct {
 // HubSpot says which portal the connector follows, with which credentials, and
 // which of its data.
 type HubSpot struct {
-	AccessToken      hubspot.Secret `envconfig:"HUBSPOT_ACCESS_TOKEN" help:"token of a service key or private app" secret:"true"`
-	AccessTokenFile  string         `envconfig:"HUBSPOT_ACCESS_TOKEN_FILE"` // read again after a 401
-	ClientID         string         `envconfig:"HUBSPOT_CLIENT_ID" help:"instead of a token: OAuth client id"`
-	ClientSecret     hubspot.Secret `envconfig:"HUBSPOT_CLIENT_SECRET" help:"OAuth client secret" secret:"true"`
-	ClientSecretFile string         `envconfig:"HUBSPOT_CLIENT_SECRET_FILE"` // read again after a 401
-	RefreshToken     hubspot.Secret `envconfig:"HUBSPOT_REFRESH_TOKEN" help:"OAuth refresh token" secret:"true"`
-	RefreshTokenFile string         `envconfig:"HUBSPOT_REFRESH_TOKEN_FILE"` // read again after a 401
-	BaseURL          string         `envconfig:"HUBSPOT_BASE_URL" help:"root of HubSpot's API"`
-	APIVersion       string         `envconfig:"HUBSPOT_API_VERSION" help:"one version for all of HubSpot's APIs, such as 2026-03 (default: the one each was built for)"`
-	Objects          []string       `envconfig:"HUBSPOT_OBJECTS" help:"object types to follow: path name, type id or fully qualified name (default: all that the token may read)"`
-	Associations     []string       `envconfig:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair of the types that it follows)"`
-	Sensitive        string         `envconfig:"HUBSPOT_SENSITIVE" help:"none, sensitive or highly_sensitive: which sensitive properties to read"`
-	Include          []string       `envconfig:"HUBSPOT_PROPERTIES_INCLUDE" help:"object.property globs of the only properties to read and publish (default: all)"`
-	Exclude          []string       `envconfig:"HUBSPOT_PROPERTIES_EXCLUDE" help:"object.property globs of properties to leave out; overrides HUBSPOT_PROPERTIES_INCLUDE"`
-	Hash             []string       `envconfig:"HUBSPOT_PROPERTIES_HASH" help:"object.property globs of properties to publish as HMAC-SHA256 of their text, in hex"`
-	HashKey          hubspot.Secret `envconfig:"HUBSPOT_HASH_KEY" help:"key of these hashes, 16 bytes or more" secret:"true"`
-	HashKeyFile      string         `envconfig:"HUBSPOT_HASH_KEY_FILE"`
-	Volatile         []string       `envconfig:"HUBSPOT_VOLATILE" help:"object.property globs whose changes alone make no event"`
-	RateShare        float64        `envconfig:"HUBSPOT_RATE_SHARE" help:"share of HubSpot's limits per second and ten seconds to use"`
-	DailyReserve     float64        `envconfig:"HUBSPOT_DAILY_RESERVE" help:"share of the day's calls to leave to others"`
-	IdleShare        float64        `envconfig:"HUBSPOT_IDLE_SHARE" help:"share of the day's calls to spend while nothing changes"`
-	Rate10s          int            `envconfig:"HUBSPOT_RATE_10S" help:"limit of calls in ten seconds (default: learnt)"`
-	RateSearch       int            `envconfig:"HUBSPOT_RATE_SEARCH" help:"limit of searches a second (default: learnt)"`
-	RateDaily        int            `envconfig:"HUBSPOT_RATE_DAILY" help:"limit of calls a day (default: learnt)"`
+	AccessToken             hubspot.Secret `envconfig:"HUBSPOT_ACCESS_TOKEN" help:"token of a service key or private app" secret:"true"`
+	AccessTokenFile         string         `envconfig:"HUBSPOT_ACCESS_TOKEN_FILE"` // read again after a 401
+	ClientID                string         `envconfig:"HUBSPOT_CLIENT_ID" help:"instead of a token: OAuth client id"`
+	ClientSecret            hubspot.Secret `envconfig:"HUBSPOT_CLIENT_SECRET" help:"OAuth client secret" secret:"true"`
+	ClientSecretFile        string         `envconfig:"HUBSPOT_CLIENT_SECRET_FILE"` // read again after a 401
+	RefreshToken            hubspot.Secret `envconfig:"HUBSPOT_REFRESH_TOKEN" help:"OAuth refresh token" secret:"true"`
+	RefreshTokenFile        string         `envconfig:"HUBSPOT_REFRESH_TOKEN_FILE"` // read again after a 401
+	Journal                 string         `envconfig:"HUBSPOT_JOURNAL" help:"auto, on or off: HubSpot's webhooks journal, which shows changes within seconds; auto uses it where an app's id and secret are given and HubSpot lets it"`
+	JournalClientID         string         `envconfig:"HUBSPOT_JOURNAL_CLIENT_ID" help:"beside an access token: id of an app that is installed in the portal, for its webhooks journal (default: HUBSPOT_CLIENT_ID)"`
+	JournalClientSecret     hubspot.Secret `envconfig:"HUBSPOT_JOURNAL_CLIENT_SECRET" help:"that app's client secret" secret:"true"`
+	JournalClientSecretFile string         `envconfig:"HUBSPOT_JOURNAL_CLIENT_SECRET_FILE"` // read again after a 401
+	BaseURL                 string         `envconfig:"HUBSPOT_BASE_URL" help:"root of HubSpot's API"`
+	APIVersion              string         `envconfig:"HUBSPOT_API_VERSION" help:"one version for all of HubSpot's APIs, such as 2026-03 (default: the one each was built for)"`
+	Objects                 []string       `envconfig:"HUBSPOT_OBJECTS" help:"object types to follow: path name, type id or fully qualified name (default: all that the token may read)"`
+	Associations            []string       `envconfig:"HUBSPOT_ASSOCIATIONS" help:"pairs of types whose associations to follow, as from:to, or none (default: every pair of the types that it follows)"`
+	Sensitive               string         `envconfig:"HUBSPOT_SENSITIVE" help:"none, sensitive or highly_sensitive: which sensitive properties to read"`
+	Include                 []string       `envconfig:"HUBSPOT_PROPERTIES_INCLUDE" help:"object.property globs of the only properties to read and publish (default: all)"`
+	Exclude                 []string       `envconfig:"HUBSPOT_PROPERTIES_EXCLUDE" help:"object.property globs of properties to leave out; overrides HUBSPOT_PROPERTIES_INCLUDE"`
+	Hash                    []string       `envconfig:"HUBSPOT_PROPERTIES_HASH" help:"object.property globs of properties to publish as HMAC-SHA256 of their text, in hex"`
+	HashKey                 hubspot.Secret `envconfig:"HUBSPOT_HASH_KEY" help:"key of these hashes, 16 bytes or more" secret:"true"`
+	HashKeyFile             string         `envconfig:"HUBSPOT_HASH_KEY_FILE"`
+	Volatile                []string       `envconfig:"HUBSPOT_VOLATILE" help:"object.property globs whose changes alone make no event"`
+	RateShare               float64        `envconfig:"HUBSPOT_RATE_SHARE" help:"share of HubSpot's limits per second and ten seconds to use"`
+	DailyReserve            float64        `envconfig:"HUBSPOT_DAILY_RESERVE" help:"share of the day's calls to leave to others"`
+	IdleShare               float64        `envconfig:"HUBSPOT_IDLE_SHARE" help:"share of the day's calls to spend while nothing changes"`
+	Rate10s                 int            `envconfig:"HUBSPOT_RATE_10S" help:"limit of calls in ten seconds (default: learnt)"`
+	RateSearch              int            `envconfig:"HUBSPOT_RATE_SEARCH" help:"limit of searches a second (default: learnt)"`
+	RateDaily               int            `envconfig:"HUBSPOT_RATE_DAILY" help:"limit of calls a day (default: learnt)"`
 }
 
 // Kafka says which cluster the connector writes to, with which credentials, and
@@ -150,6 +154,13 @@ const (
 	SensitiveHigh = "highly_sensitive"
 )
 
+// Values of HubSpot.Journal.
+const (
+	JournalAuto = "auto"
+	JournalOn   = "on"
+	JournalOff  = "off"
+)
+
 // Values of Event.Before.
 const (
 	BeforeNone = "none"
@@ -162,6 +173,7 @@ func DefaultConfig() Config {
 	return Config{
 		HubSpot: HubSpot{
 			BaseURL:      "https://api.hubapi.com",
+			Journal:      JournalAuto,
 			Sensitive:    SensitiveNone,
 			Volatile:     []string{"*.hs_time_in_*", "*.hs_v2_*time_in_*", "*.*days_since*", "*.*time_since*"},
 			RateShare:    0.8,

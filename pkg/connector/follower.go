@@ -21,6 +21,7 @@ type follower struct {
 	pairs      *pairs
 	references *references
 	signals    *stream.Signals
+	journal    *stream.Journal // nil: there is none
 	pace       *stream.Patient // of the reads of the schemas
 	asked      atomic.Int64    // how many calls the latest one took
 }
@@ -63,6 +64,9 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 			labelled = time.Now()
 		}
 		f.signals.Follow(f.types.streamed(), f.pairs.streamed())
+		if f.journal != nil {
+			f.journal.Follow(f.types.streamed(), f.pairs.streamed())
+		}
 		if first {
 			r.status.Settle()
 			f.references.republish()

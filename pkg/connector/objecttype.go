@@ -49,7 +49,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
-		Readers: r.readers, Rounds: r.rounds, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained,
+		Readers: r.readers, Rounds: r.rounds, Audit: r.audit, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained,
 	})}
 }
 

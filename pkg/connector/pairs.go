@@ -218,7 +218,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 	p.lane.SetSwept(place.Completed != 0)
 	p.labels = e.Labels
 	links := stream.Pair{
-		From: ps.types.byName[e.From.Name].records, FromPath: e.From.Path, ToPath: e.To.Path, Lane: p.lane,
+		From: ps.types.byName[e.From.Name].records, FromPath: e.From.Path, ToPath: e.To.Path, ToTypeID: e.To.TypeID, Lane: p.lane,
 		Log: r.log.With("object", name.String()), Waits: r.timings.Links,
 		Unread: p.unread,
 	}

@@ -26,6 +26,7 @@ type run struct {
 	pace    *stream.Pace
 	readers *stream.Readers
 	rounds  *stream.Rounds
+	audit   *stream.Audit
 	timings timings
 	tasks   *tasks
 	alike   map[string]bool // Connector.alike
@@ -84,6 +85,7 @@ func (c *Connector) once(ctx context.Context) error {
 		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		rounds:  rounds,
+		audit:   stream.NewAudit(c.counts),
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,
@@ -108,6 +110,9 @@ func (c *Connector) once(ctx context.Context) error {
 	c.report("")
 	defer c.health.ended()
 	tasks.add(out.Run)
+	if f.journal, err = f.shared.startJournal(ctx, seen); err != nil {
+		return err
+	}
 	tasks.add(func(ctx context.Context) error { return s.watchDay(ctx, log) })
 	tasks.add(func(ctx context.Context) error { return f.run(s.HubSpot.Charge(ctx, stream.SchemaStream), seen) })
 	tasks.spawn(f.signals)

@@ -45,6 +45,7 @@ type Setup struct {
 	Log      *slog.Logger
 	HubSpot  *hubspot.Client
 	Governor *hubspot.Governor // HubSpot's limits
+	Journal  *hubspot.Journal  // nil: it is off, or no app is given
 	Registry *sr.Client
 	Kafka    []kgo.Opt            // how every Kafka client reaches the brokers
 	Metrics  *prometheus.Registry // of the process
@@ -100,7 +101,13 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 		BaseURL: h.BaseURL, APIVersion: h.APIVersion, Auth: h.auth(),
 		Transport: o.HubSpot, Governor: s.Governor, Logger: s.Log, Registerer: s.Metrics,
 	})
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	if app := h.app(); app != nil && h.Journal != JournalOff {
+		s.Journal = hubspot.NewJournal(s.HubSpot, app)
+	}
+	return s, nil
 }
 
 // SinkConfig is what the configuration says about writing to Kafka. The portal is
@@ -139,13 +146,26 @@ func (s *Setup) DiagnoseKafka(err error) Diagnosis {
 // auth provides the token for requests. The client asks it again after a 401, and
 // then it reads the files of secrets again.
 func (h *HubSpot) auth() hubspot.Auth {
-	read := func(value hubspot.Secret, file string) func() (hubspot.Secret, error) {
-		return func() (hubspot.Secret, error) { return secret(value, file) }
-	}
 	if h.OAuth() {
-		return hubspot.OAuth(h.ClientID, read(h.ClientSecret, h.ClientSecretFile), read(h.RefreshToken, h.RefreshTokenFile))
+		return hubspot.OAuth(h.ClientID, reader(h.ClientSecret, h.ClientSecretFile), reader(h.RefreshToken, h.RefreshTokenFile))
 	}
-	return hubspot.AccessToken(read(h.AccessToken, h.AccessTokenFile))
+	return hubspot.AccessToken(reader(h.AccessToken, h.AccessTokenFile))
+}
+
+// app provides the token for the journal: that of an app, which reads no records. It
+// is nil where none is known.
+func (h *HubSpot) app() hubspot.Auth {
+	switch {
+	case h.JournalClientID != "":
+		return hubspot.ClientCredentials(h.JournalClientID, reader(h.JournalClientSecret, h.JournalClientSecretFile))
+	case h.OAuth():
+		return hubspot.ClientCredentials(h.ClientID, reader(h.ClientSecret, h.ClientSecretFile))
+	}
+	return nil
+}
+
+func reader(value hubspot.Secret, file string) func() (hubspot.Secret, error) {
+	return func() (hubspot.Secret, error) { return secret(value, file) }
 }
 
 // OAuth reports whether the connector gets its tokens as an OAuth app, with a

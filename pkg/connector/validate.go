@@ -84,6 +84,14 @@ func (h *HubSpot) validate(p *problems) {
 	case oauth && (h.ClientID == "" || !client || !refresh):
 		p.add("HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET, HUBSPOT_REFRESH_TOKEN: all three are required for OAuth")
 	}
+	p.oneOf("HUBSPOT_JOURNAL", h.Journal, JournalAuto, JournalOn, JournalOff)
+	app := p.given("HUBSPOT_JOURNAL_CLIENT_SECRET", h.JournalClientSecret, h.JournalClientSecretFile)
+	switch {
+	case app != (h.JournalClientID != ""):
+		p.add("HUBSPOT_JOURNAL_CLIENT_ID, HUBSPOT_JOURNAL_CLIENT_SECRET: give both or neither")
+	case h.Journal == JournalOn && !app && !oauth:
+		p.add("HUBSPOT_JOURNAL: on needs an app: give HUBSPOT_JOURNAL_CLIENT_ID and HUBSPOT_JOURNAL_CLIENT_SECRET")
+	}
 	if err := checkURL(h.BaseURL); err != nil {
 		p.add("HUBSPOT_BASE_URL: %v", err)
 	}

@@ -84,11 +84,23 @@ func OAuth(clientID string, clientSecret, refreshToken func() (Secret, error)) A
 	return &oauth{clientID: clientID, clientSecret: clientSecret, refreshToken: refreshToken, turn: make(chan struct{}, 1)}
 }
 
+// ClientCredentials is an app itself, without any portal: its tokens read the
+// webhooks journal and no records (docs/hubspot.md section 6). They last half an
+// hour.
+func ClientCredentials(clientID string, clientSecret func() (Secret, error)) Auth {
+	return &oauth{clientID: clientID, clientSecret: clientSecret, turn: make(chan struct{}, 1)}
+}
+
+// journalScopes are what an app's token needs for the journal.
+var journalScopes = []string{
+	"developer.webhooks_journal.read", "developer.webhooks_journal.subscriptions.read", "developer.webhooks_journal.subscriptions.write",
+}
+
 type oauth struct {
 	clientID     string
 	clientSecret func() (Secret, error)
-	refreshToken func() (Secret, error)
-	turn         chan struct{} // one slot: whoever holds it refreshes
+	refreshToken func() (Secret, error) // nil: the app's own tokens
+	turn         chan struct{}          // one slot: whoever holds it refreshes
 	state        atomic.Pointer[oauthState]
 }
 
@@ -137,7 +149,7 @@ func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, 
 	return state.token, nil
 }
 
-// renew asks for a new token, with the form of RFC 6749, section 6, as the
+// renew asks for a new token, with the form of RFC 6749, section 6 or 4.4, as the
 // body.
 func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	secret, err := readSecret(a.clientSecret)
@@ -148,19 +160,21 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	if old := a.state.Load(); old != nil {
 		next.rotated = old.rotated
 	}
-	refresh := next.rotated
-	if refresh == nil {
-		configured, err := readSecret(a.refreshToken)
-		if err != nil {
-			return nil, &SecretError{"refresh token", err}
+	form := url.Values{"client_id": {a.clientID}, "client_secret": {secret.Reveal()}}
+	if a.refreshToken == nil {
+		form.Set("grant_type", "client_credentials")
+		form.Set("scope", strings.Join(journalScopes, " "))
+	} else {
+		refresh := next.rotated
+		if refresh == nil {
+			configured, err := readSecret(a.refreshToken)
+			if err != nil {
+				return nil, &SecretError{"refresh token", err}
+			}
+			refresh = &configured
 		}
-		refresh = &configured
-	}
-	form := url.Values{
-		"grant_type":    {"refresh_token"},
-		"client_id":     {a.clientID},
-		"client_secret": {secret.Reveal()},
-		"refresh_token": {refresh.Reveal()},
+		form.Set("grant_type", "refresh_token")
+		form.Set("refresh_token", refresh.Reveal())
 	}
 	began := time.Now()
 	_, err = c.do(ctx, Call{}, &request{

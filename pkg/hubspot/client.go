@@ -27,6 +27,7 @@ const (
 	ownersVersion       = "2026-09"
 	pipelinesVersion    = "2026-09"
 	oauthVersion        = "2026-03"
+	journalVersion      = "2026-03"
 )
 
 const (
@@ -152,7 +153,7 @@ func (c *Client) Versions() []APIVersion {
 	all := []APIVersion{
 		{"objects", objectsVersion}, {"associations", associationsVersion}, {"properties", propertiesVersion},
 		{"schemas", schemasVersion}, {"owners", ownersVersion}, {"pipelines", pipelinesVersion}, {"account", accountVersion},
-		{"oauth", oauthVersion},
+		{"oauth", oauthVersion}, {"journal", journalVersion},
 	}
 	for i := range all {
 		all[i].Version = c.version(all[i].Version)

@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer, g *Governor, c *clock) (*metrics, err
 		}, []string{"api", "status"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_calls_total",
-			Help: "Attempts sent to HubSpot, by the stream that needed them; connector is none.",
+			Help: "Attempts that count against HubSpot's day, by the stream that needed them; connector is none.",
 		}, []string{"stream"}),
 		throttled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_throttled_total",

@@ -17,13 +17,18 @@ import (
 
 // request is one API call, however many attempts it takes.
 type request struct {
-	api         string // label in the metrics
-	class       class
-	account     bool // an Account call: passes even on a spent day
-	ungoverned  bool // counts against no limit
-	anonymous   bool // carries no token
-	method      string
-	path        string // escaped
+	api        string // label in the metrics
+	class      class
+	account    bool // an Account call: passes even on a spent day
+	ungoverned bool // counts against no limit
+	anonymous  bool // carries no token
+	method     string
+	path       string // escaped
+	// address, unless nil, is the whole address of a file on another host, which may
+	// be fetched without a token because the address is a secret itself. path then
+	// names it in errors. What such a host says is not HubSpot's word: any 4xx is a
+	// refusal, and its Date is no clock.
+	address     *Secret
 	query       string // encoded
 	body        []byte
 	contentType string // application/json unless set
@@ -116,7 +121,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		if let != nil {
 			c.governor.answered(let, cmp.Or(a.received, time.Now()))
 		}
-		c.metrics.charge(ctx)
+		if !r.ungoverned {
+			c.metrics.charge(ctx)
+		}
 		c.metrics.requests.WithLabelValues(r.api, a.label()).Inc()
 		if ctx.Err() != nil {
 			return gaveUp()
@@ -134,7 +141,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if !r.ungoverned {
 				c.governor.observe(r.class, r.account, a.header, a.sent, let)
 			}
-			return Answer{Date: c.clock.note(a.header, a.sent, a.received)}, nil
+			return Answer{Date: c.noteTime(r, a)}, nil
 
 		case v.policy != "":
 			c.metrics.throttled.WithLabelValues(v.policy).Inc()
@@ -170,7 +177,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if !r.ungoverned {
 				c.governor.observe(r.class, r.account, a.header, a.sent, let)
 			}
-			c.clock.note(a.header, a.sent, a.received)
+			c.noteTime(r, a)
 			answered = true
 			return Answer{}, v.lasting
 
@@ -198,6 +205,14 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	}
 }
 
+// noteTime takes HubSpot's time from an answer.
+func (c *Client) noteTime(r *request, a attempt) Millis {
+	if r.address != nil {
+		return 0
+	}
+	return c.clock.note(a.header, a.sent, a.received)
+}
+
 // admit waits until the outage gates and the limits let the request make an
 // attempt. An ungoverned request gets no pass.
 func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Time) (let *pass, err error) {
@@ -222,8 +237,10 @@ func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout ti
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	a := attempt{sent: time.Now(), timeout: timeout}
-	u := *c.base
-	address := u.String() + r.path
+	address := c.base.String() + r.path
+	if r.address != nil {
+		address = r.address.Reveal()
+	}
 	if r.query != "" {
 		address += "?" + r.query
 	}
@@ -250,7 +267,7 @@ func (c *Client) send(ctx context.Context, r *request, token *Secret, timeout ti
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		// Drop the address: it is long, and the error gives the path already.
+		// Drop the address: it is long or a secret, and the error gives the path already.
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			err = inner.Err
 		}
@@ -337,6 +354,8 @@ func judge(r *request, a attempt) verdict {
 		v.kind = kindMigration
 	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly, a.status >= 500:
 		v.kind = strconv.Itoa(a.status)
+	case a.status >= 400 && r.address != nil:
+		return verdict{lasting: newError(r, a.status, a.header, errorBody{})}
 	case a.status < 400:
 		v.kind = kindRedirected
 	case a.status == http.StatusRequestURITooLong, a.status == http.StatusUnauthorized && len(a.body) == 0, known:

@@ -78,6 +78,8 @@ func TestCursors_MadeByHandAreTaken(t *testing.T) {
 		{"reference", `{}`},
 		{"refill", `{"properties":["a"],"round":2.0}`},
 		{"stuck", `{"ids":["1","17"],"v":1}`}, {"stuck", `{"ids":[1,17]}`}, {"stuck", `{"ids":[]}`},
+		{"journal", `{"offset":"","published":null}`}, {"journal", `{"offset":"0198c2f4-7f00-7000-8000-000000000001","published":"2026-11-24T13:00:00.123Z"}`},
+		{"journal", `{"offset":"a","published":"2026-11-24T13:00:00.123Z","lost":"2026-11-24T13:00:00.000Z"}`},
 		{"signals", `{"offset":0}`}, {"signals", `{"offset":3,"object":"contacts:companies"}`},
 		{"of-a-later-version", `[1,2]`},
 	} {
@@ -107,6 +109,7 @@ func TestCursors_NonsenseIsRefused(t *testing.T) {
 		{"reference", `{"completed":true}`}, {"reference", `[]`},
 		{"refill", `{"properties":[],"round":1}`}, {"refill", `{"properties":["a"]}`}, {"refill", `{"properties":["a"],"round":3}`},
 		{"stuck", `{}`}, {"stuck", `{"ids":null}`}, {"stuck", `{"ids":"1"}`}, {"stuck", `{"ids":["017"]}`}, {"stuck", `{"ids":["a"]}`}, {"stuck", `{"ids":[null]}`},
+		{"journal", `{}`}, {"journal", `{"offset":7}`}, {"journal", `{"offset":"a","published":"soon"}`}, {"journal", `{"offset":"a","lost":1.5}`},
 		{"signals", `{"offset":-1}`}, {"signals", `{"offset":1.5}`}, {"signals", `{"offset":"1"}`},
 		{"signals", `{"offset":1,"id":"7"}`}, {"signals", `{"offset":1,"object":"contacts","id":"07"}`}, {"signals", `{"offset":1,"object":7}`},
 		{"birth", `{"id":""}`}, {"of-a-later-version", `nonsense`},

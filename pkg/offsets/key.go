@@ -26,6 +26,7 @@ const (
 	ReferenceStream    = "reference"
 	RefillStream       = "refill"
 	SignalsStream      = "signals"
+	JournalStream      = "journal"
 	RepublishStream    = "republish"
 	StuckStream        = "stuck"
 	BirthStream        = "birth" // not a stream: the portal's birth id
@@ -80,7 +81,7 @@ func (k Key) check() error {
 	switch s := k.Stream; {
 	case s == "":
 		return errors.New(`"stream" is empty`)
-	case s == BirthStream || s == SignalsStream:
+	case s == BirthStream || s == SignalsStream || s == JournalStream:
 		if k.Object != "" {
 			return fmt.Errorf("stream %q belongs to the whole portal and takes no object", s)
 		}

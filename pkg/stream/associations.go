@@ -78,6 +78,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		}
 	}
 	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
+	p.swept.Store(int64(s.Place.Started))
 	if first {
 		p.From.Status.backfillDone(p.Name())
 		p.Log.Info("first sweep of associations done", "stream", offsets.AssociationsStream, "links", p.Lane.Live())

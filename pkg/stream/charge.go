@@ -38,6 +38,8 @@ func Charged(r Runner) string {
 		return recheckStream
 	case *Owners, *Pipelines:
 		return offsets.ReferenceStream
+	case *Journal:
+		return offsets.JournalStream
 	case *Signals:
 		return offsets.SignalsStream
 	}

@@ -14,6 +14,10 @@ type Metrics struct {
 	disputed   *prometheus.GaugeVec
 	stuck      *prometheus.GaugeVec
 	signals    *prometheus.CounterVec
+
+	found         *prometheus.CounterVec
+	journalEvents *prometheus.CounterVec
+	journalFiles  *prometheus.CounterVec
 }
 
 // NewMetrics registers the streams' metrics.
@@ -43,13 +47,38 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hubspot_cdc_signals_total",
 			Help: "Signals read: accepted, or passed_over because they cannot be understood.",
 		}, []string{"result"}),
+		found: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_found_first_total",
+			Help: "Changes published, by the stream that named the record or the association first.",
+		}, []string{"object", "finder"}),
+		journalEvents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_journal_events_total",
+			Help: "Events of HubSpot's webhooks journal: named a record or an association to read, dropped because it is of a type or pair that is not followed, foreign because it is of another portal, or odd because it cannot be understood.",
+		}, []string{"outcome"}),
+		journalFiles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_journal_files_total",
+			Help: "Files of HubSpot's webhooks journal: read, or unreadable and passed over.",
+		}, []string{"result"}),
+	}
+	for _, outcome := range []string{journalNamed, journalDropped, journalForeign, journalOdd} {
+		m.journalEvents.WithLabelValues(outcome)
+	}
+	for _, result := range []string{journalRead, journalUnreadable} {
+		m.journalFiles.WithLabelValues(result)
 	}
 	for _, result := range []string{"accepted", "passed_over"} {
 		m.signals.WithLabelValues(result)
 	}
+	reg.MustRegister(m.found, m.journalEvents, m.journalFiles)
 	reg.MustRegister(m.signals, m.disputed, m.stuck, m.rereads, m.unresolved, m.running)
 	return m
 }
+
+// Outcomes of the journal's events, and results of its files.
+const (
+	journalNamed, journalDropped, journalForeign, journalOdd = "named", "dropped", "foreign", "odd"
+	journalRead, journalUnreadable                           = "read", "unreadable"
+)
 
 // follow gives every series of an object that is followed its 0 before the first
 // event: an alert on a rise needs it. causes are those of its re-reads.

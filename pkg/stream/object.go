@@ -24,6 +24,7 @@ type Object struct {
 	withheld    *atomic.Value // what Withheld last reported, a string
 	narrow      *atomic.Bool  // HubSpot found a list with all properties too long
 	asOne       *atomic.Bool  // HubSpot's list cannot be read in ranges
+	reconciled  *atomic.Int64 // HubSpot's time when the latest sweep that has ended began
 	stuck       *stuck
 	pages       *pageSizes // of the list
 	binPages    *pageSizes // of the list of archived records
@@ -39,6 +40,8 @@ type Object struct {
 	Readers *Readers
 	// Rounds hears of the records that go.
 	Rounds *Rounds
+	// Audit hears of what is published.
+	Audit *Audit
 	// Unread are the records that the run before could not read (R18).
 	Unread []hubspot.ID
 	// Unexplained, unless nil, is called when a record changed and nothing that was
@@ -49,6 +52,7 @@ type Object struct {
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow, o.asOne = new(atomic.Int64), new(atomic.Value), new(atomic.Bool), new(atomic.Bool)
+	o.reconciled = new(atomic.Int64)
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
 	o.searchPages = new(pageSizes)
@@ -93,6 +97,11 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		}
 		o.recheck.add(page.Stream, fromNow(left.Later, o.Client.Now()))
 		o.watchers.tell(left.Committed)
+		for _, c := range left.Committed {
+			if c.Event != nil {
+				o.Audit.published(o.Type.Name, page.Stream, c.Event.Op)
+			}
+		}
 		if slices.ContainsFunc(left.Committed, deletes) {
 			o.Rounds.Went(o.Type.Name, time.Now())
 		}

@@ -20,10 +20,13 @@ type Pair struct {
 	recheck *queue
 	stuck   *stuck
 	begun   atomic.Bool   // the first sweep has begun
+	swept   atomic.Int64  // HubSpot's time when the latest sweep that has ended began
 	wanted  chan struct{} // one slot: somebody wants a sweep now
 
 	From *Object
 	To   *Object // nil: the type is not followed
+	// ToTypeID is To's id in HubSpot, followed or not.
+	ToTypeID string
 	// FromPath and ToPath name the types in HubSpot's URLs.
 	FromPath, ToPath string
 	Lane             *cdc.LinkLane

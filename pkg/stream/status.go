@@ -30,7 +30,8 @@ type Status struct {
 	done    map[string]bool    // objects whose backfill, or first sweep, has ended
 	older   map[string]float64 // versions that went back, in the runs that have ended
 
-	snapshot *Snapshot // the one that a signal asked for
+	snapshot *Snapshot      // the one that a signal asked for
+	journal  hubspot.Millis // when HubSpot published the journal's last file that was read; zero: none was
 }
 
 type streamKey struct{ object, stream string }
@@ -264,6 +265,7 @@ func action(err error) string {
 	var list *referenceError
 	var topic *cdc.RefusedError
 	var inbox *inboxError
+	var journal *journalError
 	var records *stuckError
 	var held *HeldError
 	switch {
@@ -273,6 +275,8 @@ func action(err error) string {
 		return "open one of these records in HubSpot, and report it to HubSpot's support if it fails there too; the connector asks again with waits from a minute to an hour, and everything else continues"
 	case errors.As(err, &held):
 		return held.action()
+	case errors.As(err, &journal):
+		return journal.action()
 	case errors.As(err, &inbox):
 		return "let the connector create, describe and read the signals topic; until then it takes no signals"
 	case errors.As(err, &withheld):
@@ -302,16 +306,26 @@ var (
 		[]string{"object", "stream"}, nil)
 	liveDesc = prometheus.NewDesc("hubspot_cdc_live_records",
 		"Records that are published as live.", []string{"object"}, nil)
+	journalDesc = prometheus.NewDesc("hubspot_cdc_journal_lag_seconds",
+		"Seconds since HubSpot published the last file of its webhooks journal that was read.", nil, nil)
 	olderDesc = prometheus.NewDesc("hubspot_cdc_older_versions_total",
 		"Records that HubSpot's object store returned, twice, in an older version than before. The connector trusts it never to do so.",
 		[]string{"object"}, nil)
 )
+
+// journalRead notes when HubSpot published the journal's last file that was read.
+func (s *Status) journalRead(published hubspot.Millis) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.journal = published
+}
 
 // Describe implements prometheus.Collector.
 func (s *Status) Describe(ch chan<- *prometheus.Desc) {
 	ch <- behindDesc
 	ch <- liveDesc
 	ch <- olderDesc
+	ch <- journalDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -324,6 +338,9 @@ func (s *Status) Collect(ch chan<- prometheus.Metric) {
 			behind := float64(max(0, now-st.reached))
 			ch <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, behind, k.object, k.stream)
 		}
+	}
+	if s.journal != 0 {
+		ch <- prometheus.MustNewConstMetric(journalDesc, prometheus.GaugeValue, float64(max(0, now-s.journal))/1000)
 	}
 	for object, lane := range s.lanes {
 		_, records := lane.(*cdc.Lane)

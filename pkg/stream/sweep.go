@@ -91,6 +91,9 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 	if err == nil {
 		s.Place = next
 	}
+	if err == nil && next.Done {
+		s.Object.reconciled.Store(int64(next.Started))
+	}
 	return err
 }
 

@@ -1,0 +1,416 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Journal finds changes within seconds in HubSpot's webhooks journal: created,
+// updated, restored, deleted, merged and purged records, and links that came and
+// went. It names keys, and what is published is read from the object store (R16).
+// Everything else goes on beside it and checks it (Audit).
+//
+// The cursor is the offset of the last file of which no id is left to be read. A
+// restart takes the file after it, so that some files may be read twice: what they
+// name is published already, and makes no event.
+type Journal struct {
+	Source *hubspot.Journal
+	Portal int64
+	// Types are the ids of the types to subscribe to before the first Follow.
+	Types []string
+	// Place is the cursor; nil before the first one. The journal then begins at the
+	// latest file, and what came before belongs to the tiers.
+	Place *offsets.Journal
+	// Wanted says that an operator relies on the journal: that HubSpot refuses it is
+	// a problem, and not only logged.
+	Wanted bool
+
+	Committer cdc.Committer
+	Status    *Status
+	Metrics   *Metrics
+	Audit     *Audit
+	Log       *slog.Logger
+
+	begun    chan struct{} // closed after the first try to begin
+	followed chan struct{} // closed by the first Follow
+	changed  chan struct{} // one slot: there are other types
+
+	mu      sync.Mutex
+	objects []*Object
+	pairs   []*Pair
+
+	subscribed []string  // the types that HubSpot was last told of
+	refused    string    // why HubSpot refuses, as last logged; "" = it does not
+	brought    time.Time // when a poll last brought something
+	asked      bool      // everything was asked to be read again since Place.Lost
+}
+
+// NewJournal completes j with what others use to talk to it.
+func NewJournal(j *Journal) *Journal {
+	j.begun, j.followed, j.changed = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+	return j
+}
+
+// Follow sets what is followed from now on.
+func (j *Journal) Follow(objects []*Object, pairs []*Pair) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.objects, j.pairs = objects, pairs
+	select {
+	case <-j.followed:
+	default:
+		close(j.followed)
+	}
+	select {
+	case j.changed <- struct{}{}:
+	default:
+	}
+}
+
+// AwaitBegin waits until the journal has its first place, so that what changes
+// before it belongs to the tiers (R16): their windows begin later. It does not wait
+// for a journal that has a place, nor longer than patience.
+func (j *Journal) AwaitBegin(ctx context.Context, patience time.Duration) {
+	if j.Place != nil {
+		return
+	}
+	select {
+	case <-j.begun:
+	case <-time.After(patience):
+	case <-ctx.Done():
+	}
+}
+
+const (
+	// A journal that HubSpot refuses, or does not give, is asked for again after
+	// journalRetry, growing to journalPatience.
+	journalRetry    = time.Second
+	journalPatience = 5 * time.Minute
+	// A poll that brought nothing is followed by the next one after journalPoll,
+	// growing to journalIdle.
+	journalPoll = time.Second
+	journalIdle = 5 * time.Second
+)
+
+// Run reads the journal until ctx ends.
+func (j *Journal) Run(ctx context.Context) error {
+	j.brought = time.Now()
+	begun := sync.OnceFunc(func() { close(j.begun) })
+	defer begun()
+	wait := journalRetry
+	for {
+		brought, err := j.step(ctx, begun)
+		begun()
+		pause := j.pause(brought)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			j.well()
+			wait = journalRetry
+		case j.trouble(err):
+			pause, wait = wait, min(2*wait, journalPatience)
+		default:
+			return err
+		}
+		if err := j.rest(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// pause is how long to wait after a poll: the longer nothing came, the longer.
+func (j *Journal) pause(brought bool) time.Duration {
+	if brought {
+		j.brought = time.Now()
+		return 0
+	}
+	return min(max(time.Since(j.brought)/10, journalPoll), journalIdle)
+}
+
+// rest waits for d, or until other types are followed.
+func (j *Journal) rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-j.changed:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// step tells HubSpot what to write into the journal, if that has changed, and reads
+// what is new in it. It calls begun once it has a place.
+func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err error) {
+	if err := j.subscribe(ctx); err != nil {
+		return false, err
+	}
+	entry, err := j.next(ctx)
+	if hubspot.PlaceLost(err) {
+		begun()
+		return true, j.lose(ctx, "the journal no longer has the place where it was left")
+	}
+	if err != nil {
+		return false, &journalError{err}
+	}
+	begun()
+	if j.Place == nil && entry == nil {
+		return false, j.move(ctx, offsets.Journal{})
+	}
+	if err := j.settled(ctx); err != nil {
+		return false, err
+	}
+	if entry == nil {
+		j.Audit.Whole(j.now())
+		j.Status.reached("", offsets.JournalStream, j.now())
+		return false, nil
+	}
+	return true, j.take(ctx, entry)
+}
+
+// next is the entry after the place: without a place the latest one.
+func (j *Journal) next(ctx context.Context) (*hubspot.JournalEntry, error) {
+	defer j.overdue()()
+	call := hubspot.Call{Priority: hubspot.Leading}
+	switch {
+	case j.Place == nil:
+		return j.Source.Latest(ctx, call)
+	case j.Place.Offset == "":
+		return j.Source.Earliest(ctx, call)
+	}
+	return j.Source.Next(ctx, call, j.Place.Offset)
+}
+
+// move commits a place. It need not hurry: the files after an older place would be
+// read again, and nothing be published twice.
+func (j *Journal) move(ctx context.Context, to offsets.Journal) error {
+	b := cdc.Batch{Cursors: []cdc.Cursor{{Stream: offsets.JournalStream, Value: to.Bytes()}}}
+	if err := j.Committer.Commit(ctx, &b); err != nil {
+		return err
+	}
+	j.Place = &to
+	return nil
+}
+
+// lose gives up the place, and continues with the earliest file. Since the journal
+// may have carried something that nobody will read there, everything is read again.
+func (j *Journal) lose(ctx context.Context, why string) error {
+	j.Log.Warn(why+": reading what it still has, and every record and association again", "cursor", string(j.Place.Bytes()))
+	return j.miss(ctx, offsets.Journal{})
+}
+
+// miss moves to a place before which something may be missing.
+func (j *Journal) miss(ctx context.Context, to offsets.Journal) error {
+	j.Audit.Broken()
+	to.Lost, j.asked = j.now(), false
+	return j.move(ctx, to)
+}
+
+// settled has everything read again after something was lost, and forgets the loss
+// once that has ended.
+func (j *Journal) settled(ctx context.Context) error {
+	objects, pairs, err := j.following(ctx)
+	if err != nil || j.Place == nil || j.Place.Lost == 0 {
+		return err
+	}
+	if !j.asked {
+		for _, o := range objects {
+			o.askReconcile()
+		}
+		for _, p := range pairs {
+			p.SweepNow()
+		}
+		j.asked = true
+	}
+	for _, o := range objects {
+		if hubspot.Millis(o.reconciled.Load()) < j.Place.Lost {
+			return nil
+		}
+	}
+	for _, p := range pairs {
+		if hubspot.Millis(p.swept.Load()) < j.Place.Lost {
+			return nil
+		}
+	}
+	j.Log.Info("everything was read again since the journal's place was lost")
+	to := *j.Place
+	to.Lost = 0
+	return j.move(ctx, to)
+}
+
+// following waits until the types are known that are followed.
+func (j *Journal) following(ctx context.Context) ([]*Object, []*Pair, error) {
+	select {
+	case <-j.followed:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.objects, j.pairs, nil
+}
+
+const (
+	// journalBatch is how many files are asked for at once when there are several,
+	// journalFiles how many of them are fetched at a time, and journalEvents how many
+	// events make a page: more files than that wait for the next one.
+	journalBatch  = 100
+	journalFiles  = 8
+	journalEvents = 10_000
+)
+
+// take reads a file, and those after it that are there already, and moves past them
+// once everything that they name is published.
+func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
+	entries := []*hubspot.JournalEntry{first}
+	files := make([]*hubspot.JournalFile, 1)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		files[0], err = j.file(gctx, first)
+		return err
+	})
+	g.Go(func() error {
+		more, err := j.Source.NextBatch(gctx, hubspot.Call{Priority: hubspot.Leading}, first.Offset, journalBatch)
+		for i := range more {
+			entries = append(entries, &more[i])
+		}
+		if err != nil && ctx.Err() == nil {
+			j.Log.Debug("HubSpot does not give several journal entries at once", "err", err)
+		}
+		return nil // the next poll asks for one
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for len(files) < len(entries) && events(files) < journalEvents {
+		more := entries[len(files):min(len(entries), len(files)+journalFiles)]
+		fetched := make([]*hubspot.JournalFile, len(more))
+		g, gctx := errgroup.WithContext(ctx)
+		for i, entry := range more {
+			g.Go(func() (err error) {
+				fetched[i], err = j.file(gctx, entry)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		files = append(files, fetched...)
+	}
+	to := offsets.Journal{Offset: entries[len(files)-1].Offset}
+	if j.Place != nil {
+		to.Published, to.Lost = j.Place.Published, j.Place.Lost
+	}
+	if err := j.publish(ctx, files); err != nil {
+		return err
+	}
+	missing := 0
+	for _, f := range files {
+		switch {
+		case f == nil:
+			missing++
+		case f.Published > to.Published:
+			to.Published = f.Published
+		}
+	}
+	j.Status.journalRead(to.Published)
+	j.Status.reached("", offsets.JournalStream, to.Published)
+	if missing > 0 {
+		j.Metrics.journalFiles.WithLabelValues(journalUnreadable).Add(float64(missing))
+		j.Log.Warn("files of the journal cannot be read or understood and are passed over; every record and association is read again", "files", missing, "cursor", string(to.Bytes()))
+		return j.miss(ctx, to)
+	}
+	return j.move(ctx, to)
+}
+
+func events(files []*hubspot.JournalFile) (n int) {
+	for _, f := range files {
+		if f != nil {
+			n += len(f.Events)
+		}
+	}
+	return n
+}
+
+// fileTries is how often a file is asked for before the journal waits.
+const fileTries = 5
+
+// file fetches a file. It is nil if it can never be read.
+func (j *Journal) file(ctx context.Context, entry *hubspot.JournalEntry) (*hubspot.JournalFile, error) {
+	defer j.overdue()()
+	f, err := j.Source.File(ctx, hubspot.Call{Priority: hubspot.Leading, Tries: fileTries}, entry)
+	if hubspot.Unreadable(err) {
+		j.Log.Warn("a file of the journal cannot be read", "offset", entry.Offset, "err", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &journalError{fmt.Errorf("fetch the journal's file %s: %w", entry.Offset, err)}
+	}
+	j.Metrics.journalFiles.WithLabelValues(journalRead).Inc()
+	return f, nil
+}
+
+func (j *Journal) now() hubspot.Millis { return j.Status.now() }
+
+// journalError says that the journal does not work. Everything else does.
+type journalError struct{ err error }
+
+func (e *journalError) Error() string { return e.err.Error() }
+func (e *journalError) Unwrap() error { return e.err }
+
+// action is what an operator can do.
+func (e *journalError) action() string {
+	if cure := hubspot.JournalRefused(e.err); cure != "" {
+		return cure
+	}
+	return "wait, and see HubSpot's status page: the journal is asked for again, and meanwhile everything is found by polling"
+}
+
+// trouble notes an error of the journal, and reports whether it was one.
+func (j *Journal) trouble(err error) bool {
+	var e *journalError
+	if !errors.As(err, &e) {
+		return false
+	}
+	j.Audit.Broken()
+	if j.Wanted || hubspot.JournalRefused(err) == "" {
+		j.Status.Problem("", offsets.JournalStream, e)
+	}
+	if text := e.action(); j.refused != text {
+		j.refused = text
+		j.Log.Warn("the webhooks journal does not work; the connector finds everything by polling, and tries again", "err", err, "action", text)
+	}
+	return true
+}
+
+// well notes that the journal works.
+func (j *Journal) well() {
+	if j.refused != "" {
+		j.refused = ""
+		j.Log.Info("the webhooks journal works again")
+	}
+	j.Status.started("", offsets.JournalStream)
+}
+
+// silence is how long the journal may leave a question unanswered before operators
+// see that.
+const silence = 30 * time.Second
+
+var errJournalSilent = errors.New("HubSpot's webhooks journal does not answer")
+
+// overdue watches over a question. The caller calls answered once it has the answer.
+func (j *Journal) overdue() (answered func()) {
+	t := time.AfterFunc(silence, func() { j.trouble(&journalError{errJournalSilent}) })
+	return func() { t.Stop() }
+}

@@ -1,0 +1,63 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+)
+
+// subscribe has HubSpot write the changes of the followed types into the journal. It
+// posts only what is not there: what another deployment of the same app asked for
+// stays (docs/hubspot.md section 6).
+//
+// HubSpot may refuse one type and take the others. The journal then lacks that type,
+// which polling covers, so subscribe says so and goes on.
+func (j *Journal) subscribe(ctx context.Context) error {
+	types := j.types()
+	if slices.Equal(types, j.subscribed) {
+		return nil
+	}
+	defer j.overdue()()
+	call := hubspot.Call{Priority: hubspot.Schema}
+	have, err := j.Source.Subscriptions(ctx, call)
+	if err != nil {
+		return &journalError{fmt.Errorf("read the journal's subscriptions: %w", err)}
+	}
+	missing := hubspot.MissingSubscriptions(hubspot.WantedSubscriptions(j.Portal, types), have)
+	var lacking []string
+	for _, s := range missing {
+		err := j.Source.Subscribe(ctx, call, s)
+		switch {
+		case err == nil:
+		case hubspot.JournalRefused(err) != "" || ctx.Err() != nil:
+			return &journalError{fmt.Errorf("subscribe to the journal: %w", err)}
+		default:
+			lacking = append(lacking, s.TypeID)
+			j.Log.Warn("HubSpot does not write some changes of a type into the journal; polling finds them", "type", s.TypeID, "subscription", s.Kind, "err", err)
+		}
+	}
+	if len(missing) > 0 {
+		j.Log.Info("subscribed to the webhooks journal", "types", len(types), "subscriptions", len(missing)-len(lacking))
+	}
+	slices.Sort(lacking)
+	j.Audit.Lacks(slices.Compact(lacking))
+	j.subscribed = types
+	return nil
+}
+
+// types are the ids of the types to subscribe to, in order.
+func (j *Journal) types() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	types := slices.Clone(j.Types)
+	if j.objects != nil {
+		types = nil
+		for _, o := range j.objects {
+			types = append(types, o.Type.TypeID)
+		}
+	}
+	slices.Sort(types)
+	return slices.DeleteFunc(types, func(id string) bool { return id == "" }) // HubSpot's pages name none
+}
