@@ -14,6 +14,7 @@
 //	associations    associations.go  association reads    last id of the sweep
 //	reference       owners.go, pipelines.go  owners, pipelines  times of the last reading
 //	refill          refill.go   search, has property      position
+//	journal         journal.go  the webhooks journal      offset of a file
 //	signals         signals.go  what an operator asks for offset, and the place in a snapshot
 //	schema          schema.go, removal.go  definitions, labels  none
 //	confirm         read.go     batch reads (cdc.Complete)  none; it is no finder
