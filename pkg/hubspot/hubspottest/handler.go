@@ -34,7 +34,19 @@ const (
 	EndpointPipeline   Endpoint = "pipeline"
 	EndpointToken      Endpoint = "token"
 	EndpointUnknown    Endpoint = "unknown"
+
+	EndpointJournalLatest   Endpoint = "journal_latest"
+	EndpointJournalEarliest Endpoint = "journal_earliest"
+	EndpointJournalNext     Endpoint = "journal_next"
+	EndpointJournalBatch    Endpoint = "journal_batch" // of latest, earliest and next
+	EndpointJournalRead     Endpoint = "journal_read"  // batch read by offset
+	EndpointJournalFile     Endpoint = "journal_file"  // the address of a file
+	EndpointSubscriptions   Endpoint = "journal_subscriptions"
 )
+
+// journal reports whether an endpoint belongs to the webhooks journal: its calls
+// need an app's token and are exempt from the daily and the ten-second limit.
+func (e Endpoint) journal() bool { return strings.HasPrefix(string(e), "journal_") }
 
 // Request is a request as hooks see it.
 type Request struct {
@@ -53,8 +65,11 @@ const maxAddress = 16 << 10
 // call is a request on its way through the portal.
 type call struct {
 	endpoint      Endpoint
+	method        string
 	object, id    string
 	to            string // the other type of associations
+	place, count  string // in the journal: latest, earliest or next, and how many
+	served        string // scheme and host, if the portal listens on a socket
 	path          string
 	query         url.Values
 	authorization string
@@ -161,6 +176,9 @@ func (p *Portal) look(c *call, r *http.Request, fault appliedFault) *answer {
 		return a.page(fault.page)
 	}
 	correlationID := p.correlationID()
+	if c.endpoint == EndpointJournalFile && fault.fail == nil {
+		return p.fileAnswer(a, c)
+	}
 	a.header.Set("X-HubSpot-Correlation-Id", correlationID)
 	a.header.Set("Content-Type", "application/json;charset=utf-8")
 
@@ -239,6 +257,10 @@ func (p *Portal) handle(c *call) (int, []byte, *failure) {
 		return p.servePipeline(c)
 	case EndpointToken:
 		return p.serveToken(c)
+	case EndpointSubscriptions:
+		return p.serveSubscriptions(c)
+	case EndpointJournalLatest, EndpointJournalEarliest, EndpointJournalNext, EndpointJournalBatch, EndpointJournalRead:
+		return p.serveJournal(c)
 	}
 	return 0, nil, notFound("resource not found")
 }
@@ -250,6 +272,7 @@ var dated = regexp.MustCompile(`^(\d{4}-\d{2}(-beta)?|v[134])$`)
 func route(r *http.Request, body []byte) *call {
 	c := &call{
 		endpoint:      EndpointUnknown,
+		method:        r.Method,
 		path:          r.URL.Path,
 		query:         r.URL.Query(),
 		authorization: r.Header.Get("Authorization"),
@@ -263,14 +286,20 @@ func route(r *http.Request, body []byte) *call {
 	if len(part) >= 3 && part[0] == "crm" && part[1] == "schemas" {
 		part = append([]string{"crm-object-schemas", part[2], "schemas"}, part[3:]...)
 	}
+	if r.RequestURI != "" { // a server's request
+		c.served = "http://" + r.Host
+	}
+	if len(part) >= 2 && part[0] == "webhooks-journal" && part[1] == "journal-local" {
+		part[1] = "journal"
+	}
 	// A pattern's words match themselves, {v} a version; {o}, {to} and {id}
-	// match anything.
+	// match anything, as do {p}, a place in the journal, and {n}, a count.
 	match := func(method, pattern string) bool {
 		want := strings.Split(pattern, "/")
 		if r.Method != method || len(want) != len(part) {
 			return false
 		}
-		object, to, id := "", "", ""
+		object, to, id, place, count := "", "", "", "", ""
 		for i, w := range want {
 			switch {
 			case w == "{o}":
@@ -279,6 +308,16 @@ func route(r *http.Request, body []byte) *call {
 				to = part[i]
 			case w == "{id}":
 				id = part[i]
+			case w == "{p}":
+				if place = part[i]; place != "latest" && place != "earliest" {
+					return false
+				}
+			case w == "{n}":
+				count = part[i]
+			case w == "next", w == "portals":
+				if place = w; part[i] != w {
+					return false
+				}
 			case w == "{v}":
 				if !dated.MatchString(part[i]) {
 					return false
@@ -287,7 +326,7 @@ func route(r *http.Request, body []byte) *call {
 				return false
 			}
 		}
-		c.object, c.to, c.id = object, to, id
+		c.object, c.to, c.id, c.place, c.count = object, to, id, place, count
 		return true
 	}
 	switch {
@@ -325,6 +364,23 @@ func route(r *http.Request, body []byte) *call {
 		c.endpoint = EndpointDailyUsage
 	case match("POST", "oauth/{v}/token"):
 		c.endpoint = EndpointToken
+	case match("GET", "webhooks-journal/journal/{v}/{p}"):
+		if c.endpoint = EndpointJournalLatest; c.place == "earliest" {
+			c.endpoint = EndpointJournalEarliest
+		}
+	case match("GET", "webhooks-journal/journal/{v}/offset/{id}/next"):
+		c.endpoint = EndpointJournalNext
+	case match("GET", "webhooks-journal/journal/{v}/batch/{p}/{n}"),
+		match("GET", "webhooks-journal/journal/{v}/batch/{id}/next/{n}"):
+		c.endpoint = EndpointJournalBatch
+	case match("POST", "webhooks-journal/journal/{v}/batch/read"):
+		c.endpoint = EndpointJournalRead
+	case match("GET", "webhooks-journal/subscriptions/{v}"), match("POST", "webhooks-journal/subscriptions/{v}"),
+		match("GET", "webhooks-journal/subscriptions/{v}/{id}"), match("DELETE", "webhooks-journal/subscriptions/{v}/{id}"),
+		match("DELETE", "webhooks-journal/subscriptions/{v}/portals/{id}"):
+		c.endpoint = EndpointSubscriptions
+	case match("GET", "journal-files/{id}"):
+		c.endpoint = EndpointJournalFile
 	}
 	return c
 }

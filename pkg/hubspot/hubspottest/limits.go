@@ -55,7 +55,7 @@ func (p *Portal) admit(c *call, header http.Header) *failure {
 	l := &p.limits
 	l.startDay(now, p.zone)
 	l.searches.fixed, l.calls.fixed = p.opt.Limits.Fixed, p.opt.Limits.Fixed
-	if p.opt.Limits.Off || c.endpoint == EndpointToken {
+	if p.opt.Limits.Off || c.endpoint == EndpointToken || c.endpoint.journal() {
 		return nil
 	}
 	search := c.endpoint == EndpointSearch

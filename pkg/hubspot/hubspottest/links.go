@@ -226,6 +226,10 @@ func (p *Portal) note(op Op, lt *linkType, from, to uint64, live bool) {
 func (p *Portal) noteBoth(op Op, lt *linkType, from, to uint64, live bool) {
 	p.note(op, lt, from, to, live)
 	p.note(op, lt.inverse, to, from, live)
+	p.tellLink(op, lt, from, to, live)
+	if lt.inverse != lt || from != to {
+		p.tellLink(op, lt.inverse, to, from, live)
+	}
 }
 
 func (lt *linkType) public(from, to uint64, label string) Link {

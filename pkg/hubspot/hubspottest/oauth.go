@@ -47,10 +47,13 @@ func (p *Portal) serveToken(c *call) (int, []byte, *failure) {
 	if err != nil || !strings.HasPrefix(c.contentType, "application/x-www-form-urlencoded") {
 		return 0, nil, tokenRefused("BAD_REQUEST", "the body is not a form")
 	}
+	if form.Get("grant_type") == "client_credentials" {
+		return p.serveAppToken(form)
+	}
 	app := p.oauth.app
 	switch {
 	case form.Get("grant_type") != "refresh_token":
-		return 0, nil, tokenRefused("BAD_GRANT_TYPE", "this portal knows the refresh_token grant only")
+		return 0, nil, tokenRefused("BAD_GRANT_TYPE", "this portal knows the grants refresh_token and client_credentials only")
 	case app == nil || form.Get("client_id") != app.ClientID:
 		return 0, nil, tokenRefused("BAD_CLIENT_ID", "missing or unknown client ID")
 	case form.Get("client_secret") != app.ClientSecret:
@@ -100,8 +103,11 @@ func (p *Portal) authorize(c *call) *failure {
 	if c.endpoint == EndpointToken {
 		return nil
 	}
+	if c.endpoint.journal() {
+		return p.authorizeApp(c)
+	}
 	token, ok := strings.CutPrefix(c.authorization, "Bearer ")
-	if !ok || token == "" {
+	if _, ofApp := p.journal.access[token]; ofApp || !ok || token == "" {
 		return unauthorized("Authentication credentials not found. This API supports OAuth 2.0 authentication.", "INVALID_AUTHENTICATION")
 	}
 	if end, issued := p.oauth.access[token]; issued {

@@ -45,6 +45,7 @@ type Options struct {
 	WriteDelay  time.Duration // a change's updatedAt may be up to this long before reads see the change
 	Limits      Limits
 	Index       Index
+	Journal     Journal
 
 	MergedInArchive bool     // the archived list has the losers of a merge (docs/hubspot.md section 9: not documented)
 	MergedUnknown   bool     // reads do not lead from the loser of a merge to its survivor
@@ -111,6 +112,7 @@ type Portal struct {
 	faults    []*liveFault
 	given     map[string]bool // the places of lists that were given, where others do not count
 	stats     Stats
+	journal   journalState
 
 	ownerHistory []ListChange[Owner]
 }
@@ -137,19 +139,21 @@ func New(opt Options) *Portal {
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	opt.Index = opt.Index.withDefaults()
+	opt.Journal = opt.Journal.withDefaults()
 	zone, err := time.LoadLocation(opt.TimeZone)
 	if err != nil {
 		panic(fmt.Sprintf("hubspottest: Options.TimeZone: %v", err))
 	}
 	p := &Portal{
-		opt:    opt,
-		zone:   zone,
-		rng:    rand.New(rand.NewPCG(opt.Seed, 0x68756273706f74)),
-		chaos:  rand.New(rand.NewPCG(opt.Seed, 0x6368616f73)),
-		nextID: 100,
-		custom: 1000,
-		given:  map[string]bool{},
-		stats:  newStats(),
+		opt:     opt,
+		zone:    zone,
+		rng:     rand.New(rand.NewPCG(opt.Seed, 0x68756273706f74)),
+		chaos:   rand.New(rand.NewPCG(opt.Seed, 0x6368616f73)),
+		nextID:  100,
+		custom:  1000,
+		given:   map[string]bool{},
+		stats:   newStats(),
+		journal: newJournalState(opt.Seed),
 	}
 	if opt.Scopes != nil {
 		p.scopes = set(opt.Scopes)

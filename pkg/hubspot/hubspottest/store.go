@@ -273,6 +273,7 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 	if !p.opt.NoHistory {
 		t.history = append(t.history, change{at: p.now(), op: op, state: next})
 	}
+	p.tell(t, op, old, next)
 	if wasLive, isLive := old != nil && !old.archived, !next.gone && !next.archived; wasLive != isLive {
 		p.follow(op, t, next.id, isLive)
 	}
