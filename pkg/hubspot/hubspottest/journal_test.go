@@ -372,6 +372,21 @@ func TestJournalAddressesLeadToTheSocketThatServes(t *testing.T) {
 	}
 }
 
+// TestOffsetsOfOneMillisecondKeepTheirOrder, even more of them than a UUIDv7 counts.
+func TestOffsetsOfOneMillisecondKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := journalPortal(Journal{FileEvents: 1})
+		newReader(t, p).subscribeAll()
+		ids := p.Seed("contacts", 5000)
+		p.BulkUpdate("contacts", ids, map[string]string{"firstname": "X"})
+		time.Sleep(3 * time.Second)
+		offsets := p.JournalOffsets()
+		if n := len(slices.Compact(slices.Clone(offsets))); n != len(ids) || !slices.IsSorted(offsets) {
+			t.Errorf("got %d different offsets, sorted: %t, want %d", n, slices.IsSorted(offsets), len(ids))
+		}
+	})
+}
+
 func TestSubscriptionsReplaceOrConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := journalPortal(Journal{})
