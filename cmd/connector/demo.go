@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -30,6 +31,9 @@ var demoLife = hubspottest.Life{
 	Create: 20, Update: 35, Touch: 3, Calculated: 5, Archive: 8, Restore: 4, Merge: 4, Purge: 3,
 	Associate: 14, Dissociate: 6, Relabel: 1, Owner: 2, Pipeline: 2,
 }
+
+// demoApp reads the portal's webhooks journal.
+var demoApp = hubspottest.JournalApp{ClientID: "demo-app", ClientSecret: "demo-secret"}
 
 const (
 	demoRecords = 200 // of each type, before the connector starts
@@ -93,7 +97,10 @@ type demo struct {
 // newDemoPortal makes the simulated portal, with the records that it has from the
 // start.
 func newDemoPortal() *hubspottest.Portal {
-	portal := hubspottest.New(hubspottest.Options{Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true})
+	portal := hubspottest.New(hubspottest.Options{
+		Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true,
+		Journal: hubspottest.Journal{App: &demoApp, Retention: time.Hour}, // not three days: it is in memory
+	})
 	for _, object := range demoObjects {
 		portal.Seed(object, demoRecords)
 	}
@@ -108,8 +115,9 @@ func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 		return misused("--portal: %v", err)
 	}
 	defer stop()
-	fmt.Fprintf(stdout, "A simulated HubSpot portal listens on %s. It has %s, accepts any token, and runs until Ctrl-C.\n",
-		addr, strings.Join(demoObjects, ", "))
+	fmt.Fprintf(stdout, `A simulated HubSpot portal listens on %s. It has %s, accepts any token, and runs until Ctrl-C.
+The app %s with the client secret %s may read its webhooks journal.
+`, addr, strings.Join(demoObjects, ", "), demoApp.ClientID, demoApp.ClientSecret)
 	portal.Live(ctx, demoRate, demoLife)
 	return nil
 }
@@ -132,6 +140,7 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 
 	cfg := connector.DefaultConfig()
 	cfg.HubSpot.AccessToken, cfg.HubSpot.BaseURL = "pat-demo", hubspotURL
+	cfg.HubSpot.JournalClientID, cfg.HubSpot.JournalClientSecret = demoApp.ClientID, hubspot.Secret(demoApp.ClientSecret)
 	cfg.Kafka.Brokers, cfg.Registry.URL = []string{brokers}, registry.URL()
 	cfg.Sync = connector.Sync{
 		LeadingInterval: time.Second, TrailingLag: []string{"30s"}, SchemaInterval: time.Second,

@@ -264,6 +264,129 @@ func TestJournalAddressesExpireAndOffsetsToo(t *testing.T) {
 	})
 }
 
+// TestJournalFitsHubSpotsOpenAPIFile checks what the journal accepts and sends
+// against the file, call by call.
+func TestJournalFitsHubSpotsOpenAPIFile(t *testing.T) {
+	s := loadSpec(t, "2026-03-webhooksJournal.json")
+	synctest.Test(t, func(t *testing.T) {
+		p := journalPortal(Journal{})
+		r := newReader(t, p)
+		grantSpec := loadSpec(t, "2026-03-oauth.json")
+		check(t, &walker{spec: grantSpec}, grantSpec.at(t, grantSpec["components"], "schemas", "ClientCredentialsTokenResponse"), string(grant(t, p, scopeJournal).body))
+		r.subscribeAll()
+		p.Create("contacts", nil)
+		time.Sleep(3 * time.Second)
+		offset := p.JournalOffsets()[0]
+		for _, c := range []struct {
+			method, path, body, schema string
+			status                     int
+		}{
+			{"GET", "journal/2026-03/latest", "", "JournalFetchResponse", 200},
+			{"GET", "journal/2026-03/earliest?installPortalId=4242", "", "JournalFetchResponse", 200},
+			{"GET", "journal-local/2026-03/latest?installPortalId=4242", "", "JournalFetchResponse", 200},
+			{"GET", "journal/2026-03/offset/0190aaaa-0000-7000-8000-000000000000/next", "", "Error", 404},
+			{"GET", "journal/2026-03/batch/earliest/100", "", "BatchResponseJournalFetchResponse", 200},
+			{"GET", "journal/2026-03/batch/earliest/101", "", "Error", 400},
+			{"GET", "journal/2026-03/batch/" + offset + "/next/5", "", "BatchResponseJournalFetchResponse", 200},
+			{"POST", "journal/2026-03/batch/read", `{"inputs":["` + offset + `"]}`, "BatchResponseJournalFetchResponse", 200},
+			{"POST", "journal/2026-03/batch/read", `{"inputs":["x"]}`, "BatchResponseJournalFetchResponseWithErrors", 207},
+			{"GET", "subscriptions/2026-03", "", "CollectionResponseSubscriptionResponseNoPaging", 200},
+			{"GET", "subscriptions/2026-03/1", "", "SubscriptionResponse", 200},
+			{"POST", "subscriptions/2026-03", `{"subscriptionType":"OBJECT","portalId":4242,"objectTypeId":"0-1","actions":["CREATE"],"properties":[],"objectIds":[]}`, "SubscriptionResponse", 200},
+			{"POST", "subscriptions/2026-03", `{"subscriptionType":"OBJECT"}`, "Error", 400},
+		} {
+			w := &walker{spec: s}
+			if c.status >= 400 {
+				w.extra = set([]string{"status"}) // recorded, not in the file
+			}
+			check(t, w, s.at(t, s["components"], "schemas", c.schema), string(r.call(c.method, c.path, c.body).want(t, c.status).body))
+		}
+	})
+}
+
+// TestJournalCallsAreExemptFromTheLimits, and the statistics count them.
+func TestJournalCallsAreExemptFromTheLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{Journal: Journal{App: &JournalApp{"app", "app-secret"}}, Limits: Limits{TenSecondly: 10, Daily: 10}})
+		r := newReader(t, p)
+		for range 50 {
+			r.call("GET", "journal/2026-03/latest", "").want(t, 204)
+		}
+		do(t, p, "GET", contactsPath, "").want(t, 200)
+		if n := p.Stats().Calls[EndpointJournalLatest]; n != 50 {
+			t.Errorf("got %d calls in the statistics, want 50", n)
+		}
+	})
+}
+
+func TestJournalFilesMayBeGarbageOrOfOneAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := journalPortal(Journal{Garbage: 1})
+		r := newReader(t, p)
+		r.subscribeAll()
+		p.Create("contacts", nil)
+		time.Sleep(3 * time.Second)
+		address := func(path string) string {
+			var entry journalEntry
+			decode(t, r.call("GET", path, "").want(t, 200), &entry)
+			return entry.URL
+		}
+		if body := r.fetch(address("journal/2026-03/latest"), "").want(t, 200).body; json.Valid(body) {
+			t.Errorf("got %s, want garbage", body)
+		}
+		if c := p.JournalCounts(); c.Garbled["contacts"] != 1 || c.Written["contacts"] != 1 {
+			t.Errorf("got %+v", c)
+		}
+		p.SetJournal(Journal{App: &JournalApp{"app", "app-secret"}, Foreign: 1})
+		p.Create("contacts", nil)
+		time.Sleep(3 * time.Second)
+		for path, want := range map[string]int{"journal/2026-03/latest": 2, "journal-local/2026-03/latest?installPortalId=4242": 1} {
+			var file fetched
+			decode(t, r.fetch(address(path), "").want(t, 200), &file)
+			if len(file.JournalEvents) != want {
+				t.Errorf("%s: got %d events, want %d", path, len(file.JournalEvents), want)
+			}
+		}
+	})
+}
+
+func TestJournalAddressesLeadToTheSocketThatServes(t *testing.T) {
+	p := journalPortal(Journal{Delay: Span{Max: 1}})
+	r := newReader(t, p)
+	r.subscribeAll()
+	p.Create("contacts", nil)
+	origin, stop, err := p.Serve("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	request, _ := http.NewRequestWithContext(t.Context(), "GET", origin+"/webhooks-journal/journal/2026-03/latest", nil)
+	request.Header.Set("Authorization", "Bearer "+r.token)
+	var entry journalEntry
+	decode(t, send(t, http.DefaultClient, request).want(t, 200), &entry)
+	request, _ = http.NewRequestWithContext(t.Context(), "GET", entry.URL, nil)
+	var file fetched
+	decode(t, send(t, http.DefaultClient, request).want(t, 200), &file)
+	if !strings.HasPrefix(entry.URL, origin) || len(file.JournalEvents) != 1 {
+		t.Errorf("got %+v at %s", file, entry.URL)
+	}
+}
+
+// TestOffsetsOfOneMillisecondKeepTheirOrder, even more of them than a UUIDv7 counts.
+func TestOffsetsOfOneMillisecondKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := journalPortal(Journal{FileEvents: 1})
+		newReader(t, p).subscribeAll()
+		ids := p.Seed("contacts", 5000)
+		p.BulkUpdate("contacts", ids, map[string]string{"firstname": "X"})
+		time.Sleep(3 * time.Second)
+		offsets := p.JournalOffsets()
+		if n := len(slices.Compact(slices.Clone(offsets))); n != len(ids) || !slices.IsSorted(offsets) {
+			t.Errorf("got %d different offsets, sorted: %t, want %d", n, slices.IsSorted(offsets), len(ids))
+		}
+	})
+}
+
 func TestSubscriptionsReplaceOrConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := journalPortal(Journal{})

@@ -54,7 +54,7 @@ func (p *Portal) serveAppToken(form url.Values) (int, []byte, *failure) {
 	access := fmt.Sprintf("CA%06d%s", p.journal.issued, p.randomText(300))
 	p.journal.access[access] = journalToken{p.Now().Add(journalTokenLife), scopes}
 	return 200, encode(map[string]any{
-		"token_type": "bearer", "token_use": "access_token", "access_token": access,
+		"token_type": "bearer", "token_use": "client_credentials", "access_token": access,
 		"expires_in": int(journalTokenLife.Seconds()), "scopes": scopes,
 	}), nil
 }

@@ -91,6 +91,9 @@ func (p *Portal) publish() {
 // newOffset returns a UUIDv7. Later offsets are larger.
 func (p *Portal) newOffset(made int64) string {
 	j := &p.journal
+	if j.sameMade > 0xfff { // a millisecond has room for 4,096
+		made = max(made, j.lastMade+1)
+	}
 	if made > j.lastMade {
 		j.lastMade, j.sameMade = made, 0
 	}
