@@ -36,6 +36,8 @@ type timings struct {
 }
 
 func (s *Sync) timings() timings {
+	gone := s.patience(s.AssociationsInterval)
+	gone.Witnessed = min(gone.Witnessed, linkWitnessed)
 	return timings{
 		Confirm:  s.patience(s.ArchiveInterval),
 		Removed:  shorter(time.Hour, s.SchemaInterval),
@@ -45,11 +47,16 @@ func (s *Sync) timings() timings {
 			0, shorter(time.Minute, s.AssociationsInterval), shorter(10*time.Minute, s.AssociationsInterval),
 		},
 		Verify:    max(shorter(5*time.Minute, s.SchemaInterval), verifyLeast),
-		Gone:      s.patience(s.AssociationsInterval),
+		Gone:      gone,
 		Reference: s.patience(s.ReferenceInterval),
 		Property:  s.patience(s.SchemaInterval),
 	}
 }
+
+// linkWitnessed is R19's wait between the two sets that lack a link which the journal
+// named as removed. It is shorter than that of a purge, because the next sweep or look
+// undoes a wrong delete of a link.
+const linkWitnessed = 500 * time.Millisecond
 
 // verifyLeast spares brokers and registry, however often HubSpot is asked for its
 // schemas.

@@ -70,14 +70,7 @@ func (a *Archive) pass(ctx context.Context) error {
 			ids = append(ids, r.ID)
 		}
 		o.bin.note(list.Records)
-		readings, err := o.complete(ctx, nil, ids, list.Records...)
-		if err != nil {
-			return err
-		}
-		if err := o.publish(ctx, cdc.Page{
-			Stream: offsets.ArchiveStream, Readings: readings,
-			Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: offsets.ArchiveStream, Value: next.Bytes()}},
-		}); err != nil {
+		if err := a.publish(ctx, ids, list.Records, cdc.Cursor{Object: o.Type.Name, Stream: offsets.ArchiveStream, Value: next.Bytes()}); err != nil {
 			return err
 		}
 		a.Place = next
@@ -90,6 +83,22 @@ func (a *Archive) pass(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// publish confirms the records of a page that are published as live, and commits what
+// that shows.
+func (a *Archive) publish(ctx context.Context, ids []hubspot.ID, copies []hubspot.Record, cursor cdc.Cursor) error {
+	o := a.Object
+	release, err := o.claims.claim(ctx, ids)
+	if err != nil {
+		return err
+	}
+	defer release()
+	readings, err := o.complete(ctx, nil, ids, copies...)
+	if err != nil {
+		return err
+	}
+	return o.publish(ctx, cdc.Page{Stream: offsets.ArchiveStream, Readings: readings, Cursors: []cdc.Cursor{cursor}})
 }
 
 // went tells Rounds when the latest of these copies was archived.

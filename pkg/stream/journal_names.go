@@ -24,17 +24,44 @@ type journalNames struct {
 type namedRecords struct {
 	changed, gone map[hubspot.ID]bool
 	purged        []hubspot.ID
+	merged        map[hubspot.ID][]hubspot.ID // losers, by survivor
 }
 
-// namedLinks are the records of a pair's from type whose links came or went, and the
-// links that went.
-type namedLinks struct {
-	from    map[hubspot.ID]bool
-	removed []cdc.LinkEnds
+// names reports whether a record is among them.
+func (r *namedRecords) names(id hubspot.ID) bool {
+	if r == nil {
+		return false
+	}
+	_, survives := r.merged[id]
+	return survives || r.changed[id] || r.gone[id]
 }
 
-// publish reads what files name and publishes it: records first, because links need
-// theirs. A nil file names nothing.
+// namedLinks are the links of a pair that came or went.
+type namedLinks struct{ added, removed []cdc.LinkEnds }
+
+// split keeps apart the links of which something holds.
+func (l *namedLinks) split(holds func(from, to hubspot.ID) bool) (not, those *namedLinks) {
+	not, those = new(namedLinks), new(namedLinks)
+	for _, e := range l.added {
+		to := not
+		if holds(e.From, e.To) {
+			to = those
+		}
+		to.added = append(to.added, e)
+	}
+	for _, e := range l.removed {
+		to := not
+		if holds(e.From, e.To) {
+			to = those
+		}
+		to.removed = append(to.removed, e)
+	}
+	return not, those
+}
+
+// publish reads what files name and publishes it. Links of records that the files
+// name too come after those: a link that went with its record has the record's
+// reason. A nil file names nothing.
 func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) error {
 	objects, pairs, err := j.following(ctx)
 	if err != nil {
@@ -42,6 +69,14 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 	}
 	names := j.names(files, objects, pairs)
 	g, gctx := errgroup.WithContext(ctx)
+	after := map[*Pair]*namedLinks{}
+	for p, named := range names.links {
+		now, later := named.split(func(from, to hubspot.ID) bool {
+			return names.records[p.From].names(from) || p.To != nil && names.records[p.To].names(to)
+		})
+		after[p] = later
+		g.Go(func() error { return p.publishNamed(gctx, now) })
+	}
 	for o, named := range names.records {
 		g.Go(func() error { return o.publishNamed(gctx, named) })
 	}
@@ -49,7 +84,7 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 		return err
 	}
 	g, gctx = errgroup.WithContext(ctx)
-	for p, named := range names.links {
+	for p, named := range after {
 		g.Go(func() error { return p.publishNamed(gctx, named) })
 	}
 	return g.Wait()
@@ -101,7 +136,7 @@ func (j *Journal) names(files []*hubspot.JournalFile, objects []*Object, pairs [
 func (n *journalNames) record(o *Object, e *hubspot.JournalEvent, a *Audit) {
 	r := n.records[o]
 	if r == nil {
-		r = &namedRecords{changed: map[hubspot.ID]bool{}, gone: map[hubspot.ID]bool{}}
+		r = &namedRecords{changed: map[hubspot.ID]bool{}, gone: map[hubspot.ID]bool{}, merged: map[hubspot.ID][]hubspot.ID{}}
 		n.records[o] = r
 	}
 	switch e.Action {
@@ -116,6 +151,7 @@ func (n *journalNames) record(o *Object, e *hubspot.JournalEvent, a *Audit) {
 	a.Named(o.Type.Name, e.ID, e.Occurred)
 	for _, id := range e.Merged {
 		if id != e.ID {
+			r.merged[e.ID] = append(r.merged[e.ID], id)
 			r.gone[id] = true
 			a.Named(o.Type.Name, id, e.Occurred)
 		}
@@ -125,42 +161,82 @@ func (n *journalNames) record(o *Object, e *hubspot.JournalEvent, a *Audit) {
 func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEvent, a *Audit) {
 	l := n.links[p]
 	if l == nil {
-		l = &namedLinks{from: map[hubspot.ID]bool{}}
+		l = new(namedLinks)
 		n.links[p] = l
 	}
-	l.from[from] = true
 	if e.Action == hubspot.ActionRemoved {
 		l.removed = append(l.removed, cdc.LinkEnds{From: from, To: to})
+	} else {
+		l.added = append(l.added, cdc.LinkEnds{From: from, To: to})
 	}
 	a.Named(p.Name(), from, e.Occurred)
 }
 
-// namedPage is how many records are read and published at a time.
-const namedPage = 10 * hubspot.MaxBatch
+const (
+	// namedPage is how many records are read at a time, gonePage how many are
+	// confirmed, and mergePage how many survivors are read with their losers. Each
+	// loser needs a read of its own, one after the other.
+	namedPage = 10 * hubspot.MaxBatch
+	gonePage  = 25
+	mergePage = 3
+	// namedAtOnce is how many such pages of a type are under way at a time.
+	namedAtOnce = 8
+)
 
-// publishNamed reads records and publishes them. Where the type is refused, a
-// reconcile makes up for it once it is not.
+// publishNamed reads records and publishes them. Pages do not wait for each other,
+// because the confirm of a merge takes several questions.
 func (o *Object) publishNamed(ctx context.Context, named *namedRecords) error {
 	if err := o.Lane.Witness(ctx, named.purged); err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(namedAtOnce)
+	page := func(changed, gone []hubspot.ID) {
+		g.Go(func() error { return o.passOver(o.publishIDs(ctx, changed, gone)) })
+	}
+	for survivors := range slices.Chunk(slices.Sorted(maps.Keys(named.merged)), mergePage) {
+		var losers []hubspot.ID
+		for _, id := range survivors {
+			delete(named.changed, id)
+			losers = append(losers, named.merged[id]...)
+		}
+		for _, id := range losers {
+			delete(named.gone, id)
+		}
+		page(survivors, losers)
+	}
 	for id := range named.changed {
-		delete(named.gone, id)
+		delete(named.gone, id) // the read confirms it if it is missing
 	}
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(named.changed)), namedPage) {
-		readings, err := o.read(ctx, hubspot.Leading, ids)
-		if err == nil {
-			err = o.publish(ctx, cdc.Page{Stream: offsets.JournalStream, Readings: readings})
-		}
-		if err := o.passOver(err); err != nil {
+		page(ids, nil)
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(named.gone)), gonePage) {
+		page(nil, ids)
+	}
+	return g.Wait()
+}
+
+// publishIDs reads records, confirms others, and publishes what that shows.
+func (o *Object) publishIDs(ctx context.Context, changed, gone []hubspot.ID) error {
+	release, err := o.claims.claim(ctx, slices.Concat(changed, gone))
+	if err != nil {
+		return err
+	}
+	defer release()
+	readings, err := o.read(ctx, hubspot.Leading, changed)
+	if err != nil {
+		return err
+	}
+	for i := range readings { // a survivor names its losers
+		gone = slices.DeleteFunc(gone, func(id hubspot.ID) bool { return id == readings[i].ID })
+	}
+	if len(gone) > 0 {
+		if readings, err = o.complete(ctx, readings, gone); err != nil {
 			return err
 		}
 	}
-	readings, err := o.complete(ctx, nil, slices.Sorted(maps.Keys(named.gone)))
-	if err == nil {
-		err = o.publish(ctx, cdc.Page{Stream: offsets.JournalStream, Readings: readings})
-	}
-	return o.passOver(err)
+	return o.publish(ctx, cdc.Page{Stream: offsets.JournalStream, Readings: readings})
 }
 
 // passOver takes what keeps a type from being read or written for now: it must not
@@ -179,7 +255,12 @@ func (p *Pair) publishNamed(ctx context.Context, named *namedLinks) error {
 	if err := p.Lane.Witness(ctx, named.removed); err != nil {
 		return err
 	}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(named.from)), hubspot.MaxLinks) {
+	var from []hubspot.ID
+	for _, e := range slices.Concat(named.added, named.removed) {
+		from = append(from, e.From)
+	}
+	slices.Sort(from)
+	for ids := range slices.Chunk(slices.Compact(from), hubspot.MaxLinks) {
 		readings, err := p.read(ctx, hubspot.Leading, ids)
 		if err == nil {
 			err = p.publish(ctx, cdc.LinkPage{Stream: offsets.JournalStream, Readings: readings})

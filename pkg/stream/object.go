@@ -16,6 +16,7 @@ import (
 // Object is one followed object type: what its streams share. NewObject makes it.
 type Object struct {
 	recheck     *queue
+	claims      *claims
 	bin         *bin
 	held        *atomic.Int64 // Lane.Held as last reported
 	swept       chan struct{} // closed when the backfill is done
@@ -52,7 +53,7 @@ type Object struct {
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow, o.asOne = new(atomic.Int64), new(atomic.Value), new(atomic.Bool), new(atomic.Bool)
-	o.reconciled = new(atomic.Int64)
+	o.reconciled, o.claims = new(atomic.Int64), newClaims()
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
 	o.searchPages = new(pageSizes)

@@ -142,14 +142,6 @@ func (t *Tier) walk(ctx context.Context) error {
 		}
 		changes += t.saw(w.Page.Rows, known)
 		rows += len(w.Page.Rows)
-		ids, err := o.Lane.Unskipped(ctx, w.Page.Rows, joint.SkipFrom())
-		if err != nil {
-			return err
-		}
-		readings, err := o.read(ctx, prio, ids)
-		if err != nil {
-			return err
-		}
 		t0, next := joint.Own.Begin(w.Page.Date).T0, joint.Past(w)
 		cursors := []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, next.Own.Window)}
 		if !w.Page.More {
@@ -157,7 +149,7 @@ func (t *Tier) walk(ctx context.Context) error {
 				cursors = append(cursors, tierCursor(o.Type.Name, other.Stream, next.Others[i].Window))
 			}
 		}
-		if err := o.publish(ctx, cdc.Page{Stream: t.Stream, Readings: readings, Searched: true, Cursors: cursors}); err != nil {
+		if err := t.publish(ctx, prio, w.Page.Rows, joint.SkipFrom(), cursors); err != nil {
 			return err
 		}
 		joint = next
@@ -176,6 +168,29 @@ func (t *Tier) walk(ctx context.Context) error {
 		}
 		return nil
 	}
+}
+
+// publish reads the records of rows that may have changed, and commits what that shows
+// with the cursors.
+func (t *Tier) publish(ctx context.Context, prio hubspot.Priority, rows []hubspot.SearchRow, start hubspot.Millis, cursors []cdc.Cursor) error {
+	o := t.Object
+	ids, err := o.Lane.Unskipped(ctx, rows, start)
+	if err != nil {
+		return err
+	}
+	release, err := o.claims.claim(ctx, ids)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if ids, err = o.Lane.Unskipped(ctx, rows, start); err != nil { // others may have read some meanwhile
+		return err
+	}
+	readings, err := o.read(ctx, prio, ids)
+	if err != nil {
+		return err
+	}
+	return o.publish(ctx, cdc.Page{Stream: t.Stream, Readings: readings, Searched: true, Cursors: cursors})
 }
 
 // ended notes the end of a walk that serves the tier. The caller has its turn.
