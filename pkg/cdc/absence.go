@@ -66,7 +66,7 @@ func (a *absences) wait(r *Reading, live int, p *Patience) (Later, bool) {
 	}
 	since, held := a.held[r.ID]
 	switch {
-	case recent <= max(brakeLeast, live/brakeShare):
+	case recent <= max(brakeLeast, live/brakeShare), a.named.has(r.ID): // the journal's event is another witness
 		return Later{}, false
 	case !held:
 		return Later{ID: r.ID, After: p.Repeat, Held: true}, true
@@ -112,7 +112,10 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 		if c.Event == nil || c.Row.Reason != Purged {
 			continue
 		}
-		a.forget(c.ID)
+		named := a.named.has(c.ID)
+		if a.forget(c.ID); named {
+			continue
+		}
 		at := c.Event.SourceMs
 		a.gone = slices.DeleteFunc(a.gone, func(old hubspot.Millis) bool { return old <= at.Add(-p.Repeat) })
 		a.gone = append(a.gone, at)

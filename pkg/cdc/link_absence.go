@@ -56,7 +56,8 @@ type doubt struct {
 // Patience.Second after the first came, or Patience.Witnessed where HubSpot's journal
 // named every such link of the record. Where more links than the brake allows go
 // within Patience.Repeat, those of sets that came back empty are held until a set that
-// was sent after Patience.Repeat lacks them too.
+// was sent after Patience.Repeat lacks them too. What the journal named does not count:
+// its event is the second witness.
 //
 // A page decides only if one of its sets is whole, or if it was read with controls
 // (controlled) and there is nothing left that could be whole. Where a control lacks
@@ -96,7 +97,7 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 		switch {
 		case d.whole == 0 && !controlled:
 			says = saysNothing
-		case brake && len(s.reading.Links) == 0:
+		case brake && len(s.reading.Links) == 0 && !a.named.all(s.reading.From, lacks[i]):
 			says = saysTooMuch
 		case d.whole == 0 && (fresh > 0 || records > 1 && waiting > fewLinks):
 			says = isDoubtful
@@ -112,7 +113,9 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 				if _, isDue := slices.BinarySearch(due, digestOf(&c.Key)); !isDue {
 					continue
 				}
-				out.gone.at, out.gone.n = max(out.gone.at, s.reading.Date), out.gone.n+1
+				if !a.named.all(s.reading.From, due) {
+					out.gone.at, out.gone.n = max(out.gone.at, s.reading.Date), out.gone.n+1
+				}
 			}
 			kept = append(kept, c)
 		}
