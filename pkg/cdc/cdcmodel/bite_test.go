@@ -40,6 +40,15 @@ func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 		{"R14: a record's delete ends its links", without{exchange: true, witness: true, whole: true}},
 		{"R14: a sweep asks about live records only", without{union: true}},
 		{"R8: a record that is not found has no links", without{deletedBefore: true}},
+		{"R16: the journal begins after the backfill", without{subscribedFirst: true}},
+		{"R16: where there was no file yet, the newest is the next", without{earliest: true}},
+		{"R16: the cursor moves before what a file names is settled", without{journalLast: true}},
+		{"R16: a place that is lost has nothing newer", without{placeLost: true}},
+		{"R16: nothing begins where files are lost or odd", without{afterLoss: true}},
+		{"R16: the cursor moves before that has begun", without{journalWaits: true}},
+		{"R16: what events show is published", without{journalContent: true}},
+		{"R16: the links of a record that is not published are read", without{publishedFirst: true}},
+		{"R16: where an event names what is gone, one reading is enough", without{namedOnce: true}},
 		{"R19: one set that lacks a link deletes it", without{witness: true}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

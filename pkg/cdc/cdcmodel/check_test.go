@@ -30,11 +30,16 @@ func (w *world) quiet() string {
 	}
 	w.all()
 	w.backfilled()
+	if broken := w.journalKept(); broken != "" {
+		return broken
+	}
 	for _, name := range []string{leadingStream, trailingStream, archiveStream} {
 		w.whole(name)
 	}
 	w.whole(stuckStream)
-	w.rechecked()
+	if broken := w.rechecked(); broken != "" {
+		return broken
+	}
 	if broken := w.seenByTiers(); broken != "" {
 		return broken
 	}
@@ -43,7 +48,9 @@ func (w *world) quiet() string {
 	if w.unsorted { // an unsorted list shows no deletes
 		w.passes(censusStream, 1)
 	}
-	w.rechecked()
+	if broken := w.rechecked(); broken != "" {
+		return broken
+	}
 	if broken := w.kept(); broken != "" {
 		return broken
 	}
@@ -55,6 +62,9 @@ func (w *world) all() {
 	names := slices.Concat(finderSets[0], []string{stuckStream})
 	if w.linked {
 		names = slices.Concat(names, linkFinderSets[0])
+	}
+	if w.journaled {
+		names = append(names, journalStream)
 	}
 	for _, name := range names {
 		if w.agent(name) == nil {
@@ -116,15 +126,15 @@ func (w *world) backfilled() {
 }
 
 // rechecked waits until no id must be confirmed again.
-func (w *world) rechecked() {
+func (w *world) rechecked() (broken string) {
 	for range 20 {
 		if len(w.process.recheck) == 0 && w.agent(recheckStream).at.what == toPass {
-			return
+			return ""
 		}
 		w.now = w.now.Add(patience + 2*time.Second)
 		w.passes(recheckStream, 1)
 	}
-	panic("records are confirmed again and again without end")
+	return "records are confirmed again and again without end"
 }
 
 // seenByTiers checks what is promised before a reconcile (R3, R4, R5): the tiers

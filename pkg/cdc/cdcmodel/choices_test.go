@@ -5,7 +5,7 @@ import "math/rand/v2"
 // block is what one step of a history may choose from. Blocks keep a history
 // readable for the shrinker: it can leave out steps, or set choices to zero, and
 // the others keep their meaning.
-type block [16]uint8
+type block [32]uint8
 
 // choices decides what is left to chance in a history. It reads the given blocks.
 // Past their end, and past the end of a block, every choice is zero, which always

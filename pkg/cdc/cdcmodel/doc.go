@@ -33,6 +33,11 @@
 // play that HubSpot does not find an existing record: after a restore that is not
 // published yet, R8 takes such an answer for the delete.
 //
+// Every third has a journal (R16, journal_portal_test.go, journal_finder_test.go). Its
+// events are late, lost, doubled, out of order or wrong, its files expire or cannot be
+// understood. Polling heals most of that, so the journal has a check of its own before
+// polling has been everywhere: what it told is settled when its last file is done.
+//
 // A rule is switched off in the finders, or in the answers that they pass on
 // (without, in finders_test.go), never in package cdc: there is nothing in it for
 // tests to switch.

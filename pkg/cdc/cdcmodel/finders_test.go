@@ -42,12 +42,22 @@ type without struct {
 	stuck      bool // R18: what HubSpot does not answer is left to the other finders
 	second     bool // R9: one confirm is enough for a purge
 
-	linkOrder     bool // R1: a set of links is as old as its answer
-	secondSet     bool // R14: a set of several calls counts like one of a single call
-	exchange      bool // R14: the delete of a record ends its links without a reading
-	union         bool // R14: a sweep asks about live records only
-	deletedBefore bool // R8: a record that is not found has no links
-	witness       bool // R19: one set that lacks a link is enough to delete it
+	linkOrder       bool // R1: a set of links is as old as its answer
+	secondSet       bool // R14: a set of several calls counts like one of a single call
+	exchange        bool // R14: the delete of a record ends its links without a reading
+	union           bool // R14: a sweep asks about live records only
+	deletedBefore   bool // R8: a record that is not found has no links
+	subscribedFirst bool // R16: the journal begins after the tiers and the backfill
+	earliest        bool // R16: where there was no file yet, the newest is the next
+	journalLast     bool // R16: the cursor moves before what a file names is settled
+	placeLost       bool // R16: a place that is lost has nothing newer
+	afterLoss       bool // R16: nothing begins where files are lost or odd
+	journalWaits    bool // R16: the cursor moves before that has begun
+	journalContent  bool // R16: what events show is published
+	publishedFirst  bool // R16: the links of a record that is not published are read
+	namedOnce       bool // R16: where an event names what is gone, one reading is enough
+
+	witness bool // R19: one set that lacks a link is enough to delete it
 	// whole: HubSpot's sets lack nothing. R19's second witness hides most of what
 	// follows from the rules for one set, so these are left out together with it, in
 	// a HubSpot that gives no reason for it.
@@ -229,6 +239,8 @@ type sweep struct {
 	done   bool
 	gaps   cdc.Gaps
 	left   []cdc.Chain // if the list is read in several ranges (ranges_test.go)
+	// answers is which request of the journal's finder it answers (R16); 0: none.
+	answers int
 }
 
 // pass reads what is left. It reads at most one page ahead of what it publishes.
@@ -237,7 +249,7 @@ func (s *sweep) pass(a *agent) error {
 		return nil
 	}
 	if s.done {
-		s.done, s.after = false, 0
+		s.done, s.after, s.answers = false, 0, a.feed.reconcile
 	}
 	if s.divides(a) {
 		return s.ranges(a)
@@ -331,9 +343,17 @@ func (s *sweep) publish(a *agent, page sweepPage, last bool) error {
 		Cursors: []cdc.Cursor{{Stream: s.stream, Value: next.cursor()}},
 	}, rest)
 	if err == nil {
-		*s = next
+		s.moved(a, next)
 	}
 	return err
+}
+
+// moved goes on to the next place. What has begun is no longer asked for.
+func (s *sweep) moved(a *agent, next sweep) {
+	if *s = next; s.answers != 0 && s.stream == reconcile {
+		a.feed.reconcile = answered(a.feed.reconcile, s.answers)
+	}
+	s.answers = 0
 }
 
 func (s *sweep) cursor() []byte {

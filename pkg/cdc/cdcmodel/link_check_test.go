@@ -31,9 +31,10 @@ func (w *world) linksKept() string {
 }
 
 // relooked waits until no set needs another witness. Where nothing is left that
-// could be whole, the brake holds some for an hour (R19).
+// could be whole, the brake holds some for an hour (R19), and then those that the
+// first set still had.
 func (w *world) relooked() (broken string) {
-	for range 2 {
+	for range 3 {
 		for range 20 {
 			if len(w.process.relook) == 0 && w.agent(relookStream).at.what == toPass {
 				return ""

@@ -38,7 +38,7 @@ func (p *process) startPair() {
 	p.begun = v[1] != 0
 	p.linkLane = cdc.NewLinkLane(cdc.LinkLaneConfig{
 		Pair: cdc.Pair{From: "contacts", To: "contacts"}, Table: table, From: p.recordLane, To: p.recordLane,
-		Swept: v[2] != 0, Committer: w, Patience: cdc.Patience{Second: w.linkPatience(), Repeat: linkRepeat},
+		Swept: v[2] != 0, Committer: w, Patience: cdc.Patience{Second: w.linkPatience(), Witnessed: min(witnessed, w.linkPatience()), Repeat: linkRepeat},
 	})
 	ctx := context.Background()
 	lately, err := p.recordLane.LatelyModified(ctx, lastLook)
@@ -126,8 +126,9 @@ func (a *agent) sweepLinks() error {
 		return nil
 	}
 	s := &a.pair.sweep
+	answers := 0 // which request of the journal's finder (R16)
 	if !s.UnderWay() {
-		*s = s.Begin(a.now())
+		*s, answers = s.Begin(a.now()), a.feed.sweep
 	}
 	a.begun = true
 	first := s.Completed == 0
@@ -151,7 +152,9 @@ func (a *agent) sweepLinks() error {
 		}, before); err != nil {
 			return err
 		}
-		if *s = next; ended {
+		*s = next
+		a.feed.sweep, answers = answered(a.feed.sweep, answers), 0
+		if ended {
 			return nil
 		}
 	}
@@ -251,7 +254,7 @@ func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 		if err != nil {
 			return err
 		}
-		if a.w.without.witness && len(left.Later) > 0 {
+		if named := a.w.without.namedOnce && page.Stream == journalStream; (named || a.w.without.witness) && len(left.Later) > 0 {
 			p.Page.Controlled = true
 			for i := range p.Page.Readings {
 				r := &p.Page.Readings[i]
@@ -263,6 +266,7 @@ func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 		}
 		a.relook.Add(a.w.now.Time(), page.Stream, left.Later)
 		for _, l := range left.Later {
+			a.waitedSets |= 1 << l.ID
 			a.w.tell("%s: the links of %s need a second witness", a.name, l.ID)
 			a.w.tally["links looked at again"]++
 		}
@@ -273,6 +277,7 @@ func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 		ids, aside, done := p.Left(left.Again)
 		for _, id := range aside {
 			a.w.tally["links put aside"]++
+			a.w.doubtSets(id)
 			if page.Snapshot {
 				a.looks.Add(cdc.Look{End: cdc.FromEnd, ID: id}, a.w.now.Time())
 			}

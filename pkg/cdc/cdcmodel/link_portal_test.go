@@ -2,6 +2,7 @@ package cdcmodel
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -68,6 +69,7 @@ type tie struct {
 	made    bool // by a user; the link shows only between live records
 	label   uint8
 	history []linkState
+	told    bool // the journal promises to tell the last change
 }
 
 func (t *tie) state() linkState { return t.history[len(t.history)-1] }
@@ -81,10 +83,13 @@ type linkStore struct {
 	// such an answer: one each, because a delete has two witnesses (R19).
 	short, shortened idSet
 	whole            bool // no answer lacks any
+	// unsureSets are the records whose links HubSpot did not answer properly, or of
+	// which a crash made the connector forget a second set.
+	unsureSets idSet
 }
 
 func (s *linkStore) reset() {
-	s.short, s.shortened = 0, 0
+	s.short, s.shortened, s.unsureSets = 0, 0, 0
 	if s.linked {
 		for i := range s.ties {
 			s.ties[i] = tie{history: append(s.ties[i].history[:0], linkState{})}
@@ -105,7 +110,7 @@ func (p *portal) relink() {
 			s = linkState{true, t.label}
 		}
 		if s != t.state() {
-			t.history = append(t.history, s)
+			t.history, t.told = append(t.history, s), false
 			p.tell("HubSpot: link %s is %s", k, s)
 		}
 	}
@@ -161,6 +166,7 @@ func (p *portal) actLink() {
 		k.to = lastTo
 	}
 	t := &p.ties[k.index()]
+	before := t.made
 	switch {
 	case p.records[k.from].kind != live || k.to <= lastID && p.records[k.to].kind != live:
 		return
@@ -175,12 +181,31 @@ func (p *portal) actLink() {
 		t.made = false
 	}
 	p.relink()
+	switch {
+	case labelled && t.label != 0 && before: // no event
+	case t.made:
+		p.tellsLink(k, didTie)
+	default:
+		p.tellsLink(k, didUntie)
+	}
 }
 
 // freshLabel returns a label that no link had before.
 func (p *portal) freshLabel() uint8 {
 	p.labels++
 	return p.labels
+}
+
+// doubtSets notes that HubSpot does not answer a record's links properly.
+func (p *portal) doubtSets(id hubspot.ID) {
+	if p.journaled {
+		p.unsureSets |= 1 << id
+	}
+}
+
+// stayed reports whether a record was never gone.
+func (p *portal) stayed(id hubspot.ID) bool {
+	return !slices.ContainsFunc(p.records[id].history, func(s state) bool { return s.kind != live })
 }
 
 // readLinks answers a batch read of associations: a page of each record's links.
@@ -204,15 +229,14 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 		case live:
 			// A call that does not see a record counts as evidence of its delete if
 			// that was published (R8). The model spares records that were restored.
-			always := true
-			for _, s := range r.history {
-				always = always && s.kind == live
-			}
+			always := p.stayed(in.ID)
 			switch {
 			case fault == unseen && always:
 				page.NotFound = append(page.NotFound, in.ID)
+				p.doubtSets(in.ID)
 				continue
 			case fault == silent && always:
+				p.doubtSets(in.ID)
 				page.Unanswered = append(page.Unanswered, in.ID)
 				continue
 			}
@@ -221,6 +245,7 @@ func (p *portal) readLinks(inputs []hubspot.LinkInput) (page hubspot.LinksPage) 
 			}
 			lacks := p.short.has(in.ID) && !p.whole
 			if lacks {
+				p.doubtSets(in.ID)
 				p.short, p.shortened = p.short&^(1<<in.ID), p.shortened|1<<in.ID
 			}
 			skip, _ := strconv.Atoi(in.After)

@@ -115,6 +115,10 @@ type record struct {
 	blinks hubspot.Millis
 	// mute is how many more reads by id say nothing about the record.
 	mute int
+	// told says that the journal promises to tell the last change, unsure that
+	// HubSpot did not answer the record properly, or that a crash made the connector
+	// forget a second confirm.
+	told, unsure bool
 	// hidden says that the tiers cannot be relied on to see the record's last
 	// change: only a sweep is sure to find it.
 	hidden bool
@@ -159,6 +163,7 @@ type portal struct {
 	// binInLive: live reads by id answer archived records too, as archived.
 	binInLive bool
 	linkStore
+	journal
 	choices *choices
 	said    func(format string, args ...any)
 }
@@ -186,6 +191,7 @@ func (p *portal) reset(c *choices) {
 		*r = record{history: r.history[:0], index: indexEntry{pending: r.index.pending[:0]}}
 	}
 	p.linkStore.reset()
+	p.journal.reset()
 }
 
 func (p *portal) tell(format string, args ...any) {
@@ -297,6 +303,7 @@ func (p *portal) create(id hubspot.ID) {
 	p.records[id].created = p.now
 	p.set(id, state{kind: live, n: p.fresh(id), updated: p.moved()})
 	p.show(id, true, true)
+	p.tellsRecord(didUpdate, id, 0)
 }
 
 // change is what a user does to a record.
@@ -335,30 +342,35 @@ func (p *portal) do(id hubspot.ID, what change) {
 			s = p.lastLive(id)
 			p.set(id, s)
 			p.show(id, true, false)
+			p.tellsRecord(didRestore, id, 0)
 		default:
 			s = p.lastLive(id)
 			s.updated = p.moved()
 			p.set(id, s)
 			p.show(id, true, true)
+			p.tellsRecord(didRestore, id, 0)
 		}
 	case s.kind != live:
 	case what == calculate:
 		s.n = p.fresh(id)
 		p.set(id, s)
-		r.hidden = true
+		r.hidden, r.told = true, false
 		p.tell("HubSpot: a calculated property of record %s changes: %s", id, s)
 	case what == archive:
 		p.set(id, state{kind: archived, at: p.now})
 		p.show(id, false, false)
+		p.tellsRecord(didDelete, id, 0)
 	case what == purge:
 		p.set(id, state{kind: gone})
 		p.show(id, false, false)
+		p.tellsRecord(didPurge, id, 0)
 	case what == mergeKept || what == mergeNew:
 		p.merge(id, what)
 	default:
 		s.n, s.updated = p.fresh(id), p.moved()
 		p.set(id, s)
 		p.show(id, true, true)
+		p.tellsRecord(didUpdate, id, 0)
 	}
 }
 
@@ -401,17 +413,25 @@ func (p *portal) merge(id hubspot.ID, what change) {
 	s.kind, s.n, s.updated = live, p.fresh(into), p.moved()
 	p.set(into, s)
 	p.show(into, true, true)
+	gone := idSet(0)
 	for _, loser := range losers {
 		p.show(loser, false, false)
+		gone |= 1 << loser
 	}
+	p.tellsRecord(didMerge, into, gone)
 }
 
 // blink makes the object store leave a record out for a while, once, for less than
-// the time between the two confirms of a purge (R9).
+// the time between the two confirms of a purge (R9). Where the journal lies, that is
+// the shorter time (R16).
 func (p *portal) blink() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
+	blinks := patience - 2*time.Second
+	if p.lies {
+		blinks = witnessed - 2*time.Second/2 - time.Millisecond // a Date is up to a second old
+	}
 	if r := &p.records[id]; r.kind == live && r.blinks == 0 && p.outage == 0 {
-		r.blinks = p.now.Add(patience - 2*time.Second)
+		r.blinks = p.now.Add(blinks)
 		p.tell("HubSpot: record %s cannot be read until %s", id, clock(r.blinks))
 	}
 }
@@ -619,7 +639,7 @@ func (p *portal) batchRead(ids []hubspot.ID, inBin bool) hubspot.BatchPage {
 		case inBin:
 			page.Missing = append(page.Missing, id)
 		case p.now < p.outage, r.kind == live && p.now < r.blinks:
-			r.hidden = true
+			r.hidden, r.unsure = true, p.journaled
 			page.Missing = append(page.Missing, id)
 		case silent && i == 0:
 			page.Unanswered = append(page.Unanswered, id)

@@ -105,7 +105,7 @@ func (s *sweep) publishRanges(a *agent, chains *cdc.Chains, pages []sweepPage, m
 	p.Sync, p.Cursors = next.done, []cdc.Cursor{{Stream: s.stream, Value: next.cursor()}}
 	err := a.publish(p, nil)
 	if err == nil {
-		*s = next
+		s.moved(a, next)
 		chains.Move(moves)
 	}
 	return err

@@ -25,6 +25,10 @@ type process struct {
 	snapshot            sweep // the one that an operator asked for
 	bin                 bin
 	pair                // if the world has links
+	feed                // if it has a journal
+	// waited are the records that ever waited for a second confirm, or for a second
+	// set of links.
+	waited, waitedSets idSet
 }
 
 // now is a time that HubSpot's clock has passed.
@@ -180,10 +184,15 @@ func (a *agent) drive(p cdc.Protocol) error {
 	for _, id := range p.Unresolved() { // the next finder that names it asks again (R8)
 		a.w.tally["unresolved"]++
 		if _, links := p.(*cdc.LinkRead); !links {
-			a.w.records[id].hidden = true
+			a.w.records[id].hidden, a.w.records[id].unsure = true, a.w.journaled
+		} else {
+			a.w.doubtSets(id)
 		}
 	}
 	if _, links := p.(*cdc.LinkRead); links {
+		for _, id := range p.Stuck() {
+			a.w.doubtSets(id)
+		}
 		return nil // the next sweep asks again
 	}
 	return a.settle(p.Stuck())
@@ -285,10 +294,11 @@ func (a *agent) publish(page cdc.Page, rest func()) error {
 		if err != nil {
 			return err
 		}
-		if a.w.without.second && len(left.Later) > 0 {
+		if named := a.w.without.namedOnce && page.Stream == journalStream; (named || a.w.without.second) && len(left.Later) > 0 {
 			for i := range p.Page.Readings {
 				r := &p.Page.Readings[i]
 				r.Date, r.SentAt = r.Date.Add(patience), r.SentAt.Add(patience)
+				r.Doubtful = r.Doubtful && !named
 			}
 			if left, err = a.lane.Publish(context.Background(), p.Page); err != nil {
 				return err
@@ -297,6 +307,7 @@ func (a *agent) publish(page cdc.Page, rest func()) error {
 		a.watch(left.Committed)
 		a.recheck.Add(a.w.now.Time(), page.Stream, left.Later)
 		for _, l := range left.Later {
+			a.waited |= 1 << l.ID
 			a.w.tell("%s: record %s must be confirmed again", a.name, l.ID)
 			a.w.tally["confirmed again"]++
 		}

@@ -102,6 +102,7 @@ var wanted = []string{
 	"published: link d removed", "published: link d archived", "published: link d merged", "published: link d purged",
 	"links read again: paged", "links looked at again", "published: link r again",
 	"killed", "killed before a commit", "killed after a commit",
+	"journal: files", "journal: odd files", "journal: place lost", "journal: purges named", "journal: links named",
 }
 
 // rare must happen too, but not in the few histories of -short.

@@ -206,6 +206,9 @@ func (w *world) start() {
 	w.crash = noCrash
 	p := &process{w: w, recheck: cdc.Rechecks{}}
 	w.process = p
+	if w.journaled {
+		p.startFeed()
+	}
 	p.clock, p.clockAt = w.date(), w.now // from the answer to the very first call, which asks for the account
 	started := p.now()
 	sweeps := sweep{stream: backfill}
@@ -229,11 +232,12 @@ func (w *world) start() {
 	}
 	p.recordLane = cdc.NewLane(cdc.LaneConfig{
 		Object: "contacts", Table: table, Slots: slots, Content: content, Started: epoch,
-		Patience: cdc.Patience{Second: patience, Repeat: time.Hour}, Committer: w,
+		Patience: cdc.Patience{Second: patience, Witnessed: witnessed, Repeat: time.Hour}, Committer: w,
 	})
 	w.tell("the connector starts: %d rows, leading from %s, trailing from %s", len(w.rows), clock(leading.Start), clock(trailing.Start))
 	if _, ok := w.cursors[backfill]; !ok { // R5
 		_, err := p.recordLane.Publish(context.Background(), cdc.Page{Sync: true, Cursors: []cdc.Cursor{
+			p.feed.cursor(),
 			{Stream: backfill, Value: sweeps.cursor()},
 			{Stream: leadingStream, Value: places(int64(leading.Start), 0, 0)},
 			{Stream: trailingStream, Value: places(int64(trailing.Start), 0, 0)},
@@ -330,6 +334,8 @@ func (a *agent) pass() error {
 		return a.lookAgain()
 	case signalsStream:
 		return a.snapshotLinks()
+	case journalStream:
+		return a.readJournal()
 	}
 	if a.backfill.done {
 		return a.reconcile.pass(a)
@@ -355,6 +361,9 @@ func (w *world) step(a *agent) {
 
 // kill ends the connector's life and begins the next one.
 func (w *world) kill() {
+	if w.journaled {
+		w.forgetWaits()
+	}
 	w.end()
 	clear(w.noted)
 	w.tally["killed"]++
@@ -377,6 +386,7 @@ func (w *world) history(c *choices) string {
 	c.step = 0
 	c.next()
 	w.linked = c.of(3) == 1
+	journaled := c.of(3) == 1
 	w.begin(c)
 	w.page = 1 + c.of(3)
 	merges := c.of(16)
@@ -393,6 +403,11 @@ func (w *world) history(c *choices) string {
 		w.shown = 1 + c.of(2)
 		w.finders = slices.Concat(w.finders, linkFinderSets[c.of(len(linkFinderSets))])
 	}
+	if journaled {
+		w.tally["histories with a journal"]++
+		w.finders = slices.Concat(w.finders, []string{journalStream})
+		w.loses, w.lies = c.of(3) == 1, c.of(3) == 1
+	}
 	for id := range hubspot.ID(1 + c.of(lastID)) {
 		w.create(id + 1)
 	}
@@ -400,10 +415,11 @@ func (w *world) history(c *choices) string {
 		w.makeFirst(c.of(1 << len(firstLinks)))
 	}
 	w.now = w.now.Add(times[c.of(len(times))])
+	w.journaled = journaled
 	w.start()
 	defer w.end()
-	if w.linked && c.of(4) != 0 {
-		w.linkedEarly(c.of(3) != 0)
+	if (w.linked || w.journaled) && c.of(4) != 0 {
+		w.early(c.of(3) != 0)
 	}
 	for left := 12; c.next(); {
 		what := c.of(16)
@@ -428,6 +444,10 @@ func (w *world) history(c *choices) string {
 				w.act()
 			}
 		case 5:
+			if w.journaled && c.of(2) == 1 {
+				w.journalTrouble()
+				continue
+			}
 			if !w.faulty {
 				continue
 			}
@@ -457,6 +477,11 @@ func (w *world) history(c *choices) string {
 					return a.name != associationsStream && a.name != changedStream && a.name != signalsStream
 				})
 			}
+			if w.journaled && c.of(3) == 1 {
+				agents = slices.DeleteFunc(slices.Clone(p.agents), func(a *agent) bool {
+					return a.name != journalStream && a.name != recheckStream && a.name != relookStream
+				})
+			}
 			a := agents[c.of(len(agents))]
 			for range 1 + c.of(5) {
 				if w.step(a); w.process != p {
@@ -468,15 +493,14 @@ func (w *world) history(c *choices) string {
 	return w.quiet()
 }
 
-// linkedEarly begins with a life in which the backfill ended, and the first sweep
-// of links too: otherwise what follows that sweep takes more steps than a history
-// has.
-func (w *world) linkedEarly(swept bool) {
+// early begins with a life in which the backfill ended, and the first sweep of links
+// too: otherwise what follows takes more steps than a history has.
+func (w *world) early(swept bool) {
 	w.all()
 	faulty := w.faulty
 	w.faulty = false
 	w.passes(backfill, 1)
-	if swept {
+	if swept && w.linked {
 		w.passes(associationsStream, 1)
 	}
 	w.faulty = faulty
