@@ -8,7 +8,7 @@ import "testing"
 func TestSearch_EveryRuleIsNeeded(t *testing.T) {
 	enough := 200_000
 	if testing.Short() {
-		enough = 1_000
+		enough = 400
 	}
 	for _, c := range []struct {
 		rule string
