@@ -49,7 +49,7 @@ func TestR16_HowSoon(t *testing.T) {
 			return id
 		}
 		var linked [][2]uint64
-		for range 60 * minutes * 20 / 9 + 1 {
+		for range 60*minutes*20/9 + 1 {
 			pair := [2]uint64{next("contacts"), next("companies")}
 			w.Portal.Associate("contacts", pair[0], "companies", pair[1], "HUBSPOT_DEFINED", 279)
 			linked = append(linked, pair)

@@ -45,6 +45,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		s.Place = offsets.Associations(place)
 	}
 	p.begun.Store(true)
+	p.sweeps.begin(s.Place.Started)
 	first := place.Completed == 0
 	pause := time.Duration(0)
 	if !first {
@@ -78,7 +79,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		}
 	}
 	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
-	p.swept.Store(int64(s.Place.Started))
+	p.sweeps.end(s.Place.Started)
 	if first {
 		p.From.Status.backfillDone(p.Name())
 		p.Log.Info("first sweep of associations done", "stream", offsets.AssociationsStream, "links", p.Lane.Live())

@@ -52,7 +52,7 @@ type Journal struct {
 	subscribed []string  // the types that HubSpot was last told of
 	refused    string    // why HubSpot refuses, as last logged; "" = it does not
 	brought    time.Time // when a poll last brought something
-	asked      bool      // everything was asked to be read again since Place.Lost
+	resumed    bool      // this run has continued from the place
 }
 
 // NewJournal completes j with what others use to talk to it.
@@ -90,6 +90,9 @@ func (j *Journal) AwaitBegin(ctx context.Context, patience time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+// journalKept is how long HubSpot keeps the journal's files at least.
+const journalKept = 3*24*time.Hour - time.Hour
 
 const (
 	// A journal that HubSpot refuses, or does not give, is asked for again after
@@ -156,6 +159,10 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 	if err := j.subscribe(ctx); err != nil {
 		return false, err
 	}
+	if p := j.Place; !j.resumed && p != nil && p.Offset == "" && p.Lost == 0 && p.Published < j.now().Add(-journalKept) {
+		return true, j.lose(ctx, "the journal's first files may have come and gone")
+	}
+	j.resumed = true
 	entry, err := j.next(ctx)
 	if hubspot.PlaceLost(err) {
 		begun()
@@ -164,10 +171,17 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 	if err != nil {
 		return false, &journalError{err}
 	}
-	begun()
-	if j.Place == nil && entry == nil {
-		return false, j.move(ctx, offsets.Journal{})
+	if j.Place == nil {
+		// Before the types' first transaction: what this file tells is older.
+		first := offsets.Journal{Published: j.now()}
+		if entry != nil {
+			first.Offset = entry.Offset
+		}
+		if err := j.move(ctx, first); err != nil {
+			return false, err
+		}
 	}
+	begun()
 	if err := j.settled(ctx); err != nil {
 		return false, err
 	}
@@ -213,35 +227,35 @@ func (j *Journal) lose(ctx context.Context, why string) error {
 // miss moves to a place before which something may be missing.
 func (j *Journal) miss(ctx context.Context, to offsets.Journal) error {
 	j.Audit.Broken()
-	to.Lost, j.asked = j.now(), false
+	to.Lost = j.now()
 	return j.move(ctx, to)
 }
 
 // settled has everything read again after something was lost, and forgets the loss
 // once that has ended.
 func (j *Journal) settled(ctx context.Context) error {
+	if j.Place.Lost == 0 {
+		return nil
+	}
 	objects, pairs, err := j.following(ctx)
-	if err != nil || j.Place == nil || j.Place.Lost == 0 {
+	if err != nil {
 		return err
 	}
-	if !j.asked {
-		for _, o := range objects {
+	left := false
+	for _, o := range objects {
+		if !o.sweeps.begunSince(j.Place.Lost) {
 			o.askReconcile()
 		}
-		for _, p := range pairs {
-			p.SweepNow()
-		}
-		j.asked = true
-	}
-	for _, o := range objects {
-		if hubspot.Millis(o.reconciled.Load()) < j.Place.Lost {
-			return nil
-		}
+		left = left || !o.sweeps.endedSince(j.Place.Lost)
 	}
 	for _, p := range pairs {
-		if hubspot.Millis(p.swept.Load()) < j.Place.Lost {
-			return nil
+		if !p.sweeps.begunSince(j.Place.Lost) {
+			p.SweepNow()
 		}
+		left = left || !p.sweeps.endedSince(j.Place.Lost)
+	}
+	if left {
+		return nil
 	}
 	j.Log.Info("everything was read again since the journal's place was lost")
 	to := *j.Place

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +16,7 @@ import (
 // journalNames are the keys that some files of the journal name. What else an event
 // says of them counts for nothing: it may be late, doubled or out of order (R16).
 type journalNames struct {
+	now     hubspot.Millis
 	records map[*Object]*namedRecords
 	links   map[*Pair]*namedLinks
 }
@@ -36,8 +38,9 @@ func (r *namedRecords) names(id hubspot.ID) bool {
 	return survives || r.changed[id] || r.gone[id]
 }
 
-// namedLinks are the links of a pair that came or went.
-type namedLinks struct{ added, removed []cdc.LinkEnds }
+// namedLinks are the links of a pair that came or went; witnessed are those that went
+// lately.
+type namedLinks struct{ added, removed, witnessed []cdc.LinkEnds }
 
 // split keeps apart the links of which something holds.
 func (l *namedLinks) split(holds func(from, to hubspot.ID) bool) (not, those *namedLinks) {
@@ -56,7 +59,17 @@ func (l *namedLinks) split(holds func(from, to hubspot.ID) bool) (not, those *na
 		}
 		to.removed = append(to.removed, e)
 	}
+	not.witnessed = l.witnessed // before any set is read
 	return not, those
+}
+
+// witnessAge is how old an event may be that counts as a witness. After a lost place
+// the journal tells of three days at once, and of much that was undone since.
+const witnessAge = 10 * time.Minute
+
+// lately reports whether an event is new enough to be a witness.
+func (n *journalNames) lately(e *hubspot.JournalEvent) bool {
+	return e.Occurred.Add(witnessAge) > n.now
 }
 
 // publish reads what files name and publishes it. Links of records that the files
@@ -92,7 +105,7 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 
 // names sorts the events of files by what they name, and counts them.
 func (j *Journal) names(files []*hubspot.JournalFile, objects []*Object, pairs []*Pair) journalNames {
-	n := journalNames{map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
+	n := journalNames{j.now(), map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
 	types := map[string]*Object{}
 	for _, o := range objects {
 		types[o.Type.TypeID] = o
@@ -141,7 +154,9 @@ func (n *journalNames) record(o *Object, e *hubspot.JournalEvent, a *Audit) {
 	}
 	switch e.Action {
 	case hubspot.ActionPurge:
-		r.purged = append(r.purged, e.ID)
+		if n.lately(e) {
+			r.purged = append(r.purged, e.ID)
+		}
 		r.gone[e.ID] = true
 	case hubspot.ActionDelete:
 		r.gone[e.ID] = true
@@ -166,6 +181,9 @@ func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEven
 	}
 	if e.Action == hubspot.ActionRemoved {
 		l.removed = append(l.removed, cdc.LinkEnds{From: from, To: to})
+		if n.lately(e) {
+			l.witnessed = append(l.witnessed, cdc.LinkEnds{From: from, To: to})
+		}
 	} else {
 		l.added = append(l.added, cdc.LinkEnds{From: from, To: to})
 	}
@@ -250,9 +268,11 @@ func (o *Object) passOver(err error) error {
 	return nil
 }
 
-// publishNamed reads the links of records and publishes them.
+// publishNamed reads the links of records and publishes them. The links of a record
+// that is not published are read when it is: if it went before, nothing would ever
+// end its links (R8).
 func (p *Pair) publishNamed(ctx context.Context, named *namedLinks) error {
-	if err := p.Lane.Witness(ctx, named.removed); err != nil {
+	if err := p.Lane.Witness(ctx, named.witnessed); err != nil {
 		return err
 	}
 	var from []hubspot.ID
@@ -260,7 +280,11 @@ func (p *Pair) publishNamed(ctx context.Context, named *namedLinks) error {
 		from = append(from, e.From)
 	}
 	slices.Sort(from)
-	for ids := range slices.Chunk(slices.Compact(from), hubspot.MaxLinks) {
+	from, err := p.From.Lane.LiveAmong(ctx, slices.Compact(from))
+	if err != nil {
+		return err
+	}
+	for ids := range slices.Chunk(from, hubspot.MaxLinks) {
 		readings, err := p.read(ctx, hubspot.Leading, ids)
 		if err == nil {
 			err = p.publish(ctx, cdc.LinkPage{Stream: offsets.JournalStream, Readings: readings})

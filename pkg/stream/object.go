@@ -25,7 +25,7 @@ type Object struct {
 	withheld    *atomic.Value // what Withheld last reported, a string
 	narrow      *atomic.Bool  // HubSpot found a list with all properties too long
 	asOne       *atomic.Bool  // HubSpot's list cannot be read in ranges
-	reconciled  *atomic.Int64 // HubSpot's time when the latest sweep that has ended began
+	sweeps      *sweeps       // backfill and reconciles
 	stuck       *stuck
 	pages       *pageSizes // of the list
 	binPages    *pageSizes // of the list of archived records
@@ -53,7 +53,7 @@ type Object struct {
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow, o.asOne = new(atomic.Int64), new(atomic.Value), new(atomic.Bool), new(atomic.Bool)
-	o.reconciled, o.claims = new(atomic.Int64), newClaims()
+	o.sweeps, o.claims = new(sweeps), newClaims()
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
 	o.searchPages = new(pageSizes)

@@ -19,8 +19,8 @@ type Pair struct {
 	looks   *looks
 	recheck *queue
 	stuck   *stuck
-	begun   atomic.Bool   // the first sweep has begun
-	swept   atomic.Int64  // HubSpot's time when the latest sweep that has ended began
+	begun   atomic.Bool // the first sweep has begun
+	sweeps  sweeps
 	wanted  chan struct{} // one slot: somebody wants a sweep now
 
 	From *Object

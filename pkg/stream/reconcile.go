@@ -57,6 +57,7 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	if r.asked {
 		s.Pause = 0
 	}
+	o.sweeps.begin(r.Place.Started)
 	err := s.sweep(ctx)
 	r.Place, r.restarted = s.Place, s.restarted && err != nil
 	if err == nil {

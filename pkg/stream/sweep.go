@@ -92,7 +92,7 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 		s.Place = next
 	}
 	if err == nil && next.Done {
-		s.Object.reconciled.Store(int64(next.Started))
+		s.Object.sweeps.end(next.Started)
 	}
 	return err
 }

@@ -250,11 +250,14 @@ func (a *agent) lookAgain() error {
 func (a *agent) publishLinks(page cdc.LinkPage, before memory) error {
 	p := cdc.NewLinkPublication(page)
 	for {
+		now := a.links.Now()
+		overtaken := slices.ContainsFunc(p.Page.Readings, func(r cdc.LinkReading) bool { return r.Stamp != now })
 		left, err := a.links.Publish(context.Background(), p.Page)
 		if err != nil {
 			return err
 		}
-		if named := a.w.without.namedOnce && page.Stream == journalStream; (named || a.w.without.witness) && len(left.Later) > 0 {
+		// A reading that others have overtaken is no second one: R1 holds without R19 too.
+		if named := a.w.without.namedOnce && page.Stream == journalStream; (named || a.w.without.witness) && len(left.Later) > 0 && !overtaken {
 			p.Page.Controlled = true
 			for i := range p.Page.Readings {
 				r := &p.Page.Readings[i]
