@@ -106,7 +106,7 @@ func (j *Journal) Subscriptions(ctx context.Context, call Call) (all []Subscript
 		read: func(body []byte) error {
 			answers, err := readResults[subscriptionAnswer](body)
 			for i := range answers {
-				if answers[i].DeletedAt == nil {
+				if answers[i].Kind != "" && answers[i].DeletedAt == nil {
 					all = append(all, answers[i].subscription())
 				}
 			}
