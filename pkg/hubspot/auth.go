@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Auth supplies the token that each request carries. There are two
-// implementations: AccessToken and OAuth.
+// Auth supplies the token that each request carries. AccessToken and OAuth make those
+// of a portal, ClientCredentials makes those of an app.
 type Auth interface {
 	// bearer returns the token to send. stale is the token that HubSpot has
 	// just refused, or nil; bearer then finds a newer one or returns stale.

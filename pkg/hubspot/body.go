@@ -2,6 +2,8 @@ package hubspot
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -45,9 +47,13 @@ func (b *body) read(res *http.Response) ([]byte, error) {
 	}
 	b.source.Reset(packed)
 	if err := b.unpack.Reset(&b.source); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotGzip, err)
 	}
-	return fill(&b.plain, &b.unpack)
+	plain, err := fill(&b.plain, &b.unpack)
+	if err != nil && !errors.Is(err, errTooLarge) {
+		err = fmt.Errorf("%w: %w", errNotGzip, err)
+	}
+	return plain, err
 }
 
 // fill reads all of r into buf.

@@ -32,6 +32,7 @@ type Error struct {
 	refusedToken bool // it comes from the token endpoint
 	tooLarge     bool
 	trouble      string // how the latest of Call.Tries attempts failed; Status is then 0
+	garbled      bool   // beside trouble: the answer came whole and cannot be understood
 	noSuchPair   bool   // set by AssociationLabels
 }
 
@@ -190,7 +191,12 @@ var safeMessages = []struct {
 	{regexp.MustCompile(`(?i)^Authentication credentials not found`), "Authentication credentials not found"},
 	{regexp.MustCompile(`(?i)^The OAuth token used to make this call expired`), "The OAuth token used to make this call expired"},
 	{regexp.MustCompile(`(?i)^(missing or (unknown|invalid) refresh token)`), "missing or invalid refresh token"},
+	{regexp.MustCompile(`(?i)\bscopes?\b.*\b(recogni[sz]ed|invalid|unknown)\b`), unknownScopes},
 }
+
+// unknownScopes is what the token endpoint says of an app that may not have the
+// scopes of the journal.
+const unknownScopes = "HubSpot does not know these scopes, or not for this app"
 
 func safeMessage(message string) string {
 	for _, m := range safeMessages {

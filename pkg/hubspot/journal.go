@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,9 +32,9 @@ const journalPerSecond = 40
 
 // NewJournal reads an app's journal through the connections of c.
 func NewJournal(c *Client, app Auth) *Journal {
-	own := &Client{
+	own := &Client{ // without a governor: none of its requests has limits
 		base: c.base, apiVersion: c.apiVersion, auth: app, http: c.http,
-		governor: c.governor, log: c.log, metrics: c.metrics, outages: newOutages(c.log),
+		log: c.log, metrics: c.metrics, outages: newOutages(c.log),
 	}
 	own.clock.log = c.log
 	return &Journal{own, rate.NewLimiter(journalPerSecond, journalPerSecond)}
@@ -43,8 +44,8 @@ func NewJournal(c *Client, app Auth) *Journal {
 // has it can read the file until it expires.
 type JournalEntry struct {
 	Offset  string
-	Expires Millis // NoTime if HubSpot does not say
-	address *Secret
+	Expires Millis  // NoTime if HubSpot does not say
+	address *Secret // nil if HubSpot gave none
 }
 
 // Made is when HubSpot made the entry, if its offset is a UUIDv7, which holds the
@@ -54,7 +55,7 @@ func (e *JournalEntry) Made() (at Millis, ok bool) {
 	if len(text) != 32 || text[12] != '7' {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(text[:12], 16, 64)
+	n, err := strconv.ParseUint(text[:12], 16, 64)
 	return Millis(n), err == nil
 }
 
@@ -72,11 +73,16 @@ func (j *Journal) Earliest(ctx context.Context, call Call) (*JournalEntry, error
 // satisfies PlaceLost says that HubSpot no longer has the offset.
 func (j *Journal) Next(ctx context.Context, call Call, offset string) (*JournalEntry, error) {
 	e, err := j.entry(ctx, call, "/offset/"+url.PathEscape(offset)+"/next")
-	if NotFound(err) {
+	if is(err, func(e *Error) bool { return slices.Contains(lostStatuses, e.Status) }) {
 		return nil, &placeLostError{err}
 	}
 	return e, err
 }
+
+// lostStatuses are HubSpot's answers to an offset that it does not have. It documents
+// the 404. The offset is all that the question holds, so that a 400 or a 410 is about
+// it too.
+var lostStatuses = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone}
 
 // NextBatch gives up to count entries after an offset, 100 at most, the oldest first.
 // It does not tell an offset that HubSpot no longer has from one without a next.
@@ -120,52 +126,49 @@ type entryAnswer struct {
 	CurrentOffset string          `json:"currentOffset"`
 }
 
-var errNoEntry = errors.New("a journal entry without an offset or an address")
-
-func (a *entryAnswer) entry() (JournalEntry, error) {
-	if u, err := url.Parse(a.URL.Reveal()); a.CurrentOffset == "" || err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return JournalEntry{}, errNoEntry
+// entry reports false for an answer without an offset. One without an address is an
+// entry all the same: File asks for another address.
+func (a *entryAnswer) entry() (JournalEntry, bool) {
+	e := JournalEntry{Offset: a.CurrentOffset, Expires: journalTime(a.ExpiresAt)}
+	if u, err := url.Parse(a.URL.Reveal()); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
+		e.address = &a.URL
 	}
-	return JournalEntry{Offset: a.CurrentOffset, Expires: journalTime(a.ExpiresAt), address: &a.URL}, nil
+	return e, e.Offset != ""
 }
 
-// entry asks for one entry. An empty answer is none.
-func (j *Journal) entry(ctx context.Context, call Call, path string) (e *JournalEntry, err error) {
-	err = j.do(ctx, call, &request{api: "journal", method: http.MethodGet, path: j.journalPath("journal") + path, read: func(body []byte) error {
-		e = nil
-		if len(body) == 0 { // 204
+// entry asks for one entry. A 204 is none.
+func (j *Journal) entry(ctx context.Context, call Call, path string) (found *JournalEntry, err error) {
+	err = j.do(ctx, call, &request{
+		api: "journal", method: http.MethodGet, path: j.journalPath("journal") + path, mayBeEmpty: true,
+		read: func(body []byte) error {
+			var a entryAnswer
+			if json.Unmarshal(body, &a) != nil {
+				return errNotTheJSON
+			}
+			e, ok := a.entry()
+			if !ok {
+				return &contentError{"a journal entry without an offset"}
+			}
+			found = &e
 			return nil
-		}
-		var a entryAnswer
-		if json.Unmarshal(body, &a) != nil {
-			return errNotTheJSON
-		}
-		one, err := a.entry()
-		e = &one
-		return err
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
+		},
+	})
+	return found, err
 }
 
-// entries asks for several entries. Those that HubSpot cannot give are left out.
+// entries asks for several entries. Those that HubSpot cannot give are left out, and
+// so is what follows one without an offset: it would be taken for another's next.
 func (j *Journal) entries(ctx context.Context, call Call, r *request) (all []JournalEntry, err error) {
-	r.api, r.path = "journal", j.journalPath("journal")+r.path
+	r.api, r.path, r.mayBeEmpty = "journal", j.journalPath("journal")+r.path, true
 	r.read = func(body []byte) error {
-		all = nil
-		if len(body) == 0 {
-			return nil
-		}
 		answers, err := readResults[entryAnswer](body)
 		if err != nil {
 			return err
 		}
 		for i := range answers {
-			e, err := answers[i].entry()
-			if err != nil {
-				return err // what follows would be taken for its next
+			e, ok := answers[i].entry()
+			if !ok {
+				break
 			}
 			all = append(all, e)
 		}
@@ -191,69 +194,63 @@ func Unreadable(err error) bool {
 // expiryMargin is how long an address must still be good for a fetch to begin.
 const expiryMargin = 10 * time.Second
 
-// File fetches an entry's file. Where its address has expired, File asks for another
-// one.
+// File fetches an entry's file. Where the address has expired, or is refused, File
+// asks for another one, once.
 func (j *Journal) File(ctx context.Context, call Call, e *JournalEntry) (*JournalFile, error) {
-	fresh := false
-	if e.Expires != NoTime && MillisOf(time.Now()) > e.Expires.Add(-expiryMargin) {
-		if err := j.renew(ctx, call, e); err != nil {
-			return nil, err
-		}
-		fresh = true
-	}
-	for {
+	if e.address != nil && (e.Expires == NoTime || MillisOf(time.Now()) <= e.Expires.Add(-expiryMargin)) {
 		file, err := j.fetch(ctx, call, e)
-		refused := is(err, func(e *Error) bool { return e.Status >= 400 && e.Status < 500 })
-		switch {
-		case refused && !fresh:
-			if err := j.renew(ctx, call, e); err != nil {
-				return nil, err
-			}
-			fresh = true
-			continue
-		case refused, is(err, func(e *Error) bool { return e.tooLarge }):
-			return nil, &unreadableError{err}
-		}
-		return file, err
-	}
-}
-
-// renew gives an entry a fresh address.
-func (j *Journal) renew(ctx context.Context, call Call, e *JournalEntry) error {
-	body, err := json.Marshal(map[string][]string{"inputs": {e.Offset}})
-	if err != nil {
-		return err
-	}
-	entries, err := j.entries(ctx, call, &request{method: http.MethodPost, path: "/batch/read", body: body})
-	if err != nil {
-		return err
-	}
-	for _, fresh := range entries {
-		if fresh.Offset == e.Offset {
-			e.address, e.Expires = fresh.address, fresh.Expires
-			return nil
+		if !addressRefused(err) {
+			return file, err
 		}
 	}
-	return &unreadableError{fmt.Errorf("HubSpot gives no address for the journal's file %s", e.Offset)}
-}
-
-// fetch reads a file from its address.
-func (j *Journal) fetch(ctx context.Context, call Call, e *JournalEntry) (file *JournalFile, err error) {
-	var odd error
-	err = j.do(ctx, call, &request{
-		api: "journal_file", method: http.MethodGet, anonymous: true, address: e.address, path: "(file " + e.Offset + " of the journal)",
-		read: func(body []byte) error {
-			file, odd = readJournalFile(body)
-			return nil // another try would bring the same
-		},
-	})
+	e, err := j.again(ctx, call, e.Offset)
 	if err != nil {
 		return nil, err
 	}
-	if odd != nil {
-		return nil, &unreadableError{fmt.Errorf("the journal's file %s: %w", e.Offset, odd)}
+	file, err := j.fetch(ctx, call, e)
+	if addressRefused(err) {
+		err = &unreadableError{err}
 	}
-	return file, nil
+	return file, err
+}
+
+// addressRefused reports that the host of a file does not take its address.
+func addressRefused(err error) bool {
+	return is(err, func(e *Error) bool { return e.Status >= 400 && e.Status < 500 })
+}
+
+// again asks for an entry with a fresh address.
+func (j *Journal) again(ctx context.Context, call Call, offset string) (*JournalEntry, error) {
+	body, err := json.Marshal(map[string][]string{"inputs": {offset}})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := j.entries(ctx, call, &request{method: http.MethodPost, path: "/batch/read", body: body})
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		if entries[i].Offset == offset && entries[i].address != nil {
+			return &entries[i], nil
+		}
+	}
+	return nil, &unreadableError{fmt.Errorf("HubSpot gives no address for the journal's file %s", offset)}
+}
+
+// fetch reads a file from its address. Content that cannot be read is asked for as
+// often as anything else that fails: it may not be the file's.
+func (j *Journal) fetch(ctx context.Context, call Call, e *JournalEntry) (file *JournalFile, err error) {
+	err = j.do(ctx, call, &request{
+		api: "journal_file", method: http.MethodGet, anonymous: true, address: e.address, path: "(file " + e.Offset + " of the journal)",
+		read: func(body []byte) (err error) {
+			file, err = readJournalFile(body)
+			return err
+		},
+	})
+	if is(err, func(e *Error) bool { return e.tooLarge || e.garbled }) {
+		err = &unreadableError{err}
+	}
+	return file, err
 }
 
 // JournalRefused says what an operator can do where HubSpot refuses the journal; ""
@@ -264,15 +261,19 @@ func JournalRefused(err error) string {
 		return "give a " + e.Secret + " that can be read: " + e.Err.Error()
 	}
 	e, refused := errors.AsType[*Error](err)
-	switch {
-	case !refused || e.trouble != "" || e.tooLarge || PlaceLost(err) || Unreadable(err):
+	if !refused || e.trouble != "" || e.tooLarge || PlaceLost(err) || Unreadable(err) {
 		return ""
-	case e.refusedToken && (strings.Contains(strings.ToUpper(e.Category), "SCOPE") || len(e.Scopes) > 0), e.missingScopes():
-		return "add these scopes to the app, on " + app + ", and install it in the portal again: " + strings.Join(journalScopes, ", ")
+	}
+	scopes := strings.Join(journalScopes, ", ")
+	switch {
+	case e.refusedToken && (strings.Contains(strings.ToUpper(e.Category), "SCOPE") || len(e.Scopes) > 0 || e.Message == unknownScopes), e.missingScopes():
+		return "add these scopes to the app, on " + app + ", and install it in the portal again: " + scopes
 	case e.refusedToken, e.Status == http.StatusUnauthorized:
 		return "compare the client id and the client secret with those on " + app + ": an app with OAuth, not a service key or a private app"
 	case e.Status == http.StatusForbidden:
-		return "install the app in this portal, with the scopes " + strings.Join(journalScopes, ", ")
+		return "install the app in this portal, with the scopes " + scopes
+	case e.Status == http.StatusNotFound:
+		return "see " + app + ": HubSpot does not give this app a webhooks journal"
 	}
-	return "see " + app + ": HubSpot does not give this app a webhooks journal"
+	return "" // of one request: the journal's own refusals are those above
 }

@@ -1,7 +1,9 @@
 package hubspot
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +67,7 @@ func (f *flexibleID) UnmarshalJSON(text []byte) error {
 }
 
 type journalEvent struct {
+	Type       string          `json:"type"`
 	PortalID   flexibleID      `json:"portalId"`
 	OccurredAt json.RawMessage `json:"occurredAt"`
 	Action     string          `json:"action"`
@@ -87,7 +90,7 @@ func readJournalFile(text []byte) (*JournalFile, error) {
 		PublishedAt json.RawMessage   `json:"publishedAt"`
 		Events      []json.RawMessage `json:"journalEvents"`
 	}
-	if json.Unmarshal(text, &raw) != nil || raw.Events == nil {
+	if !readable(text, &raw) || raw.Events == nil {
 		return nil, errNotTheJSON
 	}
 	f := &JournalFile{Offset: raw.Offset, Published: max(0, journalTime(raw.PublishedAt)), Events: make([]JournalEvent, 0, len(raw.Events))}
@@ -101,20 +104,30 @@ func readJournalFile(text []byte) (*JournalFile, error) {
 	return f, nil
 }
 
+// readable reads a JSON object. A member of another type than v's stays empty.
+func readable(text []byte, v any) bool {
+	err := json.Unmarshal(text, v)
+	_, other := errors.AsType[*json.UnmarshalTypeError](err)
+	return (err == nil || other) && bytes.HasPrefix(bytes.TrimSpace(text), []byte("{"))
+}
+
 // readJournalEvent tells an event by the members that it has: HubSpot names new
 // types without notice.
 func readJournalEvent(text []byte) (JournalEvent, bool) {
 	var raw journalEvent
-	if json.Unmarshal(text, &raw) != nil {
+	if !readable(text, &raw) {
 		return JournalEvent{}, false
 	}
-	e := JournalEvent{Action: raw.Action, Portal: int64(raw.PortalID), Occurred: max(0, journalTime(raw.OccurredAt))}
+	e := JournalEvent{Action: strings.ToUpper(raw.Action), Portal: int64(raw.PortalID), Occurred: max(0, journalTime(raw.OccurredAt))}
 	switch {
 	case raw.FromTypeID != "" || raw.ToTypeID != "":
 		e.Kind, e.TypeID, e.ID, e.ToTypeID, e.ToID = AssociationEvent, raw.FromTypeID, ID(raw.FromID), raw.ToTypeID, ID(raw.ToID)
-		return e, e.ID != 0 && e.ToID != 0
+		return e, e.TypeID != "" && e.ID != 0 && e.ToTypeID != "" && e.ToID != 0
 	case raw.ObjectTypeID != "":
 		e.Kind, e.TypeID, e.ID = ObjectEvent, raw.ObjectTypeID, ID(raw.ObjectID)
+		if kind := strings.ToUpper(raw.Type); strings.Contains(kind, "GDPR") || strings.Contains(kind, "PRIVACY") {
+			e.Action = ActionPurge // a privacy deletion has no other action
+		}
 		for _, id := range raw.Merged {
 			if id != 0 {
 				e.Merged = append(e.Merged, ID(id))

@@ -26,12 +26,14 @@ type request struct {
 	path       string // escaped
 	// address, unless nil, is the whole address of a file on another host, which may
 	// be fetched without a token because the address is a secret itself. path then
-	// names it in errors. What such a host says is not HubSpot's word: any 4xx is a
-	// refusal, and its Date is no clock.
+	// names it in errors. What such a host says is not HubSpot's word: any 4xx but
+	// 429 refuses the address, its Date is no clock, and Call.Tries is a limit
+	// whatever others are answered.
 	address     *Secret
 	query       string // encoded
 	body        []byte
 	contentType string // application/json unless set
+	mayBeEmpty  bool   // a 204 is an answer, of which read is not told
 	// read takes the body of a 2xx answer. It returns an error if the body is
 	// not the expected answer (truncated, or not HubSpot's); do then sends the
 	// request again and calls read again. The error must not hold content of
@@ -44,6 +46,7 @@ var (
 	errNotTheJSON = errors.New("not the expected JSON")
 	errNoResults  = errors.New("no results in the answer")
 	errTooLarge   = errors.New("the answer is larger than the client accepts")
+	errNotGzip    = errors.New("the answer cannot be decompressed")
 )
 
 // secondThought is how long to wait before sending a refused token again.
@@ -144,16 +147,18 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			return Answer{Date: c.noteTime(r, a)}, nil
 
 		case v.policy != "":
-			c.metrics.throttled.WithLabelValues(v.policy).Inc()
-			last = "429 " + v.policy
-			t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", throttleCure(v.policy))
-			if r.ungoverned {
+			if r.ungoverned { // it is a limit of its own, and no policy's
+				last = "429"
+				t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", "nothing: the connector waits and asks again")
 				failures++
 				if err := pause(ctx, max(backoff(failures), v.wait), nil, nil); err != nil {
 					return gaveUp()
 				}
 				continue
 			}
+			c.metrics.throttled.WithLabelValues(v.policy).Inc()
+			last = "429 " + v.policy
+			t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", throttleCure(v.policy))
 			c.governor.throttled(r.class, r.account, v.policy, v.wait, a.sent)
 
 		case v.lasting != nil:
@@ -182,15 +187,15 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			return Answer{}, v.lasting
 
 		default:
-			last = c.redact(v.transient, token)
+			last = redact(v.transient, token, r.address)
 			allOpens, oneOpens := c.outages.failed(r.api)
 			c.outages.heard(r.api, v.kind, last)
 			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(v.kind, last))
 			late = late || errors.Is(a.err, context.DeadlineExceeded)
 			failures++
-			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && c.outages.answers() > heard {
+			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && (r.address != nil || c.outages.answers() > heard) {
 				unanswered = true
-				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last}
+				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last, garbled: v.garbled}
 			}
 			wait := backoff(failures)
 			if v.wait > 0 {
@@ -305,6 +310,7 @@ type verdict struct {
 	lasting     *Error
 	transient   string // what happened, for people
 	kind        string // the kind of transient cause
+	garbled     bool   // it came whole, and cannot be understood
 	hubspot     bool   // HubSpot itself answered
 	wait        time.Duration
 	correlation string
@@ -315,6 +321,9 @@ type verdict struct {
 // about any record (R8), and the client asks again.
 func judge(r *request, a attempt) verdict {
 	var unread error
+	if a.err == nil && a.status == http.StatusNoContent && r.mayBeEmpty {
+		return verdict{done: true, hubspot: true}
+	}
 	if a.err == nil && a.status >= 200 && a.status < 300 {
 		if unread = r.read(a.body); unread == nil {
 			return verdict{done: true, hubspot: true}
@@ -334,8 +343,10 @@ func judge(r *request, a attempt) verdict {
 		return v
 	case a.err != nil:
 		v.kind, v.transient = kindCut, fmt.Sprintf("%d: %v", a.status, a.err)
+		v.garbled = errors.Is(a.err, errNotGzip)
 		return v
 	case unread != nil:
+		v.garbled = true
 		v.kind, v.transient = kindContent, fmt.Sprintf("%d: %v", a.status, unread)
 		return v
 	}
@@ -345,14 +356,14 @@ func judge(r *request, a attempt) verdict {
 		v.correlation = id
 	}
 	switch {
-	case a.status == http.StatusTooManyRequests:
+	case a.status == http.StatusTooManyRequests && r.address == nil:
 		v.policy, v.hubspot = policyOf(r.class, b), true
 		return v
 	case a.status == http.StatusLocked:
 		v.kind, v.wait = kindLocked, max(v.wait, 2*time.Second)
 	case a.status == 477:
 		v.kind = kindMigration
-	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly, a.status >= 500:
+	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly, a.status == http.StatusTooManyRequests, a.status >= 500:
 		v.kind = strconv.Itoa(a.status)
 	case a.status >= 400 && r.address != nil:
 		return verdict{lasting: newError(r, a.status, a.header, errorBody{})}
@@ -410,11 +421,18 @@ func retryAfter(header http.Header, received time.Time) time.Duration {
 	return time.Duration(min(s, 24*3600) * float64(time.Second))
 }
 
-// redact removes the token from a transport's error text, and cuts the text to
-// 300 bytes. No transport that we know writes the token.
-func (c *Client) redact(text string, token *Secret) string {
+// redact removes the secrets of a request from a transport's error text, and cuts the
+// text to 300 bytes. No transport that we know writes the token; one may write a
+// redirect's address, which may repeat the query.
+func redact(text string, token, address *Secret) string {
 	if token != nil {
 		text = strings.ReplaceAll(text, token.Reveal(), redacted)
+	}
+	if address != nil {
+		text = strings.ReplaceAll(text, address.Reveal(), redacted)
+		if _, query, _ := strings.Cut(address.Reveal(), "?"); query != "" {
+			text = strings.ReplaceAll(text, query, redacted)
+		}
 	}
 	if len(text) > 300 {
 		text = text[:300] + "…"
