@@ -76,6 +76,7 @@ func (c *Connector) once(ctx context.Context) error {
 	defer c.counts.Between()
 
 	tasks := newTasks(ctx, s.HubSpot)
+	c.audit.Begin()
 	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
 	s.Demands(pace)
 	rounds := stream.NewRounds(s.RoundsPerSecond())
@@ -85,7 +86,7 @@ func (c *Connector) once(ctx context.Context) error {
 		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		rounds:  rounds,
-		audit:   stream.NewAudit(c.counts),
+		audit:   c.audit,
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,
