@@ -81,6 +81,7 @@ func (c *Connector) once(ctx context.Context) error {
 	s.Demands(pace)
 	rounds := stream.NewRounds(s.RoundsPerSecond())
 	rounds.Excess = pace.Excess
+	pace.Relied, rounds.Relied = c.audit.Relied, c.audit.Relied
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    pace,
