@@ -10,7 +10,10 @@ const (
 	// reliedAwake and reliedAsleep are the least leading intervals of a portal that is
 	// awake and of one that sleeps.
 	reliedAwake, reliedAsleep = 2 * time.Minute, 5 * time.Minute
-	// ReliedCensus and ReliedArchive are the least times between two looks for
-	// deletes, and ReliedLinks between two sweeps of a pair that has links.
-	ReliedCensus, ReliedArchive, ReliedLinks = 15 * time.Minute, time.Hour, 4 * time.Hour
+	// ReliedCensus is the least time between two rounds of the census.
+	ReliedCensus = 15 * time.Minute
+	// ReliedArchive is that between two passes over the recycle bin.
+	ReliedArchive = time.Hour
+	// ReliedLinks is that between two sweeps of a pair that has links.
+	ReliedLinks = 4 * time.Hour
 )

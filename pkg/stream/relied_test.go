@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,11 +56,12 @@ func TestR16_PollingStretchesWhileTheJournalIsReliedOn(t *testing.T) {
 // comes within seconds after the journal is no longer relied on.
 func TestR16_RoundsGoBackAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		relied := true
+		var relied atomic.Bool
+		relied.Store(true)
 		r := NewRounds(1)
 		r.Add("contacts")
 		r.Went("contacts", time.Now()) // hot: a round in seconds, if it were not for the journal
-		r.Relied = func(string) bool { return relied }
+		r.Relied = func(string) bool { return relied.Load() }
 		began := time.Now()
 		wait := func(want time.Duration) {
 			t.Helper()
@@ -72,7 +74,7 @@ func TestR16_RoundsGoBackAtOnce(t *testing.T) {
 			began = time.Now()
 		}
 		wait(ReliedCensus)
-		time.AfterFunc(8*time.Minute, func() { relied = false })
+		time.AfterFunc(8*time.Minute, func() { relied.Store(false) })
 		wait(8 * time.Minute)
 		wait(hotRound)
 	})
