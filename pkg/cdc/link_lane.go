@@ -66,6 +66,8 @@ type LinkLeft struct {
 	// Later are records whose sets lack links: these stay as they are until another
 	// reading lacks them too (R19). Read them together with LinkLane.Controls.
 	Later []Later
+	// Committed are the committed changes.
+	Committed []LinkChange
 }
 
 // LinkLaneConfig configures a LinkLane.
@@ -181,7 +183,7 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 	l.absences.apply(&doubt, now, &l.patience)
 	l.live.Store(int64(l.table.Live()))
 	l.held.Store(int64(l.absences.held))
-	return LinkLeft{d.again, doubt.later}, nil
+	return LinkLeft{d.again, doubt.later, b.Links}, nil
 }
 
 // revive notes that a link was published of a record whose delete was decided before;

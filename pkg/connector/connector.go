@@ -20,6 +20,7 @@ type Connector struct {
 	reporter *reporter
 	// Counters, and what a run learnt, outlive the run.
 	counts     *stream.Metrics
+	audit      *stream.Audit
 	pairs      *learntPairs
 	unmatched  string // patterns, as last logged
 	introduced bool   // the portal was logged
@@ -34,9 +35,10 @@ func New(cfg Config, o Options) (*Connector, error) {
 		return nil, err
 	}
 	sink.RegisterMetrics(setup.Metrics)
+	counts := stream.NewMetrics(setup.Metrics)
 	return &Connector{
 		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
-		counts: stream.NewMetrics(setup.Metrics), pairs: &learntPairs{}, alike: map[string]bool{},
+		counts: counts, audit: stream.NewAudit(counts, setup.Config.Sync.timings().Missed), pairs: &learntPairs{}, alike: map[string]bool{},
 	}, nil
 }
 

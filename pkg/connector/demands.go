@@ -72,19 +72,21 @@ func (s *Sync) LinksDemand(calls int, linked bool) stream.Demand {
 	if !linked {
 		return demand(calls, s.AssociationsInterval, 24*time.Hour, 24*time.Hour)
 	}
-	return demand(calls, s.AssociationsInterval, time.Hour, 4*time.Hour)
+	d := demand(calls, s.AssociationsInterval, time.Hour, 4*time.Hour)
+	d.Relied = stream.ReliedLinks
+	return d
 }
 
 // CensusDemand is that of the counts of a type of which no record goes.
 func (s *Sync) CensusDemand(records int) stream.Demand {
 	every := stream.CensusEvery(s.CensusInterval)
-	return stream.Demand{Calls: stream.CensusCalls(records, every), Least: every, Most: every, Fixed: s.CensusInterval > 0}
+	return stream.Demand{Calls: stream.CensusCalls(records, every), Least: every, Most: every, Relied: stream.ReliedCensus, Fixed: s.CensusInterval > 0}
 }
 
 // ArchiveDemand is that of the passes over the recycle bin of such a type.
 func (s *Sync) ArchiveDemand(archived int) stream.Demand {
 	every := stream.ArchiveEvery(s.ArchiveInterval, archived)
-	return stream.Demand{Calls: float64(stream.ArchiveCalls(archived)), Least: every, Most: every, Fixed: s.ArchiveInterval > 0}
+	return stream.Demand{Calls: float64(stream.ArchiveCalls(archived)), Least: every, Most: every, Relied: stream.ReliedArchive, Fixed: s.ArchiveInterval > 0}
 }
 
 // ReconcileDemand is that of the sweeps over a type.

@@ -39,6 +39,9 @@ func afterBackfill(t *testing.T, types, records int, opt hubspottest.Options, f 
 		return !slices.Contains(opt.Types, from) || !slices.Contains(opt.Types, to)
 	})
 	settings := []string{"HUBSPOT_ASSOCIATIONS=" + strings.Join(pairs, ",")}
+	if app := opt.Journal.App; app != nil {
+		settings = append(settings, "HUBSPOT_JOURNAL_CLIENT_ID="+app.ClientID, "HUBSPOT_JOURNAL_CLIENT_SECRET="+app.ClientSecret)
+	}
 	inWorld(t, opt, settings, func(w *world) {
 		ids := map[string][]uint64{}
 		for _, object := range opt.Types {
@@ -148,6 +151,41 @@ func TestIdleDay(t *testing.T) {
 				t.Errorf("a change of %s after a quiet day was committed after %v, want at most 2m", object, took)
 			}
 			time.Sleep(100 * time.Minute) // until the portal sleeps again
+		}
+		p.Stop()
+	})
+}
+
+// TestR16_IdleDayWithAJournal: while the journal is whole, a day on which nothing
+// changes costs at most 4 % of 250,000 calls for twenty types and ten pairs
+// (docs/decisions/0020-how-seldom-a-whole-journal-is-checked.md).
+func TestR16_IdleDayWithAJournal(t *testing.T) {
+	long(t)
+	t.Parallel()
+	types, records, hours := 4, 20, 6
+	if *wholeDays {
+		types, records, hours = len(twenty), *recordsPerType, 24
+	}
+	const day = 250_000
+	app := &hubspottest.JournalApp{ClientID: "app", ClientSecret: "secret-of-the-app"}
+	opt := hubspottest.Options{Seed: 3, Limits: hubspottest.Limits{Daily: day}, Journal: hubspottest.Journal{App: app}}
+	afterBackfill(t, types, records, opt, func(w *world, p *process, _ map[string][]uint64) {
+		time.Sleep(6 * time.Hour) // until the journal has been whole for an hour, and what settles has settled
+		counted := func() (n int) {
+			for endpoint, calls := range w.Portal.Stats().Calls {
+				if !strings.Contains(fmt.Sprint(endpoint), "journal") {
+					n += calls
+				}
+			}
+			return n
+		}
+		before, calls := p.byStream(), counted()
+		time.Sleep(time.Duration(hours) * time.Hour)
+		sum := counted() - calls
+		_, table := p.spent(before)
+		t.Logf("%d types of %d records, %d hours: %d calls, %.2f %% of a day%s", types, records, hours, sum, float64(sum*24)/float64(hours)/day*100, table)
+		if most := day / 25 * hours / 24; sum > most {
+			t.Errorf("%d calls in %d idle hours, want at most %d", sum, hours, most)
 		}
 		p.Stop()
 	})

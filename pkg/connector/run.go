@@ -76,16 +76,18 @@ func (c *Connector) once(ctx context.Context) error {
 	defer c.counts.Between()
 
 	tasks := newTasks(ctx, s.HubSpot)
+	c.audit.Begin()
 	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
 	s.Demands(pace)
 	rounds := stream.NewRounds(s.RoundsPerSecond())
 	rounds.Excess = pace.Excess
+	pace.Relied, rounds.Relied = c.audit.Relied, c.audit.Relied
 	f, err := newFollower(&run{
 		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		rounds:  rounds,
-		audit:   stream.NewAudit(c.counts),
+		audit:   c.audit,
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,

@@ -33,6 +33,9 @@ type timings struct {
 	// Property holds R19's wait between the two looks that miss a property, and the
 	// hour for which a list that lacks many is no evidence.
 	Property cdc.Patience
+	// Missed is how long the journal may take to name what polling has published
+	// (docs/contract.md section 2, R16).
+	Missed time.Duration
 }
 
 func (s *Sync) timings() timings {
@@ -50,6 +53,7 @@ func (s *Sync) timings() timings {
 		Gone:      gone,
 		Reference: s.patience(s.ReferenceInterval),
 		Property:  s.patience(s.SchemaInterval),
+		Missed:    s.missed(),
 	}
 }
 
@@ -57,6 +61,14 @@ func (s *Sync) timings() timings {
 // named as removed. It is shorter than that of a purge, because the next sweep or look
 // undoes a wrong delete of a link.
 const linkWitnessed = 500 * time.Millisecond
+
+// missed is ten minutes, or 20 leading intervals where one is set.
+func (s *Sync) missed() time.Duration {
+	if s.LeadingInterval > 0 {
+		return 20 * s.LeadingInterval
+	}
+	return 10 * time.Minute
+}
 
 // verifyLeast spares brokers and registry, however often HubSpot is asked for its
 // schemas.

@@ -50,6 +50,8 @@ type JournalEvent struct {
 const (
 	ActionDelete  = "DELETE"
 	ActionPurge   = "GDPR_DELETE"
+	ActionRestore = "RESTORE"
+	ActionMerge   = "MERGE"
 	ActionRemoved = "ASSOCIATION_REMOVED"
 )
 

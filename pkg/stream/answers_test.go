@@ -50,7 +50,7 @@ func (a answering) contacts(t *testing.T, properties ...string) (*Object, *commi
 	client, out := a.client(t), &committed{}
 	return NewObject(Object{
 		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts", ModifiedProperty: "lastmodifieddate"}, Client: client,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Audit: NewAudit(NewMetrics(prometheus.NewRegistry())), Rounds: NewRounds(1), Readers: NewReaders(hubspot.NewGovernor(hubspot.Limits{}), 0),
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Audit: NewAudit(NewMetrics(prometheus.NewRegistry()), time.Minute), Rounds: NewRounds(1), Readers: NewReaders(hubspot.NewGovernor(hubspot.Limits{}), 0),
 		Lane: cdc.NewLane(cdc.LaneConfig{
 			Object: "contacts", Slots: &hubspot.Slots{Names: properties}, Content: cdc.NewContent(properties), Committer: out,
 		}),

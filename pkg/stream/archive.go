@@ -34,7 +34,7 @@ func (a *Archive) Run(ctx context.Context) error {
 
 func (a *Archive) pass(ctx context.Context) error {
 	o := a.Object
-	if err := o.due(ctx, a.Interval, a.last, a.pages); err != nil {
+	if err := o.due(ctx, a.Interval, a.last, a.pages, ReliedArchive); err != nil {
 		return err
 	}
 	began := time.Now()

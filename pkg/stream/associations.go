@@ -88,15 +88,15 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 }
 
 // due waits until the interval is over, or until Pair.SweepNow asks for a sweep. It
-// computes the interval again every minute, because the first link of a pair
-// shortens it.
+// computes the interval again and again, because the first link of a pair, and a
+// journal that is no longer relied on, shorten it.
 func (s *AssociationSweep) due(ctx context.Context) error {
 	for s.Place.Started != 0 {
 		wait := time.Duration(s.Place.Started.Add(s.Pair.Pace.Interval())-s.Pair.From.Client.Now()) * time.Millisecond
 		if wait <= 0 {
 			break
 		}
-		t := time.NewTimer(min(wait, time.Minute))
+		t := time.NewTimer(min(wait, tierLook))
 		select {
 		case <-t.C:
 		case <-s.Pair.wanted:

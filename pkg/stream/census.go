@@ -81,7 +81,7 @@ func (c *Census) Run(ctx context.Context) error {
 
 func (c *Census) pass(ctx context.Context) error {
 	o := c.Object
-	if err := o.due(ctx, c.Interval, c.began, 1); err != nil {
+	if err := o.due(ctx, c.Interval, c.began, 1, ReliedCensus); err != nil {
 		return err
 	}
 	began, from := o.Client.Now(), time.Now()

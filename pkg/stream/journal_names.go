@@ -163,12 +163,13 @@ func (n *journalNames) record(o *Object, e *hubspot.JournalEvent, a *Audit) {
 	default:
 		r.changed[e.ID] = true
 	}
-	a.Named(o.Type.Name, e.ID, e.Occurred)
+	life := slices.Contains([]string{hubspot.ActionDelete, hubspot.ActionPurge, hubspot.ActionRestore, hubspot.ActionMerge}, e.Action)
+	a.Named(o.Type.Name, e.ID, e.Occurred, life)
 	for _, id := range e.Merged {
 		if id != e.ID {
 			r.merged[e.ID] = append(r.merged[e.ID], id)
 			r.gone[id] = true
-			a.Named(o.Type.Name, id, e.Occurred)
+			a.Named(o.Type.Name, id, e.Occurred, life)
 		}
 	}
 }
@@ -187,7 +188,7 @@ func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEven
 	} else {
 		l.added = append(l.added, cdc.LinkEnds{From: from, To: to})
 	}
-	a.Named(p.Name(), from, e.Occurred)
+	a.Named(p.Name(), from, e.Occurred, false)
 }
 
 const (

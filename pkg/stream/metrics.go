@@ -16,6 +16,8 @@ type Metrics struct {
 	signals    *prometheus.CounterVec
 
 	found         *prometheus.CounterVec
+	missed        *prometheus.CounterVec
+	pollingMissed *prometheus.CounterVec
 	journalEvents *prometheus.CounterVec
 	journalFiles  *prometheus.CounterVec
 }
@@ -51,6 +53,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "hubspot_cdc_found_first_total",
 			Help: "Changes published, by the stream that named the record or the association first.",
 		}, []string{"object", "finder"}),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_journal_missed_total",
+			Help: "Changes that polling found and HubSpot's webhooks journal did not name within ten minutes.",
+		}, []string{"object"}),
+		pollingMissed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubspot_cdc_polling_missed_total",
+			Help: "Changes that HubSpot's webhooks journal named and no search showed before the longest lag was over.",
+		}, []string{"object"}),
 		journalEvents: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_journal_events_total",
 			Help: "Events of HubSpot's webhooks journal: named a record or an association to read, dropped because it is of a type or pair that is not followed, foreign because it is of another portal, or odd because it cannot be understood.",
@@ -69,7 +79,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, result := range []string{"accepted", "passed_over"} {
 		m.signals.WithLabelValues(result)
 	}
-	reg.MustRegister(m.found, m.journalEvents, m.journalFiles)
+	reg.MustRegister(m.found, m.missed, m.pollingMissed, m.journalEvents, m.journalFiles)
 	reg.MustRegister(m.signals, m.disputed, m.stuck, m.rereads, m.unresolved, m.running)
 	return m
 }

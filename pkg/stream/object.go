@@ -63,6 +63,8 @@ func NewObject(o Object) *Object {
 		return err
 	})
 	o.Metrics.follow(o.Type.Name, cdc.Stale.String(), cdc.Older.String(), cdc.Generation.String(), unordered)
+	o.Audit.follow(o.Type.Name, []string{o.Type.TypeID}, recordFinders...)
+	o.Metrics.pollingMissed.WithLabelValues(o.Type.Name)
 	o.Metrics.unresolved.WithLabelValues(o.Type.Name)
 	o.Metrics.disputed.WithLabelValues(o.Type.Name)
 	o.Metrics.stuck.WithLabelValues(o.Type.Name)
@@ -98,11 +100,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		}
 		o.recheck.add(page.Stream, fromNow(left.Later, o.Client.Now()))
 		o.watchers.tell(left.Committed)
-		for _, c := range left.Committed {
-			if c.Event != nil {
-				o.Audit.published(o.Type.Name, page.Stream, c.Event.Op)
-			}
-		}
+		o.Audit.records(o.Type.Name, left.Committed, o.Client.Now())
 		if slices.ContainsFunc(left.Committed, deletes) {
 			o.Rounds.Went(o.Type.Name, time.Now())
 		}

@@ -16,6 +16,9 @@ import (
 // rule: with intervals proportional to 1/sqrt(changes per hour), the mean wait of a
 // change is the shortest that a given number of calls allows.
 type Pace struct {
+	// Relied reports whether the journal may be relied on for an object; nil: never.
+	Relied func(object string) bool
+
 	budget func() Budget
 	fixed  time.Duration
 
@@ -42,6 +45,7 @@ type Budget struct {
 // the idle share suffices, or until what it reads is likely to have changed.
 type Patient struct {
 	pace    *Pace
+	object  string
 	demand  func() Demand
 	changed time.Time // or when it began
 }
@@ -52,6 +56,8 @@ type Demand struct {
 	// Least is the interval that the stream wants, and Most the longest before the
 	// leading tiers stretch too.
 	Least, Most time.Duration
+	// Relied is the least interval while the journal may be relied on.
+	Relied time.Duration
 	// Fixed says that the interval is always Least, as an operator set it.
 	Fixed bool
 	// Settles says that what changed lately is likely to change again: the interval
@@ -136,7 +142,7 @@ func (p *Pace) Remove(object string) {
 func (p *Pace) Patient(object, stream string, demand func() Demand) *Patient {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &Patient{pace: p, demand: demand, changed: time.Now()}
+	s := &Patient{pace: p, object: object, demand: demand, changed: time.Now()}
 	p.patient[demandKey{object, stream}], p.planned = s, time.Time{}
 	return s
 }
@@ -154,16 +160,27 @@ func (s *Patient) Interval() time.Duration {
 	case d.Settles:
 		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settledAfter))))
 	case unchanged < awake:
-		return min(every, d.Least)
+		every = min(every, d.Least)
 	}
-	return every
+	return s.relied(d, every)
 }
+
+// relied is an interval as it is where the journal may be relied on.
+func (s *Patient) relied(d Demand, every time.Duration) time.Duration {
+	if d.Fixed || !s.pace.relies(s.object) {
+		return every
+	}
+	return max(every, d.Relied)
+}
+
+func (p *Pace) relies(object string) bool { return p.Relied != nil && p.Relied(object) }
 
 // Quiet is the interval of a portal in which nothing changes.
 func (s *Patient) Quiet() time.Duration {
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
-	return s.pace.planNow(time.Now()).interval(s.demand())
+	d := s.demand()
+	return s.relied(d, s.pace.planNow(time.Now()).interval(d))
 }
 
 // Excess returns an interval as it is where all intervals together cost more than
@@ -216,8 +233,14 @@ func (p *Pace) Interval(object string) time.Duration {
 		perHour[name] = max(expected, quietRate)
 		sum += perHour[name]
 	}
-	if !isAwake {
+	relied := p.relies(object)
+	switch {
+	case !isAwake && relied:
+		return max(plan.quiet, reliedAsleep)
+	case !isAwake:
 		return plan.quiet
+	case relied:
+		return max(plan.quiet, reliedAwake)
 	}
 	// While the portal is awake, no type waits much longer than the others.
 	least := sum / float64(len(perHour)) * leastPart
@@ -229,14 +252,18 @@ func (p *Pace) Interval(object string) time.Duration {
 	return divide(calls, perHour, plan.quiet)[object]
 }
 
-// Quiet is the leading interval of a portal in which nothing changes.
-func (p *Pace) Quiet() time.Duration {
+// Quiet is the leading interval of a type in a portal in which nothing changes.
+func (p *Pace) Quiet(object string) time.Duration {
 	if p.fixed > 0 {
 		return p.fixed
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.planNow(time.Now()).quiet
+	quiet := p.planNow(time.Now()).quiet
+	if p.relies(object) {
+		return max(quiet, reliedAsleep)
+	}
+	return quiet
 }
 
 // save adds what the leading tiers could have spent since the last time.

@@ -51,6 +51,7 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	p.begun.Store(place.Started != 0)
 	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
 	p.From.Metrics.unresolved.WithLabelValues(p.Name())
+	p.From.Audit.follow(p.Name(), []string{p.From.Type.TypeID, p.ToTypeID}, offsets.JournalStream, offsets.AssociationsStream)
 	return p
 }
 
@@ -84,6 +85,7 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 			return fmt.Errorf("publish a page of links of %s: %w", p.Name(), err)
 		}
 		p.recheck.add(page.Stream, left.Later)
+		p.From.Audit.links(p.Lane.Pair(), left.Committed, p.From.Client.Now())
 		p.sayHeld()
 		ids, aside, done := pub.Left(left.Again)
 		for _, a := range left.Again {

@@ -89,7 +89,7 @@ func testPair(t *testing.T, respond func(call int, asked []string) string) (*Pai
 	}
 	contacts := NewObject(Object{
 		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts"}, Client: client, Log: log,
-		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Audit: NewAudit(NewMetrics(prometheus.NewRegistry())),
+		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Audit: NewAudit(NewMetrics(prometheus.NewRegistry()), time.Minute),
 		Lane: cdc.NewLane(cdc.LaneConfig{Object: "contacts", Table: rows, Content: cdc.NewContent(nil), Committer: out}),
 	})
 	p := NewPair(&Pair{From: contacts, FromPath: "contacts", ToPath: "companies", Waits: []time.Duration{0}, Log: log, Lane: cdc.NewLinkLane(cdc.LinkLaneConfig{

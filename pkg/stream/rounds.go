@@ -12,6 +12,9 @@ type Rounds struct {
 	// Excess returns a cold type's interval as it is where all polling of an idle
 	// portal costs too much; nil: as it was.
 	Excess func(time.Duration) time.Duration
+	// Relied reports whether the journal, which tells deletes too, may be relied on for
+	// a type; nil: never.
+	Relied func(object string) bool
 
 	perSecond float64
 
@@ -122,8 +125,9 @@ func (t *rounds) own() time.Duration {
 
 // Wait waits until a look at a type is due after one that began at last and took a
 // number of calls. Such a look comes as often as it costs no more than rounds of one
-// call, or once in longestLook. A type that becomes hot waits no longer than a hot one.
-func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls int) error {
+// call, or once in longestLook. A type that becomes hot waits no longer than a hot one. While the journal
+// may be relied on, two looks are at least relied apart.
+func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls int, relied time.Duration) error {
 	for {
 		r.mu.Lock()
 		d, hot := r.interval(object)
@@ -131,10 +135,19 @@ func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls 
 		if d >= coldRound && r.Excess != nil {
 			d = r.Excess(d)
 		}
-		timer := time.NewTimer(longer(d, calls) - time.Since(last))
+		wait := longer(d, calls) - time.Since(last)
+		again := r.Relied != nil && r.Relied(object)
+		if again {
+			wait = max(wait, relied-time.Since(last))
+			again = wait > tierLook
+			wait = min(wait, tierLook)
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-			return nil
+			if !again {
+				return nil
+			}
 		case <-hot:
 			timer.Stop()
 		case <-ctx.Done():
@@ -155,12 +168,12 @@ const longestLook = time.Hour
 
 // due waits until a look for deletes is due after one that began at last: after a
 // fixed interval, or else when Rounds says so. The first one is due at once.
-func (o *Object) due(ctx context.Context, fixed time.Duration, last time.Time, calls int) error {
+func (o *Object) due(ctx context.Context, fixed time.Duration, last time.Time, calls int, relied time.Duration) error {
 	switch {
 	case last.IsZero():
 		return ctx.Err()
 	case fixed > 0:
 		return sleep(ctx, fixed-time.Since(last))
 	}
-	return o.Rounds.Wait(ctx, o.Type.Name, last, calls)
+	return o.Rounds.Wait(ctx, o.Type.Name, last, calls, relied)
 }

@@ -90,7 +90,7 @@ func TestR12_ATypeThatBecomesHotIsNotSleptThrough(t *testing.T) {
 		r.Add("contacts")
 		waited := func(calls int) time.Duration {
 			began := time.Now()
-			if err := r.Wait(t.Context(), "contacts", began, calls); err != nil {
+			if err := r.Wait(t.Context(), "contacts", began, calls, 0); err != nil {
 				t.Fatal(err)
 			}
 			return time.Since(began)

@@ -76,7 +76,7 @@ func BenchmarkAssociationSweep(b *testing.B) {
 	out, log := &committed{}, slog.New(slog.DiscardHandler)
 	from := NewObject(Object{
 		Type: hubspot.ObjectType{Name: "contacts", Path: "contacts"}, Client: client, Log: log,
-		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Audit: NewAudit(NewMetrics(prometheus.NewRegistry())),
+		Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()), Audit: NewAudit(NewMetrics(prometheus.NewRegistry()), time.Minute),
 		Lane: cdc.NewLane(cdc.LaneConfig{Object: "contacts", Table: contacts, Content: cdc.NewContent(nil), Committer: out}),
 	})
 	p := NewPair(&Pair{From: from, FromPath: "contacts", ToPath: "companies", Log: log, Lane: cdc.NewLinkLane(cdc.LinkLaneConfig{

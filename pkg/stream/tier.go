@@ -28,6 +28,7 @@ type Tier struct {
 	// Seen, unless nil, takes how many changes each walk found.
 	Seen func(changes int)
 
+	last   bool          // no tier looks further back
 	newest *atomic.Int64 // the latest time of a row that a tier of the type has seen
 	others []*Tier       // that the leading tier may carry
 	rest   time.Duration // until the next pass
@@ -49,9 +50,11 @@ func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 	for i, lag := range lags {
 		t := &Tier{Object: o, Stream: lag.Stream, Lag: lag.By, newest: newest, turn: make(chan struct{}, 1), window: windows[i]}
 		t.turn <- struct{}{}
+		t.last = lag.By == Longest(lags)
 		tiers[i] = t
 	}
 	for _, t := range tiers {
+		o.Metrics.found.WithLabelValues(o.Type.Name, t.Stream)
 		if t.Lag == 0 {
 			t.others = tiers
 		}
@@ -141,6 +144,7 @@ func (t *Tier) walk(ctx context.Context) error {
 			return err
 		}
 		changes += t.saw(w.Page.Rows, known)
+		o.Audit.shown(o.Type.Name, w.Page.Rows)
 		rows += len(w.Page.Rows)
 		t0, next := joint.Own.Begin(w.Page.Date).T0, joint.Past(w)
 		cursors := []cdc.Cursor{tierCursor(o.Type.Name, t.Stream, next.Own.Window)}
@@ -196,6 +200,9 @@ func (t *Tier) publish(ctx context.Context, prio hubspot.Priority, rows []hubspo
 // ended notes the end of a walk that serves the tier. The caller has its turn.
 func (t *Tier) ended(t0 hubspot.Millis, carried bool) {
 	t.walked, t.carried = time.Now(), carried
+	if t.last {
+		t.Object.Audit.passed(t.Object.Type.Name, t.window.Start)
+	}
 	t.Object.Status.started(t.Object.Type.Name, t.Stream)
 	t.Object.Status.reached(t.Object.Type.Name, t.Stream, t0)
 }

@@ -25,12 +25,14 @@ type Plan struct {
 	Backfill planBackfill `json:"backfill"`
 	Idle     []planStream `json:"idle_calls_a_day"`
 	IdleSum  int          `json:"idle_calls_a_day_sum"`
-	Limit    int64        `json:"daily_limit"`                   // 0: none
-	Share    float64      `json:"idle_share_of_limit,omitempty"` // of the whole
-	Ours     float64      `json:"idle_share_of_ours,omitempty"`  // of what the reserve leaves
-	Sweep    float64      `json:"reconcile_hours"`               // how long the longest takes
-	Every    float64      `json:"reconcile_interval_hours"`
-	Notes    []string     `json:"notes"`
+	// IdleRelied is the sum while the journal may be relied on; 0: there is no journal.
+	IdleRelied int      `json:"idle_calls_a_day_journal_sum,omitempty"`
+	Limit      int64    `json:"daily_limit"`                   // 0: none
+	Share      float64  `json:"idle_share_of_limit,omitempty"` // of the whole
+	Ours       float64  `json:"idle_share_of_ours,omitempty"`  // of what the reserve leaves
+	Sweep      float64  `json:"reconcile_hours"`               // how long the longest takes
+	Every      float64  `json:"reconcile_interval_hours"`
+	Notes      []string `json:"notes"`
 }
 
 type planObject struct {
@@ -82,7 +84,10 @@ func (k *checker) plan() *Plan {
 	}
 	out.Later = k.topicsLater()
 	k.planBackfill(out)
-	k.planIdle(out)
+	out.Idle, out.IdleSum = k.planIdle(out, false)
+	if k.setup.Journal != nil {
+		_, out.IdleRelied = k.planIdle(out, true)
+	}
 	learnt := k.setup.Governor.Learnt()
 	if out.Limit = learnt.Daily; out.Limit > 0 {
 		out.Share = float64(out.IdleSum) / float64(out.Limit)
@@ -174,19 +179,21 @@ func (k *checker) planBackfill(out *Plan) {
 	}
 }
 
-// planIdle adds up the calls of a day on which nothing changes.
-func (k *checker) planIdle(out *Plan) {
+// planIdle adds up the calls of a day on which nothing changes, and on which the
+// journal may be relied on or not.
+func (k *checker) planIdle(out *Plan, relied bool) (idle []planStream, sum int) {
 	p, sync := &k.portal, &k.setup.Config.Sync
 	var asked []func() // after all streams are known, because they share what there is
 	add := func(name string, calls func() float64) {
-		i := slices.IndexFunc(out.Idle, func(s planStream) bool { return s.Stream == name })
+		i := slices.IndexFunc(idle, func(s planStream) bool { return s.Stream == name })
 		if i < 0 {
-			i = len(out.Idle)
-			out.Idle = append(out.Idle, planStream{Stream: name})
+			i = len(idle)
+			idle = append(idle, planStream{Stream: name})
 		}
-		asked = append(asked, func() { out.Idle[i].Calls += int(math.Round(calls())) })
+		asked = append(asked, func() { idle[i].Calls += int(math.Round(calls())) })
 	}
 	pace := stream.NewPace(k.setup.Budget, sync.LeadingInterval)
+	pace.Relied = func(string) bool { return relied }
 	k.setup.Demands(pace)
 	// passes adds a stream that makes so many calls a pass, and then waits.
 	passes := func(object, name string, calls float64, d stream.Demand) {
@@ -203,9 +210,12 @@ func (k *checker) planIdle(out *Plan) {
 		name := p.found[i].Type.Name
 		pace.Add(name)
 		for _, lag := range k.setup.Lags {
-			add(lag.Stream, func() float64 { return k.tierCalls(lag, pace.Quiet()) })
+			add(lag.Stream, func() float64 { return k.tierCalls(lag, pace.Quiet(name)) })
 		}
 		searches := sync.CensusDemand(p.records[name])
+		if relied && !searches.Fixed {
+			searches.Calls = stream.CensusCalls(p.records[name], stream.ReliedCensus)
+		}
 		passes(name, stream.CensusStream, searches.Calls, searches)
 		if bin := p.archived[name]; !bin.none {
 			lists := sync.ArchiveDemand(bin.records)
@@ -231,12 +241,13 @@ func (k *checker) planIdle(out *Plan) {
 	for _, ask := range asked {
 		ask()
 	}
-	for _, s := range out.Idle {
-		out.IdleSum += s.Calls
+	for _, s := range idle {
+		sum += s.Calls
 	}
-	if more {
+	if more && !relied {
 		out.Notes = append(out.Notes, fmt.Sprintf("some recycle bins hold more than the %d records that a check counts: archive takes more calls than this, one per pass for each further 100 records", listedPages*100))
 	}
+	return idle, sum
 }
 
 // tierCalls is how many searches a tier of a type makes while nothing changes. A
