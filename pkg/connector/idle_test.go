@@ -158,7 +158,7 @@ func TestIdleDay(t *testing.T) {
 
 // TestR16_IdleDayWithAJournal: while the journal is whole, a day on which nothing
 // changes costs at most 4 % of 250,000 calls for twenty types and ten pairs
-// (docs/decisions/0020-how-seldom-a-whole-journal-is-checked.md).
+// (docs/decisions/0021-how-seldom-a-whole-journal-is-checked.md).
 func TestR16_IdleDayWithAJournal(t *testing.T) {
 	long(t)
 	t.Parallel()
