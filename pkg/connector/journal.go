@@ -35,7 +35,10 @@ func (r *run) startJournal(ctx context.Context, seen stream.Seen) (*stream.Journ
 		j.Place = &place
 	}
 	j = stream.NewJournal(j)
+	first := j.Place == nil
 	r.tasks.spawn(j)
-	j.AwaitBegin(ctx, journalPatience)
+	if first {
+		j.AwaitBegin(ctx, journalPatience)
+	}
 	return j, ctx.Err()
 }

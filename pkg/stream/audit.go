@@ -78,7 +78,7 @@ const (
 	// namingReach is how far the time of an event and the modified time of the change
 	// that it names may lie apart, and namingSkew how far two times of the same
 	// change commonly do.
-	namingReach, namingSkew = 10*time.Second, time.Second
+	namingReach, namingSkew = 10 * time.Second, time.Second
 	// lifeReach is how long after a record's end its links may be found gone: R14
 	// reads them three times in ten minutes.
 	lifeReach = 15 * time.Minute

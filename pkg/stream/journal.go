@@ -3,12 +3,9 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -50,9 +47,11 @@ type Journal struct {
 	pairs   []*Pair
 
 	subscribed []string  // the types that HubSpot was last told of
+	looked     time.Time // when the subscriptions were last looked at
 	refused    string    // why HubSpot refuses, as last logged; "" = it does not
 	brought    time.Time // when a poll last brought something
 	resumed    bool      // this run has continued from the place
+	failures   int       // of the next file, while others could be read
 }
 
 // NewJournal completes j with what others use to talk to it.
@@ -79,11 +78,8 @@ func (j *Journal) Follow(objects []*Object, pairs []*Pair) {
 
 // AwaitBegin waits until the journal has its first place, so that what changes
 // before it belongs to the tiers (R16): their windows begin later. It does not wait
-// for a journal that has a place, nor longer than patience.
+// longer than patience.
 func (j *Journal) AwaitBegin(ctx context.Context, patience time.Duration) {
-	if j.Place != nil {
-		return
-	}
 	select {
 	case <-j.begun:
 	case <-time.After(patience):
@@ -275,106 +271,6 @@ func (j *Journal) following(ctx context.Context) ([]*Object, []*Pair, error) {
 	return j.objects, j.pairs, nil
 }
 
-const (
-	// journalBatch is how many files are asked for at once when there are several,
-	// journalFiles how many of them are fetched at a time, and journalEvents how many
-	// events make a page: more files than that wait for the next one.
-	journalBatch  = 100
-	journalFiles  = 8
-	journalEvents = 10_000
-)
-
-// take reads a file, and those after it that are there already, and moves past them
-// once everything that they name is published.
-func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
-	entries := []*hubspot.JournalEntry{first}
-	files := make([]*hubspot.JournalFile, 1)
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		files[0], err = j.file(gctx, first)
-		return err
-	})
-	g.Go(func() error {
-		more, err := j.Source.NextBatch(gctx, hubspot.Call{Priority: hubspot.Leading}, first.Offset, journalBatch)
-		for i := range more {
-			entries = append(entries, &more[i])
-		}
-		if err != nil && ctx.Err() == nil {
-			j.Log.Debug("HubSpot does not give several journal entries at once", "err", err)
-		}
-		return nil // the next poll asks for one
-	})
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for len(files) < len(entries) && events(files) < journalEvents {
-		more := entries[len(files):min(len(entries), len(files)+journalFiles)]
-		fetched := make([]*hubspot.JournalFile, len(more))
-		g, gctx := errgroup.WithContext(ctx)
-		for i, entry := range more {
-			g.Go(func() (err error) {
-				fetched[i], err = j.file(gctx, entry)
-				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		files = append(files, fetched...)
-	}
-	to := offsets.Journal{Offset: entries[len(files)-1].Offset}
-	if j.Place != nil {
-		to.Published, to.Lost = j.Place.Published, j.Place.Lost
-	}
-	if err := j.publish(ctx, files); err != nil {
-		return err
-	}
-	missing := 0
-	for _, f := range files {
-		switch {
-		case f == nil:
-			missing++
-		case f.Published > to.Published:
-			to.Published = f.Published
-		}
-	}
-	j.Status.journalRead(to.Published)
-	j.Status.reached("", offsets.JournalStream, to.Published)
-	if missing > 0 {
-		j.Metrics.journalFiles.WithLabelValues(journalUnreadable).Add(float64(missing))
-		j.Log.Warn("files of the journal cannot be read or understood and are passed over; every record and association is read again", "files", missing, "cursor", string(to.Bytes()))
-		return j.miss(ctx, to)
-	}
-	return j.move(ctx, to)
-}
-
-func events(files []*hubspot.JournalFile) (n int) {
-	for _, f := range files {
-		if f != nil {
-			n += len(f.Events)
-		}
-	}
-	return n
-}
-
-// fileTries is how often a file is asked for before the journal waits.
-const fileTries = 5
-
-// file fetches a file. It is nil if it can never be read.
-func (j *Journal) file(ctx context.Context, entry *hubspot.JournalEntry) (*hubspot.JournalFile, error) {
-	defer j.overdue()()
-	f, err := j.Source.File(ctx, hubspot.Call{Priority: hubspot.Leading, Tries: fileTries}, entry)
-	if hubspot.Unreadable(err) {
-		j.Log.Warn("a file of the journal cannot be read", "offset", entry.Offset, "err", err)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, &journalError{fmt.Errorf("fetch the journal's file %s: %w", entry.Offset, err)}
-	}
-	j.Metrics.journalFiles.WithLabelValues(journalRead).Inc()
-	return f, nil
-}
-
 func (j *Journal) now() hubspot.Millis { return j.Status.now() }
 
 // journalError says that the journal does not work. Everything else does.
@@ -425,6 +321,9 @@ var errJournalSilent = errors.New("HubSpot's webhooks journal does not answer")
 
 // overdue watches over a question. The caller calls answered once it has the answer.
 func (j *Journal) overdue() (answered func()) {
-	t := time.AfterFunc(silence, func() { j.trouble(&journalError{errJournalSilent}) })
+	t := time.AfterFunc(silence, func() {
+		j.Audit.Broken()
+		j.Status.Problem("", offsets.JournalStream, &journalError{errJournalSilent})
+	})
 	return func() { t.Stop() }
 }

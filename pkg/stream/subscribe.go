@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
@@ -16,7 +17,7 @@ import (
 // which polling covers, so subscribe says so and goes on.
 func (j *Journal) subscribe(ctx context.Context) error {
 	types := j.types()
-	if slices.Equal(types, j.subscribed) {
+	if slices.Equal(types, j.subscribed) && time.Since(j.looked) < subscriptionsLast {
 		return nil
 	}
 	defer j.overdue()()
@@ -43,9 +44,13 @@ func (j *Journal) subscribe(ctx context.Context) error {
 	}
 	slices.Sort(lacking)
 	j.Audit.Lacks(slices.Compact(lacking))
-	j.subscribed = types
+	j.subscribed, j.looked = types, time.Now()
 	return nil
 }
+
+// subscriptionsLast is how often the subscriptions are looked at: another deployment of
+// the app may replace them.
+const subscriptionsLast = time.Hour
 
 // types are the ids of the types to subscribe to, in order.
 func (j *Journal) types() []string {
