@@ -42,6 +42,7 @@ func TestAnAddressThatIsNotTakenIsReplacedOnce(t *testing.T) {
 		lost   bool
 	}{
 		"good":                    {time.Hour, good, never, []string{theFile}, false},
+		"gzip, and no word of it": {time.Hour, answers(200, packed(fileJSON(offset1)), "Content-Type", "binary/octet-stream"), never, []string{theFile}, false},
 		"expired":                 {-time.Minute, good, found, []string{reread, theFile}, false},
 		"about to expire":         {5 * time.Second, good, found, []string{reread, theFile}, false},
 		"403":                     {time.Hour, inTurn(denied, good), found, []string{theFile, reread, theFile}, false},
