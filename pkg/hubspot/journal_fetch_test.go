@@ -177,6 +177,9 @@ func testFailingHost(t *testing.T, answer func() (*http.Response, error)) {
 				t.Errorf("err = %v, want one that passes", err)
 			}
 		}
+		if j.log.Count("HubSpot's journal cannot be read for now") == 0 || j.log.Count("HubSpot cannot be read") > 0 || !j.log.Has("the host of the journal's files can be reached") {
+			t.Errorf("want a log of the journal's trouble, and of no other:\n%s", j.log)
+		}
 		if n := j.count(theFile); n != 15 {
 			t.Errorf("%d attempts in three times, want five each", n)
 		}
