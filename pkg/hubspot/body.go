@@ -38,12 +38,9 @@ func (b *body) read(res *http.Response) ([]byte, error) {
 	if res.ContentLength > maxAnswer {
 		return nil, errTooLarge
 	}
-	if !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
-		return fill(&b.plain, res.Body)
-	}
 	packed, err := fill(&b.packed, res.Body)
-	if err != nil {
-		return nil, err
+	if err != nil || !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") && !bytes.HasPrefix(packed, gzipMagic) {
+		return packed, err
 	}
 	b.source.Reset(packed)
 	if err := b.unpack.Reset(&b.source); err != nil {
@@ -55,6 +52,10 @@ func (b *body) read(res *http.Response) ([]byte, error) {
 	}
 	return plain, err
 }
+
+// gzipMagic begins a gzip file, which a file's host may not call one. No JSON begins
+// so.
+var gzipMagic = []byte{0x1f, 0x8b}
 
 // fill reads all of r into buf.
 func fill(buf *bytes.Buffer, r io.Reader) ([]byte, error) {

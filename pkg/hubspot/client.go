@@ -125,7 +125,7 @@ func New(cfg Config) (*Client, error) {
 		transport = defaultTransport()
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: sameOrigin}
-	c.outages = newOutages(c.log)
+	c.outages = newOutages(c.log, "HubSpot")
 	if c.metrics, err = newMetrics(cfg.Registerer, c.governor, &c.clock); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}

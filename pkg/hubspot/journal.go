@@ -34,7 +34,7 @@ const journalPerSecond = 40
 func NewJournal(c *Client, app Auth) *Journal {
 	own := &Client{ // without a governor: none of its requests has limits
 		base: c.base, apiVersion: c.apiVersion, auth: app, http: c.http,
-		log: c.log, metrics: c.metrics, outages: newOutages(c.log),
+		log: c.log, metrics: c.metrics, outages: newOutages(c.log, "HubSpot's journal"),
 	}
 	own.clock.log = c.log
 	return &Journal{own, rate.NewLimiter(journalPerSecond, journalPerSecond)}
@@ -191,6 +191,9 @@ func Unreadable(err error) bool {
 	return unreadable
 }
 
+// apiJournalFile is the label of a file's host, which is not HubSpot's API.
+const apiJournalFile = "journal_file"
+
 // expiryMargin is how long an address must still be good for a fetch to begin.
 const expiryMargin = 10 * time.Second
 
@@ -241,7 +244,7 @@ func (j *Journal) again(ctx context.Context, call Call, offset string) (*Journal
 // often as anything else that fails: it may not be the file's.
 func (j *Journal) fetch(ctx context.Context, call Call, e *JournalEntry) (file *JournalFile, err error) {
 	err = j.do(ctx, call, &request{
-		api: "journal_file", method: http.MethodGet, anonymous: true, address: e.address, path: "(file " + e.Offset + " of the journal)",
+		api: apiJournalFile, method: http.MethodGet, anonymous: true, address: e.address, path: "(file " + e.Offset + " of the journal)",
 		read: func(body []byte) (err error) {
 			file, err = readJournalFile(body)
 			return err

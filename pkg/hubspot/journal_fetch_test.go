@@ -42,6 +42,7 @@ func TestAnAddressThatIsNotTakenIsReplacedOnce(t *testing.T) {
 		lost   bool
 	}{
 		"good":                    {time.Hour, good, never, []string{theFile}, false},
+		"gzip, and no word of it": {time.Hour, answers(200, packed(fileJSON(offset1)), "Content-Type", "binary/octet-stream"), never, []string{theFile}, false},
 		"expired":                 {-time.Minute, good, found, []string{reread, theFile}, false},
 		"about to expire":         {5 * time.Second, good, found, []string{reread, theFile}, false},
 		"403":                     {time.Hour, inTurn(denied, good), found, []string{theFile, reread, theFile}, false},
@@ -175,6 +176,9 @@ func testFailingHost(t *testing.T, answer func() (*http.Response, error)) {
 			if !Unanswered(err) || Unreadable(err) || JournalRefused(err) != "" {
 				t.Errorf("err = %v, want one that passes", err)
 			}
+		}
+		if j.log.Count("HubSpot's journal cannot be read for now") == 0 || j.log.Count("HubSpot cannot be read") > 0 || !j.log.Has("the host of the journal's files can be reached") {
+			t.Errorf("want a log of the journal's trouble, and of no other:\n%s", j.log)
 		}
 		if n := j.count(theFile); n != 15 {
 			t.Errorf("%d attempts in three times, want five each", n)

@@ -26,7 +26,8 @@ const anyAPI = ""
 //
 // outages also logs each cause twice: when it begins and when it has ended.
 type outages struct {
-	log *slog.Logger
+	log  *slog.Logger
+	what string // cannot be read
 
 	mu     sync.Mutex
 	gates  map[string]*gate
@@ -60,8 +61,8 @@ type cause struct {
 	left     string // it was said, and the last request, of this API, gave up; the API's next answer ends it
 }
 
-func newOutages(log *slog.Logger) *outages {
-	return &outages{log: log, gates: map[string]*gate{}, causes: map[string]*cause{}}
+func newOutages(log *slog.Logger, what string) *outages {
+	return &outages{log: log, what: what, gates: map[string]*gate{}, causes: map[string]*cause{}}
 }
 
 // gate returns the gate of an API. o.mu is held.
@@ -232,7 +233,7 @@ func (t *trouble) failed(kind string, attrs ...any) {
 	c.attempts++
 	if !c.said && (c.ended.IsZero() || time.Since(c.ended) > quiet || t.failures >= freeFailures) {
 		c.said = true
-		o.log.Warn("HubSpot cannot be read for now; waiting and trying again", append([]any{"cause", kind, "attempt", t.failures}, attrs...)...)
+		o.log.Warn(o.what+" cannot be read for now; waiting and trying again", append([]any{"cause", kind, "attempt", t.failures}, attrs...)...)
 	}
 }
 
@@ -263,6 +264,6 @@ func (t *trouble) leave(answered bool) {
 func (o *outages) end(kind string, c *cause) {
 	c.ended, c.left = time.Now(), ""
 	if c.said {
-		o.log.Info("HubSpot can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond))
+		o.log.Info(o.what+" can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond))
 	}
 }

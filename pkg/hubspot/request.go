@@ -190,7 +190,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			last = redact(v.transient, token, r.address)
 			allOpens, oneOpens := c.outages.failed(r.api)
 			c.outages.heard(r.api, v.kind, last)
-			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(v.kind, last))
+			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(r.api, v.kind, last))
 			late = late || errors.Is(a.err, context.DeadlineExceeded)
 			failures++
 			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && (r.address != nil || c.outages.answers() > heard) {

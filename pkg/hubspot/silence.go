@@ -24,7 +24,7 @@ func (c *Client) Silences() []Silence {
 	var out []Silence
 	for api, g := range o.gates {
 		if s := &g.silence; !s.since.IsZero() {
-			out = append(out, Silence{api, s.since, s.latest, c.cure(s.kind, s.latest)})
+			out = append(out, Silence{api, s.since, s.latest, c.cure(api, s.kind, s.latest)})
 		}
 	}
 	slices.SortFunc(out, func(a, b Silence) int { return cmp.Compare(a.API, b.API) })
@@ -40,10 +40,12 @@ func Unreachable(address, failure string) string {
 	return "check that " + address + " can be reached from here (HUBSPOT_BASE_URL, HTTPS_PROXY, firewall), and HubSpot's status page"
 }
 
-// cure says what an operator can do about a kind of failure. latest is what the
-// latest attempt brought.
-func (c *Client) cure(kind, latest string) string {
+// cure says what an operator can do about a kind of failure of an API. latest is
+// what the latest attempt brought.
+func (c *Client) cure(api, kind, latest string) string {
 	switch {
+	case api == apiJournalFile:
+		return "check that the host of the journal's files can be reached from here (HTTPS_PROXY, firewall); until then polling finds the changes"
 	case kind == kindMigration:
 		return "wait: HubSpot moves the account to another data centre, which takes up to a day"
 	case kind == kindLocked:
