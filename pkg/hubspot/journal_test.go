@@ -16,7 +16,7 @@ var readOnce = Call{Tries: 1}
 func TestTheJournalHasATokenOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournalRig(t, map[string]func() (*http.Response, error){"GET " + journalRoot + "/latest": answers(204, "")})
-		for range 91 {
+		for range 80 {
 			if _, err := j.Latest(t.Context(), Call{}); err != nil {
 				t.Fatal(err)
 			}
@@ -26,7 +26,7 @@ func TestTheJournalHasATokenOfItsOwn(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		if n := len(j.expires); n != 4 || j.count("401") > 0 {
-			t.Errorf("%d tokens in 90 minutes and %d of them refused, want 4, renewed before they end", n, j.count("401"))
+			t.Errorf("%d tokens in 80 minutes and %d of them refused, want 4, renewed before they end", n, j.count("401"))
 		}
 		j.revoked = len(j.expires)
 		if _, err := j.Latest(t.Context(), Call{}); err != nil || j.count("401") != 1 || len(j.expires) != 5 {
