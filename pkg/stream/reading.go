@@ -76,10 +76,10 @@ func (r *reading) publishing(ctx context.Context) error {
 }
 
 // gathers is how long a page waits for those of other readers: a transaction costs
-// about a fifth of what a page costs of the processor. It is about the time between two
+// about a fifth of what a page costs of the processor. It is about two
 // pages at HubSpot's limits. Longer waits need more readers, and their ranges have more
 // borders, at which pages are read in part.
-const gathers = 66 * time.Millisecond
+const gathers = 130 * time.Millisecond
 
 // gathered waits for a page and, where others read too, for theirs.
 func (r *reading) gathered(ctx context.Context) (pages []sweepPage, err error) {
