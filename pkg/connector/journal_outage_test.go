@@ -25,7 +25,7 @@ func journalWorld(t *testing.T, seed uint64, mode string, f func(w *world, conta
 	opt := hubspottest.Options{
 		Seed: seed, Types: []string{"contacts", "companies"},
 		Latency: hubspottest.Span{Min: 150 * time.Millisecond, Max: 300 * time.Millisecond},
-		Journal: hubspottest.Journal{App: journalApp},
+		Journal: hubspottest.Journal{App: journalApp, Labels: true, RecordLinks: true},
 	}
 	settings := append(slices.Clone(withJournal), "HUBSPOT_JOURNAL="+mode, "HUBSPOT_ASSOCIATIONS="+firms.String(), "SYNC_ASSOCIATIONS_INTERVAL=24h")
 	inWorld(t, opt, settings, func(w *world) {
@@ -144,6 +144,7 @@ func TestR16_KilledInTheMiddleOfAFile(t *testing.T) {
 	t.Parallel()
 	journalWorld(t, 162, "on", func(w *world, contacts, _ []uint64) {
 		t := w.T
+		w.Set("SYNC_ASSOCIATIONS_INTERVAL=10m") // for the labels, which the journal does not tell
 		w.Portal.SetJournal(hubspottest.Journal{App: journalApp, Delay: hubspottest.Span{Min: time.Second, Max: 8 * time.Second}})
 		contacts = append(contacts, w.Portal.Seed("contacts", shorter(3000, 1000))...)
 		p := w.start()

@@ -41,6 +41,7 @@ type Journal struct {
 	Audit     *Audit
 	Log       *slog.Logger
 
+	first    bool          // there was no place when the connector started
 	begun    chan struct{} // closed after the first try to begin
 	followed chan struct{} // closed by the first Follow
 	changed  chan struct{} // one slot: there are other types
@@ -48,15 +49,16 @@ type Journal struct {
 	mu      sync.Mutex
 	objects []*Object
 	pairs   []*Pair
+	refused string // why HubSpot refuses, as last logged; "" = it does not
 
 	subscribed []string  // the types that HubSpot was last told of
-	refused    string    // why HubSpot refuses, as last logged; "" = it does not
 	brought    time.Time // when a poll last brought something
 	resumed    bool      // this run has continued from the place
 }
 
 // NewJournal completes j with what others use to talk to it.
 func NewJournal(j *Journal) *Journal {
+	j.first = j.Place == nil
 	j.begun, j.followed, j.changed = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 	return j
 }
@@ -81,7 +83,7 @@ func (j *Journal) Follow(objects []*Object, pairs []*Pair) {
 // before it belongs to the tiers (R16): their windows begin later. It does not wait
 // for a journal that has a place, nor longer than patience.
 func (j *Journal) AwaitBegin(ctx context.Context, patience time.Duration) {
-	if j.Place != nil {
+	if !j.first {
 		return
 	}
 	select {
@@ -400,7 +402,11 @@ func (j *Journal) trouble(err error) bool {
 	j.Audit.Broken()
 	if j.Wanted || hubspot.JournalRefused(err) == "" {
 		j.Status.Problem("", offsets.JournalStream, e)
+	} else {
+		j.Status.excuse("", offsets.JournalStream) // that it was silent before it refused
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if text := e.action(); j.refused != text {
 		j.refused = text
 		j.Log.Warn("the webhooks journal does not work; the connector finds everything by polling, and tries again", "err", err, "action", text)
@@ -410,6 +416,8 @@ func (j *Journal) trouble(err error) bool {
 
 // well notes that the journal works.
 func (j *Journal) well() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.refused != "" {
 		j.refused = ""
 		j.Log.Info("the webhooks journal works again")
