@@ -31,8 +31,9 @@ func (w *world) check(objects ...string) *cdctest.Report {
 // long as the slowest finder takes, everything is published, once and in order
 // (docs/contract.md section 1, promises 1 to 5): four object types, one of them
 // without an archived list, and three association pairs. All the while
-// administrators change the portal's schemas and the token's scopes, and
-// operators ask for snapshots, whose events are the only ones that may repeat.
+// administrators change the portal's schemas and the token's scopes, half of the
+// lives have a journal with bad habits and outages of its own (R16), and operators
+// ask for snapshots, whose events are the only ones that may repeat.
 func TestPromises_RandomLife(t *testing.T) {
 	lives := *seeds
 	switch {
@@ -42,7 +43,7 @@ func TestPromises_RandomLife(t *testing.T) {
 	default:
 		lives = 10
 	}
-	sum := &tally{ops: map[string]int{}, reasons: map[string]int{}, schemas: map[string]int{}}
+	sum := &tally{ops: map[string]int{}, reasons: map[string]int{}, schemas: map[string]int{}, streams: map[string]int{}, journal: map[string]int{}}
 	t.Run("lives", func(t *testing.T) {
 		for i := range lives {
 			seed := *firstSeed + uint64(i)
@@ -52,8 +53,8 @@ func TestPromises_RandomLife(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, ranges divided %d, schemas %v, asked for again %d",
-		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.divided, sum.schemas, sum.again)
+	t.Logf("%d lives: %v, reasons %v, ties %d, restarts %d, of them in the middle %d, ranges divided %d, schemas %v, asked for again %d, found by %v, the journal's weather %v",
+		lives, sum.ops, sum.reasons, sum.ties, sum.restarts, sum.cuts, sum.divided, sum.schemas, sum.again, sum.streams, sum.journal)
 	if lives < 10 {
 		return // not everything happens in a few lives
 	}
@@ -66,6 +67,9 @@ func TestPromises_RandomLife(t *testing.T) {
 		if sum.reasons[reason] == 0 {
 			t.Errorf("no event with reason %q in all lives", reason)
 		}
+	}
+	if sum.streams["journal"] == 0 || len(sum.journal) == 0 {
+		t.Error("lives without a journal, or with one that always works")
 	}
 	if sum.ties == 0 || sum.restarts == 0 || sum.cuts == 0 || sum.again == 0 || sum.divided == 0 {
 		t.Error("lives without ties, restarts or divided ranges")
@@ -80,6 +84,8 @@ type tally struct {
 	divided              int // ranges that backfills and reconciles divided
 	schemas              map[string]int
 	again                int // events of the snapshots that operators asked for
+	streams              map[string]int
+	journal              map[string]int // what befell it
 }
 
 func (s *tally) event(op, reason string) {
@@ -88,6 +94,22 @@ func (s *tally) event(op, reason string) {
 	s.ops[op]++
 	if reason != "" {
 		s.reasons[reason]++
+	}
+}
+
+func (s *tally) found(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[stream]++
+}
+
+func (s *tally) befell(journal *journalWeather) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if journal != nil {
+		for what, n := range journal.befell {
+			s.journal[what] += n
+		}
 	}
 }
 
@@ -122,7 +144,8 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		"HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts,deals:p4242_car", "SYNC_SCHEMA_INTERVAL=40s",
 		"HUBSPOT_VOLATILE=none.none", // every property counts
 	}
-	inWorld(t, opt, env, func(w *world) {
+	journal, app := newJournalWeather(seed)
+	inWorld(t, opt, append(env, app...), func(w *world) {
 		w.Split = 2 + rng.IntN(15)
 		car := w.Portal.AddCustomType("car", oddProperties...).FullyQualifiedName
 		w.Portal.SetArchivedList(car, false)
@@ -144,6 +167,8 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			w.Portal.Step(rng, hubspottest.Life{Associate: 1, Pairs: life.Pairs})
 		}
 		time.Sleep(time.Second)
+		journal.begin(w.Portal)
+		journal.step()
 		p := w.start()
 		ties, restarts, cuts := 0, 0, 0
 		admin := &administrator{portal: w.Portal, rng: rng, objects: objects, done: sum.schema}
@@ -168,6 +193,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 				admin.step()
 			}
 			asks.step()
+			journal.step()
 			if rng.IntN(12) == 0 {
 				badRecord(w, rng, objects)
 			}
@@ -189,6 +215,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			}
 		}
 		remove()
+		journal.end()
 		admin.giveBack()
 		objects = append(objects, admin.boats()...)
 		// The index shows the last change within an hour; the next reconcile begins
@@ -200,6 +227,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		for _, e := range w.Seen(objects...) {
 			if !e.Tombstone {
 				sum.event(e.Op, e.Reason)
+				sum.found(e.Stream)
 			}
 		}
 		for _, pair := range pairs {
@@ -210,6 +238,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 				}
 			}
 		}
+		sum.befell(journal)
 		sum.repeats(asks.check())
 		sum.life(ties, restarts, cuts, strings.Count(w.Log.String(), "a range is divided"))
 	})

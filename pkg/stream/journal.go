@@ -46,9 +46,9 @@ type Journal struct {
 	objects []*Object
 	pairs   []*Pair
 
+	refused    string    // why HubSpot refuses, as last logged; "" = it does not
 	subscribed []string  // the types that HubSpot was last told of
 	looked     time.Time // when the subscriptions were last looked at
-	refused    string    // why HubSpot refuses, as last logged; "" = it does not
 	brought    time.Time // when a poll last brought something
 	resumed    bool      // this run has continued from the place
 	failures   int       // of the next file, while others could be read
@@ -296,6 +296,8 @@ func (j *Journal) trouble(err error) bool {
 	j.Audit.Broken()
 	if j.Wanted || hubspot.JournalRefused(err) == "" {
 		j.Status.Problem("", offsets.JournalStream, e)
+	} else {
+		j.Status.excuse("", offsets.JournalStream) // that it was silent before it refused
 	}
 	if text := e.action(); j.refused != text {
 		j.refused = text

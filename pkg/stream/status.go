@@ -91,6 +91,11 @@ func (s *Status) Problem(object, stream string, err error) (news bool) {
 	return news
 }
 
+// excuse removes the problem of a stream that makes no progress.
+func (s *Status) excuse(object, stream string) {
+	s.change(object, stream, func(st *streamState) { st.problem = nil })
+}
+
 // Clear removes the problem of a part of an object's work.
 func (s *Status) Clear(object, part string) {
 	s.mu.Lock()
