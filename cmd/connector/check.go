@@ -27,12 +27,19 @@ func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	asJSON := flags.Bool("json", false, "write one JSON object instead of a table")
+	var journal check.Journal
+	flags.BoolVar(&journal.Probe, "journal", false, "look at the webhooks journal closely")
+	flags.BoolVar(&journal.Subscribe, "subscribe", false, "with --journal, make the subscriptions that are missing")
 	flags.Usage = func() {
-		fmt.Fprint(stdout, `usage: connector check [--json]
+		fmt.Fprint(stdout, `usage: connector check [--json] [--journal [--subscribe]]
 
 Looks at everything that connector run needs, says what to do about what is
 wrong, and plans topics, backfill and calls. It reads only. The environment is
 that of connector run.
+
+--journal looks at the webhooks journal closely: the app's subscriptions, as they
+are and as a run would make them, the newest entry with its age, and its file.
+--subscribe makes the subscriptions that are missing; nothing else changes anything.
 
 Exit code: 0 a run would work, 1 something is wrong, 2 the configuration is
 wrong, 3 a run would refuse to start.
@@ -40,15 +47,15 @@ wrong, 3 a run would refuse to start.
 	}
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
-	} else if err != nil || flags.NArg() > 0 {
-		return misused("usage: connector check [--json]")
+	} else if err != nil || flags.NArg() > 0 || journal.Subscribe && !journal.Probe {
+		return misused("usage: connector check [--json] [--journal [--subscribe]]")
 	}
-	return runCheck(ctx, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, *asJSON, stdout)
+	return runCheck(ctx, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, journal, *asJSON, stdout)
 }
 
 // runCheck checks, writes the report, and returns an error if a run would not
 // work.
-func runCheck(ctx context.Context, o connector.Options, asJSON bool, stdout io.Writer) error {
+func runCheck(ctx context.Context, o connector.Options, journal check.Journal, asJSON bool, stdout io.Writer) error {
 	s, err := load()
 	if err != nil {
 		return err
@@ -66,7 +73,7 @@ func runCheck(ctx context.Context, o connector.Options, asJSON bool, stdout io.W
 		}
 		more = append(more, f)
 	}
-	report := check.Run(ctx, setup, more...)
+	report := check.Run(ctx, setup, journal, more...)
 	if asJSON {
 		err = report.WriteJSON(stdout)
 	} else {

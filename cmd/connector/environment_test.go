@@ -211,7 +211,7 @@ func TestCheckCommand(t *testing.T) {
 		}
 		environment(t, append(variables, "HUBSPOT_OBJEKTS=contacts")...)
 		var text bytes.Buffer
-		if err := runCheck(w.T.Context(), o, true, &text); err != nil {
+		if err := runCheck(w.T.Context(), o, check.Journal{}, true, &text); err != nil {
 			t.Error(err)
 		}
 		var report check.Report
@@ -224,13 +224,13 @@ func TestCheckCommand(t *testing.T) {
 			t.Errorf("%+v", report.Findings)
 		}
 		environment(t, append(variables, "HUBSPOT_OBJECTS=contacts,butterflies")...)
-		err := runCheck(w.T.Context(), o, false, io.Discard)
+		err := runCheck(w.T.Context(), o, check.Journal{}, false, io.Discard)
 		var checked *checkError
 		if !errors.As(err, &checked) || checked.code != connector.ExitConfig {
 			t.Errorf("a type that does not exist: %v", err)
 		}
 		environment(t, append(variables, "KAFKA_PARTITIONS=0")...)
-		if err := runCheck(w.T.Context(), o, false, io.Discard); connector.ExitCode(err) != connector.ExitConfig {
+		if err := runCheck(w.T.Context(), o, check.Journal{}, false, io.Discard); connector.ExitCode(err) != connector.ExitConfig {
 			t.Errorf("KAFKA_PARTITIONS=0: %v", err)
 		}
 	})

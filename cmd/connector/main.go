@@ -24,6 +24,7 @@ Usage:
 	connector check      check everything that run needs, and say what to do about problems
 	connector demo       show it all with a simulated portal and an embedded Kafka; with --portal ADDRESS, only the portal
 	connector offsets    show the cursors, move them, forget them
+	connector journal    show what HubSpot writes into the app's webhooks journal, remove it
 	connector tail       print the records of the topics, decoded
 	connector version    print the version
 
@@ -52,6 +53,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = demoCommand(ctx, args[1:], stdout, stderr)
 	case "offsets":
 		err = offsetsCommand(ctx, args[1:], os.Stdin, stdout, stderr)
+	case "journal":
+		err = journalCommand(ctx, args[1:], connector.Options{}, stdout, stderr)
 	case "tail":
 		err = tailCommand(ctx, args[1:], stdout)
 	case "version":

@@ -50,6 +50,7 @@ What the next run does:
 	associations          moved or forgotten: reads the pair's links from there, or all of them.
 	reference             forgotten: reads the list again.
 	refill                forgotten: does not read the properties' holders again.
+	journal               moved back: reads the files from there again. Forgotten: begins at the latest file.
 	signals               moved back: carries out signals again, from there. Forgotten: all that are in the topic.
 	reset                 all of this at once.
 

@@ -526,7 +526,7 @@ func (w *world) finds(what, subject string, status check.Status, todo string) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	report := check.Run(w.T.Context(), setup)
+	report := check.Run(w.T.Context(), setup, check.Journal{})
 	for _, f := range report.Findings {
 		if f.Check == what && f.Status == status && (subject == "" || f.Subject == subject) && strings.Contains(strings.Join(f.Todo, "\n"), todo) {
 			return

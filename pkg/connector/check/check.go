@@ -1,5 +1,5 @@
 // Package check finds out what a run would find. It asks HubSpot, the brokers and
-// the schema registry what a run asks them, changes nothing, and says what an
+// the schema registry what a run asks them, changes nothing (but see [Journal]), and says what an
 // operator can do about each problem. Its plan of topics, backfill and calls
 // comes from the functions that the streams themselves decide by.
 //
@@ -70,11 +70,11 @@ func (r *Report) Failed() (n int) {
 	return n
 }
 
-// Run checks everything that a run needs. more are the caller's own findings,
+// Run checks everything that a run needs. journal says how closely to look there. more are the caller's own findings,
 // which take their place in the report. It takes a minute at most, about ten
 // seconds if everything is away, and a few minutes beside a running instance.
-func Run(ctx context.Context, setup *connector.Setup, more ...Finding) *Report {
-	k := &checker{setup: setup}
+func Run(ctx context.Context, setup *connector.Setup, journal Journal, more ...Finding) *Report {
+	k := &checker{setup: setup, journal: journal}
 	for _, f := range more {
 		k.add(f)
 	}
@@ -94,7 +94,8 @@ const (
 
 // checker collects what the parts of a check find. They run side by side.
 type checker struct {
-	setup *connector.Setup
+	setup   *connector.Setup
+	journal Journal
 
 	mu       sync.Mutex
 	findings []Finding
@@ -161,6 +162,7 @@ func (k *checker) look(ctx context.Context) *Report {
 		defer k.probe.Close()
 	}
 	k.checkPortal(ctx)
+	k.checkJournal(ctx)
 	k.checkTopics(ctx)
 	k.checkAccess(ctx)
 	k.checkSubjects(ctx)

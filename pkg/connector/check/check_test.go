@@ -32,11 +32,14 @@ type checked struct {
 	took  time.Duration
 }
 
-type world struct{ *depl.World }
+type world struct {
+	*depl.World
+	journal Journal // how closely to look there
+}
 
 func inWorld(t *testing.T, opt hubspottest.Options, settings []string, f func(w *world)) {
 	t.Helper()
-	depl.In(t, opt, settings, func(w *depl.World) { f(&world{w}) })
+	depl.In(t, opt, settings, func(w *depl.World) { f(&world{World: w}) })
 }
 
 // inspect runs a check in the world. Both forms of its report must agree.
@@ -60,7 +63,7 @@ func (w *world) inspectOver(hubspot http.RoundTripper, settings ...string) *chec
 	}
 	c := &checked{t: w.T}
 	began := time.Now()
-	report := Run(w.T.Context(), setup)
+	report := Run(w.T.Context(), setup, w.journal)
 	c.took = time.Since(began)
 	var text, table bytes.Buffer
 	if err := errors.Join(report.WriteJSON(&text), report.WriteTable(&table, false)); err != nil {

@@ -55,6 +55,9 @@ func (p *Plan) write(w io.Writer) error {
 	for _, s := range p.Idle {
 		fmt.Fprintf(t, "  %s\t%s\n", s.Stream, number(s.Calls))
 	}
+	if p.IdleRelied > 0 {
+		fmt.Fprintf(t, "while the journal is whole\t%s\n", number(p.IdleRelied))
+	}
 	fmt.Fprintf(t, "reconcile\t%s\n", reconcile(p.Sweep, p.Every))
 	for _, note := range p.Notes {
 		fmt.Fprintf(t, "note\t%s\n", note)
