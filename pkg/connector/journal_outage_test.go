@@ -194,3 +194,27 @@ func TestR16_KilledInTheMiddleOfAFile(t *testing.T) {
 		}
 	})
 }
+
+// TestR16_NothingChangesForDays: HubSpot drops the file of the place, and nothing was
+// lost with it. A restart finds the journal as empty as it was.
+func TestR16_NothingChangesForDays(t *testing.T) {
+	long(t)
+	t.Parallel()
+	journalWorld(t, 166, "on", func(w *world, contacts, companies []uint64) {
+		w.Set("SYNC_LEADING_INTERVAL=5m")
+		p := w.start()
+		p.streaming()
+		w.link(contacts[40], companies[0], time.Minute)
+		for range 2 {
+			time.Sleep(80 * time.Hour)
+			p.Stop()
+			p = w.start()
+			p.streaming()
+		}
+		w.link(contacts[41], companies[1], time.Minute)
+		p.Stop()
+		if w.Log.Has("the journal no longer has") || w.Log.Has("may have come and gone") {
+			w.T.Error("a place was lost")
+		}
+	})
+}

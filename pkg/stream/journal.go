@@ -46,12 +46,13 @@ type Journal struct {
 	objects []*Object
 	pairs   []*Pair
 
-	refused    string    // why HubSpot refuses, as last logged; "" = it does not
-	subscribed []string  // the types that HubSpot was last told of
-	looked     time.Time // when the subscriptions were last looked at
-	brought    time.Time // when a poll last brought something
-	resumed    bool      // this run has continued from the place
-	failures   int       // of the next file, while others could be read
+	refused    string         // why HubSpot refuses, as last logged; "" = it does not
+	subscribed []string       // the types that HubSpot was last told of
+	looked     time.Time      // when the subscriptions were last looked at
+	brought    time.Time      // when a poll last brought something
+	resumed    bool           // this run has continued from the place
+	failures   int            // of the next file, while others could be read
+	empty      hubspot.Millis // when a poll last found nothing after the place; zero: none has
 }
 
 // NewJournal completes j with what others use to talk to it.
@@ -162,6 +163,9 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 	entry, err := j.next(ctx)
 	if hubspot.PlaceLost(err) {
 		begun()
+		if j.outlived() {
+			return true, j.move(ctx, offsets.Journal{Published: j.empty, Lost: j.Place.Lost})
+		}
 		return true, j.lose(ctx, "the journal no longer has the place where it was left")
 	}
 	if err != nil {
@@ -182,11 +186,23 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 		return false, err
 	}
 	if entry == nil {
-		j.Audit.Whole(j.now())
-		j.Status.reached("", offsets.JournalStream, j.now())
+		j.empty = j.now()
+		j.Audit.Whole(j.empty)
+		j.Status.reached("", offsets.JournalStream, j.empty)
+		if p := *j.Place; p.Offset == "" && p.Published < j.empty.Add(-time.Hour) {
+			p.Published = j.empty // for a restart
+			return false, j.move(ctx, p)
+		}
 		return false, nil
 	}
 	return true, j.take(ctx, entry)
+}
+
+// outlived reports that the place is of a file that HubSpot has dropped for its age,
+// while this run has seen that nothing came after it.
+func (j *Journal) outlived() bool {
+	kept := j.now().Add(-journalKept)
+	return j.Place.Published < kept && j.empty > kept
 }
 
 // next is the entry after the place: without a place the latest one.
