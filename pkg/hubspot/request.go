@@ -369,7 +369,8 @@ func judge(r *request, a attempt) verdict {
 		return verdict{lasting: newError(r, a.status, a.header, errorBody{})}
 	case a.status < 400:
 		v.kind = kindRedirected
-	case a.status == http.StatusRequestURITooLong, a.status == http.StatusUnauthorized && len(a.body) == 0, known:
+	case a.status == http.StatusRequestURITooLong, a.status == http.StatusUnauthorized && len(a.body) == 0, known,
+		a.status == http.StatusNotFound && len(a.body) == 0 && r.mayBeEmpty: // a place in the journal; believed wrongly, it costs reads and no record
 		// A 414 comes from an edge server as often as from HubSpot, and the
 		// address will not get any shorter.
 		return verdict{lasting: newError(r, a.status, a.header, b), hubspot: true}

@@ -176,6 +176,12 @@ func (a *Audit) Named(object string, id hubspot.ID, occurred hubspot.Millis, lif
 	}
 }
 
+// polls reports whether a stream finds what the journal might have named: a refill
+// reads what a new property set changes, and signals what an operator asks for.
+func polls(stream string) bool {
+	return stream != offsets.JournalStream && stream != offsets.RefillStream && stream != offsets.SignalsStream
+}
+
 // records notes changes of records that were committed. now is HubSpot's time.
 func (a *Audit) records(object string, changes []cdc.Change, now hubspot.Millis) {
 	a.mu.Lock()
@@ -188,7 +194,7 @@ func (a *Audit) records(object string, changes []cdc.Change, now hubspot.Millis)
 		}
 		a.metrics.found.WithLabelValues(object, e.Stream).Inc()
 		dated := e.Op != cdc.Delete && e.SourceMs == c.Row.Version
-		p := &publication{at: now, polled: e.Stream != offsets.JournalStream}
+		p := &publication{at: now, polled: polls(e.Stream)}
 		// A restore moves no modified time (R11).
 		if p.exact = dated && e.Reason != cdc.Restored; p.exact {
 			p.at = c.Row.Version
@@ -210,7 +216,7 @@ func (a *Audit) links(pair cdc.Pair, changes []cdc.LinkChange, now hubspot.Milli
 		}
 		a.metrics.found.WithLabelValues(pair.String(), c.Stream).Inc()
 		a.publish(auditKey{pair.String(), c.Key.From}, &publication{
-			at: now, polled: c.Stream != offsets.JournalStream,
+			at: now, polled: polls(c.Stream),
 			carried: c.Op != cdc.Update, // a label that changed
 			ends:    []auditKey{{pair.From, c.Key.From}, {pair.To, c.Key.To}},
 		})

@@ -197,7 +197,7 @@ const (
 	// loser needs a read of its own, one after the other.
 	namedPage = 10 * hubspot.MaxBatch
 	gonePage  = 25
-	mergePage = 3
+	mergePage = 2
 	// namedAtOnce is how many such pages of a type are under way at a time.
 	namedAtOnce = 8
 )

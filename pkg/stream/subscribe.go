@@ -28,16 +28,25 @@ func (j *Journal) subscribe(ctx context.Context) error {
 	}
 	missing := hubspot.MissingSubscriptions(hubspot.WantedSubscriptions(j.Portal, types), have)
 	var lacking []string
+	var refusal error // of any, while none was taken
+	taken := false
 	for _, s := range missing {
 		err := j.Source.Subscribe(ctx, call, s)
 		switch {
 		case err == nil:
-		case hubspot.JournalRefused(err) != "" || ctx.Err() != nil:
-			return &journalError{fmt.Errorf("subscribe to the journal: %w", err)}
+			taken = true
+		case ctx.Err() != nil:
+			return ctx.Err()
 		default:
+			if hubspot.JournalRefused(err) != "" {
+				refusal = err
+			}
 			lacking = append(lacking, s.TypeID)
 			j.Log.Warn("HubSpot does not write some changes of a type into the journal; polling finds them", "type", s.TypeID, "subscription", s.Kind, "err", err)
 		}
+	}
+	if refusal != nil && !taken && len(lacking) == len(missing) {
+		return &journalError{fmt.Errorf("subscribe to the journal: %w", refusal)}
 	}
 	if len(missing) > 0 {
 		j.Log.Info("subscribed to the webhooks journal", "types", len(types), "subscriptions", len(missing)-len(lacking))
