@@ -251,8 +251,10 @@ func (w *world) journalAway(fault hubspottest.Fault, files bool, contacts, compa
 			t.Fatalf("%+v", r)
 		}
 	}
-	if n := p.Log.Count("the webhooks journal does not work"); n != 1 {
-		t.Errorf("the log says it %d times", n)
+	// What is read may fail alone, or all of the journal.
+	part, all := p.Log.Count("the webhooks journal does not work"), p.Log.Count("HubSpot's journal cannot be read for now")
+	if part > 1 || part+all == 0 || all > 0 && !files && all != 1 {
+		t.Errorf("the log says it %d times of the journal, %d times of its requests", part, all)
 	}
 	contact, company := w.Portal.Create("contacts", nil), w.Portal.Create("companies", nil)
 	w.rename(contact, 30*time.Second)
@@ -260,7 +262,7 @@ func (w *world) journalAway(fault hubspottest.Fault, files bool, contacts, compa
 		heal()
 	}
 	w.SleepUntil(6*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
-	if !p.Log.Has("the webhooks journal works again") {
+	if !p.Log.Has("the webhooks journal works again") && !p.Log.Has("HubSpot's journal can be read again") {
 		t.Error("nothing says that the journal works again")
 	}
 	w.link(contact, company, time.Minute)
