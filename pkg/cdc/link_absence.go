@@ -238,24 +238,27 @@ func digestOf(k *LinkKey) uint64 {
 	return d.Sum64()
 }
 
-// LinkEnds are the two records of a link.
-type LinkEnds struct{ From, To hubspot.ID }
-
-// Witness notes that HubSpot's journal named a link between these records as removed
-// (R16): the second reading of a set that lacks published links, and none but such,
-// may follow sooner. It is no evidence of anything else: read the set too.
+// Witness notes that HubSpot's journal named these links as removed (R16): the second
+// reading of a set that lacks published links, and none but such, may follow sooner.
+// It is no evidence of anything else: read the set too.
 //
-// All types of links between the two count as named. HubSpot numbers them differently
-// in each direction, and tells with one event that a primary link went, which is two.
-func (l *LinkLane) Witness(ctx context.Context, ends []LinkEnds) error {
+// All types of links between two records count as named where the named one has no
+// label: that link carries the labels, and a primary one is two of which HubSpot tells
+// one. A label goes alone. A caller that knows no type, but that it is no label's,
+// gives TypeID 0.
+func (l *LinkLane) Witness(ctx context.Context, removed []LinkKey) error {
 	if err := l.take(ctx); err != nil {
 		return err
 	}
 	defer l.release()
-	for _, e := range ends {
-		for key, old := range l.table.between(e.From, e.To) {
-			if old.reason == NoReason {
-				l.absences.named.add(e.From, digestOf(&key))
+	for _, r := range removed {
+		all := r.TypeID == 0
+		for key, old := range l.table.between(r.From, r.To) {
+			all = all || key == r && old.reason == NoReason && old.label == 0
+		}
+		for key, old := range l.table.between(r.From, r.To) {
+			if old.reason == NoReason && (all || key == r) {
+				l.absences.named.add(r.From, digestOf(&key))
 			}
 		}
 	}

@@ -18,7 +18,7 @@ import (
 //	  set FROM TO[-TO]:TYPE[=LABEL]... [sent=NAME] [calls=N] [again] [ended]
 //	                             again: the reading that the lane asked for
 //	wait SECONDS                 HubSpot's clock moves on
-//	named FROM-TO...             HubSpot's journal names a link between these as removed
+//	named FROM-TO[:TYPE]...      HubSpot's journal names a link between these as removed
 //	controls ID...               the records to read along with these
 //	sweep after=ID n=N           the records that a sweep asks about next
 //	holders ID...                the records to read when these changed
@@ -98,12 +98,17 @@ func TestLinkDecisions(t *testing.T) {
 		}
 		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
 		s.lines["named"] = func(words []string) {
-			var ends []LinkEnds
+			var removed []LinkKey
 			for _, word := range words {
-				from, to, _ := strings.Cut(word, "-")
-				ends = append(ends, LinkEnds{s.id(from), s.id(to)})
+				from, link, _ := strings.Cut(word, "-")
+				to, typ, typed := strings.Cut(link, ":")
+				key := LinkKey{From: s.id(from), To: s.id(to)}
+				if typed {
+					key.Category, key.TypeID = "USER_DEFINED", int(s.number(typ))
+				}
+				removed = append(removed, key)
 			}
-			if err := lane.Witness(s.Context(), ends); err != nil {
+			if err := lane.Witness(s.Context(), removed); err != nil {
 				s.Fatal(err)
 			}
 			s.say("noted %d", len(lane.absences.named.of))

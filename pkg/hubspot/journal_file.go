@@ -44,6 +44,11 @@ type JournalEvent struct {
 	Merged   []ID   // the losers of a merge
 	ToTypeID string // of an association
 	ToID     ID
+	// Category and AssociationType are the association's as the from side has it, ""
+	// and 0 if the event does not say. Primary says that it is a primary one.
+	Category        string
+	AssociationType int
+	Primary         bool
 }
 
 // Actions that say more than that something changed.
@@ -82,6 +87,9 @@ type journalEvent struct {
 	FromID     flexibleID `json:"fromObjectId"`
 	ToTypeID   string     `json:"toObjectTypeId"`
 	ToID       flexibleID `json:"toObjectId"`
+	Category   string     `json:"associationCategory"`
+	LinkType   flexibleID `json:"associationTypeId"`
+	Primary    bool       `json:"isPrimary"`
 }
 
 // readJournalFile reads a file. Where one event cannot be understood, the others
@@ -124,6 +132,7 @@ func readJournalEvent(text []byte) (JournalEvent, bool) {
 	switch {
 	case raw.FromTypeID != "" || raw.ToTypeID != "":
 		e.Kind, e.TypeID, e.ID, e.ToTypeID, e.ToID = AssociationEvent, raw.FromTypeID, ID(raw.FromID), raw.ToTypeID, ID(raw.ToID)
+		e.Category, e.AssociationType, e.Primary = strings.ToUpper(raw.Category), int(raw.LinkType), raw.Primary
 		return e, e.TypeID != "" && e.ID != 0 && e.ToTypeID != "" && e.ToID != 0
 	case raw.ObjectTypeID != "":
 		e.Kind, e.TypeID, e.ID = ObjectEvent, raw.ObjectTypeID, ID(raw.ObjectID)

@@ -36,7 +36,11 @@ func TestAnEventIsToldByItsMembers(t *testing.T) {
 		},
 		"association": {
 			`{"type":"association","portalId":4242,"action":"ASSOCIATION_REMOVED","fromObjectTypeId":"0-1","fromObjectId":1,"toObjectTypeId":"0-2","toObjectId":"2","associationTypeId":279,"associationCategory":"HUBSPOT_DEFINED","isPrimary":false}`,
-			JournalEvent{Kind: AssociationEvent, Action: ActionRemoved, Portal: 4242, TypeID: "0-1", ID: 1, ToTypeID: "0-2", ToID: 2},
+			JournalEvent{Kind: AssociationEvent, Action: ActionRemoved, Portal: 4242, TypeID: "0-1", ID: 1, ToTypeID: "0-2", ToID: 2, Category: "HUBSPOT_DEFINED", AssociationType: 279},
+		},
+		"an association with an odd type": {
+			`{"action":"ASSOCIATION_ADDED","fromObjectTypeId":"0-1","fromObjectId":1,"toObjectTypeId":"0-2","toObjectId":2,"associationTypeId":{},"associationCategory":7,"isPrimary":"no"}`,
+			JournalEvent{Kind: AssociationEvent, Action: "ASSOCIATION_ADDED", TypeID: "0-1", ID: 1, ToTypeID: "0-2", ToID: 2},
 		},
 		"an unknown type with a record": {
 			`{"type":"teleported","action":"TELEPORT","objectTypeId":"0-1","objectId":3}`,

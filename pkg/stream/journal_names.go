@@ -40,7 +40,7 @@ func (r *namedRecords) names(id hubspot.ID) bool {
 
 // namedLinks are the links of a pair that came or went; witnessed are those that went
 // lately.
-type namedLinks struct{ added, removed, witnessed []cdc.LinkEnds }
+type namedLinks struct{ added, removed, witnessed []cdc.LinkKey }
 
 // split keeps apart the links of which something holds.
 func (l *namedLinks) split(holds func(from, to hubspot.ID) bool) (not, those *namedLinks) {
@@ -133,11 +133,11 @@ func (j *Journal) names(files []*hubspot.JournalFile, objects []*Object, pairs [
 				back := ends[[2]string{e.ToTypeID, e.TypeID}]
 				if there != nil {
 					outcome = journalNamed
-					n.link(there, e.ID, e.ToID, e, j.Audit)
+					n.link(there, e.ID, e.ToID, e, true, j.Audit)
 				}
 				if back != nil {
 					outcome = journalNamed
-					n.link(back, e.ToID, e.ID, e, j.Audit)
+					n.link(back, e.ToID, e.ID, e, false, j.Audit)
 				}
 			}
 			j.Metrics.journalEvents.WithLabelValues(outcome).Inc()
@@ -174,22 +174,31 @@ func (n *journalNames) record(o *Object, e *hubspot.JournalEvent, a *Audit) {
 	}
 }
 
-func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEvent, a *Audit) {
+// link notes a link of a pair, told from the pair's own side or from the other.
+func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEvent, own bool, a *Audit) {
 	l := n.links[p]
 	if l == nil {
 		l = new(namedLinks)
 		n.links[p] = l
 	}
+	key := cdc.LinkKey{From: from, To: to, Category: e.Category, TypeID: e.AssociationType}
 	if e.Action == hubspot.ActionRemoved {
-		l.removed = append(l.removed, cdc.LinkEnds{From: from, To: to})
-		if n.lately(e) {
-			l.witnessed = append(l.witnessed, cdc.LinkEnds{From: from, To: to})
+		l.removed = append(l.removed, key)
+		if !own { // HubSpot numbers the type differently in each direction
+			key.TypeID = 0
+		}
+		if n.lately(e) && (key.TypeID != 0 || p.From != p.To && mayBeAll(e)) {
+			l.witnessed = append(l.witnessed, key)
 		}
 	} else {
-		l.added = append(l.added, cdc.LinkEnds{From: from, To: to})
+		l.added = append(l.added, key)
 	}
 	a.Named(p.Name(), from, e.Occurred, false)
 }
+
+// mayBeAll reports whether an event may be of all links between two records, and not
+// of a label alone.
+func mayBeAll(e *hubspot.JournalEvent) bool { return e.Category == "HUBSPOT_DEFINED" && !e.Primary }
 
 const (
 	// namedPage is how many records are read at a time, gonePage how many are
