@@ -20,6 +20,7 @@ type linkAbsences struct {
 	held    int // those of them that are held
 	gone    []goneLinks
 	named   witnesses
+	shown   shownLinks
 }
 
 // lackingSet is what a record's sets have lacked since a reading.
@@ -238,15 +239,22 @@ func digestOf(k *LinkKey) uint64 {
 	return d.Sum64()
 }
 
+// LinkRemoved is what an event of HubSpot's journal tells of a link.
+type LinkRemoved struct {
+	LinkKey
+	At hubspot.Millis // when it was removed, on HubSpot's clock
+}
+
 // Witness notes that HubSpot's journal named these links as removed (R16): the second
 // reading of a set that lacks published links, and none but such, may follow sooner.
-// It is no evidence of anything else: read the set too.
+// It is no evidence of anything else: read the set too. What was removed before it was
+// published came back since, and is not noted: events come late and doubled.
 //
 // All types of links between two records count as named where the named one has no
 // label: that link carries the labels, and a primary one is two of which HubSpot tells
 // one. A label goes alone. A caller that knows no type, but that it is no label's,
 // gives TypeID 0.
-func (l *LinkLane) Witness(ctx context.Context, removed []LinkKey) error {
+func (l *LinkLane) Witness(ctx context.Context, removed []LinkRemoved) error {
 	if err := l.take(ctx); err != nil {
 		return err
 	}
@@ -254,10 +262,10 @@ func (l *LinkLane) Witness(ctx context.Context, removed []LinkKey) error {
 	for _, r := range removed {
 		all := r.TypeID == 0
 		for key, old := range l.table.between(r.From, r.To) {
-			all = all || key == r && old.reason == NoReason && old.label == 0
+			all = all || key == r.LinkKey && old.reason == NoReason && old.label == 0
 		}
 		for key, old := range l.table.between(r.From, r.To) {
-			if old.reason == NoReason && (all || key == r) {
+			if old.reason == NoReason && (all || key == r.LinkKey) && r.At > l.absences.shown.last(&key) {
 				l.absences.named.add(r.From, digestOf(&key))
 			}
 		}
@@ -292,4 +300,30 @@ func (l *LinkLane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot
 		}
 	}
 	return out, nil
+}
+
+// shownLinks are when links were published as live, as far as it is remembered.
+type shownLinks struct {
+	at     map[LinkKey]hubspot.Millis
+	before hubspot.Millis // when those may have been that are not remembered
+}
+
+// shownAtMost bounds the memory of a large first sweep.
+const shownAtMost = 10_000
+
+// note remembers a link that an answer of that Date showed.
+func (s *shownLinks) note(key LinkKey, date hubspot.Millis) {
+	if s.at == nil || len(s.at) == shownAtMost {
+		for _, at := range s.at {
+			s.before = max(s.before, at)
+		}
+		s.at = map[LinkKey]hubspot.Millis{}
+	}
+	s.at[key] = date
+}
+
+// last is the latest moment at which HubSpot may have shown a link when it was
+// published. A Date has whole seconds.
+func (s *shownLinks) last(key *LinkKey) hubspot.Millis {
+	return max(s.at[*key], s.before).Add(time.Second)
 }

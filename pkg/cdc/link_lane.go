@@ -175,6 +175,9 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 		c := &b.Links[i]
 		l.table.Put(c.Key, c.Row)
 		l.decided.note(c.Key.From, now)
+		if c.Op != Delete && c.Op != Update {
+			l.absences.shown.note(c.Key, doubt.at)
+		}
 		if c.Op != Delete {
 			l.revive(FromEnd, c.Key.From, c.revives[FromEnd])
 			l.revive(ToEnd, c.Key.To, c.revives[ToEnd])

@@ -18,7 +18,8 @@ import (
 //	  set FROM TO[-TO]:TYPE[=LABEL]... [sent=NAME] [calls=N] [again] [ended]
 //	                             again: the reading that the lane asked for
 //	wait SECONDS                 HubSpot's clock moves on
-//	named FROM-TO[:TYPE]...      HubSpot's journal names a link between these as removed
+//	named [ago=SECONDS] FROM-TO[:TYPE]...
+//	                             HubSpot's journal names a link between these as removed
 //	controls ID...               the records to read along with these
 //	sweep after=ID n=N           the records that a sweep asks about next
 //	holders ID...                the records to read when these changed
@@ -98,15 +99,20 @@ func TestLinkDecisions(t *testing.T) {
 		}
 		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
 		s.lines["named"] = func(words []string) {
-			var removed []LinkKey
+			var removed []LinkRemoved
+			at := date.Add(time.Second + time.Millisecond)
 			for _, word := range words {
+				if ago, is := strings.CutPrefix(word, "ago="); is {
+					at = date - seconds(s.number(ago))
+					continue
+				}
 				from, link, _ := strings.Cut(word, "-")
 				to, typ, typed := strings.Cut(link, ":")
 				key := LinkKey{From: s.id(from), To: s.id(to)}
 				if typed {
 					key.Category, key.TypeID = "USER_DEFINED", int(s.number(typ))
 				}
-				removed = append(removed, key)
+				removed = append(removed, LinkRemoved{key, at})
 			}
 			if err := lane.Witness(s.Context(), removed); err != nil {
 				s.Fatal(err)

@@ -18,9 +18,10 @@ import (
 // brokers: whether they answer and, if not, since when and what the latest
 // attempt brought. Hook it into each client. The zero value is ready to use.
 type Reach struct {
-	mu     sync.Mutex
-	since  time.Time // of the first attempt after the latest answer; zero: they answer
-	latest error
+	mu       sync.Mutex
+	since    time.Time // of the first attempt after the latest answer; zero: they answer
+	answered time.Time // when the latest answer came
+	latest   error
 }
 
 // Silent gives the time since when the brokers do not answer, and what the latest
@@ -65,11 +66,14 @@ func (r *Reach) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	}
 }
 
-// OnBrokerWrite implements kgo.HookBrokerWrite.
-func (r *Reach) OnBrokerWrite(meta kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
+// OnBrokerWrite implements kgo.HookBrokerWrite. The answer to a request may be told
+// before the request.
+func (r *Reach) OnBrokerWrite(meta kgo.BrokerMetadata, _ int16, _ int, _, took time.Duration, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked()
+	if began := time.Now().Add(-took); began.After(r.answered) {
+		r.asked()
+	}
 	r.failed(addressOf(meta), err)
 }
 
@@ -78,7 +82,7 @@ func (r *Reach) OnBrokerRead(meta kgo.BrokerMetadata, key int16, _ int, _, _ tim
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil && !greeting(key) {
-		r.since, r.latest = time.Time{}, nil
+		r.since, r.answered, r.latest = time.Time{}, time.Now(), nil
 		return
 	}
 	if !greeting(key) && errors.Is(err, io.EOF) {

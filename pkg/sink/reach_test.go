@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
@@ -46,6 +47,27 @@ func TestReach_SinceWhenTheBrokersDoNotAnswer(t *testing.T) {
 		ask(second)
 		if since, err := reach.Silent(); !since.IsZero() || err != nil {
 			t.Errorf("answered again: %v, %v", since, err)
+		}
+	})
+}
+
+// TestReach_AnAnswerThatIsToldBeforeItsRequest: the client tells of both from
+// different goroutines.
+func TestReach_AnAnswerThatIsToldBeforeItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reach Reach
+		var meta kgo.BrokerMetadata
+		key := (&kmsg.MetadataRequest{}).Key()
+		time.Sleep(time.Second)
+		reach.OnBrokerRead(meta, key, 1, 0, 0, nil)
+		reach.OnBrokerWrite(meta, key, 1, 0, time.Millisecond, nil)
+		if since, _ := reach.Silent(); !since.IsZero() {
+			t.Errorf("silent since %v", since)
+		}
+		time.Sleep(time.Second)
+		reach.OnBrokerWrite(meta, key, 1, 0, time.Millisecond, nil)
+		if since, _ := reach.Silent(); !since.Equal(time.Now()) {
+			t.Errorf("the next request has no answer, but silent since %v", since)
 		}
 	})
 }

@@ -52,6 +52,7 @@ type Journal struct {
 	brought    time.Time      // when a poll last brought something
 	resumed    bool           // this run has continued from the place
 	failures   int            // of the next file, while others could be read
+	first      hubspot.Millis // when this run first read files
 	empty      hubspot.Millis // when a poll last found nothing after the place; zero: none has
 }
 

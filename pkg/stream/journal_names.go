@@ -17,6 +17,7 @@ import (
 // says of them counts for nothing: it may be late, doubled or out of order (R16).
 type journalNames struct {
 	now     hubspot.Millis
+	first   hubspot.Millis // when this run first read the journal
 	records map[*Object]*namedRecords
 	links   map[*Pair]*namedLinks
 }
@@ -40,7 +41,10 @@ func (r *namedRecords) names(id hubspot.ID) bool {
 
 // namedLinks are the links of a pair that came or went; witnessed are those that went
 // lately.
-type namedLinks struct{ added, removed, witnessed []cdc.LinkKey }
+type namedLinks struct {
+	added, removed []cdc.LinkKey
+	witnessed      []cdc.LinkRemoved
+}
 
 // split keeps apart the links of which something holds.
 func (l *namedLinks) split(holds func(from, to hubspot.ID) bool) (not, those *namedLinks) {
@@ -105,7 +109,11 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 
 // names sorts the events of files by what they name, and counts them.
 func (j *Journal) names(files []*hubspot.JournalFile, objects []*Object, pairs []*Pair) journalNames {
-	n := journalNames{j.now(), map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
+	now := j.now()
+	if j.first == 0 {
+		j.first = now
+	}
+	n := journalNames{now, j.first, map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
 	types := map[string]*Object{}
 	for _, o := range objects {
 		types[o.Type.TypeID] = o
@@ -187,8 +195,9 @@ func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEven
 		if !own { // HubSpot numbers the type differently in each direction
 			key.TypeID = 0
 		}
-		if n.lately(e) && (key.TypeID != 0 || p.From != p.To && mayBeAll(e)) {
-			l.witnessed = append(l.witnessed, key)
+		// When links were published before this run, nobody remembers.
+		if n.lately(e) && e.Occurred > n.first && (key.TypeID != 0 || p.From != p.To && mayBeAll(e)) {
+			l.witnessed = append(l.witnessed, cdc.LinkRemoved{LinkKey: key, At: e.Occurred})
 		}
 	} else {
 		l.added = append(l.added, key)

@@ -130,7 +130,7 @@ func (a *agent) askForAll() {
 // settleFile reads what a file names, and publishes it lane by lane.
 func (a *agent) settleFile(events []journalEvent) error {
 	var reads, confirms, purged, sets idSet
-	var untied []cdc.LinkKey
+	var untied []cdc.LinkRemoved
 	for _, e := range events {
 		a.w.tell("%s: %s of %s", a.name, e.action, e.id)
 		switch e.action {
@@ -145,7 +145,7 @@ func (a *agent) settleFile(events []journalEvent) error {
 			confirms |= e.losers
 		case didUntie:
 			a.w.tally["journal: links named"]++
-			untied = append(untied, cdc.LinkKey{From: e.id, To: e.to})
+			untied = append(untied, cdc.LinkRemoved{LinkKey: cdc.LinkKey{From: e.id, To: e.to}, At: e.at})
 			sets |= 1 << e.id
 		case didTie:
 			sets |= 1 << e.id
@@ -183,7 +183,7 @@ func (a *agent) settleFile(events []journalEvent) error {
 // doubtLinks notes what the journal does not promise of links: one that is gone may
 // be about to be published by who read it before, and where a set takes several calls
 // a link can hide between two of them (R14).
-func (a *agent) doubtLinks(links []cdc.LinkReading, untied []cdc.LinkKey) {
+func (a *agent) doubtLinks(links []cdc.LinkReading, untied []cdc.LinkRemoved) {
 	for i := range links {
 		if links[i].Calls > 1 {
 			a.w.doubtSets(links[i].From)

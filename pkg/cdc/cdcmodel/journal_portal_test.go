@@ -36,6 +36,7 @@ type pendingEvent struct {
 // journalEvent names a record, or a link by its ends.
 type journalEvent struct {
 	action action
+	at     hubspot.Millis
 	id     hubspot.ID
 	losers idSet // of a merge
 	to     hubspot.ID
@@ -73,6 +74,7 @@ func (p *portal) journalTells(e journalEvent) bool {
 	if !p.journaled {
 		return false
 	}
+	e.at = p.now
 	lag := journalLags[p.choices.of(len(journalLags))]
 	if p.loses && p.choices.of(4) == 1 {
 		p.tell("HubSpot: the journal loses %s of %s", e.action, e.id)
@@ -143,6 +145,7 @@ func (p *portal) lie() {
 	if p.linked && p.choices.of(2) == 1 {
 		e = journalEvent{action: didUntie, id: linkedFroms[p.choices.of(len(linkedFroms))], to: hubspot.ID(1 + p.choices.of(lastTo))}
 	}
+	e.at = p.now
 	p.pending = append(p.pending, pendingEvent{p.now, e})
 	p.tell("HubSpot: the journal tells %s of %s and %s, right or wrong", e.action, e.id, e.to)
 }
