@@ -309,7 +309,7 @@ type shownLinks struct {
 }
 
 // shownAtMost bounds the memory of a large first sweep.
-const shownAtMost = 10_000
+const shownAtMost = 4_000
 
 // note remembers a link that an answer of that Date showed.
 func (s *shownLinks) note(key LinkKey, date hubspot.Millis) {
