@@ -52,7 +52,7 @@ type Journal struct {
 	brought    time.Time      // when a poll last brought something
 	resumed    bool           // this run has continued from the place
 	failures   int            // of the next file, while others could be read
-	first      hubspot.Millis // when this run first read files
+	began      hubspot.Millis // when this run did
 	empty      hubspot.Millis // when a poll last found nothing after the place; zero: none has
 }
 
@@ -105,7 +105,7 @@ const (
 
 // Run reads the journal until ctx ends.
 func (j *Journal) Run(ctx context.Context) error {
-	j.brought = time.Now()
+	j.brought, j.began = time.Now(), j.now()
 	begun := sync.OnceFunc(func() { close(j.begun) })
 	defer begun()
 	wait := journalRetry
