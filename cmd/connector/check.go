@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,34 +21,33 @@ func (e *checkError) Error() string {
 	return fmt.Sprintf("connector check: problems: %d", e.problems)
 }
 
-func checkCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	asJSON := flags.Bool("json", false, "write one JSON object instead of a table")
+func checkCommand() *subcommand {
+	var asJSON bool
 	var journal check.Journal
-	flags.BoolVar(&journal.Probe, "journal", false, "look at the webhooks journal closely")
-	flags.BoolVar(&journal.Subscribe, "subscribe", false, "with --journal, make the subscriptions that are missing")
-	flags.Usage = func() {
-		fmt.Fprint(stdout, `usage: connector check [--json] [--journal [--subscribe]]
+	c := &subcommand{
+		name: "check", brief: "check everything that run needs, and say what to do about problems",
+		usage: []string{"[--json] [--journal [--subscribe]]"},
+		help: `It plans topics, backfill and calls too. It reads only. The environment is that
+of connector run.
 
-Looks at everything that connector run needs, says what to do about what is
-wrong, and plans topics, backfill and calls. It reads only. The environment is
-that of connector run.
-
---journal looks at the webhooks journal closely: the app's subscriptions, as they
-are and as a run would make them, the newest entry with its age, and its file.
---subscribe makes the subscriptions that are missing; nothing else changes anything.
+--journal shows the app's subscriptions, as they are and as a run would make
+them, the newest entry with its age, and its file. Only --subscribe changes
+anything.
 
 Exit code: 0 a run would work, 1 something is wrong, 2 the configuration is
 wrong, 3 a run would refuse to start.
-`)
+`,
+		run: func(ctx context.Context, in call) error {
+			if journal.Subscribe && !journal.Probe {
+				return miscalled("--subscribe needs --journal")
+			}
+			return runCheck(ctx, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, journal, asJSON, in.stdout)
+		},
 	}
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil || flags.NArg() > 0 || journal.Subscribe && !journal.Probe {
-		return misused("usage: connector check [--json] [--journal [--subscribe]]")
-	}
-	return runCheck(ctx, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, journal, *asJSON, stdout)
+	c.flags.BoolVar(&asJSON, "json", false, "write one JSON object instead of a table")
+	c.flags.BoolVar(&journal.Probe, "journal", false, "look at the webhooks journal closely")
+	c.flags.BoolVar(&journal.Subscribe, "subscribe", false, "with --journal, make the subscriptions that are missing")
+	return c
 }
 
 // runCheck checks, writes the report, and returns an error if a run would not

@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -43,45 +39,50 @@ const (
 // demoCommand shows the whole connector on one machine: a simulated portal, an
 // embedded Kafka and schema registry, and the connector as it runs in production.
 // Only the addresses differ.
-func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	for_ := flags.Duration("for", 0, "end after this long (default: on Ctrl-C)")
-	dir := flags.String("data", "", "directory to keep the embedded Kafka's data in (default: a temporary one)")
-	verbose := flags.Bool("log", false, "show the connector's log, on standard error")
-	alone := flags.String("portal", "", "serve only the simulated portal, on this address, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil || flags.NArg() > 0 || *alone != "" && (*dir != "" || *verbose) {
-		return misused("usage: connector demo [--for 20s] [--data DIR] [--log], or connector demo --portal ADDRESS [--for 20s]")
+func demoCommand() *subcommand {
+	var limit time.Duration
+	var dir, alone string
+	var verbose bool
+	c := &subcommand{
+		name: "demo", brief: "show it all with a simulated portal and an embedded Kafka",
+		usage: []string{"[--for 20s] [--data DIR] [--log]", "--portal ADDRESS [--for 20s]"},
+		help:  "It needs no account, no Kafka and no environment, and leaves nothing behind.\n",
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if *for_ > 0 {
-		// Without a deadline: the limiter would refuse what it cannot grant before
-		// that.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer time.AfterFunc(*for_, cancel).Stop()
-		defer cancel()
-	}
-	if *alone != "" {
-		return demoPortal(ctx, *alone, stdout)
-	}
-	if *dir == "" {
-		temporary, err := os.MkdirTemp("", "hubspot-cdc-demo-")
-		if err != nil {
-			return err
+	c.flags.DurationVar(&limit, "for", 0, "end after this long, such as `20s` (default: on Ctrl-C)")
+	c.flags.StringVar(&dir, "data", "", "keep the embedded Kafka's data in the directory `DIR` (default: a temporary one)")
+	c.flags.BoolVar(&verbose, "log", false, "show the connector's log, on standard error")
+	c.flags.StringVar(&alone, "portal", "", "serve only the simulated portal, on this `ADDRESS`, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
+	c.run = func(ctx context.Context, in call) error {
+		if alone != "" && (dir != "" || verbose) {
+			return miscalled("--portal serves only the portal; --data and --log are of the rest")
 		}
-		defer func() { _ = os.RemoveAll(temporary) }() // anything left is in a temporary place
-		*dir = temporary
+		if limit > 0 {
+			// Without a deadline: the limiter would refuse what it cannot grant before
+			// that.
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithCancel(ctx)
+			defer time.AfterFunc(limit, cancel).Stop()
+			defer cancel()
+		}
+		if alone != "" {
+			return demoPortal(ctx, alone, in.stdout)
+		}
+		if dir == "" {
+			temporary, err := os.MkdirTemp("", "hubspot-cdc-demo-")
+			if err != nil {
+				return err
+			}
+			defer func() { _ = os.RemoveAll(temporary) }() // anything left is in a temporary place
+			dir = temporary
+		}
+		log := slog.New(slog.DiscardHandler)
+		if verbose {
+			log = slog.New(slog.NewTextHandler(in.stderr, nil))
+		}
+		d := &demo{log: log, tail: newTail(in.stdout, colours(in.stdout))}
+		return d.run(ctx, dir, in.stdout)
 	}
-	log := slog.New(slog.DiscardHandler)
-	if *verbose {
-		log = slog.New(slog.NewTextHandler(stderr, nil))
-	}
-	d := &demo{log: log, tail: newTail(stdout, colours(stdout))}
-	return d.run(ctx, *dir, stdout)
+	return c
 }
 
 func colours(w io.Writer) bool {

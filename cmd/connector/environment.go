@@ -213,9 +213,10 @@ func spelled(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// printVariables is the help of connector run.
-func printVariables(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+// variablesHelp lists the variables, for the help of connector run.
+func variablesHelp() string {
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
 	title := ""
 	for v := range defaults().variables() {
 		if v.title != title {
@@ -234,5 +235,6 @@ func printVariables(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "  %s\t%s\n", v.name, text)
 	}
-	return t.Flush()
+	_ = t.Flush() // the builder takes everything
+	return text.String()
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,57 +14,35 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-const journalUsage = `connector journal shows and removes what HubSpot writes into the app's webhooks journal.
-
-Usage:
-
-	connector journal subscriptions          list all of them, those of this portal marked
-	connector journal unsubscribe --yes      remove the connector's of this portal
-
-The environment is that of connector run, with the app's id and secret (HUBSPOT_JOURNAL_CLIENT_ID and
+// journalCommand is connector journal.
+func journalCommand() *subcommand {
+	var yes bool
+	c := &subcommand{
+		name: "journal", brief: "show what HubSpot writes into the app's webhooks journal, remove it",
+		verbs: []verb{
+			{name: "subscriptions", brief: "list all of them, those of this portal marked"},
+			{name: "unsubscribe", usage: "--yes", brief: "remove the connector's of this portal"},
+		},
+		help: `The environment is that of connector run, with the app's id and secret (HUBSPOT_JOURNAL_CLIENT_ID and
 HUBSPOT_JOURNAL_CLIENT_SECRET, or those of HUBSPOT_CLIENT_ID). HUBSPOT_JOURNAL=off does not matter here.
 
 connector run subscribes to what it lacks, and removes nothing when it ends: a restart then misses nothing.
 Unsubscribe after you have stopped every connector of this app and portal, or set their HUBSPOT_JOURNAL to off:
 one that runs loses the journal until it starts again, and polls.
-`
-
-// journalCommand is connector journal.
-func journalCommand(ctx context.Context, args []string, o connector.Options, stdout, stderr io.Writer) error {
-	wrong := func(format string, a ...any) error {
-		return misused("connector journal: "+format+"; see connector journal -h", a...)
+`,
+		run: func(ctx context.Context, in call) error {
+			tool, err := newJournalTool(ctx, connector.Options{})
+			if err != nil {
+				return err
+			}
+			if in.args[0] == "subscriptions" {
+				return tool.list(in.stdout)
+			}
+			return tool.remove(ctx, yes, in.stdout, in.stderr)
+		},
 	}
-	if len(args) == 0 {
-		return wrong("one of subscriptions and unsubscribe is needed")
-	}
-	verb, args := args[0], args[1:]
-	if verb == "-h" || verb == "--help" || verb == "help" {
-		fmt.Fprint(stdout, journalUsage)
-		return nil
-	}
-	flags := flag.NewFlagSet("journal "+verb, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	yes := flags.Bool("yes", false, "")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, journalUsage)
-		return nil
-	} else if err != nil {
-		return wrong("%v", err)
-	}
-	if flags.NArg() > 0 {
-		return wrong("%q is one argument too many", flags.Args())
-	}
-	if verb != "subscriptions" && verb != "unsubscribe" {
-		return wrong("there is no %q", verb)
-	}
-	tool, err := newJournalTool(ctx, o)
-	if err != nil {
-		return err
-	}
-	if verb == "subscriptions" {
-		return tool.list(stdout)
-	}
-	return tool.remove(ctx, *yes, stdout, stderr)
+	c.flags.BoolVar(&yes, "yes", false, "really remove them")
+	return c
 }
 
 // journalTool knows what HubSpot writes into the app's journal.

@@ -133,7 +133,7 @@ func TestJournal_SaysWhatToDo(t *testing.T) {
 	t.Setenv("HUBSPOT_JOURNAL_CLIENT_SECRET", "")
 	contains(t, journalSays(t, 2, "subscriptions"), "HUBSPOT_JOURNAL_CLIENT_ID")
 	for _, args := range [][]string{{}, {"subscribe"}, {"subscriptions", "x"}, {"unsubscribe", "--no"}} {
-		contains(t, journalSays(t, 2, args...), "connector journal -h")
+		contains(t, journalSays(t, 2, args...), "connector help journal")
 	}
 	contains(t, journalSays(t, 0, "-h"), "Usage:")
 	contains(t, journalSays(t, 0, "unsubscribe", "-h"), "Usage:")

@@ -16,21 +16,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
-const usage = `connector publishes every change of a HubSpot portal into Kafka.
-
-Usage:
-
-	connector run        follow the portal that the environment names
-	connector check      check everything that run needs, and say what to do about problems
-	connector demo       show it all with a simulated portal and an embedded Kafka; with --portal ADDRESS, only the portal
-	connector offsets    show the cursors, move them, forget them
-	connector journal    show what HubSpot writes into the app's webhooks journal, remove it
-	connector tail       print the records of the topics, decoded
-	connector version    print the version
-
-"connector run -h" lists the environment variables.
-`
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -38,31 +23,25 @@ func main() {
 	os.Exit(code)
 }
 
+// command runs the command that the arguments name, and gives the exit code.
+// Standard output has what was asked for, standard error has what went wrong.
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	in := call{stdin: os.Stdin, stdout: stdout, stderr: stderr}
 	if len(args) == 0 {
-		fmt.Fprint(stderr, usage)
+		_ = overview(stderr) // there is nowhere to say that this failed
 		return connector.ExitConfig
 	}
-	var err error
-	switch args[0] {
-	case "run":
-		err = runCommand(ctx, args[1:], stdout, stderr)
-	case "check":
-		err = checkCommand(ctx, args[1:], stdout, stderr)
-	case "demo":
-		err = demoCommand(ctx, args[1:], stdout, stderr)
-	case "offsets":
-		err = offsetsCommand(ctx, args[1:], os.Stdin, stdout, stderr)
-	case "journal":
-		err = journalCommand(ctx, args[1:], connector.Options{}, stdout, stderr)
-	case "tail":
-		err = tailCommand(ctx, args[1:], stdout)
-	case "version":
-		_, err = fmt.Fprintln(stdout, "connector", version())
-	case "help", "-h", "--help":
-		_, err = fmt.Fprint(stdout, usage)
-	default:
-		err = misused("there is no command %q; see connector help", args[0])
+	name := args[0]
+	switch name {
+	case "-h", "-help", "--help":
+		name = "help"
+	case "-version", "--version":
+		name = "version"
+	}
+	c, err := find(name)
+	if err == nil {
+		in.args = args[1:]
+		err = c.start(ctx, in)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -74,7 +53,23 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return connector.ExitCode(err)
 }
 
-// misused is the error of a command that was called in a way it does not know.
+// misuse is a call of a command that does not make sense.
+type misuse struct {
+	text    string
+	calling bool // the way to call it has to be shown
+}
+
+func (m *misuse) Error() string { return m.text }
+
+// Unwrap makes its exit code that of a wrong configuration.
+func (m *misuse) Unwrap() error { return &connector.ConfigError{Problems: []string{m.text}} }
+
+// misused is the error of a command that asks for what is not there.
 func misused(format string, args ...any) error {
-	return &connector.ConfigError{Problems: []string{fmt.Sprintf(format, args...)}}
+	return &misuse{text: fmt.Sprintf(format, args...)}
+}
+
+// miscalled is the error of a command with arguments that it does not take.
+func miscalled(format string, args ...any) error {
+	return &misuse{fmt.Sprintf(format, args...), true}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,16 +20,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
-const offsetsUsage = `connector offsets shows and changes the cursors: how far each stream has read.
-
-Usage:
-
-	connector offsets get                    print all cursors
-	connector offsets set [FILE]             change the ones that FILE or standard input names
-	connector offsets reset --yes            forget all of them
-
-All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_*, KAFKA_OAUTH_*, AWS_* if the connector has
-them). --portal ID chooses the portal if the topic holds the cursors of several.
+const offsetsHelp = `All need KAFKA_BROKERS (and KAFKA_TOPIC_PREFIX, KAFKA_TLS_*, KAFKA_SASL_*, KAFKA_OAUTH_*, AWS_* if the connector has
+them).
 
 get prints, and set reads, the form of Kafka Connect (KIP-875):
 
@@ -60,63 +51,60 @@ snapshot signal.
 `
 
 // offsetsCommand is connector offsets.
-func offsetsCommand(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	wrong := func(format string, a ...any) error {
-		return misused("connector offsets: "+format+"; see connector offsets -h", a...)
+func offsetsCommand() *subcommand {
+	var portal int64
+	var yes bool
+	c := &subcommand{
+		name: "offsets", brief: "show the cursors, which say how far each stream has read; move them, forget them",
+		verbs: []verb{
+			{name: "get", brief: "print all cursors"},
+			{name: "set", usage: "[FILE]", brief: "change the ones that FILE or standard input names", most: 1},
+			{name: "reset", usage: "--yes", brief: "forget all of them"},
+		},
+		help: offsetsHelp,
 	}
-	if len(args) == 0 {
-		return wrong("one of get, set and reset is needed")
+	c.flags.Int64Var(&portal, "portal", 0, "the portal with this `ID`, if the topic holds the cursors of several")
+	c.flags.BoolVar(&yes, "yes", false, "really forget all cursors")
+	c.flags.Bool("json", true, "print JSON, which is the only form")
+	c.run = func(ctx context.Context, in call) error {
+		tool, err := newCursorTool(portal, in.stderr)
+		if err != nil {
+			return err
+		}
+		switch in.args[0] {
+		case "get":
+			return tool.get(ctx, in.stdout, in.stderr)
+		case "set":
+			body, err := readBody(in.args[1:], in.stdin)
+			if err != nil {
+				return err
+			}
+			return tool.set(ctx, body, in.stderr)
+		}
+		return tool.reset(ctx, yes, in.stderr)
 	}
-	verb, args := args[0], args[1:]
-	if verb == "-h" || verb == "--help" || verb == "help" {
-		fmt.Fprint(stdout, offsetsUsage)
-		return nil
-	}
-	flags := flag.NewFlagSet("offsets "+verb, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	portal := flags.Int64("portal", 0, "")
-	yes := flags.Bool("yes", false, "")
-	_ = flags.Bool("json", true, "") // JSON is the only form
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, offsetsUsage)
-		return nil
-	} else if err != nil {
-		return wrong("%v", err)
-	}
-	if most := map[string]int{"get": 0, "set": 1, "reset": 0}; flags.NArg() > most[verb] {
-		return wrong("%q is one argument too many", flags.Args()[most[verb]:])
-	}
+	return c
+}
+
+func newCursorTool(portal int64, stderr io.Writer) (*cursorTool, error) {
 	s, err := load("KAFKA_", "AWS_", "LOG_")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	k := &s.connector.Kafka
 	kafka, err := k.Options()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log := s.log.logger(stderr)
-	tool := &cursorTool{prefix: k.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: *portal, log: log}
-	switch verb {
-	case "get":
-		return tool.get(ctx, stdout, stderr)
-	case "set":
-		body, err := readBody(flags.Arg(0), stdin)
-		if err != nil {
-			return err
-		}
-		return tool.set(ctx, body, stderr)
-	case "reset":
-		return tool.reset(ctx, *yes, stderr)
-	}
-	return wrong("there is no %q", verb)
+	return &cursorTool{prefix: k.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: portal, log: log}, nil
 }
 
-func readBody(file string, stdin io.Reader) ([]byte, error) {
-	if file == "" || file == "-" {
+func readBody(files []string, stdin io.Reader) ([]byte, error) {
+	if len(files) == 0 || files[0] == "-" {
 		return io.ReadAll(stdin)
 	}
-	body, err := os.ReadFile(file)
+	body, err := os.ReadFile(files[0])
 	if err != nil {
 		return nil, misused("%v", err)
 	}

@@ -2,33 +2,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"io"
 	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
-func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stdout, "connector run follows a HubSpot portal until it is told to stop. Environment:")
-		_ = printVariables(stdout)
+func runCommand() *subcommand {
+	return &subcommand{
+		name: "run", brief: "follow the portal that the environment names, until it is told to stop",
+		usage: []string{""}, help: "Environment:\n" + variablesHelp(), run: run,
 	}
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil || flags.NArg() > 0 {
-		return misused("connector run takes no arguments; it is configured by the environment, see connector run -h")
-	}
+}
+
+func run(ctx context.Context, in call) error {
 	boundMemory()
 	s, err := load()
 	if err != nil {
 		return err
 	}
-	log := s.log.logger(stderr)
+	log := s.log.logger(in.stderr)
 	if all := unknown(); len(all) > 0 {
 		names := make([]string, len(all))
 		for i, one := range all {

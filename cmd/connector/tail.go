@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -25,43 +23,46 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-const tailUsage = `connector tail prints the records of the connector's topics as a read_committed consumer sees them.
-
-Usage:
-
-	connector tail [flags] [topic ...]
-
-A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
+// tailCommand is connector tail.
+func tailCommand() *subcommand {
+	f := &consumer{}
+	var limit time.Duration
+	var objects []string
+	c := &subcommand{
+		name: "tail", brief: "print the records of the topics, decoded, as a read_committed consumer sees them",
+		usage: []string{"[flags] [TOPIC ...]"}, most: -1,
+		help: `A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
 signals, state. Without a name, it reads all topics with events, also those that come later.
 
-	--from-beginning   from the first record on (default: from now on)
-	--object contacts  the topic of an object type; contacts:companies for that of a pair
-	--op c,u,d,r       only events with these ops; d includes the tombstones
-	--key 123          only records with this key
-	--json             one line of JSON per record: topic, partition, offset, key, value, timestamp;
-	                   value null is a tombstone; dates are days, times milliseconds since 1970
-	-n 10              end after this many records
-	--for 10s          end after this long
+With --json, value null is a tombstone; dates are days, times milliseconds since 1970.
 
 It needs KAFKA_BROKERS and SCHEMA_REGISTRY_URL, and whatever else the connector needs to reach
 both. Ctrl-C ends it.
-`
-
-// tailCommand is connector tail.
-func tailCommand(ctx context.Context, args []string, stdout io.Writer) error {
-	f := &consumer{}
-	flags := flag.NewFlagSet("tail", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.BoolVar(&f.fromBeginning, "from-beginning", false, "")
-	flags.BoolVar(&f.json, "json", false, "")
-	flags.IntVar(&f.most, "n", 0, "")
-	limit := flags.Duration("for", 0, "")
-	var objects []string
-	flags.Func("object", "", func(text string) error {
+`,
+		run: func(ctx context.Context, in call) error {
+			settings, err := load("KAFKA_", "AWS_", "SCHEMA_REGISTRY_", "LOG_")
+			if err != nil {
+				return err
+			}
+			if err := f.reach(&settings.connector); err != nil {
+				return err
+			}
+			f.topics = topicNames(f.prefix, in.args, objects)
+			f.tail = newTail(in.stdout, colours(in.stdout))
+			if limit > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, limit)
+				defer cancel()
+			}
+			return f.follow(ctx)
+		},
+	}
+	c.flags.BoolVar(&f.fromBeginning, "from-beginning", false, "from the first record on (default: from now on)")
+	c.flags.Func("object", "the topic of the object type `NAME`; contacts:companies names that of a pair", func(text string) error {
 		objects = append(objects, strings.Split(text, ",")...)
 		return nil
 	})
-	flags.Func("op", "", func(text string) error {
+	c.flags.Func("op", "only events with these ops, such as `c,u,d,r`; d includes the tombstones", func(text string) error {
 		for op := range strings.SplitSeq(text, ",") {
 			if _, ok := opColours[op]; !ok {
 				return fmt.Errorf("%q is none of c, u, d and r", op)
@@ -70,46 +71,14 @@ func tailCommand(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 		return nil
 	})
-	flags.Func("key", "", func(text string) error {
+	c.flags.Func("key", "only records with the key `ID`", func(text string) error {
 		f.keys = append(f.keys, text)
 		return nil
 	})
-	topics, err := parseMixed(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, tailUsage)
-		return nil
-	}
-	if err != nil {
-		return misused("connector tail: %v; see connector tail -h", err)
-	}
-	settings, err := load("KAFKA_", "AWS_", "SCHEMA_REGISTRY_", "LOG_")
-	if err != nil {
-		return err
-	}
-	if err := f.reach(&settings.connector); err != nil {
-		return err
-	}
-	f.topics = topicNames(f.prefix, topics, objects)
-	f.tail = newTail(stdout, colours(stdout))
-	if *limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, *limit)
-		defer cancel()
-	}
-	return f.follow(ctx)
-}
-
-// parseMixed accepts flags after arguments too.
-func parseMixed(flags *flag.FlagSet, args []string) (rest []string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		if args = flags.Args(); len(args) == 0 {
-			return rest, nil
-		}
-		rest, args = append(rest, args[0]), args[1:]
-	}
+	c.flags.BoolVar(&f.json, "json", false, "one line of JSON per record: topic, partition, offset, key, value, timestamp")
+	c.flags.IntVar(&f.most, "n", 0, "end after `N` records")
+	c.flags.DurationVar(&limit, "for", 0, "end after this long, such as `10s`")
+	return c
 }
 
 // reach prepares the way to the brokers and to the registry.

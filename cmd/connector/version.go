@@ -1,26 +1,71 @@
 package main
 
-import "runtime/debug"
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
 
 // release is set by the linker for releases: -ldflags "-X main.release=v1.2.3".
 var release string
 
-// version is the release, or what the Go tool knows about the build.
-func version() string {
-	if release != "" {
-		return release
-	}
+// build is what is known of this program.
+type build struct {
+	version  string
+	commit   string // "": not built in a checkout
+	time     string // of the commit
+	modified bool   // the checkout had changes that are in no commit
+}
+
+// thisBuild asks the linker and the Go tool.
+func thisBuild() build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return build{version: cmp.Or(release, "unknown")}
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
+	var b build
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "devel-" + s.Value[:12]
+		switch s.Key {
+		case "vcs.revision":
+			b.commit = s.Value
+		case "vcs.time":
+			b.time = s.Value
+		case "vcs.modified":
+			b.modified = s.Value == "true"
 		}
 	}
-	return "devel"
+	b.version = "devel"
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		b.version = v
+	} else if len(b.commit) >= 12 {
+		b.version = "devel-" + b.commit[:12]
+	}
+	b.version = cmp.Or(release, b.version)
+	return b
+}
+
+// version is the release, or what the Go tool knows about the build.
+func version() string { return thisBuild().version }
+
+func (b build) String() string {
+	text := "connector " + b.version
+	if b.commit != "" {
+		text += "\ncommit " + b.commit + " of " + b.time
+	}
+	if b.modified {
+		text += ", with changes that are not committed"
+	}
+	return text + fmt.Sprintf("\n%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func versionCommand() *subcommand {
+	return &subcommand{
+		name: "version", brief: "print the version, the commit and the Go version", usage: []string{""},
+		run: func(_ context.Context, in call) error {
+			_, err := fmt.Fprintln(in.stdout, thisBuild())
+			return err
+		},
+	}
 }
