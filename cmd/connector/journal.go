@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -29,6 +30,9 @@ connector run subscribes to what it lacks, and removes nothing when it ends: a r
 Unsubscribe after you have stopped every connector of this app and portal, or set their HUBSPOT_JOURNAL to off:
 one that runs loses the journal until it starts again, and polls.
 `
+
+// journalPatience is how long the questions of a command may take together.
+const journalPatience = time.Minute
 
 // journalCommand is connector journal.
 func journalCommand(ctx context.Context, args []string, o connector.Options, stdout, stderr io.Writer) error {
@@ -58,6 +62,8 @@ func journalCommand(ctx context.Context, args []string, o connector.Options, std
 	if verb != "subscriptions" && verb != "unsubscribe" {
 		return wrong("there is no %q", verb)
 	}
+	ctx, cancel := context.WithTimeout(ctx, journalPatience)
+	defer cancel()
 	tool, err := newJournalTool(ctx, o)
 	if err != nil {
 		return err
