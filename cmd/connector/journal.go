@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -31,18 +32,28 @@ Unsubscribe after you have stopped every connector of this app and portal, or se
 one that runs loses the journal until it starts again, and polls.
 `,
 		run: func(ctx context.Context, in call) error {
-			tool, err := newJournalTool(ctx, connector.Options{})
-			if err != nil {
-				return err
-			}
-			if in.args[0] == "subscriptions" {
-				return tool.list(in.stdout)
-			}
-			return tool.remove(ctx, yes, in.stdout, in.stderr)
+			return manageJournal(ctx, in.args[0], yes, connector.Options{}, in.stdout, in.stderr)
 		},
 	}
 	c.flags.BoolVar(&yes, "yes", false, "really remove them")
 	return c
+}
+
+// journalPatience is how long the questions of a command may take together.
+const journalPatience = time.Minute
+
+// manageJournal lists the subscriptions of the app, or removes ours.
+func manageJournal(ctx context.Context, verb string, yes bool, o connector.Options, stdout, stderr io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, journalPatience)
+	defer cancel()
+	tool, err := newJournalTool(ctx, o)
+	if err != nil {
+		return err
+	}
+	if verb == "subscriptions" {
+		return tool.list(stdout)
+	}
+	return tool.remove(ctx, yes, stdout, stderr)
 }
 
 // journalTool knows what HubSpot writes into the app's journal.

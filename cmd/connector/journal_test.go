@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -137,4 +139,23 @@ func TestJournal_SaysWhatToDo(t *testing.T) {
 	}
 	contains(t, journalSays(t, 0, "-h"), "Usage:")
 	contains(t, journalSays(t, 0, "unsubscribe", "-h"), "Usage:")
+}
+
+// TestJournal_ThatDoesNotAnswer: a command ends within a minute where HubSpot gives no
+// token, or no answer.
+func TestJournal_ThatDoesNotAnswer(t *testing.T) {
+	servedJournal(t, hubspottest.Journal{})
+	for _, endpoint := range []hubspottest.Endpoint{hubspottest.EndpointToken, hubspottest.EndpointSubscriptions, hubspottest.EndpointAccount} {
+		synctest.Test(t, func(t *testing.T) {
+			portal := hubspottest.New(hubspottest.Options{Seed: 1, Types: []string{"contacts"}, Journal: hubspottest.Journal{
+				App: &hubspottest.JournalApp{ClientID: "client", ClientSecret: canary},
+			}})
+			portal.Inject(hubspottest.Fault{Endpoint: endpoint, Kind: hubspottest.FaultSlow, Latency: 2 * time.Hour})
+			began := time.Now()
+			err := manageJournal(t.Context(), "subscriptions", false, connector.Options{HubSpot: portal.Transport()}, io.Discard, io.Discard)
+			if took := time.Since(began); err == nil || took > time.Minute {
+				t.Errorf("%s: %v after %v", endpoint, err, took)
+			}
+		})
+	}
 }

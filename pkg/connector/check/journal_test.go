@@ -85,3 +85,30 @@ func TestCheck_JournalSaysWhatToClick(t *testing.T) {
 		w.inspectOver(without, "HUBSPOT_JOURNAL_CLIENT_ID=", "HUBSPOT_JOURNAL_CLIENT_SECRET=").is(connector.ExitOK).says("journal", "auto", OK, "no app is given")
 	})
 }
+
+// TestCheck_JournalThatDoesNotAnswer: a check says so, and ends within its minute,
+// whichever part of the journal hangs.
+func TestCheck_JournalThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	for endpoint, finding := range map[hubspottest.Endpoint]string{
+		hubspottest.EndpointToken: "journal", hubspottest.EndpointSubscriptions: "journal",
+		hubspottest.EndpointJournalLatest: "journal_newest", hubspottest.EndpointJournalFile: "journal_newest",
+	} {
+		t.Run(string(endpoint), func(t *testing.T) {
+			t.Parallel()
+			opt := hubspottest.Options{Seed: 3, Journal: hubspottest.Journal{App: journalApp}}
+			inWorld(t, opt, withJournal, func(w *world) {
+				w.journal = Journal{Probe: true, Subscribe: true}
+				w.inspect().is(connector.ExitOK)
+				w.Portal.Create("contacts", map[string]string{"firstname": "Ada"})
+				time.Sleep(30 * time.Second)
+				w.Portal.Inject(hubspottest.Fault{Endpoint: endpoint, Kind: hubspottest.FaultSlow, Latency: 2 * time.Hour})
+				c := w.inspect().is(connector.ExitOK)
+				c.says(finding, "", Warn, "a run finds changes by polling")
+				if c.took > time.Minute {
+					t.Errorf("the check took %v", c.took)
+				}
+			})
+		})
+	}
+}
