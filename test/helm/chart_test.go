@@ -176,7 +176,7 @@ func TestChart_EverySecretReachesTheConnector(t *testing.T) {
 			continue
 		}
 		for _, as := range []string{"files", "env"} {
-			for from, where := range map[string][2]string{"{secret: s, key: k}": {"s", "k"}, "{value: x}": {"crm-hubspot-cdc", name}} {
+			for from, where := range map[string][2]string{"{secret: s, key: '1'}": {"s", "1"}, "{value: x}": {"crm-hubspot-cdc", name}} {
 				r := render(t, enough, "secrets: {HUBSPOT_ACCESS_TOKEN: null}", "secretsAs: "+as, "secrets: {"+name+": "+from+"}")
 				reaches(t, r, name, as == "files" && hasFile || strings.HasSuffix(name, "_FILE"), where)
 				if given := r.secret != nil && string(r.secret.Data[name]) == "x"; given != (where[1] == name) {

@@ -14,8 +14,8 @@
 {{- end }}
 
 {{- define "hubspot-cdc.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "hubspot-cdc.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "hubspot-cdc.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "hubspot-cdc.labels" -}}
