@@ -4,7 +4,7 @@
 #
 # There is no HEALTHCHECK: it would need a shell or another program inside the
 # image. Let your orchestrator ask over HTTP instead: /healthz (restart the
-# container when it fails) and /readyz, as docs/containers.md shows.
+# container when it fails) and /readyz, as docs/deploy.md shows.
 
 FROM golang:1.26 AS build
 WORKDIR /src

@@ -11,7 +11,7 @@ BENCHTIME ?= 1s
 KILLS     ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test fuzz bench bench-portal build integration kills consumers
+.PHONY: help check fmt vet lint test chart fuzz bench bench-portal build integration kills consumers
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ $(LINT_DIR)/golangci-lint:
 
 test: ## all tests that need only Go
 	go test ./...
+
+# Without -count the go command would not see that the chart, outside the module, has changed.
+chart: ## render the Helm chart, and check it with the types of Kubernetes
+	cd test/helm && go mod tidy -diff && go vet . && go test -count 1 .
 
 fuzz: ## every fuzz test for FUZZTIME
 	@go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do \

@@ -21,8 +21,9 @@ const exampleHead = `# Settings of "connector run". Copy this file to .env, whic
 #   docker run --env-file .env -p 8080:8080 hubspot-cdc
 #   set -a; . ./.env; set +a; connector run
 #
-# Rather than into this file, put a secret into a file of its own and name that file
-# in the variable that ends in _FILE, which overrides the one above it.
+# docs/deploy.md shows more. Rather than into this file, put a secret into a file of
+# its own and name that file in the variable that ends in _FILE, which overrides the
+# one above it.
 #
 # go test ./cmd/connector -run TestConfigurationPage -update writes this file.
 `
