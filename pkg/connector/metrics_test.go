@@ -102,7 +102,7 @@ var later = map[string]string{
 // connector, so an alert on a rise sees the first event of each kind.
 func TestMetrics_NoSeriesComesLater(t *testing.T) {
 	t.Parallel()
-	day := shorter(25*time.Hour, time.Hour)
+	day := shorter(25*time.Hour, 10*time.Minute)
 	opt := hubspottest.Options{Seed: 43, Types: []string{"contacts", "companies"}, Index: hubspottest.Index{Max: 5 * time.Second, Tail: 0.2, TailMax: 10 * time.Minute}}
 	inWorld(t, opt, append([]string{"HUBSPOT_ASSOCIATIONS=contacts:companies"}, withJournal...), func(w *world) {
 		t := w.T
@@ -116,16 +116,17 @@ func TestMetrics_NoSeriesComesLater(t *testing.T) {
 			Seed: 44, Create: 30, Update: 40, Archive: 8, Restore: 4, Merge: 3, Purge: 3, Associate: 20, Dissociate: 8, Relabel: 1,
 			Owner: 1, Pipeline: 1, Calculated: 5, Touch: 5, Pairs: [][2]string{{"contacts", "companies"}},
 		}
-		go w.Portal.Live(ctx, 400/day.Seconds(), life)
+		go w.Portal.Live(ctx, 200/day.Seconds(), life)
 		time.Sleep(day / 2)
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "late", Type: "string", FieldType: "text"})
 		for _, cut := range []interface {
 			Cut()
 			Mend()
 		}{p.HubSpot, p.Brokers, w.Registry} {
 			cut.Cut()
-			time.Sleep(3 * time.Minute)
+			time.Sleep(time.Minute)
 			cut.Mend()
-			time.Sleep(3 * time.Minute)
+			time.Sleep(time.Minute)
 		}
 		w.signal(execute("again", nil, "hubspot.contacts"))
 		time.Sleep(day / 2)
@@ -145,7 +146,7 @@ func TestMetrics_NoSeriesComesLater(t *testing.T) {
 // not date do not count.
 func TestMetrics_ChangeSeconds(t *testing.T) {
 	t.Parallel()
-	inWorld(t, hubspottest.Options{Seed: 45, Types: []string{"contacts", "companies"}}, []string{"HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_RECONCILE_INTERVAL=20m"}, func(w *world) {
+	inWorld(t, hubspottest.Options{Seed: 45, Types: []string{"contacts", "companies"}}, []string{"HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_RECONCILE_INTERVAL=8m"}, func(w *world) {
 		t := w.T
 		ids := w.Portal.Seed("contacts", 50)
 		owner := w.Portal.AddOwner(hubspottest.Owner{Email: "a@example.com"})
@@ -174,10 +175,10 @@ func TestMetrics_ChangeSeconds(t *testing.T) {
 		w.Portal.Purge("contacts", ids[12])
 		w.Portal.UpdateOwner(owner, func(o *hubspottest.Owner) { o.LastName = "Byron" })
 		w.Portal.Associate("contacts", ids[0], "companies", w.Portal.Create("companies", nil), "HUBSPOT_DEFINED", 279)
-		time.Sleep(30 * time.Minute)
+		time.Sleep(12 * time.Minute)
 		w.Portal.Restore("contacts", ids[11], false)
 		w.signal(execute("again", nil, "hubspot.contacts"))
-		time.Sleep(30 * time.Minute) // a reconcile finds the restore
+		time.Sleep(12 * time.Minute) // a reconcile finds the restore
 		if got := figures(t, p); got[`hubspot_cdc_events_total{object="contacts",op="d"}`] != 2 || got[`hubspot_cdc_events_total{object="contacts",op="c"}`] != 2 ||
 			got[`hubspot_cdc_events_total{object="contacts",op="r"}`] < 99 || got[`hubspot_cdc_events_total{object="contacts:companies",op="c"}`] != 1 {
 			t.Errorf("the deletes, the restore, the snapshot or the link were not published: %v", got)
