@@ -57,6 +57,7 @@ type Event struct {
 	Record   *hubspot.Record // the state after the change; nil for Delete
 	Into     hubspot.ID      // source.mergedInto; 0 unless Reason is Merged
 	SourceMs hubspot.Millis  // source.ts_ms: HubSpot's time of the change
+	Dated    bool            // SourceMs is HubSpot's word, not the time of the reading
 	Stream   string          // source.stream: the finder that named the id
 	// Incremental marks a Read of a snapshot that an operator asked for. It may
 	// repeat what is published (Page.Snapshot).

@@ -235,13 +235,13 @@ func decide(p *Page, rd *Reading, old Row, known bool, row Row, r *rules) *Event
 	if !row.Live {
 		e.Op, e.Reason, e.Into = Delete, row.Reason, rd.Into
 		if rd.Outcome == IsArchived && rd.Record.ArchivedAt != 0 {
-			e.SourceMs = rd.Record.ArchivedAt
+			e.SourceMs, e.Dated = rd.Record.ArchivedAt, true
 		}
 		return e
 	}
 	e.Record = rd.Record
 	if (!known || row.Version != old.Version) && rd.Record.Updated != hubspot.NoTime {
-		e.SourceMs = row.Version
+		e.SourceMs, e.Dated = row.Version, true
 	}
 	switch {
 	case known && old.Live && (p.Snapshot || old.unknown()):

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hubspot-cdc/connector/pkg/sink"
@@ -48,15 +48,7 @@ type step struct {
 func newHealth(setup *Setup) *health {
 	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now), registryBack: make(chan struct{}, 1)}
 	h.begin("begins", "wait")
-	setup.Metrics.MustRegister(h.status, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "hubspot_cdc_role",
-		Help: "1 while this process is the owner and streams, 0 while it starts or stands by.",
-	}, func() float64 {
-		if h.owner() != nil {
-			return 1
-		}
-		return 0
-	}))
+	setup.Metrics.MustRegister(h.status, gauges{h}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return h
 }
 
@@ -180,7 +172,9 @@ type Readiness struct {
 	Problems []stream.Problem  `json:"problems"` // never empty unless it is ready
 }
 
-func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
+// readiness says how the connector is. It waits for the brokers' answer, for two
+// seconds at most.
+func (h *health) readiness(ctx context.Context) Readiness {
 	s, on, standby := h.now()
 	body := Readiness{Role: "starting", Backfill: map[string]string{}, Problems: []stream.Problem{}}
 	var unreachable error
@@ -188,7 +182,7 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	case s != nil:
 		body.Role = "owner"
 		body.Backfill, body.Snapshot = h.status.Backfills(), h.status.SnapshotRunning()
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		unreachable = s.Ping(ctx)
 		body.Ready = unreachable == nil && h.status.Running()
@@ -212,6 +206,11 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	for i := range body.Problems {
 		body.Problems[i].Since = body.Problems[i].Since.UTC().Truncate(time.Millisecond)
 	}
+	return body
+}
+
+func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
+	body := h.readiness(r.Context())
 	w.Header().Set("Content-Type", "application/json")
 	if !body.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -229,7 +229,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 		return r.setup.Config.Sync.LinksDemand(stream.LinkCalls(links.From.Lane.Live()), links.Lane.Live() > 0)
 	})
 	p.links = stream.NewPair(&links, place)
-	r.out.Follow(name.String())
+	r.out.FollowPair(name.String())
 	r.status.Watch(name.String(), p.lane)
 	r.status.Expect(name.String(), offsets.AssociationsStream)
 	return p, place, nil

@@ -76,6 +76,9 @@ func (c *Connector) once(ctx context.Context) error {
 	defer c.counts.Between()
 
 	tasks := newTasks(ctx, s.HubSpot)
+	for _, later := range []string{offsets.RefillStream, offsets.RepublishStream} { // their 0 before they begin
+		s.HubSpot.Charge(ctx, later)
+	}
 	c.audit.Begin()
 	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
 	s.Demands(pace)

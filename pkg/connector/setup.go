@@ -118,7 +118,7 @@ func (s *Setup) SinkConfig() sink.Config {
 		Opts: s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
-		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics,
+		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics, Now: s.HubSpot.Now,
 	}
 }
 

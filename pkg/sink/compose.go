@@ -20,6 +20,8 @@ type transaction struct {
 	records []*kgo.Record
 	events  map[eventKind]int
 	values  map[string]*valueCounts // by object
+	dated   []dated
+	now     func() hubspot.Millis
 
 	states []*kgo.Record // of the batch being composed, whose events come first
 	slab   []kgo.Record  // the records to come
@@ -29,6 +31,12 @@ type transaction struct {
 type eventKind struct {
 	object string
 	op     cdc.Op
+}
+
+// dated is a change of which HubSpot says when it was.
+type dated struct {
+	object string
+	at     hubspot.Millis
 }
 
 type valueCounts struct {
@@ -76,12 +84,19 @@ func (t *transaction) count(m *metrics) {
 		m.unparsed.WithLabelValues(object).Add(float64(n.unparsed))
 		m.omitted.WithLabelValues(object).Add(float64(n.omitted))
 	}
+	if len(t.dated) == 0 {
+		return
+	}
+	now := t.now()
+	for _, d := range t.dated {
+		m.change.WithLabelValues(d.object).Observe(max(0, float64(now-d.at)/1000))
+	}
 }
 
 // compose makes the records of a transaction and assigns the sequence numbers:
 // one counter per portal, rising in commit order.
 func (s *Sink) compose(w *work) (*transaction, error) {
-	tx := &transaction{records: w.attached, events: map[eventKind]int{}, values: map[string]*valueCounts{}}
+	tx := &transaction{records: w.attached, events: map[eventKind]int{}, values: map[string]*valueCounts{}, now: s.cfg.Now}
 	for _, waits := range w.batches {
 		if err := s.composeBatch(tx, waits.batch); err != nil {
 			return nil, err
@@ -183,6 +198,9 @@ func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspo
 	counts.unparsed += unparsed
 	counts.omitted += omitted
 	s.records(tx, t, e.Op, partition, key, value)
+	if e.Dated && e.Op != cdc.Read && e.Reason != cdc.Restored { // a restore moves no modified time
+		tx.dated = append(tx.dated, dated{t.object, e.SourceMs})
+	}
 }
 
 // records adds an event's record and, after a delete, its tombstone, and counts the

@@ -12,6 +12,7 @@ type metrics struct {
 	events   *prometheus.CounterVec
 	commits  *prometheus.CounterVec
 	seconds  prometheus.Histogram
+	change   *prometheus.HistogramVec
 	unparsed *prometheus.CounterVec
 	omitted  *prometheus.CounterVec
 }
@@ -30,6 +31,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "hubspot_cdc_commit_seconds", Help: "How long committed Kafka transactions took, in seconds.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		})),
+		change: register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hubspot_cdc_change_seconds", Help: "Seconds from HubSpot's time of a change to its commit, by HubSpot's clock; without snapshots, and without changes of which HubSpot does not say when they were.",
+			Buckets: []float64{.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400},
+		}, []string{"object"})),
 		unparsed: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_unparsed_values_total", Help: "Values whose raw text travels in unparsed.",
 		}, []string{"object"})),
@@ -44,17 +49,25 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 // follow gives every series of an object that is followed its 0 before the first
-// event: an alert on a rise needs it.
-func (m *metrics) follow(object string) {
+// event: an alert on a rise needs it. dated says that HubSpot tells when its changes
+// were.
+func (m *metrics) follow(object string, dated bool) {
 	for _, op := range []cdc.Op{cdc.Create, cdc.Update, cdc.Delete, cdc.Read} {
 		m.events.WithLabelValues(object, string(rune(op)))
 	}
 	m.unparsed.WithLabelValues(object)
 	m.omitted.WithLabelValues(object)
+	if dated {
+		m.change.WithLabelValues(object)
+	}
 }
 
-// Follow notes that a run follows an object type, a pair or a reference list.
-func (s *Sink) Follow(object string) { s.metrics.follow(object) }
+// Follow notes that a run follows an object type or a reference list.
+func (s *Sink) Follow(object string) { s.metrics.follow(object, true) }
+
+// FollowPair notes that a run follows a pair. HubSpot does not say when a link was
+// made or removed.
+func (s *Sink) FollowPair(pair string) { s.metrics.follow(pair, false) }
 
 // RegisterMetrics registers what Sinks count before the first one is opened.
 func RegisterMetrics(reg prometheus.Registerer) { newMetrics(reg) }

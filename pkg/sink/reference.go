@@ -70,6 +70,9 @@ func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, n
 			"object", t.object, "topic", t.name, "value", name, "limit", t.limit)
 	}
 	s.records(tx, t, c.Op, partition, key, t.value)
+	if (c.Op == cdc.Create || c.Op == cdc.Update) && c.Reason != cdc.Restored && c.SourceMs == c.Row.Version {
+		tx.dated = append(tx.dated, dated{t.object, c.SourceMs})
+	}
 }
 
 // largest names an entry's longest text; "" if it has none.

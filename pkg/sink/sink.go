@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
@@ -66,6 +67,7 @@ type Config struct {
 
 	Logger     *slog.Logger          // nil = slog.Default()
 	Registerer prometheus.Registerer // nil = nobody keeps the metrics
+	Now        func() hubspot.Millis // HubSpot's time; nil = this machine's
 	Warned     *Warned               // of the process; nil = nothing so far
 }
 
@@ -139,6 +141,9 @@ func (cfg Config) complete() (Config, error) {
 	}
 	if cfg.Warned == nil {
 		cfg.Warned = new(Warned)
+	}
+	if cfg.Now == nil {
+		cfg.Now = func() hubspot.Millis { return hubspot.MillisOf(time.Now()) }
 	}
 	if cfg.KeyFormat != KeyString && cfg.KeyFormat != KeyAvro {
 		return cfg, fmt.Errorf("key format %q is neither %s nor %s", cfg.KeyFormat, KeyString, KeyAvro)

@@ -29,6 +29,7 @@ type Archive struct {
 // Run sweeps the recycle bin, the more often the shorter it is. It ends when ctx
 // does, or when HubSpot does not list archived records of the type.
 func (a *Archive) Run(ctx context.Context) error {
+	a.Object.Status.begins(a.Object.Type.Name, offsets.ArchiveStream, a.Place.Started)
 	return supervise(ctx, a.Object, offsets.ArchiveStream, func() time.Duration { return 0 }, a.pass)
 }
 
@@ -43,6 +44,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		list, err := o.archived(ctx, hubspot.Archive, a.Place.After)
 		if hubspot.ArchivedUnsupported(err) {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
+			o.Status.Clear(o.Type.Name, offsets.ArchiveStream) // nothing is behind
 			return errFinished
 		}
 		if hubspot.BadRequest(err) && a.Place.After != "" && !a.restarted { // as in Sweep.sweepRange

@@ -23,6 +23,7 @@ type AssociationSweep struct {
 func (s *AssociationSweep) Run(ctx context.Context) error {
 	p := s.Pair
 	p.From.Status.started(p.Name(), offsets.AssociationsStream)
+	p.From.Status.begins(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	if s.Place.Completed != 0 {
 		p.From.Status.backfillDone(p.Name())
 	}

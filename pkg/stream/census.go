@@ -72,6 +72,7 @@ const (
 
 // Run counts until ctx ends, once the type's backfill is done.
 func (c *Census) Run(ctx context.Context) error {
+	c.Object.Status.begins(c.Object.Type.Name, CensusStream, 0)
 	if err := c.Object.backfilled(ctx); err != nil {
 		return err
 	}

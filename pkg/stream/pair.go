@@ -51,7 +51,7 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	p.begun.Store(place.Started != 0)
 	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
 	p.From.Metrics.unresolved.WithLabelValues(p.Name())
-	p.From.Audit.follow(p.Name(), []string{p.From.Type.TypeID, p.ToTypeID}, offsets.JournalStream, offsets.AssociationsStream)
+	p.From.Audit.follow(p.Name(), []string{p.From.Type.TypeID, p.ToTypeID}, linkFinders...)
 	return p
 }
 

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 
 // Run sweeps whenever a sweep is due, once the backfill is done, until ctx ends.
 func (r *Reconcile) Run(ctx context.Context) error {
+	r.Object.Status.begins(r.Object.Type.Name, offsets.ReconcileStream, cmp.Or(r.Place.Started, r.Since))
 	if err := r.Object.backfilled(ctx); err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ func (r *Reference) watch(l *ReferenceList) {
 	}
 	l.watched = true
 	r.Status.Watch(l.Lane.Reference(), l.Lane)
+	r.Status.begins(l.Lane.Reference(), offsets.ReferenceStream, l.Place.Started)
 	r.Metrics.follow(l.Lane.Reference(), cdc.Stale.String(), cdc.Older.String())
 	if l.ended = r.Metrics.snapshot(l.Lane.Reference()); l.Place.Completed != 0 {
 		l.ended()

@@ -78,6 +78,16 @@ func (s *Status) reached(object, stream string, at hubspot.Millis) {
 	s.change(object, stream, func(st *streamState) { st.reached = at })
 }
 
+// begins notes since when the stream owes changes, where it is not known yet what it
+// has seen: from the time of its cursor, or from now on where that is zero.
+func (s *Status) begins(object, stream string, at hubspot.Millis) {
+	now := s.now()
+	if at == 0 || at > now {
+		at = now
+	}
+	s.change(object, stream, func(st *streamState) { st.reached = cmp.Or(st.reached, at) })
+}
+
 // Problem notes why a stream makes no progress. news reports whether that was not
 // known before.
 func (s *Status) Problem(object, stream string, err error) (news bool) {
@@ -171,7 +181,9 @@ func (s *Status) Between() {
 		s.streams[k] = &streamState{reached: st.reached, earlier: true}
 	}
 	for object, lane := range s.lanes {
-		s.older[object] += wentBack(lane)
+		if n, records := wentBack(lane); records {
+			s.older[object] += n
+		}
 		s.lanes[object] = was(lane.Live()) // not the lane, which holds the whole table
 	}
 	s.done, s.snapshot = map[string]bool{}, nil
@@ -204,12 +216,14 @@ type was int
 
 func (w was) Live() int { return int(w) }
 
-// wentBack is how many records a lane has seen in an older version than before.
-func wentBack(lane published) float64 {
-	if records, ok := lane.(*cdc.Lane); ok {
-		return float64(records.WentBack())
+// wentBack is how many records a lane has seen in an older version than before. It
+// is not ok for a lane of links or entries.
+func wentBack(lane published) (n float64, ok bool) {
+	records, ok := lane.(*cdc.Lane)
+	if ok {
+		n = float64(records.WentBack())
 	}
-	return 0
+	return n, ok
 }
 
 // backfillDone notes that an object's backfill, or first sweep, has ended.
@@ -307,7 +321,7 @@ func action(err error) string {
 
 var (
 	behindDesc = prometheus.NewDesc("hubspot_cdc_milliseconds_behind_source",
-		"Milliseconds since the stream's last finished pass began: the stream has looked for every change before that.",
+		"Milliseconds since the stream's last finished pass began: the stream has looked for every change before that. Until the first one has ended, milliseconds since it began, or since its cursor.",
 		[]string{"object", "stream"}, nil)
 	liveDesc = prometheus.NewDesc("hubspot_cdc_live_records",
 		"Records that are published as live.", []string{"object"}, nil)
@@ -348,9 +362,9 @@ func (s *Status) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(journalDesc, prometheus.GaugeValue, float64(max(0, now-s.journal))/1000)
 	}
 	for object, lane := range s.lanes {
-		_, records := lane.(*cdc.Lane)
+		n, records := wentBack(lane)
 		if _, counted := s.older[object]; records || counted {
-			ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, s.older[object]+wentBack(lane), object)
+			ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, s.older[object]+n, object)
 		}
 		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(lane.Live()), object)
 	}

@@ -46,6 +46,10 @@ type Tier struct {
 func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 	newest := new(atomic.Int64)
 	newest.Store(int64(o.Client.Now())) // what came before is not known
+	var latest hubspot.Millis           // where the leading tier is
+	for _, w := range windows {
+		latest = max(latest, w.Start)
+	}
 	tiers := make([]*Tier, len(lags))
 	for i, lag := range lags {
 		t := &Tier{Object: o, Stream: lag.Stream, Lag: lag.By, newest: newest, turn: make(chan struct{}, 1), window: windows[i]}
@@ -55,6 +59,7 @@ func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 	}
 	for _, t := range tiers {
 		o.Metrics.found.WithLabelValues(o.Type.Name, t.Stream)
+		o.Status.begins(o.Type.Name, t.Stream, min(t.window.Start.Add(t.Lag), latest))
 		if t.Lag == 0 {
 			t.others = tiers
 		}

@@ -54,4 +54,10 @@ func (a *Audit) passed(object string, start hubspot.Millis) {
 }
 
 // recordFinders are the streams that find a record's changes, besides the tiers.
-var recordFinders = []string{offsets.JournalStream, offsets.ReconcileStream, offsets.ArchiveStream, CensusStream}
+var recordFinders = []string{
+	offsets.JournalStream, offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, CensusStream,
+	offsets.RefillStream, offsets.SignalsStream, offsets.StuckStream, offsets.RepublishStream,
+}
+
+// linkFinders are the streams that find a pair's changes.
+var linkFinders = []string{offsets.JournalStream, offsets.AssociationsStream, offsets.SignalsStream, offsets.RepublishStream}
