@@ -67,6 +67,7 @@ type Config struct {
 	Logger     *slog.Logger          // nil = slog.Default()
 	Registerer prometheus.Registerer // nil = nobody keeps the metrics
 	Warned     *Warned               // of the process; nil = nothing so far
+	Committed  *Committed            // of the process; nil = nobody asks
 }
 
 // Sink writes the transactions of one run.
