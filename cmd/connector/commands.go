@@ -21,6 +21,7 @@ type subcommand struct {
 	most  int      // how many arguments it takes, besides flags and a verb; -1: any number
 	flags flag.FlagSet
 	help  string // after usage and flags
+	logs  bool   // its errors go where its log goes, in the same form
 	run   func(context.Context, call) error
 }
 

@@ -60,7 +60,7 @@ func TestMisuse_GuessesWhatIsMeant(t *testing.T) {
 		{[]string{"help", "chck"}, "check?"},
 		{[]string{"check", "--jsno"}, "--jsno --json? usage:"},
 		{[]string{"check", "--subscribe"}, "--journal usage:"},
-		{[]string{"run", "contacts"}, `"contacts" usage:`},
+		{[]string{"run", "contacts"}, "contacts usage:"},
 		{[]string{"version", "--json"}, "--json usage:"},
 		{[]string{"offsets"}, "get, set, reset usage:"},
 		{[]string{"offsets", "ste"}, `"ste" set? usage:`},

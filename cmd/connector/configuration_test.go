@@ -31,7 +31,8 @@ The connector reads its environment. `+"`connector run -h`"+` prints the list be
   template that expands to nothing must not choose everything.
 - The connector reports every problem at once and ends with exit code 2.
 - It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ but that it does not know, and of
-  others that differ from one of these by two letters at most, and says which it takes them for.
+  any others that differ from one of these by two letters at most, or in small letters, such as
+  KAFAK_BROKERS, and says which it takes them for.
   It refuses to start with one that seems to choose what is published, such as
   `+"`HUBSPOT_PROPERTY_EXCLUDE`"+`.
 

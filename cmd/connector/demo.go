@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"time"
@@ -97,9 +98,9 @@ type demo struct {
 
 // newDemoPortal makes the simulated portal, with the records that it has from the
 // start.
-func newDemoPortal() *hubspottest.Portal {
+func newDemoPortal(limits hubspottest.Limits) *hubspottest.Portal {
 	portal := hubspottest.New(hubspottest.Options{
-		Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true,
+		Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true, Limits: limits,
 		Journal: hubspottest.Journal{App: &demoApp, Retention: time.Hour}, // not three days: it is in memory
 	})
 	for _, object := range demoObjects {
@@ -110,7 +111,7 @@ func newDemoPortal() *hubspottest.Portal {
 
 // demoPortal serves only the simulated portal, while its users work on it.
 func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
-	portal := newDemoPortal()
+	portal := newDemoPortal(hubspottest.Limits{})
 	_, stop, err := portal.Serve(addr)
 	if err != nil {
 		return misused("--portal: %v", err)
@@ -123,8 +124,13 @@ The app %s with the client secret %s may read its webhooks journal.
 	return nil
 }
 
+// demoCalls is how many calls the demo's portal allows in ten seconds: twenty times
+// what a small HubSpot account has, because a start asks about each type that HubSpot
+// may have, and nobody wants to watch that.
+const demoCalls = 2000
+
 func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
-	portal := newDemoPortal()
+	portal := newDemoPortal(hubspottest.Limits{TenSecondly: demoCalls})
 	hubspotURL, stopPortal, err := portal.Serve("127.0.0.1:0")
 	if err != nil {
 		return err
@@ -148,35 +154,35 @@ func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
 		ArchiveInterval: 3 * time.Second, CensusInterval: 3 * time.Second, ReferenceInterval: 3 * time.Second,
 		AssociationsInterval: 5 * time.Second, ReconcileInterval: 10 * time.Second,
 	}
-	cfg.HTTP.Addr = "127.0.0.1:0"
+	cfg.HTTP.Addr = ""
 	c, err := connector.New(cfg, connector.Options{Logger: d.log, Version: version()})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, `A simulated HubSpot portal (%s), an embedded Kafka (%s), a schema registry (%s).
-Look at the topics from another terminal:
-  kcat -b %[2]s -L
-  kcat -b %[2]s -t hubspot.offsets -C -o beginning -e -q -f '%%k\t%%s\n'
-  kcat -b %[2]s -t hubspot.contacts -C -o beginning -q -f '%%k %%S bytes\n'
-Events as they come (op, topic, key, what is in after, the stream that found it, the reason):
+	web := httptest.NewServer(c.Handler())
+	defer web.Close()
+	at := addresses{hubspotURL, brokers, registry.URL(), web.URL}
+	fmt.Fprint(stdout, demoBegins(at))
 
-`, hubspotURL, brokers, registry.URL())
-
+	fold := &demoFold{topics: map[string]*folded{}}
 	g, gctx := errgroup.WithContext(ctx)
+	for _, part := range []func(context.Context){
+		func(ctx context.Context) { portal.Live(ctx, demoRate, demoLife) },
+		func(ctx context.Context) { demoSchemas(ctx, portal, d.tail) },
+		func(ctx context.Context) { fold.tell(ctx, d.tail) },
+	} {
+		g.Go(func() error {
+			part(gctx)
+			return nil
+		})
+	}
 	g.Go(func() error { return c.Run(gctx) })
-	g.Go(func() error {
-		portal.Live(gctx, demoRate, demoLife)
-		return nil
-	})
-	g.Go(func() error {
-		demoSchemas(gctx, portal, d.tail)
-		return nil
-	})
-	g.Go(func() error { return d.tail.follow(gctx, &cfg) })
+	g.Go(func() error { return d.tail.follow(gctx, &cfg, fold.takes) })
 	err = g.Wait()
 	if ctx.Err() != nil { // the user ended it
 		err = nil
 	}
 	d.tail.summary()
+	fmt.Fprint(stdout, demoEnds(at))
 	return err
 }

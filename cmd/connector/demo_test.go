@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
@@ -86,5 +89,64 @@ func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
 		if code := command(t.Context(), args, &out, &out); code != connector.ExitConfig {
 			t.Errorf("%v: exit code %d, want %d: %s", args, code, connector.ExitConfig, out.String())
 		}
+	}
+}
+
+// lines tell that there are more of them.
+type lines struct {
+	testkit.Log
+	more chan struct{} // one slot
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	defer func() {
+		select {
+		case l.more <- struct{}{}:
+		default:
+		}
+	}()
+	return l.Log.Write(p)
+}
+
+// TestDemo_Teaches: the demo explains its lines, prints one event of each type's
+// backfill and then how many more there are, and says at the end where everything was
+// and what to do next.
+func TestDemo_Teaches(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stdout, stderr := &lines{more: make(chan struct{}, 1)}, new(testkit.Log)
+	code := make(chan int, 1)
+	go func() { code <- command(ctx, []string{"demo"}, stdout, stderr) }()
+	more := regexp.MustCompile(`(?m)^\* connector: (\d+) more r in hubspot\.(contacts|companies|deals),`)
+	for len(more.FindAllString(stdout.String(), -1)) < len(demoObjects) && ctx.Err() == nil {
+		select {
+		case <-stdout.more:
+		case <-ctx.Done():
+		}
+	}
+	cancel()
+	if got := <-code; got != connector.ExitOK || stderr.String() != "" {
+		t.Errorf("exit code %d, %s", got, stderr.String())
+	}
+	text := stdout.String()
+	told := map[string]int{}
+	for _, match := range more.FindAllStringSubmatch(text, -1) {
+		n, err := strconv.Atoi(match[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[match[2]] += n
+	}
+	for _, object := range demoObjects {
+		line := regexp.MustCompile(`(?m)^r hubspot\.` + object + ` +\d+ +20\d\d-\d\d-\d\dT.* \[backfill\]$`)
+		if n := len(line.FindAllString(text, -1)); n != 1 || told[object] < demoRecords/2 || told[object] > 2*demoRecords {
+			t.Errorf("%d lines about the backfill of %s, and %d more are told, want one of about %d:\n%s", n, object, told[object], demoRecords, text)
+		}
+	}
+	_, brokers, _ := strings.Cut(text, "KAFKA_BROKERS=")
+	brokers, _, _ = strings.Cut(brokers, " ")
+	begin, end, ended := strings.Cut(text, "\nevents: c=")
+	if !ended || !strings.Contains(begin, "r was there before the first start") || !strings.Contains(end, brokers) || !strings.Contains(end, "What next:") {
+		t.Errorf("the demo does not explain itself:\n%s", text)
 	}
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"reflect"
 	"slices"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
-	"golang.org/x/term"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
@@ -26,14 +23,9 @@ type settings struct {
 	log       logging
 }
 
-type logging struct {
-	Level  string `envconfig:"LOG_LEVEL" help:"debug, info, warn or error"`
-	Format string `envconfig:"LOG_FORMAT" help:"text or json (default text on a terminal, else json)"`
-}
-
 // defaults are the settings of an empty environment.
 func defaults() *settings {
-	return &settings{connector.DefaultConfig(), logging{Level: "info"}}
+	return &settings{connector.DefaultConfig(), usualLog}
 }
 
 // part is a group of variables, in the order of the help.
@@ -133,33 +125,6 @@ func kindOf(typeName string) string {
 		return "boolean: true or false"
 	}
 	return "number that fits"
-}
-
-func (l *logging) validate() (problems []string) {
-	for _, one := range []struct {
-		name, value string
-		allowed     []string
-	}{
-		{"LOG_LEVEL", l.Level, []string{"debug", "info", "warn", "error"}},
-		{"LOG_FORMAT", l.Format, []string{"", "text", "json"}},
-	} {
-		if !slices.Contains(one.allowed, one.value) {
-			problems = append(problems, fmt.Sprintf("%s: %q is none of %s", one.name, one.value, strings.Join(one.allowed, ", ")))
-		}
-	}
-	return problems
-}
-
-// logger makes the logger that the operator wants, writing to w.
-func (l *logging) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(l.Level)) // validate has checked it
-	opts := &slog.HandlerOptions{Level: level}
-	f, isFile := w.(*os.File)
-	if l.Format == "text" || l.Format == "" && isFile && term.IsTerminal(int(f.Fd())) {
-		return slog.New(slog.NewTextHandler(w, opts))
-	}
-	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
 // unsafe refuses the unknown variables that seem to choose what is published:

@@ -145,12 +145,17 @@ func TestVariablesThatAreNotKnown(t *testing.T) {
 		"KAFKA_HEAP_OPTS=-Xmx1g", "KAFKA_PORT=tcp://10.0.0.1:9092", "KAFKA_SERVICE_HOST=10.0.0.1", "KAFKA_LOG4J_OPTS=x", "SCHEMA_REGISTRY_PORT=tcp://10.0.0.2:8081",
 		"SCHEMA_REGISTRY_SERVICE_PORT=8081", "SCHEMA_REGISTRY_HOST_NAME=x", "HTTP_PROXY=http://proxy", "HTTP_PORT=80", "LOG_DIR=/tmp", "LOG_FILE=x", "EVENTS=x",
 		"HUBSPOT_TOKEN=x", "HUBSPOT_COLOUR=blue", "KAFKA_BROKER=a:1", "KAFKA_SASL_PASWORD=x", "SCHEMA_REGISTRY_ULR=http://r", "TOMBSTONE_ON_DELETE=false",
-		"LOG_LVEL=debug", "HTTP_ADRR=:1", "EVENT_BEFOR=key")
+		"LOG_LVEL=debug", "HTTP_ADRR=:1", "EVENT_BEFOR=key",
+		"HUBPSOT_OBJECTS=x", "KAFAK_BROKERS=a:1", "SYCN_LEADING_INTERVAL=1s", "LOGLEVEL=debug", "AWSREGION=x", "Kafka_Brokers=a:1", "ASYNC_INTERVAL=x")
 	got := fmt.Sprint(unknown())
-	want := "[EVENT_BEFOR (did you mean EVENT_BEFORE?) HTTP_ADRR (did you mean HTTP_ADDR?) HUBSPOT_COLOUR" +
-		" HUBSPOT_TOKEN (did you mean HUBSPOT_ACCESS_TOKEN?) KAFKA_BROKER (did you mean KAFKA_BROKERS?)" +
-		" KAFKA_SASL_PASWORD (did you mean KAFKA_SASL_PASSWORD?) LOG_LVEL (did you mean LOG_LEVEL?)" +
-		" SCHEMA_REGISTRY_ULR (did you mean SCHEMA_REGISTRY_URL?) SYNC_LEADING_INTERVALL (did you mean SYNC_LEADING_INTERVAL?)" +
+	want := "[AWSREGION (did you mean AWS_REGION?) EVENT_BEFOR (did you mean EVENT_BEFORE?) HTTP_ADRR (did you mean HTTP_ADDR?)" +
+		" HUBPSOT_OBJECTS (did you mean HUBSPOT_OBJECTS?) HUBSPOT_COLOUR" +
+		" HUBSPOT_TOKEN (did you mean HUBSPOT_ACCESS_TOKEN?)" +
+		" KAFAK_BROKERS (did you mean KAFKA_BROKERS?) KAFKA_BROKER (did you mean KAFKA_BROKERS?)" +
+		" KAFKA_SASL_PASWORD (did you mean KAFKA_SASL_PASSWORD?) Kafka_Brokers (did you mean KAFKA_BROKERS?)" +
+		" LOGLEVEL (did you mean LOG_LEVEL?) LOG_LVEL (did you mean LOG_LEVEL?)" +
+		" SCHEMA_REGISTRY_ULR (did you mean SCHEMA_REGISTRY_URL?)" +
+		" SYCN_LEADING_INTERVAL (did you mean SYNC_LEADING_INTERVAL?) SYNC_LEADING_INTERVALL (did you mean SYNC_LEADING_INTERVAL?)" +
 		" TOMBSTONE_ON_DELETE (did you mean TOMBSTONES_ON_DELETE?)]"
 	if got != want {
 		t.Errorf("unknown\n%s, want\n%s", got, want)

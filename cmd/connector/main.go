@@ -43,7 +43,11 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		in.args = args[1:]
 		err = c.start(ctx, in)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case c != nil && c.logs:
+		complain(stderr, err)
+	default:
 		fmt.Fprintln(stderr, err)
 	}
 	var checked *checkError

@@ -10,7 +10,7 @@ import (
 func runCommand() *subcommand {
 	return &subcommand{
 		name: "run", brief: "follow the portal that the environment names, until it is told to stop",
-		usage: []string{""}, help: "Environment:\n" + variablesHelp(), run: run,
+		usage: []string{""}, help: "Environment:\n" + variablesHelp(), logs: true, run: run,
 	}
 }
 

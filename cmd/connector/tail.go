@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -25,14 +20,18 @@ import (
 
 // tailCommand is connector tail.
 func tailCommand() *subcommand {
-	f := &consumer{}
+	f := &consumer{look: time.Second}
 	var limit time.Duration
 	var objects []string
 	c := &subcommand{
 		name: "tail", brief: "print the records of the topics, decoded, as a read_committed consumer sees them",
 		usage: []string{"[flags] [TOPIC ...]"}, most: -1,
 		help: `A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
-signals, state. Without a name, it reads all topics with events, also those that come later.
+signals, state; contacts:companies names that of a pair. Without a name, it reads all topics with
+events, also those that come later.
+
+A line has the op (- is a tombstone), the topic, the key, HubSpot's time of the change, some of the
+properties or the two ends of an association, and in brackets what found it and why it is gone.
 
 With --json, value null is a tombstone; dates are days, times milliseconds since 1970.
 
@@ -96,19 +95,27 @@ func (f *consumer) reach(cfg *connector.Config) (err error) {
 func topicNames(prefix string, topics, objects []string) []string {
 	var names []string
 	for _, name := range topics {
-		if !strings.HasPrefix(name, prefix+".") {
+		switch {
+		case strings.Contains(name, ":"):
+			name = objectTopic(prefix, name)
+		case !strings.HasPrefix(name, prefix+"."):
 			name = prefix + "." + name
 		}
 		names = append(names, name)
 	}
 	for _, object := range objects {
-		if from, to, pair := strings.Cut(object, ":"); pair {
-			names = append(names, offsets.PairTopic(prefix, cdc.Pair{From: from, To: to}))
-		} else {
-			names = append(names, offsets.ObjectTopic(prefix, object))
-		}
+		names = append(names, objectTopic(prefix, object))
 	}
 	return names
+}
+
+// objectTopic is the topic of an object type, or of a pair such as
+// contacts:companies.
+func objectTopic(prefix, object string) string {
+	if from, to, pair := strings.Cut(object, ":"); pair {
+		return offsets.PairTopic(prefix, cdc.Pair{From: from, To: to})
+	}
+	return offsets.ObjectTopic(prefix, object)
 }
 
 // consumer reads topics and prints their records.
@@ -121,7 +128,9 @@ type consumer struct {
 	ops, keys     []string // none: all
 	eventsOnly    bool     // no tombstones
 	json          bool
-	most          int // records; 0: without end
+	most          int                // records; 0: without end
+	look          time.Duration      // how often it looks for new topics
+	fold          func(*record) bool // unless nil: reports whether a record is told in another way
 	tail          *tail
 }
 
@@ -134,7 +143,7 @@ func (f *consumer) follow(ctx context.Context) error {
 	opts := append(slices.Clone(f.kafka),
 		kgo.ConsumeResetOffset(start),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.MetadataMinAge(time.Second), kgo.MetadataMaxAge(time.Second), // to see new topics soon
+		kgo.MetadataMinAge(f.look), kgo.MetadataMaxAge(f.look), // to see new topics soon
 	)
 	if len(f.topics) > 0 {
 		opts = append(opts, kgo.ConsumeTopics(f.topics...))
@@ -165,6 +174,10 @@ func (f *consumer) follow(ctx context.Context) error {
 				return ended(ctx, err)
 			}
 			if !f.wanted(r) {
+				continue
+			}
+			if f.fold != nil && f.fold(r) {
+				f.tail.count(r)
 				continue
 			}
 			if err := f.tail.print(r, f.json); err != nil {
@@ -205,7 +218,7 @@ func (f *consumer) there(ctx context.Context, client *kgo.Client) error {
 		return nil
 	}
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(details)), func(name string) bool { return !strings.HasPrefix(name, f.prefix+".") })
-	return misused("connector tail: there is no topic %s; there are: %s", strings.Join(missing, ", "), strings.Join(names, ", "))
+	return misused("connector tail: there is no topic %s%s; there are: %s", strings.Join(missing, ", "), didYouMean(missing[0], names, ""), strings.Join(names, ", "))
 }
 
 // wanted reports whether to print a record. A tombstone belongs to the delete
@@ -224,23 +237,9 @@ func (f *consumer) wanted(r *record) bool {
 	return slices.Contains(f.ops, op)
 }
 
-// tail prints decoded records, one per line.
-type tail struct {
-	decoder
-	out     io.Writer
-	colours bool
-
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-func newTail(out io.Writer, colours bool) *tail {
-	return &tail{decoder: decoder{map[int]*avro.Schema{}}, out: out, colours: colours, counts: map[string]int{}}
-}
-
 // follow prints every event of the prefix, from the first, until ctx ends.
-func (t *tail) follow(ctx context.Context, cfg *connector.Config) error {
-	f := &consumer{fromBeginning: true, eventsOnly: true, tail: t}
+func (t *tail) follow(ctx context.Context, cfg *connector.Config, fold func(*record) bool) error {
+	f := &consumer{fromBeginning: true, eventsOnly: true, tail: t, look: 100 * time.Millisecond, fold: fold}
 	if err := f.reach(cfg); err != nil {
 		return err
 	}
@@ -248,123 +247,4 @@ func (t *tail) follow(ctx context.Context, cfg *connector.Config) error {
 		return err
 	}
 	return ctx.Err()
-}
-
-// print prints a record, as JSON or for people.
-func (t *tail) print(r *record, asJSON bool) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if op := r.op(); op != "" {
-		t.counts[op]++
-	}
-	if asJSON {
-		line, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(t.out, "%s\n", line)
-		return err
-	}
-	var err error
-	switch {
-	case r.event != nil:
-		source, _ := r.event["source"].(map[string]any)
-		_, err = fmt.Fprintf(t.out, "%s %-38s %-10s %s  [%v%s]\n",
-			t.colour(r.op()), r.Topic, r.key, brief(r.event), source["stream"], because(source))
-	case r.tombstone():
-		_, err = fmt.Fprintf(t.out, "- %-38s %-10s tombstone\n", r.Topic, r.key)
-	default:
-		_, err = fmt.Fprintf(t.out, "  %-38s %s %s\n", r.Topic, r.key, r.Value)
-	}
-	return err
-}
-
-// Write puts a line between the events.
-func (t *tail) Write(line []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.out.Write(line)
-}
-
-func (r *record) op() string {
-	op, _ := r.event["op"].(string)
-	return op
-}
-
-func (r *record) tombstone() bool { return string(r.Value) == "null" }
-
-var opColours = map[string]string{"c": "32", "u": "33", "d": "31", "r": "36"}
-
-func (t *tail) colour(op string) string {
-	if !t.colours {
-		return op
-	}
-	return "\x1b[" + opColours[op] + "m" + op + "\x1b[0m"
-}
-
-// briefMost is how many properties of a record are printed.
-const briefMost = 4
-
-// brief is what a reader wants to see of an event on one line: some properties
-// that HubSpot has not set itself.
-func brief(event map[string]any) string {
-	after, _ := event["after"].(map[string]any)
-	if after == nil {
-		return "deleted"
-	}
-	if to, ok := after["toObjectId"].(string); ok {
-		return fmt.Sprintf("%v %v -> %v %v %v", after["fromObjectType"], after["fromObjectId"], after["toObjectType"], to, label(after))
-	}
-	properties, ok := after["properties"].(map[string]any)
-	if !ok { // an entry of a reference list; its key is shown already
-		properties = maps.Clone(after)
-		for _, name := range []string{"id", "objectType", "pipelineId", "createdAt", "updatedAt", "archived"} {
-			delete(properties, name)
-		}
-	}
-	var names []string
-	for name, v := range properties {
-		if v != nil && !strings.HasPrefix(name, "hs_") && !strings.HasSuffix(name, "date") {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	if len(names) > briefMost {
-		names = names[:briefMost]
-	}
-	parts := make([]string, len(names))
-	for i, name := range names {
-		text, err := json.Marshal(properties[name])
-		if err != nil {
-			text = []byte("?")
-		}
-		parts[i] = name + "=" + string(text)
-	}
-	return strings.Join(parts, " ")
-}
-
-// label is what a link is called in HubSpot.
-func label(link map[string]any) string {
-	if text, ok := link["label"].(string); ok {
-		return strconv.Quote(text)
-	}
-	return "(no label)"
-}
-
-func because(source map[string]any) string {
-	reason, ok := source["reason"].(string)
-	if !ok {
-		return ""
-	}
-	if into, ok := source["mergedInto"].(string); ok {
-		reason += " into " + into
-	}
-	return ", " + reason
-}
-
-// summary prints the counts of events by op.
-func (t *tail) summary() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	fmt.Fprintf(t.out, "\nevents: c=%d u=%d d=%d r=%d\n", t.counts["c"], t.counts["u"], t.counts["d"], t.counts["r"])
 }

@@ -19,7 +19,7 @@ func (w *world) tailed(f consumer) (string, error) {
 	w.T.Helper()
 	f.kafka, f.registry = w.Kafka.Options(), w.RegistryClient()
 	var out bytes.Buffer
-	f.prefix, f.tail = "hubspot", newTail(&out, false)
+	f.prefix, f.tail, f.look = "hubspot", newTail(&out, false), time.Second
 	ctx, cancel := context.WithTimeout(w.T.Context(), 10*time.Second)
 	defer cancel()
 	err := f.follow(ctx)

@@ -22,30 +22,29 @@ func (u unknownVariable) String() string {
 	return fmt.Sprintf("%s (did you mean %s?)", u.name, u.meant)
 }
 
-// Variables with ours belong to nobody else. Variables with shared may belong to
-// other programs: Kafka's tools, a proxy, Kubernetes.
-var (
-	ours   = []string{"HUBSPOT_", "SYNC_", "EVENT_"}
-	shared = []string{"KAFKA_", "SCHEMA_REGISTRY_", "TOMBSTONE", "LOG_", "HTTP_"}
-)
+// ours are beginnings that belong to nobody else. Variables with others, such as
+// KAFKA_ and HTTP_, may belong to Kafka's tools, a proxy, Kubernetes.
+var ours = []string{"HUBSPOT_", "SYNC_", "EVENT_"}
 
-// unknown lists the variables that are not ours, although their names begin as
-// ours do or, where others have such names too, differ from one of ours by two
-// letters at most.
+// unknown lists the variables that are not ours, although their names begin with
+// one of ours, or differ from a name of ours by two letters at most, whatever they
+// begin with. Small letters count as capitals.
 func unknown() []unknownVariable {
 	known := names()
-	begins := func(name string, with []string) bool {
-		return slices.ContainsFunc(with, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-	}
 	var out []unknownVariable
 	for _, text := range os.Environ() {
 		name, _, _ := strings.Cut(text, "=")
-		mine := begins(name, ours)
-		if !mine && !begins(name, shared) || slices.Contains(known, name) {
+		if slices.Contains(known, name) {
 			continue
 		}
-		if near := nearest(name, known); mine || near != "" {
-			out = append(out, unknownVariable{name, cmp.Or(near, sameWords(name, known))})
+		capitals := strings.ToUpper(name)
+		mine := slices.ContainsFunc(ours, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		near := nearest(capitals, known)
+		if mine && near == "" {
+			near = sameWords(capitals, known)
+		}
+		if mine || near != "" {
+			out = append(out, unknownVariable{name, near})
 		}
 	}
 	slices.SortFunc(out, func(a, b unknownVariable) int { return strings.Compare(a.name, b.name) })
@@ -61,7 +60,8 @@ func guess(problems []string) {
 		if slices.Contains(known, name) {
 			continue
 		}
-		meant := cmp.Or(nearest(name, known), sameWords(name, known))
+		capitals := strings.ToUpper(name)
+		meant := cmp.Or(nearest(capitals, known), sameWords(capitals, known))
 		for i, problem := range problems {
 			missing, why, _ := strings.Cut(problem, ":")
 			if strings.Contains(why, " required") && slices.Contains(strings.Split(missing, ", "), meant) {

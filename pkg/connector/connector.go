@@ -25,6 +25,7 @@ type Connector struct {
 	unmatched  string // patterns, as last logged
 	introduced bool   // the portal was logged
 	warned     sink.Warned
+	committed  sink.Committed
 	alike      map[string]bool // fields whose likeness was logged
 }
 
@@ -69,9 +70,8 @@ func (c *Connector) Run(ctx context.Context) error {
 	watched.Wait()
 	c.setup.HubSpot.CloseIdleConnections()
 	c.health.failed(cmp.Or(err, errStopped))
-	if err == nil {
-		c.setup.Log.Info("connector stopped", "ran", lasted(began))
-	}
+	c.setup.Log.Info("connector stopped", "why", whyStopped(ctx, err), "ran", lasted(began),
+		"transactions", c.committed.Transactions.Load(), "events", c.committed.Events.Load())
 	return err
 }
 

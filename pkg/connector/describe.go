@@ -1,8 +1,10 @@
 package connector
 
 import (
+	"context"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -13,10 +15,41 @@ import (
 // writes, and what is set to something else than its default. Secrets stay out.
 func (s *Setup) described() []any {
 	c := &s.Config
+	commit, modified := builtFrom()
 	return []any{
-		"version", s.Version, "hubspot", c.HubSpot.BaseURL, "brokers", strings.Join(c.Kafka.Brokers, ","),
+		"version", s.Version, "commit", commit, "modified", modified, "hubspot", c.HubSpot.BaseURL, "brokers", strings.Join(c.Kafka.Brokers, ","),
 		"registry", c.Registry.URL, "topic_prefix", c.Kafka.TopicPrefix, "settings", strings.Join(c.changed(), " "),
 	}
+}
+
+// builtFrom is the commit that the Go tool built the program from, and whether the
+// checkout had changes besides. Both are zero if it was built elsewhere.
+func builtFrom() (commit string, modified bool) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", false
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = s.Value
+		case "vcs.modified":
+			modified = s.Value == "true"
+		}
+	}
+	return commit, modified
+}
+
+// whyStopped says in the end's line what ended the connector. The error itself is
+// the caller's to report.
+func whyStopped(ctx context.Context, err error) string {
+	switch {
+	case isConfigError(err):
+		return "it needs another configuration"
+	case isRefusal(err):
+		return "it refuses to go on until an operator has acted"
+	}
+	return fmt.Sprint(context.Cause(ctx))
 }
 
 // changed lists the settings that are not their defaults, as NAME=value. Of a

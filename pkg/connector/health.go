@@ -135,7 +135,7 @@ func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
 	if err != nil {
 		return nil, &ConfigError{[]string{fmt.Sprintf("HTTP_ADDR: %v", err)}}
 	}
-	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	log.Info("http listening", "addr", listener.Addr().String())
 	done := make(chan struct{})
 	go func() { // ends with Shutdown, below

@@ -57,7 +57,7 @@ func (c *Connector) once(ctx context.Context) error {
 	}
 
 	cfg := s.SinkConfig()
-	cfg.Portal, cfg.Warned = account.PortalID, &c.warned
+	cfg.Portal, cfg.Warned, cfg.Committed = account.PortalID, &c.warned, &c.committed
 	c.health.begin("ends the transactions of earlier runs", "wait for the brokers")
 	out, err := sink.Open(ctx, cfg)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -58,7 +59,7 @@ type cause struct {
 	since    time.Time
 	ended    time.Time
 	said     bool
-	left     string // it was said, and the last request, of this API, gave up; the API's next answer ends it
+	left     string // it counts, and the last request, of this API, gave up; the API's next answer ends it
 }
 
 func newOutages(log *slog.Logger, what string) *outages {
@@ -209,6 +210,15 @@ type trouble struct {
 // third failure in a row: an occasional hiccup is not news each time.
 const quiet = time.Minute
 
+// patience is how long a fleeting cause may last before it is a warning.
+const patience = time.Minute
+
+// fleeting reports whether a kind of cause is part of a day's work: a limit that frees
+// itself within seconds, unlike that of the day.
+func fleeting(kind string) bool {
+	return strings.HasPrefix(kind, kindThrottled) && kind != kindThrottled+" "+policyDay
+}
+
 // failed notes that the latest attempt failed for the given kind of cause.
 func (t *trouble) failed(kind string, attrs ...any) {
 	t.failures++
@@ -231,9 +241,14 @@ func (t *trouble) failed(kind string, attrs ...any) {
 		c.requests++
 	}
 	c.attempts++
-	if !c.said && (c.ended.IsZero() || time.Since(c.ended) > quiet || t.failures >= freeFailures) {
+	attrs = append([]any{"cause", kind, "attempt", t.failures}, attrs...)
+	switch {
+	case c.said:
+	case fleeting(kind) && time.Since(c.since) < patience:
+		o.log.Debug(o.what+" throttles; the connector slows down", attrs...)
+	case fleeting(kind) || c.ended.IsZero() || time.Since(c.ended) > quiet || t.failures >= freeFailures:
 		c.said = true
-		o.log.Warn(o.what+" cannot be read for now; waiting and trying again", append([]any{"cause", kind, "attempt", t.failures}, attrs...)...)
+		o.log.Warn(o.what+" cannot be read for now; waiting and trying again", attrs...)
 	}
 }
 
@@ -253,7 +268,7 @@ func (t *trouble) leave(answered bool) {
 	if c.requests > 0 {
 		return
 	}
-	if !answered && c.said {
+	if !answered && (c.said || fleeting(kind)) {
 		c.left = t.api
 		return
 	}

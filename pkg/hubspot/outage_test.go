@@ -225,3 +225,44 @@ func TestACauseEndsAtTheNextAnswerWhenAllGaveUp(t *testing.T) {
 		}
 	})
 }
+
+// A limit that frees itself within seconds is no warning, however often it is met; one
+// that holds something up for a minute is, and the day's limit at once.
+func TestAShort429IsNoWarning(t *testing.T) {
+	const secondly = `{"status":"error","policyName":"SECONDLY"}`
+	for name, c := range map[string]struct {
+		refusal string
+		lasts   time.Duration
+		warns   int
+	}{
+		"seconds, again and again": {secondly, 10 * time.Second, 0},
+		"minutes":                  {secondly, 3 * time.Minute, 4},
+		"the day's":                {dailyRefusal, time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, n := time.Now(), 0
+				r := newRig(t, func(*http.Request) (*http.Response, error) {
+					if n++; time.Since(began) < c.lasts {
+						return respond(429, c.refusal), nil
+					}
+					return respond(200, accountBody), nil
+				})
+				for range 4 {
+					began = time.Now()
+					if err := r.ask(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(3 * quiet)
+				}
+				w, i := r.log.Count("level=WARN"), r.log.Count("HubSpot can be read again")
+				if c.refusal == dailyRefusal {
+					w, i = min(w, 1), min(i, 1)
+				}
+				if n < 8 || w != c.warns || i != c.warns {
+					t.Errorf("%d requests, %d warnings, %d ends, want %d of both:\n%s", n, w, i, c.warns, r.log)
+				}
+			})
+		})
+	}
+}

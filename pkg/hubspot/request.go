@@ -148,7 +148,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 
 		case v.policy != "":
 			if r.ungoverned { // it is a limit of its own, and no policy's
-				last = "429"
+				last = kindThrottled
 				t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", "nothing: the connector waits and asks again")
 				failures++
 				if err := pause(ctx, max(backoff(failures), v.wait), nil, nil); err != nil {
@@ -157,7 +157,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				continue
 			}
 			c.metrics.throttled.WithLabelValues(v.policy).Inc()
-			last = "429 " + v.policy
+			last = kindThrottled + " " + v.policy
 			t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", throttleCure(v.policy))
 			c.governor.throttled(r.class, r.account, v.policy, v.wait, a.sent)
 
@@ -294,6 +294,7 @@ func (a attempt) label() string {
 
 // Kinds of passing failures; a status is a kind too.
 const (
+	kindThrottled   = "429" // and the policy
 	kindUnreachable = "unreachable"
 	kindCut         = "answer cut off"
 	kindContent     = "unexpected content"

@@ -193,6 +193,7 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 		s.metrics.seconds.Observe(time.Since(began).Seconds())
 	}
 	tx.count(s.metrics)
+	s.cfg.Committed.add(tx)
 	for _, waits := range w.batches {
 		close(waits.done)
 	}

@@ -69,6 +69,7 @@ type Config struct {
 	Registerer prometheus.Registerer // nil = nobody keeps the metrics
 	Now        func() hubspot.Millis // HubSpot's time; nil = this machine's
 	Warned     *Warned               // of the process; nil = nothing so far
+	Committed  *Committed            // of the process; nil = nobody asks
 }
 
 // Sink writes the transactions of one run.
