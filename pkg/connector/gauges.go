@@ -1,8 +1,8 @@
 package connector
 
 import (
+	"cmp"
 	"context"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -52,7 +52,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	for area, n := range count {
 		gauge(problemsDesc, float64(n), area)
 	}
-	gauge(buildDesc, 1, g.health.setup.Version, commit())
+	commit, _ := builtFrom()
+	gauge(buildDesc, 1, g.health.setup.Version, cmp.Or(commit, "unknown"))
 }
 
 func oneIf(yes bool) float64 {
@@ -60,16 +61,4 @@ func oneIf(yes bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// commit is the one that the Go tool built the program from, as far as it knew.
-func commit() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return s.Value
-			}
-		}
-	}
-	return "unknown"
 }
