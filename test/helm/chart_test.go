@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -260,6 +261,29 @@ func TestChart_APodEndsAndIsProbedAsTheConnectorDoes(t *testing.T) {
 	}
 }
 
+// TestChart_TheCheckHasWhatTheConnectorHas, and is none of its pods.
+func TestChart_TheCheckHasWhatTheConnectorHas(t *testing.T) {
+	r := render(t, enough, everything)
+	pod, check := r.deployment.Spec.Template.Spec, r.check.Spec
+	run := pod.Containers[0]
+	if !slices.Equal(run.Args, []string{"run"}) {
+		t.Errorf("the pods run %q", run.Args)
+	}
+	run.Name, run.Args, run.Ports = "check", []string{"check"}, nil
+	run.StartupProbe, run.LivenessProbe, run.ReadinessProbe = nil, nil, nil
+	if !reflect.DeepEqual(check.Containers, []core.Container{run}) {
+		t.Errorf("got %+v, want %+v", check.Containers, run)
+	}
+	pod.Containers, pod.TopologySpreadConstraints, pod.TerminationGracePeriodSeconds = check.Containers, nil, nil
+	pod.RestartPolicy = core.RestartPolicyNever
+	if !reflect.DeepEqual(check, pod) {
+		t.Errorf("got %+v, want %+v", check, pod)
+	}
+	if labels.SelectorFromSet(r.service.Spec.Selector).Matches(labels.Set(r.check.Labels)) || r.check.Annotations["helm.sh/hook"] != "test" {
+		t.Errorf("the check is one of the release's pods: %v %v", r.check.Labels, r.check.Annotations)
+	}
+}
+
 // TestChart_AChangeOfConfigurationRestartsIt, because it reads the environment once.
 func TestChart_AChangeOfConfigurationRestartsIt(t *testing.T) {
 	of := func(values string) map[string]string {
@@ -279,7 +303,7 @@ func TestChart_AChangeOfConfigurationRestartsIt(t *testing.T) {
 // TestChart_Notes name the commands, and a token that is missing.
 func TestChart_Notes(t *testing.T) {
 	const missing = "No HubSpot token is set"
-	if notes := render(t, enough).notes; strings.Contains(notes, missing) || !strings.Contains(notes, "kubectl -n sync exec deploy/crm-hubspot-cdc -- /connector check") {
+	if notes := render(t, enough).notes; strings.Contains(notes, missing) || !strings.Contains(notes, "kubectl -n sync logs deploy/crm-hubspot-cdc\n") || !strings.Contains(notes, "helm test crm -n sync --logs") {
 		t.Errorf("got\n%s", notes)
 	}
 	if notes := render(t, enough, "secrets: {HUBSPOT_ACCESS_TOKEN: null}").notes; !strings.Contains(notes, missing) {

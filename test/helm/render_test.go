@@ -36,6 +36,7 @@ type release struct {
 	service    core.Service
 	secret     *core.Secret
 	account    *core.ServiceAccount
+	check      core.Pod // of helm test
 	budget     *policy.PodDisruptionBudget
 	monitor    *monitoring.ServiceMonitor
 	rule       *monitoring.PrometheusRule
@@ -98,6 +99,8 @@ func (r *release) read(text string) error {
 		into = &r.config
 	case "v1 Service":
 		into = &r.service
+	case "v1 Pod":
+		into = &r.check
 	case "v1 Secret":
 		r.secret = new(core.Secret)
 		into = r.secret

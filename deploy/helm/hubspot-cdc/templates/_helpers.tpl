@@ -31,12 +31,3 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ default "default" .Values.serviceAccount.name }}
 {{- end -}}
 {{- end }}
-
-{{/* isFile, with the secretsAs and the name of a variable: "true" if its secret is mounted. */}}
-{{- define "hubspot-cdc.isFile" -}}
-{{- if hasSuffix "_FILE" .name -}}
-true
-{{- else if and (eq .as "files") (not (has .name (list "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN"))) -}}
-true
-{{- end -}}
-{{- end }}
