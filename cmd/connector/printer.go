@@ -139,20 +139,13 @@ func brief(event map[string]any) string {
 	return strings.Join(parts, " ")
 }
 
-// ends are the two records of an association, "" of anything else. A deleted one has
-// only their ids; the topic names the types.
+// ends are the two records of an association, "" of anything else.
 func ends(link map[string]any) string {
 	to, ok := link["toObjectId"].(string)
 	if !ok {
 		return ""
 	}
-	end := func(object, id any) string {
-		if object == nil {
-			return fmt.Sprint(id)
-		}
-		return fmt.Sprint(object, " ", id)
-	}
-	return end(link["fromObjectType"], link["fromObjectId"]) + " -> " + end(link["toObjectType"], to)
+	return fmt.Sprintf("%v %v -> %v %v", link["fromObjectType"], link["fromObjectId"], link["toObjectType"], to)
 }
 
 // label is what a link is called in HubSpot.

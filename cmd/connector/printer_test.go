@@ -20,9 +20,9 @@ func TestTail_LinesForPeople(t *testing.T) {
 			Topic: "hubspot.associations.contacts.deals", key: "3778:13535:HUBSPOT_DEFINED:4",
 			event: map[string]any{"op": "c", "after": link, "source": source},
 		},
-		`d hubspot.associations.contacts.deals 3778:13535:HUBSPOT_DEFINED:4 2026-11-29T09:38:07Z 3778 -> 13535 deleted [associations]`: {
+		`d hubspot.associations.contacts.deals 3778:13535:HUBSPOT_DEFINED:4 2026-11-29T09:38:07Z contacts 3778 -> deals 13535 deleted [associations]`: {
 			Topic: "hubspot.associations.contacts.deals", key: "3778:13535:HUBSPOT_DEFINED:4",
-			event: map[string]any{"op": "d", "before": map[string]any{"fromObjectId": "3778", "toObjectId": "13535"}, "source": source},
+			event: map[string]any{"op": "d", "before": link, "source": source},
 		},
 		`d hubspot.contacts 7 2026-11-29T09:38:07Z deleted [leading, merged into 9]`: {
 			Topic: "hubspot.contacts", key: "7", event: map[string]any{"op": "d", "before": map[string]any{"id": "7"}, "source": gone},

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"slices"
@@ -12,7 +13,8 @@ import (
 // Log keeps what is logged. Any number of goroutines may write to it while others
 // read.
 type Log struct {
-	Level slog.Level // the lowest that Logger keeps; zero is Info
+	Level   slog.Level // the lowest that Logger keeps; zero is Info
+	Without string     // a message that Logger leaves out
 
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -32,10 +34,35 @@ func (l *Log) String() string {
 	return l.b.String()
 }
 
-// Logger logs as text, into the log and to others.
+// Logger logs as text, into the log and to others. It leaves out what Without says.
 func (l *Log) Logger(others ...io.Writer) *slog.Logger {
 	to := io.MultiWriter(append(others, l)...)
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: l.Level}))
+	text := slog.NewTextHandler(to, &slog.HandlerOptions{Level: l.Level})
+	if l.Without == "" {
+		return slog.New(text)
+	}
+	return slog.New(without{text, l.Without})
+}
+
+// without leaves a message out of a log.
+type without struct {
+	slog.Handler
+	message string
+}
+
+func (w without) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == w.message {
+		return nil
+	}
+	return w.Handler.Handle(ctx, r)
+}
+
+func (w without) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return without{w.Handler.WithAttrs(attrs), w.message}
+}
+
+func (w without) WithGroup(name string) slog.Handler {
+	return without{w.Handler.WithGroup(name), w.message}
 }
 
 // Has reports whether a text was logged.

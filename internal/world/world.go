@@ -48,7 +48,8 @@ type World struct {
 	Tokens   http.RoundTripper // what gives tokens and credentials to the connector
 	Log      *testkit.Log
 	Config   connector.Config
-	Split    int // connector.Options.SplitLeast
+	Split    int  // connector.Options.SplitLeast
+	Passes   bool // the log has each pass: a day has a hundred thousand
 
 	decoder *testkit.Decoder
 }
@@ -136,6 +137,9 @@ func (w *World) StartOn(brokers *testkit.Cable) *Process {
 	p := &Process{
 		Done: make(chan error, 1), Brokers: brokers,
 		HubSpot: testkit.NewLine(w.Portal.Transport()), Log: &testkit.Log{Level: slog.LevelDebug}, t: w.T,
+	}
+	if !w.Passes {
+		p.Log.Without = "pass"
 	}
 	o := w.Options(p.HubSpot, brokers)
 	o.Logger = p.Log.Logger(w.Log)

@@ -83,7 +83,11 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 		if err := f.wait(ctx, wait); err != nil {
 			return err
 		}
-		if seen, err = f.types.ask.Look(ctx); err != nil {
+		err = stream.TellPass(ctx, r.log, stream.SchemaStream, func(ctx context.Context) (err error) {
+			seen, err = f.types.ask.Look(ctx)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("read the portal's schemas: %w", err)
 		}
 	}

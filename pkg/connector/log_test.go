@@ -115,3 +115,59 @@ func TestLog_TellsWhyItRefuses(t *testing.T) {
 		}
 	})
 }
+
+// TestLog_DebugShowsEachPass: of each stream, with its object, what it found and how
+// long it took; a look at whether a pass is due is none.
+func TestLog_DebugShowsEachPass(t *testing.T) {
+	settings := []string{"SYNC_LEADING_INTERVAL=10s", "SYNC_TRAILING_LAG=5m", "SYNC_TRAILING_INTERVAL=1m", "SYNC_SCHEMA_INTERVAL=1m", "SYNC_ARCHIVE_INTERVAL=1m",
+		"SYNC_CENSUS_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=5m", "SYNC_ASSOCIATIONS_INTERVAL=5m", "SYNC_REFERENCE_INTERVAL=1m"}
+	opt := hubspottest.Options{Seed: 33, Types: []string{"contacts", "companies"}}
+	inWorld(t, opt, settings, func(w *world) {
+		w.Passes = true
+		id := w.Portal.Seed("contacts", 7)[0]
+		firm := w.Portal.Seed("companies", 1)[0]
+		w.Portal.Associate("contacts", id, "companies", firm, "", 0)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(time.Minute)
+		before := len(p.Log.String())
+		w.Portal.Update("contacts", id, map[string]string{"firstname": "Ada"})
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		all := p.Log.String()
+		passes := func(log, object, stream string) (lines []string) {
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, "level=DEBUG msg=pass ") && strings.Contains(line, " stream="+stream+" ") && (object == "" || strings.Contains(line, " object="+object+" ")) {
+					lines = append(lines, strings.TrimSpace(line))
+				}
+			}
+			return lines
+		}
+		if first := passes(all, "contacts", "backfill"); len(first) != 1 || value(t, first[0], "found") != "7" {
+			t.Errorf("passes of the backfill: %q", first)
+		}
+		leading := passes(all[before:], "contacts", "leading")
+		sum := 0
+		for _, line := range leading {
+			n, err := strconv.Atoi(value(t, line, "found"))
+			if err != nil {
+				t.Error(err)
+			}
+			sum += n
+			if took, err := time.ParseDuration(value(t, line, "took")); err != nil || took > 10*time.Second {
+				t.Errorf("took %v (%v): %s", took, err, line)
+			}
+		}
+		if sum != 1 || len(leading) < 55 || len(leading) > 61 {
+			t.Errorf("%d passes of the leading tier in ten minutes found %d changes, want one of every ten seconds and 1", len(leading), sum)
+		}
+		for stream, object := range map[string]string{
+			"trailing-5m": "contacts", "archive": "contacts", "census": "contacts", "reconcile": "contacts", "associations": "contacts:companies",
+			"reference": "owners", "schema": "",
+		} {
+			if len(passes(all[before:], object, stream)) == 0 {
+				t.Errorf("no pass of %s of %s in ten minutes", stream, object)
+			}
+		}
+	})
+}

@@ -124,6 +124,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 		if let != nil {
 			c.governor.answered(let, cmp.Or(a.received, time.Now()))
 		}
+		tally(ctx, a.sent)
 		if !r.ungoverned {
 			c.metrics.charge(ctx)
 		}

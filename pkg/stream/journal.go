@@ -110,7 +110,11 @@ func (j *Journal) Run(ctx context.Context) error {
 	defer begun()
 	wait := journalRetry
 	for {
-		brought, err := j.step(ctx, begun)
+		brought := false
+		err := TellPass(ctx, j.Log, "", func(ctx context.Context) (err error) {
+			brought, err = j.step(ctx, begun)
+			return err
+		})
 		begun()
 		pause := j.pause(brought)
 		switch {

@@ -99,6 +99,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
 		o.recheck.add(page.Stream, fromNow(left.Later, o.Client.Now()))
+		found(ctx, len(left.Committed))
 		o.watchers.tell(left.Committed)
 		o.Audit.records(o.Type.Name, left.Committed, o.Client.Now())
 		if slices.ContainsFunc(left.Committed, deletes) {

@@ -84,6 +84,7 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 		if err != nil {
 			return fmt.Errorf("publish a page of links of %s: %w", p.Name(), err)
 		}
+		found(ctx, len(left.Committed))
 		p.recheck.add(page.Stream, left.Later)
 		p.From.Audit.links(p.Lane.Pair(), left.Committed, p.From.Client.Now())
 		p.sayHeld()

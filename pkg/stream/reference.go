@@ -62,8 +62,12 @@ func (r *Reference) repeat(ctx context.Context, pass func(context.Context) (time
 		return sum
 	}
 	for {
-		before := published()
-		soon, err := pass(ctx)
+		before, soon := published(), time.Duration(0)
+		err := TellPass(ctx, r.Log.With("object", lists[0].Lane.Reference()), offsets.ReferenceStream, func(ctx context.Context) (err error) {
+			soon, err = pass(ctx)
+			found(ctx, int(published()-before))
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ type subject struct {
 func superviseAs(ctx context.Context, of subject, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	wait := time.Second
 	for {
-		err := pass(ctx)
+		err := TellPass(ctx, of.log, stream, pass)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
