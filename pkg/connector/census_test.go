@@ -84,10 +84,17 @@ func TestR9_TheBrakeHoldsAMassDelete(t *testing.T) {
 		if problems := p.ready().Problems; len(problems) == 0 {
 			t.Error("the brake holds the deletes, but /readyz does not say so")
 		}
+		held := func() float64 { return figures(t, p)[`hubspot_cdc_held_records{object="contacts"}`] }
+		if n := held(); n != 150 {
+			t.Errorf("the metrics have %v records held, want 150", n)
+		}
 		w.SleepUntil(time.Hour, func() bool { return p.live("contacts") == 850 })
 		time.Sleep(2 * time.Minute)
 		if problems := p.ready().Problems; len(problems) != 0 {
 			t.Errorf("problems are left: %v", problems)
+		}
+		if n := held(); n != 0 {
+			t.Errorf("the metrics still have %v records held", n)
 		}
 		p.Stop()
 	})

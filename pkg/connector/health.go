@@ -220,7 +220,7 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 
 // loading says what this process waits for where nothing is wrong.
 func (h *health) loading(on step) stream.Problem {
-	p := stream.Problem{Area: areaLoading, Problem: "not ready yet: the connector " + on.what, Action: on.wait, Since: on.since}
+	p := stream.Problem{Area: areaLoading, Problem: "not ready yet: the connector " + on.what, Action: on.wait, Runbook: runbookLoading, Since: on.since}
 	if waiting := h.status.Waiting(); len(waiting) > 0 {
 		const most = 5
 		if more := len(waiting) - most; more > 0 {

@@ -143,7 +143,7 @@ func (p *process) explains(o outage) (found stream.Problem) {
 	p.w.T.Helper()
 	r := p.ready()
 	for _, problem := range r.Problems {
-		if problem.Area == "" || problem.Problem == "" || problem.Action == "" || problem.Since.IsZero() || problem.Since.After(time.Now()) ||
+		if problem.Area == "" || problem.Problem == "" || problem.Action == "" || problem.Runbook == "" || problem.Since.IsZero() || problem.Since.After(time.Now()) ||
 			strings.Contains(problem.Action, "see the log") {
 			p.w.T.Fatalf("a problem lacks something: %+v", problem)
 		}

@@ -29,6 +29,21 @@ const (
 	areaConnector = "connector"
 )
 
+// Sections of docs/runbook.md, one for each kind of problem outside the streams.
+const (
+	runbookHubSpot  = "docs/runbook.md#hubspot-does-not-answer"
+	runbookToken    = "docs/runbook.md#hubspot-refuses-the-token"
+	runbookRefuses  = "docs/runbook.md#hubspot-refuses-the-connector"
+	runbookDay      = "docs/runbook.md#the-calls-of-the-day-are-spent"
+	runbookNoTypes  = "docs/runbook.md#the-token-may-read-no-object-type"
+	runbookKafka    = "docs/runbook.md#kafka-cannot-be-used"
+	runbookLoading  = "docs/runbook.md#not-ready-yet"
+	runbookStart    = "docs/runbook.md#the-connector-refuses-to-start"
+	runbookStopped  = "docs/runbook.md#the-connector-has-stopped"
+	runbookNotOwner = "docs/runbook.md#another-instance-is-the-owner"
+	runbookFailed   = "docs/runbook.md#a-run-failed"
+)
+
 // silentAfter is how long HubSpot, Kafka or the registry may leave a question
 // unanswered before that is a problem.
 const silentAfter = 20 * time.Second
@@ -67,7 +82,7 @@ func (h *health) dependencies() []stream.Problem {
 // spentDay says that the day's calls are used up.
 func spentDay(since, until time.Time) stream.Problem {
 	p := stream.Problem{
-		Area: areaHubSpot, Problem: "none of the day's calls to HubSpot are left to the connector", Since: since,
+		Area: areaHubSpot, Problem: "none of the day's calls to HubSpot are left to the connector", Since: since, Runbook: runbookDay,
 		Action: "see which app uses the calls (HubSpot: Settings, Integrations, Usage), lower HUBSPOT_DAILY_RESERVE, or buy calls; the connector goes on by itself when the day ends",
 	}
 	if !until.IsZero() {
@@ -80,12 +95,12 @@ var errNoAnswer = errors.New("no answer in time")
 
 func (s *Setup) silentKafka(since time.Time, err error) stream.Problem {
 	d := s.Config.Kafka.Diagnose(err)
-	return stream.Problem{Area: areaKafka, Problem: "Kafka does not answer: " + d.Found, Action: d.Cure, Since: since}
+	return stream.Problem{Area: areaKafka, Problem: "Kafka does not answer: " + d.Found, Action: d.Cure, Runbook: runbookKafka, Since: since}
 }
 
 func (s *Setup) silentRegistry(since time.Time, err error) stream.Problem {
 	d := s.Config.Registry.Diagnose(err)
-	return stream.Problem{Area: areaRegistry, Problem: "the schema registry cannot be used: " + d.Found, Action: d.Cure, Since: since}
+	return stream.Problem{Area: areaRegistry, Problem: "the schema registry cannot be used: " + d.Found, Action: d.Cure, Runbook: stream.RunbookRegistry, Since: since}
 }
 
 // hubspotSilent begins what /readyz says while HubSpot does not answer.
@@ -117,7 +132,7 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 			continue
 		}
 		p := stream.Problem{
-			Area: areaHubSpot, Action: silence.Cure, Since: silence.Since,
+			Area: areaHubSpot, Action: silence.Cure, Runbook: runbookHubSpot, Since: silence.Since,
 			Problem: hubspotSilent + ": " + cmp.Or(silence.Latest, errNoAnswer.Error()),
 		}
 		if silence.API == "" {
@@ -146,24 +161,27 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 
 // problem says what ended a run, or keeps one from beginning.
 func (s *Setup) problem(err error, since time.Time) stream.Problem {
-	p := stream.Problem{Area: areaConnector, Problem: Plainly(err), Since: since}
+	p := stream.Problem{Area: areaConnector, Problem: Plainly(err), Runbook: runbookFailed, Since: since}
 	switch {
 	case permanent(err):
-		p.Action = "do what the problem says, then start the connector again"
+		p.Action, p.Runbook = "do what the problem says, then start the connector again", runbookStart
 	case errors.Is(err, errStopped):
-		p.Action = "start it again"
+		p.Action, p.Runbook = "start it again", runbookStopped
 	case errors.Is(err, errNoTypes):
-		p.Area, p.Action = areaHubSpot, "give the token the read scopes of the types to follow; connector check names them"
+		p.Area, p.Action, p.Runbook = areaHubSpot, "give the token the read scopes of the types to follow; connector check names them", runbookNoTypes
 	case ofHubSpot(err):
 		d := s.Config.HubSpot.Diagnose(err)
-		p.Area, p.Problem, p.Action = areaHubSpot, d.Found, d.Cure
+		p.Area, p.Problem, p.Action, p.Runbook = areaHubSpot, d.Found, d.Cure, runbookRefuses
+		if _, secret := errors.AsType[*hubspot.SecretError](err); secret || hubspot.Unauthorized(err) {
+			p.Runbook = runbookToken
+		}
 	case ofRegistry(err):
 		return s.silentRegistry(since, err)
 	case errors.Is(err, errNotOwner) && (sink.Fenced(err) || answeredByKafka(err)):
-		p.Action = "nothing: it stands by, and takes over when the other instance ends"
+		p.Action, p.Runbook = "nothing: it stands by, and takes over when the other instance ends", runbookNotOwner
 	case ofKafka(err):
 		d := s.DiagnoseKafka(err)
-		p.Area, p.Problem, p.Action = areaKafka, "Kafka cannot be used: "+d.Found, d.Cure
+		p.Area, p.Problem, p.Action, p.Runbook = areaKafka, "Kafka cannot be used: "+d.Found, d.Cure, runbookKafka
 	default:
 		p.Action = "nothing yet: the connector tries again by itself. If it lasts for an hour, report it with the lines of the log before it"
 	}

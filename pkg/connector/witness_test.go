@@ -137,6 +137,9 @@ func TestR19_WhatReallyWentIsPublished(t *testing.T) {
 			held := map[string]bool{}
 			for _, problem := range s.p.ready().Problems {
 				held[problem.Object+" "+problem.Stream] = true
+				if figures(t, s.p)[`hubspot_cdc_held_records{object="`+problem.Object+`"}`] == 0 {
+					t.Errorf("the metrics have nothing held of %s", problem.Object)
+				}
 			}
 			if want := []string{"contacts:companies brake", "pipeline_stages brake", "pipelines brake"}; !slices.Equal(slices.Sorted(maps.Keys(held)), want) {
 				t.Errorf("held: %v, want %q", held, want)

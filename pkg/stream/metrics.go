@@ -13,6 +13,7 @@ type Metrics struct {
 	running    *prometheus.GaugeVec
 	disputed   *prometheus.GaugeVec
 	stuck      *prometheus.GaugeVec
+	held       *prometheus.GaugeVec
 	signals    *prometheus.CounterVec
 
 	found         *prometheus.CounterVec
@@ -44,6 +45,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_stuck_records",
 			Help: "Records that HubSpot does not answer about even when asked for one alone; they stay as published and are asked for again.",
+		}, []string{"object"}),
+		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "hubspot_cdc_held_records",
+			Help: "Records, associations or entries whose deletes are held back, because HubSpot lacks many at once.",
 		}, []string{"object"}),
 		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_signals_total",
@@ -80,7 +85,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.signals.WithLabelValues(result)
 	}
 	reg.MustRegister(m.found, m.missed, m.pollingMissed, m.journalEvents, m.journalFiles)
-	reg.MustRegister(m.signals, m.disputed, m.stuck, m.rereads, m.unresolved, m.running)
+	reg.MustRegister(m.signals, m.disputed, m.stuck, m.held, m.rereads, m.unresolved, m.running)
 	return m
 }
 
@@ -94,6 +99,7 @@ const (
 // event: an alert on a rise needs it. causes are those of its re-reads.
 func (m *Metrics) follow(object string, causes ...string) {
 	m.running.WithLabelValues(object)
+	m.held.WithLabelValues(object)
 	for _, cause := range causes {
 		m.rereads.WithLabelValues(object, cause)
 	}
@@ -107,6 +113,7 @@ func (m *Metrics) Between() {
 	m.running.Reset()
 	m.disputed.Reset()
 	m.stuck.Reset()
+	m.held.Reset()
 }
 
 // snapshot marks that a snapshot of an object has begun. The caller calls ended

@@ -140,6 +140,7 @@ func (e *brakeError) Error() string {
 // sayHeld keeps log and status up to date about the brake.
 func (o *Object) sayHeld() {
 	held := int64(o.Lane.Held())
+	o.Metrics.held.WithLabelValues(o.Type.Name).Set(float64(held))
 	switch before := o.held.Swap(held); {
 	case held == before:
 	case held == 0:

@@ -120,6 +120,7 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 // sayHeld keeps log and status up to date about links that are held back (R19).
 func (p *Pair) sayHeld() {
 	held := p.Lane.Held()
+	p.From.Metrics.held.WithLabelValues(p.Name()).Set(float64(held))
 	if held == 0 {
 		p.From.Status.Held(p.Log, p.Name(), brakePart, nil)
 		return

@@ -130,6 +130,7 @@ func (r *Reference) publish(ctx context.Context, l *ReferenceList, reading cdc.R
 func (r *Reference) sayHeld(l *ReferenceList) {
 	name, held := l.Lane.Reference(), l.held
 	l.held = 0
+	r.Metrics.held.WithLabelValues(name).Set(float64(held))
 	if held == 0 {
 		r.Status.Held(r.Log.With("object", name), name, brakePart, nil)
 		return

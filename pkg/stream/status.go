@@ -2,10 +2,8 @@ package stream
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +50,7 @@ type Problem struct {
 	Stream  string    `json:"stream"`
 	Problem string    `json:"problem"`
 	Action  string    `json:"action"`
+	Runbook string    `json:"runbook"` // where docs/runbook.md says more
 	Since   time.Time `json:"since"`
 }
 
@@ -269,54 +268,14 @@ func (s *Status) Problems() []Problem {
 	out := []Problem{}
 	for k, st := range s.streams {
 		if st.problem != nil {
-			out = append(out, Problem{ProblemArea, k.object, k.stream, st.problem.Error(), action(st.problem), st.since})
+			what, runbook := advise(st.problem)
+			out = append(out, Problem{ProblemArea, k.object, k.stream, st.problem.Error(), what, runbook, st.since})
 		}
 	}
 	slices.SortFunc(out, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Stream, b.Stream))
 	})
 	return out
-}
-
-func action(err error) string {
-	var brake *brakeError
-	var withheld *withheldError
-	var list *referenceError
-	var topic *cdc.RefusedError
-	var inbox *inboxError
-	var journal *journalError
-	var records *stuckError
-	var held *HeldError
-	switch {
-	case isRepublish(err):
-		return "find out who deleted records of the connector's topic; consumers see every record once more (op r, source.snapshot=incremental)"
-	case errors.As(err, &records):
-		return "open one of these records in HubSpot, and report it to HubSpot's support if it fails there too; the connector asks again with waits from a minute to an hour, and everything else continues"
-	case errors.As(err, &held):
-		return held.action()
-	case errors.As(err, &journal):
-		return journal.action()
-	case errors.As(err, &inbox):
-		return "let the connector create, describe and read the signals topic; until then it takes no signals"
-	case errors.As(err, &withheld):
-		return withheld.action()
-	case errors.As(err, &list):
-		return list.action()
-	case errors.As(err, &topic) && topic.Cure != "":
-		return topic.Cure + ". The connector asks the registry again every five minutes"
-	case errors.As(err, &topic):
-		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again whenever it reads the portal's schemas"
-	case errors.As(err, &brake):
-		return "check in HubSpot whether somebody deleted these records on purpose; if so, wait: the connector publishes the deletes of those that are still gone after the hour"
-	case strings.Contains(err.Error(), "ask registry"), strings.Contains(err.Error(), "register schema"):
-		return "bring the schema registry back: the connector asks it again whenever it reads the portal's schemas"
-	case hubspot.MissingScopes(err):
-		return "give the token the read scope of this object type, or leave the type out of HUBSPOT_OBJECTS"
-	case hubspot.NotFound(err):
-		return "check that the object type still exists in the portal"
-	default:
-		return "wait, and see HubSpot's status page: it is tried again every minute. If it lasts, ask HubSpot's support, with the correlation id of the problem"
-	}
 }
 
 var (
