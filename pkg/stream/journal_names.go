@@ -17,7 +17,7 @@ import (
 // says of them counts for nothing: it may be late, doubled or out of order (R16).
 type journalNames struct {
 	now     hubspot.Millis
-	first   hubspot.Millis // when this run first read the journal
+	first   hubspot.Millis // when this run began
 	records map[*Object]*namedRecords
 	links   map[*Pair]*namedLinks
 }
@@ -109,11 +109,7 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 
 // names sorts the events of files by what they name, and counts them.
 func (j *Journal) names(files []*hubspot.JournalFile, objects []*Object, pairs []*Pair) journalNames {
-	now := j.now()
-	if j.first == 0 {
-		j.first = now
-	}
-	n := journalNames{now, j.first, map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
+	n := journalNames{j.now(), j.first, map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
 	types := map[string]*Object{}
 	for _, o := range objects {
 		types[o.Type.TypeID] = o
