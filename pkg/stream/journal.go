@@ -45,14 +45,17 @@ type Journal struct {
 	mu      sync.Mutex
 	objects []*Object
 	pairs   []*Pair
+	refused string // why it does not work, as last logged; "" = it does
 
-	refused    string         // why HubSpot refuses, as last logged; "" = it does not
-	subscribed []string       // the types that HubSpot was last told of
-	looked     time.Time      // when the subscriptions were last looked at
-	brought    time.Time      // when a poll last brought something
-	resumed    bool           // this run has continued from the place
-	failures   int            // of the next file, while others could be read
-	began      hubspot.Millis // when this run did
+	subscribed []string  // the types that HubSpot was last told of
+	looked     time.Time // when the subscriptions were last looked at
+	brought    time.Time // when a poll last brought something
+	resumed    bool      // this run has continued from the place
+	failures   int       // of the next file, while others could be read
+	blind      bool      // the last file that came was passed over
+	places     int       // that HubSpot no longer had, one after the other
+	again      rereads
+	first      hubspot.Millis // when this run began, or a second later: HubSpot tells its time in whole ones
 	empty      hubspot.Millis // when a poll last found nothing after the place; zero: none has
 }
 
@@ -105,7 +108,7 @@ const (
 
 // Run reads the journal until ctx ends.
 func (j *Journal) Run(ctx context.Context) error {
-	j.brought, j.began = time.Now(), j.now()
+	j.brought, j.first = time.Now(), j.now().Add(time.Second)
 	begun := sync.OnceFunc(func() { close(j.begun) })
 	defer begun()
 	wait := journalRetry
@@ -168,13 +171,13 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 	entry, err := j.next(ctx)
 	if hubspot.PlaceLost(err) {
 		begun()
-		if j.outlived() {
-			return true, j.move(ctx, offsets.Journal{Published: j.empty, Lost: j.Place.Lost})
-		}
-		return true, j.lose(ctx, "the journal no longer has the place where it was left")
+		return true, j.lost(ctx)
 	}
 	if err != nil {
 		return false, &journalError{err}
+	}
+	if j.Place != nil && j.Place.Offset != "" {
+		j.places = 0
 	}
 	if j.Place == nil {
 		// Before the types' first transaction: what this file tells is older.
@@ -193,6 +196,9 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 	if entry == nil {
 		j.empty = j.now()
 		j.Audit.Whole(j.empty)
+		if j.Place.Lost > 0 { // until everything was read again
+			j.Audit.Broken()
+		}
 		j.Status.reached("", offsets.JournalStream, j.empty)
 		if p := *j.Place; p.Offset == "" && p.Published < j.empty.Add(-time.Hour) {
 			p.Published = j.empty // for a restart
@@ -201,13 +207,6 @@ func (j *Journal) step(ctx context.Context, begun func()) (brought bool, err err
 		return false, nil
 	}
 	return true, j.take(ctx, entry)
-}
-
-// outlived reports that the place is of a file that HubSpot has dropped for its age,
-// while this run has seen that nothing came after it.
-func (j *Journal) outlived() bool {
-	kept := j.now().Add(-journalKept)
-	return j.Place.Published < kept && j.empty > kept
 }
 
 // next is the entry after the place: without a place the latest one.
@@ -232,52 +231,6 @@ func (j *Journal) move(ctx context.Context, to offsets.Journal) error {
 	}
 	j.Place = &to
 	return nil
-}
-
-// lose gives up the place, and continues with the earliest file. Since the journal
-// may have carried something that nobody will read there, everything is read again.
-func (j *Journal) lose(ctx context.Context, why string) error {
-	j.Log.Warn(why+": reading what it still has, and every record and association again", "cursor", string(j.Place.Bytes()))
-	return j.miss(ctx, offsets.Journal{})
-}
-
-// miss moves to a place before which something may be missing.
-func (j *Journal) miss(ctx context.Context, to offsets.Journal) error {
-	j.Audit.Broken()
-	to.Lost = j.now()
-	return j.move(ctx, to)
-}
-
-// settled has everything read again after something was lost, and forgets the loss
-// once that has ended.
-func (j *Journal) settled(ctx context.Context) error {
-	if j.Place.Lost == 0 {
-		return nil
-	}
-	objects, pairs, err := j.following(ctx)
-	if err != nil {
-		return err
-	}
-	left := false
-	for _, o := range objects {
-		if !o.sweeps.begunSince(j.Place.Lost) {
-			o.askReconcile()
-		}
-		left = left || !o.sweeps.endedSince(j.Place.Lost)
-	}
-	for _, p := range pairs {
-		if !p.sweeps.begunSince(j.Place.Lost) {
-			p.SweepNow()
-		}
-		left = left || !p.sweeps.endedSince(j.Place.Lost)
-	}
-	if left {
-		return nil
-	}
-	j.Log.Info("everything was read again since the journal's place was lost")
-	to := *j.Place
-	to.Lost = 0
-	return j.move(ctx, to)
 }
 
 // following waits until the types are known that are followed.
@@ -314,23 +267,41 @@ func (j *Journal) trouble(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	j.Audit.Broken()
 	if j.Wanted || hubspot.JournalRefused(err) == "" {
-		j.Status.Problem("", offsets.JournalStream, e)
+		j.complain(e)
 	} else {
 		j.Status.excuse("", offsets.JournalStream) // that it was silent before it refused
-	}
-	if text := e.action(); j.refused != text {
-		j.refused = text
-		j.Log.Warn("the webhooks journal does not work; the connector finds everything by polling, and tries again", "err", err, "action", text)
+		j.sayOnce(e)
 	}
 	return true
 }
 
+// complain shows operators what is wrong with the journal.
+func (j *Journal) complain(e *journalError) {
+	j.Status.Problem("", offsets.JournalStream, e)
+	j.sayOnce(e)
+}
+
+// sayOnce logs that the journal does not work, once for each thing to do about it.
+func (j *Journal) sayOnce(e *journalError) {
+	j.Audit.Broken()
+	text := e.action()
+	j.mu.Lock()
+	news := j.refused != text
+	j.refused = text
+	j.mu.Unlock()
+	if news {
+		j.Log.Warn("the webhooks journal does not work; the connector finds everything by polling, and tries again", "err", e, "action", text)
+	}
+}
+
 // well notes that the journal works.
 func (j *Journal) well() {
-	if j.refused != "" {
-		j.refused = ""
+	j.mu.Lock()
+	again := j.refused != ""
+	j.refused = ""
+	j.mu.Unlock()
+	if again {
 		j.Log.Info("the webhooks journal works again")
 	}
 	j.Status.started("", offsets.JournalStream)
@@ -344,9 +315,6 @@ var errJournalSilent = errors.New("HubSpot's webhooks journal does not answer")
 
 // overdue watches over a question. The caller calls answered once it has the answer.
 func (j *Journal) overdue() (answered func()) {
-	t := time.AfterFunc(silence, func() {
-		j.Audit.Broken()
-		j.Status.Problem("", offsets.JournalStream, &journalError{errJournalSilent})
-	})
+	t := time.AfterFunc(silence, func() { j.complain(&journalError{errJournalSilent}) })
 	return func() { t.Stop() }
 }

@@ -34,7 +34,7 @@ func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
 		}
 	})
 	g.Wait()
-	if err := j.passes(ctx, failed, entries); err != nil {
+	if err := j.passes(ctx, failed, first); err != nil {
 		return err
 	}
 	for len(files) < len(entries) && events(files) < journalEvents {
@@ -46,6 +46,14 @@ func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
 		g.Wait()
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if slices.Contains(errs, nil) { // their host works
+			for i, err := range errs {
+				if hubspot.Unreadable(err) {
+					errs[i] = nil
+					j.passOver(more[i], err)
+				}
+			}
 		}
 		n := slices.IndexFunc(errs, func(err error) bool { return err != nil })
 		if n < 0 {
@@ -71,11 +79,12 @@ func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
 			to.Published = f.Published
 		}
 	}
+	j.blind = missing == len(files)
+	j.Metrics.journalFiles.WithLabelValues(journalRead).Add(float64(len(files) - missing))
+	j.Metrics.journalFiles.WithLabelValues(journalUnreadable).Add(float64(missing))
 	j.Status.journalRead(to.Published)
 	j.Status.reached("", offsets.JournalStream, to.Published)
 	if missing > 0 {
-		j.Metrics.journalFiles.WithLabelValues(journalUnreadable).Add(float64(missing))
-		j.Log.Warn("files of the journal cannot be read or understood and are passed over; every record and association is read again", "files", missing, "cursor", string(to.Bytes()))
 		return j.miss(ctx, to)
 	}
 	return j.move(ctx, to)
@@ -96,28 +105,43 @@ func (j *Journal) others(ctx context.Context, first *hubspot.JournalEntry) []hub
 	return more
 }
 
-// fileRounds is how often a file may fail while the one after it does not.
+// fileRounds is how often a file may fail to come while the newest one can be read.
 const fileRounds = 3
 
-// passes decides what becomes of a failure of the first of some files: nil if there was
-// none, or if the file is to be passed over, because others can be read (R18).
-func (j *Journal) passes(ctx context.Context, failed error, entries []*hubspot.JournalEntry) error {
+// passes decides what becomes of a failure of a file: nil if there was none, or if the
+// file is to be passed over, because the newest one can be read (R18). If that cannot be
+// read either, no file is to blame: the journal waits where it is, and lacks nothing
+// once its files can be read. One that came and cannot be understood is passed over too
+// if it is the newest, but not two in a row.
+func (j *Journal) passes(ctx context.Context, failed error, first *hubspot.JournalEntry) error {
 	if failed == nil {
 		j.failures = 0
 		return nil
 	}
-	if len(entries) == 1 || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return failed
 	}
-	if _, err := j.file(ctx, entries[1]); err != nil {
+	newest, err := j.Source.Latest(ctx, hubspot.Call{Priority: hubspot.Leading, Tries: 1})
+	alone := err == nil && (newest == nil || newest.Offset == first.Offset)
+	if err != nil || alone && (j.blind || !hubspot.Unreadable(failed)) {
 		return failed
 	}
-	if j.failures++; j.failures < fileRounds {
+	if !alone {
+		if _, err := j.file(ctx, newest); err != nil {
+			return failed
+		}
+	}
+	if j.failures++; j.failures < fileRounds && !hubspot.Unreadable(failed) {
 		return failed
 	}
 	j.failures = 0
-	j.Log.Warn("a file of the journal cannot be fetched, though others can", "offset", entries[0].Offset, "err", failed)
+	j.passOver(first, failed)
 	return nil
+}
+
+// passOver says that a file is left out.
+func (j *Journal) passOver(entry *hubspot.JournalEntry, err error) {
+	j.sayLost("a file of the journal cannot be read or understood and is passed over; every record and association is read again", "offset", entry.Offset, "err", err)
 }
 
 func events(files []*hubspot.JournalFile) (n int) {
@@ -132,17 +156,12 @@ func events(files []*hubspot.JournalFile) (n int) {
 // fileTries is how often a file is asked for before the journal waits.
 const fileTries = 5
 
-// file fetches a file. It is nil if it can never be read.
+// file fetches a file.
 func (j *Journal) file(ctx context.Context, entry *hubspot.JournalEntry) (*hubspot.JournalFile, error) {
 	defer j.overdue()()
 	f, err := j.Source.File(ctx, hubspot.Call{Priority: hubspot.Leading, Tries: fileTries}, entry)
-	if hubspot.Unreadable(err) {
-		j.Log.Warn("a file of the journal cannot be read", "offset", entry.Offset, "err", err)
-		return nil, nil
-	}
 	if err != nil {
 		return nil, &journalError{fmt.Errorf("fetch the journal's file %s: %w", entry.Offset, err)}
 	}
-	j.Metrics.journalFiles.WithLabelValues(journalRead).Inc()
 	return f, nil
 }

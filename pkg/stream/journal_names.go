@@ -17,7 +17,7 @@ import (
 // says of them counts for nothing: it may be late, doubled or out of order (R16).
 type journalNames struct {
 	now     hubspot.Millis
-	began   hubspot.Millis // when this run did
+	first   hubspot.Millis // when this run began
 	records map[*Object]*namedRecords
 	links   map[*Pair]*namedLinks
 }
@@ -109,7 +109,7 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 
 // names sorts the events of files by what they name, and counts them.
 func (j *Journal) names(files []*hubspot.JournalFile, objects []*Object, pairs []*Pair) journalNames {
-	n := journalNames{j.now(), j.began, map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
+	n := journalNames{j.now(), j.first, map[*Object]*namedRecords{}, map[*Pair]*namedLinks{}}
 	types := map[string]*Object{}
 	for _, o := range objects {
 		types[o.Type.TypeID] = o
@@ -192,7 +192,7 @@ func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEven
 			key.TypeID = 0
 		}
 		// When links were published before this run, nobody remembers.
-		if n.lately(e) && e.Occurred > n.began && (key.TypeID != 0 || p.From != p.To && mayBeAll(e)) {
+		if n.lately(e) && e.Occurred > n.first && (key.TypeID != 0 || p.From != p.To && mayBeAll(e)) {
 			l.witnessed = append(l.witnessed, cdc.LinkRemoved{LinkKey: key, At: e.Occurred})
 		}
 	} else {
