@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -63,7 +64,7 @@ func runCheck(ctx context.Context, o connector.Options, journal check.Journal, a
 	}
 	var more []check.Finding
 	for _, one := range unknown() {
-		f := check.Finding{Area: areaOf(one.name), Check: "environment", Subject: one.name, Status: check.Warn,
+		f := check.Finding{Area: areaOf(cmp.Or(one.meant, one.name)), Check: "environment", Subject: one.name, Status: check.Warn,
 			Found: "this version does not know the variable", Todo: []string{"check the spelling: connector run -h lists the variables"}}
 		if one.meant != "" {
 			f.Todo = []string{"did you mean " + one.meant + "?"}

@@ -65,7 +65,7 @@ func TestMisuse_GuessesWhatIsMeant(t *testing.T) {
 		{[]string{"offsets"}, "get, set, reset usage:"},
 		{[]string{"offsets", "ste"}, `"ste" set? usage:`},
 		{[]string{"offsets", "get", "all"}, `"all" usage:`},
-		{[]string{"tail", "--from-begining"}, "--from-beginning? usage:"},
+		{[]string{"tail", "--from-beginnin"}, "--from-beginning? usage:"},
 		{[]string{"tail", "--op", "x"}, `"x" usage:`},
 		{[]string{"tail", "--key"}, "argument: usage:"},
 		{[]string{"completion", "tcsh"}, "bash zsh fish usage:"},

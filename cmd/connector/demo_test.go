@@ -92,6 +92,9 @@ func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
 	}
 }
 
+// demoLine is an event: op, topic, key, time, contents, what found it.
+var demoLine = regexp.MustCompile(`^[crud] hubspot\.\S+ +\S+ +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*  \[[a-z-]+(, .+)?\]$`)
+
 // lines tell that there are more of them.
 type lines struct {
 	testkit.Log
@@ -141,6 +144,21 @@ func TestDemo_Teaches(t *testing.T) {
 		line := regexp.MustCompile(`(?m)^r hubspot\.` + object + ` +\d+ +20\d\d-\d\d-\d\dT.* \[backfill\]$`)
 		if n := len(line.FindAllString(text, -1)); n != 1 || told[object] < demoRecords/2 || told[object] > 2*demoRecords {
 			t.Errorf("%d lines about the backfill of %s, and %d more are told, want one of about %d:\n%s", n, object, told[object], demoRecords, text)
+		}
+	}
+	readme, _, _ := strings.Cut(page(t, "../../README.md"), "## With your own HubSpot")
+	for where, lines := range map[string][]string{"README.md": blocks(readme), "operations.md": blocks(section(t, "Reading the topics")), "the demo": strings.Split(text, "\n")} {
+		n := 0
+		for _, line := range lines {
+			if !regexp.MustCompile(`^[crud] hubspot\.`).MatchString(line) {
+				continue
+			}
+			if n++; !demoLine.MatchString(line) {
+				t.Errorf("%s has %q", where, line)
+			}
+		}
+		if n < 2 {
+			t.Errorf("%s has %d events", where, n)
 		}
 	}
 	_, brokers, _ := strings.Cut(text, "KAFKA_BROKERS=")

@@ -146,9 +146,9 @@ func TestVariablesThatAreNotKnown(t *testing.T) {
 		"SCHEMA_REGISTRY_SERVICE_PORT=8081", "SCHEMA_REGISTRY_HOST_NAME=x", "HTTP_PROXY=http://proxy", "HTTP_PORT=80", "LOG_DIR=/tmp", "LOG_FILE=x", "EVENTS=x",
 		"HUBSPOT_TOKEN=x", "HUBSPOT_COLOUR=blue", "KAFKA_BROKER=a:1", "KAFKA_SASL_PASWORD=x", "SCHEMA_REGISTRY_ULR=http://r", "TOMBSTONE_ON_DELETE=false",
 		"LOG_LVEL=debug", "HTTP_ADRR=:1", "EVENT_BEFOR=key",
-		"HUBPSOT_OBJECTS=x", "KAFAK_BROKERS=a:1", "SYCN_LEADING_INTERVAL=1s", "LOGLEVEL=debug", "AWSREGION=x", "Kafka_Brokers=a:1", "ASYNC_INTERVAL=x")
+		"HUBPSOT_OBJECTS=x", "KAFAK_BROKERS=a:1", "SYCN_LEADING_INTERVAL=1s", "LOGLEVEL=debug", "AWSREGION=x", "Kafka_Brokers=a:1", "ASYNC_INTERVAL=x", "HTTP_ADDRESS=:1", "KAFKA_BROKERS_PORT=9092")
 	got := fmt.Sprint(unknown())
-	want := "[AWSREGION (did you mean AWS_REGION?) EVENT_BEFOR (did you mean EVENT_BEFORE?) HTTP_ADRR (did you mean HTTP_ADDR?)" +
+	want := "[AWSREGION (did you mean AWS_REGION?) EVENT_BEFOR (did you mean EVENT_BEFORE?) HTTP_ADDRESS (did you mean HTTP_ADDR?) HTTP_ADRR (did you mean HTTP_ADDR?)" +
 		" HUBPSOT_OBJECTS (did you mean HUBSPOT_OBJECTS?) HUBSPOT_COLOUR" +
 		" HUBSPOT_TOKEN (did you mean HUBSPOT_ACCESS_TOKEN?)" +
 		" KAFAK_BROKERS (did you mean KAFKA_BROKERS?) KAFKA_BROKER (did you mean KAFKA_BROKERS?)" +

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // logged runs connector run with an environment that it refuses, and gives the
@@ -27,6 +29,21 @@ func logged(t *testing.T, env ...string) (lines []map[string]any, text string) {
 		lines = append(lines, one)
 	}
 	return lines, stderr
+}
+
+// TestLog_ARefusalHasItToo: with its own exit code.
+func TestLog_ARefusalHasItToo(t *testing.T) {
+	environment(t, "LOG_FORMAT=json")
+	var out bytes.Buffer
+	refusal := &offsets.Refusal{What: "topic hubspot.offsets is not compacted", Cure: `set "cleanup.policy"`}
+	complain(&out, fmt.Errorf("open: %w", refusal))
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatalf("%v in %s", err, out.String())
+	}
+	if text, _ := line["err"].(string); line["exit_code"] != 3.0 || !strings.Contains(text, refusal.What) || !strings.Contains(text, refusal.Cure) {
+		t.Errorf("%s", out.String())
+	}
 }
 
 // TestLog_ErrorsHaveTheFormOfTheLog: whatever reads the log can read the error that

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
@@ -21,6 +22,7 @@ func run(ctx context.Context, in call) error {
 		return err
 	}
 	log := s.log.logger(in.stderr)
+	slog.SetDefault(log) // for Go's own packages: their lines would be of another form
 	if all := unknown(); len(all) > 0 {
 		names := make([]string, len(all))
 		for i, one := range all {

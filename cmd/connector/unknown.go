@@ -27,8 +27,8 @@ func (u unknownVariable) String() string {
 var ours = []string{"HUBSPOT_", "SYNC_", "EVENT_"}
 
 // unknown lists the variables that are not ours, although their names begin with
-// one of ours, or differ from a name of ours by two letters at most, whatever they
-// begin with. Small letters count as capitals.
+// one of ours, differ from a name of ours by two letters at most, or have a longer
+// last word, whatever they begin with. Small letters count as capitals.
 func unknown() []unknownVariable {
 	known := names()
 	var out []unknownVariable
@@ -39,7 +39,7 @@ func unknown() []unknownVariable {
 		}
 		capitals := strings.ToUpper(name)
 		mine := slices.ContainsFunc(ours, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-		near := nearest(capitals, known)
+		near := cmp.Or(nearest(capitals, known), shortened(capitals, known))
 		if mine && near == "" {
 			near = sameWords(capitals, known)
 		}
@@ -89,6 +89,17 @@ func nearest(name string, known []string) (best string) {
 		}
 	}
 	return best
+}
+
+// shortened is the known name whose last word begins the last word of name: HTTP_ADDR
+// of HTTP_ADDRESS.
+func shortened(name string, known []string) string {
+	for _, k := range known {
+		if more, ok := strings.CutPrefix(name, k); ok && more != "" && !strings.Contains(more, "_") {
+			return k
+		}
+	}
+	return ""
 }
 
 // sameWords is the first known name that has every word of name, in any order.

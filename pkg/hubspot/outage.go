@@ -279,6 +279,6 @@ func (t *trouble) leave(answered bool) {
 func (o *outages) end(kind string, c *cause) {
 	c.ended, c.left = time.Now(), ""
 	if c.said {
-		o.log.Info(o.what+" can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond))
+		o.log.Info(o.what+" can be read again", "cause", kind, "attempts", c.attempts, "lasted", time.Since(c.since).Round(time.Millisecond).String())
 	}
 }

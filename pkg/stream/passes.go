@@ -34,7 +34,7 @@ func TellPass(ctx context.Context, log *slog.Logger, stream string, pass func(co
 	if stream != "" {
 		log = log.With("stream", stream)
 	}
-	attrs := []any{"found", p.found.Load(), "calls", n, "took", time.Since(first).Round(time.Millisecond)}
+	attrs := []any{"found", p.found.Load(), "calls", n, "took", time.Since(first).Round(time.Millisecond).String()}
 	if err != nil && !errors.Is(err, errFinished) {
 		attrs = append(attrs, "err", err)
 	}
