@@ -62,6 +62,22 @@ func TestUnit_ItsCredentialsAreVariables(t *testing.T) {
 	}
 }
 
+// TestUnit_ThePageInstallsIt: docs/deploy.md puts the program, the settings and the
+// token where the unit looks for them.
+func TestUnit_ThePageInstallsIt(t *testing.T) {
+	page, err := os.ReadFile("../../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, _, _ := strings.Cut(settings(t, "ExecStart")[0], " ")
+	_, token, _ := strings.Cut(settings(t, "LoadCredential")[0], ":")
+	for command, file := range map[string]string{"go build -o ": program, "install -m 600 .env.example ": settings(t, "EnvironmentFile")[0], "install -m 600 ./hubspot-token ": token} {
+		if !strings.Contains(string(page), "\n"+command+file) {
+			t.Errorf("docs/deploy.md has no line %q", command+file)
+		}
+	}
+}
+
 // TestUnit_SystemdUnderstandsIt, every word of it, and counts it among the confined.
 func TestUnit_SystemdUnderstandsIt(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")

@@ -124,7 +124,7 @@ func TestChart_RefusesWhatItWouldIgnore(t *testing.T) {
 		{"replica: 2", "replica"},
 		{"resources: 1", "resources"},
 		{"secretsAs: file", "secretsAs"},
-		{"env: {HTTP_ADDR: ':9090'}", "HTTP_ADDR"},
+		{"env: {HTTP_ADDR: ':9090'}", "env.HTTP_ADDR is set by the chart"},
 		{"secrets: {HUBSPOT_ACCESS_TOKEN: {secret: hubspot, key: null}}", "secrets"},
 		{"secrets: {HUBSPOT_ACCESS_TOKEN: {value: x}}", "secrets"}, // beside the Secret that enough names
 		{"image: ''", "image is required"},
@@ -163,8 +163,8 @@ func TestChart_EverySecretReachesTheConnector(t *testing.T) {
 		switch {
 		case hasFile, name == "AWS_SECRET_ACCESS_KEY", name == "AWS_SESSION_TOKEN":
 			secrets++
-			if _, err := rendered(enough, "env: {"+name+": x}"); err == nil {
-				t.Errorf("%s may stand in env, which is a ConfigMap", name)
+			if _, err := rendered(enough, "env: {"+name+": x}"); err == nil || !strings.Contains(err.Error(), "set secrets."+name+" instead") {
+				t.Errorf("%s in env, which is a ConfigMap: got %v", name, err)
 			}
 		case name == "HTTP_ADDR" || strings.HasSuffix(name, "_FILE"):
 		default:
