@@ -215,7 +215,7 @@ func (w *World) Ran(contacts int) []uint64 {
 // Leaks fails the test if the token appears in an HTTP answer.
 func (p *Process) Leaks() {
 	p.t.Helper()
-	for _, path := range []string{"/readyz", "/healthz", "/metrics"} {
+	for _, path := range []string{"/", "/status", "/readyz", "/healthz", "/metrics"} {
 		if strings.Contains(p.Get(path).Body.String(), Canary) {
 			p.t.Errorf("the token is in %s", path)
 		}

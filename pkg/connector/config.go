@@ -144,7 +144,7 @@ type Event struct {
 // HTTP says where the connector answers operators.
 type HTTP struct {
 	// Addr is "" for a program that serves [Connector.Handler] itself.
-	Addr string `envconfig:"HTTP_ADDR" help:"address of /healthz, /readyz and /metrics"`
+	Addr string `envconfig:"HTTP_ADDR" help:"address of the status page, /status, /healthz, /readyz and /metrics"`
 }
 
 // Values of HubSpot.Sensitive.

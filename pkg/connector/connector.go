@@ -43,7 +43,7 @@ func New(cfg Config, o Options) (*Connector, error) {
 	}, nil
 }
 
-// Handler answers /healthz, /readyz and /metrics. Run serves it where
+// Handler answers /, /status, /healthz, /readyz and /metrics. Run serves it where
 // Config.HTTP.Addr names an address.
 func (c *Connector) Handler() http.Handler { return c.health.handler() }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -19,11 +20,14 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// health knows how the connector is, and answers /healthz, /readyz and /metrics.
+// health knows how the connector is, and answers /healthz, /readyz and /metrics, and
+// what pages.go shows.
 // It outlives runs.
 type health struct {
-	setup  *Setup
-	status *stream.Status
+	setup   *Setup
+	status  *stream.Status
+	started time.Time
+	asking  *prometheus.Registry // what is asked for at each scrape, the brokers too
 
 	mu      sync.Mutex
 	sink    *sink.Sink // of the run that streams; nil: none does
@@ -31,6 +35,9 @@ type health struct {
 	err     error      // what ended the last run, or keeps this process from taking part
 	failing time.Time  // since when no run has streamed, nor another process been the owner, because of errors
 	standby bool       // another instance is the owner
+	role    string     // as of the last of these changes
+	since   time.Time  // of the role
+	portal  int64      // 0: no run has learnt it yet
 
 	registry struct { // as the latest question found it
 		since time.Time // zero: it answers
@@ -46,66 +53,75 @@ type step struct {
 }
 
 func newHealth(setup *Setup) *health {
-	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now), registryBack: make(chan struct{}, 1)}
+	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now), started: time.Now(), asking: prometheus.NewRegistry(), registryBack: make(chan struct{}, 1)}
 	h.begin("begins", "wait")
-	setup.Metrics.MustRegister(h.status, gauges{h}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	setup.Metrics.MustRegister(h.status)
+	h.asking.MustRegister(gauges{h}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return h
+}
+
+// change changes what is known, and notes the moment if that changes the role.
+func (h *health) change(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+	role := roleStarting
+	switch {
+	case h.sink != nil:
+		role = roleOwner
+	case h.standby:
+		role = roleStandby
+	}
+	if role != h.role {
+		h.role, h.since = role, time.Now()
+	}
 }
 
 // begin notes the next step on the way to streaming, and what an operator can do
 // if it takes long.
 func (h *health) begin(what, wait string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.step = step{what, wait, time.Now()}
+	h.change(func() { h.step = step{what, wait, time.Now()} })
 }
+
+// of notes which portal a run follows.
+func (h *health) of(portal int64) { h.change(func() { h.portal = portal }) }
 
 // running notes that a run streams.
 func (h *health) running(s *sink.Sink) {
 	h.begin("starts its streams", "wait: a stream has started once its first pass is over")
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sink, h.err, h.failing = s, nil, time.Time{}
+	h.change(func() { h.sink, h.err, h.failing = s, nil, time.Time{} })
 }
 
 func (h *health) ended() {
 	h.status.Between()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sink = nil
+	h.change(func() { h.sink = nil })
 }
 
 // failed notes what ended the last run, or what keeps this process from taking
 // part.
 func (h *health) failed(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err, h.standby = err, false
-	if h.failing.IsZero() {
-		h.failing = time.Now()
-	}
+	h.change(func() {
+		h.err, h.standby = err, false
+		if h.failing.IsZero() {
+			h.failing = time.Now()
+		}
+	})
 }
 
 // goesOn notes that what failed last does not fail any more.
 func (h *health) goesOn() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err = nil
+	h.change(func() { h.err = nil })
 }
 
 // starting notes that this process has become the owner.
 func (h *health) starting() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err, h.standby = nil, false
+	h.change(func() { h.err, h.standby = nil, false })
 }
 
 // standingBy notes that all is well and another process is the owner.
 func (h *health) standingBy() {
 	h.status.Reset()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err, h.failing, h.standby = nil, time.Time{}, true
+	h.change(func() { h.err, h.failing, h.standby = nil, time.Time{}, true })
 }
 
 // owner is the sink of the run that streams, nil if none does.
@@ -115,14 +131,18 @@ func (h *health) owner() *sink.Sink {
 	return h.sink
 }
 
-func (h *health) now() (s *sink.Sink, on step, standby bool) {
+// now is what answers to operators begin with: the sink of the run that streams, nil
+// if none does, the step on the way to one, and the role.
+func (h *health) now() (s *sink.Sink, on step, role string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sink, h.step, h.standby
+	return h.sink, h.step, h.role
 }
 
 func (h *health) handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /status", h.statusz)
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.HandleFunc("GET /metrics", h.metricsz)
@@ -151,7 +171,7 @@ func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
 }
 
 func (h *health) metricsz(w http.ResponseWriter, r *http.Request) {
-	promhttp.HandlerFor(h.setup.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	promhttp.HandlerFor(prometheus.Gatherers{h.setup.Metrics, h.asking}, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
 // healthz fails only when the committer hangs, which a restart would cure.
@@ -172,22 +192,36 @@ type Readiness struct {
 	Problems []stream.Problem  `json:"problems"` // never empty unless it is ready
 }
 
+// The roles of a process.
+const (
+	roleStarting = "starting"
+	roleStandby  = "standby"
+	roleOwner    = "owner"
+)
+
 // readiness says how the connector is. It waits for the brokers' answer, for two
 // seconds at most.
 func (h *health) readiness(ctx context.Context) Readiness {
-	s, on, standby := h.now()
-	body := Readiness{Role: "starting", Backfill: map[string]string{}, Problems: []stream.Problem{}}
+	s, on, role := h.now()
 	var unreachable error
-	switch {
-	case s != nil:
-		body.Role = "owner"
-		body.Backfill, body.Snapshot = h.status.Backfills(), h.status.SnapshotRunning()
+	if s != nil {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		unreachable = s.Ping(ctx)
+	}
+	return h.known(on, role, unreachable)
+}
+
+// known is what is known without asking anybody. unreachable is what the brokers have
+// answered to somebody who did.
+func (h *health) known(on step, role string, unreachable error) Readiness {
+	body := Readiness{Role: role, Backfill: map[string]string{}, Problems: []stream.Problem{}}
+	switch role {
+	case roleOwner:
+		body.Backfill, body.Snapshot = h.status.Backfills(), h.status.SnapshotRunning()
 		body.Ready = unreachable == nil && h.status.Running()
-	case standby:
-		body.Role, body.Ready = "standby", true
+	case roleStandby:
+		body.Ready = true
 	}
 	body.Problems = append(body.Problems, h.dependencies()...)
 	if unreachable != nil && !has(body.Problems, areaKafka) {
@@ -197,14 +231,14 @@ func (h *health) readiness(ctx context.Context) Readiness {
 		}
 		body.Problems = append(body.Problems, h.setup.silentKafka(since, unreachable))
 	}
-	if s != nil {
+	if role == roleOwner {
 		body.Problems = append(body.Problems, h.status.Problems()...)
 	}
 	if !body.Ready && len(body.Problems) == 0 {
 		body.Problems = append(body.Problems, h.loading(on))
 	}
 	for i := range body.Problems {
-		body.Problems[i].Since = body.Problems[i].Since.UTC().Truncate(time.Millisecond)
+		body.Problems[i].Since = moment(body.Problems[i].Since)
 	}
 	return body
 }

@@ -50,6 +50,7 @@ func (c *Connector) once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the account's details: %w", err)
 	}
+	c.health.of(account.PortalID)
 	log := s.Log.With("portal", account.PortalID)
 	if !c.introduced {
 		log.Info("the token is of this portal")
@@ -122,6 +123,7 @@ func (c *Connector) once(ctx context.Context) error {
 	tasks.add(func(ctx context.Context) error { return f.run(s.HubSpot.Charge(ctx, stream.SchemaStream), seen) })
 	tasks.spawn(f.signals)
 	tasks.add(f.shared.watchPublished)
+	tasks.add((&stream.FirstRead{Status: status, Log: log}).Run)
 	return tasks.wait()
 }
 

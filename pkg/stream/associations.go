@@ -48,6 +48,11 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	p.begun.Store(true)
 	p.sweeps.begin(s.Place.Started)
 	first := place.Completed == 0
+	done, err := p.From.Lane.Count(ctx, cdc.Range{UpTo: max(1, place.ID)}, farFuture)
+	if err != nil {
+		return err
+	}
+	p.From.Status.begin(p.Name(), offsets.AssociationsStream, first, done.Certain, p.From.Lane.Live())
 	pause := time.Duration(0)
 	if !first {
 		pages := time.Duration(p.From.Lane.Live()/hubspot.MaxLinks + 1)
@@ -72,7 +77,9 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		}
 		place, s.Place = next, offsets.Associations(next)
 		p.From.Status.started(p.Name(), offsets.AssociationsStream)
+		p.From.Status.advance(p.Name(), offsets.AssociationsStream, len(ids))
 		if ended {
+			p.From.Status.end(p.Name(), offsets.AssociationsStream)
 			break
 		}
 		if err := sleep(ctx, pause); err != nil {

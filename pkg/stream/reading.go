@@ -40,6 +40,9 @@ func (s *Sweep) read(ctx context.Context) error {
 	if first == nil {
 		return nil
 	}
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
 	g.Go(func() error { return r.publishing(ctx) })
 	r.start(ctx, first)
 	if err := g.Wait(); !errors.Is(err, errSwept) {
@@ -65,11 +68,19 @@ func (r *reading) publishing(ctx context.Context) error {
 			return err
 		}
 		r.chains.Move(moved)
+		read := 0
 		for _, page := range pages {
+			read += page.ids
 			close(page.committed)
 		}
+		r.Object.Status.advance(r.Object.Type.Name, r.Stream, read)
 		if r.chains.Done() {
+			r.Object.Status.end(r.Object.Type.Name, r.Stream)
 			return errSwept
+		}
+		if r.Stream == offsets.BackfillStream && !r.counted {
+			r.counted = true
+			r.group.Go(func() error { return r.expect(ctx) })
 		}
 		r.grow(ctx)
 	}

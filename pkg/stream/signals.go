@@ -374,6 +374,7 @@ func (s *Status) Snapshot(now *Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.snapshot = now
+	s.snapshotAt(now)
 }
 
 // SnapshotRunning returns the snapshot under way that a signal asked for, or nil.

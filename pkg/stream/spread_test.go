@@ -100,17 +100,19 @@ func count(r *http.Request, ids []int) string {
 		return ""
 	}
 	from, to := 0, len(ids)
-	for _, f := range body.FilterGroups[0].Filters {
-		value, _ := strconv.Atoi(f.Value)
-		i, found := slices.BinarySearch(ids, value)
-		if found {
-			i++
-		}
-		switch f.Operator {
-		case "GT":
-			from = i
-		case "LTE":
-			to = i
+	for _, g := range body.FilterGroups { // a search of everything has none
+		for _, f := range g.Filters {
+			value, _ := strconv.Atoi(f.Value)
+			i, found := slices.BinarySearch(ids, value)
+			if found {
+				i++
+			}
+			switch f.Operator {
+			case "GT":
+				from = i
+			case "LTE":
+				to = i
+			}
 		}
 	}
 	return fmt.Sprintf(`{"total":%d,"results":[]}`, max(0, to-from))

@@ -25,8 +25,14 @@ type Status struct {
 	mu      sync.Mutex
 	streams map[streamKey]*streamState
 	lanes   map[string]published
-	done    map[string]bool    // objects whose backfill, or first sweep, has ended
-	older   map[string]float64 // versions that went back, in the runs that have ended
+	done    map[string]bool       // objects whose backfill, or first sweep, has ended
+	older   map[string]float64    // versions that went back, in the runs that have ended
+	passes  map[streamKey]*course // under way
+	firsts  map[string]*course    // of objects: the backfill or first sweep, under way or ended
+
+	reads        firstReads
+	firstChanged chan struct{} // one slot, for FirstRead
+	settled      bool          // the run has announced what it follows
 
 	snapshot *Snapshot      // the one that a signal asked for
 	journal  hubspot.Millis // when HubSpot published the journal's last file that was read; zero: none was
@@ -59,7 +65,11 @@ const ProblemArea = "stream"
 
 // NewStatus makes an empty status. now returns HubSpot's time.
 func NewStatus(now func() hubspot.Millis) *Status {
-	return &Status{now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}, older: map[string]float64{}}
+	return &Status{
+		now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}, older: map[string]float64{},
+		passes: map[streamKey]*course{}, firsts: map[string]*course{},
+		firstChanged: make(chan struct{}, 1),
+	}
 }
 
 // Expect announces a stream. The connector is not ready until it has started.
@@ -118,6 +128,8 @@ func (s *Status) Forget(object string) {
 	defer s.mu.Unlock()
 	delete(s.lanes, object)
 	delete(s.done, object)
+	delete(s.firsts, object)
+	maps.DeleteFunc(s.passes, func(k streamKey, _ *course) bool { return k.object == object })
 	maps.DeleteFunc(s.streams, func(k streamKey, _ *streamState) bool { return k.object == object })
 }
 
@@ -185,7 +197,9 @@ func (s *Status) Between() {
 		}
 		s.lanes[object] = was(lane.Live()) // not the lane, which holds the whole table
 	}
-	s.done, s.snapshot = map[string]bool{}, nil
+	s.done, s.snapshot, s.settled = map[string]bool{}, nil, false
+	clear(s.passes)
+	maps.DeleteFunc(s.firsts, func(_ string, p *course) bool { return p.ended.IsZero() })
 }
 
 // Settle forgets what an earlier run followed and this one does not. It is called
@@ -193,12 +207,15 @@ func (s *Status) Between() {
 func (s *Status) Settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settled = true
+	s.tellFirst()
 	maps.DeleteFunc(s.lanes, func(_ string, lane published) bool { _, gone := lane.(was); return gone })
 	announced := map[string]bool{}
 	for k, st := range s.streams {
 		announced[k.object] = announced[k.object] || !st.earlier
 	}
 	maps.DeleteFunc(s.streams, func(k streamKey, _ *streamState) bool { return s.lanes[k.object] == nil && !announced[k.object] })
+	maps.DeleteFunc(s.firsts, func(object string, _ *course) bool { return s.lanes[object] == nil })
 }
 
 // Reset forgets everything but counters: another process is the owner.
@@ -208,6 +225,8 @@ func (s *Status) Reset() {
 	defer s.mu.Unlock()
 	clear(s.streams)
 	clear(s.lanes)
+	clear(s.firsts)
+	s.reads = firstReads{}
 }
 
 // was is how many live records a lane of an ended run had.
@@ -230,6 +249,7 @@ func (s *Status) backfillDone(object string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done[object] = true
+	s.tellFirst()
 }
 
 // Backfills returns "running" or "done" for the backfill, or first sweep, of every
@@ -284,6 +304,12 @@ var (
 		[]string{"object", "stream"}, nil)
 	liveDesc = prometheus.NewDesc("hubspot_cdc_live_records",
 		"Records that are published as live.", []string{"object"}, nil)
+	backfillDesc = prometheus.NewDesc("hubspot_cdc_backfill_records",
+		"Records that the backfill has read and committed, or whose links the first sweep of a pair has; 0 if an earlier process did all of it.",
+		[]string{"object"}, nil)
+	expectedDesc = prometheus.NewDesc("hubspot_cdc_backfill_expected",
+		"Records that the backfill, or the first sweep of a pair, has to read in all; 0 while not known.",
+		[]string{"object"}, nil)
 	journalDesc = prometheus.NewDesc("hubspot_cdc_journal_lag_seconds",
 		"Seconds since HubSpot published the last file of its webhooks journal that was read.", nil, nil)
 	olderDesc = prometheus.NewDesc("hubspot_cdc_older_versions_total",
@@ -303,6 +329,8 @@ func (s *Status) Describe(ch chan<- *prometheus.Desc) {
 	ch <- behindDesc
 	ch <- liveDesc
 	ch <- olderDesc
+	ch <- backfillDesc
+	ch <- expectedDesc
 	ch <- journalDesc
 }
 
@@ -321,10 +349,13 @@ func (s *Status) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(journalDesc, prometheus.GaugeValue, float64(max(0, now-s.journal))/1000)
 	}
 	for object, lane := range s.lanes {
-		n, records := wentBack(lane)
-		if _, counted := s.older[object]; records || counted {
+		n, isType := wentBack(lane)
+		if _, counted := s.older[object]; isType || counted {
 			ch <- prometheus.MustNewConstMetric(olderDesc, prometheus.CounterValue, s.older[object]+n, object)
 		}
 		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(lane.Live()), object)
+		records, expected := s.firsts[object].figures()
+		ch <- prometheus.MustNewConstMetric(backfillDesc, prometheus.GaugeValue, records, object)
+		ch <- prometheus.MustNewConstMetric(expectedDesc, prometheus.GaugeValue, expected, object)
 	}
 }

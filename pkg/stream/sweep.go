@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -22,6 +23,8 @@ type Sweep struct {
 	Place    offsets.Sweep
 	// Pause is the time between two pages.
 	Pause time.Duration
+
+	counted bool // HubSpot was asked how many records there are
 
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
@@ -95,6 +98,45 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 		s.Object.sweeps.end(next.Started)
 	}
 	return err
+}
+
+// begin tells the status how much of the type is read, and for a reconcile, which
+// reads what is published, how much there is.
+func (s *Sweep) begin(ctx context.Context) error {
+	o, left := s.Object, 0
+	for _, r := range s.Place.Ranges {
+		from, _ := hubspot.ParseID(cmp.Or(r.ID, r.From)) // the cursor was checked when it was read
+		to, _ := hubspot.ParseID(r.To)
+		n, err := o.Lane.Count(ctx, cdc.Range{After: from, UpTo: to}, farFuture)
+		if err != nil {
+			return err
+		}
+		left += n.Certain
+	}
+	live, expected := o.Lane.Live(), cdc.Unknown
+	if s.Stream == offsets.ReconcileStream {
+		expected = live
+	}
+	o.Status.begin(o.Type.Name, s.Stream, s.Stream == offsets.BackfillStream, max(0, live-left), expected)
+	return nil
+}
+
+// expect asks HubSpot's search how many records a backfill has to read, for the
+// status alone: without an answer, nobody knows.
+func (s *Sweep) expect(ctx context.Context) error {
+	o := s.Object
+	q := query(cdc.Range{}, 1)
+	q.Object, q.ModifiedProperty = o.Type.Path, o.Type.ModifiedProperty
+	page, err := o.Client.Search(ctx, hubspot.Call{Priority: s.Priority, Tries: 1}, q)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		o.Log.Debug("HubSpot does not count the records of a type; nobody knows how long its backfill takes", "stream", s.Stream, "err", err)
+	case page.Total > 0:
+		o.Status.expect(o.Type.Name, s.Stream, page.Total)
+	}
+	return nil
 }
 
 // rangeOf is a chain in the cursor.

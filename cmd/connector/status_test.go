@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	depl "github.com/hubspot-cdc/connector/internal/world"
+	statuspage "github.com/hubspot-cdc/connector/pkg/connector/page"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// TestStatus_PrintsWhatTheConnectorSays, as text or as JSON; the exit code says whether
+// it is ready.
+func TestStatus_PrintsWhatTheConnectorSays(t *testing.T) {
+	var answers []string // of /status: streaming, and with Kafka away
+	depl.In(t, hubspottest.Options{Seed: 4, Types: []string{"contacts"}}, nil, func(w *depl.World) {
+		w.Portal.Seed("contacts", 1200)
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") && p.Ready().Ready })
+		answers = append(answers, p.Get("/status").Body.String())
+		p.Brokers.Cut()
+		w.SleepUntil(time.Minute, func() bool { return strings.Contains(p.Get("/status").Body.String(), `"ready":false`) })
+		answers = append(answers, p.Get("/status").Body.String())
+		p.Stop()
+	})
+	now := answers[0]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/status" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(now))
+	}))
+	defer server.Close()
+	addr := server.Listener.Addr().String()
+	t.Setenv("HTTP_ADDR", addr)
+	run := func(args ...string) (code int, stdout, stderr string) {
+		var out, err bytes.Buffer
+		code = command(t.Context(), append([]string{"status"}, args...), &out, &err)
+		return code, out.String(), err.String()
+	}
+	for _, args := range [][]string{{}, {addr}, {server.URL}, {server.URL + "/"}, {server.URL + "/status"}} {
+		code, stdout, stderr := run(args...)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, "Up to date. All streams run. Nothing to do.\nowner for ") || !strings.Contains(stdout, "\ncontacts           1,200        0  ") {
+			t.Errorf("%v: %d %q\n%s", args, code, stderr, stdout)
+		}
+	}
+	if code, stdout, _ := run("--json"); code != 0 || stdout != now {
+		t.Errorf("%d %s", code, stdout)
+	}
+	now = answers[1]
+	code, stdout, stderr := run()
+	if code != 1 || stderr != "the connector is not ready\n" || !strings.Contains(stdout, "! Kafka") || !strings.Contains(stdout, "  what to do: check KAFKA_BROKERS") {
+		t.Errorf("%d %q\n%s", code, stderr, stdout)
+	}
+	now = strings.Replace(now, `"v":1`, `"v":2`, 1)
+	if code, stdout, stderr := run(); code != 1 || stdout != "" || !strings.Contains(stderr, "version 2") {
+		t.Errorf("%d %q %q", code, stdout, stderr)
+	}
+}
+
+// TestStatus_OfNobody: the error says where nobody answers, and a wrong address is named.
+func TestStatus_OfNobody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	for args, want := range map[string]string{
+		addr:        "no connector answers at http://" + addr + "/status",
+		"ftp://a":   "is no address",
+		"--watc":    "did you mean --watch?",
+		"a:1 b:1":   "one argument too many",
+		"http://[x": "is no address",
+	} {
+		var out, stderr bytes.Buffer
+		if code := command(t.Context(), append([]string{"status"}, strings.Fields(args)...), &out, &stderr); code == 0 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: %d %s", args, code, stderr.String())
+		}
+	}
+}
+
+// TestStatus_DefaultAddress: an address of all interfaces is asked on this machine.
+func TestStatus_DefaultAddress(t *testing.T) {
+	for addr, want := range map[string]string{
+		"": "http://127.0.0.1:8080/status", ":9": "http://127.0.0.1:9/status", "0.0.0.0:9": "http://127.0.0.1:9/status",
+		"[::]:9": "http://127.0.0.1:9/status", "10.1.2.3:9": "http://10.1.2.3:9/status",
+	} {
+		t.Setenv("HTTP_ADDR", addr)
+		if got, err := statusURL(nil); err != nil || got != want {
+			t.Errorf("%q: %s, %v; want %s", addr, got, err, want)
+		}
+	}
+}
+
+// TestStatus_WatchesUntilItIsTold, through a time without a connector.
+func TestStatus_WatchesUntilItIsTold(t *testing.T) {
+	body, err := json.Marshal(statuspage.Status{V: statuspage.Version, Role: "standby", Ready: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		switch asked++; asked {
+		case 1:
+			http.Error(w, "no", http.StatusBadGateway)
+		case 2:
+			_, _ = w.Write(body)
+		default:
+			cancel()
+		}
+	}))
+	defer server.Close()
+	var out, stderr bytes.Buffer
+	s := statusReader{server.URL, false, time.Millisecond, &out}
+	if err := s.watch(ctx, &stderr); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(stderr.String(), "502") || strings.Count(out.String(), "Standing by") != 1 {
+		t.Errorf("%s\n%s", stderr.String(), out.String())
+	}
+}

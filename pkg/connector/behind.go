@@ -1,0 +1,100 @@
+package connector
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector/page"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// lateAfter is the age at which the search for changes counts as behind. Where no
+// interval is set, one search begins within two minutes of the other.
+const lateAfter = 3 * time.Minute
+
+// behind lists what is not up to date: what has not been read at all yet, streams that
+// have a problem, and types in which nobody has looked for changes for minutes. What
+// has one reason is one entry.
+func (h *health) behind(objects []page.Object, problems []stream.Problem) []page.Behind {
+	late := max(lateAfter, 3*h.setup.Config.Sync.LeadingInterval).Seconds()
+	out := []page.Behind{}
+	add := func(object, name string, seconds *float64, why, action string) {
+		i := slices.IndexFunc(out, func(b page.Behind) bool { return b.Stream == name && b.Why == why && b.Action == action })
+		if i < 0 {
+			i, out = len(out), append(out, page.Behind{Stream: name, Why: why, Action: action})
+		}
+		b := &out[i]
+		b.Objects = append(b.Objects, object)
+		if seconds != nil && (b.Seconds == nil || *b.Seconds < *seconds) {
+			b.Seconds = seconds
+		}
+	}
+	for i := range objects {
+		o := &objects[i]
+		said := map[string]bool{}
+		for _, p := range problems {
+			if p.Area == stream.ProblemArea && p.Object == o.Object {
+				said[p.Stream] = true
+				add(o.Object, p.Stream, age(o, p.Stream), p.Problem, p.Action)
+			}
+		}
+		if first, does := firstRead(o); first != "" && !said[first] {
+			why, action := because(problems, does)
+			add(o.Object, first, nil, why, action)
+		}
+		if behind := age(o, offsets.LeadingStream); behind != nil && *behind > late && !said[offsets.LeadingStream] {
+			why, action := because(problems, "the latest search for changes is not over yet: it finds many, or waits for its share of HubSpot's limits")
+			add(o.Object, offsets.LeadingStream, behind, why, action)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b page.Behind) int { return cmp.Compare(order(&a), order(&b)) })
+	return out
+}
+
+// order puts what needs somebody first.
+func order(b *page.Behind) int {
+	if b.Action != "" {
+		return 0
+	}
+	return 1
+}
+
+// because is why a stream without a problem of its own is behind: what the whole
+// connector lacks, or else what is said.
+func because(problems []stream.Problem, otherwise string) (why, action string) {
+	for _, p := range problems {
+		if p.Area != stream.ProblemArea && p.Area != areaLoading {
+			return p.Problem, p.Action
+		}
+	}
+	return otherwise, ""
+}
+
+// firstRead is the stream that reads an object for the first time, and what it does;
+// "" if none does.
+func firstRead(o *page.Object) (name, does string) {
+	for i := range o.Passes {
+		if p := &o.Passes[i]; p.First {
+			return p.Stream, "it is read for the first time; its changes are followed already"
+		}
+	}
+	switch {
+	case o.Backfill != "running":
+		return "", ""
+	case strings.Contains(o.Object, ":"):
+		return offsets.AssociationsStream, "its first read waits for the records of its first type"
+	}
+	return "", ""
+}
+
+func age(o *page.Object, name string) *float64 {
+	for i := range o.Streams {
+		if o.Streams[i].Stream == name {
+			return o.Streams[i].Behind
+		}
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+package connector
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/hubspot-cdc/connector/pkg/connector/page"
+)
+
+// page answers GET /. Whoever looks holds nothing of the run while the answer is sent.
+func (h *health) page(w http.ResponseWriter, _ *http.Request) {
+	status := h.overview()
+	body, err := status.HTML()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", page.Policy)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body)
+}
+
+// statusz answers GET /status. It is 200 whatever the status is: /readyz is for those
+// who ask whether.
+func (h *health) statusz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(h.overview())
+}
