@@ -111,6 +111,7 @@ func (c *Connector) once(ctx context.Context) error {
 	}
 	c.sayUnmatched(log, seen.Found)
 
+	c.notices.begin(swept(loaded))
 	c.health.running(out)
 	c.report("")
 	defer c.health.ended()
