@@ -157,3 +157,88 @@ func TestNotifications_WithoutTheTopic(t *testing.T) {
 		p.Stop()
 	})
 }
+
+// TestNotifications_AProblem is told when it has lasted for some seconds, with what
+// to do, and its end too, also by the process that comes after. One that comes and
+// goes is no news.
+func TestNotifications_AProblem(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 44}, []string{oneType, "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Portal.Seed("contacts", 5)
+		p := w.start()
+		w.synced(p)
+		time.Sleep(time.Minute)
+		w.Portal.SetScopes("crm.objects.companies.read")
+		time.Sleep(5 * time.Minute)
+		raised := slices.DeleteFunc(w.noticedOf(stream.NoticeProblem), func(text string) bool { return !strings.Contains(text, "stream=leading") })
+		if len(raised) != 1 || !strings.HasPrefix(raised[0], "Problem RAISED area=stream object=contacts problem=") {
+			t.Errorf("told %q", raised)
+		}
+		for _, n := range w.notices() {
+			if n.Aggregate == stream.NoticeProblem && (!strings.Contains(n.Data["action"], "scope") || n.Data["since"] == "") {
+				t.Errorf("a problem without what to do about it: %v", n.Data)
+			}
+		}
+		p.Kill()
+		w.Brokers.Mend()
+		w.Portal.SetScopes("crm.objects.contacts.read", "crm.schemas.contacts.read", "crm.objects.owners.read")
+		p = w.start()
+		time.Sleep(5 * time.Minute)
+		w.wantClear()
+		told := len(w.notices())
+		p.Brokers.Cut()
+		time.Sleep(time.Second)
+		p.Brokers.Mend()
+		time.Sleep(5 * time.Minute)
+		if now := w.noticed(); len(now) != told {
+			t.Errorf("a short interruption was told: %q", now[told:])
+		}
+		p.Stop()
+	})
+}
+
+// wantClear fails unless every problem that was told is over.
+func (w *world) wantClear() {
+	w.T.Helper()
+	open := map[string]int{}
+	for _, text := range w.noticedOf(stream.NoticeProblem) {
+		_, is, _ := strings.Cut(text, "ED area")
+		if strings.HasPrefix(text, "Problem RAISED") {
+			open[is]++
+		} else {
+			open[is]--
+		}
+	}
+	if len(open) == 0 {
+		w.T.Error("no problem was told")
+	}
+	for is, n := range open {
+		if n != 0 {
+			w.T.Errorf("%d times more raised than cleared: %s", n, is)
+		}
+	}
+}
+
+// TestNotifications_TheBrake: what it holds back is told in its own words too, once,
+// and so is its release.
+func TestNotifications_TheBrake(t *testing.T) {
+	t.Parallel()
+	env := []string{oneType, "HUBSPOT_ASSOCIATIONS=none", "SYNC_CENSUS_INTERVAL=1m", "SYNC_LEADING_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=1h"}
+	inWorld(t, hubspottest.Options{Seed: 45}, env, func(w *world) {
+		ids := w.Portal.Seed("contacts", 150)
+		p := w.start()
+		w.synced(p)
+		time.Sleep(5 * time.Minute)
+		for _, id := range ids[:120] {
+			w.Portal.Purge("contacts", id)
+		}
+		time.Sleep(2 * time.Hour)
+		p.Stop()
+		var got []string
+		for _, text := range w.noticedOf(stream.NoticeBrake) {
+			got = append(got, strings.Join(strings.Fields(text)[:4], " "))
+		}
+		w.wantTold(got, "Brake HELD area=stream object=contacts", "Brake RELEASED area=stream object=contacts")
+		w.wantClear()
+	})
+}
