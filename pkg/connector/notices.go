@@ -48,7 +48,10 @@ type notices struct {
 	came  []stream.Notice // told by others since the last look
 	swept map[string]bool // of the run: what had been swept before it began
 	ended error           // why the process ends
-	wake  chan struct{}
+	// unfinished is of the run; nil: what is unfinished has been compared with what
+	// was told
+	unfinished func() ([]string, bool)
+	wake       chan struct{}
 
 	// What follows belongs to run.
 	topic   *sink.Notifications // nil: not open
@@ -93,11 +96,12 @@ func (n *notices) tell(notice stream.Notice) {
 	}
 }
 
-// begin notes what had been swept before a run began.
-func (n *notices) begin(swept map[string]bool) {
+// begin notes what had been swept before a run began. unfinished lists the signals
+// whose snapshots are not done, once the run knows them.
+func (n *notices) begin(swept map[string]bool, unfinished func() ([]string, bool)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.swept = swept
+	n.swept, n.unfinished = swept, unfinished
 }
 
 // end notes why the process ends, nil if it was told to. run is called to end next.
@@ -190,6 +194,7 @@ func (n *notices) look(ctx context.Context) {
 			n.add(notice)
 		}
 	}
+	n.lookAtSnapshots()
 }
 
 // sayRole tells of a new role. Between two runs of an owner there is none.

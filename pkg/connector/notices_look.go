@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -139,6 +140,35 @@ func (n *notices) lookAtSweeps(swept map[string]bool) {
 	}
 }
 
+// lookAtSnapshots tells, once in a run, of the snapshots that the run before it had
+// completed and not told of.
+func (n *notices) lookAtSnapshots() {
+	n.mu.Lock()
+	unfinished := n.unfinished
+	n.mu.Unlock()
+	if unfinished == nil {
+		return
+	}
+	left, known := unfinished()
+	if !known {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(n.told.open)) {
+		begun := n.told.open[key]
+		if begun.Aggregate != stream.IncrementalSnapshot || slices.Contains(left, begun.Data[stream.DataOffset]) {
+			continue
+		}
+		notice := n.complete(stream.Notice{ID: begun.ID, Aggregate: begun.Aggregate, Type: stream.NoticeCompleted, Data: map[string]string{
+			stream.DataCollections: begun.Data[stream.DataCollections], stream.DataOffset: begun.Data[stream.DataOffset],
+		}})
+		n.told.note(notice)
+		n.add(notice)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unfinished = nil
+}
+
 // swept lists the objects whose backfill, or first sweep, earlier runs have ended.
 func swept(l *offsets.Loaded) map[string]bool {
 	out := map[string]bool{}
@@ -156,4 +186,15 @@ func swept(l *offsets.Loaded) map[string]bool {
 		}
 	}
 	return out
+}
+
+// tellSchema tells what came, went or changed of an object type or a pair.
+func (r *run) tellSchema(object string, changes map[string][]string) {
+	data := map[string]string{stream.DataObject: object}
+	for what, names := range changes {
+		if text := strings.Join(names, ", "); text != "" {
+			data[what] = text
+		}
+	}
+	r.tell(stream.Notice{Aggregate: stream.NoticeSchema, Type: stream.NoticeChanged, Data: data})
 }

@@ -34,6 +34,8 @@ type run struct {
 	unexplained chan struct{}
 
 	registryBack <-chan struct{} // health.registryBack
+
+	tell func(stream.Notice)
 }
 
 // once is one run: learn the portal, fence the predecessor, rebuild what is
@@ -94,6 +96,7 @@ func (c *Connector) once(ctx context.Context) error {
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,
+		tell:         c.notices.tell,
 	}, c.pairs)
 	if err != nil {
 		return err
@@ -111,7 +114,7 @@ func (c *Connector) once(ctx context.Context) error {
 	}
 	c.sayUnmatched(log, seen.Found)
 
-	c.notices.begin(swept(loaded))
+	c.notices.begin(swept(loaded), f.signals.Unfinished)
 	c.health.running(out)
 	c.report("")
 	defer c.health.ended()

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 
@@ -10,10 +11,11 @@ import (
 // told remembers which notices have begun something that has not ended: a snapshot
 // or a problem.
 type told struct {
-	open map[string]stream.Notice // by what it is about
+	open  map[string]stream.Notice // by what it is about
+	ended map[string]bool          // snapshots that signals asked for: a run reads signals again
 }
 
-func newTold() *told { return &told{map[string]stream.Notice{}} }
+func newTold() *told { return &told{map[string]stream.Notice{}, map[string]bool{}} }
 
 // note takes a notice that is about to be written. It reports whether that is
 // needed: a snapshot that goes on after a restart has been told.
@@ -23,10 +25,18 @@ func (t *told) note(n stream.Notice) bool {
 	switch {
 	case key == "":
 	case n.Type == stream.NoticeStarted || n.Type == stream.NoticeRaised:
-		t.open[key] = n
+		if !begun { // else the older one says when it began
+			t.open[key] = n
+		}
+		delete(t.ended, key)
 		return !begun
 	case n.Type == stream.NoticeCompleted || n.Type == stream.NoticeAborted || n.Type == stream.NoticeCleared:
 		delete(t.open, key)
+		if n.Aggregate == stream.IncrementalSnapshot {
+			known := t.ended[key]
+			t.ended[key] = true
+			return !known
+		}
 	}
 	return true
 }
@@ -43,6 +53,7 @@ func (t *told) recall(all []stream.Notice) {
 			t.open[key] = n
 		}
 	}
+	maps.Copy(t.ended, there.ended)
 }
 
 // about says what a notice is about; empty: nothing that begins and ends.

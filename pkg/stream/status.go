@@ -28,6 +28,7 @@ type Status struct {
 	done    map[string]bool    // objects whose backfill, or first sweep, has ended
 	older   map[string]float64 // versions that went back, in the runs that have ended
 
+	pauses   pauses         // by signals
 	snapshot *Snapshot      // the one that a signal asked for
 	journal  hubspot.Millis // when HubSpot published the journal's last file that was read; zero: none was
 }
