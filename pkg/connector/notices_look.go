@@ -85,7 +85,7 @@ func (c *changes) lasts(since map[string]time.Time, key string, now time.Time) b
 func ofProblem(p stream.Problem) stream.Notice {
 	return stream.Notice{Aggregate: stream.NoticeProblem, Data: map[string]string{
 		stream.DataArea: p.Area, stream.DataObject: p.Object, stream.DataStream: p.Stream,
-		stream.DataProblem: p.Problem, stream.DataAction: p.Action, stream.DataSince: p.Since.UTC().Format("2006-01-02T15:04:05.000Z"),
+		stream.DataProblem: p.Problem, stream.DataAction: p.Action, stream.DataRunbook: p.Runbook, stream.DataSince: p.Since.UTC().Format("2006-01-02T15:04:05.000Z"),
 	}}
 }
 

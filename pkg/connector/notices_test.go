@@ -22,7 +22,7 @@ func (w *world) noticed() []string {
 	for _, n := range w.notices() {
 		text := n.Aggregate + " " + n.Type
 		for _, key := range slices.Sorted(maps.Keys(n.Data)) {
-			if !slices.Contains([]string{"connector_name", "host", "pid", "since", "action"}, key) {
+			if !slices.Contains([]string{"connector_name", "host", "pid", "since", "action", "runbook"}, key) {
 				text += fmt.Sprintf(" %s=%s", key, n.Data[key])
 			}
 		}

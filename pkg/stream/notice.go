@@ -52,6 +52,7 @@ const (
 	DataArea        = "area"
 	DataProblem     = "problem"
 	DataAction      = "action"
+	DataRunbook     = "runbook"
 	DataSince       = "since"
 )
 
