@@ -109,3 +109,20 @@ func (r *Signals) Next(ctx context.Context) ([]offsets.Signal, error) {
 
 // Close closes the connections.
 func (r *Signals) Close() { r.cl.Close() }
+
+// SendSignal writes a signal for the connector with a prefix, and returns its
+// offset. It creates no topic: a prefix may be mistyped.
+func SendSignal(ctx context.Context, kafka []kgo.Opt, prefix string, value []byte) (offset int64, err error) {
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, kafka...), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return 0, fmt.Errorf("kafka client: %w", err)
+	}
+	defer cl.Close()
+	name := offsets.SignalsTopic(prefix)
+	sent := cl.ProduceSync(ctx, &kgo.Record{Topic: name, Key: []byte(prefix), Value: value})
+	r, err := sent.First()
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", name, err)
+	}
+	return r.Offset, nil
+}

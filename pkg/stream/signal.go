@@ -171,3 +171,9 @@ func inOrder(a, b string) int {
 	}
 	return strings.Compare(a, b)
 }
+
+// CheckSignal says why the connector would pass over a signal, whatever it follows.
+func CheckSignal(text []byte) error {
+	_, err := parseSignal(text)
+	return err
+}
