@@ -44,7 +44,8 @@ type call struct {
 // ones, because a command is bound to the values of its flags.
 func subcommands() []*subcommand {
 	return []*subcommand{
-		runCommand(), checkCommand(), demoCommand(), statusCommand(), offsetsCommand(), journalCommand(), tailCommand(),
+		runCommand(), checkCommand(), demoCommand(), statusCommand(), offsetsCommand(),
+		signalCommand(), snapshotCommand(), journalCommand(), tailCommand(),
 		completionCommand(), versionCommand(), helpCommand(),
 	}
 }

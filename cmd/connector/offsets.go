@@ -42,6 +42,7 @@ What the next run does:
 	reference             forgotten: reads the list again.
 	refill                forgotten: does not read the properties' holders again.
 	journal               moved back: reads the files from there again. Forgotten: begins at the latest file.
+	paused                changed: pauses what it names. Forgotten: resumes everything.
 	signals               moved back: carries out signals again, from there. Forgotten: all that are in the topic.
 	reset                 all of this at once.
 

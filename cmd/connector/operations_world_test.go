@@ -17,8 +17,9 @@ import (
 // write is understood.
 func TestOperations_ShowsWhatARunShows(t *testing.T) {
 	opt := hubspottest.Options{Seed: 92, Types: []string{"contacts", "companies", "deals"}}
-	inWorld(t, opt, nil, func(w *world) {
-		contact := w.Portal.Seed("contacts", 10)[0]
+	slowly := []string{"HUBSPOT_RATE_SHARE=0.1"} // more than a minute for the backfill
+	inWorld(t, opt, slowly, func(w *world) {
+		contact := w.Portal.Seed("contacts", 15_000)[0]
 		w.Portal.Associate("contacts", contact, "deals", w.Portal.Seed("deals", 1)[0], "", 0)
 		w.Brokers.Cut()
 		p := w.Start()
@@ -50,7 +51,7 @@ func TestOperations_ShowsWhatARunShows(t *testing.T) {
 		key, value = quotedIn(t, lineOf(t, "Cursors", "$ KEY=")), quotedIn(t, strings.TrimPrefix(lineOf(t, "Cursors", "$ printf"), `$ printf '%s|%s\n'`))
 		w.Produce("hubspot.offsets", key, value)
 		p = w.Start()
-		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		w.SleepUntil(10*time.Minute, func() bool { return p.Backfilled("contacts") })
 		p.Stop()
 		w.Produce("hubspot.offsets", key, strings.Replace(value, "2026", "last year", 1))
 		p = w.Start()

@@ -27,6 +27,7 @@ type Connector struct {
 	warned     sink.Warned
 	committed  sink.Committed
 	alike      map[string]bool // fields whose likeness was logged
+	notices    *notices
 }
 
 // New prepares a connector and makes no request. Its error is a *[ConfigError].
@@ -37,10 +38,12 @@ func New(cfg Config, o Options) (*Connector, error) {
 	}
 	sink.RegisterMetrics(setup.Metrics)
 	counts := stream.NewMetrics(setup.Metrics)
-	return &Connector{
+	c := &Connector{
 		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
 		counts: counts, audit: stream.NewAudit(counts, setup.Config.Sync.timings().Missed), pairs: &learntPairs{}, alike: map[string]bool{},
-	}, nil
+	}
+	c.notices = newNotices(setup, c.health, &c.warned)
+	return c, nil
 }
 
 // Handler answers /, /status, /healthz, /readyz and /metrics. Run serves it where
@@ -65,7 +68,9 @@ func (c *Connector) Run(ctx context.Context) error {
 	watching, end := context.WithCancel(ctx)
 	var watched sync.WaitGroup
 	watched.Go(func() { c.watch(watching) })
+	watched.Go(func() { c.notices.run(watching) })
 	err := c.takePart(ctx)
+	c.notices.end(err)
 	end()
 	watched.Wait()
 	c.setup.HubSpot.CloseIdleConnections()

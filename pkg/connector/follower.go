@@ -167,7 +167,7 @@ func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool
 	if o.records.Lane.Live() == 0 && o.streams == nil {
 		return false, nil
 	}
-	if !evidence {
+	if !evidence || f.shared.status.Paused(o.records.Type.Name) {
 		f.types.removals.Back(o.records.Type)
 		return false, nil
 	}
@@ -183,7 +183,7 @@ func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool)
 	if o.records.Lane.Live() == 0 && o.streams == nil {
 		return true, nil
 	}
-	if shrunk {
+	if shrunk || f.shared.status.Paused(o.records.Type.Name) {
 		return false, nil
 	}
 	removed, err := f.types.removals.Removed(ctx, o.records.Type, true)
@@ -199,6 +199,7 @@ func (f *follower) endType(ctx context.Context, o *objectType) error {
 	name := o.records.Type.Name
 	f.shared.log.Warn("an object type was removed from the portal; its records and their associations are published as deleted",
 		"object", name, "records", o.records.Lane.Live())
+	f.shared.tellSchema(name, map[string][]string{"removed_object_type": {name}})
 	for _, p := range f.pairs.of(name) {
 		p.stop()
 	}
@@ -222,7 +223,7 @@ func (f *follower) endType(ctx context.Context, o *objectType) error {
 // newSignals resumes the signals where the last run stopped reading them.
 func newSignals(r *run) (*stream.Signals, error) {
 	s := &stream.Signals{
-		Prefix: r.setup.Config.Kafka.TopicPrefix, Committer: r.out, Status: r.status, Metrics: r.counts, Log: r.log,
+		Prefix: r.setup.Config.Kafka.TopicPrefix, Committer: r.out, Status: r.status, Metrics: r.counts, Log: r.log, Tell: r.tell,
 		Open: func(ctx context.Context, offset int64) (stream.Inbox, error) { return r.out.Signals(ctx, offset) },
 	}
 	if v := r.cursor("", offsets.SignalsStream); v != nil {
@@ -232,5 +233,14 @@ func newSignals(r *run) (*stream.Signals, error) {
 		}
 		s.Place = &place
 	}
-	return stream.NewSignals(s), nil
+	signals := stream.NewSignals(s)
+	var paused offsets.Paused
+	if v := r.cursor("", offsets.PausedStream); v != nil {
+		var err error
+		if paused, err = offsets.ParsePaused(v); err != nil {
+			return nil, err
+		}
+	}
+	signals.Resume(paused)
+	return signals, nil
 }

@@ -288,7 +288,7 @@ func (r *run) forget(name string, streams ...string) []cdc.Cursor {
 	return out
 }
 
-// sayChanged logs a change of the properties. It warns of volatile properties
+// sayChanged logs and tells a change of the properties. It warns of volatile properties
 // that are no longer published, or published in another way: they are not part of
 // a record's content, so nothing shows which records still have old values in the
 // topic. Where hs_object_id is left out too, every record is published again
@@ -296,6 +296,9 @@ func (r *run) forget(name string, streams ...string) []cdc.Cursor {
 func (o *objectType) sayChanged(diff *schema.Diff) {
 	o.records.Log.Info("properties changed", "added", strings.Join(diff.Added, ","), "removed", strings.Join(diff.Removed, ","),
 		"excluded", strings.Join(diff.Excluded, ","), "treated", strings.Join(diff.Treated, ","), "withheld", strings.Join(diff.Withheld, ","))
+	o.run.tellSchema(o.records.Type.Name, map[string][]string{
+		"added": diff.Added, "removed": diff.Removed, "excluded": diff.Excluded, "treated": diff.Treated, "withheld": diff.Withheld,
+	})
 	var stale []string
 	for _, name := range slices.Concat(diff.Excluded, diff.Treated, diff.Removed) {
 		if !schema.Counts(o.records.Type.Name, name, o.run.setup.Volatile) {

@@ -93,6 +93,7 @@ func (ps *pairs) take(ctx context.Context, first bool) error {
 			}
 			if added, removed := compared(p.labels, e.Labels); p.labels != nil && added+removed != "" {
 				p.links.Log.Info("association labels changed; reading all associations of the pair again", "added", added, "removed", removed)
+				ps.run.tellSchema(e.Name().String(), map[string][]string{"added_labels": {added}, "removed_labels": {removed}})
 				p.links.SweepNow()
 				ps.pace.Changed()
 			}

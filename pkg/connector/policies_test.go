@@ -138,10 +138,10 @@ func (w *world) makeTopics() {
 	w.T.Helper()
 	cl := w.Kafka.Client()
 	defer cl.Close()
-	policies := map[string]string{"signals": "delete"}
-	for _, name := range []string{"offsets", "state", "signals", "contacts", "companies", "owners", "pipelines", "pipeline_stages"} {
+	policies := map[string]string{"signals": "delete", "notifications": "delete"}
+	for _, name := range []string{"offsets", "state", "signals", "notifications", "contacts", "companies", "owners", "pipelines", "pipeline_stages"} {
 		partitions := int32(3)
-		if slices.Contains([]string{"offsets", "state", "signals"}, name) {
+		if slices.Contains([]string{"offsets", "state", "signals", "notifications"}, name) {
 			partitions = 1
 		}
 		policy, ok := policies[name]

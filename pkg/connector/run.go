@@ -34,6 +34,8 @@ type run struct {
 	unexplained chan struct{}
 
 	registryBack <-chan struct{} // health.registryBack
+
+	tell func(stream.Notice)
 }
 
 // once is one run: learn the portal, fence the predecessor, rebuild what is
@@ -95,6 +97,7 @@ func (c *Connector) once(ctx context.Context) error {
 		timings: s.Config.Sync.timings(), tasks: tasks, alike: c.alike,
 		unexplained:  make(chan struct{}, 1),
 		registryBack: c.health.registryBack,
+		tell:         c.notices.tell,
 	}, c.pairs)
 	if err != nil {
 		return err
@@ -112,6 +115,7 @@ func (c *Connector) once(ctx context.Context) error {
 	}
 	c.sayUnmatched(log, seen.Found)
 
+	c.notices.begin(swept(loaded), f.signals.Unfinished)
 	c.health.running(out)
 	c.report("")
 	defer c.health.ended()

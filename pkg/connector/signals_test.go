@@ -447,7 +447,7 @@ func TestSignals_BadOnes(t *testing.T) {
 		p := w.start()
 		w.synced(p)
 		bad := []string{
-			"snapshot, please", `{"id":"x","type":"pause-snapshot","data":{}}`,
+			"snapshot, please", `{"id":"x","type":"pause-everything","data":{}}`,
 			execute("unknown", nil, "invoices"), execute("not synced", nil, "hubspot.deals"), execute("nothing", nil),
 			`{"id":"no ids","type":"execute-snapshot","data":{"data-collections":["contacts"],"additional-conditions":[{"data-collection":"contacts","filter":"id = 7"}]}}`,
 		}

@@ -397,6 +397,9 @@ func checkValue(stream string, value []byte) error {
 	case stream == SignalsStream:
 		_, err := ParseSignals(value)
 		return err
+	case stream == PausedStream:
+		_, err := ParsePaused(value)
+		return err
 	case stream == JournalStream:
 		_, err := ParseJournal(value)
 		return err

@@ -47,6 +47,9 @@ func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 		{`{"offset":17,"v":1}`, Signals{Offset: 17}.Bytes(), parse(ParseSignals), Signals{Offset: 17}},
 		{`{"offset":17,"object":"contacts","after":"124","id":"123","records":9,"v":1}`,
 			Signals{17, "contacts", "124", 123, 9}.Bytes(), parse(ParseSignals), Signals{17, "contacts", "124", 123, 9}},
+		{`{"offset":18,"objects":{"contacts":"2026-11-24T13:00:00.123Z"},"snapshots":null,"v":1}`,
+			Paused{Offset: 18, Objects: map[string]hubspot.Millis{"contacts": noon}}.Bytes(), parse(ParsePaused),
+			Paused{Offset: 18, Objects: map[string]hubspot.Millis{"contacts": noon}}},
 		{`{"id":"QWERTY","v":1}`, Birth{ID: "QWERTY"}.Bytes(), parse(parseBirth), Birth{ID: "QWERTY"}},
 	} {
 		if string(c.got) != c.want {
@@ -77,6 +80,7 @@ func TestCursors_MadeByHandAreTaken(t *testing.T) {
 		{"associations", `{"id":""}`},
 		{"reference", `{}`},
 		{"refill", `{"properties":["a"],"round":2.0}`},
+		{"paused", `{"offset":0}`}, {"paused", `{"offset":3,"objects":{"contacts":"2026-11-24T13:00:00Z"},"snapshots":"2026-11-24T13:00:00Z"}`},
 		{"stuck", `{"ids":["1","17"],"v":1}`}, {"stuck", `{"ids":[1,17]}`}, {"stuck", `{"ids":[]}`},
 		{"journal", `{"offset":"","published":null}`}, {"journal", `{"offset":"0198c2f4-7f00-7000-8000-000000000001","published":"2026-11-24T13:00:00.123Z"}`},
 		{"journal", `{"offset":"a","published":"2026-11-24T13:00:00.123Z","lost":"2026-11-24T13:00:00.000Z"}`},
@@ -110,6 +114,7 @@ func TestCursors_NonsenseIsRefused(t *testing.T) {
 		{"refill", `{"properties":[],"round":1}`}, {"refill", `{"properties":["a"]}`}, {"refill", `{"properties":["a"],"round":3}`},
 		{"stuck", `{}`}, {"stuck", `{"ids":null}`}, {"stuck", `{"ids":"1"}`}, {"stuck", `{"ids":["017"]}`}, {"stuck", `{"ids":["a"]}`}, {"stuck", `{"ids":[null]}`},
 		{"journal", `{}`}, {"journal", `{"offset":7}`}, {"journal", `{"offset":"a","published":"soon"}`}, {"journal", `{"offset":"a","lost":1.5}`},
+		{"paused", `{}`}, {"paused", `{"offset":-1}`}, {"paused", `{"offset":1,"objects":["contacts"]}`}, {"paused", `{"offset":1,"objects":{"contacts":true}}`},
 		{"signals", `{"offset":-1}`}, {"signals", `{"offset":1.5}`}, {"signals", `{"offset":"1"}`},
 		{"signals", `{"offset":1,"id":"7"}`}, {"signals", `{"offset":1,"object":"contacts","id":"07"}`}, {"signals", `{"offset":1,"object":7}`},
 		{"birth", `{"id":""}`}, {"of-a-later-version", `nonsense`},

@@ -213,7 +213,7 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 
 // streams are those whose cursors an operator may set, besides the trailing
 // tiers.
-var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, StuckStream, SignalsStream, RepublishStream, JournalStream}
+var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, StuckStream, SignalsStream, PausedStream, RepublishStream, JournalStream}
 
 // knows reports whether an object, a pair or a reference list was followed here.
 // Of a pair, its from type is enough.

@@ -26,6 +26,7 @@ const (
 	ReferenceStream    = "reference"
 	RefillStream       = "refill"
 	SignalsStream      = "signals"
+	PausedStream       = "paused" // what signals have paused
 	JournalStream      = "journal"
 	RepublishStream    = "republish"
 	StuckStream        = "stuck"
@@ -81,7 +82,7 @@ func (k Key) check() error {
 	switch s := k.Stream; {
 	case s == "":
 		return errors.New(`"stream" is empty`)
-	case s == BirthStream || s == SignalsStream || s == JournalStream:
+	case s == BirthStream || s == SignalsStream || s == PausedStream || s == JournalStream:
 		if k.Object != "" {
 			return fmt.Errorf("stream %q belongs to the whole portal and takes no object", s)
 		}

@@ -13,6 +13,9 @@ func StateTopic(prefix string) string { return prefix + ".state" }
 // SignalsTopic is the topic in which an operator asks for snapshots.
 func SignalsTopic(prefix string) string { return prefix + ".signals" }
 
+// NotificationsTopic is the topic in which the connector tells what happens to it.
+func NotificationsTopic(prefix string) string { return prefix + ".notifications" }
+
 // ObjectTopic is the topic of an object type's records.
 func ObjectTopic(prefix, object string) string { return prefix + "." + object }
 

@@ -93,6 +93,12 @@ func (p *Probe) SignalsTopic(ctx context.Context) (*TopicFinding, error) {
 	return p.setup.signalsTopic(ctx)
 }
 
+// NotificationsTopic looks at the topic of the notifications, as OpenNotifications
+// does.
+func (p *Probe) NotificationsTopic(ctx context.Context) (*TopicFinding, error) {
+	return p.setup.notificationsTopic(ctx)
+}
+
 func (p *Probe) find(ctx context.Context, t *topic, err error) (*TopicFinding, error) {
 	if err != nil {
 		return &TopicFinding{Name: t.name}, err

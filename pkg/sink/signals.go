@@ -47,7 +47,13 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 		s.log.Warn("the signals topic no longer has the offset at which the connector stopped reading; it starts at the beginning of the topic",
 			"topic", name, "offset", from, "start", start, "end", end)
 	}
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, s.cfg.Opts...),
+	return readFrom(s.cfg, name, at, end)
+}
+
+// readFrom reads a topic's only partition from an offset on. end is the topic's end
+// now.
+func readFrom(cfg Config, name string, at, end int64) (*Signals, error) {
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().At(at)}}),
 		kgo.FetchMaxWait(30*time.Second), // the topic is quiet for days
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -103,3 +109,20 @@ func (r *Signals) Next(ctx context.Context) ([]offsets.Signal, error) {
 
 // Close closes the connections.
 func (r *Signals) Close() { r.cl.Close() }
+
+// SendSignal writes a signal for the connector with a prefix, and returns its
+// offset. It creates no topic: a prefix may be mistyped.
+func SendSignal(ctx context.Context, kafka []kgo.Opt, prefix string, value []byte) (offset int64, err error) {
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, kafka...), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return 0, fmt.Errorf("kafka client: %w", err)
+	}
+	defer cl.Close()
+	name := offsets.SignalsTopic(prefix)
+	sent := cl.ProduceSync(ctx, &kgo.Record{Topic: name, Key: []byte(prefix), Value: value})
+	r, err := sent.First()
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", name, err)
+	}
+	return r.Offset, nil
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -120,10 +121,12 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 
 // warn logs the warnings about a topic with which a run continues, unless the
 // process has logged them before.
-func (s *Sink) warn(t *TopicFinding) {
+func (s *Sink) warn(t *TopicFinding) { warn(s.cfg, s.log, t) }
+
+func warn(cfg Config, log *slog.Logger, t *TopicFinding) {
 	for _, w := range t.Warnings {
-		if s.cfg.Warned.first(t.Name, w) {
-			s.log.Warn(w.Text, "topic", t.Name, w.Setting)
+		if cfg.Warned.first(t.Name, w) {
+			log.Warn(w.Text, "topic", t.Name, w.Setting)
 		}
 	}
 }

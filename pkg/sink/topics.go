@@ -152,6 +152,15 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 	return t, nil
 }
 
+// notificationsTopic makes the topic of the notifications ready. They are read in
+// order, so it has one partition.
+func (s *setup) notificationsTopic(ctx context.Context) (*TopicFinding, error) {
+	return s.ensureTopic(ctx, offsets.NotificationsTopic(s.cfg.Prefix), 1, map[string]string{
+		"cleanup.policy": "delete",
+		"retention.ms":   strconv.Itoa(weekMs),
+	})
+}
+
 // ensureTopic creates a topic if it is missing, and describes it. Even with an
 // error the finding names its topic.
 func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, configs map[string]string) (*TopicFinding, error) {

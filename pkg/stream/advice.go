@@ -22,6 +22,7 @@ const (
 	runbookSchema      = "docs/runbook.md#the-schema-registry-refuses-a-schema"
 	runbookScope       = "docs/runbook.md#a-scope-is-missing"
 	runbookGone        = "docs/runbook.md#an-object-type-is-not-there"
+	runbookPaused      = "docs/runbook.md#something-is-paused"
 	runbookRefused     = "docs/runbook.md#hubspot-refuses-a-stream"
 	RunbookRegistry    = "docs/runbook.md#the-schema-registry-cannot-be-used"
 	runbookUnanswering = "docs/runbook.md#one-of-hubspots-apis-does-not-answer"
@@ -38,7 +39,10 @@ func advise(err error) (action, runbook string) {
 	var journal *journalError
 	var records *stuckError
 	var held *HeldError
+	var paused *pausedError
 	switch {
+	case errors.As(err, &paused):
+		return paused.action(), runbookPaused
 	case isRepublish(err):
 		return "find out who deleted records of the connector's topic; consumers see every record once more (op r, source.snapshot=incremental)", runbookLost
 	case errors.As(err, &records):

@@ -23,6 +23,7 @@ func TestAdvice_EachKindHasItsSection(t *testing.T) {
 		{&HeldError{What: "some are gone"}, runbookHeld},
 		{&journalError{inside}, runbookJournal},
 		{&inboxError{inside}, runbookSignals},
+		{&pausedError{"its streams", "resume", 1}, runbookPaused},
 		{&withheldError{err: inside}, runbookSensitive},
 		{&referenceError{err: inside}, runbookList},
 		{&cdc.RefusedError{What: "the schemas are lost", Cure: "restore them"}, runbookTopic},

@@ -28,6 +28,8 @@ type Audit struct {
 	wait   []auditEntry            // publications to be judged, oldest first
 	kept   []auditEntry            // everything in keys, oldest first
 
+	excused map[string]time.Time // objects that were paused, until when
+
 	unshown map[string]map[hubspot.ID]hubspot.Millis // see unshown.go
 }
 
@@ -228,7 +230,7 @@ func (a *Audit) links(pair cdc.Pair, changes []cdc.LinkChange, now hubspot.Milli
 func (a *Audit) publish(key auditKey, p *publication) {
 	now := time.Now()
 	a.settle(now)
-	if a.since == 0 || p.at < a.since {
+	if a.since == 0 || p.at < a.since || now.Before(a.excused[key.object]) {
 		return
 	}
 	p.whole = !a.whole.IsZero()

@@ -85,6 +85,8 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 		return err
 	}
 	names := j.names(files, objects, pairs)
+	maps.DeleteFunc(names.records, func(o *Object, _ *namedRecords) bool { return j.Status.Paused(o.Type.Name) })
+	maps.DeleteFunc(names.links, func(p *Pair, _ *namedLinks) bool { return j.Status.Paused(p.Name()) })
 	g, gctx := errgroup.WithContext(ctx)
 	after := map[*Pair]*namedLinks{}
 	for p, named := range names.links {

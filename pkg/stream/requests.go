@@ -54,11 +54,12 @@ func (q *requests) resume(at offsets.Signals) (found bool) {
 }
 
 // stop ends what was asked for before, of some collections or of all, and returns
-// how many snapshots it stopped.
-func (q *requests) stop(some []*work, all bool) (stopped int) {
+// how many snapshots it stopped, and the signals of which nothing is left by that.
+func (q *requests) stop(some []*work, all bool) (stopped int, ended []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range q.list {
+		before := stopped
 		for _, w := range r.work {
 			if w.over || !all && !slices.ContainsFunc(some, func(s *work) bool { return s.of.name() == w.of.name() }) {
 				continue
@@ -69,8 +70,40 @@ func (q *requests) stop(some []*work, all bool) (stopped int) {
 				q.cancel()
 			}
 		}
+		if stopped > before && len(r.names(true)) == 0 {
+			ended = append(ended, r)
+		}
 	}
-	return stopped
+	return stopped, ended
+}
+
+// names lists the collections of a signal, or those that are not over.
+func (r *request) names(left bool) (out []string) {
+	for _, w := range r.work {
+		if !left || !w.over {
+			out = append(out, w.of.name())
+		}
+	}
+	return out
+}
+
+// of lists the collections of a signal, and those of them that are not over.
+func (q *requests) of(r *request) (all, left []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return r.names(false), r.names(true)
+}
+
+// unfinished lists the offsets of the signals that are not done.
+func (q *requests) unfinished() (out []int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range q.list {
+		if len(r.names(true)) > 0 {
+			out = append(out, r.offset)
+		}
+	}
+	return out
 }
 
 // interrupt sets the cancel that a stop of w calls; a nil w unsets it.

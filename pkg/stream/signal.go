@@ -15,13 +15,28 @@ import (
 const (
 	executeSnapshot = "execute-snapshot"
 	stopSnapshot    = "stop-snapshot"
+	pauseSnapshot   = "pause-snapshot"
+	resumeSnapshot  = "resume-snapshot"
+	logMessage      = "log"
 )
+
+// Two more, of the streams of object types and pairs.
+const (
+	pauseStreams  = "pause"
+	resumeStreams = "resume"
+)
+
+// SignalTypes are the types of signals that the connector understands.
+func SignalTypes() []string {
+	return []string{executeSnapshot, stopSnapshot, pauseSnapshot, resumeSnapshot, pauseStreams, resumeStreams, logMessage}
+}
 
 // signal is what an operator wrote into the signals topic.
 type signal struct {
 	ID          string   // the operator's name for it
-	Type        string   // executeSnapshot or stopSnapshot
-	Collections []string // as written; none in a stop means all
+	Type        string   // one of SignalTypes
+	Collections []string // as written; none in a stop or a resume means all
+	Message     string   // of logMessage
 	// Filters are the wanted ids, by collection as written.
 	Filters map[string][]hubspot.ID
 }
@@ -38,21 +53,30 @@ func parseSignal(text []byte) (signal, error) {
 			Type        string      // of the snapshot
 			Conditions  []condition `json:"additional-conditions"`
 			Condition   string      `json:"additional-condition"`
+			Message     string
 		}
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
 		return signal{}, fmt.Errorf("this is not the JSON of a signal: %w", err)
 	}
-	s := signal{ID: raw.ID, Type: raw.Type, Collections: raw.Data.Collections}
+	s := signal{ID: raw.ID, Type: raw.Type, Collections: raw.Data.Collections, Message: raw.Data.Message}
 	switch {
-	case s.Type != executeSnapshot && s.Type != stopSnapshot:
-		return s, fmt.Errorf("its type is %q, neither %s nor %s", s.Type, executeSnapshot, stopSnapshot)
+	case !slices.Contains(SignalTypes(), s.Type):
+		return s, fmt.Errorf("its type is %q, none of %s", s.Type, strings.Join(SignalTypes(), ", "))
+	case s.Type == logMessage && s.Message == "":
+		return s, errors.New("data.message is empty")
+	case s.Type == logMessage:
+		return s, nil
+	case len(s.Collections) > 0 && (s.Type == pauseSnapshot || s.Type == resumeSnapshot):
+		return s, fmt.Errorf("%s is about all snapshots and takes no data.data-collections", s.Type)
 	case raw.Data.Type != "" && !strings.EqualFold(raw.Data.Type, "incremental"):
 		return s, fmt.Errorf("data.type is %q, but snapshots are always incremental", raw.Data.Type)
-	case s.Type == stopSnapshot:
-		return s, nil // Debezium has no conditions in a stop
+	case s.Type == stopSnapshot, s.Type == pauseSnapshot, s.Type == resumeSnapshot, s.Type == resumeStreams:
+		return s, nil // Debezium has no conditions there
 	case len(s.Collections) == 0:
 		return s, errors.New(`data.data-collections names nothing; ".*" names everything`)
+	case s.Type == pauseStreams:
+		return s, nil
 	case raw.Data.Condition != "":
 		return s, errors.New("data.additional-condition is not understood; use data.additional-conditions")
 	}
@@ -146,4 +170,10 @@ func inOrder(a, b string) int {
 		return -1
 	}
 	return strings.Compare(a, b)
+}
+
+// CheckSignal says why the connector would pass over a signal, whatever it follows.
+func CheckSignal(text []byte) error {
+	_, err := parseSignal(text)
+	return err
 }

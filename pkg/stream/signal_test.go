@@ -77,10 +77,14 @@ func TestSignal_WhatIsAskedFor(t *testing.T) {
 func TestSignal_WhatIsNotUnderstood(t *testing.T) {
 	execute := func(data string) string { return `{"id":"x","type":"execute-snapshot","data":` + data + `}` }
 	for text, want := range map[string]string{
-		``:                    "not the JSON of a signal",
-		`snapshot please`:     "not the JSON of a signal",
-		`[]`:                  "not the JSON of a signal",
-		`{"type":"log"}`:      `its type is "log"`,
+		``:                  "not the JSON of a signal",
+		`snapshot please`:   "not the JSON of a signal",
+		`[]`:                "not the JSON of a signal",
+		`{"type":"log"}`:    `data.message is empty`,
+		`{"type":"ad-hoc"}`: `its type is "ad-hoc"`,
+		`{"type":"pause"}`:  "data-collections names nothing",
+		`{"type":"pause-snapshot","data":{"data-collections":["contacts"]}}`: "about all snapshots",
+		`{"type":"resume-snapshot","data":{"type":"blocking"}}`:              `data.type is "blocking"`,
 		`{"id":"x"}`:          `its type is ""`,
 		execute(`{}`):         "data-collections names nothing",
 		execute(`"contacts"`): "not the JSON of a signal",

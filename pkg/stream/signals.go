@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,7 +44,13 @@ type Signals struct {
 	Status    *Status
 	Metrics   *Metrics
 	Log       *slog.Logger
+	// Tell, unless nil, takes notices.
+	Tell func(Notice)
 
+	first    int64 // where this run began to read
+	obeyed   int64 // after the last signal that took effect at once
+	caughtUp atomic.Bool
+	telling  sync.Mutex // so that notices come in the order of what they tell
 	inbox    requests
 	strange  bool // a signal with another key was logged
 	mu       sync.Mutex
@@ -56,7 +63,7 @@ type Signals struct {
 func NewSignals(s *Signals) *Signals {
 	s.inbox.wake, s.followed = make(chan struct{}, 1), make(chan struct{})
 	if s.Place != nil {
-		s.inbox.taken = s.Place.Offset
+		s.inbox.taken, s.first = s.Place.Offset, s.Place.Offset
 	}
 	return s
 }
@@ -156,15 +163,19 @@ func (s *Signals) follow(ctx context.Context, caughtUp func()) error {
 			return err
 		}
 		for _, raw := range signals {
-			s.inbox.add(raw.Offset, s.take(raw))
+			r, err := s.take(ctx, raw)
+			if err != nil {
+				return err
+			}
+			s.inbox.add(raw.Offset, r)
 		}
 		caughtUp()
 	}
 }
 
-// take parses a signal, and obeys a stop at once. It logs a signal that it cannot
-// understand, and returns it without work.
-func (s *Signals) take(raw offsets.Signal) request {
+// take parses a signal, and obeys at once what is no snapshot. It logs a signal that
+// it cannot understand, and returns it without work.
+func (s *Signals) take(ctx context.Context, raw offsets.Signal) (request, error) {
 	r := request{offset: raw.Offset}
 	log := s.Log.With("offset", raw.Offset)
 	if string(raw.Key) != s.Prefix {
@@ -174,37 +185,50 @@ func (s *Signals) take(raw offsets.Signal) request {
 			log.Warn("a signal has another key than the topic prefix, so it is for somebody else and is passed over; further ones are only counted",
 				"key", string(raw.Key), "want", s.Prefix)
 		}
-		return r
+		return r, nil
 	}
-	passOver := func(err error) request {
+	passOver := func(err error) (request, error) {
 		s.Metrics.signals.WithLabelValues("passed_over").Inc()
 		log.Warn("a signal cannot be understood and is passed over", "signal", r.signal, "err", err)
-		return request{offset: raw.Offset}
+		return request{offset: raw.Offset}, nil
 	}
 	sig, err := parseSignal(raw.Value)
 	r.signal = sig.ID
 	if err != nil {
 		return passOver(err)
 	}
+	if raw.Offset < s.first {
+		s.obeyed = 0 // the topic was made anew
+	}
+	if sig.Type != executeSnapshot && sig.Type != stopSnapshot && raw.Offset < s.obeyed {
+		return r, nil
+	}
 	work, unknown, err := sig.plan(s.collections())
 	if err != nil {
 		return passOver(err)
 	}
-	if len(unknown) > 0 && len(work) == 0 {
+	if len(unknown) > 0 && len(work) == 0 && sig.Type != resumeStreams {
 		return passOver(&unknownError{unknown})
+	}
+	if _, can := firstPausable(work); sig.Type == pauseStreams && !can {
+		return passOver(errors.New("lists are read as a whole and cannot be paused"))
 	}
 	if len(unknown) > 0 {
 		log.Warn("a signal names something that is not published here; the connector does the rest of it", "signal", r.signal, "unknown", strings.Join(unknown, ","))
 	}
 	s.Metrics.signals.WithLabelValues("accepted").Inc()
 	log = log.With("signal", r.signal, "type", sig.Type, "asks", strings.Join(sig.Collections, ","))
-	if sig.Type == stopSnapshot {
-		log.Info("signal accepted", "stopped", s.inbox.stop(work, len(sig.Collections) == 0))
-		return r
+	switch sig.Type {
+	case stopSnapshot:
+		log.Info("signal accepted", "stopped", s.stop(work, len(sig.Collections) == 0))
+		return r, s.endPause(ctx, raw.Offset)
+	case executeSnapshot:
+		log.Info("signal accepted", "snapshots", len(work))
+		r.work = work
+		return r, nil
 	}
-	log.Info("signal accepted", "snapshots", len(work))
-	r.work = work
-	return r
+	log.Info("signal accepted")
+	return r, s.obey(ctx, &sig, raw.Offset, s.Log.With("offset", raw.Offset, "signal", r.signal))
 }
 
 type unknownError struct{ names []string }
@@ -253,6 +277,7 @@ func (s *Signals) work(ctx context.Context) error {
 		s.Log.Warn("a snapshot cannot continue, because its signal is no longer in the topic or asks for something else",
 			"object", s.Place.Object, "cursor", string(s.Place.Bytes()))
 	}
+	s.caughtUp.Store(true)
 	for {
 		r, w, place := s.inbox.next()
 		if w != nil {
@@ -294,6 +319,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		total = w.of.live()
 	}
 	log.Info(what, "cursor", string(at.Bytes()), "ids", len(w.ids), "of", total)
+	s.tellStarted(r)
 	defer s.Metrics.snapshot(at.Object)()
 	defer s.Status.Snapshot(nil)
 	for {
@@ -313,6 +339,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		case refused(err):
 			log.Warn("a snapshot was given up, because its object is refused; send the signal again once that is fixed", "records", at.Records, "err", err)
 			s.inbox.finish(w)
+			s.tellScanned(r, w, at.Records, scanSkipped)
 			return nil
 		case err != nil:
 			return err
@@ -326,6 +353,7 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		if refused(err) {
 			log.Warn("a snapshot was given up, because its object is refused; send the signal again once that is fixed", "records", at.Records, "err", err)
 			s.inbox.finish(w)
+			s.tellScanned(r, w, at.Records, scanSkipped)
 			return nil
 		}
 		if err != nil {
@@ -337,18 +365,32 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		}
 		if page.end {
 			log.Info("snapshot completed", "records", at.Records)
+			s.tellScanned(r, w, at.Records, scanSucceeded)
 			return nil
 		}
 	}
 }
 
-// page reads a page, unless a stop comes meanwhile: HubSpot may make us wait.
-func (s *Signals) page(ctx context.Context, w *work, at offsets.Signals) (snapshotPage, error) {
+// page reads a page, after a pause if there is one, unless a stop comes meanwhile:
+// HubSpot may make us wait.
+func (s *Signals) page(ctx context.Context, w *work, at offsets.Signals) (page snapshotPage, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.inbox.interrupt(w, cancel)
 	defer s.inbox.interrupt(nil, nil)
-	return w.of.page(ctx, place{at.After, at.ID}, w.ids)
+	pauses, name := &s.Status.pauses, w.of.name()
+	for {
+		if err = pauses.wait(ctx, name, true, nil); err != nil {
+			return page, err
+		}
+		err = pauses.during(ctx, name, true, func(ctx context.Context) (err error) {
+			page, err = w.of.page(ctx, place{at.After, at.ID}, w.ids)
+			return err
+		})
+		if !errors.Is(err, errPaused) {
+			return page, err
+		}
+	}
 }
 
 func idList(ids []hubspot.ID) string {

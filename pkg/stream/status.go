@@ -34,6 +34,7 @@ type Status struct {
 	firstChanged chan struct{} // one slot, for FirstRead
 	settled      bool          // the run has announced what it follows
 
+	pauses   pauses         // by signals
 	snapshot *Snapshot      // the one that a signal asked for
 	journal  hubspot.Millis // when HubSpot published the journal's last file that was read; zero: none was
 }

@@ -30,11 +30,18 @@ type subject struct {
 
 func superviseAs(ctx context.Context, of subject, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	wait := time.Second
+	pauses := &of.status.pauses
+	ready := func() { of.status.started(of.name, stream) } // what is paused does not keep the rest from being ready
 	for {
-		err := TellPass(ctx, of.log, stream, pass)
+		if err := pauses.wait(ctx, of.name, false, ready); err != nil {
+			return err
+		}
+		err := pauses.during(ctx, of.name, false, func(ctx context.Context) error { return TellPass(ctx, of.log, stream, pass) })
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, errPaused):
+			continue
 		case errors.Is(err, errFinished):
 			of.status.started(of.name, stream)
 			return nil

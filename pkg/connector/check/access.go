@@ -52,6 +52,10 @@ func (k *checker) checkAccess(ctx context.Context) {
 			f.Todo = append(f.Todo, "or have the topics created by somebody who may:")
 			f.Todo = append(f.Todo, k.commands...)
 		}
+	case slices.ContainsFunc(k.notifications, func(t *sink.TopicFinding) bool {
+		return t.Denied(kmsg.ACLOperationRead) || t.Denied(kmsg.ACLOperationWrite)
+	}):
+		f.Status, f.Found, f.Todo = Warn, "not allowed to read and write "+k.notifications[0].Name+"; a run does without notifications", []string{command}
 	case slices.ContainsFunc(k.needed(), func(t *sink.TopicFinding) bool { return t.Denied(kmsg.ACLOperationDescribeConfigs) }):
 		f.Status, f.Found, f.Todo = Warn, "not allowed: DESCRIBE_CONFIGS; a run does without", []string{command}
 	}

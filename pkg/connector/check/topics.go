@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
@@ -38,6 +39,12 @@ func (k *checker) checkTopics(ctx context.Context) {
 		} else {
 			k.signals = append(k.signals, t)
 			k.sayTopic(t)
+		}
+		if t, err := k.probe.NotificationsTopic(ctx); err == nil {
+			k.notifications = append(k.notifications, t)
+			k.sayTopic(t)
+		} else {
+			k.without(t, err)
 		}
 		// The topics of pairs and reference lists are made at the first link or
 		// entry.
@@ -80,7 +87,19 @@ func (k *checker) checkTopics(ctx context.Context) {
 
 // needed lists all topics that a run needs from its start.
 func (k *checker) needed() []*sink.TopicFinding {
-	return slices.Concat(k.internal, k.topics, k.signals)
+	return slices.Concat(k.internal, k.topics, k.signals, k.notifications)
+}
+
+// without reports a topic that a run does without where it cannot have it.
+func (k *checker) without(t *sink.TopicFinding, err error) {
+	f := Finding{Area: "topics", Check: "topic", Subject: t.Name, Status: Warn, Found: connector.Plainly(err) + "; a run does without notifications"}
+	if missing, ok := errors.AsType[*sink.MissingTopicError](err); ok {
+		f.Found, f.Todo = connector.Plainly(missing.Err)+"; a run does without notifications", []string{missing.Command}
+		if denied(err) { // checkAccess prints the commands where others are missing too
+			k.commands = append(k.commands, missing.Command)
+		}
+	}
+	k.add(f)
 }
 
 // set is the property set that a run would have for a type.

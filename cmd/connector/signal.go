@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// signalCommand is connector signal.
+func signalCommand() *subcommand {
+	var id, data string
+	var collections []string
+	c := &subcommand{
+		name: "signal", brief: "ask the running connector for something: a snapshot, a pause, a line in its log",
+		usage: []string{"TYPE [flags]"}, most: 1,
+		help: `TYPE is one of ` + strings.Join(stream.SignalTypes(), ", ") + `.
+
+	connector signal pause --collections contacts,contacts:companies
+	connector signal resume
+	connector signal log --data '{"message":"the weekly load begins"}'
+
+It writes into the topic <prefix>.signals under the key that the connector listens to, and needs
+KAFKA_BROKERS and whatever else the connector needs to reach them.
+`,
+		run: func(ctx context.Context, in call) error {
+			if len(in.args) == 0 {
+				return miscalled("a type is needed: one of %s", strings.Join(stream.SignalTypes(), ", "))
+			}
+			members := map[string]any{}
+			if data != "" {
+				if err := json.Unmarshal([]byte(data), &members); err != nil || members == nil {
+					return misused("--data: %q is not a JSON object", data)
+				}
+			}
+			if len(collections) > 0 {
+				members["data-collections"] = collections
+			}
+			return sendSignal(ctx, in, id, in.args[0], members)
+		},
+	}
+	c.flags.StringVar(&id, "id", "", "the signal's `ID` in the log and in notifications (default: made up)")
+	c.flags.StringVar(&data, "data", "", "the signal's data, a `JSON` object")
+	listFlag(c, "collections", "object types, pairs such as contacts:companies, or their topics: `NAMES` with commas between them", &collections)
+	return c
+}
+
+// snapshotCommand is connector snapshot.
+func snapshotCommand() *subcommand {
+	var id string
+	var ids []string
+	c := &subcommand{
+		name: "snapshot", brief: "have the running connector publish records again, as op r",
+		usage: []string{"NAME ... [flags]"}, most: -1,
+		help: `NAME is an object type, a pair such as contacts:companies, a list such as owners, the topic of one of
+these, or ".*" for everything.
+
+	connector snapshot contacts --ids 107,144
+	connector snapshot contacts deals contacts:companies
+
+It sends the signal execute-snapshot (see connector signal -h). Live changes go on beside it.
+`,
+		run: func(ctx context.Context, in call) error {
+			if len(in.args) == 0 {
+				return miscalled("the name of an object type, a pair or a list is needed")
+			}
+			if len(ids) > 0 && len(in.args) != 1 {
+				return misused("--ids needs one name, because ids are those of one type")
+			}
+			members := map[string]any{"data-collections": in.args, "type": "incremental"}
+			if len(ids) > 0 {
+				members["additional-conditions"] = []map[string]string{{"data-collection": in.args[0], "filter": strings.Join(ids, ",")}}
+			}
+			return sendSignal(ctx, in, id, "execute-snapshot", members)
+		},
+	}
+	c.flags.StringVar(&id, "id", "", "the signal's `ID` in the log and in notifications (default: made up)")
+	listFlag(c, "ids", "only these records, of one type; of a pair, by the ids of its first type: `IDS` with commas between them", &ids)
+	return c
+}
+
+func listFlag(c *subcommand, name, help string, into *[]string) {
+	c.flags.Func(name, help, func(text string) error {
+		for one := range strings.SplitSeq(text, ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				*into = append(*into, one)
+			}
+		}
+		return nil
+	})
+}
+
+// sendSignal sends a signal to the connector that the environment names.
+func sendSignal(ctx context.Context, in call, id, kind string, data map[string]any) error {
+	if id == "" {
+		id = kind + "-" + time.Now().UTC().Format("20060102T150405.000Z")
+	}
+	body := map[string]any{"id": id, "type": kind}
+	if len(data) > 0 {
+		body["data"] = data
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	if err := stream.CheckSignal(text); err != nil {
+		return misused("the connector would pass over this signal: %v\n%s", err, text)
+	}
+	settings, err := load("KAFKA_", "AWS_", "LOG_")
+	if err != nil {
+		return err
+	}
+	k := &settings.connector.Kafka
+	kafka, err := k.Options()
+	if err != nil {
+		return err
+	}
+	return (&signaller{k.TopicPrefix, kafka}).send(ctx, in.stdout, in.stderr, id, kind, text)
+}
+
+// signaller writes signals for the connector with a prefix.
+type signaller struct {
+	prefix string
+	kafka  []kgo.Opt
+}
+
+// signalPatience is how long the brokers may take.
+const signalPatience = 30 * time.Second
+
+// send writes a signal, and prints what it wrote and how to watch it.
+func (s *signaller) send(ctx context.Context, stdout, stderr io.Writer, id, kind string, text []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, signalPatience)
+	defer cancel()
+	topic := offsets.SignalsTopic(s.prefix)
+	offset, err := sink.SendSignal(ctx, s.kafka, s.prefix, text)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return fmt.Errorf("the connector has not run with KAFKA_TOPIC_PREFIX=%s: %w", s.prefix, err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "sent to %s, offset %d, key %s:\n%s\n", topic, offset, s.prefix, text)
+	hosts, err := connector.Instances(ctx, s.kafka, s.prefix)
+	if err == nil && len(hosts) == 0 {
+		fmt.Fprintln(stderr, "no instance runs: the next one obeys it when it starts")
+	}
+	fmt.Fprintf(stdout, "watch it:\n%s", watching(kind, id))
+	return nil
+}
+
+// watching says where the answer to a signal shows.
+func watching(kind, id string) string {
+	lines := map[string]string{"log": "signal=" + id + ` in the connector's log`}
+	switch kind {
+	case "execute-snapshot", "stop-snapshot", "pause-snapshot", "resume-snapshot":
+		lines["/readyz"] = "snapshot, and problems with stream paused"
+		lines["connector tail notifications"] = "Incremental Snapshot"
+	case "pause", "resume":
+		lines["/readyz"] = "problems with stream paused"
+		lines["connector tail notifications"] = "Problem RAISED and CLEARED"
+	}
+	var b strings.Builder
+	for _, where := range slices.Sorted(maps.Keys(lines)) {
+		fmt.Fprintf(&b, "  %-30s %s\n", where, lines[where])
+	}
+	return b.String()
+}

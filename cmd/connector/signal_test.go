@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// send sends a signal as the commands do.
+func (w *world) send(kind, text string) (out, errs string, err error) {
+	var stdout, stderr bytes.Buffer
+	s := &signaller{"hubspot", w.Kafka.Options()}
+	err = s.send(w.T.Context(), &stdout, &stderr, "ask-1", kind, []byte(text))
+	return stdout.String(), stderr.String(), err
+}
+
+// TestSignal_IsObeyed: the connector obeys what the commands send, and the
+// notifications that they name can be read with tail.
+func TestSignal_IsObeyed(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 61}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		const text = `{"id":"ask-1","type":"execute-snapshot","data":{"data-collections":["contacts"]}}`
+		if _, _, err := w.send("execute-snapshot", text); err == nil || !strings.Contains(err.Error(), "has not run with KAFKA_TOPIC_PREFIX=hubspot") {
+			t.Errorf("a topic that does not exist: %v", err)
+		}
+		w.Ran(5)
+		out, errs, err := w.send("execute-snapshot", text)
+		if err != nil || !strings.Contains(out, "sent to hubspot.signals, offset 0, key hubspot:\n"+text+"\n") ||
+			!strings.Contains(out, "connector tail notifications") || !strings.Contains(errs, "no instance runs") {
+			t.Errorf("%v\n%s%s", err, out, errs)
+		}
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool { return p.Log.Has("snapshot completed") })
+		if _, errs, err := w.send("resume", `{"id":"ask-1","type":"resume"}`); err != nil || errs != "" {
+			t.Errorf("%v %s", err, errs)
+		}
+		time.Sleep(time.Minute)
+		p.Stop()
+		text2, err := w.tailed(consumer{topics: topicNames("hubspot", []string{"notifications"}, nil), fromBeginning: true})
+		if err != nil || !strings.Contains(text2, `"aggregate_type":"Incremental Snapshot","type":"COMPLETED"`) {
+			t.Errorf("%v\n%s", err, text2)
+		}
+	})
+}
+
+// TestSignal_Usage: what the connector would pass over is not sent.
+func TestSignal_Usage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"signal"}, "a type is needed"},
+		{[]string{"signal", "paus"}, `its type is "paus"`},
+		{[]string{"signal", "pause"}, "data-collections names nothing"},
+		{[]string{"signal", "log", "--data", "hello"}, "is not a JSON object"},
+		{[]string{"signal", "log", "--data", "null"}, "is not a JSON object"},
+		{[]string{"signal", "resume", "now"}, "now"},
+		{[]string{"snapshot"}, "the name of an object type"},
+		{[]string{"snapshot", "contacts", "deals", "--ids", "1"}, "--ids needs one name"},
+		{[]string{"snapshot", "contacts", "--ids", "Ada"}, "not a list of ids"},
+		{[]string{"signal", "pause", "--collections", "contacts, deals"}, "KAFKA_BROKERS"},
+		{[]string{"snapshot", "contacts", "--ids", "1,2"}, "KAFKA_BROKERS"},
+	} {
+		t.Setenv("KAFKA_BROKERS", "")
+		var out bytes.Buffer
+		if code := command(context.Background(), c.args, &out, &out); code != connector.ExitConfig || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%q: exit %d, want %q in\n%s", c.args, code, c.want, out.String())
+		}
+	}
+}
