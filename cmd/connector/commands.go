@@ -44,7 +44,7 @@ type call struct {
 // ones, because a command is bound to the values of its flags.
 func subcommands() []*subcommand {
 	return []*subcommand{
-		runCommand(), checkCommand(), demoCommand(), offsetsCommand(), journalCommand(), tailCommand(),
+		runCommand(), checkCommand(), demoCommand(), offsetsCommand(), journalCommand(), verifyCommand(), tailCommand(),
 		completionCommand(), versionCommand(), helpCommand(),
 	}
 }
