@@ -69,7 +69,7 @@ func (l *links) compare(ctx context.Context, ids *idSet) (*Topic, error) {
 	}
 	t := &tally{topic: l.topic, object: l.ends.Name().String()}
 	p := l.otherPatience(l.setup.Config.Sync.AssociationsInterval)
-	err = settle(ctx, suspects, func() patience { return l.now(ctx, p) }, topic.toEnd, l.look, t.take)
+	err = settle(ctx, suspects, l.looking(ctx, l.topic, p), topic.toEnd, l.look, t.take)
 	for key := range l.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}
@@ -157,7 +157,7 @@ func (l *links) sweep(ctx context.Context, ids *idSet) (suspects []hubspot.ID, e
 			}
 		}
 		last, done = upTo, done+len(chunk)
-		l.progress(l.topic, done, ids.n)
+		l.progress(Progress{Topic: l.topic, Done: done, Of: ids.n})
 		return nil
 	}
 	chunk := make([]hubspot.ID, 0, hubspot.MaxLinks)

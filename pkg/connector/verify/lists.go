@@ -94,7 +94,7 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 	}
 	slices.Sort(suspects)
 	p := l.otherPatience(l.setup.Config.Sync.ReferenceInterval)
-	err = settle(ctx, suspects, func() patience { return l.now(ctx, p) }, topic.toEnd, func(ctx context.Context, keys []cdc.EntryKey) ([]view, error) {
+	err = settle(ctx, suspects, l.looking(ctx, l.topic, p), topic.toEnd, func(ctx context.Context, keys []cdc.EntryKey) ([]view, error) {
 		seen, err := l.read(ctx)
 		views := make([]view, len(keys))
 		for i, key := range keys {

@@ -77,6 +77,15 @@ func (v *verifier) now(ctx context.Context, running patience) patience {
 	return idle
 }
 
+// looking tells how far the looks at a topic's suspects are, and gives the patience of
+// each.
+func (v *verifier) looking(ctx context.Context, topic string, running patience) func(left int) patience {
+	return func(left int) patience {
+		v.progress(Progress{Topic: topic, Suspects: left})
+		return v.now(ctx, running)
+	}
+}
+
 // set is an interval, or what stands for it where none is set.
 func set(interval, otherwise time.Duration) time.Duration {
 	if interval > 0 {

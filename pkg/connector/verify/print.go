@@ -35,6 +35,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for i := range r.Topics {
 		r.Topics[i].explain(&b)
 	}
+	for _, topic := range r.Left {
+		fmt.Fprintf(&b, "\n%s: not compared, because the token may not read it\n", topic)
+	}
 	if r.Equal {
 		b.WriteString("\nequal: a consumer of these topics has what HubSpot has\n")
 	} else {

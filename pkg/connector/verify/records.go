@@ -62,7 +62,7 @@ func (r *records) compare(ctx context.Context) (*Topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = settle(ctx, suspects, func() patience { return r.now(ctx, r.patience) }, reader.toEnd, r.look, t.take)
+	err = settle(ctx, suspects, r.looking(ctx, topic, r.patience), reader.toEnd, r.look, t.take)
 	for key := range r.fold.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}
@@ -109,7 +109,7 @@ func (r *records) sweep(ctx context.Context, topic string) (suspects []hubspot.I
 			}
 			in.After = covered.UpTo
 		}
-		r.progress(topic, equal+len(suspects), r.fold.table.Live())
+		r.progress(Progress{Topic: topic, Done: equal + len(suspects), Of: r.fold.table.Live()})
 	}
 	for id := range r.fold.strays.of {
 		if row, _ := r.fold.table.Get(id); !row.Live {

@@ -54,7 +54,7 @@ type suspect[K any] struct {
 // refresh reads the topic to its end; it comes before HubSpot is asked. So what a
 // last look finds on HubSpot's side, and was there at a look that began a whole wait
 // before, had that long to get into the topic.
-func settle[K any](ctx context.Context, keys []K, patient func() patience,
+func settle[K any](ctx context.Context, keys []K, patient func(left int) patience,
 	refresh func(context.Context) error, look func(context.Context, []K) ([]view, error),
 	result func(v *view, judged bool),
 ) error {
@@ -64,10 +64,10 @@ func settle[K any](ctx context.Context, keys []K, patient func() patience,
 	}
 	slowest := time.Duration(0)
 	for began := time.Now(); len(all) > 0; {
-		if err := sleep(ctx, patient().step()); err != nil {
+		if err := sleep(ctx, patient(len(all)).step()); err != nil {
 			return err
 		}
-		p := patient()
+		p := patient(len(all))
 		now := time.Now()
 		if err := refresh(ctx); err != nil {
 			return err

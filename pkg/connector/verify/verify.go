@@ -32,9 +32,18 @@ type Options struct {
 	// Objects are object types, pairs such as contacts:companies, and reference
 	// lists; none means all that a run would follow.
 	Objects []string
-	// Progress, unless nil, hears how many of about so many keys of a topic are
-	// compared.
-	Progress func(topic string, done, of int)
+	// Progress, unless nil, hears how far the comparison is.
+	Progress func(Progress)
+	// Notes, unless nil, are what an earlier run has finished.
+	Notes *Notes
+}
+
+// Progress is how far the comparison of a topic is.
+type Progress struct {
+	Topic    string
+	Done, Of int // keys, of about so many
+	// Suspects are the keys that differ so far, while they are looked at again.
+	Suspects int
 }
 
 // Run compares. The error is that of a configuration, or of what could not be read.
@@ -43,7 +52,7 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 		setup: setup, client: setup.HubSpot, prefix: setup.Config.Kafka.TopicPrefix, progress: o.Progress,
 	}
 	if v.progress == nil {
-		v.progress = func(string, int, int) {}
+		v.progress = func(Progress) {}
 	}
 	cl, err := kgo.NewClient(setup.Kafka...)
 	if err != nil {
@@ -60,7 +69,7 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 	}
 	r := &Report{Equal: true, Topics: []Topic{}}
 	for _, w := range works {
-		t, err := w.compare(ctx)
+		t, err := w.once(ctx, o.Notes)
 		if hubspot.MissingScopes(err) && len(o.Objects) == 0 {
 			r.Left = append(r.Left, w.topic)
 			continue
@@ -73,6 +82,9 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 		}
 		r.Equal = r.Equal && t.Same()
 		r.Topics = append(r.Topics, *t)
+	}
+	if o.Notes != nil {
+		return r, o.Notes.end()
 	}
 	return r, nil
 }
@@ -87,7 +99,7 @@ type verifier struct {
 	client   *hubspot.Client
 	prefix   string
 	portal   int64
-	progress func(topic string, done, of int)
+	progress func(Progress)
 
 	admin *kadm.Client
 	there kadm.TopicDetails

@@ -19,6 +19,21 @@ type work struct {
 	compare func(context.Context) (*Topic, error)
 }
 
+// once compares, unless that is noted as done.
+func (w *work) once(ctx context.Context, notes *Notes) (*Topic, error) {
+	if notes == nil {
+		return w.compare(ctx)
+	}
+	if t := notes.done[w.topic]; t != nil {
+		return t, nil
+	}
+	t, err := w.compare(ctx)
+	if err == nil {
+		err = notes.add(t)
+	}
+	return t, err
+}
+
 // choice is what an operator wants compared; empty means everything.
 type choice struct {
 	words []string
@@ -166,7 +181,7 @@ func (v *verifier) listIDs(ctx context.Context, t hubspot.ObjectType) (*idSet, e
 			ids.add(id)
 		}
 		after, more = page.After, page.After != ""
-		v.progress(t.Name, ids.n, 0)
+		v.progress(Progress{Topic: offsets.ObjectTopic(v.prefix, t.Name), Done: ids.n})
 	}
 	return ids, nil
 }
