@@ -44,7 +44,7 @@ type call struct {
 // ones, because a command is bound to the values of its flags.
 func subcommands() []*subcommand {
 	return []*subcommand{
-		runCommand(), checkCommand(), demoCommand(), statusCommand(), offsetsCommand(),
+		runCommand(), checkCommand(), demoCommand(), statusCommand(), verifyCommand(), offsetsCommand(),
 		signalCommand(), snapshotCommand(), journalCommand(), tailCommand(),
 		completionCommand(), versionCommand(), helpCommand(),
 	}

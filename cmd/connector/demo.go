@@ -86,9 +86,11 @@ func demoCommand() *subcommand {
 	return c
 }
 
-func colours(w io.Writer) bool {
+func colours(w io.Writer) bool { return terminal(w) && os.Getenv("NO_COLOR") == "" }
+
+func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 type demo struct {

@@ -145,6 +145,29 @@ func (t *LinkTable) of(from hubspot.ID) iter.Seq2[LinkKey, face] {
 	return t.within(link{from: from}, func(l link) bool { return l.from == from })
 }
 
+// LiveOf yields the live links of a record with the hashes of their labels, in the
+// order of hubspot.LinkSet.
+func (t *LinkTable) LiveOf(from hubspot.ID) iter.Seq2[LinkKey, uint64] {
+	return func(yield func(LinkKey, uint64) bool) {
+		for k, f := range t.of(from) {
+			if f.reason == NoReason && !yield(k, f.label) {
+				return
+			}
+		}
+	}
+}
+
+// LinkingIn yields the records of a range that have links, in order, each once.
+func (t *LinkTable) LinkingIn(in Range) iter.Seq[hubspot.ID] {
+	return func(yield func(hubspot.ID) bool) {
+		for id := range t.linking(in.After) {
+			if in.UpTo != 0 && id > in.UpTo || !yield(id) {
+				return
+			}
+		}
+	}
+}
+
 // between yields the links from one record to another, deleted ones too.
 func (t *LinkTable) between(from, to hubspot.ID) iter.Seq2[LinkKey, face] {
 	return t.within(link{from: from, to: to}, func(l link) bool { return l.from == from && l.to == to })

@@ -89,6 +89,17 @@ func (t *Table) liveAfter(after hubspot.ID) iter.Seq[hubspot.ID] {
 	}
 }
 
+// LiveIn yields the live ids of a range, in order.
+func (t *Table) LiveIn(in Range) iter.Seq[hubspot.ID] {
+	return func(yield func(hubspot.ID) bool) {
+		for id := range t.liveAfter(in.After) {
+			if in.UpTo != 0 && id > in.UpTo || !yield(id) {
+				return
+			}
+		}
+	}
+}
+
 // rowCoder writes a row in about twenty bytes: the id, the version and the sequence
 // number as differences, the flags with the reason, and the hash as it is.
 type rowCoder struct{}
@@ -282,10 +293,7 @@ func (t *Table) apply(changes []Change, counter uint64) {
 // the range has no end.
 func (t *Table) lacking(after, upTo hubspot.ID, present []hubspot.ID, stamp uint64) []hubspot.ID {
 	var out []hubspot.ID
-	for id := range t.liveAfter(after) {
-		if upTo != 0 && id > upTo {
-			break
-		}
+	for id := range t.LiveIn(Range{After: after, UpTo: upTo}) {
 		for len(present) > 0 && present[0] < id {
 			present = present[1:]
 		}

@@ -103,6 +103,25 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	return l, nil
 }
 
+// PropertySets reads the property sets alone, by object: for whoever needs to know
+// how records are published, and not which.
+func PropertySets(ctx context.Context, src Source) (map[string][]byte, error) {
+	state := newStateLog(StateTopic(src.Prefix), time.Time{})
+	err := ReadToEnd(ctx, src, map[string]func(*kgo.Record) error{state.topic: func(r *kgo.Record) error {
+		if len(r.Key) == 0 || r.Key[0] != kindSet && r.Key[0] != kindBirth {
+			return nil
+		}
+		return state.add(r)
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", state.topic, err)
+	}
+	if state.birth != "" && state.portal != src.Portal {
+		return nil, otherPortal(state.topic, state.portal, src.Portal)
+	}
+	return state.sets, nil
+}
+
 // assemble combines the two topics.
 func assemble(portal int64, cursors *cursorLog, state *stateLog) (*Loaded, error) {
 	if state.birth != "" && state.portal != portal {

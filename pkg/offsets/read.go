@@ -36,18 +36,29 @@ type partition struct {
 }
 
 // ReadToEnd passes each committed record of the topics, from the start to the
-// high watermark at the time of the call, to the topic's function.
-//
-// It reads to the high watermark because the last stable offset will not do.
-// Anybody's open transaction can hold that back, with committed records after
-// it, and a read that ends there silently misses them. Reading to the high
-// watermark waits for the transaction to end. The client keeps control records
-// because the last record of a transactional log is a marker, often after
-// aborted records: without markers the read would never see the end
-// (docs/kafka.md C3).
-//
-// The function may keep a record's key and value, but not the record.
+// high watermark at the time of the call, to the topic's function; see
+// [Reader.ToEnd].
 func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Record) error) error {
+	r, err := NewReader(src, topics)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return r.ToEnd(ctx)
+}
+
+// Reader reads topics to their ends, again and again: each time it goes on where it
+// ended before.
+type Reader struct {
+	src    Source
+	cl     *kgo.Client
+	topics map[string]func(*kgo.Record) error
+	next   map[partition]int64 // the next offset to read
+}
+
+// NewReader makes the reader of these topics, each with the function that takes its
+// records. The function may keep a record's key and value, but not the record.
+func NewReader(src Source, topics map[string]func(*kgo.Record) error) (*Reader, error) {
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
@@ -55,13 +66,27 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 	)...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer cl.Close()
+	return &Reader{src: src, cl: cl, topics: topics, next: map[partition]int64{}}, nil
+}
+
+// Close ends the reader.
+func (r *Reader) Close() { r.cl.Close() }
+
+// ToEnd reads to the high watermark at the time of the call.
+//
+// The last stable offset will not do. Anybody's open transaction can hold that
+// back, with committed records after it, and a read that ends there silently misses
+// them. Reading to the high watermark waits for the transaction to end. The client
+// keeps control records because the last record of a transactional log is a marker,
+// often after aborted records: without markers the read would never see the end
+// (docs/kafka.md C3).
+func (r *Reader) ToEnd(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, readDeadline)
 	defer cancel()
 
-	places, err := ends(limited, cl, topics)
+	places, err := r.ends(limited)
 	if err != nil {
 		return err
 	}
@@ -70,7 +95,7 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 	var failed error
 	for len(places) > 0 {
 		tick, stop := context.WithTimeout(limited, readPatience)
-		fetches := cl.PollFetches(tick)
+		fetches := r.cl.PollFetches(tick)
 		ticked := tick.Err() != nil
 		stop()
 		for _, e := range fetches.Errors() {
@@ -83,24 +108,25 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 			if len(f.Records) == 0 || failed != nil {
 				return
 			}
-			add := topics[f.Topic]
-			for _, r := range f.Records {
-				if r.Attrs.IsControl() {
+			add := r.topics[f.Topic]
+			for _, record := range f.Records {
+				if record.Attrs.IsControl() {
 					continue
 				}
-				if failed = add(r); failed != nil {
+				if failed = add(record); failed != nil {
 					return
 				}
 				read++
 			}
 			p := partition{f.Topic, f.Partition}
+			r.next[p] = f.Records[len(f.Records)-1].Offset + 1
 			if at := places[p]; at != nil {
-				if at.next = f.Records[len(f.Records)-1].Offset + 1; at.next >= at.target {
+				if at.next = r.next[p]; at.next >= at.target {
 					delete(places, p)
 				}
 			}
-			for _, r := range f.Records {
-				r.Recycle()
+			for _, record := range f.Records {
+				record.Recycle()
 			}
 		})
 		if failed != nil {
@@ -113,26 +139,27 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 		if len(places) == 0 || !overdue && time.Now().Before(report) {
 			continue
 		}
-		waits := waitingFor(limited, cl, places)
+		waits := waitingFor(limited, r.cl, places)
 		if overdue {
 			return fmt.Errorf("not at the end after %v: %s; find the hanging transaction with kafka-transactions find-hanging, "+
 				"and end it with kafka-transactions abort --topic … --partition … --start-offset …", readDeadline, waits)
 		}
 		report = time.Now().Add(readReport)
-		src.Logger.Warn("reading the state is taking a long time", "portal", src.Portal, "records", read,
+		r.src.Logger.Warn("reading the state is taking a long time", "portal", r.src.Portal, "records", read,
 			"seconds", int(time.Since(began).Seconds()), "waiting", waits)
 	}
 	return nil
 }
 
-// ends asks for the offsets at which each partition starts and ends, and makes cl
-// consume those that hold anything.
-func ends(ctx context.Context, cl *kgo.Client, topics map[string]func(*kgo.Record) error) (map[partition]*place, error) {
-	names := make([]string, 0, len(topics))
-	for topic := range topics {
+// ends asks for the offsets at which each partition starts and ends. It makes the
+// client consume those that hold anything, and returns those that are not read to
+// their end.
+func (r *Reader) ends(ctx context.Context) (map[partition]*place, error) {
+	names := make([]string, 0, len(r.topics))
+	for topic := range r.topics {
 		names = append(names, topic)
 	}
-	adm := kadm.NewClient(cl)
+	adm := kadm.NewClient(r.cl)
 	start, err := adm.ListStartOffsets(ctx, names...)
 	if err == nil {
 		err = start.Error()
@@ -158,17 +185,23 @@ func ends(ctx context.Context, cl *kgo.Client, topics map[string]func(*kgo.Recor
 			if !ok {
 				return nil, fmt.Errorf("list start offsets: no partition %d of %s in the answer", id, topic)
 			}
-			if from.Offset >= target.Offset {
+			p := partition{topic, id}
+			next, begun := r.next[p]
+			if max(next, from.Offset) >= target.Offset {
 				continue
 			}
-			places[partition{topic, id}] = &place{from.Offset, target.Offset}
+			places[p] = &place{max(next, from.Offset), target.Offset}
+			if begun {
+				continue
+			}
+			r.next[p] = from.Offset
 			if consume[topic] == nil {
 				consume[topic] = map[int32]kgo.Offset{}
 			}
 			consume[topic][id] = kgo.NewOffset().At(from.Offset)
 		}
 	}
-	cl.AddConsumePartitions(consume)
+	r.cl.AddConsumePartitions(consume)
 	return places, nil
 }
 

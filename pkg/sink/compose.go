@@ -185,7 +185,7 @@ func (s *Sink) eventRecords(tx *transaction, t *topic, c *cdc.Change, now hubspo
 	if e.Into != 0 {
 		source.MergedInto = e.Into.String()
 	}
-	key, partition := t.key(id), partitionOf(id, t.partitions)
+	key, partition := t.key(id), PartitionOf(id, t.partitions)
 	value, unparsed, omitted := t.encode(key, &schema.Event{
 		Op: byte(e.Op), ID: c.ID, Record: e.Record, BeforeKey: s.cfg.BeforeKey, TsMs: now,
 		Source: source,

@@ -227,7 +227,7 @@ func (w *world) tells(topic string, place func(key string) string, say func(op s
 			}
 		}
 		got = append(got, line)
-		if want := partitionOf([]byte(place(string(r.Key))), 3); r.Partition != want {
+		if want := PartitionOf([]byte(place(string(r.Key))), 3); r.Partition != want {
 			w.Errorf("%s is in partition %d, want %d", r.Key, r.Partition, want)
 		}
 	}

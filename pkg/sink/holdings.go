@@ -156,17 +156,13 @@ func (h *holding) add(ctx context.Context, registry *sr.Client, r *kgo.Record) e
 func (h *holding) put(r *kgo.Record, event *head, live bool) bool {
 	switch {
 	case h.ids != nil:
-		texts, _, ok := keyTexts(r.Key, 1, "")
+		id, ok := ParseRecordKey(r.Key)
 		if !ok {
-			return false
-		}
-		id, err := hubspot.ParseID(texts[0])
-		if err != nil {
 			return false
 		}
 		set(h.ids, id, live)
 	case h.links != nil:
-		key, ok := parseLink(r.Key)
+		key, ok := ParseLinkKey(r.Key)
 		if !ok {
 			return false
 		}
@@ -195,8 +191,26 @@ func set[K comparable](keys map[K]struct{}, key K, live bool) {
 	}
 }
 
-// parseLink reverses linkKey, in both formats.
-func parseLink(key []byte) (k cdc.LinkKey, ok bool) {
+// ParseRecordKey reads the id in the key of a record's event, in both formats.
+func ParseRecordKey(key []byte) (hubspot.ID, bool) {
+	texts, _, ok := keyTexts(key, 1, "")
+	if !ok {
+		return 0, false
+	}
+	id, err := hubspot.ParseID(texts[0])
+	return id, err == nil
+}
+
+// ParseEntryKey reads the key of an entry of a reference list, of so many parts, in
+// both formats. A part of a string key may hold what stands between the parts: the
+// event knows better.
+func ParseEntryKey(key []byte, parts int) (cdc.EntryKey, bool) {
+	texts, _, ok := keyTexts(key, parts, ":")
+	return cdc.NewEntryKey(texts...), ok
+}
+
+// ParseLinkKey reverses linkKey, in both formats.
+func ParseLinkKey(key []byte) (k cdc.LinkKey, ok bool) {
 	texts, rest, ok := keyTexts(key, 3, ":")
 	if !ok {
 		return k, false

@@ -39,7 +39,7 @@ func TestHoldings_WhichTopicsAreData(t *testing.T) {
 func TestHoldings_KeysAreReadBack(t *testing.T) {
 	link := cdc.LinkKey{From: 17, To: 18, Category: "HUBSPOT_DEFINED", TypeID: 279}
 	for _, topic := range []*topic{{}, {keyHeader: wireHeader(7)}} {
-		if got, ok := parseLink(topic.linkKey(&link)); !ok || got != link {
+		if got, ok := ParseLinkKey(topic.linkKey(&link)); !ok || got != link {
 			t.Errorf("%q is read as %v, %v", topic.linkKey(&link), got, ok)
 		}
 		if texts, _, ok := keyTexts(topic.key([]byte("123")), 1, ""); !ok || texts[0] != "123" {
@@ -47,7 +47,7 @@ func TestHoldings_KeysAreReadBack(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"", "17", "17:18", "17:18:X", "17:18:X:y", "a:18:X:1", "17:b:X:1", "\x00\x00\x00\x00\x07", "\x00\x00\x00\x00\x07\x0417\x0418\x02X", "\x00\x00\x00\x00\x07\xff\xff\xff\xff\x0f"} {
-		if got, ok := parseLink([]byte(key)); ok {
+		if got, ok := ParseLinkKey([]byte(key)); ok {
 			t.Errorf("%q is read as %v", key, got)
 		}
 	}

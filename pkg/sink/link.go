@@ -68,7 +68,7 @@ func (s *Sink) composeLinks(tx *transaction, b *cdc.Batch, now hubspot.Millis) e
 // links of a from-id share a partition.
 func (s *Sink) linkRecords(tx *transaction, t *topic, pair cdc.Pair, c *cdc.LinkChange, now hubspot.Millis) {
 	from := strconv.AppendUint(nil, uint64(c.Key.From), 10)
-	key, partition := t.linkKey(&c.Key), partitionOf(from, t.partitions)
+	key, partition := t.linkKey(&c.Key), PartitionOf(from, t.partitions)
 	e := &schema.LinkEvent{
 		Op: byte(c.Op), FromType: pair.From, From: c.Key.From, ToType: pair.To, To: c.Key.To,
 		Category: c.Key.Category, TypeID: int32(c.Key.TypeID), Label: c.Label, BeforeKey: s.cfg.BeforeKey, TsMs: now,

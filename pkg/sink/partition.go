@@ -2,11 +2,11 @@ package sink
 
 import "encoding/binary"
 
-// partitionOf is where Kafka's default partitioner puts a text: murmur2 without
+// PartitionOf is where Kafka's default partitioner puts a text: murmur2 without
 // its sign. It is written out here so that the partition depends on the object's
 // id alone, whatever the format of the key, and so that a new version of the
 // client library cannot move keys.
-func partitionOf(text []byte, partitions int32) int32 {
+func PartitionOf(text []byte, partitions int32) int32 {
 	return int32(murmur2(text)&0x7fffffff) % partitions
 }
 

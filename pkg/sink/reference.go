@@ -49,7 +49,7 @@ func (s *Sink) composeEntries(tx *transaction, b *cdc.Batch, now hubspot.Millis)
 
 // entryRecords adds an entry's event and, after a delete, its tombstone.
 func (s *Sink) entryRecords(tx *transaction, t *topic, c *cdc.ReferenceChange, now hubspot.Millis) {
-	key, partition := t.entryKey(c.Key), partitionOf([]byte(c.Key.String()), t.partitions)
+	key, partition := t.entryKey(c.Key), PartitionOf([]byte(c.Key.String()), t.partitions)
 	e := &schema.ReferenceEvent{
 		Op: byte(c.Op), Key: c.Key.Parts(), Values: c.Values, BeforeKey: s.cfg.BeforeKey, TsMs: now,
 		Source: s.source(t, c.Op, c.Reason, c.Incremental),

@@ -103,7 +103,7 @@ func TestReferences_AvroKeys(t *testing.T) {
 				if k := w.registry.Decode(rec.Key); !maps.Equal(k, want.key) {
 					t.Errorf("%s: key %v, want %v", topic, k, want.key)
 				}
-				if p := partitionOf([]byte(want.text), 3); rec.Partition != p {
+				if p := PartitionOf([]byte(want.text), 3); rec.Partition != p {
 					t.Errorf("%s: partition %d, want %d", topic, rec.Partition, p)
 				}
 			}

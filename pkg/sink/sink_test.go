@@ -368,7 +368,7 @@ func TestPartition_IsJavasMurmur2OfTheID(t *testing.T) {
 	for id := range hubspot.ID(1000) {
 		key := []byte(text(id * 7919))
 		want := java.Partition(&kgo.Record{Key: key}, 12)
-		if got := partitionOf(key, 12); int(got) != want {
+		if got := PartitionOf(key, 12); int(got) != want {
 			t.Fatalf("%s: partition %d, want %d", key, got, want)
 		}
 	}
@@ -383,7 +383,7 @@ func TestPartition_IsJavasMurmur2OfTheID(t *testing.T) {
 		used := map[int32]bool{}
 		for _, e := range w.events(contacts) {
 			used[e.partition] = true
-			if want := partitionOf([]byte(e.key), 3); e.partition != want {
+			if want := PartitionOf([]byte(e.key), 3); e.partition != want {
 				t.Errorf("%s is in partition %d, want %d", e.key, e.partition, want)
 			}
 		}

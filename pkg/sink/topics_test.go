@@ -170,7 +170,7 @@ func TestTopic_AvroKeysAreSpeltOneWayForEver(t *testing.T) {
 		r := w.start(avroKeys)
 		r.mustCommit(batch(change(cdc.Read, 17, "a")))
 		records := w.read(contacts)
-		if len(records) != 1 || records[0].Partition != partitionOf([]byte("17"), 3) {
+		if len(records) != 1 || records[0].Partition != PartitionOf([]byte("17"), 3) {
 			t.Errorf("records %v, want one, in the partition of its id", records)
 		}
 		if got := w.registry.Decode(records[0].Key); len(got) != 1 || got["id"] != "17" {

@@ -1,0 +1,57 @@
+package verify_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/internal/world"
+	"github.com/hubspot-cdc/connector/pkg/connector/verify"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// A portal in which twenty things happen a second, beside a connector that follows
+// them: what is under way is no difference.
+func TestVerify_NoFalseAlarmWhileRecordsChange(t *testing.T) {
+	life := hubspottest.Life{Types: []string{"contacts"}, Create: 20, Update: 40, Touch: 3, Archive: 10}
+	if testing.Short() {
+		busy(t, 5, life, verify.Options{Objects: []string{"contacts"}})
+		return
+	}
+	life = hubspottest.Life{
+		Types: []string{"contacts", "companies"}, Create: 100, Update: 200, Touch: 15, Archive: 50, Restore: 25,
+		Merge: 10, Purge: 1, Associate: 40, Dissociate: 5, Owner: 5, Pipeline: 5,
+	}
+	for seed := range uint64(10) {
+		busy(t, 6+seed, life, verify.Options{})
+	}
+}
+
+func busy(t *testing.T, seed uint64, life hubspottest.Life, o verify.Options) {
+	life.Seed = seed
+	settings := append([]string{
+		"SYNC_LEADING_INTERVAL=1s", "SYNC_TRAILING_LAG=10s,1m", "SYNC_TRAILING_INTERVAL=2s", "SYNC_CENSUS_INTERVAL=5s",
+		"SYNC_ARCHIVE_INTERVAL=5s", "SYNC_ASSOCIATIONS_INTERVAL=10s", "SYNC_REFERENCE_INTERVAL=10s",
+	}, twoTypes...)
+	world.In(t, hubspottest.Options{Seed: seed}, settings, func(w *world.World) {
+		companies := w.Portal.Seed("companies", 50)
+		for i, id := range w.Portal.Seed("contacts", 400) {
+			w.Portal.Associate("contacts", id, "companies", companies[i%50], "", 0)
+		}
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", "companies", "contacts:companies", "owners") })
+		ctx, cancel := context.WithCancel(w.T.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.Portal.Live(ctx, 20, life)
+		}()
+		time.Sleep(30 * time.Second)
+		if r := compared(w, o); !r.Equal {
+			t.Errorf("seed %d, while records change: %s", seed, jsonOf(t, r))
+		}
+		cancel()
+		<-done
+		p.Stop()
+	})
+}

@@ -1,0 +1,73 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteJSON writes the report as one JSON object.
+func (r *Report) WriteJSON(w io.Writer) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", text)
+	return err
+}
+
+// WriteTable writes the report for people: a line per topic, the first keys that
+// differ, and what to do about them.
+func (r *Report) WriteTable(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TOPIC\tHUBSPOT\tKAFKA\tEQUAL\tMISSING\tEXTRA\tSTALE\tDIFFERENT")
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", t.Topic, t.HubSpot, t.Kafka, t.Equal,
+			t.counts[missing], t.counts[extra], t.counts[stale], t.counts[different])
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for i := range r.Topics {
+		r.Topics[i].explain(&b)
+	}
+	for _, topic := range r.Left {
+		fmt.Fprintf(&b, "\n%s: not compared, because the token may not read it\n", topic)
+	}
+	if r.Equal {
+		b.WriteString("\nequal: a consumer of these topics has what HubSpot has\n")
+	} else {
+		b.WriteString("\nnot equal; \"connector verify --fix\" asks the running connector to publish these keys again\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// meanings say what each class of difference is.
+var meanings = [classes]string{
+	missing:   "HubSpot has them, a consumer does not",
+	extra:     "a consumer has them, HubSpot does not",
+	stale:     "a consumer has an older version",
+	different: "a consumer has other content under the same version",
+}
+
+func (t *Topic) explain(b *strings.Builder) {
+	for c, keys := range [classes][]string{t.Missing, t.Extra, t.Stale, t.Different} {
+		if len(keys) == 0 {
+			continue
+		}
+		word := [classes]string{"missing", "extra", "stale", "different"}[c]
+		fmt.Fprintf(b, "\n%s: %d %s (%s)\n  %s", t.Topic, t.counts[c], word, meanings[c], strings.Join(keys, " "))
+		if more := t.counts[c] - len(keys); more > 0 {
+			fmt.Fprintf(b, " and %d more", more)
+		}
+		b.WriteString("\n")
+	}
+	if t.changing > 0 {
+		fmt.Fprintf(b, "\n%s: %d keys changed at every look, or HubSpot did not answer about them; they are not judged\n", t.Topic, t.changing)
+	}
+}

@@ -1,0 +1,90 @@
+package verify
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Report is what a comparison found.
+type Report struct {
+	Equal  bool     `json:"equal"`
+	Topics []Topic  `json:"topics"`
+	Left   []string `json:"-"` // topics that are not compared: the token may not read what they hold
+}
+
+// Topic is what was found of one topic: how many keys HubSpot and the topic have, how
+// many of them are equal, and the first keys that are not.
+type Topic struct {
+	Topic     string   `json:"topic"`
+	HubSpot   int      `json:"hubspot"`
+	Kafka     int      `json:"kafka"`
+	Equal     int      `json:"equal"`
+	Missing   []string `json:"missing"`   // HubSpot has them, the topic does not
+	Extra     []string `json:"extra"`     // the topic has them, HubSpot does not
+	Stale     []string `json:"stale"`     // the topic has an older version
+	Different []string `json:"different"` // the topic has other content under the same version
+
+	counts   [classes]int
+	changing int          // keys that changed from look to look
+	all      []difference // for a repair
+	object   string       // as signals name it
+	list     bool         // it is a reference list
+}
+
+// shown is how many keys of each kind a report names.
+const shown = 10
+
+// Same reports whether nothing differs.
+func (t *Topic) Same() bool { return t.counts == [classes]int{} }
+
+// tally counts what becomes of the keys of a topic.
+type tally struct {
+	topic, object         string
+	list                  bool
+	hubspot, kafka, equal int
+	all                   []difference
+	changing              int
+}
+
+// take adds what was found of a key. judged is false if its sides went on changing.
+func (t *tally) take(v *view, judged bool) {
+	t.hubspot += v.hubspot
+	t.kafka += v.kafka
+	t.equal += v.equal
+	if judged {
+		t.all = append(t.all, v.found...)
+	} else {
+		t.changing++
+	}
+}
+
+// report ends the count. equal are the keys that the sweep found so, and that no
+// later look was needed for.
+func (t *tally) report(equal int) *Topic {
+	out := &Topic{
+		Topic: t.topic, HubSpot: t.hubspot + equal, Kafka: t.kafka + equal, Equal: t.equal + equal,
+		Missing: []string{}, Extra: []string{}, Stale: []string{}, Different: []string{},
+		changing: t.changing, all: t.all, object: t.object, list: t.list,
+	}
+	slices.SortFunc(out.all, func(a, b difference) int { return byNumber(a.key, b.key) })
+	for _, d := range out.all {
+		list := [classes]*[]string{&out.Missing, &out.Extra, &out.Stale, &out.Different}[d.class]
+		if out.counts[d.class]++; len(*list) < shown {
+			*list = append(*list, d.key)
+		}
+	}
+	return out
+}
+
+// byNumber compares keys part by part, as numbers where they are some.
+func byNumber(a, b string) int {
+	for {
+		x, restA, moreA := strings.Cut(a, ":")
+		y, restB, moreB := strings.Cut(b, ":")
+		if c := cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)); c != 0 || !moreA || !moreB {
+			return c
+		}
+		a, b = restA, restB
+	}
+}

@@ -1,0 +1,127 @@
+package verify
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// class is how a key differs.
+type class uint8
+
+// A key is missing if HubSpot has it and the topic does not, extra the other way
+// round, stale if the topic has an older version, and different if it has other
+// content under the same version.
+const (
+	missing class = iota
+	extra
+	stale
+	different
+	classes
+)
+
+// difference is a key that differs.
+type difference struct {
+	class class
+	key   string
+}
+
+// view is one look at a suspect, on both sides.
+type view struct {
+	silent bool   // HubSpot said nothing that counts
+	seen   uint64 // a digest of both sides
+	// plain says that no change that is under way explains the difference.
+	plain                 bool
+	found                 []difference // none: both sides are equal
+	hubspot, kafka, equal int          // how many keys each side has, and how many are equal
+}
+
+// suspect is a key that differed when it was last looked at.
+type suspect[K any] struct {
+	key   K
+	since int64 // milliseconds: both sides have stood as they are since then; 0: not known
+	seen  uint64
+}
+
+// settle looks at suspects again and again, until both sides of each have stood
+// unchanged for as long as a change may be under way, or are equal. A key whose
+// sides go on changing is not judged. result takes each key that is judged, and at
+// the end those that are not.
+//
+// What became equal shows how long a change takes now: what counts must have stood for
+// three times that, if that is not too long.
+//
+// refresh reads the topic to its end; it comes before HubSpot is asked. So what a
+// last look finds on HubSpot's side, and was there at a look that began a whole wait
+// before, had that long to get into the topic.
+func settle[K any](ctx context.Context, keys []K, patient func(left int) patience,
+	refresh func(context.Context) error, look func(context.Context, []K) ([]view, error),
+	result func(v *view, judged bool),
+) error {
+	all := make([]suspect[K], len(keys))
+	for i, key := range keys {
+		all[i].key = key
+	}
+	slowest := time.Duration(0)
+	for began := time.Now(); len(all) > 0; {
+		if err := sleep(ctx, patient(len(all)).step()); err != nil {
+			return err
+		}
+		p := patient(len(all))
+		now := time.Now()
+		if err := refresh(ctx); err != nil {
+			return err
+		}
+		wait := max(p.wait, min(3*slowest, 2*p.wait))
+		last := now.Sub(began) > 4*wait+time.Minute
+		left := all[:0]
+		for chunk := range slices.Chunk(all, lookAtOnce) {
+			ask := make([]K, len(chunk))
+			for i := range chunk {
+				ask[i] = chunk[i].key
+			}
+			views, err := look(ctx, ask)
+			if err != nil {
+				return err
+			}
+			for i, v := range views {
+				s := chunk[i]
+				stood := !v.silent && s.since != 0 && s.seen == v.seen
+				age := time.Duration(now.UnixMilli()-s.since) * time.Millisecond
+				switch {
+				case !v.silent && len(v.found) == 0:
+					if s.since != 0 {
+						slowest = max(slowest, age)
+					}
+					result(&v, true)
+					continue
+				case stood && (age >= wait || v.plain && age >= p.gap):
+					result(&v, true)
+					continue
+				case last:
+					result(&v, false)
+					continue
+				case !stood && !v.silent:
+					s.since, s.seen = time.Now().UnixMilli(), v.seen
+				}
+				left = append(left, s)
+			}
+		}
+		all = left
+	}
+	return nil
+}
+
+// lookAtOnce is how many suspects are looked at together.
+const lookAtOnce = 1000
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,191 @@
+// Package verify compares what HubSpot has with what a consumer of the topics has.
+//
+// It reads HubSpot's object store (lists of records, association batch reads,
+// reference lists) and folds each data topic as a read_committed consumer does. It
+// shares no memory with the connector and changes nothing, so it may run beside one
+// or without one. What differs is looked at again on both sides, until it has stood
+// for as long as a change may be under way.
+//
+// It keeps about twenty bytes per record, of one topic at a time, and more only for
+// what differs.
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// Options say what to compare.
+type Options struct {
+	// Objects are object types, pairs such as contacts:companies, and reference
+	// lists; none means all that a run would follow.
+	Objects []string
+	// Progress, unless nil, hears how far the comparison is.
+	Progress func(Progress)
+	// Notes, unless nil, are what an earlier run has finished.
+	Notes *Notes
+}
+
+// Progress is how far the comparison of a topic is.
+type Progress struct {
+	Topic    string
+	Done, Of int // keys, of about so many
+	// Suspects are the keys that differ so far, while they are looked at again.
+	Suspects int
+}
+
+// Run compares. The error is that of a configuration, or of what could not be read.
+func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error) {
+	v := &verifier{
+		setup: setup, client: setup.HubSpot, prefix: setup.Config.Kafka.TopicPrefix, progress: o.Progress,
+	}
+	if v.progress == nil {
+		v.progress = func(Progress) {}
+	}
+	cl, err := kgo.NewClient(setup.Kafka...)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	v.admin = kadm.NewClient(cl)
+	if err := v.prepare(ctx); err != nil {
+		return nil, err
+	}
+	works, err := v.works(ctx, o.Objects)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Equal: true, Topics: []Topic{}}
+	for _, w := range works {
+		t, err := w.once(ctx, o.Notes)
+		if hubspot.MissingScopes(err) && len(o.Objects) == 0 {
+			r.Left = append(r.Left, w.topic)
+			continue
+		}
+		if err != nil {
+			return r, fmt.Errorf("compare %s: %w", w.topic, err)
+		}
+		if !v.there.Has(w.topic) && t.HubSpot == 0 && t.Same() {
+			continue // a topic that is made by need
+		}
+		r.Equal = r.Equal && t.Same()
+		r.Topics = append(r.Topics, *t)
+	}
+	if o.Notes != nil {
+		return r, o.Notes.end()
+	}
+	return r, nil
+}
+
+// call is how HubSpot is asked: as patiently as a reconcile asks. A request that it
+// does not answer, though it answers others, fails.
+var call = hubspot.Call{Priority: hubspot.Reconcile, Tries: cdc.PartTries}
+
+// verifier is what the comparisons of all topics share.
+type verifier struct {
+	setup    *connector.Setup
+	client   *hubspot.Client
+	prefix   string
+	portal   int64
+	progress func(Progress)
+
+	admin *kadm.Client
+	there kadm.TopicDetails
+	sets  map[string][]byte // property sets of earlier runs
+}
+
+// prepare learns the portal, and what the brokers have of it.
+func (v *verifier) prepare(ctx context.Context) error {
+	account, err := v.client.Account(ctx, hubspot.Call{Priority: hubspot.Schema})
+	if err != nil {
+		return fmt.Errorf("ask HubSpot for the account: %w", err)
+	}
+	v.portal = account.PortalID
+	v.setup.LearnDay(ctx, v.setup.Log)
+	if v.there, err = v.topics(ctx); err != nil {
+		return err
+	}
+	if v.there.Has(offsets.StateTopic(v.prefix)) {
+		v.sets, err = offsets.PropertySets(ctx, v.source())
+	}
+	return err
+}
+
+func (v *verifier) source() offsets.Source {
+	return offsets.Source{Opts: v.setup.Kafka, Prefix: v.prefix, Portal: v.portal, Logger: v.setup.Log}
+}
+
+// set is the property set that a run would have for a type. A property that the list
+// lacks is asked for all the same: where it is gone, HubSpot answers no value.
+func (v *verifier) set(f *stream.Found) (*schema.Set, error) {
+	var before *schema.Set
+	if text := v.sets[f.Type.Name]; text != nil {
+		before = &schema.Set{}
+		if err := json.Unmarshal(text, before); err != nil {
+			return nil, fmt.Errorf("state of %s: %w", f.Type.Name, err)
+		}
+	}
+	listing := schema.Listing{
+		Properties: f.Properties, Asked: v.setup.Config.HubSpot.Sensitivities(), Refused: f.Sensitivities(),
+	}
+	for _, p := range before.Missing(&listing) {
+		listing.Doubted = append(listing.Doubted, p.Name)
+	}
+	set, _ := schema.Next(before, f.Type, listing, v.setup.Selection)
+	return set, nil
+}
+
+func (v *verifier) digesters(of counts, raw func(property string) bool) *digesters {
+	return &digesters{
+		registry: v.setup.Registry, portal: strconv.FormatInt(v.portal, 10), counts: of, raw: raw, byID: map[int]*digester{},
+	}
+}
+
+// topics lists topics, all of them if none is named.
+func (v *verifier) topics(ctx context.Context, names ...string) (kadm.TopicDetails, error) {
+	there, err := v.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	return there, nil
+}
+
+// drive asks a protocol's questions until it has no more. Where HubSpot does not
+// answer one as a whole, it is asked in parts (R18).
+func drive(ctx context.Context, p cdc.Protocol, answer func(context.Context, cdc.Ask) (cdc.Answer, error)) error {
+	for ask, more := p.Next(); more; ask, more = p.Next() {
+		if err := sleep(ctx, ask.Wait); err != nil {
+			return err
+		}
+		parts := cdc.NewParts(ask, hubspot.MaxLinks, func(hubspot.ID) bool { return false }, false)
+		for part, more := parts.Next(); more; part, more = parts.Next() {
+			a, err := answer(ctx, part)
+			switch {
+			case hubspot.Divisible(err):
+				parts.Fail(err)
+			case err != nil:
+				return err
+			default:
+				parts.Take(a)
+			}
+		}
+		a, err := parts.Answer()
+		if err != nil {
+			return err
+		}
+		p.Take(a)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package verify_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/internal/world"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/connector/verify"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// compared runs a comparison beside whatever runs in the world.
+func compared(w *world.World, o verify.Options) *verify.Report {
+	w.T.Helper()
+	r, err := verify.Run(w.T.Context(), prepared(w), o)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return r
+}
+
+// prepared is the world's configuration, with connections of its own.
+func prepared(w *world.World) *connector.Setup {
+	w.T.Helper()
+	options := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
+	options.Logger = slog.New(slog.DiscardHandler)
+	setup, err := connector.Prepare(w.Config, options)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return setup
+}
+
+// only is the one topic of a report.
+func only(t *testing.T, r *verify.Report, topic string) *verify.Topic {
+	t.Helper()
+	for i := range r.Topics {
+		if r.Topics[i].Topic == topic {
+			return &r.Topics[i]
+		}
+	}
+	t.Fatalf("the report has no topic %s: %+v", topic, r)
+	return nil
+}
+
+// check compares what was found of a topic.
+func check(t *testing.T, got *verify.Topic, want verify.Topic) {
+	t.Helper()
+	for _, list := range []*[]string{&want.Missing, &want.Extra, &want.Stale, &want.Different} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	text := func(v *verify.Topic) string {
+		r := verify.Report{Equal: v.Same(), Topics: []verify.Topic{*v}}
+		return jsonOf(t, r.Topics)
+	}
+	if g, w := text(got), text(&want); g != w {
+		t.Errorf("found %s, want %s", g, w)
+	}
+}
+
+func text(id uint64) string { return strconv.FormatUint(id, 10) }
+
+var contactsOnly = []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}
+
+func TestVerify_AQuietPortalIsEqual(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 1}, contactsOnly, func(w *world.World) {
+		w.Ran(250)
+		r := compared(w, verify.Options{Objects: []string{"contacts"}})
+		if !r.Equal {
+			t.Error("a quiet portal is not equal")
+		}
+		check(t, only(t, r, "hubspot.contacts"), verify.Topic{Topic: "hubspot.contacts", HubSpot: 250, Kafka: 250, Equal: 250})
+	})
+}
+
+func TestVerify_NamesWhatChangedWhileNobodyRan(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 2}, contactsOnly, func(w *world.World) {
+		ids := w.Ran(250)
+		time.Sleep(time.Minute)
+		for _, id := range ids[:5] {
+			w.Portal.Update("contacts", id, map[string]string{"firstname": "Changed"})
+		}
+		w.Portal.Archive("contacts", ids[10])
+		w.Portal.Archive("contacts", ids[11])
+		w.Portal.Purge("contacts", ids[12])
+		fresh := w.Portal.Create("contacts", map[string]string{"firstname": "New"})
+		w.Portal.UpdateCalculated("contacts", ids[20], map[string]string{"lastname": "Calculated"})
+		r := compared(w, verify.Options{Objects: []string{"contacts"}})
+		if r.Equal {
+			t.Error("equal")
+		}
+		check(t, only(t, r, "hubspot.contacts"), verify.Topic{
+			Topic: "hubspot.contacts", HubSpot: 248, Kafka: 250, Equal: 241,
+			Missing: []string{text(fresh)}, Extra: []string{text(ids[10]), text(ids[11]), text(ids[12])},
+			Stale:     []string{text(ids[0]), text(ids[1]), text(ids[2]), text(ids[3]), text(ids[4])},
+			Different: []string{text(ids[20])},
+		})
+	})
+}
+
+// everything is a world with two types, their pair, owners and pipelines, which a
+// connector has published, and which nobody follows now.
+func everything(w *world.World) (contacts, companies []uint64) {
+	w.T.Helper()
+	companies = w.Portal.Seed("companies", 20)
+	contacts = w.Portal.Seed("contacts", 60)
+	for i, id := range contacts[:40] {
+		w.Portal.Associate("contacts", id, "companies", companies[i%20], "", 0)
+	}
+	w.Portal.AddOwner(hubspottest.Owner{Email: "ann@example.com"})
+	p := w.Start()
+	w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", "companies", "contacts:companies", "owners") })
+	time.Sleep(5 * time.Minute)
+	p.Stop()
+	time.Sleep(time.Minute)
+	return contacts, companies
+}
+
+var twoTypes = []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies"}
+
+func TestVerify_EveryTopicOfAQuietPortalIsEqual(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 3}, twoTypes, func(w *world.World) {
+		everything(w)
+		r := compared(w, verify.Options{})
+		if !r.Equal {
+			t.Errorf("a quiet portal is not equal: %s", jsonOf(t, r))
+		}
+		for topic, n := range map[string]int{
+			"hubspot.contacts": 60, "hubspot.companies": 20, "hubspot.associations.contacts.companies": 40, "hubspot.owners": len(w.Portal.Owners()),
+		} {
+			check(t, only(t, r, topic), verify.Topic{Topic: topic, HubSpot: n, Kafka: n, Equal: n})
+		}
+	})
+}
+
+func TestVerify_NamesLinksAndOwnersThatDiffer(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 4}, twoTypes, func(w *world.World) {
+		contacts, companies := everything(w)
+		links := w.Portal.Links("contacts", "companies")
+		gone := links[3]
+		w.Portal.Dissociate("contacts", gone.From, "companies", gone.To, gone.Category, gone.TypeID)
+		w.Portal.Associate("contacts", contacts[50], "companies", companies[5], "", 0)
+		owner := w.Portal.AddOwner(hubspottest.Owner{Email: "bob@example.com"})
+		r := compared(w, verify.Options{Objects: []string{"contacts:companies", "owners"}})
+		if r.Equal || len(r.Topics) != 2 {
+			t.Errorf("got %s", jsonOf(t, r))
+		}
+		end := ":" + gone.Category + ":" + strconv.Itoa(gone.TypeID)
+		check(t, only(t, r, "hubspot.associations.contacts.companies"), verify.Topic{
+			Topic: "hubspot.associations.contacts.companies", HubSpot: 40, Kafka: 40, Equal: 39,
+			Missing: []string{text(contacts[50]) + ":" + text(companies[5]) + end},
+			Extra:   []string{text(gone.From) + ":" + text(gone.To) + end},
+		})
+		n := len(w.Portal.Owners())
+		check(t, only(t, r, "hubspot.owners"), verify.Topic{Topic: "hubspot.owners", HubSpot: n, Kafka: n - 1, Equal: n - 1, Missing: []string{owner}})
+	})
+}
+
+// repaired compares beside a running connector, asks it for what differs, and compares
+// again until nothing does.
+func repaired(w *world.World, want func(*verify.Report)) {
+	w.T.Helper()
+	p := w.Start()
+	w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
+	r := compared(w, verify.Options{Objects: []string{"contacts", "contacts:companies"}})
+	want(r)
+	if sent, err := r.Fix(w.T.Context(), prepared(w)); err != nil || sent == 0 {
+		w.T.Fatalf("sent %d signals: %v", sent, err)
+	}
+	time.Sleep(5 * time.Minute)
+	if r := compared(w, verify.Options{}); !r.Equal {
+		w.T.Errorf("after the repair: %s", jsonOf(w.T, r))
+	}
+	p.Stop()
+}
+
+func TestVerify_FindsAndMendsWhatAForeignProducerWrote(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 5}, twoTypes, func(w *world.World) {
+		contacts, _ := everything(w)
+		w.Produce("hubspot.contacts", text(contacts[1]), "")
+		w.Produce("hubspot.contacts", text(contacts[2]), "not an event")
+		link := w.Portal.Links("contacts", "companies")[7]
+		key := text(link.From) + ":" + text(link.To) + ":" + link.Category + ":" + strconv.Itoa(link.TypeID)
+		w.Produce("hubspot.associations.contacts.companies", key, "")
+		repaired(w, func(r *verify.Report) {
+			check(t, only(t, r, "hubspot.contacts"), verify.Topic{
+				Topic: "hubspot.contacts", HubSpot: 60, Kafka: 59, Equal: 58,
+				Missing: []string{text(contacts[1])}, Different: []string{text(contacts[2])},
+			})
+			check(t, only(t, r, "hubspot.associations.contacts.companies"), verify.Topic{
+				Topic: "hubspot.associations.contacts.companies", HubSpot: 40, Kafka: 39, Equal: 39, Missing: []string{key},
+			})
+		})
+	})
+}
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,187 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// work is the comparison of one topic.
+type work struct {
+	topic   string
+	compare func(context.Context) (*Topic, error)
+}
+
+// once compares, unless that is noted as done.
+func (w *work) once(ctx context.Context, notes *Notes) (*Topic, error) {
+	if notes == nil {
+		return w.compare(ctx)
+	}
+	if t := notes.done[w.topic]; t != nil {
+		return t, nil
+	}
+	t, err := w.compare(ctx)
+	if err == nil {
+		err = notes.add(t)
+	}
+	return t, err
+}
+
+// choice is what an operator wants compared; empty means everything.
+type choice struct {
+	words []string
+	meant map[string]bool // those that mean something
+}
+
+func (c *choice) has(means func(word string) bool) (chosen bool) {
+	for _, word := range c.words {
+		if means(word) {
+			c.meant[word], chosen = true, true
+		}
+	}
+	return chosen || len(c.words) == 0
+}
+
+// works lists the topics to compare: those of each object type and of the pairs that
+// begin with it, then the reference lists.
+func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) {
+	chosen := choice{objects, map[string]bool{}}
+	look := stream.Introspection{
+		Client: v.client, Log: v.setup.Log, Wanted: v.setup.Config.HubSpot.Objects, Sensitivities: v.setup.Config.HubSpot.Sensitivities(),
+		Known:     func(word string) bool { return v.sets[word] != nil },
+		Streaming: func(hubspot.ObjectType) bool { return false },
+	}
+	seen, err := look.Look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	types := make([]hubspot.ObjectType, len(seen.Found))
+	for i := range seen.Found {
+		types[i] = seen.Found[i].Type
+	}
+	pairs, err := v.pairs(ctx, &chosen, types, &seen)
+	if err != nil {
+		return nil, err
+	}
+	var works []work
+	for i := range seen.Found {
+		f := &seen.Found[i]
+		own := slices.DeleteFunc(slices.Clone(pairs), func(p stream.Ends) bool { return p.From != f.Type })
+		wanted := chosen.has(func(word string) bool {
+			return stream.Names(f.Type, word) || word == offsets.ObjectTopic(v.prefix, f.Type.Name)
+		})
+		works = append(works, v.worksOf(f, wanted, own)...)
+	}
+	for _, name := range stream.References() {
+		if chosen.has(func(word string) bool { return word == name || word == offsets.ReferenceTopic(v.prefix, name) }) {
+			works = append(works, work{offsets.ReferenceTopic(v.prefix, name), func(ctx context.Context) (*Topic, error) {
+				l, err := v.list(name, types)
+				if err != nil {
+					return nil, err
+				}
+				return l.compare(ctx)
+			}})
+		}
+	}
+	for _, word := range objects {
+		if !chosen.meant[word] {
+			return nil, &connector.ConfigError{Problems: []string{fmt.Sprintf(
+				"--object %s: no object type, pair (contacts:companies) or reference list of that name is followed", word)}}
+		}
+	}
+	return works, nil
+}
+
+// pairs finds the pairs to compare.
+func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.ObjectType, seen *stream.Seen) ([]stream.Ends, error) {
+	topics := v.prefix + ".associations."
+	if len(chosen.words) > 0 && !slices.ContainsFunc(chosen.words, func(word string) bool {
+		return strings.Contains(word, ":") || strings.HasPrefix(word, topics)
+	}) {
+		return nil, nil // none is named: HubSpot need not be asked
+	}
+	away := func(word string) bool { return v.sets[word] != nil || seen.Hides(word) }
+	published := func(p cdc.Pair) bool { return v.there.Has(offsets.PairTopic(v.prefix, p)) }
+	found, _, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
+	var out []stream.Ends
+	for _, p := range found {
+		if chosen.has(func(word string) bool {
+			from, to, _ := strings.Cut(word, ":")
+			return word == offsets.PairTopic(v.prefix, p.Name()) || stream.Names(p.From, from) && stream.Names(p.To, to)
+		}) {
+			out = append(out, p.Ends)
+		}
+	}
+	return out, err
+}
+
+// worksOf are the comparisons of an object type and of its pairs. The list of the
+// records names the ids that the pairs' comparisons ask about.
+func (v *verifier) worksOf(f *stream.Found, wanted bool, pairs []stream.Ends) (works []work) {
+	var ids *idSet // nil: not listed yet
+	if wanted {
+		works = append(works, work{offsets.ObjectTopic(v.prefix, f.Type.Name), func(ctx context.Context) (*Topic, error) {
+			set, err := v.set(f)
+			if err != nil {
+				return nil, err
+			}
+			r, err := v.records(f.Type, set)
+			if err != nil {
+				return nil, err
+			}
+			if len(pairs) > 0 {
+				r.ids = &idSet{}
+			}
+			t, err := r.compare(ctx)
+			ids = r.ids
+			return t, err
+		}})
+	}
+	for i, p := range pairs {
+		topic := offsets.PairTopic(v.prefix, p.Name())
+		works = append(works, work{topic, func(ctx context.Context) (t *Topic, err error) {
+			if ids == nil {
+				if ids, err = v.listIDs(ctx, f.Type); err != nil {
+					return nil, err
+				}
+			}
+			ids.sort()
+			l, err := v.links(p)
+			if err != nil {
+				return nil, err
+			}
+			if t, err = l.compare(ctx, ids); i == len(pairs)-1 {
+				ids = nil
+			}
+			return t, err
+		}})
+	}
+	return works
+}
+
+// listIDs lists the ids of a type.
+func (v *verifier) listIDs(ctx context.Context, t hubspot.ObjectType) (*idSet, error) {
+	ids := &idSet{}
+	for after, more := "", true; more; {
+		page, err := v.client.List(ctx, call, t.Path, nil, after, false, 0)
+		if err != nil {
+			return nil, fmt.Errorf("list %s after %q: %w", t.Name, after, err)
+		}
+		for i := range page.Records {
+			ids.add(page.Records[i].ID)
+		}
+		for _, id := range page.Unread {
+			ids.add(id)
+		}
+		after, more = page.After, page.After != ""
+		v.progress(Progress{Topic: offsets.ObjectTopic(v.prefix, t.Name), Done: ids.n})
+	}
+	return ids, nil
+}
