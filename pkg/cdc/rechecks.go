@@ -22,10 +22,13 @@ type recheck struct {
 const dateStep = time.Second
 
 // Add notes ids that a finder named. One that waits already keeps its finder, and is
-// due at the earlier time.
+// due at the earlier time. now is on the clock that they count from, as in Take.
 func (q Rechecks) Add(now time.Time, stream string, ids []Later) {
 	for _, l := range ids {
 		next := recheck{now.Add(l.After + dateStep), stream}
+		if l.From != 0 {
+			next.at = l.From.Time().Add(l.After)
+		}
 		if old, waits := q[l.ID]; waits {
 			next.stream = old.stream
 			if old.at.Before(next.at) {

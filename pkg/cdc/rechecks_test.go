@@ -26,3 +26,16 @@ func TestR9_AWitnessMakesAConfirmDueSooner(t *testing.T) {
 		t.Errorf("after a minute: got %v, want [2]", ids)
 	}
 }
+
+// TestR9_AConfirmIsDueByHubSpotsClock: an id whose wait counts from HubSpot's time is due
+// as soon as HubSpot's clock has reached its end, and not before.
+func TestR9_AConfirmIsDueByHubSpotsClock(t *testing.T) {
+	q, now := Rechecks{}, time.UnixMilli(1_000_700)
+	q.Add(now, "journal", []Later{{ID: 1, After: 2 * time.Second, From: 1_000_000}})
+	if _, ids, wait := q.Take(now); len(ids) > 0 || wait != 1300*time.Millisecond {
+		t.Errorf("at once: %v, wait %v", ids, wait)
+	}
+	if _, ids, _ := q.Take(time.UnixMilli(1_002_000)); !slices.Equal(ids, []hubspot.ID{1}) {
+		t.Errorf("after 2 s: got %v, want [1]", ids)
+	}
+}

@@ -24,6 +24,7 @@ var refusals = map[string]struct {
 	"scopes are missing":         {hubspottest.Journal{App: journalApp, Refuse: hubspottest.RefuseScopes}, "add these scopes to the app"},
 	"the app may not subscribe":  {hubspottest.Journal{App: journalApp, OtherScopes: []string{"developer.webhooks_journal.read"}}, "add these scopes to the app"},
 	"the app is not installed":   {hubspottest.Journal{App: journalApp, NotInstalled: true}, "install the app in this portal"},
+	"the app may not even read":  {hubspottest.Journal{App: journalApp, NotInstalled: true, NoReads: true, Forgets: true}, "install the app in this portal"},
 	"HubSpot gives no journal":   {hubspottest.Journal{App: journalApp, DownStatus: http.StatusNotFound}, "does not give this app a webhooks journal"},
 	"HubSpot forbids everything": {hubspottest.Journal{App: journalApp, DownStatus: http.StatusForbidden}, "install it in the portal again"},
 }
@@ -36,7 +37,7 @@ func TestR16_AJournalThatHubSpotRefuses(t *testing.T) {
 	for name, refusal := range refusals {
 		for _, mode := range []string{"auto", "on"} {
 			for _, later := range []bool{false, true} {
-				if later && (refusal.journal.NotInstalled || refusal.journal.OtherScopes != nil) {
+				if later && (refusal.journal.NotInstalled && !refusal.journal.NoReads || refusal.journal.OtherScopes != nil) {
 					continue // nothing is refused to an app that has subscribed and has its token
 				}
 				when := map[bool]string{false: " at the start, ", true: " later, "}[later]

@@ -33,10 +33,10 @@ type Audit struct {
 	unshown map[string]map[hubspot.ID]hubspot.Millis // see unshown.go
 }
 
-// auditKey is a record, or the from side of a pair's links.
+// auditKey is a record, or the links between two records. to is 0 for a record.
 type auditKey struct {
 	object string
-	id     hubspot.ID
+	id, to hubspot.ID
 }
 
 // auditTale is what happened to a key lately, in the order in which it was heard.
@@ -55,11 +55,12 @@ type naming struct {
 type publication struct {
 	at      hubspot.Millis // HubSpot's time of the change, or an upper bound of it
 	exact   bool
-	carried bool // the journal is to carry changes of this kind
-	polled  bool // it was found without the journal
-	whole   bool // the journal was whole then
-	ends    []auditKey
-	dropped bool // before it could be judged
+	carried bool        // the journal is to carry changes of this kind
+	polled  bool        // it was found without the journal
+	whole   bool        // the journal was whole then
+	link    cdc.LinkKey // the zero value for a record
+	ends    []auditKey  // of a link
+	dropped bool        // before it could be judged
 }
 
 // auditEntry is a naming (published is nil) or a publication of a key.
@@ -159,20 +160,33 @@ func (a *Audit) Relied(object string) bool {
 	if a.whole.IsZero() || now.Sub(a.read) > readWithin || now.Sub(a.whole) < wholeFor || !a.missed.IsZero() && now.Sub(a.missed) < missedFor {
 		return false
 	}
-	types := a.types[object]
-	return len(types) > 0 && !slices.ContainsFunc(types, func(id string) bool { return id == "" || slices.Contains(a.lacks, id) })
+	return !a.lacking(object)
 }
 
-// Named notes that the journal named a record, or the from side of a link. occurred
-// is 0 where the event does not say when. life says that the record came or went.
+// lacking reports whether HubSpot writes not every change of an object or a pair into
+// the journal. The caller holds the lock.
+func (a *Audit) lacking(object string) bool {
+	types := a.types[object]
+	return len(types) == 0 || slices.ContainsFunc(types, func(id string) bool { return id == "" || slices.Contains(a.lacks, id) })
+}
+
+// Named notes that the journal named a record. occurred is 0 where the event does not
+// say when. life says that the record came or went.
 func (a *Audit) Named(object string, id hubspot.ID, occurred hubspot.Millis, life bool) {
+	a.name(auditKey{object: object, id: id}, naming{occurred, life})
+}
+
+// NamedLink notes that the journal named a link between two records.
+func (a *Audit) NamedLink(pair string, from, to hubspot.ID, occurred hubspot.Millis) {
+	a.name(auditKey{pair, from, to}, naming{occurred: occurred})
+}
+
+func (a *Audit) name(key auditKey, n naming) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	a.settle(now)
-	n := naming{occurred, life}
-	key := auditKey{object, id}
-	if tale := a.tale(key); occurred == 0 || !slices.Contains(tale.named, n) { // events are doubled at times
+	if tale := a.tale(key); n.occurred == 0 || !slices.Contains(tale.named, n) { // events are doubled at times
 		tale.named = append(tale.named, n)
 		a.keep(auditEntry{key: key, at: now})
 	}
@@ -202,7 +216,10 @@ func (a *Audit) records(object string, changes []cdc.Change, now hubspot.Millis)
 			p.at = c.Row.Version
 		}
 		p.carried = e.Op != cdc.Update || dated && !c.Unexplained
-		a.publish(auditKey{object, c.ID}, p)
+		// A pass over the recycle bin finds what went before the journal began too.
+		if e.Op != cdc.Delete || e.SourceMs >= a.since {
+			a.publish(auditKey{object: object, id: c.ID}, p)
+		}
 		a.found(object, c.ID, p)
 	}
 }
@@ -217,10 +234,10 @@ func (a *Audit) links(pair cdc.Pair, changes []cdc.LinkChange, now hubspot.Milli
 			continue
 		}
 		a.metrics.found.WithLabelValues(pair.String(), c.Stream).Inc()
-		a.publish(auditKey{pair.String(), c.Key.From}, &publication{
-			at: now, polled: polls(c.Stream),
+		a.publish(auditKey{pair.String(), c.Key.From, c.Key.To}, &publication{
+			at: now, polled: polls(c.Stream), link: c.Key,
 			carried: c.Op != cdc.Update, // a label that changed
-			ends:    []auditKey{{pair.From, c.Key.From}, {pair.To, c.Key.To}},
+			ends:    []auditKey{{object: pair.From, id: c.Key.From}, {object: pair.To, id: c.Key.To}},
 		})
 	}
 }
@@ -285,7 +302,7 @@ func (a *Audit) settle(now time.Time) {
 		a.metrics.missed.WithLabelValues(e.key.object).Inc()
 		// What the journal never carries says nothing about the journal, nor does what
 		// polling found while the journal was known to be away.
-		if e.published.carried && e.published.whole && !a.whole.IsZero() && !a.whole.After(e.at) {
+		if e.published.carried && e.published.whole && !a.whole.IsZero() && !a.whole.After(e.at) && !a.lacking(e.key.object) {
 			a.missed = now
 		}
 	}
@@ -295,15 +312,17 @@ func (a *Audit) settle(now time.Time) {
 }
 
 // names reports whether the journal named a publication: whether an event tells of
-// it, and of no other publication of the key that lies nearer to the event. So an
-// event of a record's next change does not make up for one that was lost.
+// it, and of no other publication of the record or link that lies nearer to the event.
+// So an event of a record's next change does not make up for one that was lost. An event
+// of one link tells of all between its records: HubSpot tells with one that a primary
+// link came, which is two.
 func (a *Audit) names(key auditKey, p *publication) bool {
 	t := a.keys[key]
 	for _, n := range t.named {
 		mine, ok := t.distance(p, n.occurred)
 		if ok && !slices.ContainsFunc(t.published, func(q *publication) bool {
 			theirs, ok := t.distance(q, n.occurred)
-			return ok && theirs < mine
+			return ok && q.link == p.link && theirs < mine
 		}) {
 			return true
 		}
@@ -320,7 +339,7 @@ func (a *Audit) names(key auditKey, p *publication) bool {
 
 // distance is how far an event's time lies from the time of a publication. It is not
 // ok where the event cannot tell of it. A publication without a time of its own
-// happened after the one before it.
+// happened after the one before it of the same record or link.
 func (t *auditTale) distance(p *publication, occurred hubspot.Millis) (d hubspot.Millis, ok bool) {
 	if occurred == 0 {
 		return 0, true
@@ -333,7 +352,7 @@ func (t *auditTale) distance(p *publication, occurred hubspot.Millis) (d hubspot
 		if q == p {
 			break
 		}
-		if occurred <= q.at.Add(namingSkew) {
+		if q.link == p.link && occurred <= q.at.Add(namingSkew) {
 			return 0, false
 		}
 	}

@@ -134,7 +134,13 @@ func TestR16_MissedByTheJournal(t *testing.T) {
 			a.delete(CensusStream, 1)
 		}, 1},
 		"before the journal began": {func(a auditing) { a.change("leading", 1, millis()-60_000) }, 0},
-		"found by the journal":     {func(a auditing) { a.change(offsets.JournalStream, 1, millis()) }, 0},
+		"archived before the journal began": {func(a auditing) {
+			a.records("contacts", []cdc.Change{{ID: 1, Event: &cdc.Event{Op: cdc.Delete, SourceMs: millis() - 60_000, Stream: offsets.ArchiveStream}}}, millis())
+		}, 0},
+		"archived since the journal began": {func(a auditing) {
+			a.records("contacts", []cdc.Change{{ID: 1, Event: &cdc.Event{Op: cdc.Delete, SourceMs: millis(), Stream: offsets.ArchiveStream}}}, millis())
+		}, 1},
+		"found by the journal": {func(a auditing) { a.change(offsets.JournalStream, 1, millis()) }, 0},
 		"a calculated property": {func(a auditing) {
 			a.records("contacts", []cdc.Change{{
 				ID: 1, Row: cdc.Row{Version: millis() - 1000, Live: true},
@@ -184,6 +190,58 @@ func TestR16_LinksOfARecordThatWentAreNamed(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		a.missedIs(contactsCompanies.String(), 2)
 	})
+}
+
+// TestR16_LinksAreNamedEachForItself: an event of a link between two records tells of
+// all between them, and of no other of the same record.
+func TestR16_LinksAreNamedEachForItself(t *testing.T) {
+	made := func(stream string, to hubspot.ID, typeID int) cdc.LinkChange {
+		return cdc.LinkChange{Key: cdc.LinkKey{From: 1, To: to, Category: "USER_DEFINED", TypeID: typeID}, Op: cdc.Create, Stream: stream, SourceMs: millis()}
+	}
+	pair := contactsCompanies.String()
+	for name, test := range map[string]struct {
+		play func(a auditing)
+		want float64
+	}{
+		"a second label, before the first one is published": {func(a auditing) {
+			a.NamedLink(pair, 1, 7, millis())
+			time.Sleep(2 * time.Second)
+			a.NamedLink(pair, 1, 7, millis())
+			time.Sleep(time.Second)
+			a.links(contactsCompanies, []cdc.LinkChange{made(offsets.JournalStream, 7, 36)}, millis())
+			time.Sleep(5 * time.Second)
+			a.links(contactsCompanies, []cdc.LinkChange{made(offsets.AssociationsStream, 7, 38)}, millis())
+		}, 0},
+		"links of one record, found together": {func(a auditing) {
+			for to := range hubspot.ID(3) {
+				a.NamedLink(pair, 1, 7+to, millis())
+				time.Sleep(time.Second)
+			}
+			a.links(contactsCompanies, []cdc.LinkChange{
+				made(offsets.AssociationsStream, 7, 36), made(offsets.AssociationsStream, 8, 36), made(offsets.AssociationsStream, 9, 36),
+			}, millis())
+		}, 0},
+		"one named, and another not": {func(a auditing) {
+			a.NamedLink(pair, 1, 7, millis())
+			a.links(contactsCompanies, []cdc.LinkChange{made(offsets.AssociationsStream, 7, 36), made(offsets.AssociationsStream, 8, 36)}, millis())
+		}, 1},
+		"made, removed and made again, once named": {func(a auditing) {
+			a.NamedLink(pair, 1, 7, millis())
+			a.links(contactsCompanies, []cdc.LinkChange{made(offsets.JournalStream, 7, 36)}, millis())
+			time.Sleep(5 * time.Second)
+			a.links(contactsCompanies, []cdc.LinkChange{made(offsets.AssociationsStream, 7, 36)}, millis())
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAudit(t, func(a auditing) {
+				a.Whole(millis())
+				time.Sleep(time.Second)
+				test.play(a)
+				time.Sleep(11 * time.Minute)
+				a.missedIs(pair, test.want)
+			})
+		})
+	}
 }
 
 // TestR16_HowManyTheJournalLost: at 20 changes a second of 2,000 records, and a journal
@@ -299,9 +357,16 @@ func TestR16_WhenTheJournalIsReliedOn(t *testing.T) {
 		a.missedIs("contacts", 2)
 		is("after a change while the journal was away", true)
 
-		a.change("leading", 3, millis())
+		a.Lacks([]string{"0-1"})
+		a.change("leading", 4, millis())
 		pass(11 * time.Minute)
 		a.missedIs("contacts", 3)
+		a.Lacks(nil)
+		is("after a change of a type that it does not carry", true)
+
+		a.change("leading", 3, millis())
+		pass(11 * time.Minute)
+		a.missedIs("contacts", 4)
 		is("after a change that it lacked", false)
 		a.Begin()
 		a.Whole(millis())

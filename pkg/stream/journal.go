@@ -267,6 +267,7 @@ func (j *Journal) trouble(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
+	j.looked = time.Time{}
 	if j.Wanted || hubspot.JournalRefused(err) == "" {
 		j.complain(e)
 	} else {

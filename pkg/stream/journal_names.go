@@ -200,7 +200,7 @@ func (n *journalNames) link(p *Pair, from, to hubspot.ID, e *hubspot.JournalEven
 	} else {
 		l.added = append(l.added, key)
 	}
-	a.Named(p.Name(), from, e.Occurred, false)
+	a.NamedLink(p.Name(), from, to, e.Occurred)
 }
 
 // mayBeAll reports whether an event may be of all links between two records, and not

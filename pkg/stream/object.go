@@ -54,7 +54,7 @@ type Object struct {
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow, o.asOne = new(atomic.Int64), new(atomic.Value), new(atomic.Bool), new(atomic.Bool)
 	o.sweeps, o.claims = new(sweeps), newClaims()
-	o.recheck, o.bin, o.swept, o.wanted = newQueue(), newBin(), make(chan struct{}), make(chan struct{}, 1)
+	o.recheck, o.bin, o.swept, o.wanted = newQueue(o.Client.Now), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
 	o.searchPages = new(pageSizes)
 	lane := o.Lane
@@ -98,7 +98,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		if err != nil {
 			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
 		}
-		o.recheck.add(page.Stream, fromNow(left.Later, o.Client.Now()))
+		o.recheck.add(page.Stream, left.Later)
 		found(ctx, len(left.Committed))
 		o.watchers.tell(left.Committed)
 		o.Audit.records(o.Type.Name, left.Committed, o.Client.Now())

@@ -47,7 +47,7 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 		_, err := p.Lane.Publish(ctx, cdc.LinkPage{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
 		return err
 	})
-	p.looks, p.recheck, p.wanted = newLooks(p.Waits), newQueue(), make(chan struct{}, 1)
+	p.looks, p.recheck, p.wanted = newLooks(p.Waits), newQueue(ownClock), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
 	p.From.Metrics.unresolved.WithLabelValues(p.Name())

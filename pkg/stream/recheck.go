@@ -41,17 +41,6 @@ func (r *Recheck) pass(ctx context.Context) error {
 // recheckRetry is how long an id waits after HubSpot refused to read it.
 const recheckRetry = time.Minute
 
-// fromNow makes the waits of ids count from now, a time of HubSpot's.
-func fromNow(ids []cdc.Later, now hubspot.Millis) []cdc.Later {
-	for i := range ids {
-		if l := &ids[i]; l.From != 0 {
-			l.After -= time.Duration(max(0, now-l.From)) * time.Millisecond
-			l.From = 0
-		}
-	}
-	return ids
-}
-
 func later(ids []hubspot.ID) []cdc.Later {
 	out := make([]cdc.Later, len(ids))
 	for i, id := range ids {
@@ -62,12 +51,17 @@ func later(ids []hubspot.ID) []cdc.Later {
 
 // queue holds ids until they are due. It lives as long as the run.
 type queue struct {
+	now  func() hubspot.Millis // HubSpot's clock, where ids are due by that (cdc.Later)
 	mu   sync.Mutex
 	due  cdc.Rechecks
 	wake chan struct{}
 }
 
-func newQueue() *queue { return &queue{due: cdc.Rechecks{}, wake: make(chan struct{}, 1)} }
+func newQueue(now func() hubspot.Millis) *queue {
+	return &queue{now: now, due: cdc.Rechecks{}, wake: make(chan struct{}, 1)}
+}
+
+func ownClock() hubspot.Millis { return hubspot.MillisOf(time.Now()) }
 
 func (q *queue) add(stream string, ids []cdc.Later) {
 	if len(ids) == 0 {
@@ -75,7 +69,7 @@ func (q *queue) add(stream string, ids []cdc.Later) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.due.Add(time.Now(), stream, ids)
+	q.due.Add(q.now().Time(), stream, ids)
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -85,7 +79,7 @@ func (q *queue) add(stream string, ids []cdc.Later) {
 func (q *queue) take() (stream string, ids []hubspot.ID, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.due.Take(time.Now())
+	return q.due.Take(q.now().Time())
 }
 
 // wait returns when something is added, or after d.

@@ -27,6 +27,10 @@ func (j *Journal) subscribe(ctx context.Context) error {
 		return &journalError{fmt.Errorf("read the journal's subscriptions: %w", err)}
 	}
 	missing := hubspot.MissingSubscriptions(hubspot.WantedSubscriptions(j.Portal, types), have)
+	if j.subscribed != nil && !slices.ContainsFunc(have, func(s hubspot.Subscription) bool { return s.Ours(j.Portal) }) {
+		j.Log.Warn("HubSpot no longer wrote this portal's changes into the webhooks journal, as when the app is uninstalled; polling finds them, and the connector subscribes again")
+		j.Audit.Broken()
+	}
 	var lacking []string
 	var refusal error // of any, while none was taken
 	taken := false
@@ -58,7 +62,8 @@ func (j *Journal) subscribe(ctx context.Context) error {
 }
 
 // subscriptionsLast is how often the subscriptions are looked at: another deployment of
-// the app may replace them.
+// the app may replace them. They are looked at sooner after the journal did not work:
+// they go when the app is uninstalled.
 const subscriptionsLast = time.Hour
 
 // types are the ids of the types to subscribe to, in order.

@@ -41,6 +41,8 @@ type Journal struct {
 	DownStatus   int            // status of every journal call and file; zero: the journal is up
 	OtherScopes  []string       // scopes that the app has, rather than all of the journal's
 	NotInstalled bool           // the app is not installed: nothing of the account is told, and it cannot subscribe
+	NoReads      bool           // while it is not installed, 403 to every journal call
+	Forgets      bool           // when it is not installed any more, the account's subscriptions go
 }
 
 // JournalApp is the app that reads the journal, with a token of its own.
@@ -82,6 +84,20 @@ func (p *Portal) SetJournal(j Journal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opt.Journal = j.withDefaults()
+	if j.NotInstalled && j.Forgets {
+		p.journal.subscriptions = nil
+	}
+}
+
+// ForeignEvent has the app's journal tell a change in another account, of a type by its
+// id.
+func (p *Portal) ForeignEvent(typeID string, id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := journalEvent{
+		Type: "crmObject", PortalID: foreignPortal, OccurredAt: isoTime(p.now()), Action: "UPDATE", ObjectTypeID: typeID, ObjectID: id,
+	}
+	p.journalize(journalLine{portal: foreignPortal, text: encode(e)})
 }
 
 // JournalCounts tell what became of the changes that a subscription is for. The

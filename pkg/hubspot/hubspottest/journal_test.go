@@ -217,6 +217,9 @@ func TestJournalNeedsTheAppsTokenAndOnlyTheJournalTakesIt(t *testing.T) {
 		p.SetJournal(Journal{App: &app, NotInstalled: true})
 		r = newReader(t, p)
 		r.subscribe("OBJECT", "0-1", "CREATE").want(t, 403)
+		r.call("GET", "journal/2026-03/latest", "").want(t, 204)
+		p.SetJournal(Journal{App: &app, NotInstalled: true, NoReads: true})
+		r.call("GET", "journal/2026-03/latest", "").want(t, 403).says(t, "not installed")
 		p.SetJournal(Journal{App: &app, Refuse: RefuseToken})
 		grant(t, p, scopeJournal).want(t, 400)
 		r.call("GET", "journal/2026-03/latest", "").want(t, 401)
@@ -419,6 +422,40 @@ func TestSubscriptionsReplaceOrConflict(t *testing.T) {
 }
 
 // TestJournalCountsItsTrouble: what a reader gets and what the counters say agree.
+func TestJournalOfAnAppThatIsUninstalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := journalPortal(Journal{})
+		r := newReader(t, p)
+		portals := func() (ids []any) {
+			for _, e := range r.all() {
+				ids = append(ids, e["portalId"])
+			}
+			return ids
+		}
+		change := func() {
+			p.Create("contacts", nil)
+			p.ForeignEvent("0-1", 7)
+			time.Sleep(10 * time.Second)
+		}
+		const own, other = 4242.0, 990099.0
+		r.subscribe("OBJECT", "0-1", "CREATE").want(t, 200)
+		change()
+		if got := portals(); !slices.Equal(got, []any{own, other}) {
+			t.Errorf("events of %v", got)
+		}
+		app := p.opt.Journal
+		uninstalled := app
+		uninstalled.NotInstalled, uninstalled.Forgets = true, true
+		p.SetJournal(uninstalled)
+		change()
+		if got := portals(); !slices.Equal(got, []any{own, other, other}) {
+			t.Errorf("events of %v, once the app is not installed", got)
+		}
+		p.SetJournal(app)
+		r.call("GET", "subscriptions/2026-03", "").want(t, 200).says(t, `"results":[]`)
+	})
+}
+
 func TestJournalCountsItsTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := journalPortal(Journal{Lost: 0.1, Doubled: 0.2, Late: 0.1, Disorder: 0.1, Unknown: 0.1, Foreign: 0.1, TextIDs: 0.5})

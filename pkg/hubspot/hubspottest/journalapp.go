@@ -77,6 +77,8 @@ func (p *Portal) authorizeApp(c *call) *failure {
 		return unauthorized(fmt.Sprintf("The OAuth token used to make this call expired %d minute(s) ago.", int(p.Now().Sub(token.ends).Minutes())), "EXPIRED_AUTHENTICATION")
 	case p.opt.Journal.Refuse == RefuseScopes || !slices.Contains(token.scopes, need):
 		return missingScopes([]string{need})
+	case p.opt.Journal.NotInstalled && p.opt.Journal.NoReads:
+		return notInstalled(p.opt.PortalID)
 	}
 	if status := p.opt.Journal.DownStatus; status != 0 {
 		return &failure{status: status, message: "Service unavailable"}
@@ -129,7 +131,7 @@ func (p *Portal) subscribe(c *call) (int, []byte, *failure) {
 	case s.TypeID == "" || s.PortalID == 0 || len(s.Actions) == 0:
 		return 0, nil, invalid("Some required fields were not set: [actions, objectTypeId, portalId]")
 	case s.PortalID != p.opt.PortalID || p.opt.Journal.NotInstalled:
-		return 0, nil, &failure{status: 403, category: "FORBIDDEN", message: fmt.Sprintf("The app is not installed in the account %d", s.PortalID)}
+		return 0, nil, notInstalled(s.PortalID)
 	}
 	for _, action := range s.Actions {
 		if !slices.Contains(actions, action) {
@@ -153,4 +155,8 @@ func (p *Portal) subscribe(c *call) (int, []byte, *failure) {
 		j.subscriptions[i] = &s
 	}
 	return 200, encode(&s), nil
+}
+
+func notInstalled(portal int64) *failure {
+	return &failure{status: 403, category: "FORBIDDEN", message: fmt.Sprintf("The app is not installed in the account %d", portal)}
 }
