@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
 )
 
 // everything sets what the chart leaves out by default.
@@ -23,6 +25,7 @@ imagePullSecrets: [{name: pull}]
 priorityClassName: high
 podDisruptionBudget: {enabled: true}
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true, labels: {release: prometheus}}
 serviceAccount: {annotations: {a: b}}
 secrets:
   KAFKA_SASL_PASSWORD: {value: "p4ss: #word"}
@@ -43,12 +46,12 @@ topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: D
 // Prometheus operator know, and the parts of the release find one another.
 func TestChart_FitsKubernetes(t *testing.T) {
 	little := render(t, enough)
-	if little.secret != nil || little.budget != nil || little.monitor != nil || little.account == nil {
-		t.Errorf("by default the release has secret=%v budget=%v monitor=%v account=%v", little.secret, little.budget, little.monitor, little.account)
+	if little.secret != nil || little.budget != nil || little.monitor != nil || little.rule != nil || little.account == nil {
+		t.Errorf("by default the release has secret=%v budget=%v monitor=%v rule=%v account=%v", little.secret, little.budget, little.monitor, little.rule, little.account)
 	}
 	r := render(t, enough, everything)
-	if r.secret == nil || r.budget == nil || r.monitor == nil || r.account == nil {
-		t.Fatalf("with everything the release has secret=%v budget=%v monitor=%v account=%v", r.secret, r.budget, r.monitor, r.account)
+	if r.secret == nil || r.budget == nil || r.monitor == nil || r.rule == nil || r.account == nil {
+		t.Fatalf("with everything the release has secret=%v budget=%v monitor=%v rule=%v account=%v", r.secret, r.budget, r.monitor, r.rule, r.account)
 	}
 	pod := r.deployment.Spec.Template
 	for name, selector := range map[string]*meta.LabelSelector{
@@ -68,6 +71,22 @@ func TestChart_FitsKubernetes(t *testing.T) {
 	}
 	if pod.Spec.ServiceAccountName != r.account.Name || container.EnvFrom[0].ConfigMapRef.Name != r.config.Name {
 		t.Errorf("the pod names the account %q and the config %v; there are %q and %q", pod.Spec.ServiceAccountName, container.EnvFrom, r.account.Name, r.config.Name)
+	}
+}
+
+// TestChart_TheAlertsAreThoseOfPrometheus: the rule has what deploy/prometheus has.
+func TestChart_TheAlertsAreThoseOfPrometheus(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want monitoring.PrometheusRuleSpec
+	if err := yaml.UnmarshalStrict(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	got := render(t, enough, everything).rule
+	if len(want.Groups) == 0 || !reflect.DeepEqual(got.Spec, want) || got.Labels["release"] != "prometheus" {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
