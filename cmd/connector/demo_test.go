@@ -166,6 +166,9 @@ func TestDemo_Teaches(t *testing.T) {
 			t.Errorf("%s has %d events", where, n)
 		}
 	}
+	if !regexp.MustCompile(`its page is http://127\.0\.0\.1:\d+/\n`).MatchString(text) {
+		t.Errorf("the demo does not name its page:\n%s", text)
+	}
 	_, brokers, _ := strings.Cut(text, "KAFKA_BROKERS=")
 	brokers, _, _ = strings.Cut(brokers, " ")
 	begin, end, ended := strings.Cut(text, "\nevents: c=")
