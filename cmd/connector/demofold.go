@@ -71,7 +71,7 @@ func (f *demoFold) over() (lines []string) {
 			continue
 		}
 		if of.told = true; of.more > 0 {
-			lines = append(lines, fmt.Sprintf("* connector: %d more r in %s, which were there before its first start\n", of.more, topic))
+			lines = append(lines, fmt.Sprintf("* connector: %d more r in %s, the rest of what was there when it began to read them\n", of.more, topic))
 			of.more = 0
 		}
 	}

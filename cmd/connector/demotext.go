@@ -12,7 +12,7 @@ type addresses struct{ hubspot, brokers, registry, web string }
 func demoBegins(at addresses) string {
 	return fmt.Sprintf(`A simulated HubSpot portal (%[1]s), an embedded Kafka (%[2]s), a schema registry (%[3]s).
 The portal has %[5]d each of %[6]s. Its users make %[7]d changes a second, and an
-administrator changes its schemas. The connector is the one that connector run starts: %[4]s/readyz
+administrator changes its schemas. The connector is the one that connector run starts; its page is %[4]s/
 Look at the topics from another terminal:
   KAFKA_BROKERS=%[2]s SCHEMA_REGISTRY_URL=%[3]s connector tail deals
   kcat -b %[2]s -L

@@ -16,10 +16,9 @@ import (
 // the cursors on the page have the form of a run's, and what the page has an operator
 // write is understood.
 func TestOperations_ShowsWhatARunShows(t *testing.T) {
-	opt := hubspottest.Options{Seed: 92, Types: []string{"contacts", "companies", "deals"}}
-	slowly := []string{"HUBSPOT_RATE_SHARE=0.1"} // more than a minute for the backfill
-	inWorld(t, opt, slowly, func(w *world) {
-		contact := w.Portal.Seed("contacts", 15_000)[0]
+	opt := hubspottest.Options{Seed: 92, Types: []string{"contacts", "companies", "deals"}, NoHistory: true}
+	inWorld(t, opt, []string{"HUBSPOT_RATE_10S=5"}, func(w *world) {
+		contact := w.Portal.Seed("contacts", 2_500)[0] // whose backfill takes over a minute
 		w.Portal.Associate("contacts", contact, "deals", w.Portal.Seed("deals", 1)[0], "", 0)
 		w.Brokers.Cut()
 		p := w.Start()
@@ -35,7 +34,7 @@ func TestOperations_ShowsWhatARunShows(t *testing.T) {
 		}
 		sameJSON(t, lineOf(t, "HTTP", `{"area"`), string(text))
 		w.Brokers.Mend()
-		w.SleepUntil(5*time.Minute, func() bool { return p.Backfilled("contacts", "companies", "deals") })
+		w.SleepUntil(30*time.Minute, func() bool { return p.Backfilled("contacts", "companies", "deals") })
 		time.Sleep(10 * time.Minute)
 		sameJSON(t, lineOf(t, "HTTP", `{"ready"`), p.Get("/readyz").Body.String())
 		key, value, _ := strings.Cut(quotedIn(t, lineOf(t, "Signals", "$ echo 'hubspot|")), "|")
@@ -51,7 +50,7 @@ func TestOperations_ShowsWhatARunShows(t *testing.T) {
 		key, value = quotedIn(t, lineOf(t, "Cursors", "$ KEY=")), quotedIn(t, strings.TrimPrefix(lineOf(t, "Cursors", "$ printf"), `$ printf '%s|%s\n'`))
 		w.Produce("hubspot.offsets", key, value)
 		p = w.Start()
-		w.SleepUntil(10*time.Minute, func() bool { return p.Backfilled("contacts") })
+		w.SleepUntil(30*time.Minute, func() bool { return p.Backfilled("contacts") })
 		p.Stop()
 		w.Produce("hubspot.offsets", key, strings.Replace(value, "2026", "last year", 1))
 		p = w.Start()

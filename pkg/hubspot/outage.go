@@ -59,7 +59,9 @@ type cause struct {
 	since    time.Time
 	ended    time.Time
 	said     bool
-	left     string // it counts, and the last request, of this API, gave up; the API's next answer ends it
+	recurs   time.Time // since when it has never been gone for longer than calm
+	told     bool      // it was said since then
+	left     string    // it counts, and the last request, of this API, gave up; the API's next answer ends it
 }
 
 func newOutages(log *slog.Logger, what string) *outages {
@@ -210,8 +212,13 @@ type trouble struct {
 // third failure in a row: an occasional hiccup is not news each time.
 const quiet = time.Minute
 
-// patience is how long a fleeting cause may last before it is a warning.
-const patience = time.Minute
+// patience is how long a fleeting cause may last before it is a warning, and calm how
+// long it must be gone to have passed: another app that uses up a limit leaves us a
+// call now and then.
+const (
+	patience = time.Minute
+	calm     = 10 * time.Second
+)
 
 // fleeting reports whether a kind of cause is part of a day's work: a limit that frees
 // itself within seconds, unlike that of the day.
@@ -234,6 +241,9 @@ func (t *trouble) failed(kind string, attrs ...any) {
 		o.causes[kind] = c
 	}
 	if c.requests == 0 && c.left == "" {
+		if c.ended.IsZero() || time.Since(c.ended) > calm {
+			c.recurs, c.told = time.Now(), false
+		}
 		c.since, c.attempts, c.said = time.Now(), 0, false
 	}
 	if c.left = ""; t.cause == "" {
@@ -244,10 +254,10 @@ func (t *trouble) failed(kind string, attrs ...any) {
 	attrs = append([]any{"cause", kind, "attempt", t.failures}, attrs...)
 	switch {
 	case c.said:
-	case fleeting(kind) && time.Since(c.since) < patience:
+	case fleeting(kind) && (c.told || time.Since(c.recurs) < patience):
 		o.log.Debug(o.what+" throttles; the connector slows down", attrs...)
 	case fleeting(kind) || c.ended.IsZero() || time.Since(c.ended) > quiet || t.failures >= freeFailures:
-		c.said = true
+		c.said, c.told = true, true
 		o.log.Warn(o.what+" cannot be read for now; waiting and trying again", attrs...)
 	}
 }

@@ -226,6 +226,28 @@ func TestACauseEndsAtTheNextAnswerWhenAllGaveUp(t *testing.T) {
 	})
 }
 
+// Another app that uses up the limit for minutes is worth a warning, and not one each
+// time it leaves us a call.
+func TestA429ThatRecursIsOneWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRig(t, func(*http.Request) (*http.Response, error) {
+			if n++; n%2 == 1 {
+				return respond(429, `{"status":"error","policyName":"SECONDLY"}`), nil
+			}
+			return respond(200, accountBody), nil
+		})
+		for began := time.Now(); time.Since(began) < 10*time.Minute; time.Sleep(2 * time.Second) {
+			if err := r.ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w, i := r.log.Count("level=WARN"), r.log.Count("level=INFO"); w != 1 || i != 1 {
+			t.Errorf("%d warnings and %d ends in ten minutes of 429s, want one of each:\n%s", w, i, r.log)
+		}
+	})
+}
+
 // A limit that frees itself within seconds is no warning, however often it is met; one
 // that holds something up for a minute is, and the day's limit at once.
 func TestAShort429IsNoWarning(t *testing.T) {
