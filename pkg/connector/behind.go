@@ -46,7 +46,7 @@ func (h *health) behind(objects []page.Object, problems []stream.Problem) []page
 			add(o.Object, first, nil, why, action)
 		}
 		if behind := age(o, offsets.LeadingStream); behind != nil && *behind > late && !said[offsets.LeadingStream] {
-			why, action := because(problems, "the latest search for changes is not over yet: it finds many, or waits for its share of HubSpot's limits")
+			why, action := because(problems, "no search for changes has ended for minutes: it finds many, waits for its share of HubSpot's limits, or begins seldom, because other streams use the idle share of the day")
 			add(o.Object, offsets.LeadingStream, behind, why, action)
 		}
 	}

@@ -206,7 +206,7 @@ func TestR11_Seams(t *testing.T) {
 	t.Parallel() // the worlds take turns
 	worlds := max(uint64(*seeds), 12)
 	if testing.Short() {
-		worlds = 1
+		worlds = 4
 	}
 	divided := map[string]int{}
 	for i := range worlds {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // Age is how far one stream is.
@@ -32,8 +34,8 @@ func (s *Status) Followed() []Followed {
 		all[object] = &Followed{Object: object, Live: lane.Live(), Backfill: backfills[object], Streams: []Age{}}
 	}
 	for k, st := range s.streams {
-		if k.object == "" || !st.expected && !st.started && st.reached == 0 { // known for its problem alone
-			continue
+		if k.object == "" || k.stream == offsets.BackfillStream || !st.expected && !st.started && st.reached == 0 {
+			continue // no object's, without an age, or known for its problem alone
 		}
 		f := all[k.object]
 		if f == nil {

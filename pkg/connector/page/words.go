@@ -70,7 +70,9 @@ func far(records int, expected *int, percent *float64, perSecond float64, left *
 	if expected != nil && percent != nil {
 		parts = []string{decimal(*percent) + " %", count(records) + " of " + count(*expected) + " records"}
 	}
-	parts = append(parts, decimal(perSecond)+" a second")
+	if perSecond > 0 {
+		parts = append(parts, decimal(perSecond)+" a second")
+	}
 	if left != nil {
 		parts = append(parts, span(*left)+" left")
 	}
