@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (w *world) pauses(journal bool) {
 	p = w.start()
 	w.SleepUntil(time.Minute, func() bool { return p.ready().Ready })
 	change()
-	time.Sleep(4 * time.Minute)
+	time.Sleep(map[bool]time.Duration{true: 30 * time.Minute, false: 4 * time.Minute}[journal]) // longer than the audit remembers
 	if got := p.paused(); !slices.Equal(got, []string{"contacts", "contacts:companies"}) {
 		t.Errorf("/readyz shows as paused after a restart: %v", got)
 	}
@@ -107,6 +108,11 @@ func (w *world) pauses(journal bool) {
 	w.signal(signalOf("resume"))
 	w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 0 })
 	time.Sleep(20 * time.Minute) // far less than until the next reconcile and the next sweep
+	for _, object := range []string{"contacts", "contacts:companies"} {
+		if journal && !p.shows(fmt.Sprintf("hubspot_cdc_journal_missed_total{object=%q} 0", object)) {
+			t.Errorf("the journal is blamed for what it named of %s during the pause", object)
+		}
+	}
 	if after := events(); after[0] == during[0] || after[1] == during[1] {
 		t.Errorf("nothing came after the resume: %v", after)
 	}
