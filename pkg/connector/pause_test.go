@@ -248,3 +248,36 @@ func TestSignals_ALine(t *testing.T) {
 		}
 	})
 }
+
+// TestNotifications_APausedBackfill: its pause and its resume are told too, and a
+// restart during the pause tells nothing twice.
+func TestNotifications_APausedBackfill(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 55, Types: []string{"contacts"}, Latency: hubspottest.Span{Min: 2 * time.Second, Max: 3 * time.Second}}
+	inWorld(t, opt, []string{oneType, "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 2_000)
+		p := w.start()
+		w.ReadUntil(time.Minute, func() bool { return len(w.Records("hubspot.contacts")) > 0 })
+		w.signal(signalOf("pause", "contacts"))
+		time.Sleep(time.Minute)
+		before := len(w.Events("contacts"))
+		p.Stop()
+		p = w.start()
+		time.Sleep(5 * time.Minute)
+		if n := len(w.Events("contacts")); n != before || n == len(ids) {
+			t.Errorf("%d, then %d records were published during the pause", before, n)
+		}
+		w.signal(signalOf("resume", "contacts"))
+		w.synced(p)
+		time.Sleep(10 * time.Second)
+		p.Stop()
+		w.check("contacts")
+		of := func(text string) bool { return !strings.Contains(text, "=contacts") }
+		w.wantTold(slices.DeleteFunc(w.noticedOf(stream.InitialSnapshot), of),
+			"Initial Snapshot STARTED data_collections=contacts",
+			"Initial Snapshot PAUSED data_collections=contacts",
+			"Initial Snapshot RESUMED data_collections=contacts",
+			"Initial Snapshot COMPLETED data_collections=contacts total_rows_scanned=2000",
+		)
+	})
+}
