@@ -119,13 +119,20 @@ func (n *notices) lookAtSweeps(swept map[string]bool) {
 	for _, object := range slices.Sorted(maps.Keys(now)) {
 		done := now[object] == "done"
 		// A run first shows everything as under way.
-		if !swept[object] || !done && !young {
+		if !swept[object] || !done && !young && !n.health.status.Paused(object) {
 			say(object, stream.NoticeStarted, nil)
 		}
-		_, open := n.told.open[about(stream.Notice{Aggregate: stream.InitialSnapshot, Data: map[string]string{stream.DataCollections: object}})]
-		if done && open {
+		begun, open := n.told.open[about(stream.Notice{Aggregate: stream.InitialSnapshot, Data: map[string]string{stream.DataCollections: object}})]
+		paused := n.health.status.Paused(object)
+		switch {
+		case !open:
+		case done:
 			say(object, stream.NoticeCompleted, map[string]string{stream.DataRows: strconv.Itoa(live[object])})
 			swept[object] = true
+		case paused && begun.Type != stream.NoticePaused:
+			say(object, stream.NoticePaused, nil)
+		case !paused && begun.Type == stream.NoticePaused:
+			say(object, stream.NoticeResumed, nil)
 		}
 	}
 	if young {

@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (w *world) pauses(journal bool) {
 	p = w.start()
 	w.SleepUntil(time.Minute, func() bool { return p.ready().Ready })
 	change()
-	time.Sleep(4 * time.Minute)
+	time.Sleep(map[bool]time.Duration{true: 30 * time.Minute, false: 4 * time.Minute}[journal]) // longer than the audit remembers
 	if got := p.paused(); !slices.Equal(got, []string{"contacts", "contacts:companies"}) {
 		t.Errorf("/readyz shows as paused after a restart: %v", got)
 	}
@@ -107,6 +108,11 @@ func (w *world) pauses(journal bool) {
 	w.signal(signalOf("resume"))
 	w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 0 })
 	time.Sleep(20 * time.Minute) // far less than until the next reconcile and the next sweep
+	for _, object := range []string{"contacts", "contacts:companies"} {
+		if journal && !p.shows(fmt.Sprintf("hubspot_cdc_journal_missed_total{object=%q} 0", object)) {
+			t.Errorf("the journal is blamed for what it named of %s during the pause", object)
+		}
+	}
 	if after := events(); after[0] == during[0] || after[1] == during[1] {
 		t.Errorf("nothing came after the resume: %v", after)
 	}
@@ -240,5 +246,38 @@ func TestSignals_ALine(t *testing.T) {
 		if n := w.says("the weekly load begins, at 0", "signal=l-1"); n != 1 {
 			t.Errorf("%d lines of the log, want one", n)
 		}
+	})
+}
+
+// TestNotifications_APausedBackfill: its pause and its resume are told too, and a
+// restart during the pause tells nothing twice.
+func TestNotifications_APausedBackfill(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 55, Types: []string{"contacts"}, Latency: hubspottest.Span{Min: 2 * time.Second, Max: 3 * time.Second}}
+	inWorld(t, opt, []string{oneType, "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 2_000)
+		p := w.start()
+		w.ReadUntil(time.Minute, func() bool { return len(w.Records("hubspot.contacts")) > 0 })
+		w.signal(signalOf("pause", "contacts"))
+		time.Sleep(time.Minute)
+		before := len(w.Events("contacts"))
+		p.Stop()
+		p = w.start()
+		time.Sleep(5 * time.Minute)
+		if n := len(w.Events("contacts")); n != before || n == len(ids) {
+			t.Errorf("%d, then %d records were published during the pause", before, n)
+		}
+		w.signal(signalOf("resume", "contacts"))
+		w.synced(p)
+		time.Sleep(10 * time.Second)
+		p.Stop()
+		w.check("contacts")
+		of := func(text string) bool { return !strings.Contains(text, "=contacts") }
+		w.wantTold(slices.DeleteFunc(w.noticedOf(stream.InitialSnapshot), of),
+			"Initial Snapshot STARTED data_collections=contacts",
+			"Initial Snapshot PAUSED data_collections=contacts",
+			"Initial Snapshot RESUMED data_collections=contacts",
+			"Initial Snapshot COMPLETED data_collections=contacts total_rows_scanned=2000",
+		)
 	})
 }

@@ -30,6 +30,10 @@ func (t *told) note(n stream.Notice) bool {
 		}
 		delete(t.ended, key)
 		return !begun
+	case begun && (n.Type == stream.NoticePaused || n.Type == stream.NoticeResumed):
+		of := t.open[key]
+		of.Type = n.Type
+		t.open[key] = of
 	case n.Type == stream.NoticeCompleted || n.Type == stream.NoticeAborted || n.Type == stream.NoticeCleared:
 		delete(t.open, key)
 		if n.Aggregate == stream.IncrementalSnapshot {

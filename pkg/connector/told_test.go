@@ -45,3 +45,42 @@ func TestNotifications_OtherNumbersAreTheSameProblem(t *testing.T) {
 		}
 	}
 }
+
+// TestNotifications_WhatARunReadsAgainIsNotToldAgain: a run reads signals again, and
+// an owner reads what the one before it has told.
+func TestNotifications_WhatARunReadsAgainIsNotToldAgain(t *testing.T) {
+	t.Parallel()
+	snapshot := func(what, offset string) stream.Notice {
+		return stream.Notice{Aggregate: stream.IncrementalSnapshot, Type: what, Data: map[string]string{stream.DataOffset: offset}}
+	}
+	before := []stream.Notice{
+		snapshot(stream.NoticeStarted, "3"), snapshot(stream.NoticeCompleted, "3"),
+		snapshot(stream.NoticeStarted, "4"), snapshot(stream.NoticeAborted, "4"),
+		snapshot(stream.NoticeStarted, "5"), snapshot(stream.NoticePaused, "5"),
+		ofProblem(stream.Problem{Area: areaKafka, Problem: "away"}),
+	}
+	before[6].Type = stream.NoticeRaised
+	told := newTold()
+	told.recall(before)
+	for _, c := range []struct {
+		notice stream.Notice
+		want   bool
+	}{
+		{snapshot(stream.NoticeAborted, "4"), false},
+		{snapshot(stream.NoticeStarted, "5"), false},
+		{snapshot(stream.NoticeResumed, "5"), true},
+		{before[6], false},
+		{snapshot(stream.NoticeCompleted, "5"), true},
+		{snapshot(stream.NoticeCompleted, "5"), false},
+		{snapshot(stream.NoticeAborted, "6"), true}, // it never started
+		{snapshot(stream.NoticeStarted, "3"), true}, // somebody moved the cursor back
+	} {
+		if got := told.note(c.notice); got != c.want {
+			t.Errorf("%s of %s is needed: %v, want %v", c.notice.Type, about(c.notice), got, c.want)
+		}
+	}
+	told.leave()
+	if len(told.open) != 1 {
+		t.Errorf("an instance that stands by goes on with %v", told.open)
+	}
+}

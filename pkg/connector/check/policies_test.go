@@ -43,7 +43,8 @@ func TestCheck_SettingsThatTheClusterRefuses(t *testing.T) {
 
 // TestCheck_CommandsWhereCreatingIsForbidden: a check prints a command for each
 // topic that is missing, those of reference lists included. With the topics that
-// the commands create, nothing is wrong.
+// the commands create, nothing is wrong. Without that of the notifications alone, a
+// run does without them.
 func TestCheck_CommandsWhereCreatingIsForbidden(t *testing.T) {
 	t.Parallel()
 	env := append([]string{"KAFKA_REPLICATION=1", "KAFKA_PARTITIONS=4", "HUBSPOT_ASSOCIATIONS=none"}, threeTypes...)
@@ -66,6 +67,12 @@ func TestCheck_CommandsWhereCreatingIsForbidden(t *testing.T) {
 		}
 		w.Kafka.Enforce(&testkit.Policy{NoCreate: true})
 		w.inspect().is(connector.ExitOK).silent("access", "topics")
+
+		if _, err := w.Kafka.Admin().DeleteTopics(w.T.Context(), "hubspot.notifications"); err != nil {
+			t.Fatal(err)
+		}
+		c = w.inspect().is(connector.ExitOK)
+		c.says("topic", "hubspot.notifications", Warn, "does without notifications", "--create --topic hubspot.notifications --partitions 1")
 	})
 	inWorld(t, hubspottest.Options{Seed: 23}, threeTypes, func(w *world) {
 		w.Kafka.Enforce(&testkit.Policy{NoCreate: true, As: kerr.PolicyViolation})
