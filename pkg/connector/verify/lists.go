@@ -84,8 +84,7 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 	equal := 0
 	for key := range keys {
 		switch v := l.view(key, seen); {
-		case v.silent: // HubSpot refuses this part of the list
-			t.kafka += v.kafka
+		case v.silent: // HubSpot does not show this part of the list
 		case len(v.found) > 0:
 			suspects = append(suspects, key)
 		default:

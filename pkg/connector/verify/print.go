@@ -81,6 +81,6 @@ func (r *Report) notes(b *strings.Builder) {
 		}
 	}
 	for _, topic := range r.Left {
-		fmt.Fprintf(b, "\n%s: not compared, because HubSpot does not show this token what it holds\n", topic)
+		fmt.Fprintf(b, "\n%s: not compared, because HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS leaves it out\n", topic)
 	}
 }
