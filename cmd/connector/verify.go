@@ -26,8 +26,7 @@ func verifyCommand() *subcommand {
 connector, or without it: it only reads. The environment is that of connector run.
 
 What differs is looked at again on both sides, until it has stood for as long as a
-change may be under way: a few seconds if no connector runs, else up to ten minutes,
-or longer where SYNC_ intervals are set longer.
+change may be under way: a few seconds if no connector runs, else up to ten minutes.
 
 Exit code: 0 equal, 1 different, or not compared to the end, 2 the configuration is
 wrong.
@@ -78,6 +77,7 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 	}
 	if v.json {
 		err = report.WriteJSON(in.stdout)
+		fmt.Fprint(in.stderr, report.Notes())
 	} else {
 		err = report.WriteTable(in.stdout)
 	}

@@ -68,8 +68,7 @@ func (l *links) compare(ctx context.Context, ids *idSet) (*Topic, error) {
 		return nil, err
 	}
 	t := &tally{topic: l.topic, object: l.ends.Name().String()}
-	p := l.otherPatience(l.setup.Config.Sync.AssociationsInterval)
-	err = settle(ctx, suspects, l.looking(ctx, l.topic, p), topic.toEnd, l.look, t.take)
+	err = settle(ctx, suspects, l.patience(ctx, l.topic), topic.toEnd, l.look, t.take)
 	for key := range l.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}
@@ -229,7 +228,7 @@ func (l *links) answer(ctx context.Context, ask cdc.Ask) (a cdc.Answer, err erro
 
 // view compares the links that HubSpot has of a record with those of the topic.
 func (l *links) view(from hubspot.ID, set []hubspot.Link) (v view) {
-	v.plain = true
+	torn := true // all that differs
 	here := make(map[cdc.LinkKey]uint64, len(set))
 	for _, link := range set {
 		key := cdc.LinkKey{From: from, To: link.To, Category: link.Category, TypeID: link.TypeID}
@@ -241,7 +240,7 @@ func (l *links) view(from hubspot.ID, set []hubspot.Link) (v view) {
 	differ := func(c class, key cdc.LinkKey) {
 		v.found = append(v.found, difference{c, keyText(key)})
 		stray, _ := l.strays.latest(key)
-		v.plain = v.plain && (stray || l.torn[key])
+		torn = torn && (stray || l.torn[key])
 	}
 	for key, label := range l.latest(from) {
 		v.seen += sight(key, label)
@@ -262,6 +261,9 @@ func (l *links) view(from hubspot.ID, set []hubspot.Link) (v view) {
 			differ(missing, key)
 			delete(here, key)
 		}
+	}
+	if torn {
+		v.enough = standFor
 	}
 	return v
 }

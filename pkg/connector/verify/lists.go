@@ -84,8 +84,7 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 	equal := 0
 	for key := range keys {
 		switch v := l.view(key, seen); {
-		case v.silent: // HubSpot refuses this part of the list
-			t.kafka += v.kafka
+		case v.silent: // HubSpot does not show this part of the list
 		case len(v.found) > 0:
 			suspects = append(suspects, key)
 		default:
@@ -93,8 +92,7 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 		}
 	}
 	slices.Sort(suspects)
-	p := l.otherPatience(l.setup.Config.Sync.ReferenceInterval)
-	err = settle(ctx, suspects, l.looking(ctx, l.topic, p), topic.toEnd, func(ctx context.Context, keys []cdc.EntryKey) ([]view, error) {
+	err = settle(ctx, suspects, l.patience(ctx, l.topic), topic.toEnd, func(ctx context.Context, keys []cdc.EntryKey) ([]view, error) {
 		seen, err := l.read(ctx)
 		views := make([]view, len(keys))
 		for i, key := range keys {
@@ -232,12 +230,14 @@ func (l *list) view(key cdc.EntryKey, seen listed) (v view) {
 		found(missing)
 	case row.foreign, s.version <= row.state.version && s != row.state:
 		found(different)
-	case s.version > row.state.version:
+	case s.version > row.state.version && !(s.hash == row.state.hash && l.setup.Config.Event.SkipUnchanged):
 		found(stale)
 	default:
 		v.equal = 1
 	}
-	v.plain = stray || l.torn[key]
+	if stray || l.torn[key] {
+		v.enough = standFor
+	}
 	var b []byte
 	for _, n := range []uint64{uint64(v.hubspot), uint64(v.kafka), uint64(s.version), s.hash, uint64(row.state.version), row.state.hash} {
 		b = binary.LittleEndian.AppendUint64(b, n)

@@ -35,9 +35,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for i := range r.Topics {
 		r.Topics[i].explain(&b)
 	}
-	for _, topic := range r.Left {
-		fmt.Fprintf(&b, "\n%s: not compared, because the token may not read it\n", topic)
-	}
+	r.notes(&b)
 	if r.Equal {
 		b.WriteString("\nequal: a consumer of these topics has what HubSpot has\n")
 	} else {
@@ -67,7 +65,22 @@ func (t *Topic) explain(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
-	if t.changing > 0 {
-		fmt.Fprintf(b, "\n%s: %d keys changed at every look, or HubSpot did not answer about them; they are not judged\n", t.Topic, t.changing)
+}
+
+// Notes say what the comparison leaves out; "" for nothing.
+func (r *Report) Notes() string {
+	var b strings.Builder
+	r.notes(&b)
+	return strings.TrimLeft(b.String(), "\n")
+}
+
+func (r *Report) notes(b *strings.Builder) {
+	for i := range r.Topics {
+		if t := &r.Topics[i]; t.changing > 0 {
+			fmt.Fprintf(b, "\n%s: %d keys changed at every look, or HubSpot did not answer about them; they are not judged\n", t.Topic, t.changing)
+		}
+	}
+	for _, topic := range r.Left {
+		fmt.Fprintf(b, "\n%s: not compared, because HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS leaves it out\n", topic)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -28,13 +29,12 @@ type records struct {
 	fold    *recordFold
 	known   []hubspot.ID // some that were answered live lately (R7)
 
-	patience patience
-	ids      *idSet // what HubSpot has, for the comparison of pairs; nil: nobody asks
+	ids *idSet // what HubSpot has, for the comparison of pairs; nil: nobody asks
 }
 
 func (v *verifier) records(typ hubspot.ObjectType, set *schema.Set) (*records, error) {
 	topic := offsets.ObjectTopic(v.prefix, typ.Name)
-	r := &records{verifier: v, typ: typ, set: set, slots: set.Slots(v.setup.Selection), patience: v.recordPatience()}
+	r := &records{verifier: v, typ: typ, set: set, slots: set.Slots(v.setup.Selection)}
 	var err error
 	if r.encoder, err = schema.Compile(topic, set); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (r *records) compare(ctx context.Context) (*Topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = settle(ctx, suspects, r.looking(ctx, topic, r.patience), reader.toEnd, r.look, t.take)
+	err = settle(ctx, suspects, r.patience(ctx, topic), reader.toEnd, r.look, t.take)
 	for key := range r.fold.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}
@@ -85,7 +85,7 @@ func (r *records) sweep(ctx context.Context, topic string) (suspects []hubspot.I
 		for i := range page.Records {
 			record := &page.Records[i]
 			ids = append(ids, record.ID)
-			if v := r.view(record.ID, record); len(v.found) > 0 {
+			if v := r.view(record.ID, record, 0); len(v.found) > 0 {
 				suspects = append(suspects, record.ID)
 			} else {
 				equal++
@@ -179,18 +179,21 @@ func (r *records) look(ctx context.Context, ids []hubspot.ID) ([]view, error) {
 	for i, id := range ids {
 		switch rd, ok := readings[id]; {
 		case ok && rd.Outcome == cdc.IsLive:
-			views[i] = r.view(id, rd.Record)
+			views[i] = r.view(id, rd.Record, 0)
 		case slices.Contains(silent, id):
 			views[i].silent = true
+		case ok && rd.Record != nil:
+			views[i] = r.view(id, nil, rd.Record.ArchivedAt)
 		default:
-			views[i] = r.view(id, nil)
+			views[i] = r.view(id, nil, 0)
 		}
 	}
 	return views, nil
 }
 
-// view compares a record, nil for none, with the topic.
-func (r *records) view(id hubspot.ID, record *hubspot.Record) (v view) {
+// view compares a record, nil for none, with the topic. archived is when it was, if
+// that is known.
+func (r *records) view(id hubspot.ID, record *hubspot.Record, archived hubspot.Millis) (v view) {
 	row, torn := r.fold.latest(id)
 	var s state
 	if record != nil {
@@ -200,20 +203,25 @@ func (r *records) view(id hubspot.ID, record *hubspot.Record) (v view) {
 	if row.Live {
 		v.kafka = 1
 	}
-	v.plain = torn
+	if torn {
+		v.enough = standFor
+	}
 	unknown := row == cdc.UnknownRow(0)
 	found := func(c class) { v.found = []difference{{c, id.String()}} }
 	switch {
 	case record == nil && !row.Live:
 	case record == nil:
 		found(extra)
+		if v.enough == 0 && archived != 0 {
+			v.enough = r.old(archived)
+		}
 	case !row.Live:
 		found(missing)
 	case unknown, s.version <= row.Version && s != (state{row.Version, row.Hash}):
 		found(different)
-	case s.version > row.Version:
+	case s.version > row.Version && !(s.hash == row.Hash && r.setup.Config.Event.SkipUnchanged):
 		found(stale)
-		v.plain = v.plain || s.version.Add(r.patience.wait) < r.client.Now()
+		v.enough = r.old(s.version)
 	default:
 		v.equal = 1
 	}
@@ -224,6 +232,14 @@ func (r *records) view(id hubspot.ID, record *hubspot.Record) (v view) {
 	}
 	v.seen = xxhash.Sum64(b)
 	return v
+}
+
+// old is how long a difference must stand that is of a change of that time.
+func (r *records) old(at hubspot.Millis) time.Duration {
+	if at.Add(underWay) < r.client.Now() {
+		return catchUp
+	}
+	return 0
 }
 
 // state is what is compared of a record, if an event were written of it.

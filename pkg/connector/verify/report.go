@@ -10,7 +10,7 @@ import (
 type Report struct {
 	Equal  bool     `json:"equal"`
 	Topics []Topic  `json:"topics"`
-	Left   []string `json:"-"` // topics that are not compared: the token may not read what they hold
+	Left   []string `json:"-"` // topics that are not compared: HubSpot does not show what they hold
 }
 
 // Topic is what was found of one topic: how many keys HubSpot and the topic have, how

@@ -30,8 +30,9 @@ type difference struct {
 type view struct {
 	silent bool   // HubSpot said nothing that counts
 	seen   uint64 // a digest of both sides
-	// plain says that no change that is under way explains the difference.
-	plain                 bool
+	// enough is how long the difference must stand, where a change that is under way
+	// explains it badly or not at all; 0: for as long as one may be.
+	enough                time.Duration
 	found                 []difference // none: both sides are equal
 	hubspot, kafka, equal int          // how many keys each side has, and how many are equal
 }
@@ -54,7 +55,7 @@ type suspect[K any] struct {
 // refresh reads the topic to its end; it comes before HubSpot is asked. So what a
 // last look finds on HubSpot's side, and was there at a look that began a whole wait
 // before, had that long to get into the topic.
-func settle[K any](ctx context.Context, keys []K, patient func(left int) patience,
+func settle[K any](ctx context.Context, keys []K, patience func(left int) time.Duration,
 	refresh func(context.Context) error, look func(context.Context, []K) ([]view, error),
 	result func(v *view, judged bool),
 ) error {
@@ -63,17 +64,18 @@ func settle[K any](ctx context.Context, keys []K, patient func(left int) patienc
 		all[i].key = key
 	}
 	slowest := time.Duration(0)
-	for began := time.Now(); len(all) > 0; {
-		if err := sleep(ctx, patient(len(all)).step()); err != nil {
+	step := standFor
+	for began := time.Now(); len(all) > 0; step = min(2*step, longestStep) {
+		if err := sleep(ctx, step); err != nil {
 			return err
 		}
-		p := patient(len(all))
+		wait := patience(len(all))
 		now := time.Now()
 		if err := refresh(ctx); err != nil {
 			return err
 		}
-		wait := max(p.wait, min(3*slowest, 2*p.wait))
 		last := now.Sub(began) > 4*wait+time.Minute
+		wait = max(wait, min(3*slowest, 2*wait))
 		left := all[:0]
 		for chunk := range slices.Chunk(all, lookAtOnce) {
 			ask := make([]K, len(chunk))
@@ -95,7 +97,7 @@ func settle[K any](ctx context.Context, keys []K, patient func(left int) patienc
 					}
 					result(&v, true)
 					continue
-				case stood && (age >= wait || v.plain && age >= p.gap):
+				case stood && (age >= wait || v.enough > 0 && age >= v.enough):
 					result(&v, true)
 					continue
 				case last:

@@ -67,7 +67,7 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Equal: true, Topics: []Topic{}}
+	r := &Report{Equal: true, Topics: []Topic{}, Left: v.hidden}
 	for _, w := range works {
 		t, err := w.once(ctx, o.Notes)
 		if hubspot.MissingScopes(err) && len(o.Objects) == 0 {
@@ -104,6 +104,8 @@ type verifier struct {
 	admin *kadm.Client
 	there kadm.TopicDetails
 	sets  map[string][]byte // property sets of earlier runs
+	// hidden are topics of object types that HubSpot does not show.
+	hidden []string
 }
 
 // prepare learns the portal, and what the brokers have of it.

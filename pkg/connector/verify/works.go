@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -63,8 +64,15 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 		return nil, err
 	}
 	types := make([]hubspot.ObjectType, len(seen.Found))
+	shown := map[string]bool{}
 	for i := range seen.Found {
 		types[i] = seen.Found[i].Type
+		shown[types[i].Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
+		if topic := offsets.ObjectTopic(v.prefix, name); !shown[name] && len(objects) == 0 && v.there.Has(topic) {
+			v.hidden = append(v.hidden, topic)
+		}
 	}
 	pairs, err := v.pairs(ctx, &chosen, types, &seen)
 	if err != nil {
