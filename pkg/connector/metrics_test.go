@@ -102,9 +102,9 @@ var later = map[string]string{
 // connector, so an alert on a rise sees the first event of each kind.
 func TestMetrics_NoSeriesComesLater(t *testing.T) {
 	t.Parallel()
-	day := shorter(25*time.Hour, 10*time.Minute)
+	day := shorter(3*time.Hour, 10*time.Minute)
 	opt := hubspottest.Options{Seed: 43, Types: []string{"contacts", "companies"}, Index: hubspottest.Index{Max: 5 * time.Second, Tail: 0.2, TailMax: 10 * time.Minute}}
-	inWorld(t, opt, append([]string{"HUBSPOT_ASSOCIATIONS=contacts:companies"}, withJournal...), func(w *world) {
+	inWorld(t, opt, append([]string{"HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_RECONCILE_INTERVAL=1h"}, withJournal...), func(w *world) {
 		t := w.T
 		w.Portal.SetJournal(hubspottest.Journal{App: journalApp, Lost: 0.1, Delay: hubspottest.Span{Max: 5 * time.Second}})
 		p := w.start()
