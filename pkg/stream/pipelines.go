@@ -97,6 +97,9 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 			}
 		}
 		p.told(l, began, problems[i])
+		if problems[i] == nil {
+			p.verify(l, began, soon)
+		}
 		p.sayHeld(l)
 	}
 	return soon, nil
