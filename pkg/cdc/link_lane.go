@@ -131,7 +131,7 @@ func (l *LinkLane) SetSwept(swept bool) { l.swept = swept }
 // Live is how many links are published and not deleted.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }
 
-// Fence: see Lane.Fence.
+// Fence does for sets of links what Lane.Fence does for records.
 func (l *LinkLane) Fence(ctx context.Context) error {
 	if err := l.take(ctx); err != nil {
 		return err

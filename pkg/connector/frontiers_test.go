@@ -2,9 +2,11 @@ package connector_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -83,4 +85,57 @@ func TestR17_FrontiersFollowWhatIsPublished(t *testing.T) {
 			t.Errorf("the links are verified at %v, after the contacts' %v", links.Verified, contacts.Verified)
 		}
 	})
+}
+
+// TestR17_EveryFrontierIsTrue: users work on a portal with HubSpot's habits, and the
+// connector is killed at any moment. Whatever was ever written into the frontiers
+// topic is true of the records up to its offsets, and nothing in it falls.
+func TestR17_EveryFrontierIsTrue(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(shorter(4, 1)) {
+		rng := rand.New(rand.NewPCG(seed, 17))
+		opt := hubspottest.Harsh(seed)
+		opt.Types, opt.ListPage = []string{"contacts", "companies"}, 1+rng.IntN(20)
+		pairs := []cdc.Pair{{From: "contacts", To: "companies"}, {From: "contacts", To: "contacts"}}
+		env := []string{
+			"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies,contacts:contacts", "HUBSPOT_VOLATILE=none.none",
+			"SYNC_TRAILING_LAG=1m,4m", "SYNC_RECONCILE_INTERVAL=70s", "SYNC_ASSOCIATIONS_INTERVAL=50s", "SYNC_REFERENCE_INTERVAL=40s", "SYNC_LEADING_INTERVAL=3s", "SYNC_ARCHIVE_INTERVAL=20s",
+		}
+		inWorld(t, opt, env, func(w *world) {
+			life := hubspottest.Life{
+				Create: 20, Update: 45, Calculated: 10, Touch: 5, Archive: 8, Restore: 5, Merge: 3, Purge: 3, Associate: 30, Dissociate: 15, Owner: 3, Pipeline: 6,
+				Pairs: [][2]string{{"contacts", "companies"}, {"contacts", "contacts"}},
+			}
+			for _, object := range opt.Types {
+				w.Portal.Seed(object, 40)
+			}
+			time.Sleep(time.Second)
+			processes := watched{lag: time.Minute, surely: 45 * time.Second}
+			p := processes.start(w, opt.Types...)
+			next := time.Now().Add(time.Minute)
+			for end := time.Now().Add(shorter(12*time.Minute, 5*time.Minute)); time.Now().Before(end); {
+				for range rng.IntN(6) {
+					w.Portal.Step(rng, life)
+				}
+				time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
+				if time.Now().After(next) {
+					next = time.Now().Add(time.Duration(20+rng.IntN(150)) * time.Second)
+					w.Brokers.Cut()
+					p.Stop()
+					w.Brokers.Mend()
+					p = processes.start(w, opt.Types...)
+				}
+			}
+			quiet := time.Now()
+			w.ReadUntil(20*time.Minute, func() bool {
+				return after(w.frontier("hubspot.contacts").Verified, quiet) && after(w.frontier("hubspot.companies").Verified, quiet) &&
+					after(w.frontier("hubspot.associations.contacts.contacts").Verified, quiet)
+			})
+			p.Stop()
+			processes.end(opt.Types...)
+			evidence := w.evidence(&processes, opt.Types, pairs)
+			evidence.checkFrontiers(time.Time{})
+			evidence.plantBugs()
+		})
+	}
 }

@@ -134,25 +134,31 @@ func (f *frontier) move(to places) {
 	f.places = to
 }
 
-// claim is what a record says, but for offsets and sequence number, if the cursors
-// are at these places. was is what the last record said.
-func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets.Frontier {
-	out := offsets.Frontier{Verified: f.verified, Live: f.live}
-	if f.places.renewing || p.renewing {
-		out.Verified = 0
-		return out
-	}
+// reached is how far the tiers are, once the backfill is done.
+func (p places) reached(tiers []string) (leading, complete hubspot.Millis) {
 	if !p.backfilled {
-		return out
+		return 0, 0
 	}
 	for i, stream := range tiers {
 		at := p.tiers[stream]
 		if i == 0 {
-			out.Leading, out.Complete = at, at
+			leading, complete = at, at
 		}
-		out.Complete = min(out.Complete, at)
+		complete = min(complete, at)
 	}
-	if p.stuck { // what the search showed of a record that HubSpot does not answer about is not there
+	return leading, complete
+}
+
+// claim is what a record says, but for offsets and sequence number, if the cursors
+// are at these places. was is what the last record said.
+func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets.Frontier {
+	out := offsets.Frontier{Live: f.live}
+	if f.places.renewing || p.renewing {
+		return out
+	}
+	out.Verified = f.verified
+	out.Leading, out.Complete = p.reached(tiers)
+	if p.stuck { // the search showed what is not there
 		out.Leading, out.Complete = min(out.Leading, was.Leading), min(out.Complete, was.Complete)
 	}
 	return out
