@@ -27,7 +27,7 @@ func tailCommand() *subcommand {
 		name: "tail", brief: "print the records of the topics, decoded, as a read_committed consumer sees them",
 		usage: []string{"[flags] [TOPIC ...]"}, most: -1,
 		help: `A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
-signals, notifications, state; contacts:companies names that of a pair. Without a name, it reads all topics with
+signals, notifications, frontiers, state; contacts:companies names that of a pair. Without a name, it reads all topics with
 events, also those that come later.
 
 A line has the op (- is a tombstone), the topic, the key, HubSpot's time of the change, some of the
@@ -149,7 +149,7 @@ func (f *consumer) follow(ctx context.Context) error {
 		opts = append(opts, kgo.ConsumeTopics(f.topics...))
 	} else {
 		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^"+regexp.QuoteMeta(f.prefix+".")),
-			kgo.ConsumeExcludeTopics("^"+regexp.QuoteMeta(f.prefix+".")+"(offsets|state|signals|notifications)$"))
+			kgo.ConsumeExcludeTopics("^"+regexp.QuoteMeta(f.prefix+".")+"(offsets|state|signals|notifications|frontiers)$"))
 	}
 	client, err := kgo.NewClient(opts...)
 	if err != nil {

@@ -73,6 +73,21 @@ type Change struct {
 	// Unexplained says that the modified time moved, but nothing that counts of what
 	// was read: perhaps a property has a value that nobody knows yet.
 	Unexplained bool
+
+	was bool // the key was live before
+}
+
+// liveAfter is how many keys are live after changes, of which so many were before.
+func liveAfter[C any](before int, changes []C, of func(*C) (was, is bool)) int {
+	for i := range changes {
+		switch was, is := of(&changes[i]); {
+		case is && !was:
+			before++
+		case was && !is:
+			before--
+		}
+	}
+	return before
 }
 
 // Cursor is a stream's place, as the offsets topic is to hold it.
@@ -96,6 +111,9 @@ type Batch struct {
 	// Set is the object's property set, as the state topic is to hold it from this
 	// transaction on; nil keeps the one that is there (R13).
 	Set []byte
+	// Live is how many keys of the object are published as live once the batch is
+	// committed. It counts only in a batch with changes.
+	Live int
 	// Sync commits a batch without changes at once. Otherwise such a batch only
 	// moves cursors of idle passes, which wait up to ten seconds for the next
 	// transaction.

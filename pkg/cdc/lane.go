@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -104,6 +105,28 @@ func (l *Lane) Second() time.Duration { return l.rules.patience.Second }
 // be trusted.
 func (l *Lane) WentBack() int { return int(l.older.Load()) }
 
+// Fence makes every reading that was sent before, and that differs from what is
+// published, one to be read again. A sweep calls it when it begins: else a reading
+// from before could still undo, after the sweep, what that has shown (R17).
+func (l *Lane) Fence(ctx context.Context) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	l.table.decided.floor = l.counter.Add(1)
+	return nil
+}
+
+// Waiting returns the records that a confirm found gone and that are still published
+// as live: they need another confirm (R9).
+func (l *Lane) Waiting(ctx context.Context) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	return slices.Sorted(maps.Keys(l.absences.first)), nil
+}
+
 // Held counts the records whose deletes the brake holds (R9).
 func (l *Lane) Held() int { return int(l.held.Load()) }
 
@@ -123,6 +146,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 		d = decision{left: d.left}
 	}
 	b := Batch{Object: l.object, Changes: slices.Concat(d.changes, d.repeats), Sync: p.Sync, Set: p.Set}
+	b.Live = liveAfter(l.Live(), b.Changes, func(c *Change) (was, is bool) { return c.was, c.Row.Live })
 	if len(d.left.Again) == 0 {
 		b.Cursors = p.Cursors
 	}

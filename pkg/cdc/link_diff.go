@@ -23,6 +23,7 @@ type LinkChange struct {
 	// Incremental: see Event.
 	Incremental bool
 
+	was       bool      // the link was live before
 	witnessed bool      // a delete that follows from a record's own
 	revives   [2]uint64 // by end: when the record's delete was decided, if it stands
 }
@@ -101,7 +102,7 @@ func (t *LinkTable) compare(rd *LinkReading, swept, snapshot bool) (changes []Li
 	found := func(l *hubspot.Link, old face, known bool) {
 		c := LinkChange{
 			Key: LinkKey{rd.From, l.To, l.Category, l.TypeID},
-			Row: LinkRow{Live: true, Label: LabelHash(l.Label)}, Label: l.Label,
+			Row: LinkRow{Live: true, Label: LabelHash(l.Label)}, Label: l.Label, was: known && old.reason == NoReason,
 		}
 		switch {
 		case known && old.reason != NoReason:
@@ -134,7 +135,7 @@ func (t *LinkTable) compare(rd *LinkReading, swept, snapshot bool) (changes []Li
 		case !certain:
 			lacks = true
 		default:
-			changes = append(changes, LinkChange{Key: key, Op: Delete})
+			changes = append(changes, LinkChange{Key: key, Op: Delete, was: true})
 		}
 	}
 	for i := range left {

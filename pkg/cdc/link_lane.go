@@ -3,6 +3,7 @@ package cdc
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -130,6 +131,26 @@ func (l *LinkLane) SetSwept(swept bool) { l.swept = swept }
 // Live is how many links are published and not deleted.
 func (l *LinkLane) Live() int { return int(l.live.Load()) }
 
+// Fence does for sets of links what Lane.Fence does for records.
+func (l *LinkLane) Fence(ctx context.Context) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	l.decided.floor = l.counter.Add(1)
+	return nil
+}
+
+// Waiting returns the records whose sets lacked links that are still published as
+// live: they need another reading (R19).
+func (l *LinkLane) Waiting(ctx context.Context) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	return slices.Sorted(maps.Keys(l.absences.sets)), nil
+}
+
 // Held is how many links are published as live and held back from their delete
 // (R19).
 func (l *LinkLane) Held() int { return int(l.held.Load()) }
@@ -156,6 +177,7 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 	}
 	doubt := l.absences.hold(&d, p.Controlled, l.table.Live(), &l.patience)
 	b := Batch{Object: l.pair.String(), Pair: l.pair, Links: d.changes(), Sync: p.Sync}
+	b.Live = liveAfter(l.Live(), b.Links, func(c *LinkChange) (was, is bool) { return c.was, c.Row.Live })
 	if !holds {
 		b.Cursors = p.Cursors
 	}

@@ -125,6 +125,7 @@ func (l *ReferenceLane) Publish(ctx context.Context, p ReferencePage) (Reference
 		d.changes = nil
 	}
 	b := Batch{Object: l.reference, Entries: d.changes, Sync: p.Sync}
+	b.Live = liveAfter(l.Live(), b.Entries, func(c *ReferenceChange) (was, is bool) { return l.table.rows[c.Key].Live, c.Row.Live })
 	if !d.left.Again {
 		b.Cursors = p.Cursors
 	}

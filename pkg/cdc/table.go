@@ -172,7 +172,7 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			continue
 		}
 		e, known := t.Get(rd.ID)
-		stale := known && t.decided.stale(rd.ID, rd.Stamp)
+		stale := t.decided.stale(rd.ID, rd.Stamp)
 		if row, ok := decidedHere[rd.ID]; ok {
 			e, known, stale = row, true, true
 		}
@@ -194,7 +194,7 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 		if !repeat && (!known && !row.Live || known && same(e, row)) {
 			if row.Settled && !e.Settled && !stale {
 				e.Settled = true
-				d.changes = append(d.changes, Change{ID: rd.ID, Row: e})
+				d.changes = append(d.changes, Change{ID: rd.ID, Row: e, was: e.Live})
 			}
 			continue
 		}
@@ -215,7 +215,7 @@ func (t *Table) Diff(p *Page, r *rules, a *absences) decision {
 			}
 			d.older++
 		}
-		change := Change{ID: rd.ID, Row: row, Event: decide(p, rd, e, known, row, r)}
+		change := Change{ID: rd.ID, Row: row, Event: decide(p, rd, e, known, row, r), was: e.Live}
 		change.Unexplained = known && e.Live && row.Live && row.Hash == e.Hash && row.Version > e.Version
 		if repeat {
 			change.Row.Settled = row.Settled || e.Settled

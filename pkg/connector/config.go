@@ -139,6 +139,8 @@ type Event struct {
 	Before        string `envconfig:"EVENT_BEFORE" help:"none, or key: before holds the id on updates, for Flink's debezium-avro-confluent"`
 	SkipUnchanged bool   `envconfig:"EVENT_SKIP_UNCHANGED" help:"leave out events whose only change is the modified time"`
 	Tombstones    bool   `envconfig:"TOMBSTONES_ON_DELETE" help:"publish a tombstone after every delete"`
+	// FrontierInterval is 0 where there is no topic of frontiers.
+	FrontierInterval time.Duration `envconfig:"FRONTIER_INTERVAL" help:"how often at most the topic frontiers says how far a topic is complete; 0: there is no such topic"`
 }
 
 // HTTP says where the connector answers operators.
@@ -192,7 +194,7 @@ func DefaultConfig() Config {
 			TrailingLag:       []string{"5m", "1h"},
 			ReconcileInterval: 24 * time.Hour,
 		},
-		Event: Event{Before: BeforeNone, Tombstones: true},
+		Event: Event{Before: BeforeNone, Tombstones: true, FrontierInterval: 10 * time.Second},
 		HTTP:  HTTP{Addr: "127.0.0.1:8080"},
 	}
 }

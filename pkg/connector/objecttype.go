@@ -49,7 +49,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
 		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
-		Readers: r.readers, Rounds: r.rounds, Audit: r.audit, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained,
+		Readers: r.readers, Rounds: r.rounds, Audit: r.audit, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained, Frontiers: r.out,
 	})}
 }
 
@@ -192,6 +192,7 @@ func (o *objectType) places(changed stream.Changed) (p stream.Places, err error)
 func (o *objectType) start(p stream.Places) {
 	r := o.run
 	if o.streams == nil {
+		r.out.FollowFrontier(o.records.Type.Name)
 		r.status.Watch(o.records.Type.Name, o.records.Lane)
 		o.streams = r.tasks.spawn(o.finders(p)...)
 	}

@@ -231,6 +231,7 @@ func (ps *pairs) prepare(ctx context.Context, e stream.FoundPair) (p *pair, plac
 	})
 	p.links = stream.NewPair(&links, place)
 	r.out.FollowPair(name.String())
+	r.out.FollowFrontier(name.String())
 	r.status.Watch(name.String(), p.lane)
 	r.status.Expect(name.String(), offsets.AssociationsStream)
 	return p, place, nil

@@ -139,9 +139,9 @@ func (w *world) makeTopics() {
 	cl := w.Kafka.Client()
 	defer cl.Close()
 	policies := map[string]string{"signals": "delete", "notifications": "delete"}
-	for _, name := range []string{"offsets", "state", "signals", "notifications", "contacts", "companies", "owners", "pipelines", "pipeline_stages"} {
+	for _, name := range []string{"offsets", "state", "signals", "notifications", "frontiers", "contacts", "companies", "owners", "pipelines", "pipeline_stages"} {
 		partitions := int32(3)
-		if slices.Contains([]string{"offsets", "state", "signals", "notifications"}, name) {
+		if slices.Contains([]string{"offsets", "state", "signals", "notifications", "frontiers"}, name) {
 			partitions = 1
 		}
 		policy, ok := policies[name]

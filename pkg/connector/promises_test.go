@@ -169,7 +169,8 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		time.Sleep(time.Second)
 		journal.begin(w.Portal)
 		journal.step()
-		p := w.start()
+		processes := watched{lag: 5 * time.Minute, surely: 15 * time.Minute}
+		p := processes.start(w, objects...)
 		ties, restarts, cuts := 0, 0, 0
 		admin := &administrator{portal: w.Portal, rng: rng, objects: objects, done: sum.schema}
 		asks := newOperator(w, seed, objects, pairs)
@@ -211,10 +212,11 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 				p.Stop()
 				w.Brokers.Mend()
 				restarts++
-				p = w.start()
+				p = processes.start(w, objects...)
 			}
 		}
 		remove()
+		quiet := time.Now()
 		journal.end()
 		admin.giveBack()
 		objects = append(objects, admin.boats()...)
@@ -222,8 +224,10 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		// within another.
 		time.Sleep(130 * time.Minute)
 		p.Stop()
+		processes.end(objects...)
 		w.check(objects...)
 		w.checkReferences(objects...)
+		w.evidence(&processes, objects, pairs).checkFrontiers(quiet.Add(30 * time.Second)) // the last short answer lasts 25 s
 		for _, e := range w.Seen(objects...) {
 			if !e.Tombstone {
 				sum.event(e.Op, e.Reason)

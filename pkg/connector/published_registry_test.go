@@ -304,7 +304,7 @@ func TestR20_StartingOverNeedsTheSchemas(t *testing.T) {
 		}
 		var data []string
 		for _, name := range topics.Names() {
-			if name != "hubspot.offsets" && name != "hubspot.state" && name != "hubspot.signals" && name != "hubspot.notifications" {
+			if name != "hubspot.offsets" && name != "hubspot.state" && name != "hubspot.signals" && name != "hubspot.notifications" && name != "hubspot.frontiers" {
 				data = append(data, name)
 			}
 		}

@@ -30,7 +30,7 @@ func startReferences(ctx context.Context, r *run) (*references, error) {
 		lists[name] = l
 	}
 	shared := stream.Reference{
-		Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log, Selection: r.setup.Selection,
+		Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log, Selection: r.setup.Selection, Frontiers: r.out,
 	}
 	rs := &references{
 		run:    r,
@@ -68,6 +68,7 @@ func (r *run) reference(ctx context.Context, name string) (l stream.ReferenceLis
 		}
 	}
 	r.out.Follow(name)
+	r.out.FollowFrontier(name)
 	l.Lane = cdc.NewReferenceLane(cdc.ReferenceLaneConfig{
 		Reference: name, Rows: r.loaded.References[name], Swept: l.Place.Completed != 0,
 		SkipUnchanged: r.setup.Config.Event.SkipUnchanged, Patience: r.timings.Reference, Committer: r.out,

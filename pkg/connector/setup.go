@@ -114,8 +114,13 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 // not yet known.
 func (s *Setup) SinkConfig() sink.Config {
 	k := &s.Config.Kafka
+	var tiers []string
+	for _, lag := range s.Lags {
+		tiers = append(tiers, lag.Stream)
+	}
 	return sink.Config{
-		Opts: s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
+		Frontiers: sink.Frontiers{Interval: s.Config.Event.FrontierInterval, Tiers: tiers},
+		Opts:      s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
 		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics, Now: s.HubSpot.Now,

@@ -44,6 +44,9 @@ func (c *Config) Validate() error {
 	c.Registry.validate(&p)
 	c.Sync.validate(&p)
 	p.oneOf("EVENT_BEFORE", c.Event.Before, BeforeNone, BeforeKey)
+	if d := c.Event.FrontierInterval; d < 0 {
+		p.add("FRONTIER_INTERVAL: %v is below zero", d)
+	}
 	if len(p) == 0 {
 		return nil
 	}

@@ -284,7 +284,7 @@ func (s *shortWorld) calm(when string) {
 func (s *shortWorld) deletes() (out []string) {
 	s.T.Helper()
 	for _, topic := range s.Topics() {
-		if slices.Contains([]string{"hubspot.offsets", "hubspot.state", "hubspot.signals", "hubspot.notifications"}, topic) {
+		if slices.Contains([]string{"hubspot.offsets", "hubspot.state", "hubspot.signals", "hubspot.notifications", "hubspot.frontiers"}, topic) {
 			continue
 		}
 		for _, r := range s.Records(topic) {

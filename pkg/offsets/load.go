@@ -30,6 +30,8 @@ type Source struct {
 	Portal int64
 	Logger *slog.Logger // nil = slog.Default()
 	Absent []string     // those of the two topics that do not exist: they are not read
+	// Frontiers says that the frontiers topic is there, and is read too.
+	Frontiers bool
 }
 
 // Loaded is all that the two topics hold.
@@ -46,9 +48,10 @@ type Loaded struct {
 	References map[string]map[cdc.EntryKey]cdc.Row // without Expired
 	Expired    [][]byte                            // keys to tombstone in the state topic: deleted more than KeepDeleted ago
 
-	Identities map[string]Identity // by topic; a state of an earlier version has none
-	Ends       map[string]Ends     // by topic, likewise
-	Schemas    []Schema            // that were written with
+	Identities map[string]Identity        // by topic; a state of an earlier version has none
+	Ends       map[string]Ends            // by topic, likewise
+	Schemas    []Schema                   // that were written with
+	Frontiers  map[string]WrittenFrontier // by topic, as last written
 }
 
 // OddKey is a key in another spelling than the connector's. The first transaction
@@ -74,6 +77,10 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	for _, name := range src.Absent {
 		delete(topics, name)
 	}
+	frontiers := frontierLog{src.Portal, map[string]WrittenFrontier{}}
+	if src.Frontiers {
+		topics[FrontierTopic(src.Prefix)] = frontiers.add
+	}
 	if len(topics) == 0 {
 		return assemble(src.Portal, cursors, state)
 	}
@@ -84,6 +91,7 @@ func Load(ctx context.Context, src Source) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Frontiers = frontiers.latest
 	rows := 0
 	for _, table := range l.Rows {
 		rows += table.Len()

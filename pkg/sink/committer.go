@@ -28,6 +28,7 @@ type committer struct {
 	notes    map[offsets.Key][]byte
 	attached []*kgo.Record // records about the topics themselves
 	due      time.Time     // when notes and attached go even if nothing else does; zero = there are none
+	frontier time.Time     // when a frontier goes even if nothing else does; zero = none has to
 	over     error         // why no Commit can succeed any more; nil = one can
 }
 
@@ -98,6 +99,20 @@ func (c *committer) setDue() {
 	}
 }
 
+// writeBy sets the time by which a frontier has to be written.
+func (c *committer) writeBy(at time.Time) {
+	c.guard.Lock()
+	defer c.guard.Unlock()
+	if c.frontier.Equal(at) {
+		return
+	}
+	c.frontier = at
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
 // work is the content of one transaction.
 type work struct {
 	attached []*kgo.Record
@@ -112,15 +127,19 @@ func (c *committer) take(all bool) (*work, time.Duration) {
 	c.guard.Lock()
 	defer c.guard.Unlock()
 	if len(c.queue) == 0 {
-		if c.due.IsZero() {
+		due := c.due
+		if due.IsZero() || !c.frontier.IsZero() && c.frontier.Before(due) {
+			due = c.frontier
+		}
+		if due.IsZero() {
 			return nil, -1
 		}
-		if wait := time.Until(c.due); wait > 0 && !all {
+		if wait := time.Until(due); wait > 0 && !all {
 			return nil, wait
 		}
 	}
 	w := &work{c.attached, c.queue, c.notes}
-	c.attached, c.queue, c.notes, c.due = nil, nil, map[offsets.Key][]byte{}, time.Time{}
+	c.attached, c.queue, c.notes, c.due, c.frontier = nil, nil, map[offsets.Key][]byte{}, time.Time{}, time.Time{}
 	return w, 0
 }
 
@@ -181,9 +200,14 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 	s.busySince.Store(began.UnixMilli())
 	defer s.busySince.Store(0)
 
+	before := s.seq
 	tx, err := s.compose(w)
 	if err != nil {
 		return err
+	}
+	fronts := s.frontiers.compose(began, before, tx, s.positions)
+	if fronts != nil {
+		tx.records = append(tx.records, fronts.records...)
 	}
 	if len(tx.records) > 0 {
 		if err := s.transact(ctx, tx.records); err != nil {
@@ -194,6 +218,8 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 	}
 	tx.count(s.metrics)
 	s.cfg.Committed.add(tx)
+	s.frontiers.committed(fronts)
+	s.frontierDue()
 	for _, waits := range w.batches {
 		close(waits.done)
 	}
@@ -222,7 +248,7 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 		<-watched
 	}()
 
-	data := spans(records, s.cursorTopic, s.stateTopic)
+	data := spans(records, s.cursorTopic, s.stateTopic, s.frontiers.topic)
 	ends := map[string]offsets.Ends{}
 	for topic, parts := range data {
 		ends[topic] = s.ends.expect(topic, parts)

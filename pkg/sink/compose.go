@@ -22,10 +22,17 @@ type transaction struct {
 	values  map[string]*valueCounts // by object
 	dated   []dated
 	now     func() hubspot.Millis
+	cursors []movedCursor
+	live    map[string]int // by object that it writes events of: how many keys are live then
 
 	states []*kgo.Record // of the batch being composed, whose events come first
 	slab   []kgo.Record  // the records to come
 	text   []byte        // the keys and values to come
+}
+
+type movedCursor struct {
+	key   offsets.Key
+	value []byte
 }
 
 type eventKind struct {
@@ -96,14 +103,19 @@ func (t *transaction) count(m *metrics) {
 // compose makes the records of a transaction and assigns the sequence numbers:
 // one counter per portal, rising in commit order.
 func (s *Sink) compose(w *work) (*transaction, error) {
-	tx := &transaction{records: w.attached, events: map[eventKind]int{}, values: map[string]*valueCounts{}, now: s.cfg.Now}
+	tx := &transaction{records: w.attached, events: map[eventKind]int{}, values: map[string]*valueCounts{}, now: s.cfg.Now, live: map[string]int{}}
+	for _, r := range w.attached {
+		if key, err := offsets.ParseKey(r.Key); r.Topic == s.cursorTopic && err == nil {
+			tx.cursors = append(tx.cursors, movedCursor{key, r.Value})
+		}
+	}
 	for _, waits := range w.batches {
 		if err := s.composeBatch(tx, waits.batch); err != nil {
 			return nil, err
 		}
 	}
 	for key, value := range w.notes {
-		tx.records = append(tx.records, s.cursorRecord(key, value))
+		tx.move(s, key, value)
 	}
 	return tx, nil
 }
@@ -145,9 +157,18 @@ func (s *Sink) composeBatch(tx *transaction, b *cdc.Batch) error {
 	tx.states = tx.states[:0]
 	for _, cur := range b.Cursors {
 		key := offsets.Key{Portal: s.cfg.Portal, Object: cur.Object, Stream: cur.Stream}
-		tx.records = append(tx.records, s.cursorRecord(key, cur.Value))
+		tx.move(s, key, cur.Value)
+	}
+	if len(b.Changes)+len(b.Links)+len(b.Entries) > 0 {
+		tx.live[b.Object] = b.Live
 	}
 	return nil
+}
+
+// move adds a cursor.
+func (t *transaction) move(s *Sink, key offsets.Key, value []byte) {
+	t.records = append(t.records, s.cursorRecord(key, value))
+	t.cursors = append(t.cursors, movedCursor{key, value})
 }
 
 // topicOf returns the topic of an object, a pair or a reference list.

@@ -99,6 +99,11 @@ func (p *Probe) NotificationsTopic(ctx context.Context) (*TopicFinding, error) {
 	return p.setup.notificationsTopic(ctx)
 }
 
+// FrontierTopic looks at the frontiers topic; see WithoutFrontiers.
+func (p *Probe) FrontierTopic(ctx context.Context) (*TopicFinding, error) {
+	return p.setup.frontierTopic(ctx)
+}
+
 func (p *Probe) find(ctx context.Context, t *topic, err error) (*TopicFinding, error) {
 	if err != nil {
 		return &TopicFinding{Name: t.name}, err

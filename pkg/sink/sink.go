@@ -60,6 +60,7 @@ type Config struct {
 	MaxMessageBytes int    // 0 = DefaultMaxMessageBytes; a lower limit of a topic counts instead
 	KeyFormat       string // "" = KeyString
 
+	Frontiers  Frontiers
 	Registry   *sr.Client
 	Version    string // source.version
 	Tombstones bool   // a tombstone follows a delete
@@ -95,10 +96,11 @@ type Sink struct {
 	// unreadable are the objects whose events nobody can read any more (Verify).
 	unreadable map[string]*cdc.RefusedError
 
-	ends    *ends
-	written *written
-	adopted []string        // objects whose topics were taken over at Load
-	again   map[string]bool // objects whose topic was gone and is made again
+	ends      *ends
+	frontiers *frontiers
+	written   *written
+	adopted   []string        // objects whose topics were taken over at Load
+	again     map[string]bool // objects whose topic was gone and is made again
 	committer
 	seq       int64        // the last one assigned; only Run uses it once it has begun
 	busySince atomic.Int64 // when the transaction under way began, in Unix milliseconds; 0 = idle
@@ -163,7 +165,7 @@ func connect(cfg Config) (*Sink, error) {
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
 		topics: map[string]*topic{}, again: map[string]bool{}, limits: map[string]int{}, refused: map[string]*cdc.RefusedError{},
-		ends: newEnds(), committer: newCommitter(),
+		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(),
 	}
 	if cfg.Portal == 0 { // not known yet
 		s.log = cfg.Logger
@@ -213,6 +215,9 @@ func (s *Sink) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.frontierTopic(ctx); err != nil {
+		return err
+	}
 	// An error does not matter: the next step needs the brokers too, and reports
 	// what is wrong.
 	if level, err := transactionVersion(ctx, s.cl); err == nil && level < safeTransactions {
@@ -253,7 +258,7 @@ func (s *Sink) fence(ctx context.Context) error {
 // Load reads back what earlier runs committed. The first transaction puts right
 // what is wrong in the topics.
 func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
-	l, err := offsets.Load(ctx, offsets.Source{Opts: s.cfg.Opts, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: s.cfg.Logger})
+	l, err := offsets.Load(ctx, offsets.Source{Opts: s.cfg.Opts, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: s.cfg.Logger, Frontiers: s.frontiers.topic != ""})
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +279,7 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	s.mu.Lock()
 	s.seq, s.metas, s.identities = l.Seq, maps.Clone(l.Topics), maps.Clone(l.Identities)
 	s.mu.Unlock()
-	s.attach(first...)
+	s.attach(append(first, s.frontiers.load(l)...)...)
 	return l, nil
 }
 

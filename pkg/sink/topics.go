@@ -161,6 +161,22 @@ func (s *setup) notificationsTopic(ctx context.Context) (*TopicFinding, error) {
 	})
 }
 
+// frontierTopic makes the frontiers topic ready. It has one partition and is
+// compacted, because the latest record of each topic counts. One with other settings
+// serves too.
+func (s *setup) frontierTopic(ctx context.Context) (*TopicFinding, error) {
+	t, err := s.ensureTopic(ctx, offsets.FrontierTopic(s.cfg.Prefix), 1, map[string]string{
+		needed:          "compact",
+		"segment.bytes": strconv.Itoa(64 << 20),
+		"segment.ms":    strconv.Itoa(10 * 60 * 1000),
+		"retention.ms":  forEver,
+	})
+	if policy := t.Configs[needed]; err == nil && strings.Contains(policy, "delete") {
+		t.warn("records of this topic are deleted after its retention time: how far a quiet topic is complete may be gone", slog.String(needed, policy))
+	}
+	return t, err
+}
+
 // ensureTopic creates a topic if it is missing, and describes it. Even with an
 // error the finding names its topic.
 func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, configs map[string]string) (*TopicFinding, error) {

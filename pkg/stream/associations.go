@@ -16,6 +16,10 @@ import (
 type AssociationSweep struct {
 	Pair  *Pair
 	Place offsets.Associations
+
+	begun  bool           // this run began the sweep under way
+	from   hubspot.Millis // for which time the from type was verified then
+	passed uint64         // verification.passed then
 }
 
 // Run sweeps until ctx ends. The first sweep waits for the backfill of the from
@@ -44,6 +48,10 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		}
 		place = place.Begin(p.From.Client.Now())
 		s.Place = offsets.Associations(place)
+		if err := p.Lane.Fence(ctx); err != nil {
+			return err
+		}
+		s.begun, s.from, s.passed = true, p.From.verified.at(), p.verified.passed.Load()
 	}
 	p.begun.Store(true)
 	p.sweeps.begin(s.Place.Started)
@@ -88,6 +96,12 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	}
 	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	p.sweeps.end(s.Place.Started)
+	if s.begun && s.passed == p.verified.passed.Load() {
+		if err := p.verified.end(ctx, min(s.Place.Started, s.from)); err != nil {
+			return err
+		}
+	}
+	s.begun = false
 	if first {
 		p.From.Status.backfillDone(p.Name())
 		p.Log.Info("first sweep of associations done", "stream", offsets.AssociationsStream, "links", p.Lane.Live())

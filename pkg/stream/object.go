@@ -27,6 +27,7 @@ type Object struct {
 	asOne       *atomic.Bool  // HubSpot's list cannot be read in ranges
 	sweeps      *sweeps       // backfill and reconciles
 	stuck       *stuck
+	verified    *verification
 	pages       *pageSizes // of the list
 	binPages    *pageSizes // of the list of archived records
 	searchPages *pageSizes
@@ -43,6 +44,8 @@ type Object struct {
 	Rounds *Rounds
 	// Audit hears of what is published.
 	Audit *Audit
+	// Frontiers hear of what is verified; nil = nobody does.
+	Frontiers Frontiers
 	// Unread are the records that the run before could not read (R18).
 	Unread []hubspot.ID
 	// Unexplained, unless nil, is called when a record changed and nothing that was
@@ -61,6 +64,11 @@ func NewObject(o Object) *Object {
 	o.stuck = newStuck(subject{o.Type.Name, o.Status, o.Log}, o.Metrics, o.Unread, func(ctx context.Context, c cdc.Cursor) error {
 		_, err := lane.Publish(ctx, cdc.Page{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
 		return err
+	})
+	stuck := o.stuck
+	o.verified = newVerification(o.Type.Name, o.Frontiers, func(ctx context.Context) ([]hubspot.ID, error) {
+		ids, err := lane.Waiting(ctx)
+		return append(ids, stuck.all()...), err
 	})
 	o.Metrics.follow(o.Type.Name, cdc.Stale.String(), cdc.Older.String(), cdc.Generation.String(), unordered)
 	o.Audit.follow(o.Type.Name, []string{o.Type.TypeID}, recordFinders...)
@@ -112,7 +120,7 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
 			o.Status.started(o.Type.Name, page.Stream)
-			return nil
+			return o.verified.settle(ctx)
 		}
 		for _, a := range left.Again {
 			o.Metrics.rereads.WithLabelValues(o.Type.Name, a.Cause.String()).Inc()

@@ -47,6 +47,7 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	}
 	if err == nil {
 		o.told(&o.List, began, nil)
+		o.verify(&o.List, began, soon)
 		o.sayHeld(&o.List)
 	}
 	return soon, err

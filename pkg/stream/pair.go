@@ -21,7 +21,9 @@ type Pair struct {
 	stuck   *stuck
 	begun   atomic.Bool // the first sweep has begun
 	sweeps  sweeps
-	wanted  chan struct{} // one slot: somebody wants a sweep now
+	// verified says for which time all links are published.
+	verified *verification
+	wanted   chan struct{} // one slot: somebody wants a sweep now
 
 	From *Object
 	To   *Object // nil: the type is not followed
@@ -46,6 +48,10 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	p.stuck = newStuck(p.subject(), p.From.Metrics, p.Unread, func(ctx context.Context, c cdc.Cursor) error {
 		_, err := p.Lane.Publish(ctx, cdc.LinkPage{Stream: offsets.StuckStream, Sync: true, Cursors: []cdc.Cursor{c}})
 		return err
+	})
+	p.verified = newVerification(p.Name(), p.From.Frontiers, func(ctx context.Context) ([]hubspot.ID, error) {
+		ids, err := p.Lane.Waiting(ctx)
+		return append(ids, p.stuck.all()...), err
 	})
 	p.looks, p.recheck, p.wanted = newLooks(p.Waits), newQueue(ownClock), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
@@ -96,11 +102,12 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 			case page.Snapshot:
 				p.looks.add(cdc.Look{End: cdc.FromEnd, ID: a.From})
 			default: // the next sweep asks again
+				p.verified.passed.Add(1)
 				p.From.Metrics.unresolved.WithLabelValues(p.Name()).Inc()
 			}
 		}
 		if done {
-			return nil
+			return p.verified.settle(ctx)
 		}
 		if page.Controlled {
 			controls, err := p.Lane.Controls(ctx, ids)
@@ -144,6 +151,7 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 			return nil, err
 		}
 		if n := len(r.Unresolved()); n > 0 {
+			p.verified.passed.Add(uint64(n))
 			p.From.Metrics.unresolved.WithLabelValues(p.Name()).Add(float64(n))
 			p.Log.Warn("HubSpot neither returns the links of some records nor says that they have none; their links stay as published", "records", n)
 		}

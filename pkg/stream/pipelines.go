@@ -97,9 +97,24 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 			}
 		}
 		p.told(l, began, problems[i])
+		if whole, err := p.whole(ctx, l); err != nil {
+			return 0, err
+		} else if problems[i] == nil && whole {
+			p.verify(l, began, soon)
+		}
 		p.sayHeld(l)
 	}
 	return soon, nil
+}
+
+// whole reports whether a pass has read everything that is published of a list: there
+// may be entries of a type that is not followed now.
+func (p *Pipelines) whole(ctx context.Context, l *ReferenceList) (bool, error) {
+	live, err := l.Lane.LiveUnder(ctx, "")
+	types := p.followed()
+	return !slices.ContainsFunc(live, func(key cdc.EntryKey) bool {
+		return !slices.ContainsFunc(types, func(t hubspot.ObjectType) bool { return t.Name == key.Parts()[0] })
+	}), err
 }
 
 // sooner is the shorter of two waits; zero is none.

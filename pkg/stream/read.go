@@ -52,6 +52,7 @@ func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol)
 	}
 	for range p.Unresolved() {
 		o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
+		o.verified.passed.Add(1)
 		o.Log.Warn("HubSpot neither returns a record nor reports it missing; it stays as published")
 	}
 	return err

@@ -20,6 +20,9 @@ type Reconcile struct {
 	Since hubspot.Millis
 
 	restarted bool // Sweep.restarted of the sweep under way
+	begun     bool // this run began the sweep under way
+	partly    bool // Sweep.partly, likewise
+	passed    uint64
 	asked     bool // the sweep under way was asked for, and does not wait
 }
 
@@ -52,16 +55,27 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		}
 		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: o.Client.Now()}
 	}
+	if unbegun(r.Place) && !r.begun {
+		if err := o.Lane.Fence(ctx); err != nil {
+			return err
+		}
+		r.begun, r.partly, r.passed = true, false, o.verified.passed.Load()
+	}
 	s := Sweep{
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
+		partly: r.partly || !r.begun, passed: r.passed,
 	}
 	if r.asked {
 		s.Pause = 0
 	}
 	o.sweeps.begin(r.Place.Started)
 	err := s.sweep(ctx)
-	r.Place, r.restarted = s.Place, s.restarted && err != nil
+	r.Place, r.restarted, r.partly = s.Place, s.restarted && err != nil, s.partly || s.gaps.Unordered
+	if err == nil {
+		r.begun = false
+		err = s.verify(ctx)
+	}
 	if err == nil {
 		o.Status.reached(o.Type.Name, offsets.ReconcileStream, r.Place.Started)
 	}

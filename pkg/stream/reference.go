@@ -31,6 +31,8 @@ type Reference struct {
 	Log     *slog.Logger
 	// Selection says which fields of entries are published, and how.
 	Selection *schema.Selection
+	// Frontiers hear of what is verified; nil = nobody does.
+	Frontiers Frontiers
 	// Pace says how often a list is read.
 	Pace *Patient
 }
@@ -162,6 +164,14 @@ func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.
 		r.Status.backfillDone(name)
 	}
 	return nil
+}
+
+// verify notes a complete reading of a list that began at a time, unless something
+// of it waits: an entry that it lacks, and that is still published.
+func (r *Reference) verify(l *ReferenceList, began hubspot.Millis, soon time.Duration) {
+	if r.Frontiers != nil && soon == 0 && l.held == 0 {
+		r.Frontiers.SetVerified(l.Lane.Reference(), began)
+	}
 }
 
 // told reports how a pass over a list went. A list that HubSpot refuses shows as a

@@ -296,10 +296,11 @@ func (s *stuck) giveBack(ids []hubspot.ID) {
 // Stuck asks again for the records that HubSpot does not answer about, with growing
 // waits.
 type Stuck struct {
-	set     *stuck
-	of      subject
-	most    int // ids that one question takes
-	publish func(ctx context.Context, ids []hubspot.ID) error
+	set      *stuck
+	of       subject
+	most     int // ids that one question takes
+	publish  func(ctx context.Context, ids []hubspot.ID) error
+	verified *verification
 }
 
 // Stuck is the stream of the type's stuck records.
@@ -310,7 +311,7 @@ func (o *Object) Stuck() *Stuck {
 			return err
 		}
 		return o.publish(ctx, cdc.Page{Stream: offsets.StuckStream, Readings: readings})
-	}}
+	}, o.verified}
 }
 
 // StillUnread are the records whose links are stuck.
@@ -324,7 +325,7 @@ func (p *Pair) Stuck() *Stuck {
 			return err
 		}
 		return p.publish(ctx, cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings})
-	}}
+	}, p.verified}
 }
 
 // Run asks until ctx ends.
@@ -343,7 +344,10 @@ func (s *Stuck) pass(ctx context.Context) error {
 		s.set.giveBack(ids)
 		return err
 	}
-	return s.set.unset(ctx, ids)
+	if err := s.set.unset(ctx, ids); err != nil {
+		return err
+	}
+	return s.verified.settle(ctx)
 }
 
 // idle returns when an id is added, or after d.

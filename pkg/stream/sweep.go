@@ -28,11 +28,14 @@ type Sweep struct {
 
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
-	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
+	restarted bool   // HubSpot refused to continue the list, so it is read from the beginning
+	partly    bool   // not everything of it was read, or shows what is missing
+	passed    uint64 // verification.passed when it began
 }
 
 // Run is the backfill: it sweeps once and returns when the sweep is done.
 func (s *Sweep) Run(ctx context.Context) error {
+	s.partly, s.passed = !unbegun(s.Place), s.Object.verified.passed.Load()
 	return supervise(ctx, s.Object, s.Stream, func() time.Duration { return 0 }, s.pass)
 }
 
@@ -43,11 +46,33 @@ func (s *Sweep) pass(ctx context.Context) error {
 		if err := s.sweep(ctx); err != nil {
 			return err
 		}
+		if err := s.verify(ctx); err != nil {
+			return err
+		}
 		o.Log.Info("backfill done", "stream", s.Stream, "records", o.Lane.Live())
 	}
 	o.Status.backfillDone(o.Type.Name)
 	close(o.swept)
 	return errFinished
+}
+
+// unbegun reports whether nothing of a sweep was read yet. What waited of a sweep when
+// a run ended is not known to the next one, so a sweep that goes on there verifies
+// nothing (R17).
+func unbegun(p offsets.Sweep) bool {
+	return len(p.Ranges) == 1 && p.Ranges[0] == offsets.Range{From: "0"} && !p.Done
+}
+
+// verify takes the sweep, which has ended, for one that has shown everything, if it
+// has read everything.
+func (s *Sweep) verify(ctx context.Context) error {
+	s.order.Lock()
+	partly := s.partly || s.gaps.Unordered || s.passed != s.Object.verified.passed.Load()
+	s.order.Unlock()
+	if partly {
+		return nil
+	}
+	return s.Object.verified.end(ctx, s.Place.Started)
 }
 
 // errAsOne says that the list must be read from its beginning, as one range.

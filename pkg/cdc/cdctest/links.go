@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -11,6 +12,7 @@ import (
 type LinkState struct {
 	Live  bool
 	Label string
+	Since hubspot.Millis // when it could first be read
 }
 
 // LinkHistory is what HubSpot really had of a pair's links, by the topic's keys.
@@ -21,7 +23,7 @@ func LinkHistoryOf(p *hubspottest.Portal, from, to string) LinkHistory {
 	h := LinkHistory{}
 	for _, c := range p.LinkHistory(from, to) {
 		key := fmt.Sprintf("%d:%d:%s:%d", c.Link.From, c.Link.To, c.Link.Category, c.Link.TypeID)
-		h[key] = append(h[key], LinkState{c.Live, c.Link.Label})
+		h[key] = append(h[key], LinkState{c.Live, c.Link.Label, hubspot.Millis(c.At)})
 	}
 	return h
 }
@@ -30,6 +32,7 @@ func LinkHistoryOf(p *hubspottest.Portal, from, to string) LinkHistory {
 type LinkEvent struct {
 	Key       string
 	Partition int32
+	Offset    int64
 	Tombstone bool
 
 	Op, Snapshot, Reason, Stream string

@@ -8,8 +8,8 @@ import (
 // TestCheckLinks_SeesWhatIsWrong, one fault at a time.
 func TestCheckLinks_SeesWhatIsWrong(t *testing.T) {
 	history := LinkHistory{
-		"1:2:X:3": {{true, "a"}, {true, "b"}, {false, "b"}, {true, "b"}},
-		"1:3:X:3": {{true, ""}, {false, ""}},
+		"1:2:X:3": {{Live: true, Label: "a"}, {Live: true, Label: "b"}, {Live: false, Label: "b"}, {Live: true, Label: "b"}},
+		"1:3:X:3": {{Live: true, Label: ""}, {Live: false, Label: ""}},
 	}
 	good := []LinkEvent{
 		{Key: "1:2:X:3", Op: "r", Snapshot: "true", Label: "a", Seq: 1},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -19,15 +20,15 @@ type ReferenceHistory struct {
 	Archived map[string]bool // keys that have been in HubSpot's list of archived entries
 }
 
-func (h *ReferenceHistory) add(key string, live bool, fields map[string]any) {
+func (h *ReferenceHistory) add(at int64, key string, live bool, fields map[string]any) {
 	if h.States == nil {
 		h.States, h.Archived = LinkHistory{}, map[string]bool{}
 	}
-	s := LinkState{Live: live}
+	s := LinkState{Live: live, Since: hubspot.Millis(at)}
 	if live {
 		s.Label = EntryText(fields)
 	}
-	if states := h.States[key]; len(states) == 0 || states[len(states)-1] != s {
+	if states := h.States[key]; len(states) == 0 || states[len(states)-1].Live != s.Live || states[len(states)-1].Label != s.Label {
 		h.States[key] = append(states, s)
 	}
 }
@@ -48,7 +49,7 @@ func OwnerHistoryOf(p *hubspottest.Portal) ReferenceHistory {
 			teams, _ := json.Marshal(o.Teams) // it holds only strings and flags
 			fields["teams"] = string(teams)
 		}
-		h.add(o.ID, c.Live, fields)
+		h.add(c.At, o.ID, c.Live, fields)
 		h.Archived[o.ID] = h.Archived[o.ID] || c.Entry.Archived
 	}
 	return h
@@ -62,7 +63,7 @@ func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, s
 		for _, c := range p.PipelineHistory(object) {
 			pl := c.Entry
 			key := object + ":" + pl.ID
-			pipelines.add(key, c.Live, map[string]any{
+			pipelines.add(c.At, key, c.Live, map[string]any{
 				"id": pl.ID, "objectType": object, "label": pl.Label, "displayOrder": pl.DisplayOrder, "archived": false,
 				"createdAt": time.UnixMilli(pl.CreatedAt), "updatedAt": time.UnixMilli(pl.UpdatedAt),
 			})
@@ -72,7 +73,7 @@ func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, s
 				if s.Metadata == nil {
 					metadata = []byte("{}")
 				}
-				stages.add(key+":"+s.ID, c.Live, map[string]any{
+				stages.add(c.At, key+":"+s.ID, c.Live, map[string]any{
 					"id": s.ID, "objectType": object, "pipelineId": pl.ID, "label": s.Label, "displayOrder": s.DisplayOrder, "archived": false,
 					"metadata": string(metadata), "createdAt": time.UnixMilli(s.CreatedAt), "updatedAt": time.UnixMilli(s.UpdatedAt),
 				})
@@ -80,7 +81,7 @@ func PipelineHistoriesOf(p *hubspottest.Portal, objects ...string) (pipelines, s
 			}
 			for _, gone := range there[pl.ID] {
 				if !slices.Contains(now, gone) {
-					stages.add(gone, false, nil)
+					stages.add(c.At, gone, false, nil)
 				}
 			}
 			there[pl.ID] = now

@@ -54,7 +54,7 @@ func TestEntryText_DoesNotDependOnTheWriter(t *testing.T) {
 
 // TestCheckLists_SeesWhatIsWrong, as far as CheckLinks does not.
 func TestCheckLists_SeesWhatIsWrong(t *testing.T) {
-	history := ReferenceHistory{LinkHistory{"deals:1": {{true, "a"}, {false, ""}}, "deals:2": {{true, "b"}}}, map[string]bool{}}
+	history := ReferenceHistory{LinkHistory{"deals:1": {{Live: true, Label: "a"}, {Live: false, Label: ""}}, "deals:2": {{Live: true, Label: "b"}}}, map[string]bool{}}
 	good := []LinkEvent{
 		{Key: "deals:1", Op: "r", Snapshot: "true", Label: "a", Seq: 1},
 		{Key: "deals:2", Op: "r", Snapshot: "true", Label: "b", Seq: 2, Partition: 1},

@@ -15,6 +15,7 @@ func (k Key) String() string { return k.Object + "/" + k.ID }
 // State is a record as HubSpot had it for a while.
 type State struct {
 	Since      hubspot.Millis // when it could first be read
+	Indexed    hubspot.Millis // when search could first show it; 0: never
 	Live       bool
 	Created    hubspot.Millis
 	Version    hubspot.Millis    // updatedAt
@@ -39,6 +40,7 @@ func HistoryOf(p *hubspottest.Portal, objects ...string) History {
 			key := Key{object, strconv.FormatUint(c.State.ID, 10)}
 			h[key] = append(h[key], State{
 				Since:      hubspot.Millis(c.At),
+				Indexed:    hubspot.Millis(c.Indexed),
 				Live:       c.State.Live(),
 				Created:    hubspot.Millis(c.State.CreatedAt),
 				Version:    hubspot.Millis(c.State.UpdatedAt),

@@ -117,7 +117,7 @@ func TestCheck_ThePlanKnowsWhatIsThere(t *testing.T) {
 		time.Sleep(time.Minute)
 		p.Stop()
 		after := w.inspect().is(connector.ExitOK)
-		if there := len(w.Topics()); after.Plan.Later != 12-there || len(after.Plan.ToCreate) != 0 {
+		if there := len(w.Topics()); after.Plan.Later != 13-there || len(after.Plan.ToCreate) != 0 {
 			t.Errorf("later: %d, of %d topics: %+v", after.Plan.Later, there, after.Plan)
 		}
 		for _, text := range []string{"one pass of 1 minute, once in 24 h", "backfill              done; HubSpot has 2 records", "1 record, backfill done"} {

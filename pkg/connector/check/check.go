@@ -109,6 +109,7 @@ type checker struct {
 	loaded                *offsets.Loaded
 	internal, topics      []*sink.TopicFinding
 	signals               []*sink.TopicFinding // one, or none if it cannot be examined
+	frontiers             []*sink.TopicFinding // likewise
 	notifications         []*sink.TopicFinding // likewise
 	denied                []string             // topics that this user may not describe or create
 	commands              []string             // which create them

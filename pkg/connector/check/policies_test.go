@@ -58,7 +58,7 @@ func TestCheck_CommandsWhereCreatingIsForbidden(t *testing.T) {
 				w.obey(command)
 			}
 		}
-		want := []string{"companies", "contacts", "deals", "notifications", "offsets", "owners", "pipeline_stages", "pipelines", "signals", "state"}
+		want := []string{"companies", "contacts", "deals", "frontiers", "notifications", "offsets", "owners", "pipeline_stages", "pipelines", "signals", "state"}
 		for i := range want {
 			want[i] = "hubspot." + want[i]
 		}

@@ -44,8 +44,9 @@ func (k *checker) checkTopics(ctx context.Context) {
 			k.notifications = append(k.notifications, t)
 			k.sayTopic(t)
 		} else {
-			k.without(t, err)
+			k.without(t, err, "notifications")
 		}
+		k.checkFrontiers(ctx)
 		// The topics of pairs and reference lists are made at the first link or
 		// entry.
 		var known map[string]offsets.TopicMeta
@@ -85,16 +86,35 @@ func (k *checker) checkTopics(ctx context.Context) {
 	}
 }
 
-// needed lists all topics that a run needs from its start.
+// checkFrontiers examines the topic of the frontiers. A run that cannot have it goes
+// without.
+func (k *checker) checkFrontiers(ctx context.Context) {
+	if k.setup.Config.Event.FrontierInterval == 0 {
+		return
+	}
+	t, err := k.probe.FrontierTopic(ctx)
+	why := sink.WithoutFrontiers(t, err)
+	switch {
+	case why != nil:
+		k.without(t, why, "frontiers")
+	case err != nil:
+		k.troubles("topics", "topic", t.Name, err)
+	default:
+		k.frontiers = append(k.frontiers, t)
+		k.sayTopic(t)
+	}
+}
+
+// needed lists all topics that a run makes at its start.
 func (k *checker) needed() []*sink.TopicFinding {
-	return slices.Concat(k.internal, k.topics, k.signals, k.notifications)
+	return slices.Concat(k.internal, k.topics, k.signals, k.notifications, k.frontiers)
 }
 
 // without reports a topic that a run does without where it cannot have it.
-func (k *checker) without(t *sink.TopicFinding, err error) {
-	f := Finding{Area: "topics", Check: "topic", Subject: t.Name, Status: Warn, Found: connector.Plainly(err) + "; a run does without notifications"}
+func (k *checker) without(t *sink.TopicFinding, err error, what string) {
+	f := Finding{Area: "topics", Check: "topic", Subject: t.Name, Status: Warn, Found: connector.Plainly(err) + "; a run does without " + what}
 	if missing, ok := errors.AsType[*sink.MissingTopicError](err); ok {
-		f.Found, f.Todo = connector.Plainly(missing.Err)+"; a run does without notifications", []string{missing.Command}
+		f.Found, f.Todo = connector.Plainly(missing.Err)+"; a run does without "+what, []string{missing.Command}
 		if denied(err) { // checkAccess prints the commands where others are missing too
 			k.commands = append(k.commands, missing.Command)
 		}

@@ -47,12 +47,16 @@ type Change struct {
 	At    int64 // when reads first saw it: milliseconds on the portal's clock, not an updatedAt
 	Op    Op
 	State State // after the change
+	// Indexed is when search could first show it, if no later change was there
+	// before; 0 for never.
+	Indexed int64
 }
 
 type change struct {
-	at    int64
-	op    Op
-	state *state
+	at      int64
+	op      Op
+	state   *state
+	indexed int64
 }
 
 // Records returns a type's live records in order of id, with sensitive values:
@@ -114,7 +118,7 @@ func (p *Portal) historyOf(object string, want func(uint64) bool) []Change {
 	for _, t := range p.types {
 		for _, c := range t.history {
 			if t.name == name && want(c.state.id) {
-				changes = append(changes, Change{At: c.at, Op: c.op, State: t.publicState(c.state)})
+				changes = append(changes, Change{At: c.at, Op: c.op, State: t.publicState(c.state), Indexed: c.indexed})
 			}
 		}
 	}

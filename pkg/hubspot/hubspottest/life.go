@@ -207,7 +207,7 @@ func (p *Portal) Seed(object string, n int) []uint64 {
 		t.records[st.id] = st
 		t.live = append(t.live, st.id)
 		if !p.opt.NoHistory {
-			t.history = append(t.history, change{at: now, op: OpCreate, state: st})
+			t.history = append(t.history, change{now, OpCreate, st, now})
 		}
 		ids = append(ids, st.id)
 		states = append(states, st)

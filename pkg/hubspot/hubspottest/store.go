@@ -270,6 +270,7 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 		}
 		t.records[next.id] = next
 	}
+	told := len(t.history)
 	if !p.opt.NoHistory {
 		t.history = append(t.history, change{at: p.now(), op: op, state: next})
 	}
@@ -281,7 +282,10 @@ func (p *Portal) put(t *objectType, op Op, next *state) {
 		t.unlink(next.id)
 	}
 	if !chance(p.rng, p.opt.Index.Lost) {
-		t.index.enqueue(next, p.now()+p.indexDelay())
+		due := p.now() + p.indexDelay()
+		if t.index.enqueue(next, due); told < len(t.history) {
+			t.history[told].indexed = due
+		}
 	}
 }
 

@@ -1,0 +1,86 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+
+/**
+ * Reads a topic of the connector, and says up to which time what it has read is complete.
+ * README.md says how to run it.
+ */
+public class Complete {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  public static void main(String[] args) throws Exception {
+    List<String> words = new ArrayList<>(List.of(args));
+    // What is verified has deletes and calculated properties too.
+    String says = words.remove("--verified") ? "verified" : "complete";
+    Instant until = Instant.MAX;
+    int option = words.indexOf("--until");
+    if (option >= 0 && option + 1 < words.size()) {
+      words.remove(option);
+      until = Instant.parse(words.remove(option));
+    }
+    if (words.size() != 1) {
+      System.err.println("usage: Complete TOPIC [--verified] [--until TIME]");
+      System.exit(2);
+    }
+    run(words.get(0), says, until);
+  }
+
+  private static void run(String topic, String says, Instant until) throws Exception {
+    String frontiers = topic.split("\\.")[0] + ".frontiers"; // behind the prefix of the connector's topics
+    Map<String, Object> config = Map.of(
+        "bootstrap.servers", System.getenv().getOrDefault("KAFKA_BROKERS", "localhost:9092"),
+        "isolation.level", "read_committed", // Java's default is read_uncommitted
+        "auto.offset.reset", "earliest",
+        "enable.auto.commit", false);
+    try (var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new ByteArrayDeserializer())) {
+      List<TopicPartition> partitions = new ArrayList<>();
+      for (String name : List.of(topic, frontiers)) {
+        consumer.partitionsFor(name).forEach(p -> partitions.add(new TopicPartition(name, p.partition())));
+      }
+      consumer.assign(partitions);
+      consumer.seekToBeginning(partitions);
+      Deque<JsonNode> ahead = new ArrayDeque<>(); // frontiers of this topic that are not reached yet
+      Instant complete = Instant.MIN;
+      while (complete.isBefore(until)) {
+        for (var record : consumer.poll(Duration.ofSeconds(1))) {
+          if (record.topic().equals(topic)) {
+            continue; // a consumer does its work here: see Table
+          }
+          if (record.value() != null && JSON.readTree(record.key()).get("topic").asText().equals(topic)) {
+            ahead.add(JSON.readTree(record.value()));
+          }
+        }
+        Instant before = complete;
+        while (!ahead.isEmpty() && reached(consumer, topic, ahead.peek().get("offsets"))) {
+          JsonNode at = ahead.remove().get(says); // null: nothing is claimed
+          complete = at.isNull() ? complete : Instant.parse(at.asText());
+        }
+        if (complete.isAfter(before)) {
+          System.out.println(topic + ": complete as of " + complete);
+        }
+      }
+    }
+  }
+
+  /** Reports whether the positions in a topic are at or past those of a frontier. */
+  private static boolean reached(KafkaConsumer<?, ?> consumer, String topic, JsonNode offsets) {
+    for (var names = offsets.fieldNames(); names.hasNext(); ) {
+      String partition = names.next();
+      if (consumer.position(new TopicPartition(topic, Integer.parseInt(partition))) < offsets.get(partition).asLong()) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,64 @@
+"""Reads a topic of the connector, and says up to which time what it has read is
+complete. README.md says how to run it."""
+
+import argparse
+import datetime
+import json
+import os
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+
+def time(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def reached(position, offsets):
+    """Reports whether positions are at or past those of a frontier."""
+    return all(position.get(int(partition), 0) >= offset for partition, offset in offsets.items())
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("topic")
+    parser.add_argument("--verified", action="store_true", help="wait for what is verified: deletes and calculated properties too")
+    parser.add_argument("--until", type=time, help="end once everything up to this time is there, such as 2026-11-24T13:00:00Z")
+    args = parser.parse_args()
+    says = "verified" if args.verified else "complete"
+    frontiers = args.topic.split(".")[0] + ".frontiers"  # behind the prefix of the connector's topics
+
+    consumer = Consumer({
+        "bootstrap.servers": os.environ.get("KAFKA_BROKERS", "localhost:9092"),
+        "group.id": "unused",  # librdkafka insists; nothing is committed
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",  # librdkafka's default; said because so much depends on it
+    })
+    topics = consumer.list_topics(timeout=30).topics
+    for topic in (args.topic, frontiers):
+        if topic not in topics:
+            raise SystemExit(f"there is no topic {topic}")
+    consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t in (args.topic, frontiers) for p in topics[t].partitions])
+
+    ahead = []  # frontiers of this topic that are not reached yet
+    position = {}  # behind the last record of each partition
+    complete = None
+    while args.until is None or complete is None or time(complete) < args.until:
+        message = consumer.poll(1)
+        if message is None:
+            continue
+        if message.error():
+            raise SystemExit(message.error())
+        if message.topic() == args.topic:
+            position[message.partition()] = message.offset() + 1  # a consumer does its work here: see table.py
+        elif message.value() is not None and json.loads(message.key())["topic"] == args.topic:
+            ahead.append(json.loads(message.value()))
+        before = complete
+        while ahead and reached(position, ahead[0]["offsets"]):
+            complete = ahead.pop(0)[says] or complete  # null: nothing is claimed
+        if complete != before:
+            print(f"{args.topic}: complete as of {complete}", flush=True)
+    consumer.close()
+
+
+if __name__ == "__main__":
+    main()

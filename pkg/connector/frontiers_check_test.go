@@ -1,0 +1,300 @@
+package connector_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// showings are the rows that a process's searches for modified records showed it.
+type showings struct {
+	to    http.RoundTripper
+	began time.Time     // when the first process did: by a lag after it no trailing tier begins where the leading one does
+	lag   time.Duration // the shortest one
+
+	mu  sync.Mutex
+	all map[string][]shown // by the type's path
+}
+
+type shown struct {
+	cdctest.Showing
+	at time.Time
+}
+
+// watch notes from now on what searches show to a process.
+func watch(p *process, began time.Time, lag time.Duration) *showings {
+	s := &showings{to: p.w.Portal.Transport(), began: began, lag: lag, all: map[string][]shown{}}
+	p.HubSpot.Turn(s)
+	return s
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *showings) RoundTrip(r *http.Request) (*http.Response, error) {
+	path, search := strings.CutSuffix(r.URL.Path, "/search")
+	if !search || r.Body == nil {
+		return s.to.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer, err := s.to.RoundTrip(r)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return answer, err
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(text))
+	s.note(path[strings.LastIndex(path, "/")+1:], body, text)
+	return answer, nil
+}
+
+func (s *showings) note(object string, asked, answered []byte) {
+	var q struct {
+		Limit        int
+		FilterGroups []struct {
+			Filters []struct{ PropertyName, Operator, Value string }
+		}
+	}
+	var a struct {
+		Results []struct {
+			ID        string
+			UpdatedAt time.Time
+		}
+	}
+	if json.Unmarshal(asked, &q) != nil || json.Unmarshal(answered, &a) != nil || len(q.FilterGroups) != 1 || q.Limit == 1 { // those of one row look for a bad one
+		return
+	}
+	var since hubspot.Millis
+	for _, f := range q.FilterGroups[0].Filters {
+		if ms, err := strconv.ParseInt(f.Value, 10, 64); err == nil && strings.HasSuffix(f.PropertyName, "modifieddate") {
+			since = hubspot.Millis(ms)
+		}
+	}
+	if since == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	leading := now.Sub(s.began) > s.lag && now.Sub(since.Time()) < s.lag
+	for _, row := range a.Results {
+		s.all[object] = append(s.all[object], shown{cdctest.Showing{ID: row.ID, Modified: hubspot.MillisOf(row.UpdatedAt), Since: since, Leading: leading}, now})
+	}
+}
+
+// finished are the rows of walks that had ended when the process did, each once: a
+// walk that was under way goes on in the next process, whose answers may lack what
+// its own had.
+func (s *showings) finished(object string, ended time.Time, into map[cdctest.Showing]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, row := range s.all[object] {
+		if row.at.Before(ended.Add(-2 * time.Minute)) {
+			into[row.Showing] = true
+		}
+	}
+}
+
+// watched are the processes of a test, and what their searches showed.
+type watched struct {
+	lag    time.Duration // the shortest one
+	surely time.Duration // within which the index shows nearly every change, even if several answers lack it
+
+	began time.Time
+	last  *showings
+	shown map[string]map[cdctest.Showing]bool // by object
+}
+
+// start begins a process in place of the one before, which has ended.
+func (h *watched) start(w *world, objects ...string) *process {
+	h.end(objects...)
+	if h.began.IsZero() {
+		h.began = time.Now()
+	}
+	p := w.start()
+	h.last = watch(p, h.began, h.lag)
+	return p
+}
+
+// end takes over what the process that has ended was shown.
+func (h *watched) end(objects ...string) {
+	if h.shown == nil {
+		h.shown = map[string]map[cdctest.Showing]bool{}
+	}
+	for _, object := range objects {
+		if h.shown[object] == nil {
+			h.shown[object] = map[cdctest.Showing]bool{}
+		}
+		if h.last != nil {
+			h.last.finished(object, time.Now(), h.shown[object])
+		}
+	}
+}
+
+// of are the rows that searches showed of a type, each with the search that looked
+// back furthest.
+func (h *watched) of(object string) []cdctest.Showing {
+	furthest := map[cdctest.Showing]hubspot.Millis{}
+	for s := range h.shown[object] {
+		key := cdctest.Showing{ID: s.ID, Modified: s.Modified, Leading: s.Leading}
+		if since, known := furthest[key]; !known || s.Since < since {
+			furthest[key] = s.Since
+		}
+	}
+	var out []cdctest.Showing
+	for key, since := range furthest {
+		key.Since = since
+		out = append(out, key)
+	}
+	slices.SortFunc(out, func(a, b cdctest.Showing) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Modified, b.Modified))
+	})
+	return out
+}
+
+// allFrontiers are the records of the frontiers topic, by topic and in order.
+func (w *world) allFrontiers() map[string][]cdctest.Frontier {
+	w.T.Helper()
+	out := map[string][]cdctest.Frontier{}
+	for _, r := range w.Records("hubspot.frontiers") {
+		topic, f, err := cdctest.DecodeFrontier(r.Key, r.Value)
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		f.At = hubspot.MillisOf(r.Timestamp)
+		out[topic] = append(out[topic], f)
+	}
+	return out
+}
+
+// evidence is everything that bears on the frontiers: the topics' records and what HubSpot
+// had.
+type evidence struct {
+	w         *world
+	back      bool // cursors were moved back, or forgotten with their type
+	processes *watched
+	objects   map[string][]cdctest.Event
+	lists     map[string][]cdctest.LinkEvent // of pairs and reference lists
+	histories map[string]cdctest.LinkHistory
+}
+
+func (w *world) evidence(h *watched, objects []string, pairs []cdc.Pair) *evidence {
+	w.T.Helper()
+	t := &evidence{w, w.Log.Has("it is moved back") || w.Log.Has("an object type was removed"), h, map[string][]cdctest.Event{}, map[string][]cdctest.LinkEvent{}, map[string]cdctest.LinkHistory{}}
+	for _, object := range objects {
+		t.objects[object] = w.Seen(object)
+	}
+	for _, pair := range pairs {
+		topic := offsets.PairTopic("hubspot", pair)
+		t.histories[topic], t.lists[topic] = cdctest.LinkHistoryOf(w.Portal, pair.From, pair.To), w.seenLinks(pair)
+	}
+	pipelines, stages := cdctest.PipelineHistoriesOf(w.Portal, objects...)
+	for list, history := range map[string]cdctest.ReferenceHistory{"owners": cdctest.OwnerHistoryOf(w.Portal), "pipelines": pipelines, "pipeline_stages": stages} {
+		t.histories["hubspot."+list], t.lists["hubspot."+list] = history.States, w.seenEntries(list)
+	}
+	return t
+}
+
+// wrong is what frontiers claim and is not so, by topic. What is verified counts from
+// a time on: what HubSpot hides from a list nobody can know.
+func (t *evidence) wrong(frontiers map[string][]cdctest.Frontier, from time.Time) map[string][]string {
+	out := map[string][]string{}
+	check := func(topic string, places []cdctest.Place, back bool, claims func([]cdctest.Frontier) []string) {
+		counting := slices.Clone(frontiers[topic])
+		for i := range counting {
+			if counting[i].Verified < hubspot.MillisOf(from) {
+				counting[i].Verified = 0
+			}
+		}
+		if wrong := append(cdctest.CheckFrontierPlaces(places, frontiers[topic], back), claims(counting)...); len(wrong) > 0 {
+			out[topic] = wrong
+		}
+	}
+	for object, events := range t.objects {
+		var places []cdctest.Place
+		for i := range events {
+			e := &events[i]
+			places = append(places, cdctest.Place{Key: e.Key.ID, Partition: e.Partition, Offset: e.Offset, Tombstone: e.Tombstone, Deleted: e.Op == "d", Seq: e.Seq})
+		}
+		check("hubspot."+object, places, t.back, func(counting []cdctest.Frontier) []string {
+			late := func(property string) bool { return strings.HasPrefix(property, latePrefix) }
+			return cdctest.CheckFrontiers(cdctest.HistoryOf(t.w.Portal, object), events, counting, t.processes.of(object), t.processes.surely, late)
+		})
+	}
+	for topic, events := range t.lists {
+		var places []cdctest.Place
+		for i := range events {
+			e := &events[i]
+			places = append(places, cdctest.Place{Key: e.Key, Partition: e.Partition, Offset: e.Offset, Tombstone: e.Tombstone, Deleted: e.Op == "d", Seq: e.Seq})
+		}
+		check(topic, places, false, func(counting []cdctest.Frontier) []string {
+			return cdctest.CheckListFrontiers(t.histories[topic], events, counting)
+		})
+	}
+	return out
+}
+
+// checkFrontiers checks every frontier that was ever written (R17).
+func (t *evidence) checkFrontiers(from time.Time) {
+	t.w.T.Helper()
+	frontiers := t.w.allFrontiers()
+	for topic, wrong := range t.wrong(frontiers, from) {
+		t.w.T.Errorf("%s: %d of its %d frontiers' claims are wrong:\n%s", topic, len(wrong), len(frontiers[topic]), strings.Join(wrong[:min(len(wrong), 5)], "\n"))
+	}
+}
+
+// plantBugs shows that the check finds frontiers as a connector with a bug would have
+// written them.
+func (t *evidence) plantBugs() {
+	t.w.T.Helper()
+	for name, plant := range map[string]func(is []cdctest.Frontier){
+		"the offsets count the events of the same transaction": func(is []cdctest.Frontier) {
+			for i := range is[1:] {
+				is[i].Offsets = is[i+1].Offsets
+			}
+		},
+		"the cursor is ahead of its events": func(is []cdctest.Frontier) {
+			for i := range is[2:] {
+				is[i].Leading = is[i+2].Leading
+			}
+		},
+		"a sweep verifies the time of its end": func(is []cdctest.Frontier) {
+			latest, seen := hubspot.Millis(0), hubspot.Millis(0)
+			for i := range is {
+				if is[i].Verified != latest {
+					latest, seen = is[i].Verified, is[i].At
+				}
+				is[i].Verified = seen
+			}
+		},
+	} {
+		planted := map[string][]cdctest.Frontier{}
+		for topic, is := range t.w.allFrontiers() {
+			if len(is) > 2 {
+				plant(is)
+			}
+			planted[topic] = is
+		}
+		for object := range t.objects {
+			if topic := "hubspot." + object; len(t.wrong(planted, time.Time{})[topic]) == 0 {
+				t.w.T.Errorf("%s: the check finds nothing of this bug: %s", topic, name)
+			}
+		}
+	}
+}

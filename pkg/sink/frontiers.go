@@ -1,0 +1,300 @@
+package sink
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// Frontiers configures the frontiers topic (R17).
+type Frontiers struct {
+	Interval time.Duration // the least time between two records of a topic; 0 = there is no such topic
+	Tiers    []string      // the streams of the tiers, the leading one first
+}
+
+// frontiers say how far each data topic is complete (R17). A record claims only what
+// was committed before its transaction. So a cursor of its own transaction counts
+// only where that writes no event to the topic: the events of the cursor's page
+// would lie behind the record's offsets.
+type frontiers struct {
+	cfg    Frontiers
+	prefix string
+	portal int64
+
+	mu      sync.Mutex
+	topic   string // "" = no frontier is written
+	objects map[string]*frontier
+	written map[string]offsets.WrittenFrontier // by topic
+}
+
+// frontier is what is known of an object type, a pair or a reference list.
+type frontier struct {
+	topic    string
+	followed bool // its streams run: only then is it written
+	places   places
+	verified hubspot.Millis
+	live     int
+}
+
+// places are what the committed cursors of an object say.
+type places struct {
+	tiers      map[string]hubspot.Millis
+	backfilled bool
+	stuck      bool // HubSpot does not answer about some records (R18)
+	renewing   bool // the topic has lost what was published, and gets it again (R20)
+}
+
+func newFrontiers(cfg *Config) *frontiers {
+	return &frontiers{
+		cfg: cfg.Frontiers, prefix: cfg.Prefix, portal: cfg.Portal,
+		objects: map[string]*frontier{}, written: map[string]offsets.WrittenFrontier{},
+	}
+}
+
+// of returns the frontier of an object.
+func (f *frontiers) of(object string) *frontier {
+	if f.objects[object] == nil {
+		topic := offsets.TopicOf(f.prefix, object)
+		f.objects[object] = &frontier{topic: topic, verified: f.written[topic].Verified}
+	}
+	return f.objects[object]
+}
+
+// load takes over what earlier runs committed. Where both internal topics are new,
+// an earlier installation wrote the frontiers: they are forgotten.
+func (f *frontiers) load(l *offsets.Loaded) (forgotten []*kgo.Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.topic == "" {
+		return nil
+	}
+	if f.written = l.Frontiers; l.Fresh {
+		for topic := range f.written {
+			forgotten = append(forgotten, &kgo.Record{Topic: f.topic, Key: offsets.FrontierKey{Portal: f.portal, Topic: topic}.Bytes()})
+		}
+		f.written = map[string]offsets.WrittenFrontier{}
+	}
+	for key, value := range l.Cursors {
+		if key.Object != "" {
+			one := f.of(key.Object)
+			one.move(one.places.after(key.Stream, value))
+		}
+	}
+	for object, rows := range l.Rows {
+		f.of(object).live = rows.Live()
+	}
+	for pair, links := range l.Links {
+		f.of(pair.String()).live = links.Live()
+	}
+	for list, rows := range l.References {
+		for _, row := range rows {
+			if row.Live {
+				f.of(list).live++
+			}
+		}
+	}
+	return forgotten
+}
+
+// after is where an object is once a cursor has moved.
+func (p places) after(stream string, value []byte) places {
+	switch stream {
+	case offsets.BackfillStream:
+		sweep, err := offsets.ParseSweep(value)
+		p.backfilled = err == nil && sweep.Done
+	case offsets.StuckStream:
+		p.stuck = value != nil
+	case offsets.RepublishStream:
+		p.renewing = value != nil
+	default:
+		tier, err := offsets.ParseTier(value)
+		if p.tiers = maps.Clone(p.tiers); err != nil { // forgotten, or no tier's
+			delete(p.tiers, stream)
+			break
+		}
+		if p.tiers == nil {
+			p.tiers = map[string]hubspot.Millis{}
+		}
+		p.tiers[stream] = tier.At
+	}
+	return p
+}
+
+// move takes over where an object is. Of a topic that has lost something nobody
+// knows what it held, until another sweep has ended.
+func (f *frontier) move(to places) {
+	if to.renewing && !f.places.renewing {
+		f.verified = 0
+	}
+	f.places = to
+}
+
+// reached is how far the tiers are, once the backfill is done.
+func (p places) reached(tiers []string) (leading, complete hubspot.Millis) {
+	if !p.backfilled {
+		return 0, 0
+	}
+	for i, stream := range tiers {
+		at := p.tiers[stream]
+		if i == 0 {
+			leading, complete = at, at
+		}
+		complete = min(complete, at)
+	}
+	return leading, complete
+}
+
+// claim is what a record says, but for offsets and sequence number, if the cursors
+// are at these places. was is what the last record said.
+func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets.Frontier {
+	out := offsets.Frontier{Live: f.live}
+	if f.places.renewing || p.renewing {
+		return out
+	}
+	out.Verified = f.verified
+	out.Leading, out.Complete = p.reached(tiers)
+	if p.stuck { // the search showed what is not there
+		out.Leading, out.Complete = min(out.Leading, was.Leading), min(out.Complete, was.Complete)
+	}
+	return out
+}
+
+// composed is the frontiers' part of a transaction.
+type composed struct {
+	records []*kgo.Record
+	written map[string]offsets.WrittenFrontier // by topic
+	places  map[string]places                  // by object, once the transaction is committed
+	live    map[string]int
+}
+
+// compose says how far the topics are complete, in a transaction with these cursors
+// and these numbers of live keys. seq is the last sequence number before it, and at
+// the position after the last event that a topic had before it.
+func (f *frontiers) compose(now time.Time, seq int64, tx *transaction, at func(object, topic string) map[int32]int64) *composed {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.topic == "" {
+		return nil
+	}
+	out := &composed{written: map[string]offsets.WrittenFrontier{}, places: map[string]places{}, live: tx.live}
+	for _, cur := range tx.cursors {
+		if cur.key.Object != "" {
+			p, known := out.places[cur.key.Object]
+			if !known {
+				p = f.of(cur.key.Object).places
+			}
+			out.places[cur.key.Object] = p.after(cur.key.Stream, cur.value)
+		}
+	}
+	for object, one := range f.objects {
+		was := f.written[one.topic]
+		if !one.followed || now.Before(was.At.Add(f.cfg.Interval)) {
+			continue
+		}
+		p, moves := out.places[object]
+		if _, writes := tx.live[object]; writes || !moves {
+			p = one.places
+		}
+		claim := one.claim(p, f.cfg.Tiers, was.Frontier)
+		claim.Seq, claim.Offsets = seq, at(object, one.topic)
+		if claim.Same(was.Frontier) || was.At.IsZero() && !claim.Claims() {
+			continue
+		}
+		out.written[one.topic] = offsets.WrittenFrontier{Frontier: claim, At: now}
+		out.records = append(out.records, &kgo.Record{
+			Topic: f.topic, Key: offsets.FrontierKey{Portal: f.portal, Topic: one.topic}.Bytes(), Value: claim.Bytes(), Timestamp: now,
+		})
+	}
+	return out
+}
+
+// committed takes over a transaction that is committed.
+func (f *frontiers) committed(c *composed) {
+	if c == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.Copy(f.written, c.written)
+	for object, p := range c.places {
+		f.of(object).move(p)
+	}
+	for object, live := range c.live {
+		f.of(object).live = live
+	}
+}
+
+// due is when the next record has to be written, even if nothing else is; zero if
+// none differs from the one before it. The caller holds mu.
+func (f *frontiers) due(at func(object, topic string) map[int32]int64) (due time.Time) {
+	for object, one := range f.objects {
+		was := f.written[one.topic]
+		next := was.At.Add(f.cfg.Interval)
+		if f.topic == "" || !one.followed || !due.IsZero() && !next.Before(due) {
+			continue
+		}
+		claim := one.claim(one.places, f.cfg.Tiers, was.Frontier)
+		claim.Offsets = at(object, one.topic)
+		if !claim.Same(was.Frontier) && (!was.At.IsZero() || claim.Claims()) {
+			due = next
+		}
+	}
+	return due
+}
+
+// FollowFrontier writes the frontiers of an object type, a pair or a reference list
+// from now on. Its first cursors are committed.
+func (s *Sink) FollowFrontier(object string) {
+	s.frontiers.mu.Lock()
+	s.frontiers.of(object).followed = true
+	s.frontiers.mu.Unlock()
+	s.frontierDue()
+}
+
+// Verified is the time for which everything of an object is published that HubSpot
+// had then; 0 = none.
+func (s *Sink) Verified(object string) hubspot.Millis {
+	s.frontiers.mu.Lock()
+	defer s.frontiers.mu.Unlock()
+	return s.frontiers.of(object).verified
+}
+
+// SetVerified says that everything that HubSpot had at a time is committed.
+func (s *Sink) SetVerified(object string, at hubspot.Millis) {
+	s.frontiers.mu.Lock()
+	one := s.frontiers.of(object)
+	one.verified = max(one.verified, at)
+	s.frontiers.mu.Unlock()
+	s.frontierDue()
+}
+
+// frontierDue tells the committer when a frontier has to be written.
+func (s *Sink) frontierDue() {
+	s.frontiers.mu.Lock()
+	defer s.frontiers.mu.Unlock()
+	s.writeBy(s.frontiers.due(s.positions))
+}
+
+// positions are those after the last event of an object's topic, by partition.
+func (s *Sink) positions(object, topic string) map[int32]int64 {
+	after := s.ends.of(topic).After
+	s.mu.Lock()
+	n := len(after)
+	if t := s.topics[object]; t != nil {
+		n = max(n, int(t.partitions))
+	}
+	s.mu.Unlock()
+	out := make(map[int32]int64, n)
+	for p := range n {
+		out[int32(p)] = 0
+		if p < len(after) {
+			out[int32(p)] = after[p]
+		}
+	}
+	return out
+}
