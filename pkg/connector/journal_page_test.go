@@ -72,7 +72,7 @@ func (w *world) everyFileIsAPage(status int, contacts, companies []uint64) {
 			t.Errorf("the log says %d times: %s", n, line)
 		}
 	}
-	if r := p.ready(); !r.Ready || len(r.Problems) != 1 || r.Problems[0].Stream != "journal" {
+	if r := p.ready(); !r.Ready || len(r.Problems) != 1 || r.Problems[0].Stream != "journal" || !strings.Contains(r.Problems[0].Action, "HTTPS_PROXY") {
 		t.Errorf("%+v", r)
 	}
 	heal()

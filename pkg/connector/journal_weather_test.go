@@ -73,6 +73,7 @@ func (j *journalWeather) step() {
 		now.OtherScopes, what = []string{"developer.webhooks_journal.read"}, "no scope to subscribe"
 	case 3:
 		now.NotInstalled, what = true, "not installed"
+		now.NoReads, now.Forgets = j.rng.IntN(2) == 0, j.rng.IntN(2) == 0
 	case 4, 5:
 		now.DownStatus, what = []int{500, 502, 503, 429, 404, 400}[j.rng.IntN(6)], "down"
 	case 6:

@@ -258,6 +258,9 @@ func (e *journalError) action() string {
 	if cure := hubspot.JournalRefused(e.err); cure != "" {
 		return cure
 	}
+	if hubspot.Unreadable(e.err) {
+		return "check what answers in the place of the journal's files (HTTPS_PROXY, firewall), and see HubSpot's status page: they are asked for again, and meanwhile everything is found by polling"
+	}
 	return "wait, and see HubSpot's status page: the journal is asked for again, and meanwhile everything is found by polling"
 }
 
