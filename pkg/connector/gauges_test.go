@@ -2,8 +2,11 @@ package connector_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
@@ -99,5 +102,37 @@ func TestMetrics_BehindFromTheCursor(t *testing.T) {
 		}
 		w.Portal.ClearFaults()
 		w.SleepUntil(5*time.Minute, func() bool { return behind(t, p) < 60_000 })
+	})
+}
+
+// TestMetrics_BehindWhileKafkaTakesNothing, as with too few replicas in sync: idle
+// streams note their places for a transaction to come, and go on. So does each next run.
+func TestMetrics_BehindWhileKafkaTakesNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 48}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=5s"}, func(w *world) {
+		t := w.T
+		w.Portal.Seed("contacts", 20)
+		p := w.start()
+		defer p.Stop()
+		time.Sleep(3 * time.Minute)
+		mended := make(chan struct{})
+		mend := sync.OnceFunc(func() { close(mended) })
+		defer mend()
+		w.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.Kafka.KeepControl()
+			w.Kafka.SleepControl(func() { <-mended })
+			return nil, nil, false
+		})
+		time.Sleep(30 * time.Second)
+		for age := behind(t, p); age < 300_000; {
+			time.Sleep(10 * time.Second)
+			now := behind(t, p)
+			if now < age+9_000 {
+				t.Fatalf("%v ms behind, after %v ten seconds before", now, age)
+			}
+			age = now
+		}
+		mend()
+		w.SleepUntil(5*time.Minute, func() bool { return behind(t, p) < 15_000 })
 	})
 }

@@ -88,6 +88,7 @@ func (h *health) of(portal int64) { h.change(func() { h.portal = portal }) }
 
 // running notes that a run streams.
 func (h *health) running(s *sink.Sink) {
+	h.status.Commits(s.Stalled)
 	h.begin("starts its streams", "wait: a stream has started once its first pass is over")
 	h.change(func() { h.sink, h.err, h.failing = s, nil, time.Time{} })
 }

@@ -213,6 +213,7 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 		if err := s.transact(ctx, tx.records); err != nil {
 			return err
 		}
+		s.proven.Store(true)
 		s.metrics.commits.WithLabelValues("ok").Inc()
 		s.metrics.seconds.Observe(time.Since(began).Seconds())
 	}

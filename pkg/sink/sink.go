@@ -42,6 +42,8 @@ const (
 	transactionLimit = TransactionTimeout + 30*time.Second
 	// A transaction under way for this long means that the committer hangs.
 	hangingAfter = 2 * time.Minute
+	// A transaction under way for this long means that Kafka may take nothing now.
+	stalledAfter = 5 * time.Second
 	// What a run that is shutting down may still spend on its last transaction.
 	// Closing the client takes up to two seconds more, and all of it has to end
 	// within ten.
@@ -103,6 +105,7 @@ type Sink struct {
 	again     map[string]bool // objects whose topic was gone and is made again
 	committer
 	seq       int64        // the last one assigned; only Run uses it once it has begun
+	proven    atomic.Bool  // a transaction was committed
 	busySince atomic.Int64 // when the transaction under way began, in Unix milliseconds; 0 = idle
 }
 
@@ -347,9 +350,19 @@ func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 
 // Hanging reports whether a transaction has been under way for so long that
 // the committer must be stuck.
-func (s *Sink) Hanging() bool {
+func (s *Sink) Hanging() bool { return s.busyFor() > hangingAfter }
+
+// Stalled reports that Kafka takes nothing: the first transaction has yet to be
+// committed, or the one under way takes long.
+func (s *Sink) Stalled() bool { return !s.proven.Load() || s.busyFor() > stalledAfter }
+
+// busyFor is how long the transaction under way has taken so far.
+func (s *Sink) busyFor() time.Duration {
 	since := s.busySince.Load()
-	return since != 0 && time.Since(time.UnixMilli(since)) > hangingAfter
+	if since == 0 {
+		return 0
+	}
+	return time.Since(time.UnixMilli(since))
 }
 
 // Ping returns an error if Kafka cannot be reached.

@@ -33,6 +33,7 @@ type Status struct {
 	reads        firstReads
 	firstChanged chan struct{} // one slot, for FirstRead
 	settled      bool          // the run has announced what it follows
+	stalled      func() bool   // Status.Commits; nil: no run is under way
 
 	pauses   pauses         // by signals
 	snapshot *Snapshot      // the one that a signal asked for
@@ -83,9 +84,21 @@ func (s *Status) started(object, stream string) {
 	s.change(object, stream, func(st *streamState) { st.started, st.problem = true, nil })
 }
 
-// reached notes up to which of HubSpot's times the stream has seen everything.
+// Commits begins a run. stalled reports that Kafka takes none of its transactions.
+func (s *Status) Commits(stalled func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = stalled
+}
+
+// reached notes up to which of HubSpot's times the stream has seen everything. A pass
+// that found nothing ends although Kafka takes nothing; it does not count then.
 func (s *Status) reached(object, stream string, at hubspot.Millis) {
-	s.change(object, stream, func(st *streamState) { st.reached = at })
+	s.change(object, stream, func(st *streamState) {
+		if s.stalled == nil || !s.stalled() {
+			st.reached = at
+		}
+	})
 }
 
 // begins notes since when the stream owes changes, where it is not known yet what it
@@ -198,7 +211,7 @@ func (s *Status) Between() {
 		}
 		s.lanes[object] = was(lane.Live()) // not the lane, which holds the whole table
 	}
-	s.done, s.snapshot, s.settled = map[string]bool{}, nil, false
+	s.done, s.snapshot, s.settled, s.stalled = map[string]bool{}, nil, false, nil
 	clear(s.passes)
 	maps.DeleteFunc(s.firsts, func(_ string, p *course) bool { return p.ended.IsZero() })
 }
