@@ -21,13 +21,13 @@ const lateAfter = 3 * time.Minute
 func (h *health) behind(objects []page.Object, problems []stream.Problem) []page.Behind {
 	late := max(lateAfter, 3*h.setup.Config.Sync.LeadingInterval).Seconds()
 	out := []page.Behind{}
-	add := func(object, name string, seconds *float64, why, action string) {
-		i := slices.IndexFunc(out, func(b page.Behind) bool { return b.Stream == name && b.Why == why && b.Action == action })
+	add := func(same func(*page.Behind) bool, object, name string, seconds *float64, why, action string) {
+		i := slices.IndexFunc(out, func(b page.Behind) bool { return same(&b) })
 		if i < 0 {
-			i, out = len(out), append(out, page.Behind{Stream: name, Why: why, Action: action})
+			i, out = len(out), append(out, page.Behind{Why: why, Action: action})
 		}
 		b := &out[i]
-		b.Objects = append(b.Objects, object)
+		b.Objects, b.Streams = with(b.Objects, object), with(b.Streams, name)
 		if seconds != nil && (b.Seconds == nil || *b.Seconds < *seconds) {
 			b.Seconds = seconds
 		}
@@ -36,22 +36,34 @@ func (h *health) behind(objects []page.Object, problems []stream.Problem) []page
 		o := &objects[i]
 		said := map[string]bool{}
 		for _, p := range problems {
-			if p.Area == stream.ProblemArea && p.Object == o.Object {
-				said[p.Stream] = true
-				add(o.Object, p.Stream, age(o, p.Stream), p.Problem, p.Action)
+			if p.Area != stream.ProblemArea || p.Object != o.Object {
+				continue
 			}
+			said[p.Stream] = true
+			add(func(b *page.Behind) bool { return b.Action == p.Action && slices.Equal(b.Objects, []string{o.Object}) },
+				o.Object, p.Stream, age(o, p.Stream), p.Problem, p.Action)
+		}
+		alike := func(why, action string) func(*page.Behind) bool {
+			return func(b *page.Behind) bool { return b.Why == why && b.Action == action }
 		}
 		if first, does := firstRead(o); first != "" && !said[first] {
 			why, action := because(problems, does)
-			add(o.Object, first, nil, why, action)
+			add(alike(why, action), o.Object, first, nil, why, action)
 		}
 		if behind := age(o, offsets.LeadingStream); behind != nil && *behind > late && !said[offsets.LeadingStream] {
 			why, action := because(problems, "no search for changes has ended for minutes: it finds many, waits for its share of HubSpot's limits, or begins seldom, because other streams use the idle share of the day")
-			add(o.Object, offsets.LeadingStream, behind, why, action)
+			add(alike(why, action), o.Object, offsets.LeadingStream, behind, why, action)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b page.Behind) int { return cmp.Compare(order(&a), order(&b)) })
 	return out
+}
+
+func with(all []string, one string) []string {
+	if slices.Contains(all, one) {
+		return all
+	}
+	return append(all, one)
 }
 
 // order puts what needs somebody first.
@@ -78,14 +90,14 @@ func because(problems []stream.Problem, otherwise string) (why, action string) {
 func firstRead(o *page.Object) (name, does string) {
 	for i := range o.Passes {
 		if p := &o.Passes[i]; p.First {
-			return p.Stream, "it is read for the first time; its changes are followed already"
+			return p.Stream, "being read for the first time; changes are followed already"
 		}
 	}
 	switch {
 	case o.Backfill != "running":
 		return "", ""
 	case strings.Contains(o.Object, ":"):
-		return offsets.AssociationsStream, "its first read waits for the records of its first type"
+		return offsets.AssociationsStream, "its links are read once the backfill of its first type is done"
 	}
 	return "", ""
 }

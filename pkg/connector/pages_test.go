@@ -77,7 +77,7 @@ func TestPage_OfEachState(t *testing.T) {
 
 		p.Brokers.Cut()
 		w.SleepUntil(2*time.Minute, func() bool { return !p.status().Ready })
-		p.pageSays("Kafka", "What to do: check KAFKA_BROKERS", "bad-edge")
+		p.pageSays("<p>Kafka does not answer: ", "<p>What to do: check KAFKA_BROKERS", "bad-edge")
 		time.Sleep(10 * time.Minute)
 		p.pageSays("What is behind, and why", "contacts · leading, 1", "What to do: check KAFKA_BROKERS")
 		p.Stop()
@@ -93,7 +93,7 @@ func TestPage_NamesALostScope(t *testing.T) {
 		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts", "deals") && p.status().Ready })
 		w.Portal.SetScopes("crm.objects.contacts.read", "crm.schemas.contacts.read")
 		w.SleepUntil(10*time.Minute, func() bool { return len(p.status().Problems) > 0 })
-		p.pageSays("Running, with problems", "What is behind, and why", "deals · leading", "What to do: give the token the read scope of this object type", "everything else goes on")
+		p.pageSays("Running, with problems", "What is behind, and why", "deals · ", "leading", "What to do: give the token the read scope of this object type", "everything else goes on")
 		s := p.status()
 		if !s.Ready || len(s.Behind) == 0 || s.Behind[0].Objects[0] != "deals" || s.Behind[0].Action == "" {
 			t.Errorf("%+v", s.Behind)

@@ -37,7 +37,7 @@ var parsed = template.Must(template.New("page").Funcs(template.FuncMap{
 	"time":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"millis":     func(seconds float64) string { return decimal(1000*seconds) + " ms" },
 	"repository": func() string { return repository },
-	"number":     number, "far": far, "join": join, "limit": limitName, "throttled": throttled,
+	"number":     number, "far": far, "types": types, "join": join, "limit": limitName, "throttled": throttled,
 }).Parse(source))
 
 // HTML renders the page. It is complete without JavaScript, and asks for nothing but

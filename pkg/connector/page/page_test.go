@@ -30,8 +30,8 @@ func busy() *Status {
 	return &Status{
 		V: Version, Time: at, Ready: true, Role: "owner", Since: at.Add(-2 * time.Hour), Portal: 4242, Version: "v1.2.3", Started: at.Add(-3 * time.Hour),
 		Behind: []Behind{
-			{Objects: []string{"deals"}, Stream: "census", Seconds: of(4000.0), Why: "HubSpot refuses it <403>", Action: "give the token its scope"},
-			{Objects: []string{"contacts"}, Stream: "backfill", Why: "it is read for the first time"},
+			{Objects: []string{"deals"}, Streams: []string{"census"}, Seconds: of(4000.0), Why: "HubSpot refuses it <403>", Action: "give the token its scope"},
+			{Objects: []string{"contacts"}, Streams: []string{"backfill"}, Why: "being read for the first time"},
 		},
 		Backfill: &stream.Backfill{Types: 1, Records: 31_000, Expected: of(250_000), Percent: of(12.4), PerSecond: 1063.5, Left: of(206.0)},
 		Objects: []Object{
@@ -52,6 +52,9 @@ func busy() *Status {
 		Problems: []stream.Problem{{
 			Area: stream.ProblemArea, Object: "deals", Stream: "census", Problem: "HubSpot refuses it <403>", Action: "give the token its scope", Runbook: "docs/runbook.md#a-scope-is-missing",
 			Since: at.Add(-time.Hour),
+		}, {
+			Area: stream.ProblemArea, Object: "deals", Stream: "archive", Problem: "HubSpot refuses that too", Action: "give the token its scope",
+			Runbook: "docs/runbook.md#a-scope-is-missing", Since: at.Add(-time.Minute),
 		}},
 	}
 }
@@ -131,7 +134,7 @@ func TestHTML_ShowsTheProblemAndWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"Running, with problems", "HubSpot refuses it &lt;403&gt;", "What to do: give the token its scope",
+		"Running, with problems", "<p>HubSpot refuses it &lt;403&gt;</p>\n<p>What to do: give the token its scope</p>", "stream · deals · census, archive · for 1 h",
 		"12.4 %, 31,000 of 250,000 records, 1,063 a second, 3 min 26 s left", "1 h 6 min behind", "402,113", "3 TEN_SECONDLY_ROLLING", "12.5 ms each", "backfill done", "waits for its backfill", `<a href="` + repository + "docs/runbook.md#a-scope-is-missing",
 	} {
 		if !strings.Contains(string(body), want) {
@@ -166,6 +169,24 @@ func BenchmarkHTML_FortyTypes(b *testing.B) {
 	for b.Loop() {
 		if _, err := s.HTML(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestText_HasWhatThePageHas.
+func TestText_HasWhatThePageHas(t *testing.T) {
+	var b strings.Builder
+	if err := busy().Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Running, with problems. Nothing is lost", "\n! HubSpot refuses it <403>\n  what to do: give the token its scope\n  stream deals census, archive docs/runbook.md#a-scope-is-missing, for 1 h\n",
+		"\n- deals: census, 1 h 6 min behind\n  HubSpot refuses it <403>\n", "\nBackfill of 1 object type: 12.4 %, ", "\nSnapshot again-1: deals, 5 of about 7, 2 more wait\n",
+		"\ncontacts        31,004        4        0        0  31,000    1.2 s  backfill 12.4 %, 31,000 of 250,000 records, 1,063 a second, 3 min 26 s left\n",
+		"\nCalls a day           650,000    402,113\n", "\nCommits: 155, 1 failed\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, b.String())
 		}
 	}
 }

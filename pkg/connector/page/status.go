@@ -32,10 +32,10 @@ type Status struct {
 	Problems []stream.Problem `json:"problems"`
 }
 
-// Behind is something that is not up to date, and why.
+// Behind is what is not up to date for one reason.
 type Behind struct {
 	Objects []string `json:"objects"`
-	Stream  string   `json:"stream"`
+	Streams []string `json:"streams"`
 	Seconds *float64 `json:"seconds"` // the most; null: not known, or not yet read at all
 	Why     string   `json:"why"`
 	Action  string   `json:"action"` // "": wait

@@ -19,9 +19,9 @@ func (s *Status) Text(w io.Writer) error {
 		version = ", version " + s.Version
 	}
 	fmt.Fprintf(&b, "%s. %s\n%s for %s%s%s\n", s.Headline(), s.Sentence(), s.Role, span(s.Age(s.Since)), portal, version)
-	for i := range s.Problems {
-		p := &s.Problems[i]
-		fmt.Fprintf(&b, "\n! %s\n  what to do: %s\n  %s, for %s\n", p.Problem, p.Action, words(p.Area, p.Object, p.Stream, p.Runbook), span(s.Age(p.Since)))
+	for _, g := range s.Together() {
+		p := g.First
+		fmt.Fprintf(&b, "\n! %s\n  what to do: %s\n  %s, for %s\n", p.Problem, p.Action, words(p.Area, p.Object, join(g.Streams), p.Runbook), span(s.Age(p.Since)))
 	}
 	for i := range s.Behind {
 		one := &s.Behind[i]
@@ -29,10 +29,10 @@ func (s *Status) Text(w io.Writer) error {
 		if one.Seconds != nil {
 			late = ", " + span(*one.Seconds) + " behind"
 		}
-		fmt.Fprintf(&b, "\n- %s: %s%s\n  %s\n", join(one.Objects), one.Stream, late, one.Why)
+		fmt.Fprintf(&b, "\n- %s: %s%s\n  %s\n", join(one.Objects), join(one.Streams), late, one.Why)
 	}
 	if f := s.Backfill; f != nil {
-		fmt.Fprintf(&b, "\nBackfill of %d object types: %s\n", f.Types, far(f.Records, f.Expected, f.Percent, f.PerSecond, f.Left))
+		fmt.Fprintf(&b, "\nBackfill of %s: %s\n", types(f.Types), far(f.Records, f.Expected, f.Percent, f.PerSecond, f.Left))
 	}
 	if n := s.Snapshot; n != nil {
 		fmt.Fprintf(&b, "\nSnapshot %s: %s, %s of about %s, %d more wait\n", n.Signal, n.Object, count(n.Records), count(n.Of), n.Waiting)

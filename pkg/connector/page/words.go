@@ -14,6 +14,8 @@ func (s *Status) Headline() string {
 	switch {
 	case s.Role == "standby":
 		return "Standing by"
+	case !s.Ready && s.Role == "starting" && s.wrong():
+		return "Not streaming"
 	case !s.Ready && s.Role == "starting":
 		return "Starting"
 	case !s.Ready:
@@ -30,7 +32,7 @@ func (s *Status) Headline() string {
 
 // Sentence says what the headline means for whoever looks.
 func (s *Status) Sentence() string {
-	wrong := slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Area != "loading" })
+	wrong := s.wrong()
 	switch {
 	case s.Role == "standby" && wrong:
 		return "Another instance streams. This one could not take over now; see the problems."
@@ -55,10 +57,40 @@ func (s *Status) Colour() string {
 	switch {
 	case s.Headline() == "Up to date" || s.Headline() == "Standing by" && len(s.Problems) == 0:
 		return "good"
-	case slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Area != "loading" }):
+	case s.wrong():
 		return "bad"
 	}
 	return "wait"
+}
+
+// wrong reports whether there is a problem that waiting does not solve.
+func (s *Status) wrong() bool {
+	return slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Area != "loading" })
+}
+
+// Group is one problem, and all streams of an object that have it.
+type Group struct {
+	First   Problem // since the earliest
+	Streams []string
+}
+
+// Together lists the problems, those of an object with one cure as one.
+func (s *Status) Together() (out []Group) {
+	for _, p := range s.Problems {
+		i := slices.IndexFunc(out, func(g Group) bool {
+			return g.First.Area == p.Area && g.First.Object == p.Object && g.First.Action == p.Action
+		})
+		if p.Object == "" || i < 0 {
+			i, out = len(out), append(out, Group{First: p})
+		}
+		if p.Stream != "" {
+			out[i].Streams = append(out[i].Streams, p.Stream)
+		}
+		if p.Since.Before(out[i].First.Since) {
+			out[i].First.Since = p.Since
+		}
+	}
+	return out
 }
 
 // Age is how many seconds before the status something was.
@@ -118,6 +150,13 @@ func decimal(n float64) string {
 		return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0")
 	}
 	return count(int64(n))
+}
+
+func types(n int) string {
+	if n == 1 {
+		return "1 object type"
+	}
+	return count(n) + " object types"
 }
 
 func number(n *float64) string {
