@@ -35,6 +35,7 @@ type Status struct {
 	settled      bool          // the run has announced what it follows
 
 	pauses   pauses         // by signals
+	sweeps   chan struct{}  // one slot: a backfill or a first sweep has begun or ended
 	snapshot *Snapshot      // the one that a signal asked for
 	journal  hubspot.Millis // when HubSpot published the journal's last file that was read; zero: none was
 }
@@ -69,7 +70,7 @@ func NewStatus(now func() hubspot.Millis) *Status {
 	return &Status{
 		now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}, older: map[string]float64{},
 		passes: map[streamKey]*course{}, firsts: map[string]*course{},
-		firstChanged: make(chan struct{}, 1),
+		firstChanged: make(chan struct{}, 1), sweeps: make(chan struct{}, 1),
 	}
 }
 
@@ -142,6 +143,7 @@ func (s *Status) Watch(object string, lane published) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes[object] = lane
+	s.swept()
 }
 
 func (s *Status) change(object, stream string, f func(*streamState)) {
@@ -251,6 +253,7 @@ func (s *Status) backfillDone(object string) {
 	defer s.mu.Unlock()
 	s.done[object] = true
 	s.tellFirst()
+	s.swept()
 }
 
 // Backfills returns "running" or "done" for the backfill, or first sweep, of every
