@@ -161,6 +161,7 @@ func (n *notices) run(ctx context.Context) {
 		select {
 		case <-ticker.C:
 		case <-n.wake:
+		case <-n.health.status.Swept():
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastNotice)
 			defer cancel()
@@ -181,6 +182,9 @@ func (n *notices) look(ctx context.Context) {
 	s, _, role := n.health.now()
 	standby := role == roleStandby
 	n.sayRole(s != nil, standby)
+	if s != n.changes.run {
+		n.changes.run, n.changes.since = s, time.Now()
+	}
 	if s != nil && !n.known {
 		n.known = n.recall(ctx)
 	}

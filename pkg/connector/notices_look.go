@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -22,20 +23,18 @@ const (
 
 // changes is what a look sees of the problems, over time.
 type changes struct {
-	streaming time.Time            // since when a run streams; zero: none does
-	came      map[string]time.Time // problems that are not told yet
-	went      map[string]time.Time // problems that are told and are not there
+	run   *sink.Sink           // of the run that streams; nil: none does
+	since time.Time            // since when it does
+	came  map[string]time.Time // problems that are not told yet
+	went  map[string]time.Time // problems that are told and are not there
 }
+
+// young reports whether a run may not have met the problems of the run before it yet.
+func (c *changes) young() bool { return c.run == nil || time.Since(c.since) < runSettle }
 
 // lookAtProblems tells of problems that came and went.
 func (n *notices) lookAtProblems(owner, standby bool) {
 	c, now := &n.changes, time.Now()
-	switch {
-	case !owner:
-		c.streaming = time.Time{}
-	case c.streaming.IsZero():
-		c.streaming = now
-	}
 	there := map[string]stream.Notice{}
 	if !standby { // the owner sees the same, and more
 		problems := n.health.dependencies()
@@ -47,7 +46,7 @@ func (n *notices) lookAtProblems(owner, standby bool) {
 			there[about(notice)] = notice
 		}
 	}
-	settled := owner && n.known && now.Sub(c.streaming) >= runSettle
+	settled := owner && n.known && !c.young()
 	for _, key := range slices.Sorted(maps.Keys(there)) {
 		if _, open := n.told.open[key]; !open && c.lasts(c.came, key, now) {
 			n.sayProblem(there[key], stream.NoticeRaised, stream.NoticeHeld)
@@ -115,7 +114,7 @@ func (n *notices) lookAtSweeps(swept map[string]bool) {
 			n.add(notice)
 		}
 	}
-	young := n.changes.streaming.IsZero() || time.Since(n.changes.streaming) < runSettle
+	young := n.changes.young()
 	for _, object := range slices.Sorted(maps.Keys(now)) {
 		done := now[object] == "done"
 		// A run first shows everything as under way.

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -240,5 +242,72 @@ func TestNotifications_TheBrake(t *testing.T) {
 		}
 		w.wantTold(got, "Brake HELD area=stream object=contacts", "Brake RELEASED area=stream object=contacts")
 		w.wantClear()
+	})
+}
+
+// TestNotifications_WhyAProcessEnded: what only an operator can cure is told before
+// the process ends, and is over once another one streams.
+func TestNotifications_WhyAProcessEnded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 46}, []string{oneType, "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Ran(5)
+		w.Set("KAFKA_KEY_FORMAT=avro")
+		if err := <-w.Start().Done; connector.ExitCode(err) != connector.ExitRefused {
+			t.Fatalf("the connector ended with %v", err)
+		}
+		last := w.noticed()[len(w.noticed())-1]
+		if !strings.HasPrefix(last, "Problem RAISED area=connector") || !strings.Contains(last, "KAFKA_KEY_FORMAT") {
+			t.Errorf("told %q", last)
+		}
+		w.Set("KAFKA_KEY_FORMAT=string")
+		p := w.start()
+		time.Sleep(time.Minute)
+		p.Stop()
+		w.wantClear()
+	})
+}
+
+// TestNotifications_AreToldAtLeastOnce: whenever a process is killed, the begin and
+// the end of each snapshot that was asked for are told, and so are those of the
+// backfill.
+func TestNotifications_AreToldAtLeastOnce(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 47, Types: []string{"contacts"}, Latency: hubspottest.Span{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}}
+	inWorld(t, opt, []string{oneType, "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		rng := rand.New(rand.NewPCG(47, 47))
+		w.Portal.Seed("contacts", 600)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.ready().Role == "owner" })
+		kills := shorter(20, 6)
+		for i := range kills {
+			w.signal(execute(fmt.Sprint("ask-", i), nil, "contacts"))
+			time.Sleep(time.Duration(rng.IntN(3_000)) * time.Millisecond)
+			p.Kill()
+			w.Brokers.Mend()
+			p = w.start()
+			w.SleepUntil(time.Minute, func() bool { return p.ready().Role == "owner" })
+			time.Sleep(time.Duration(rng.IntN(3_000)) * time.Millisecond)
+		}
+		w.synced(p)
+		w.SleepUntil(10*time.Minute, func() bool { return p.Ready().Snapshot == nil })
+		time.Sleep(time.Minute)
+		p.Stop()
+		told := map[string]int{}
+		for _, n := range w.notices() {
+			told[n.Aggregate+" "+n.ID+" "+n.Type]++
+			if n.Aggregate == stream.InitialSnapshot && n.Data["data_collections"] == "contacts" {
+				told[n.Aggregate+" "+n.Type]++
+			}
+		}
+		for _, what := range []string{stream.NoticeStarted, stream.NoticeCompleted} {
+			if told["Initial Snapshot "+what] == 0 {
+				t.Errorf("the backfill has no %s", what)
+			}
+			for i := range kills {
+				if told[fmt.Sprint("Incremental Snapshot ask-", i, " ", what)] == 0 {
+					t.Errorf("ask-%d has no %s", i, what)
+				}
+			}
+		}
 	})
 }

@@ -59,3 +59,13 @@ const (
 // Brake reports whether the problem is that the brake holds something back (R9,
 // R19).
 func (p Problem) Brake() bool { return p.Area == ProblemArea && p.Stream == brakePart }
+
+// Swept tells that a backfill or a first sweep has begun or ended.
+func (s *Status) Swept() <-chan struct{} { return s.sweeps }
+
+func (s *Status) swept() {
+	select {
+	case s.sweeps <- struct{}{}:
+	default:
+	}
+}
