@@ -55,3 +55,27 @@ func busy(t *testing.T, seed uint64, life hubspottest.Life, o verify.Options) {
 		p.Stop()
 	})
 }
+
+// A property that comes while records are compared is published by the connector, and
+// read by the comparison.
+func TestVerify_APropertyThatComesMeanwhileIsNoDifference(t *testing.T) {
+	settings := append([]string{"SYNC_SCHEMA_INTERVAL=5s", "SYNC_LEADING_INTERVAL=1s"}, contactsOnly...)
+	world.In(t, hubspottest.Options{Seed: 10}, settings, func(w *world.World) {
+		ids := w.Portal.Seed("contacts", 250)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(time.Minute)
+		came := false
+		r := compared(w, verify.Options{Objects: []string{"contacts"}, Progress: func(verify.Progress) {
+			if !came {
+				came = true
+				w.Portal.AddProperty("contacts", hubspottest.Property{Name: "late", Type: "string"})
+				w.Portal.BulkUpdate("contacts", ids, map[string]string{"late": "value"})
+			}
+		}})
+		if !came || !r.Equal {
+			t.Errorf("the property came: %v; found %s", came, jsonOf(t, r))
+		}
+		p.Stop()
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // records compares an object type with its topic.
@@ -33,20 +34,38 @@ type records struct {
 }
 
 func (v *verifier) records(typ hubspot.ObjectType, set *schema.Set) (*records, error) {
-	topic := offsets.ObjectTopic(v.prefix, typ.Name)
-	r := &records{verifier: v, typ: typ, set: set, slots: set.Slots(v.setup.Selection)}
-	var err error
-	if r.encoder, err = schema.Compile(topic, set); err != nil {
-		return nil, err
+	raw := func(property string) bool {
+		withheld := slices.ContainsFunc(set.Fields, func(f schema.Field) bool { return f.Property == property && f.Withheld })
+		return !withheld && schema.Counts(typ.Name, property, v.setup.Volatile) // what was published of the withheld stays
 	}
-	raw := func(property string) bool { return schema.Counts(typ.Name, property, v.setup.Volatile) }
-	events := v.digesters(func(f schema.ReadField) bool { return f.Property != "" && raw(f.Property) }, raw)
-	if r.own, err = newDigester(r.encoder.Schema, events.counts, events.raw); err != nil {
-		return nil, err
+	r := &records{verifier: v, typ: typ}
+	r.fold = newRecordFold(v.digesters(func(f schema.ReadField) bool { return f.Property != "" && raw(f.Property) }, raw))
+	return r, r.adopt(set)
+}
+
+// adopt sets the properties to ask for.
+func (r *records) adopt(set *schema.Set) (err error) {
+	if r.encoder, err = schema.Compile(offsets.ObjectTopic(r.prefix, r.typ.Name), set); err != nil {
+		return err
 	}
-	r.fold = newRecordFold(events)
-	r.narrow = !hubspot.ListFits(r.slots)
-	return r, nil
+	if r.own, err = newDigester(r.encoder.Schema, r.fold.events.counts, r.fold.events.raw); err != nil {
+		return err
+	}
+	r.set, r.slots = set, set.Slots(r.setup.Selection)
+	r.narrow = r.narrow || !hubspot.ListFits(r.slots)
+	return nil
+}
+
+// renew adopts the properties that have come since: the connector publishes them too.
+func (r *records) renew(ctx context.Context) error {
+	f, err := stream.Look(ctx, r.client, r.typ, r.setup.Config.HubSpot.Sensitivities())
+	if err != nil {
+		return fmt.Errorf("read the properties of %s: %w", r.typ.Name, err)
+	}
+	if set := r.follow(r.set, f); !set.Same(r.set) {
+		return r.adopt(set)
+	}
+	return nil
 }
 
 // compare is the whole comparison of the type.
@@ -54,7 +73,13 @@ func (r *records) compare(ctx context.Context) (*Topic, error) {
 	topic := offsets.ObjectTopic(r.prefix, r.typ.Name)
 	reader := r.reader(topic, r.fold)
 	defer reader.close()
-	if err := reader.toEnd(ctx); err != nil {
+	refresh := func(ctx context.Context) error {
+		if err := reader.toEnd(ctx); err != nil {
+			return err
+		}
+		return r.renew(ctx)
+	}
+	if err := refresh(ctx); err != nil {
 		return nil, err
 	}
 	t := &tally{topic: topic, object: r.typ.Name}
@@ -62,7 +87,7 @@ func (r *records) compare(ctx context.Context) (*Topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = settle(ctx, suspects, r.patience(ctx, topic), reader.toEnd, r.look, t.take)
+	err = settle(ctx, suspects, r.patience(ctx, topic), refresh, r.look, t.take)
 	for key := range r.fold.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}

@@ -65,7 +65,7 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 	}
 	slowest := time.Duration(0)
 	step := standFor
-	for began := time.Now(); len(all) > 0; step = min(2*step, longestStep) {
+	for began := time.Now(); len(all) > 0; {
 		if err := sleep(ctx, step); err != nil {
 			return err
 		}
@@ -110,9 +110,15 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 			}
 		}
 		all = left
+		if step = min(2*step, longestStep); len(all) > many {
+			step = max(step, wait/2) // each look costs many calls
+		}
 	}
 	return nil
 }
+
+// many suspects are looked at seldom.
+const many = 2000
 
 // lookAtOnce is how many suspects are looked at together.
 const lookAtOnce = 1000

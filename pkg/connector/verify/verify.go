@@ -129,8 +129,7 @@ func (v *verifier) source() offsets.Source {
 	return offsets.Source{Opts: v.setup.Kafka, Prefix: v.prefix, Portal: v.portal, Logger: v.setup.Log}
 }
 
-// set is the property set that a run would have for a type. A property that the list
-// lacks is asked for all the same: where it is gone, HubSpot answers no value.
+// set is the property set that a run would have for a type.
 func (v *verifier) set(f *stream.Found) (*schema.Set, error) {
 	var before *schema.Set
 	if text := v.sets[f.Type.Name]; text != nil {
@@ -139,6 +138,12 @@ func (v *verifier) set(f *stream.Found) (*schema.Set, error) {
 			return nil, fmt.Errorf("state of %s: %w", f.Type.Name, err)
 		}
 	}
+	return v.follow(before, f), nil
+}
+
+// follow is the set that follows another one. A property that HubSpot's list lacks is
+// asked for all the same: where it is gone, HubSpot answers no value.
+func (v *verifier) follow(before *schema.Set, f *stream.Found) *schema.Set {
 	listing := schema.Listing{
 		Properties: f.Properties, Asked: v.setup.Config.HubSpot.Sensitivities(), Refused: f.Sensitivities(),
 	}
@@ -146,7 +151,7 @@ func (v *verifier) set(f *stream.Found) (*schema.Set, error) {
 		listing.Doubted = append(listing.Doubted, p.Name)
 	}
 	set, _ := schema.Next(before, f.Type, listing, v.setup.Selection)
-	return set, nil
+	return set
 }
 
 func (v *verifier) digesters(of counts, raw func(property string) bool) *digesters {

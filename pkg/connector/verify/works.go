@@ -117,7 +117,14 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 	}
 	away := func(word string) bool { return v.sets[word] != nil || seen.Hides(word) }
 	published := func(p cdc.Pair) bool { return v.there.Has(offsets.PairTopic(v.prefix, p)) }
-	found, _, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
+	found, hidden, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
+	if len(chosen.words) == 0 {
+		for _, p := range hidden {
+			if topic := offsets.PairTopic(v.prefix, p.Name()); v.there.Has(topic) && !slices.ContainsFunc(found, func(f stream.FoundPair) bool { return f.Ends == p.Ends }) {
+				v.hidden = append(v.hidden, topic)
+			}
+		}
+	}
 	var out []stream.Ends
 	for _, p := range found {
 		if chosen.has(func(word string) bool {
