@@ -79,7 +79,7 @@ func TestLog_TellsBeginAndEnd(t *testing.T) {
 		}
 		events := 0
 		for _, topic := range w.Topics() {
-			if topic != "hubspot.offsets" && topic != "hubspot.state" && topic != "hubspot.signals" && topic != "hubspot.notifications" {
+			if topic != "hubspot.offsets" && topic != "hubspot.state" && topic != "hubspot.signals" && topic != "hubspot.notifications" && topic != "hubspot.frontiers" {
 				for _, r := range w.Records(topic) {
 					if r.Value != nil {
 						events++
