@@ -227,12 +227,7 @@ func (t *evidence) wrong(frontiers map[string][]cdctest.Frontier, from time.Time
 		}
 	}
 	for object, events := range t.objects {
-		var places []cdctest.Place
-		for i := range events {
-			e := &events[i]
-			places = append(places, cdctest.Place{Key: e.Key.ID, Partition: e.Partition, Offset: e.Offset, Tombstone: e.Tombstone, Deleted: e.Op == "d", Seq: e.Seq})
-		}
-		check("hubspot."+object, places, t.back, func(counting []cdctest.Frontier) []string {
+		check("hubspot."+object, placesOf(events), t.back, func(counting []cdctest.Frontier) []string {
 			late := func(property string) bool { return strings.HasPrefix(property, latePrefix) }
 			return cdctest.CheckFrontiers(cdctest.HistoryOf(t.w.Portal, object), events, counting, t.processes.of(object), t.processes.surely, late)
 		})
@@ -248,6 +243,15 @@ func (t *evidence) wrong(frontiers map[string][]cdctest.Frontier, from time.Time
 		})
 	}
 	return out
+}
+
+// placesOf are where the records of an object type's topic stand.
+func placesOf(events []cdctest.Event) (places []cdctest.Place) {
+	for i := range events {
+		e := &events[i]
+		places = append(places, cdctest.Place{Key: e.Key.ID, Partition: e.Partition, Offset: e.Offset, Tombstone: e.Tombstone, Deleted: e.Op == "d", Seq: e.Seq})
+	}
+	return places
 }
 
 // checkFrontiers checks every frontier that was ever written (R17).

@@ -3,10 +3,14 @@ package connector_test
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	depl "github.com/hubspot-cdc/connector/internal/world"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -138,4 +142,102 @@ func TestR17_EveryFrontierIsTrue(t *testing.T) {
 			evidence.plantBugs()
 		})
 	}
+}
+
+// TestR17_NoTimeFalls over restarts, unless somebody moves a cursor back.
+func TestR17_NoTimeFalls(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	inWorld(t, hubspottest.Options{Seed: 3, Types: []string{"contacts"}}, []string{
+		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_TRAILING_LAG=1m", "SYNC_RECONCILE_INTERVAL=1m", "SYNC_LEADING_INTERVAL=5s",
+	}, func(w *world) {
+		w.Portal.Seed("contacts", 30)
+		for range 3 {
+			p := w.start()
+			w.Portal.Seed("contacts", 1)
+			time.Sleep(3 * time.Minute)
+			p.Stop()
+		}
+		before := w.allFrontiers()[topic]
+		if last := before[len(before)-1]; last.Leading == 0 || last.Complete == 0 || last.Verified == 0 {
+			t.Fatalf("the last frontier is %+v", last)
+		}
+		for _, wrong := range cdctest.CheckFrontierPlaces(placesOf(w.Seen("contacts")), before, false) {
+			t.Error(wrong)
+		}
+		for i := range before[1:] {
+			if wait := before[i+1].At - before[i].At; wait < 10_000 {
+				t.Errorf("frontier %d comes %d ms after the one before it", i+1, wait)
+			}
+		}
+
+		back := before[len(before)-1].Complete.Add(-time.Hour)
+		w.Produce("hubspot.offsets", depl.LeadingKey, `{"at":"`+back.String()+`","v":1}`)
+		p := w.start()
+		time.Sleep(time.Minute)
+		p.Stop()
+		moved := w.allFrontiers()[topic][len(before)]
+		if moved.Leading != back || moved.Complete != back || moved.Verified < before[len(before)-1].Verified {
+			t.Errorf("with the cursor back at %s the frontier is %+v", back, moved)
+		}
+	})
+}
+
+// TestR17_ARunGoesOnWithoutTheTopic: where nobody may create it, and where it is off.
+func TestR17_ARunGoesOnWithoutTheTopic(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string][]string{"forbidden": nil, "off": {"FRONTIER_INTERVAL=0"}} {
+		inWorld(t, hubspottest.Options{Seed: 4}, append(settings, "HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"), func(w *world) {
+			w.makeTopics()
+			if _, err := w.Kafka.Admin().DeleteTopics(w.T.Context(), "hubspot.frontiers"); err != nil {
+				t.Fatal(err)
+			}
+			w.Kafka.Enforce(&testkit.Policy{NoCreate: true})
+			w.Portal.Seed("contacts", 20)
+			for range 2 {
+				p := w.start()
+				w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+				p.Stop()
+			}
+			w.check("contacts")
+			if n, want := w.Log.Count("goes on without"), map[string]int{"forbidden": 2, "off": 0}[name]; n != want {
+				t.Errorf("%s: two processes say %d times that they go without the topic, want %d", name, n, want)
+			}
+			if slices.Contains(w.Topics(), "hubspot.frontiers") {
+				t.Errorf("%s: there is a topic of frontiers", name)
+			}
+		})
+	}
+}
+
+// TestR17_WhatIsInDoubtHoldsTheFrontier: a record that HubSpot does not answer about
+// holds all three times, and a purge that waits for its second confirm the sweep's.
+func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	inWorld(t, hubspottest.Options{Seed: 5, Types: []string{"contacts"}}, []string{
+		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=1m", "SYNC_LEADING_INTERVAL=5s", "SYNC_TRAILING_LAG=1m",
+	}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 30)
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Complete != nil && w.frontier(topic).Verified != nil })
+
+		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 400, IDs: ids[5:6]})
+		w.Portal.Touch("contacts", ids[5])
+		touched := w.Portal.Now()
+		time.Sleep(6 * time.Minute)
+		if f := w.frontier(topic); !f.Leading.Before(touched) || !f.Verified.Before(touched) {
+			t.Errorf("with a record stuck since %v the frontier is %v, %v, %v", touched, f.Leading, f.Complete, f.Verified)
+		}
+		remove()
+		well := w.Portal.Now()
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Complete, well) && after(w.frontier(topic).Verified, well) })
+
+		w.Portal.Purge("contacts", ids[7])
+		purged := w.Portal.Now()
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, purged) })
+		p.Stop()
+		processes := watched{surely: time.Minute}
+		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
+	})
 }
