@@ -148,7 +148,8 @@ func TestR17_EveryFrontierIsTrue(t *testing.T) {
 func TestR17_NoTimeFalls(t *testing.T) {
 	t.Parallel()
 	const topic = "hubspot.contacts"
-	inWorld(t, hubspottest.Options{Seed: 3, Types: []string{"contacts"}}, []string{
+	opt := hubspottest.Options{Seed: 3, Types: []string{"contacts"}, Latency: hubspottest.Span{Min: 200 * time.Millisecond, Max: 300 * time.Millisecond}}
+	inWorld(t, opt, []string{
 		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_TRAILING_LAG=1m", "SYNC_RECONCILE_INTERVAL=1m", "SYNC_LEADING_INTERVAL=5s",
 	}, func(w *world) {
 		w.Portal.Seed("contacts", 30)
@@ -173,6 +174,7 @@ func TestR17_NoTimeFalls(t *testing.T) {
 
 		back := before[len(before)-1].Complete.Add(-time.Hour)
 		w.Produce("hubspot.offsets", depl.LeadingKey, `{"at":"`+back.String()+`","v":1}`)
+		time.Sleep(time.Minute) // the next record waits for no interval, and precedes the first walk's end
 		p := w.start()
 		time.Sleep(time.Minute)
 		p.Stop()
