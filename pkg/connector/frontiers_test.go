@@ -243,3 +243,44 @@ func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
 		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
 	})
 }
+
+// TestR17_ASweepVerifiesOverARestart, if nothing of it waited when the run ended.
+func TestR17_ASweepVerifiesOverARestart(t *testing.T) {
+	t.Parallel()
+	const cursor = `{"portal":4242,"object":"contacts","stream":"reconcile"}`
+	opt := hubspottest.Options{Seed: 6, Types: []string{"contacts"}, ListPage: 5}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m", "SYNC_CENSUS_INTERVAL=24h"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 40)
+		place := func() (is struct {
+			Ranges  []struct{ ID string }
+			Started time.Time
+			Done    bool
+			Waits   bool
+		}) {
+			if text := w.Cursors()[cursor]; text != "" {
+				if err := json.Unmarshal([]byte(text), &is); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return is
+		}
+		for _, purged := range []bool{false, true} {
+			p := w.start()
+			w.ReadUntil(10*time.Minute, func() bool { is := place(); return !is.Done && len(is.Ranges) == 1 && is.Ranges[0].ID != "" })
+			if purged { // its first confirm comes with its page, its second 30 s later
+				w.Portal.Purge("contacts", ids[25])
+				w.ReadUntil(10*time.Minute, func() bool { return place().Waits })
+			}
+			began := place().Started
+			p.Kill()
+			w.Brokers.Mend()
+			p = w.start()
+			w.ReadUntil(10*time.Minute, func() bool { return place().Done && place().Started.Equal(began) })
+			time.Sleep(20 * time.Second)
+			p.Stop()
+			if f := w.frontier("hubspot.contacts"); f.Verified.Equal(began) == purged {
+				t.Errorf("verified is %v after a sweep that began at %v; something of it waited: %v", f.Verified, began, purged)
+			}
+		}
+	})
+}
