@@ -73,7 +73,7 @@ func (d *decoder) record(ctx context.Context, registry *sr.Client, prefix string
 	}
 	var err error
 	switch r.Topic {
-	case offsets.CursorTopic(prefix):
+	case offsets.CursorTopic(prefix), offsets.FrontierTopic(prefix):
 		if r.Value != nil {
 			out.Value = asJSON(r.Value)
 		}

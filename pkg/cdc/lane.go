@@ -21,6 +21,9 @@ type Page struct {
 	Searched bool
 	// Cursors move in the publish that leaves no id to be read again.
 	Cursors []Cursor
+	// Waiting, unless nil, move in their place if something of the page waits for
+	// another confirm (R9).
+	Waiting []Cursor
 	// Snapshot says that an operator asked for these records: the lane publishes
 	// what is live even if it is published already. Only the cursors show that such
 	// a page was published, so it is committed with them or not at all. The caller
@@ -149,6 +152,9 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 	b.Live = liveAfter(l.Live(), b.Changes, func(c *Change) (was, is bool) { return c.was, c.Row.Live })
 	if len(d.left.Again) == 0 {
 		b.Cursors = p.Cursors
+		if len(d.left.Later) > 0 && p.Waiting != nil {
+			b.Cursors = p.Waiting
+		}
 	}
 	if len(b.Changes) > 0 || len(b.Cursors) > 0 || b.Set != nil {
 		if err := l.committer.Commit(ctx, &b); err != nil {

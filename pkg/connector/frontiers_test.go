@@ -148,7 +148,8 @@ func TestR17_EveryFrontierIsTrue(t *testing.T) {
 func TestR17_NoTimeFalls(t *testing.T) {
 	t.Parallel()
 	const topic = "hubspot.contacts"
-	inWorld(t, hubspottest.Options{Seed: 3, Types: []string{"contacts"}}, []string{
+	opt := hubspottest.Options{Seed: 3, Types: []string{"contacts"}, Latency: hubspottest.Span{Min: 200 * time.Millisecond, Max: 300 * time.Millisecond}}
+	inWorld(t, opt, []string{
 		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_TRAILING_LAG=1m", "SYNC_RECONCILE_INTERVAL=1m", "SYNC_LEADING_INTERVAL=5s",
 	}, func(w *world) {
 		w.Portal.Seed("contacts", 30)
@@ -173,6 +174,7 @@ func TestR17_NoTimeFalls(t *testing.T) {
 
 		back := before[len(before)-1].Complete.Add(-time.Hour)
 		w.Produce("hubspot.offsets", depl.LeadingKey, `{"at":"`+back.String()+`","v":1}`)
+		time.Sleep(time.Minute) // the next record waits for no interval, and precedes the first walk's end
 		p := w.start()
 		time.Sleep(time.Minute)
 		p.Stop()
@@ -239,5 +241,46 @@ func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
 		p.Stop()
 		processes := watched{surely: time.Minute}
 		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
+	})
+}
+
+// TestR17_ASweepVerifiesOverARestart, if nothing of it waited when the run ended.
+func TestR17_ASweepVerifiesOverARestart(t *testing.T) {
+	t.Parallel()
+	const cursor = `{"portal":4242,"object":"contacts","stream":"reconcile"}`
+	opt := hubspottest.Options{Seed: 6, Types: []string{"contacts"}, ListPage: 5}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m", "SYNC_CENSUS_INTERVAL=24h"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 40)
+		place := func() (is struct {
+			Ranges  []struct{ ID string }
+			Started time.Time
+			Done    bool
+			Waits   bool
+		}) {
+			if text := w.Cursors()[cursor]; text != "" {
+				if err := json.Unmarshal([]byte(text), &is); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return is
+		}
+		for _, purged := range []bool{false, true} {
+			p := w.start()
+			w.ReadUntil(10*time.Minute, func() bool { is := place(); return !is.Done && len(is.Ranges) == 1 && is.Ranges[0].ID != "" })
+			if purged { // its first confirm comes with its page, its second 30 s later
+				w.Portal.Purge("contacts", ids[25])
+				w.ReadUntil(10*time.Minute, func() bool { return place().Waits })
+			}
+			began := place().Started
+			p.Kill()
+			w.Brokers.Mend()
+			p = w.start()
+			w.ReadUntil(10*time.Minute, func() bool { return place().Done && place().Started.Equal(began) })
+			time.Sleep(20 * time.Second)
+			p.Stop()
+			if f := w.frontier("hubspot.contacts"); f.Verified.Equal(began) == purged {
+				t.Errorf("verified is %v after a sweep that began at %v; something of it waited: %v", f.Verified, began, purged)
+			}
+		}
 	})
 }

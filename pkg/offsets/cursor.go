@@ -65,15 +65,23 @@ type Sweep struct {
 	Started   hubspot.Millis // 0 = null
 	Completed hubspot.Millis // 0 = null
 	Done      bool
+	// Waits says that something of what was read was not decided when the cursor moved
+	// past it. A run that goes on there does not know whether it was decided since, so
+	// the sweep verifies nothing (R17).
+	Waits bool
 }
 
-// Bytes writes the cursor.
+// Bytes writes the cursor: waits only where something does.
 func (s Sweep) Bytes() []byte {
 	ranges := s.Ranges
 	if ranges == nil {
 		ranges = []Range{}
 	}
-	return object("ranges", ranges, "started", s.Started, "completed", s.Completed, "done", s.Done)
+	members := []any{"ranges", ranges, "started", s.Started, "completed", s.Completed, "done", s.Done}
+	if s.Waits {
+		members = append(members, "waits", true)
+	}
+	return object(members...)
 }
 
 // ParseSweep reads what Bytes wrote or an operator typed.
@@ -83,6 +91,9 @@ func ParseSweep(text []byte) (s Sweep, err error) {
 		return Sweep{}, err
 	}
 	if s.Done, err = m.flag("done"); err != nil {
+		return Sweep{}, err
+	}
+	if s.Waits, err = m.flag("waits"); err != nil {
 		return Sweep{}, err
 	}
 	if !s.Done || m.has("ranges") {

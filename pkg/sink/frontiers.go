@@ -267,8 +267,9 @@ func (s *Sink) Verified(object string) hubspot.Millis {
 // SetVerified says that everything that HubSpot had at a time is committed.
 func (s *Sink) SetVerified(object string, at hubspot.Millis) {
 	s.frontiers.mu.Lock()
-	one := s.frontiers.of(object)
-	one.verified = max(one.verified, at)
+	if one := s.frontiers.of(object); !one.places.renewing {
+		one.verified = max(one.verified, at)
+	}
 	s.frontiers.mu.Unlock()
 	s.frontierDue()
 }

@@ -100,11 +100,21 @@ func (o *Object) askReconcile() {
 // publish commits a page. It rereads and republishes whatever the lane returns,
 // until the page's cursors have moved.
 func (o *Object) publish(ctx context.Context, page cdc.Page) error {
+	_, err := o.publishes(ctx, page)
+	return err
+}
+
+// publishes is publish. waits reports that something of the page waits for another
+// confirm.
+func (o *Object) publishes(ctx context.Context, page cdc.Page) (waits bool, err error) {
 	p := cdc.NewPublication(page)
 	for {
 		left, err := o.Lane.Publish(ctx, p.Page)
 		if err != nil {
-			return fmt.Errorf("publish a page of %s: %w", page.Stream, err)
+			return waits, fmt.Errorf("publish a page of %s: %w", page.Stream, err)
+		}
+		if len(left.Later) > 0 && page.Waiting != nil {
+			waits, p.Page.Cursors = true, page.Waiting
 		}
 		o.recheck.add(page.Stream, left.Later)
 		found(ctx, len(left.Committed))
@@ -120,17 +130,17 @@ func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
 			o.Status.started(o.Type.Name, page.Stream)
-			return o.verified.settle(ctx)
+			return waits, o.verified.settle(ctx)
 		}
 		for _, a := range left.Again {
 			o.Metrics.rereads.WithLabelValues(o.Type.Name, a.Cause.String()).Inc()
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return err
+			return waits, err
 		}
 		readings, err := o.read(ctx, hubspot.Confirm, ids)
 		if err != nil {
-			return err
+			return waits, err
 		}
 		p.Reread(readings)
 	}

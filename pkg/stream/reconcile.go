@@ -19,11 +19,11 @@ type Reconcile struct {
 	// Since is when the backfill ended; zero while it runs.
 	Since hubspot.Millis
 
-	restarted bool // Sweep.restarted of the sweep under way
-	begun     bool // this run began the sweep under way
-	partly    bool // Sweep.partly, likewise
-	passed    uint64
-	asked     bool // the sweep under way was asked for, and does not wait
+	restarted bool   // Sweep.restarted of the sweep under way
+	begun     bool   // this run began the sweep under way
+	partly    bool   // Sweep.partly, likewise
+	passed    uint64 // Sweep.passed, likewise
+	asked     bool   // the sweep under way was asked for, and does not wait
 }
 
 const (
@@ -43,7 +43,12 @@ func (r *Reconcile) Run(ctx context.Context) error {
 			r.Since = r.Object.Client.Now()
 		}
 		r.Place = offsets.Sweep{Started: r.Since, Done: true}
+	} else if r.Place.Done && !r.Place.Waits { // perhaps the run before ended before it could say so
+		if err := r.Object.verified.end(ctx, r.Place.Started); err != nil {
+			return err
+		}
 	}
+	r.passed = r.Object.verified.passed.Load()
 	return supervise(ctx, r.Object, offsets.ReconcileStream, func() time.Duration { return 0 }, r.pass)
 }
 
@@ -64,7 +69,7 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	s := Sweep{
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
-		partly: r.partly || !r.begun, passed: r.passed,
+		partly: r.partly || !r.begun && r.Place.Waits, passed: r.passed,
 	}
 	if r.asked {
 		s.Pause = 0
@@ -73,7 +78,7 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	err := s.sweep(ctx)
 	r.Place, r.restarted, r.partly = s.Place, s.restarted && err != nil, s.partly || s.gaps.Unordered
 	if err == nil {
-		r.begun = false
+		r.begun, r.partly = false, false
 		err = s.verify(ctx)
 	}
 	if err == nil {

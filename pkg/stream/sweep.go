@@ -35,7 +35,7 @@ type Sweep struct {
 
 // Run is the backfill: it sweeps once and returns when the sweep is done.
 func (s *Sweep) Run(ctx context.Context) error {
-	s.partly, s.passed = !unbegun(s.Place), s.Object.verified.passed.Load()
+	s.partly, s.passed = s.Place.Waits, s.Object.verified.passed.Load()
 	return supervise(ctx, s.Object, s.Stream, func() time.Duration { return 0 }, s.pass)
 }
 
@@ -46,19 +46,17 @@ func (s *Sweep) pass(ctx context.Context) error {
 		if err := s.sweep(ctx); err != nil {
 			return err
 		}
-		if err := s.verify(ctx); err != nil {
-			return err
-		}
 		o.Log.Info("backfill done", "stream", s.Stream, "records", o.Lane.Live())
+	}
+	if err := s.verify(ctx); err != nil {
+		return err
 	}
 	o.Status.backfillDone(o.Type.Name)
 	close(o.swept)
 	return errFinished
 }
 
-// unbegun reports whether nothing of a sweep was read yet. What waited of a sweep when
-// a run ended is not known to the next one, so a sweep that goes on there verifies
-// nothing (R17).
+// unbegun reports whether nothing of a sweep was read yet.
 func unbegun(p offsets.Sweep) bool {
 	return len(p.Ranges) == 1 && p.Ranges[0] == offsets.Range{From: "0"} && !p.Done
 }
@@ -66,13 +64,18 @@ func unbegun(p offsets.Sweep) bool {
 // verify takes the sweep, which has ended, for one that has shown everything, if it
 // has read everything.
 func (s *Sweep) verify(ctx context.Context) error {
-	s.order.Lock()
-	partly := s.partly || s.gaps.Unordered || s.passed != s.Object.verified.passed.Load()
-	s.order.Unlock()
-	if partly {
+	if s.lacks() {
 		return nil
 	}
 	return s.Object.verified.end(ctx, s.Place.Started)
+}
+
+// lacks reports whether something of the sweep was not read, or waited when an earlier
+// run ended: whether that was decided since is not known to this one.
+func (s *Sweep) lacks() bool {
+	s.order.Lock()
+	defer s.order.Unlock()
+	return s.partly || s.gaps.Unordered || s.passed != s.Object.verified.passed.Load()
 }
 
 // errAsOne says that the list must be read from its beginning, as one range.
@@ -114,9 +117,17 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 		next.Ranges, next.Done, next.Completed = []offsets.Range{rangeOf(end)}, true, pages[len(pages)-1].date
 		page.Sync = true
 	}
-	page.Cursors = []cdc.Cursor{{Object: s.Object.Type.Name, Stream: s.Stream, Value: next.Bytes()}}
-	err := s.Object.publish(ctx, page)
+	cursor := func() []cdc.Cursor {
+		return []cdc.Cursor{{Object: s.Object.Type.Name, Stream: s.Stream, Value: next.Bytes()}}
+	}
+	before := next.Waits || s.lacks()
+	next.Waits = true
+	page.Waiting = cursor()
+	next.Waits = before
+	page.Cursors = cursor()
+	waits, err := s.Object.publishes(ctx, page)
 	if err == nil {
+		next.Waits = next.Waits || waits
 		s.Place = next
 	}
 	if err == nil && next.Done {
