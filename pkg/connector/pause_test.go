@@ -132,8 +132,8 @@ func (w *world) pauses(journal bool) {
 }
 
 // TestSignals_PausesAtAnyTime: pauses that come at random, in the middle of a
-// backfill in several ranges, of sweeps and of a snapshot, cost nothing and double
-// nothing.
+// backfill in several ranges, of sweeps, of a snapshot and of kills, cost nothing and
+// double nothing.
 func TestSignals_PausesAtAnyTime(t *testing.T) {
 	t.Parallel()
 	records, rounds := shorter(3_000, 800), shorter(60, 20)
@@ -154,13 +154,22 @@ func TestSignals_PausesAtAnyTime(t *testing.T) {
 				w.Portal.Step(rng, life)
 				time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
 			}
+			if rng.IntN(5) == 0 {
+				p.Kill()
+				w.Brokers.Mend()
+				p = w.start()
+				w.SleepUntil(time.Minute, func() bool { return p.ready().Role == "owner" })
+			}
 		}
 		w.signal(signalOf("resume"), signalOf("resume-snapshot"))
 		w.synced(p)
-		w.completed(1)
+		w.SleepUntil(time.Hour, func() bool { return p.running() == nil && len(p.paused()) == 0 })
 		time.Sleep(40 * time.Minute)
 		p.Stop()
 		w.check("contacts")
+		if len(w.asked("contacts")) == 0 {
+			t.Error("nothing was published again")
+		}
 		for id, n := range w.asked("contacts") {
 			if n != 1 {
 				t.Errorf("contact %s was published again %d times", id, n)

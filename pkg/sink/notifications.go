@@ -27,7 +27,8 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 		return nil, err
 	}
 	n := &Notifications{cfg: cfg, name: offsets.NotificationsTopic(cfg.Prefix)}
-	if n.cl, err = kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
+	opts := append(append([]kgo.Opt{}, cfg.Opts...), uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if n.cl, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	adm := kadm.NewClient(n.cl)
@@ -46,6 +47,10 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 	}
 	return n, nil
 }
+
+// uncompressed is for a client that is made while others are: NewClient writes into
+// the list of codecs, and those of the configuration are one list for all clients.
+func uncompressed() kgo.Opt { return kgo.ProducerBatchCompression(kgo.NoCompression()) }
 
 // Record is a record of the topic of the notifications.
 type Record struct{ Key, Value []byte }

@@ -57,6 +57,7 @@ func readFrom(cfg Config, name string, at, end int64) (*Signals, error) {
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().At(at)}}),
 		kgo.FetchMaxWait(30*time.Second), // the topic is quiet for days
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		uncompressed(),
 		kgo.KeepControlRecords(), // else Next would not see an end that is a marker
 	)...)
 	if err != nil {
