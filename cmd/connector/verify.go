@@ -13,8 +13,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector/verify"
 )
 
-// errDifferent ends the command with exit code 1, after the report.
-var errDifferent = errors.New("connector verify: HubSpot and the topics differ")
+// These end the command with exit code 1, after the report.
+var (
+	errDifferent  = errors.New("connector verify: HubSpot and the topics differ")
+	errUnfinished = errors.New("connector verify: not everything could be compared")
+)
 
 // verifyCommand compares HubSpot with the topics.
 func verifyCommand() *subcommand {
@@ -90,6 +93,9 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 			return fmt.Errorf("connector verify --fix: %w", err)
 		}
 		fmt.Fprintf(in.stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
+	}
+	if report.Failed() {
+		return errUnfinished
 	}
 	return errDifferent
 }

@@ -163,6 +163,28 @@ func TestVerify_NamesLinksAndOwnersThatDiffer(t *testing.T) {
 	})
 }
 
+// HubSpot answers no page of a list: the other topics are compared all the same.
+func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 11}, twoTypes, func(w *world.World) {
+		everything(w)
+		broken := false
+		r := compared(w, verify.Options{Progress: func(verify.Progress) {
+			if !broken {
+				broken = true
+				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Object: "companies"})
+			}
+		}})
+		if r.Equal || !r.Failed() || len(r.Left) != 1 || r.Left[0].Topic != "hubspot.companies" || r.Left[0].Err == nil {
+			t.Errorf("left out: %+v, equal: %v", r.Left, r.Equal)
+		}
+		for _, topic := range []string{"hubspot.contacts", "hubspot.associations.contacts.companies", "hubspot.owners"} {
+			if found := only(t, r, topic); !found.Same() || found.Equal == 0 {
+				t.Errorf("found %s", jsonOf(t, found))
+			}
+		}
+	})
+}
+
 // repaired compares beside a running connector, asks it for what differs, and compares
 // again until nothing does.
 func repaired(w *world.World, want func(*verify.Report)) {
