@@ -82,7 +82,11 @@ func (r *Report) Notes() string {
 
 func (r *Report) notes(b *strings.Builder) {
 	for i := range r.Topics {
-		if t := &r.Topics[i]; t.changing > 0 {
+		t := &r.Topics[i]
+		if t.unread {
+			fmt.Fprintf(b, "\n%s: the connector has not yet read everything of it once, so some is still to come\n", t.Topic)
+		}
+		if t.changing > 0 {
 			fmt.Fprintf(b, "\n%s: %d keys changed at every look, or HubSpot did not answer about them; they are not judged\n", t.Topic, t.changing)
 		}
 	}

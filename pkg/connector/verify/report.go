@@ -43,6 +43,7 @@ type Topic struct {
 	all      []difference // for a repair
 	object   string       // as signals name it
 	list     bool         // it is a reference list
+	unread   bool         // the connector has not yet read everything of it once
 }
 
 // shown is how many keys of each kind a report names.

@@ -87,10 +87,38 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 			r.Topics = append(r.Topics, *t)
 		}
 	}
+	if !r.Equal {
+		if err := v.explain(ctx, r); err != nil {
+			return r, err
+		}
+	}
 	if o.Notes != nil && !r.Failed() {
 		return r, o.Notes.end()
 	}
 	return r, nil
+}
+
+// explain marks the topics that differ because they have not been read once.
+func (v *verifier) explain(ctx context.Context, r *Report) error {
+	if !v.there.Has(offsets.CursorTopic(v.prefix)) {
+		return nil
+	}
+	cursors, err := offsets.ReadListing(ctx, v.source(), false)
+	if err != nil {
+		return err
+	}
+	for _, e := range cursors.Entries {
+		backfill, _ := offsets.ParseSweep(e.Value)
+		sweep, _ := offsets.ParseAssociations(e.Value)
+		for i := range r.Topics {
+			t := &r.Topics[i]
+			if e.Key.Portal == v.portal && e.Key.Object == t.object && !t.Same() {
+				t.unread = t.unread || e.Key.Stream == offsets.BackfillStream && !backfill.Done ||
+					e.Key.Stream == offsets.AssociationsStream && sweep.Completed == 0
+			}
+		}
+	}
+	return nil
 }
 
 // heartbeat asks HubSpot for the account once a minute, until stop is called. The
