@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -13,8 +13,11 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector/verify"
 )
 
-// errDifferent ends the command with exit code 1, after the report.
-var errDifferent = errors.New("connector verify: HubSpot and the topics differ")
+// These end the command with exit code 1, after the report.
+var (
+	errDifferent  = errors.New("connector verify: HubSpot and the topics differ")
+	errUnfinished = errors.New("connector verify: not everything could be compared")
+)
 
 // verifyCommand compares HubSpot with the topics.
 func verifyCommand() *subcommand {
@@ -32,11 +35,15 @@ Exit code: 0 equal, 1 different, or not compared to the end, 2 the configuration
 wrong.
 `,
 		run: func(ctx context.Context, in call) error {
+			boundMemory()
 			s, err := load()
 			if err != nil {
 				return err
 			}
-			setup, err := connector.Prepare(s.connector, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()})
+			if s.log.Level == usualLog.Level { // what is away is said, and what goes well is not
+				s.log.Level = "warn"
+			}
+			setup, err := connector.Prepare(s.connector, connector.Options{Logger: s.log.logger(in.stderr), Version: version()})
 			if err != nil {
 				return err
 			}
@@ -66,6 +73,8 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 			return fmt.Errorf("connector verify: %w", err)
 		}
 	}
+	// What a comparison keeps is little beside what the pages that it reads leave behind.
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	line := &progressLine{out: in.stderr}
 	if terminal(in.stderr) {
 		v.options.Progress = line.show
@@ -90,6 +99,9 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 			return fmt.Errorf("connector verify --fix: %w", err)
 		}
 		fmt.Fprintf(in.stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
+	}
+	if report.Failed() {
+		return errUnfinished
 	}
 	return errDifferent
 }

@@ -196,11 +196,11 @@ func (h *HubSpot) Sensitivities() []string {
 func (k *Kafka) Options(more ...kgo.Opt) ([]kgo.Opt, error) { return k.options(nil, more...) }
 
 func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, error) {
-	codecs, err := k.codecs()
+	compression, err := k.compression()
 	if err != nil {
 		return nil, err
 	}
-	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc"), kgo.ProducerBatchCompression(codecs...)}
+	opts := []kgo.Opt{kgo.SeedBrokers(k.Brokers...), kgo.ClientID("hubspot-cdc"), compression}
 	config, err := k.tls()
 	if err != nil {
 		return nil, err
@@ -218,21 +218,22 @@ func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, e
 	return append(opts, more...), nil
 }
 
-// codecs are how batches are compressed, in the order of preference: a batch that
-// the codec does not make smaller, or that a broker is too old for, goes without.
-func (k *Kafka) codecs() ([]kgo.CompressionCodec, error) {
-	none := kgo.NoCompression()
-	switch k.Compression {
-	case "lz4":
-		return []kgo.CompressionCodec{kgo.Lz4Compression(), none}, nil
-	case "zstd":
-		return []kgo.CompressionCodec{kgo.ZstdCompression(), none}, nil
-	case "snappy":
-		return []kgo.CompressionCodec{kgo.SnappyCompression(), none}, nil
-	case "gzip":
-		return []kgo.CompressionCodec{kgo.GzipCompression(), none}, nil
-	case "none":
-		return []kgo.CompressionCodec{none}, nil
+// compression is how batches are compressed. A batch that the codec does not make
+// smaller, or that a broker is too old for, goes without.
+//
+// All clients share one compressor. Of a list of codecs, each client would write into
+// the list that all of them share while it starts (kgo.DefaultCompressor).
+func (k *Kafka) compression() (kgo.Opt, error) {
+	codecs := map[string]kgo.CompressionCodec{
+		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(), "snappy": kgo.SnappyCompression(), "gzip": kgo.GzipCompression(),
 	}
-	return nil, fmt.Errorf("KAFKA_COMPRESSION: %q is none of lz4, zstd, snappy, gzip, none", k.Compression)
+	codec, known := codecs[k.Compression]
+	switch {
+	case k.Compression == "none":
+		return kgo.ProducerBatchCompression(), nil // no codec at all
+	case !known:
+		return nil, fmt.Errorf("KAFKA_COMPRESSION: %q is none of lz4, zstd, snappy, gzip, none", k.Compression)
+	}
+	compressor, err := kgo.DefaultCompressor(codec, kgo.NoCompression())
+	return kgo.WithCompressor(compressor), err
 }

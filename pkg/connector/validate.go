@@ -155,7 +155,7 @@ func (k *Kafka) validate(p *problems) {
 	if k.MaxMessageBytes < smallestMessage {
 		p.add("KAFKA_MAX_MESSAGE_BYTES: %d is below %d", k.MaxMessageBytes, smallestMessage)
 	}
-	if _, err := k.codecs(); err != nil {
+	if _, err := k.compression(); err != nil {
 		p.add("%v", err)
 	}
 	k.validateSASL(p)

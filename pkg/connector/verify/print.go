@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
 // WriteJSON writes the report as one JSON object.
@@ -36,9 +39,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Topics[i].explain(&b)
 	}
 	r.notes(&b)
-	if r.Equal {
+	switch {
+	case r.Equal:
 		b.WriteString("\nequal: a consumer of these topics has what HubSpot has\n")
-	} else {
+	case !slices.ContainsFunc(r.Topics, func(t Topic) bool { return !t.Same() }):
+		b.WriteString("\nnot compared to the end\n")
+	default:
 		b.WriteString("\nnot equal; \"connector verify --fix\" asks the running connector to publish these keys again\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -76,11 +82,19 @@ func (r *Report) Notes() string {
 
 func (r *Report) notes(b *strings.Builder) {
 	for i := range r.Topics {
-		if t := &r.Topics[i]; t.changing > 0 {
+		t := &r.Topics[i]
+		if t.unread {
+			fmt.Fprintf(b, "\n%s: the connector has not yet read everything of it once, so some is still to come\n", t.Topic)
+		}
+		if t.changing > 0 {
 			fmt.Fprintf(b, "\n%s: %d keys changed at every look, or HubSpot did not answer about them; they are not judged\n", t.Topic, t.changing)
 		}
 	}
-	for _, topic := range r.Left {
-		fmt.Fprintf(b, "\n%s: not compared, because HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS leaves it out\n", topic)
+	for _, l := range r.Left {
+		why := "HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS leaves it out"
+		if l.Err != nil {
+			why = connector.Plainly(l.Err)
+		}
+		fmt.Fprintf(b, "\n%s: not compared: %s\n", l.Topic, why)
 	}
 }

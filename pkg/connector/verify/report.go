@@ -8,9 +8,22 @@ import (
 
 // Report is what a comparison found.
 type Report struct {
-	Equal  bool     `json:"equal"`
-	Topics []Topic  `json:"topics"`
-	Left   []string `json:"-"` // topics that are not compared: HubSpot does not show what they hold
+	Equal  bool    `json:"equal"`
+	Topics []Topic `json:"topics"`
+	Left   []Left  `json:"-"`
+}
+
+// Left is a topic that is not compared. Without an error, HubSpot does not show what it
+// holds.
+type Left struct {
+	Topic string
+	Err   error
+}
+
+// Failed reports whether some topic could not be compared to the end. Then the report
+// is not equal.
+func (r *Report) Failed() bool {
+	return slices.ContainsFunc(r.Left, func(l Left) bool { return l.Err != nil })
 }
 
 // Topic is what was found of one topic: how many keys HubSpot and the topic have, how
@@ -30,6 +43,7 @@ type Topic struct {
 	all      []difference // for a repair
 	object   string       // as signals name it
 	list     bool         // it is a reference list
+	unread   bool         // the connector has not yet read everything of it once
 }
 
 // shown is how many keys of each kind a report names.

@@ -13,8 +13,10 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -63,6 +65,7 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 	if err := v.prepare(ctx); err != nil {
 		return nil, err
 	}
+	defer v.heartbeat(ctx)()
 	works, err := v.works(ctx, o.Objects)
 	if err != nil {
 		return nil, err
@@ -70,23 +73,67 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 	r := &Report{Equal: true, Topics: []Topic{}, Left: v.hidden}
 	for _, w := range works {
 		t, err := w.once(ctx, o.Notes)
-		if hubspot.MissingScopes(err) && len(o.Objects) == 0 {
-			r.Left = append(r.Left, w.topic)
-			continue
-		}
-		if err != nil {
+		var refusal *hubspot.Error
+		switch {
+		case hubspot.MissingScopes(err) && len(o.Objects) == 0:
+			r.Left = append(r.Left, Left{Topic: w.topic})
+		case errors.As(err, &refusal) && !hubspot.Unauthorized(err): // it concerns this topic alone
+			r.Left, r.Equal = append(r.Left, Left{w.topic, err}), false
+		case err != nil:
 			return r, fmt.Errorf("compare %s: %w", w.topic, err)
+		case !v.there.Has(w.topic) && t.HubSpot == 0 && t.Same(): // it is made by need
+		default:
+			r.Equal = r.Equal && t.Same()
+			r.Topics = append(r.Topics, *t)
 		}
-		if !v.there.Has(w.topic) && t.HubSpot == 0 && t.Same() {
-			continue // a topic that is made by need
-		}
-		r.Equal = r.Equal && t.Same()
-		r.Topics = append(r.Topics, *t)
 	}
-	if o.Notes != nil {
+	if !r.Equal {
+		if err := v.explain(ctx, r); err != nil {
+			return r, err
+		}
+	}
+	if o.Notes != nil && !r.Failed() {
 		return r, o.Notes.end()
 	}
 	return r, nil
+}
+
+// explain marks the topics that differ because they have not been read once.
+func (v *verifier) explain(ctx context.Context, r *Report) error {
+	if !v.there.Has(offsets.CursorTopic(v.prefix)) {
+		return nil
+	}
+	cursors, err := offsets.ReadListing(ctx, v.source(), false)
+	if err != nil {
+		return err
+	}
+	for _, e := range cursors.Entries {
+		backfill, _ := offsets.ParseSweep(e.Value)
+		sweep, _ := offsets.ParseAssociations(e.Value)
+		for i := range r.Topics {
+			t := &r.Topics[i]
+			if e.Key.Portal == v.portal && e.Key.Object == t.object && !t.Same() {
+				t.unread = t.unread || e.Key.Stream == offsets.BackfillStream && !backfill.Done ||
+					e.Key.Stream == offsets.AssociationsStream && sweep.Completed == 0
+			}
+		}
+	}
+	return nil
+}
+
+// heartbeat asks HubSpot for the account once a minute, until stop is called. The
+// client tells a request that HubSpot cannot answer from an outage by the answers to
+// others, and a comparison has one request under way.
+func (v *verifier) heartbeat(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sleep(ctx, time.Minute) == nil {
+			_, _ = v.client.Account(ctx, hubspot.Call{Priority: hubspot.Reconcile})
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // call is how HubSpot is asked: as patiently as a reconcile asks. A request that it
@@ -105,7 +152,7 @@ type verifier struct {
 	there kadm.TopicDetails
 	sets  map[string][]byte // property sets of earlier runs
 	// hidden are topics of object types that HubSpot does not show.
-	hidden []string
+	hidden []Left
 }
 
 // prepare learns the portal, and what the brokers have of it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,63 @@ func TestVerify_NamesLinksAndOwnersThatDiffer(t *testing.T) {
 		})
 		n := len(w.Portal.Owners())
 		check(t, only(t, r, "hubspot.owners"), verify.Topic{Topic: "hubspot.owners", HubSpot: n, Kafka: n - 1, Equal: n - 1, Missing: []string{owner}})
+	})
+}
+
+// HubSpot answers no page of a list: the other topics are compared all the same.
+func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 11}, twoTypes, func(w *world.World) {
+		everything(w)
+		broken := false
+		r := compared(w, verify.Options{Progress: func(verify.Progress) {
+			if !broken {
+				broken = true
+				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Object: "companies"})
+			}
+		}})
+		if r.Equal || !r.Failed() || len(r.Left) != 1 || r.Left[0].Topic != "hubspot.companies" || r.Left[0].Err == nil {
+			t.Errorf("left out: %+v, equal: %v", r.Left, r.Equal)
+		}
+		for _, topic := range []string{"hubspot.contacts", "hubspot.associations.contacts.companies", "hubspot.owners"} {
+			if found := only(t, r, topic); !found.Same() || found.Equal == 0 {
+				t.Errorf("found %s", jsonOf(t, found))
+			}
+		}
+	})
+}
+
+// HubSpot at its most difficult: ids that decrease, short pages, slow answers.
+func TestVerify_AQuietPortalIsEqualHoweverItAnswers(t *testing.T) {
+	harsh := hubspottest.Harsh(13)
+	harsh.Types = []string{"contacts", "companies"}
+	world.In(t, harsh, twoTypes, func(w *world.World) {
+		contacts, _ := everything(w)
+		time.Sleep(time.Hour)
+		if r := compared(w, verify.Options{}); !r.Equal {
+			t.Errorf("a quiet portal is not equal: %s", jsonOf(t, r))
+		}
+		w.Portal.Archive("contacts", contacts[7])
+		r := compared(w, verify.Options{Objects: []string{"contacts"}})
+		check(t, only(t, r, "hubspot.contacts"), verify.Topic{
+			Topic: "hubspot.contacts", HubSpot: 59, Kafka: 60, Equal: 59, Extra: []string{text(contacts[7])},
+		})
+	})
+}
+
+func TestVerify_SaysThatABackfillIsNotDone(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 12}, contactsOnly, func(w *world.World) {
+		w.Portal.Seed("contacts", 5000)
+		w.Portal.SetPace(hubspottest.Limits{}, hubspottest.Span{Min: 2 * time.Second, Max: 2 * time.Second})
+		p := w.Start()
+		time.Sleep(20 * time.Second)
+		p.Stop()
+		r := compared(w, verify.Options{Objects: []string{"contacts"}})
+		if found := only(t, r, "hubspot.contacts"); r.Equal || found.Equal == 0 || len(found.Missing) != 10 {
+			t.Errorf("in the middle of the backfill: %s", jsonOf(t, found))
+		}
+		if !strings.Contains(r.Notes(), "has not yet read everything") {
+			t.Errorf("it says %q", r.Notes())
+		}
 	})
 }
 

@@ -71,7 +71,7 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
 		if topic := offsets.ObjectTopic(v.prefix, name); !shown[name] && len(objects) == 0 && v.there.Has(topic) {
-			v.hidden = append(v.hidden, topic)
+			v.hidden = append(v.hidden, Left{Topic: topic})
 		}
 	}
 	pairs, err := v.pairs(ctx, &chosen, types, &seen)
@@ -121,7 +121,7 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 	if len(chosen.words) == 0 {
 		for _, p := range hidden {
 			if topic := offsets.PairTopic(v.prefix, p.Name()); v.there.Has(topic) && !slices.ContainsFunc(found, func(f stream.FoundPair) bool { return f.Ends == p.Ends }) {
-				v.hidden = append(v.hidden, topic)
+				v.hidden = append(v.hidden, Left{Topic: topic})
 			}
 		}
 	}
