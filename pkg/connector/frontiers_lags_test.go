@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
@@ -37,6 +39,28 @@ func TestR17_ANewLagTakesNothingBack(t *testing.T) {
 		}
 		for _, wrong := range cdctest.CheckFrontierPlaces(placesOf(w.Seen("contacts")), w.allFrontiers()[topic], false) {
 			t.Error(wrong)
+		}
+	})
+}
+
+// TestR17_AClockThatWasAheadStopsNoFrontier: the computer of the run before had one.
+func TestR17_AClockThatWasAheadStopsNoFrontier(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	inWorld(t, hubspottest.Options{Seed: 9, Types: []string{"contacts"}}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Portal.Seed("contacts", 5)
+		p := w.start()
+		time.Sleep(time.Minute)
+		p.Stop()
+		before := len(w.frontiers(topic))
+		for _, r := range w.Records("hubspot.frontiers") {
+			w.Kafka.Produce(&kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Timestamp: time.Now().Add(time.Hour)})
+		}
+		p = w.start()
+		time.Sleep(time.Minute)
+		p.Stop()
+		if n := len(w.frontiers(topic)) - 2*before; n < 4 {
+			t.Errorf("%d frontiers came in a minute", n)
 		}
 	})
 }

@@ -81,6 +81,12 @@ func (f *frontiers) load(l *offsets.Loaded) (forgotten []*kgo.Record) {
 		}
 		f.written = map[string]offsets.WrittenFrontier{}
 	}
+	for topic, was := range f.written {
+		if was.At.After(time.Now()) { // by the clock of another computer
+			was.At = time.Now()
+			f.written[topic] = was
+		}
+	}
 	for key, value := range l.Cursors {
 		if key.Object != "" {
 			one := f.of(key.Object)
