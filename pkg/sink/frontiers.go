@@ -45,6 +45,7 @@ type frontier struct {
 type places struct {
 	tiers      map[string]hubspot.Millis
 	backfilled bool
+	again      bool // it was, and runs again for a tier that has no cursor
 	stuck      bool // HubSpot does not answer about some records (R18)
 	renewing   bool // the topic has lost what was published, and gets it again (R20)
 }
@@ -60,7 +61,8 @@ func newFrontiers(cfg *Config) *frontiers {
 func (f *frontiers) of(object string) *frontier {
 	if f.objects[object] == nil {
 		topic := offsets.TopicOf(f.prefix, object)
-		f.objects[object] = &frontier{topic: topic, verified: f.written[topic].Verified}
+		was := f.written[topic]
+		f.objects[object] = &frontier{topic: topic, verified: was.Verified, places: places{again: was.Leading != 0}}
 	}
 	return f.objects[object]
 }
@@ -79,10 +81,21 @@ func (f *frontiers) load(l *offsets.Loaded) (forgotten []*kgo.Record) {
 		}
 		f.written = map[string]offsets.WrittenFrontier{}
 	}
+	for topic, was := range f.written {
+		if was.At.After(time.Now()) { // by the clock of another computer
+			was.At = time.Now()
+			f.written[topic] = was
+		}
+	}
 	for key, value := range l.Cursors {
 		if key.Object != "" {
 			one := f.of(key.Object)
 			one.move(one.places.after(key.Stream, value))
+		}
+	}
+	for object, one := range f.objects {
+		if l.Cursors[offsets.Key{Portal: f.portal, Object: object, Stream: offsets.BackfillStream}] == nil { // forgotten
+			one.places.again = false
 		}
 	}
 	for object, rows := range l.Rows {
@@ -106,7 +119,9 @@ func (p places) after(stream string, value []byte) places {
 	switch stream {
 	case offsets.BackfillStream:
 		sweep, err := offsets.ParseSweep(value)
-		p.backfilled = err == nil && sweep.Done
+		done := err == nil && sweep.Done
+		p.again = err == nil && !done && (p.backfilled || p.again)
+		p.backfilled = done
 	case offsets.StuckStream:
 		p.stuck = value != nil
 	case offsets.RepublishStream:
@@ -134,11 +149,9 @@ func (f *frontier) move(to places) {
 	f.places = to
 }
 
-// reached is how far the tiers are, once the backfill is done.
-func (p places) reached(tiers []string) (leading, complete hubspot.Millis) {
-	if !p.backfilled {
-		return 0, 0
-	}
+// reached is how far the tiers are, once the backfill is done. While one runs again,
+// what the last record said is still so, unless a tier is behind it.
+func (p places) reached(tiers []string, was offsets.Frontier) (leading, complete hubspot.Millis) {
 	for i, stream := range tiers {
 		at := p.tiers[stream]
 		if i == 0 {
@@ -146,7 +159,13 @@ func (p places) reached(tiers []string) (leading, complete hubspot.Millis) {
 		}
 		complete = min(complete, at)
 	}
-	return leading, complete
+	switch {
+	case p.backfilled:
+		return leading, complete
+	case p.again && leading >= was.Leading && complete >= was.Complete:
+		return was.Leading, was.Complete
+	}
+	return 0, 0
 }
 
 // claim is what a record says, but for offsets and sequence number, if the cursors
@@ -157,7 +176,7 @@ func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets
 		return out
 	}
 	out.Verified = f.verified
-	out.Leading, out.Complete = p.reached(tiers)
+	out.Leading, out.Complete = p.reached(tiers, was)
 	if p.stuck { // the search showed what is not there
 		out.Leading, out.Complete = min(out.Leading, was.Leading), min(out.Complete, was.Complete)
 	}

@@ -47,7 +47,6 @@ type Signals struct {
 	// Tell, unless nil, takes notices.
 	Tell func(Notice)
 
-	first    int64 // where this run began to read
 	obeyed   int64 // after the last signal that took effect at once
 	caughtUp atomic.Bool
 	telling  sync.Mutex // so that notices come in the order of what they tell
@@ -63,7 +62,7 @@ type Signals struct {
 func NewSignals(s *Signals) *Signals {
 	s.inbox.wake, s.followed = make(chan struct{}, 1), make(chan struct{})
 	if s.Place != nil {
-		s.inbox.taken, s.first = s.Place.Offset, s.Place.Offset
+		s.inbox.taken = s.Place.Offset
 	}
 	return s
 }
@@ -178,6 +177,11 @@ func (s *Signals) follow(ctx context.Context, caughtUp func()) error {
 func (s *Signals) take(ctx context.Context, raw offsets.Signal) (request, error) {
 	r := request{offset: raw.Offset}
 	log := s.Log.With("offset", raw.Offset)
+	if raw.Offset < min(s.inbox.taken, s.obeyed) { // the topic was made again
+		if err := s.keep(ctx, raw.Offset-1, false); err != nil {
+			return r, err
+		}
+	}
 	if string(raw.Key) != s.Prefix {
 		s.Metrics.signals.WithLabelValues("passed_over").Inc()
 		if !s.strange {
@@ -196,9 +200,6 @@ func (s *Signals) take(ctx context.Context, raw offsets.Signal) (request, error)
 	r.signal = sig.ID
 	if err != nil {
 		return passOver(err)
-	}
-	if raw.Offset < s.first {
-		s.obeyed = 0 // the topic was made anew
 	}
 	if sig.Type != executeSnapshot && sig.Type != stopSnapshot && raw.Offset < s.obeyed {
 		return r, nil

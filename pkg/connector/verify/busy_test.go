@@ -79,3 +79,36 @@ func TestVerify_APropertyThatComesMeanwhileIsNoDifference(t *testing.T) {
 		p.Stop()
 	})
 }
+
+// A connector that restarts while records are compared goes on a moment later: what is
+// under way then is no difference either.
+func TestVerify_ARestartMeanwhileIsNoDifference(t *testing.T) {
+	settings := append([]string{"SYNC_LEADING_INTERVAL=1m"}, contactsOnly...)
+	world.In(t, hubspottest.Options{Seed: 11}, settings, func(w *world.World) {
+		w.Portal.Seed("contacts", 150)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(90 * time.Second)
+		created, looks, again := false, 0, make(chan *world.Process, 1)
+		r := compared(w, verify.Options{Objects: []string{"contacts"}, Progress: func(is verify.Progress) {
+			if !created {
+				created = true
+				w.Portal.Seed("contacts", 1)
+			}
+			if is.Suspects == 0 {
+				return
+			}
+			if looks++; looks == 2 {
+				p.Stop()
+				go func() {
+					time.Sleep(30 * time.Second)
+					again <- w.Start()
+				}()
+			}
+		}})
+		if looks < 2 || !r.Equal {
+			t.Errorf("%d looks; found %s", looks, jsonOf(t, r))
+		}
+		(<-again).Stop()
+	})
+}

@@ -24,6 +24,8 @@ const (
 	// catchUp is for what has been so in HubSpot for longer than underWay: a connector
 	// that was away reads it first of all.
 	catchUp = time.Minute
+	// restarts is how long a connector that ran a moment ago may be away.
+	restarts = 3 * time.Minute
 	// longestStep is the longest time between two looks.
 	longestStep = 30 * time.Second
 )
@@ -40,8 +42,17 @@ func (v *verifier) patience(ctx context.Context, topic string) func(left int) ti
 	}
 }
 
-// running reports whether an instance of the connector runs, or may.
+// running reports whether an instance of the connector runs, or may, or seems to be
+// restarting.
 func (v *verifier) running(ctx context.Context) bool {
+	if v.seated(ctx) {
+		v.ran = time.Now()
+	}
+	return !v.ran.IsZero() && time.Since(v.ran) < restarts
+}
+
+// seated reports whether the group of the owners has a member, or may have one.
+func (v *verifier) seated(ctx context.Context) bool {
 	groups, err := v.admin.DescribeGroups(ctx, connector.OwnerGroup(v.prefix))
 	if err == nil {
 		err = groups.Error()

@@ -149,6 +149,7 @@ type verifier struct {
 	progress func(Progress)
 
 	admin *kadm.Client
+	ran   time.Time // when a connector was last seen to run; zero: none was
 	there kadm.TopicDetails
 	sets  map[string][]byte // property sets of earlier runs
 	// hidden are topics of object types that HubSpot does not show.
@@ -163,6 +164,7 @@ func (v *verifier) prepare(ctx context.Context) error {
 	}
 	v.portal = account.PortalID
 	v.setup.LearnDay(ctx, v.setup.Log)
+	v.running(ctx) // it may restart before the first suspects are looked at
 	if v.there, err = v.topics(ctx); err != nil {
 		return err
 	}
