@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -21,8 +22,8 @@ import (
 // showings are the rows that a process's searches for modified records showed it.
 type showings struct {
 	to    http.RoundTripper
-	began time.Time     // when the first process did: by a lag after it no trailing tier begins where the leading one does
-	lag   time.Duration // the shortest one
+	first map[string]time.Time // of a type's searches; a lag later no trailing tier begins where the leading one does
+	lag   time.Duration        // the shortest one
 
 	mu  sync.Mutex
 	all map[string][]shown // by the type's path
@@ -34,8 +35,8 @@ type shown struct {
 }
 
 // watch notes from now on what searches show to a process.
-func watch(p *process, began time.Time, lag time.Duration) *showings {
-	s := &showings{to: p.w.Portal.Transport(), began: began, lag: lag, all: map[string][]shown{}}
+func watch(p *process, first map[string]time.Time, lag time.Duration) *showings {
+	s := &showings{to: p.w.Portal.Transport(), first: first, lag: lag, all: map[string][]shown{}}
 	p.HubSpot.Turn(s)
 	return s
 }
@@ -92,9 +93,12 @@ func (s *showings) note(object string, asked, answered []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	leading := now.Sub(s.began) > s.lag && now.Sub(since.Time()) < s.lag
+	if s.first[object].IsZero() {
+		s.first[object] = now
+	}
+	leading := now.Sub(s.first[object]) > s.lag+10*time.Second && now.Sub(since.Time()) < s.lag
 	for _, row := range a.Results {
-		s.all[object] = append(s.all[object], shown{cdctest.Showing{ID: row.ID, Modified: hubspot.MillisOf(row.UpdatedAt), Since: since, Leading: leading}, now})
+		s.all[object] = append(s.all[object], shown{cdctest.Showing{ID: row.ID, Modified: hubspot.MillisOf(row.UpdatedAt), Since: since, At: hubspot.MillisOf(now), Leading: leading}, now})
 	}
 }
 
@@ -116,7 +120,7 @@ type watched struct {
 	lag    time.Duration // the shortest one
 	surely time.Duration // within which the index shows nearly every change, even if several answers lack it
 
-	began time.Time
+	first map[string]time.Time
 	last  *showings
 	shown map[string]map[cdctest.Showing]bool // by object
 }
@@ -124,11 +128,11 @@ type watched struct {
 // start begins a process in place of the one before, which has ended.
 func (h *watched) start(w *world, objects ...string) *process {
 	h.end(objects...)
-	if h.began.IsZero() {
-		h.began = time.Now()
+	if h.first == nil {
+		h.first = map[string]time.Time{}
 	}
 	p := w.start()
-	h.last = watch(p, h.began, h.lag)
+	h.last = watch(p, h.first, h.lag)
 	return p
 }
 
@@ -150,18 +154,14 @@ func (h *watched) end(objects ...string) {
 // of are the rows that searches showed of a type, each with the search that looked
 // back furthest.
 func (h *watched) of(object string) []cdctest.Showing {
-	furthest := map[cdctest.Showing]hubspot.Millis{}
+	furthest := map[cdctest.Showing]cdctest.Showing{}
 	for s := range h.shown[object] {
 		key := cdctest.Showing{ID: s.ID, Modified: s.Modified, Leading: s.Leading}
-		if since, known := furthest[key]; !known || s.Since < since {
-			furthest[key] = s.Since
+		if other, known := furthest[key]; !known || s.Since < other.Since || s.Since == other.Since && s.At < other.At {
+			furthest[key] = s
 		}
 	}
-	var out []cdctest.Showing
-	for key, since := range furthest {
-		key.Since = since
-		out = append(out, key)
-	}
+	out := slices.Collect(maps.Values(furthest))
 	slices.SortFunc(out, func(a, b cdctest.Showing) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Modified, b.Modified))
 	})
@@ -229,7 +229,11 @@ func (t *evidence) wrong(frontiers map[string][]cdctest.Frontier, from time.Time
 	for object, events := range t.objects {
 		check("hubspot."+object, placesOf(events), t.back, func(counting []cdctest.Frontier) []string {
 			late := func(property string) bool { return strings.HasPrefix(property, latePrefix) }
-			return cdctest.CheckFrontiers(cdctest.HistoryOf(t.w.Portal, object), events, counting, t.processes.of(object), t.processes.surely, late)
+			showings := t.processes.of(object)
+			for i := range showings { // a trailing tier may have begun where the leading one is
+				showings[i].Leading = showings[i].Leading && !t.back
+			}
+			return cdctest.CheckFrontiers(cdctest.HistoryOf(t.w.Portal, object), events, counting, showings, t.processes.surely, late)
 		})
 	}
 	for topic, events := range t.lists {

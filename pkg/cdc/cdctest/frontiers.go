@@ -138,7 +138,8 @@ type Showing struct {
 	ID       string
 	Modified hubspot.Millis
 	Since    hubspot.Millis
-	Leading  bool // the leading tier searched
+	At       hubspot.Millis // when it came
+	Leading  bool           // the leading tier searched
 }
 
 // CheckFrontiers checks what every frontier of an object type's topic claims of the
@@ -176,6 +177,9 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 			}
 		}
 		for _, s := range showings {
+			if s.At >= f.At {
+				continue
+			}
 			if s.Since < f.Complete && s.Modified <= f.Complete || s.Leading && s.Since < f.Leading && s.Modified <= f.Leading {
 				k := keys[s.ID]
 				if least := k.shown(s.Modified); least > k.now && !k.wentSince(least, f.At) {
