@@ -1,6 +1,8 @@
 package connector_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,5 +64,35 @@ func TestR17_AClockThatWasAheadStopsNoFrontier(t *testing.T) {
 		if n := len(w.frontiers(topic)) - 2*before; n < 4 {
 			t.Errorf("%d frontiers came in a minute", n)
 		}
+	})
+}
+
+// TestR17_AnIdlePortalMakesFewTransactions: each leaves a marker in the compacted topics,
+// so the frontiers of all topics go together, whenever each of their sweeps ends.
+func TestR17_AnIdlePortalMakesFewTransactions(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 9, Types: []string{"contacts", "companies", "deals"}}, []string{
+		"HUBSPOT_OBJECTS=contacts,companies,deals", "HUBSPOT_ASSOCIATIONS=contacts:companies,deals:contacts,companies:deals,contacts:contacts",
+		"SYNC_LEADING_INTERVAL=3s", "SYNC_ASSOCIATIONS_INTERVAL=13s", "SYNC_REFERENCE_INTERVAL=7s",
+	}, func(w *world) {
+		for i, object := range []string{"contacts", "companies", "deals"} {
+			w.Portal.Seed(object, 100*i)
+		}
+		p := w.start()
+		commits := func() (n float64) {
+			for line := range strings.Lines(p.Get("/metrics").Body.String()) {
+				if text, ok := strings.CutPrefix(line, `hubspot_cdc_commits_total{result="ok"} `); ok {
+					n, _ = strconv.ParseFloat(strings.TrimSpace(text), 64)
+				}
+			}
+			return n
+		}
+		time.Sleep(5 * time.Minute)
+		before := commits()
+		time.Sleep(10 * time.Minute)
+		if n := commits() - before; n < 50 || n > 62 {
+			t.Errorf("ten idle minutes made %v transactions, want about one each ten seconds", n)
+		}
+		p.Stop()
 	})
 }

@@ -30,6 +30,7 @@ type frontiers struct {
 	topic   string // "" = no frontier is written
 	objects map[string]*frontier
 	written map[string]offsets.WrittenFrontier // by topic
+	latest  time.Time                          // when this run last wrote any
 }
 
 // frontier is what is known of an object type, a pair or a reference list.
@@ -240,6 +241,9 @@ func (f *frontiers) committed(c *composed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	maps.Copy(f.written, c.written)
+	for _, is := range c.written {
+		f.latest = is.At
+	}
 	for object, p := range c.places {
 		f.of(object).move(p)
 	}
@@ -249,7 +253,8 @@ func (f *frontiers) committed(c *composed) {
 }
 
 // due is when the next record has to be written, even if nothing else is; zero if
-// none differs from the one before it. The caller holds mu.
+// none differs from the one before it. Each transaction leaves a marker in what it
+// touches (see idleInterval), so those of all topics go together. The caller holds mu.
 func (f *frontiers) due(at func(object, topic string) map[int32]int64) (due time.Time) {
 	for object, one := range f.objects {
 		was := f.written[one.topic]
@@ -262,6 +267,9 @@ func (f *frontiers) due(at func(object, topic string) map[int32]int64) (due time
 		if !claim.Same(was.Frontier) && (!was.At.IsZero() || claim.Claims()) {
 			due = next
 		}
+	}
+	if together := f.latest.Add(f.cfg.Interval); !due.IsZero() && due.Before(together) {
+		due = together
 	}
 	return due
 }

@@ -24,7 +24,7 @@ type note struct {
 }
 
 // OpenNotes reads the notes of a file, if there is one. A line that an interrupted run
-// did not finish is passed over.
+// did not finish is removed.
 func OpenNotes(path string) (*Notes, error) {
 	n := &Notes{path: path, done: map[string]*Topic{}}
 	text, err := os.ReadFile(path)
@@ -34,11 +34,14 @@ func OpenNotes(path string) (*Notes, error) {
 	if err != nil {
 		return nil, err
 	}
-	for line := range bytes.Lines(text) {
-		var one note
-		if !bytes.HasSuffix(line, []byte("\n")) {
-			continue
+	whole := bytes.LastIndexByte(text, '\n') + 1
+	if whole < len(text) { // the next line must not go on with this one
+		if err := os.Truncate(path, int64(whole)); err != nil {
+			return nil, err
 		}
+	}
+	for line := range bytes.Lines(text[:whole]) {
+		var one note
 		if err := json.Unmarshal(line, &one); err != nil || one.Topic.Topic == "" || len(one.All) != int(classes) {
 			return nil, fmt.Errorf("%s does not hold the notes of a comparison", path)
 		}
