@@ -19,8 +19,9 @@ type Pipelines struct {
 	Reference
 	Pipelines, Stages ReferenceList
 
-	without map[string]int // path of a type that cannot have pipelines → passes that still leave it out
-	known   chan struct{}  // closed once the types are known
+	without map[string]int            // path of a type that cannot have pipelines → passes that still leave it out
+	asked   map[string]hubspot.Millis // path of a type → when the latest pass began that asked about it
+	known   chan struct{}             // closed once the types are known
 
 	mu    sync.Mutex
 	types []hubspot.ObjectType
@@ -28,7 +29,7 @@ type Pipelines struct {
 
 // NewPipelines completes p; Follow then tells it what to read.
 func NewPipelines(p *Pipelines) *Pipelines {
-	p.without, p.known = map[string]int{}, make(chan struct{})
+	p.without, p.asked, p.known = map[string]int{}, map[string]hubspot.Millis{}, make(chan struct{})
 	return p
 }
 
@@ -67,13 +68,16 @@ func (p *Pipelines) Run(ctx context.Context) error {
 
 func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := p.Client.Now()
+	all := began // when the earliest of the passes began that the types were last asked in
 	lists := [...]*ReferenceList{&p.Pipelines, &p.Stages}
 	var problems [len(lists)]*referenceError
 	for _, t := range p.followed() {
 		if p.without[t.Path] > 0 {
 			p.without[t.Path]--
+			all = min(all, p.asked[t.Path])
 			continue
 		}
+		p.asked[t.Path] = began
 		after, errs, err := p.one(ctx, t)
 		if err != nil {
 			return 0, err
@@ -100,7 +104,7 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 		if whole, err := p.whole(ctx, l); err != nil {
 			return 0, err
 		} else if problems[i] == nil && whole {
-			p.verify(l, began, soon)
+			p.verify(l, all, soon)
 		}
 		p.sayHeld(l)
 	}
