@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 
 def time(text):
@@ -16,6 +16,11 @@ def time(text):
 def reached(position, offsets):
     """Reports whether positions are at or past those of a frontier."""
     return all(position.get(int(partition), 0) >= offset for partition, offset in offsets.items())
+
+
+def began_again(before, offsets):
+    """Reports whether the topic began again between two frontiers."""
+    return any(offsets.get(partition, 0) < offset for partition, offset in before.items())
 
 
 def main():
@@ -32,6 +37,8 @@ def main():
         "group.id": "unused",  # librdkafka insists; nothing is committed
         "enable.auto.commit": False,
         "isolation.level": "read_committed",  # librdkafka's default; said because so much depends on it
+        "auto.offset.reset": "earliest",  # a topic that was made again is read from its beginning
+        "enable.partition.eof": True,
     })
     topics = consumer.list_topics(timeout=30).topics
     for topic in (args.topic, frontiers):
@@ -39,7 +46,11 @@ def main():
             raise SystemExit(f"there is no topic {topic}")
     consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t in (args.topic, frontiers) for p in topics[t].partitions])
 
+    # Nothing is claimed before all frontiers of now are read: the first of them may be
+    # about a topic of this name that was deleted.
+    unread = set(topics[frontiers].partitions)
     ahead = []  # frontiers of this topic that are not reached yet
+    latest = {}  # the offsets of the latest one
     position = {}  # behind the last record of each partition
     complete = None
     while args.until is None or complete is None or time(complete) < args.until:
@@ -47,14 +58,24 @@ def main():
         if message is None:
             continue
         if message.error():
-            raise SystemExit(message.error())
-        if message.topic() == args.topic:
+            if message.error().code() != KafkaError._PARTITION_EOF:
+                raise SystemExit(message.error())
+            if message.topic() == frontiers:
+                unread.discard(message.partition())
+        elif message.topic() == args.topic:
             position[message.partition()] = message.offset() + 1  # a consumer does its work here: see table.py
-        elif message.value() is not None and json.loads(message.key())["topic"] == args.topic:
-            ahead.append(json.loads(message.value()))
+        elif json.loads(message.key())["topic"] == args.topic:
+            # One that is forgotten, a tombstone, claims nothing from the beginning on.
+            frontier = json.loads(message.value() or '{"offsets":{}}')
+            if began_again(latest, frontier["offsets"]):
+                if not unread:
+                    raise SystemExit(f"{args.topic} began again: read it from its beginning")
+                ahead.clear()  # they are about the old topic
+            latest = frontier["offsets"]
+            ahead.append(frontier)
         before = complete
-        while ahead and reached(position, ahead[0]["offsets"]):
-            complete = ahead.pop(0)[says] or complete  # null: nothing is claimed
+        while not unread and ahead and reached(position, ahead[0]["offsets"]):
+            complete = ahead.pop(0).get(says) or complete  # null: nothing is claimed
         if complete != before:
             print(f"{args.topic}: complete as of {complete}", flush=True)
     consumer.close()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -35,13 +36,6 @@ func main() {
 	}
 }
 
-// frontier is a record of the frontiers topic: what a reader has whose positions are
-// at or past its offsets.
-type frontier struct {
-	Complete, Verified *time.Time // nil: nothing is claimed
-	Offsets            map[int32]int64
-}
-
 func run(ctx context.Context, topic string, verified bool, until time.Time) error {
 	prefix, _, _ := strings.Cut(topic, ".") // of the connector's topics
 	frontiers := prefix + ".frontiers"
@@ -50,14 +44,30 @@ func run(ctx context.Context, topic string, verified bool, until time.Time) erro
 		kgo.ConsumeTopics(topic, frontiers),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), // franz-go's default is read_uncommitted
+		kgo.KeepControlRecords(),                     // a partition ends with one, a transaction's marker
 	)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	var ahead []frontier          // about this topic, and not reached yet
+	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, frontiers)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return err
+	}
+	// Nothing is claimed before all frontiers of now are read: the first of them may be
+	// about a topic of this name that was deleted.
+	unread := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			unread[o.Partition] = o.Offset
+		}
+	})
+	has := claim{verified: verified}
 	position := map[int32]int64{} // behind the last record of each partition
-	for complete := (time.Time{}); complete.Before(until); {
+	for has.at.Before(until) {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			return err
@@ -67,45 +77,39 @@ func run(ctx context.Context, topic string, verified bool, until time.Time) erro
 				position[r.Partition] = r.Offset + 1 // a consumer does its work here: see table
 				continue
 			}
-			var about struct{ Topic string }
-			if err := json.Unmarshal(r.Key, &about); err != nil {
+			f, err := about(topic, r)
+			if err != nil {
 				return err
 			}
-			if about.Topic != topic || r.Value == nil { // nil: forgotten
-				continue
+			if f != nil && has.add(*f) && len(unread) == 0 {
+				return fmt.Errorf("%s began again: read it from its beginning", topic)
 			}
-			var f frontier
-			if err := json.Unmarshal(r.Value, &f); err != nil {
-				return err
+			if r.Offset+1 >= cmp.Or(unread[r.Partition], r.Offset+2) {
+				delete(unread, r.Partition)
 			}
-			ahead = append(ahead, f)
 		}
-		before := complete
-		for len(ahead) > 0 && reached(position, ahead[0].Offsets) {
-			at := ahead[0].Complete
-			if verified {
-				at = ahead[0].Verified
-			}
-			if at != nil && at.After(complete) {
-				complete = *at
-			}
-			ahead = ahead[1:]
-		}
-		if complete.After(before) {
-			fmt.Printf("%s: complete as of %s\n", topic, complete.Format("2006-01-02T15:04:05.000Z"))
+		if len(unread) == 0 && has.reach(position) {
+			fmt.Printf("%s: complete as of %s\n", topic, has.at.Format("2006-01-02T15:04:05.000Z"))
 		}
 	}
 	return nil
 }
 
-// reached reports whether positions are at or past those of a frontier.
-func reached(position, offsets map[int32]int64) bool {
-	for partition, offset := range offsets {
-		if position[partition] < offset {
-			return false
-		}
+// about returns the frontier that a record holds; nil: it is about another topic, or
+// about none. One that is forgotten, a tombstone, claims nothing from the beginning on.
+func about(topic string, r *kgo.Record) (*frontier, error) {
+	if r.Attrs.IsControl() {
+		return nil, nil
 	}
-	return true
+	var key struct{ Topic string }
+	if err := json.Unmarshal(r.Key, &key); err != nil || key.Topic != topic {
+		return nil, err
+	}
+	f := new(frontier)
+	if r.Value == nil {
+		return f, nil
+	}
+	return f, json.Unmarshal(r.Value, f)
 }
 
 func env(name, otherwise string) string { return cmp.Or(os.Getenv(name), otherwise) }

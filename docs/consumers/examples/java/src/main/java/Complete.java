@@ -50,21 +50,37 @@ public class Complete {
       }
       consumer.assign(partitions);
       consumer.seekToBeginning(partitions);
+      // Nothing is claimed before all frontiers of now are read: the first of them may be
+      // about a topic of this name that was deleted.
+      var ends = consumer.endOffsets(partitions.stream().filter(p -> p.topic().equals(frontiers)).toList());
+      boolean read = false;
       Deque<JsonNode> ahead = new ArrayDeque<>(); // frontiers of this topic that are not reached yet
+      JsonNode latest = JSON.createObjectNode(); // the offsets of the latest one
       Instant complete = Instant.MIN;
       while (complete.isBefore(until)) {
         for (var record : consumer.poll(Duration.ofSeconds(1))) {
           if (record.topic().equals(topic)) {
             continue; // a consumer does its work here: see Table
           }
-          if (record.value() != null && JSON.readTree(record.key()).get("topic").asText().equals(topic)) {
-            ahead.add(JSON.readTree(record.value()));
+          if (!JSON.readTree(record.key()).get("topic").asText().equals(topic)) {
+            continue;
           }
+          // One that is forgotten, a tombstone, claims nothing from the beginning on.
+          JsonNode frontier = record.value() == null ? JSON.createObjectNode() : JSON.readTree(record.value());
+          if (beganAgain(latest, frontier.path("offsets"))) {
+            if (read) {
+              throw new IllegalStateException(topic + " began again: read it from its beginning");
+            }
+            ahead.clear(); // they are about the old topic
+          }
+          latest = frontier.path("offsets");
+          ahead.add(frontier);
         }
+        read = read || ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
         Instant before = complete;
-        while (!ahead.isEmpty() && reached(consumer, topic, ahead.peek().get("offsets"))) {
-          JsonNode at = ahead.remove().get(says); // null: nothing is claimed
-          complete = at.isNull() ? complete : Instant.parse(at.asText());
+        while (read && !ahead.isEmpty() && reached(consumer, topic, ahead.peek().path("offsets"))) {
+          JsonNode at = ahead.remove().path(says); // null: nothing is claimed
+          complete = !at.isTextual() ? complete : Instant.parse(at.asText());
         }
         if (complete.isAfter(before)) {
           System.out.println(topic + ": complete as of " + complete);
@@ -82,5 +98,16 @@ public class Complete {
       }
     }
     return true;
+  }
+
+  /** Reports whether the topic began again between two frontiers. */
+  private static boolean beganAgain(JsonNode before, JsonNode offsets) {
+    for (var names = before.fieldNames(); names.hasNext(); ) {
+      String partition = names.next();
+      if (offsets.path(partition).asLong() < before.get(partition).asLong()) {
+        return true;
+      }
+    }
+    return false;
   }
 }
