@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,10 +48,13 @@ func demoCommand() *subcommand {
 	c := &subcommand{
 		name: "demo", brief: "show it all with a simulated portal and an embedded Kafka",
 		usage: []string{"[--for 20s] [--data DIR] [--log]", "--portal ADDRESS [--for 20s]"},
-		help:  "It needs no account, no Kafka and no environment, and leaves nothing behind.\n",
+		help: `It needs no account, no Kafka and no environment, and leaves nothing behind but the
+directory of --data. Each demo has a portal and a schema registry of its own, in memory.
+So it does not go on with the Kafka of an earlier one: that directory must be empty.
+`,
 	}
 	c.flags.DurationVar(&limit, "for", 0, "end after this long, such as `20s` (default: on Ctrl-C)")
-	c.flags.StringVar(&dir, "data", "", "keep the embedded Kafka's data in the directory `DIR` (default: a temporary one)")
+	c.flags.StringVar(&dir, "data", "", "keep the embedded Kafka's data in `DIR`, an empty directory (default: a temporary one)")
 	c.flags.BoolVar(&verbose, "log", false, "show the connector's log, on standard error")
 	c.flags.StringVar(&alone, "portal", "", "serve only the simulated portal, on this `ADDRESS`, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
 	c.run = func(ctx context.Context, in call) error {
@@ -75,6 +79,8 @@ func demoCommand() *subcommand {
 			}
 			defer func() { _ = os.RemoveAll(temporary) }() // anything left is in a temporary place
 			dir = temporary
+		} else if err := unused(dir); err != nil {
+			return err
 		}
 		log := slog.New(slog.DiscardHandler)
 		if verbose {
@@ -84,6 +90,21 @@ func demoCommand() *subcommand {
 		return d.run(ctx, dir, in.stdout)
 	}
 	return c
+}
+
+// unused refuses a directory that is not empty. The Kafka of an earlier demo has
+// cursors of that demo's portal, and events whose schemas ended with its registry.
+func unused(dir string) error {
+	switch files, err := os.ReadDir(dir); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil // it is made
+	case err != nil:
+		return misused("--data: %v", err)
+	case len(files) > 0:
+		return misused("--data %s: the directory is not empty. A demo cannot go on with an earlier one, whose portal and schema registry were in memory: "+
+			"name another directory, or remove this one if a demo has made it", dir)
+	}
+	return nil
 }
 
 func colours(w io.Writer) bool { return terminal(w) && os.Getenv("NO_COLOR") == "" }

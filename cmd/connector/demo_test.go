@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -89,6 +90,24 @@ func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
 		var out bytes.Buffer
 		if code := command(t.Context(), args, &out, &out); code != connector.ExitConfig {
 			t.Errorf("%v: exit code %d, want %d: %s", args, code, connector.ExitConfig, out.String())
+		}
+	}
+}
+
+// TestDemo_DoesNotGoOnWithAnEarlierOne: the directory of a demo that has run is refused,
+// with what to do; one that is empty, or is not there yet, is taken.
+func TestDemo_DoesNotGoOnWithAnEarlierOne(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "new")} {
+		var out bytes.Buffer
+		if code := command(ended, []string{"demo", "--data", dir}, &out, &out); code != connector.ExitOK {
+			t.Errorf("exit code %d in an empty directory: %s", code, out.String())
+		}
+		out.Reset()
+		code := command(ended, []string{"demo", "--data", dir}, &out, &out)
+		if code != connector.ExitConfig || !strings.Contains(out.String(), "name another directory") {
+			t.Errorf("exit code %d in the directory of an earlier demo: %s", code, out.String())
 		}
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // These end the command with exit code 1, after the report.
 var (
-	errDifferent  = errors.New("connector verify: HubSpot and the topics differ")
-	errUnfinished = errors.New("connector verify: not everything could be compared")
+	errInterrupted = errors.New("connector verify: interrupted; the same command begins again. To go on after an interruption, give --resume FILE from the start")
+	errDifferent   = errors.New("connector verify: HubSpot and the topics differ")
+	errUnfinished  = errors.New("connector verify: not everything could be compared")
 )
 
 // verifyCommand compares HubSpot with the topics.
@@ -30,6 +31,8 @@ connector, or without it: it only reads. The environment is that of connector ru
 
 What differs is looked at again on both sides, until it has stood for as long as a
 change may be under way: a few seconds if no connector runs, else up to ten minutes.
+Standard error names each topic that is finished. If interrupted, it writes the table of
+these; with --resume FILE, the same command goes on with the others.
 
 Exit code: 0 equal, 1 different, or not compared to the end, 2 the configuration is
 wrong.
@@ -75,13 +78,12 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 	}
 	// What a comparison keeps is little beside what the pages that it reads leave behind.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
-	line := &progressLine{out: in.stderr}
-	if terminal(in.stderr) {
-		v.options.Progress = line.show
-	}
+	line := &progress{out: in.stderr, terminal: terminal(in.stderr)}
+	v.options.Progress = line.show
 	report, err := verify.Run(ctx, setup, v.options)
 	line.clear()
-	if err != nil {
+	interrupted := err != nil && ctx.Err() != nil
+	if err != nil && !interrupted {
 		return fmt.Errorf("connector verify: %w", err)
 	}
 	if v.json {
@@ -90,8 +92,13 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 	} else {
 		err = report.WriteTable(in.stdout)
 	}
-	if err != nil || report.Equal {
+	switch {
+	case err != nil || report.Equal:
 		return err
+	case interrupted && v.notes != "":
+		return fmt.Errorf("connector verify: interrupted; the same command, with --resume %s, goes on with the rest", v.notes)
+	case interrupted:
+		return errInterrupted
 	}
 	if v.fix {
 		sent, err := report.Fix(ctx, setup)
@@ -106,25 +113,32 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 	return errDifferent
 }
 
-// progressLine is a line on a terminal that is written over again and again.
-type progressLine struct {
-	out  io.Writer
-	last time.Time
+// progress is what standard error shows before the report: on a terminal a line that is
+// written over again and again, else a line when a topic is finished, and one when its
+// suspects are looked at again.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	last     time.Time // when the terminal's line was written
+	again    string    // the topic whose suspects are known to be looked at again
 }
 
-func (l *progressLine) show(p verify.Progress) {
-	if time.Since(l.last) < 200*time.Millisecond && p.Suspects == 0 {
-		return
+func (l *progress) show(p verify.Progress) {
+	usual := p.Suspects == 0 && p.End == ""
+	switch {
+	case l.terminal && usual && time.Since(l.last) < 200*time.Millisecond:
+	case l.terminal:
+		l.last = time.Now()
+		fmt.Fprintf(l.out, "\r\x1b[K%s", p)
+	case p.End != "":
+		fmt.Fprintln(l.out, p)
+	case p.Suspects > 0 && p.Topic != l.again:
+		l.again = p.Topic
+		fmt.Fprintln(l.out, p)
 	}
-	l.last = time.Now()
-	text := fmt.Sprintf("%s: %d of about %d compared", p.Topic, p.Done, max(p.Done, p.Of))
-	if p.Suspects > 0 {
-		text = fmt.Sprintf("%s: looking again at %d keys that differ", p.Topic, p.Suspects)
-	}
-	fmt.Fprintf(l.out, "\r\x1b[K%s", text)
 }
 
-func (l *progressLine) clear() {
+func (l *progress) clear() {
 	if !l.last.IsZero() {
 		fmt.Fprint(l.out, "\r\x1b[K")
 	}

@@ -33,7 +33,15 @@ func TestVerify_MendsEveryClassOfDifference(t *testing.T) {
 		owner := w.Portal.AddOwner(hubspottest.Owner{Email: "bob@example.com"})
 		pipeline := w.Portal.AddPipeline("deals", hubspottest.Pipeline{Label: "Another"})
 
-		r := compared(w, verify.Options{})
+		again := ""
+		r := compared(w, verify.Options{Progress: func(p verify.Progress) {
+			if p.Suspects > 0 && again == "" {
+				again = p.String()
+			}
+		}})
+		if want := "hubspot.contacts: 5 keys differ; looked at again, usually for up to 10 min"; again != want {
+			t.Errorf("beside a connector it says %q, want %q", again, want)
+		}
 		check(t, only(t, r, "hubspot.contacts"), verify.Topic{
 			Topic: "hubspot.contacts", HubSpot: 59, Kafka: 60, Equal: 56,
 			Missing: []string{text(fresh)}, Extra: []string{text(contacts[2]), text(contacts[3])},

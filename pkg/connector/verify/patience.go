@@ -34,11 +34,12 @@ const (
 // connector may have ended, or begun, since the comparison did.
 func (v *verifier) patience(ctx context.Context, topic string) func(left int) time.Duration {
 	return func(left int) time.Duration {
-		v.progress(Progress{Topic: topic, Suspects: left})
+		wait := standFor
 		if v.running(ctx) {
-			return underWay
+			wait = underWay
 		}
-		return standFor
+		v.progress(Progress{Topic: topic, Suspects: left, Wait: wait})
+		return wait
 	}
 }
 

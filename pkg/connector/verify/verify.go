@@ -40,16 +40,16 @@ type Options struct {
 	Notes *Notes
 }
 
-// Progress is how far the comparison of a topic is.
-type Progress struct {
-	Topic    string
-	Done, Of int // keys, of about so many
-	// Suspects are the keys that differ so far, while they are looked at again.
-	Suspects int
+// Run compares. The error is that of a configuration, or of what could not be read;
+// the report then has the topics that were finished before, and is not equal.
+func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error) {
+	r := &Report{Equal: true, Topics: []Topic{}}
+	err := r.fill(ctx, setup, o)
+	r.Equal = r.Equal && err == nil
+	return r, err
 }
 
-// Run compares. The error is that of a configuration, or of what could not be read.
-func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error) {
+func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) error {
 	v := &verifier{
 		setup: setup, client: setup.HubSpot, prefix: setup.Config.Kafka.TopicPrefix, progress: o.Progress,
 	}
@@ -58,44 +58,48 @@ func Run(ctx context.Context, setup *connector.Setup, o Options) (*Report, error
 	}
 	cl, err := kgo.NewClient(setup.Kafka...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer cl.Close()
 	v.admin = kadm.NewClient(cl)
 	if err := v.prepare(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer v.heartbeat(ctx)()
 	works, err := v.works(ctx, o.Objects)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &Report{Equal: true, Topics: []Topic{}, Left: v.hidden}
+	r.Left = v.hidden
 	for _, w := range works {
 		t, err := w.once(ctx, o.Notes)
 		var refusal *hubspot.Error
 		switch {
+		case err != nil && ctx.Err() != nil: // whatever it says, nobody waited for the answer
+			return fmt.Errorf("compare %s: %w", w.topic, err)
 		case hubspot.MissingScopes(err) && len(o.Objects) == 0:
 			r.Left = append(r.Left, Left{Topic: w.topic})
 		case errors.As(err, &refusal) && !hubspot.Unauthorized(err): // it concerns this topic alone
 			r.Left, r.Equal = append(r.Left, Left{w.topic, err}), false
+			v.progress(Progress{Topic: w.topic, End: "not compared"})
 		case err != nil:
-			return r, fmt.Errorf("compare %s: %w", w.topic, err)
+			return fmt.Errorf("compare %s: %w", w.topic, err)
 		case !v.there.Has(w.topic) && t.HubSpot == 0 && t.Same(): // it is made by need
 		default:
 			r.Equal = r.Equal && t.Same()
 			r.Topics = append(r.Topics, *t)
+			v.progress(Progress{Topic: w.topic, End: t.sum()})
 		}
 	}
 	if !r.Equal {
 		if err := v.explain(ctx, r); err != nil {
-			return r, err
+			return err
 		}
 	}
 	if o.Notes != nil && !r.Failed() {
-		return r, o.Notes.end()
+		return o.Notes.end()
 	}
-	return r, nil
+	return nil
 }
 
 // explain marks the topics that differ because they have not been read once.

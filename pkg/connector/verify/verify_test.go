@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -168,8 +169,11 @@ func TestVerify_NamesLinksAndOwnersThatDiffer(t *testing.T) {
 func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 	world.In(t, hubspottest.Options{Seed: 11}, twoTypes, func(w *world.World) {
 		everything(w)
-		broken := false
-		r := compared(w, verify.Options{Progress: func(verify.Progress) {
+		broken, ends := false, map[string]string{}
+		r := compared(w, verify.Options{Progress: func(p verify.Progress) {
+			if p.End != "" {
+				ends[p.Topic] += p.End
+			}
 			if !broken {
 				broken = true
 				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Object: "companies"})
@@ -177,6 +181,14 @@ func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 		}})
 		if r.Equal || !r.Failed() || len(r.Left) != 1 || r.Left[0].Topic != "hubspot.companies" || r.Left[0].Err == nil {
 			t.Errorf("left out: %+v, equal: %v", r.Left, r.Equal)
+		}
+		for topic, want := range map[string]string{
+			"hubspot.contacts": "equal, 60 records", "hubspot.companies": "not compared", "hubspot.associations.contacts.companies": "equal, 40 associations",
+			"hubspot.owners": fmt.Sprintf("equal, %d entries", len(w.Portal.Owners())),
+		} {
+			if ends[topic] != want {
+				t.Errorf("%s ends with %q, want %q once", topic, ends[topic], want)
+			}
 		}
 		for _, topic := range []string{"hubspot.contacts", "hubspot.associations.contacts.companies", "hubspot.owners"} {
 			if found := only(t, r, topic); !found.Same() || found.Equal == 0 {

@@ -1,0 +1,50 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Progress is how far the comparison of a topic is.
+type Progress struct {
+	Topic    string
+	Done, Of int // keys, of about so many
+	// Suspects are the keys that differ so far, while they are looked at again, and
+	// Wait is how long they must stand.
+	Suspects int
+	Wait     time.Duration
+	// End is what was found, once the topic is finished.
+	End string
+}
+
+func (p Progress) String() string {
+	switch {
+	case p.End != "":
+		return p.Topic + ": " + p.End
+	case p.Suspects == 0:
+		return fmt.Sprintf("%s: %d of about %d compared", p.Topic, p.Done, max(p.Done, p.Of))
+	case p.Wait < time.Minute:
+		return fmt.Sprintf("%s: %d keys differ; looked at again for some seconds", p.Topic, p.Suspects)
+	}
+	return fmt.Sprintf("%s: %d keys differ; looked at again, usually for up to %.0f min", p.Topic, p.Suspects, p.Wait.Minutes())
+}
+
+// sum is what was found of the topic, in a few words.
+func (t *Topic) sum() string {
+	keys := "records"
+	switch {
+	case t.list:
+		keys = "entries"
+	case strings.Contains(t.object, ":"):
+		keys = "associations"
+	}
+	text := fmt.Sprintf("equal, %d %s", t.Equal, keys)
+	if n := len(t.all); n > 0 {
+		text = fmt.Sprintf("%d differ, %d %s are equal", n, t.Equal, keys)
+	}
+	if t.changing > 0 {
+		text += fmt.Sprintf(", %d not judged", t.changing)
+	}
+	return text
+}
