@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -38,9 +39,15 @@ func read(tb testing.TB, topic string, broker []kgo.Opt, list func(*kadm.Client,
 		tb.Fatal(err)
 	}
 	defer cl.Close()
-	ends, err := list(kadm.NewClient(cl), ctx, topic)
-	if err == nil {
-		err = ends.Error()
+	var ends kadm.ListedOffsets
+	for range 20 { // a broker may not know yet of a topic that another has just made
+		if ends, err = list(kadm.NewClient(cl), ctx, topic); err == nil {
+			err = ends.Error()
+		}
+		if !kerr.IsRetriable(err) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	if err != nil {
 		tb.Fatalf("read %s: %v", topic, err)

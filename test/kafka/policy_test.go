@@ -34,7 +34,7 @@ func startStrict(t *testing.T, s *services.Services) *services.Services {
 	}
 	classes := t.TempDir()
 	services.Output(t, exec.Command("javac", "-cp", filepath.Join(filepath.Dir(s.Bin), "lib", "*"), "-d", classes, filepath.Join("policy", "Refuses.java")))
-	return startOwn(t, s, services.FreePort(t), classes,
+	return startOwn(t, s, services.FreePorts(t, 2), classes,
 		"create.topic.policy.class.name=Refuses$Create", "alter.config.policy.class.name=Refuses$Alter", "log.cleaner.max.compaction.lag.ms=86400000")
 }
 

@@ -40,7 +40,8 @@ func startSecure(t *testing.T, s *services.Services) (own *services.Services, ad
 	if err := os.WriteFile(store, pair, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port, secure := services.FreePort(t), services.FreePort(t)
+	port := services.FreePorts(t, 3) // one is the controller's
+	secure := port + 2
 	const modules = "org.apache.kafka.common.security."
 	own = startOwn(t, s, port, "",
 		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d,SECURE://127.0.0.1:%d", port, port+1, secure),

@@ -199,6 +199,25 @@ func FreePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// FreePorts gives the first of n ports in a row on which nobody listens now.
+func FreePorts(t testing.TB, n int) int {
+	t.Helper()
+	for range 100 {
+		first, free := FreePort(t), true
+		for port := first; port < first+n && free; port++ {
+			l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+			if free = err == nil; free {
+				defer l.Close()
+			}
+		}
+		if free {
+			return first
+		}
+	}
+	t.Fatalf("there are no %d free ports in a row", n)
+	return 0
+}
+
 // NotRoot gives the user as whom to run a command if the test runs as root, and
 // makes that user the folder's owner.
 func NotRoot(t testing.TB, folder string) *syscall.Credential {
