@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
-	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
 // signal is what asks the connector to publish keys again, as HubSpot has them
@@ -45,23 +43,14 @@ func (r *Report) Fix(ctx context.Context, setup *connector.Setup) (sent int, err
 	for i := range r.Topics {
 		signals = append(signals, r.Topics[i].signals(time.Now().UTC())...)
 	}
-	if len(signals) == 0 {
-		return 0, nil
-	}
-	cl, err := kgo.NewClient(append(slices.Clone(setup.Kafka), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		return 0, err
-	}
-	defer cl.Close()
 	prefix := setup.Config.Kafka.TopicPrefix
 	for _, s := range signals {
 		text, err := json.Marshal(s)
 		if err != nil {
 			return sent, err
 		}
-		record := &kgo.Record{Topic: offsets.SignalsTopic(prefix), Key: []byte(prefix), Value: text}
-		if err := cl.ProduceSync(ctx, record).FirstErr(); err != nil {
-			return sent, fmt.Errorf("write to %s: %w", record.Topic, err)
+		if _, err := sink.SendSignal(ctx, setup.Kafka, prefix, text); err != nil {
+			return sent, err
 		}
 		sent++
 	}
