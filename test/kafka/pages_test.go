@@ -1,0 +1,538 @@
+//go:build integration
+
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/test/services"
+)
+
+const (
+	root   = "../.."
+	readme = "README.md"
+
+	// longest is how long a command may take. It is generous: on a quiet machine each
+	// takes some seconds.
+	longest = 3 * time.Minute
+)
+
+// notRun are commands that the test does not run; "…" stands for the rest of one.
+var notRun = []struct{ text, why string }{
+	{"go test ./...", "it is a step of .ci/run, and this test is a part of that"},
+	{"make", "its targets are the steps of .ci/run"},
+	{".ci/run", "it runs this test"},
+	{"docker compose up …", "where the tests run there is no Docker; test/compose runs what the files say"},
+	{"docker build …", "there is no Docker; test/compose runs the build line of the Dockerfile"},
+	{"docker push …", "there is no Docker"},
+	{"docker run …", "there is no Docker"},
+	{"docker exec …", "there is no Docker"},
+	{"docker logs …", "there is no Docker"},
+	{"kubectl …", "it needs a cluster"},
+	{"helm …", "it needs a cluster; test/helm renders the chart"},
+	{"go build -o /usr/local/bin/connector ./cmd/connector", "it installs the program"},
+	{"install …", "it writes into /etc"},
+	{"(set -a; . /etc/hubspot-cdc/env; …", "it reads what install has written into /etc"},
+	{"systemctl …", "it is about a service of this machine"},
+	{"journalctl …", "it is about a service of this machine"},
+	{"vi cursors.json", "an editor waits for a person"},
+	{"bin/connect-standalone.sh …", ".ci/consumers runs it"},
+	{"bin/sql-client.sh …", ".ci/consumers runs the statements"},
+	{"curl -I https://api.hubapi.com", "no test depends on HubSpot"},
+	{"kcat -b localhost:9092", "it is how a command begins"},
+	{"kafka-configs --alter", "the text names the tool; connector check prints the command"},
+	{"kafka-topics --delete", "the text says what somebody may have done"},
+}
+
+// A treatment is what a command needs that does not simply run to its end with the
+// settings of connector run.
+type treatment struct {
+	begins string
+
+	before    func(*pages)                  // makes so what the text around it says
+	meanwhile func(*pages, context.Context) // goes on until the context ends
+	after     func(*pages)
+
+	endless bool                       // it ends with Ctrl-C, which it gets when it has shown enough
+	stays   bool                       // it runs on in the background
+	code    int                        // its exit code
+	bare    bool                       // there are no settings
+	excerpt bool                       // the page shows some lines of many
+	comes   bool                       // what the page shows comes with time: it is run until then
+	shows   func(*pages, string) error // in place of the comparison with the page
+}
+
+var treatments = []treatment{
+	{begins: "go run ./cmd/connector demo", endless: true, bare: true, shows: (*pages).showsEachOp},
+	{begins: "./connector run", stays: true, after: (*pages).ready},
+	{begins: "LOG_FORMAT=text HUBSPOT_RATE_SHARE=2 ", bare: true, code: 2},
+	{begins: "kcat -b $KAFKA_BROKERS -t hubspot.offsets -C", excerpt: true, comes: true},
+	{begins: "timeout 20 kafka-console-consumer ", endless: true},
+	{begins: "docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh", endless: true},
+	{begins: "connector offsets set ", before: (*pages).stop},
+	{begins: "echo 'hubspot|", before: (*pages).start, after: (*pages).obeyed},
+	{begins: "connector verify --object contacts", before: (*pages).fallBehind, code: 1},
+	{begins: "kafka-topics --bootstrap-server $KAFKA_BROKERS --delete --topic <prefix>.offsets", after: (*pages).startOver},
+	{begins: "connector tail contacts --from-beginning --op d", before: (*pages).archive, endless: true},
+	{begins: "connector tail contacts:deals", meanwhile: (*pages).linkAndUnlink, endless: true},
+}
+
+// TestPages_CommandsDoWhatThePagesShow: every command that a page has in a
+// block of code, and every one for Kafka's tools, kcat or curl within its text, runs on
+// a real broker, beside the connector and a simulated portal, and prints what the page
+// shows, other times and figures excepted. What cannot be run is named above.
+func TestPages_CommandsDoWhatThePagesShow(t *testing.T) {
+	p := newPages(t)
+	for _, name := range p.names() {
+		p.open(name)
+		for _, c := range p.commands(name) {
+			if err := p.try(c); err != nil {
+				t.Errorf("%s:%d: %s\n%v", name, c.At, c.Text, err)
+			}
+		}
+	}
+	for _, one := range notRun {
+		if !p.met[one.text] {
+			t.Errorf("no page has the command %q, which is not run because %s", one.text, one.why)
+		}
+	}
+	for _, one := range treatments {
+		if !p.met[one.begins] {
+			t.Errorf("no page has the command %q", one.begins)
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	// A page that is wrong is noticed.
+	p.open("docs/operations.md")
+	for _, c := range []testkit.Command{
+		{Text: "kafka-topics --bootstrap-server $KAFKA_BROKERS --list-all"},
+		{Text: "kafka-consumer-group --bootstrap-server $KAFKA_BROKERS --list"},
+		{Text: "curl -s 127.0.0.1:8080/ready", Shown: []string{`{"ready":true,"role":"owner","snapshot":null,"problems":[]}`}},
+		{Text: "curl -s 127.0.0.1:8080/readyz", Shown: []string{`{"ready":true,"role":"owner"}`}},
+		{Text: "connector tail contacts -n 1 --from-start"},
+		{Text: "connector version", Shown: []string{"connector v1.2.3", "commit 123"}},
+	} {
+		if err := p.try(c); err == nil {
+			t.Errorf("nothing is wrong with %q and its output %q", c.Text, c.Shown)
+		}
+	}
+}
+
+// pages is where their commands run.
+type pages struct {
+	*place
+	portal   *hubspottest.Portal
+	contacts []uint64
+	deals    []uint64
+
+	dir      string // has the program and what commands write
+	addr     string // of the connector's HTTP
+	bare     []string
+	settings []string // without those that README.md exports
+	here     *strings.Replacer
+	there    *strings.Replacer
+
+	page    string
+	said    []string // what the page has assigned so far
+	run     func() *services.Process
+	running *services.Process
+	met     map[string]bool
+}
+
+func newPages(t *testing.T) *pages {
+	t.Helper()
+	runtime.LockOSThread() // what the test runs ends with the thread that started it
+	p := &pages{place: newPlace(t), dir: t.TempDir(), met: map[string]bool{}}
+	if p.Bin == "" {
+		t.Skip("kafka.sh did not start the broker, so the test does not know its tools")
+	}
+	p.Forget(t, p.prefix)
+	p.portal = hubspottest.New(hubspottest.Options{
+		Seed: 1, Types: []string{"contacts", "companies", "deals"}, NoHistory: true,
+		Limits: hubspottest.Limits{SearchPerSecond: 1000, TenSecondly: 100_000, Daily: 10_000_000},
+		Index:  hubspottest.Index{Min: 20 * time.Millisecond, Max: 100 * time.Millisecond},
+	})
+	p.contacts, p.deals = p.portal.Seed("contacts", 250), p.portal.Seed("deals", 100)
+	p.portal.Seed("companies", 10)
+	for n := range 4 {
+		p.portal.AddOwner(hubspottest.Owner{Email: fmt.Sprintf("owner-%d@example.com", n)})
+	}
+	p.portal.Associate("contacts", p.contacts[0], "deals", p.deals[0], "", 0)
+	server := httptest.NewServer(p.portal)
+	t.Cleanup(server.Close)
+
+	token := filepath.Join(p.dir, "token")
+	for name, text := range map[string]string{token: "pat-test\n", filepath.Join(p.dir, ".curlrc"): "fail\n"} { // curl fails with what it asks
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours := regexp.MustCompile(`^(HUBSPOT|KAFKA|SCHEMA_REGISTRY|SYNC|EVENT|HTTP|LOG|PATH)(_[A-Z_]+)?=`)
+	p.bare = append(slices.DeleteFunc(os.Environ(), ours.MatchString), "CURL_HOME="+p.dir,
+		"PATH="+strings.Join([]string{p.dir, p.Bin, os.Getenv("PATH")}, ":"))
+	p.addr = fmt.Sprint("127.0.0.1:", services.FreePort(t))
+	p.settings = slices.Concat(p.bare, []string{
+		"HUBSPOT_BASE_URL=" + server.URL, "HUBSPOT_OBJECTS=contacts,companies,deals", "HUBSPOT_ASSOCIATIONS=contacts:deals",
+		"HUBSPOT_RATE_10S=100000", "HUBSPOT_RATE_SEARCH=1000", "HUBSPOT_RATE_DAILY=10000000",
+		"KAFKA_TOPIC_PREFIX=" + p.prefix, "KAFKA_PARTITIONS=3", "HTTP_ADDR=" + p.addr,
+		"SYNC_LEADING_INTERVAL=200ms", "SYNC_ARCHIVE_INTERVAL=500ms", "SYNC_ASSOCIATIONS_INTERVAL=500ms", "FRONTIER_INTERVAL=1s",
+	})
+	p.here = strings.NewReplacer(
+		"hubspot.", p.prefix+".", "'hubspot|", "'"+p.prefix+"|", "<prefix>", p.prefix, "--topic report.", "--topic "+p.prefix+".report.",
+		"broker-1:9092,broker-2:9092", p.Brokers, "localhost:9092", p.Brokers, "https://registry.example.com", p.Registry,
+		"107,144", fmt.Sprintf("%d,%d", p.contacts[0], p.contacts[1]), "--entity-name G ", "--entity-name "+p.prefix+" ",
+		"127.0.0.1:8080", p.addr, "HOST:8080", p.addr, "SUBJECT", p.topic("contacts")+"-value", "/run/secrets/hubspot-token", token,
+		"-o connector ", "-o "+filepath.Join(p.dir, "connector")+" ",
+		"docker compose exec kafka /opt/kafka/bin/", "", "kafka-topics.sh", "kafka-topics", "kafka-console-consumer.sh", "kafka-console-consumer",
+	)
+	p.there = strings.NewReplacer(p.prefix+".", "hubspot.")
+	return p
+}
+
+// names are the pages, those first whose commands the others build on.
+func (p *pages) names() (names []string) {
+	p.Helper()
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && slices.Contains([]string{".git", "node_modules", "target", ".venv"}, d.Name()) {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if filepath.Ext(file) == ".md" {
+			name, err := filepath.Rel(root, file)
+			names = append(names, filepath.ToSlash(name))
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		p.Fatal(err)
+	}
+	first := []string{readme, "docs/operations.md"}
+	return slices.Compact(append(first, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(first, name) })...))
+}
+
+// open begins with a page: what another one has assigned does not count there.
+func (p *pages) open(name string) { p.page, p.said = name, nil }
+
+// tool is a command for a tool that is not ours; those within a text for connector are
+// held by cmd/connector.
+var tool = regexp.MustCompile(`^(kafka-[a-z-]+(\.sh)?|kcat|curl) `)
+
+func (p *pages) commands(name string) []testkit.Command {
+	p.Helper()
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+	if err != nil {
+		p.Fatal(err)
+	}
+	inText := slices.DeleteFunc(testkit.Inline(string(text)), func(c testkit.Command) bool { return !tool.MatchString(c.Text) })
+	all := append(testkit.Commands(string(text)), inText...)
+	slices.SortStableFunc(all, func(a, b testkit.Command) int { return a.At - b.At })
+	return all
+}
+
+var (
+	comment = regexp.MustCompile(` +#.*$`)
+	assigns = regexp.MustCompile(`^(export )?[A-Z_0-9]+=('[^']*'|\S*)$`)
+)
+
+// try does with a command what is to be done with it, and says what is wrong with it.
+func (p *pages) try(c testkit.Command) error {
+	var how treatment
+	for _, one := range treatments {
+		if strings.HasPrefix(c.Text, one.begins) {
+			how, p.met[one.begins] = one, true
+		}
+	}
+	plain := comment.ReplaceAllString(c.Text, "")
+	for _, one := range notRun {
+		begins, more := strings.CutSuffix(one.text, "…")
+		if plain == begins || more && strings.HasPrefix(plain, begins) {
+			p.met[one.text] = true
+			return nil
+		}
+	}
+	if strings.Contains(c.Text, "kcat ") {
+		if _, err := exec.LookPath("kcat"); err != nil {
+			p.Logf("not run: %v", err)
+			return nil
+		}
+	}
+	line := p.here.Replace(c.Text)
+	if assigns.MatchString(plain) {
+		p.said = append(p.said, line)
+		return nil
+	}
+	if how.before != nil {
+		how.before(p)
+	}
+	if how.meanwhile != nil {
+		ctx, cancel := context.WithCancel(p.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			how.meanwhile(p, ctx)
+		}()
+		defer func() {
+			cancel()
+			<-ended
+		}()
+	}
+	var err error
+	if how.stays {
+		cmd := p.command(p.Context(), line, how)
+		p.run = func() *services.Process { return services.Run(p, line, again(cmd)) }
+		p.running = p.run()
+	} else {
+		began := time.Now()
+		for err = p.runs(c, line, how); err != nil && how.comes && time.Since(began) < longest; err = p.runs(c, line, how) {
+			time.Sleep(time.Second)
+		}
+	}
+	if err == nil && how.after != nil {
+		how.after(p)
+	}
+	return err
+}
+
+// command is a line in a shell of its own.
+func (p *pages) command(ctx context.Context, line string, how treatment) *exec.Cmd {
+	if how.endless || how.stays {
+		line = "exec " + line // so that it gets the signals
+	}
+	cmd := exec.CommandContext(ctx, "bash", "-c", strings.Join(append(slices.Clone(p.said), line), "\n"))
+	cmd.Dir, cmd.Env = p.dir, p.settings
+	if strings.HasPrefix(line, "go ") || strings.HasPrefix(line, "exec go ") {
+		cmd.Dir = root
+	}
+	switch {
+	case how.bare:
+		cmd.Env = p.bare
+	case p.page != readme:
+		cmd.Env = append(slices.Clone(p.settings), "HUBSPOT_ACCESS_TOKEN=pat-test", "KAFKA_BROKERS="+p.Brokers, "SCHEMA_REGISTRY_URL="+p.Registry)
+	}
+	return cmd
+}
+
+func again(cmd *exec.Cmd) *exec.Cmd {
+	return &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir, Env: cmd.Env}
+}
+
+// runs runs a command until it ends, or until it has shown enough, and compares.
+func (p *pages) runs(c testkit.Command, line string, how treatment) error {
+	ctx, cancel := context.WithTimeout(p.Context(), longest)
+	defer cancel()
+	defer func(began time.Time) {
+		p.Logf("%s:%d: %v: %s", p.page, c.At, time.Since(began).Round(time.Millisecond), c.Text)
+	}(time.Now())
+	cmd := p.command(ctx, line, how)
+	stdout, stderr := new(testkit.Log), new(testkit.Log)
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = stdout, stderr, time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	signal := func(s syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, s) }
+	cmd.Cancel = func() error { return signal(syscall.SIGKILL) }
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() { _ = signal(syscall.SIGKILL) }() // what it has left running, if anything
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	compare := func() error {
+		text := stdout.String()
+		if text == "" {
+			text = stderr.String()
+		}
+		if how.shows != nil {
+			return how.shows(p, text)
+		}
+		return p.compare(c.Shown, text, how)
+	}
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf(format+"\n%s%s", append(args, stdout.String(), stderr.String())...)
+	}
+	if how.endless {
+		var err error
+		for err = compare(); err != nil; err = compare() {
+			select {
+			case <-exited:
+				if ctx.Err() == nil {
+					return wrong("it ended by itself (%v): %w", cmd.ProcessState, err)
+				}
+				return wrong("in %v: %w", longest, err)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		if err := signal(syscall.SIGINT); err != nil {
+			return wrong("it ended by itself: %w", err)
+		}
+	}
+	<-exited
+	switch code := cmd.ProcessState.ExitCode(); {
+	case ctx.Err() != nil:
+		return wrong("it does not end within %v", longest)
+	case how.endless:
+		return nil
+	case code != how.code:
+		return wrong("exit code %d, want %d", code, how.code)
+	}
+	if err := compare(); err != nil {
+		return wrong("%w", err)
+	}
+	return nil
+}
+
+// compare says what of the output the page does not show, or the other way round.
+func (p *pages) compare(shown []string, text string, how treatment) error {
+	shapes := func(lines []string) map[string]string {
+		m := map[string]string{}
+		for _, line := range lines {
+			if strings.TrimSpace(line) != "" {
+				m[testkit.LineShape(line, "object", "stream", "role")] = line
+			}
+		}
+		return m
+	}
+	lines := strings.Split(p.there.Replace(text), "\n")
+	if how.endless { // the last line may be under way
+		lines = lines[:len(lines)-1]
+	}
+	page, real := shapes(shown), shapes(lines)
+	var wrong []error
+	for shape, line := range page {
+		if _, there := real[shape]; !there {
+			wrong = append(wrong, fmt.Errorf("the page shows\n  %s\nnothing that it printed is like that:\n  %s", line, shape))
+		}
+	}
+	for shape, line := range real {
+		if _, there := page[shape]; !there && len(page) > 0 && !how.endless && !how.excerpt {
+			wrong = append(wrong, fmt.Errorf("it printed\n  %s\nnothing on the page is like that:\n  %s", line, shape))
+		}
+	}
+	if how.endless && len(real) == 0 {
+		wrong = append(wrong, errors.New("it printed nothing"))
+	}
+	return errors.Join(wrong...)
+}
+
+// showsEachOp: the demo comes to events of every kind that the page explains.
+func (p *pages) showsEachOp(text string) error {
+	for _, op := range []string{"r", "c", "u", "d"} {
+		if !strings.Contains(text, "\n"+op+" hubspot.") {
+			return fmt.Errorf("there is no event %s", op)
+		}
+	}
+	return nil
+}
+
+// get is what the connector answers.
+func (p *pages) get(ctx context.Context, path string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.addr+path, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return string(body), err
+}
+
+// ready waits until the connector has read everything once.
+func (p *pages) ready() {
+	p.Helper()
+	services.Eventually(p, longest, "the connector is ready", func() error {
+		p.running.Lives(p)
+		text, err := p.get(p.Context(), "/readyz")
+		if err == nil && (!strings.Contains(text, `"ready":true`) || strings.Count(text, `:"done"`) < 7) { // types, pair, lists
+			err = fmt.Errorf("%s", text)
+		}
+		return err
+	})
+}
+
+func (p *pages) start() {
+	p.Helper()
+	p.running = p.run()
+	p.ready()
+}
+
+func (p *pages) stop() { p.running.Terminate(p) }
+
+func (p *pages) obeyed() { p.running.Says(p, longest, "snapshot completed") }
+
+// fallBehind: the connector misses a contact and a change of another one.
+func (p *pages) fallBehind() {
+	p.stop()
+	p.portal.Seed("contacts", 1)
+	p.portal.Update("contacts", p.contacts[1], map[string]string{"firstname": "Meanwhile"})
+}
+
+// startOver is what the page says to do besides.
+func (p *pages) startOver() {
+	p.Helper()
+	state, cursors := offsets.StateTopic(p.prefix), offsets.CursorTopic(p.prefix)
+	services.Eventually(p, longest, "the topics are gone", func() error {
+		_, _ = p.Admin.DeleteTopics(p.Context(), state) // until it is not there
+		found, err := p.Admin.ListTopics(p.Context())
+		if err == nil && (found.Has(state) || found.Has(cursors)) {
+			err = errors.New("they are still there")
+		}
+		return err
+	})
+	p.start()
+}
+
+func (p *pages) archive() { p.portal.Archive("contacts", p.contacts[2]) }
+
+// linkAndUnlink associates a contact with one deal after another, and removes each
+// association when the connector has published it.
+func (p *pages) linkAndUnlink(ctx context.Context) {
+	for _, deal := range p.deals[1:] {
+		p.portal.Associate("contacts", p.contacts[0], "deals", deal, "", 0)
+		if !p.links(ctx, 2) {
+			return
+		}
+		p.portal.Dissociate("contacts", p.contacts[0], "deals", deal, "", 0)
+		if !p.links(ctx, 1) {
+			return
+		}
+	}
+}
+
+// links waits until n associations are published as live; false if the context ends
+// before that.
+func (p *pages) links(ctx context.Context, n int) bool {
+	for {
+		text, _ := p.get(ctx, "/metrics")
+		if strings.Contains(text, fmt.Sprintf("\nhubspot_cdc_live_records{object=\"contacts:deals\"} %d\n", n)) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
