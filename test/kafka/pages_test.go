@@ -204,6 +204,7 @@ func newPages(t *testing.T) *pages {
 		"broker-1:9092,broker-2:9092", p.Brokers, "localhost:9092", p.Brokers, "https://registry.example.com", p.Registry,
 		"107,144", fmt.Sprintf("%d,%d", p.contacts[0], p.contacts[1]), "--entity-name G ", "--entity-name "+p.prefix+" ",
 		"127.0.0.1:8080", p.addr, "HOST:8080", p.addr, "SUBJECT", p.topic("contacts")+"-value", "/run/secrets/hubspot-token", token,
+		"timeout 20 ", "timeout 170 ", // a busy machine may need twenty seconds to start Java
 		"-o connector ", "-o "+filepath.Join(p.dir, "connector")+" ",
 		"docker compose exec kafka /opt/kafka/bin/", "", "kafka-topics.sh", "kafka-topics", "kafka-console-consumer.sh", "kafka-console-consumer",
 	)
@@ -299,15 +300,15 @@ func (p *pages) try(c testkit.Command) error {
 		}()
 	}
 	var err error
-	if how.stays {
+	switch {
+	case how.stays:
 		cmd := p.command(p.Context(), line, how)
 		p.run = func() *services.Process { return services.Run(p, line, again(cmd)) }
 		p.running = p.run()
-	} else {
-		began := time.Now()
-		for err = p.runs(c, line, how); err != nil && how.comes && time.Since(began) < longest; err = p.runs(c, line, how) {
-			time.Sleep(time.Second)
-		}
+	case how.comes:
+		services.Eventually(p, time.Minute, c.Text, func() error { return p.runs(c, line, how) })
+	default:
+		err = p.runs(c, line, how)
 	}
 	if err == nil && how.after != nil {
 		how.after(p)
@@ -320,7 +321,7 @@ func (p *pages) command(ctx context.Context, line string, how treatment) *exec.C
 	if how.endless || how.stays {
 		line = "exec " + line // so that it gets the signals
 	}
-	cmd := exec.CommandContext(ctx, "bash", "-c", strings.Join(append(slices.Clone(p.said), line), "\n"))
+	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", strings.Join(append(slices.Clone(p.said), line), "\n"))
 	cmd.Dir, cmd.Env = p.dir, p.settings
 	if strings.HasPrefix(line, "go ") || strings.HasPrefix(line, "exec go ") {
 		cmd.Dir = root
@@ -355,8 +356,11 @@ func (p *pages) runs(c testkit.Command, line string, how treatment) error {
 		return err
 	}
 	defer func() { _ = signal(syscall.SIGKILL) }() // what it has left running, if anything
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // the outcome is in cmd.ProcessState
+	}()
 	compare := func() error {
 		text := stdout.String()
 		if text == "" {
