@@ -129,6 +129,7 @@ func TestPages_CommandsDoWhatThePagesShow(t *testing.T) {
 	for _, c := range []testkit.Command{
 		{Text: "kafka-topics --bootstrap-server $KAFKA_BROKERS --list-all"},
 		{Text: "kafka-consumer-group --bootstrap-server $KAFKA_BROKERS --list"},
+		{Text: "helmsman install"},
 		{Text: "curl -s 127.0.0.1:8080/ready", Shown: []string{`{"ready":true,"role":"owner","snapshot":null,"problems":[]}`}},
 		{Text: "curl -s 127.0.0.1:8080/readyz", Shown: []string{`{"ready":true,"role":"owner"}`}},
 		{Text: "connector tail contacts -n 1 --from-start"},
@@ -254,6 +255,9 @@ func (p *pages) commands(name string) []testkit.Command {
 
 var (
 	comment = regexp.MustCompile(` +#.*$`)
+	// runs are the programs that the test starts. It does not try what somebody writes
+	// for others on a page: that could change this machine.
+	runs    = regexp.MustCompile(`^([A-Z_0-9]+=\S+ )*((\./)?connector|kafka-[a-z-]+|timeout \d+ kafka-[a-z-]+|kcat|curl|printf|echo|go build|go run) `)
 	assigns = regexp.MustCompile(`^(export )?[A-Z_0-9]+=('[^']*'|\S*)$`)
 )
 
@@ -273,19 +277,22 @@ func (p *pages) try(c testkit.Command) error {
 			return nil
 		}
 	}
-	if strings.Contains(c.Text, "kcat ") {
-		if _, err := exec.LookPath("kcat"); err != nil {
-			p.Logf("not run: %v", err)
-			return nil
-		}
-	}
 	line := p.here.Replace(c.Text)
 	if assigns.MatchString(plain) {
 		p.said = append(p.said, line)
 		return nil
 	}
+	if !runs.MatchString(line) {
+		return errors.New("the test knows no such program: have it run, or name it in notRun with the reason")
+	}
 	if how.before != nil {
 		how.before(p)
+	}
+	if strings.Contains(c.Text, "kcat ") {
+		if _, err := exec.LookPath("kcat"); err != nil {
+			p.Logf("not run: %v", err)
+			return nil
+		}
 	}
 	if how.meanwhile != nil {
 		ctx, cancel := context.WithCancel(p.Context())
@@ -372,7 +379,8 @@ func (p *pages) runs(c testkit.Command, line string, how treatment) error {
 		return p.compare(c.Shown, text, how)
 	}
 	wrong := func(format string, args ...any) error {
-		return fmt.Errorf(format+"\n%s%s", append(args, stdout.String(), stderr.String())...)
+		lines := strings.SplitAfter(stdout.String()+stderr.String(), "\n")
+		return fmt.Errorf(format+"\n%s", append(args, strings.Join(lines[:min(20, len(lines))], ""))...)
 	}
 	if how.endless {
 		var err error
