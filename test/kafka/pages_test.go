@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -165,6 +166,12 @@ type pages struct {
 func newPages(t *testing.T) *pages {
 	t.Helper()
 	runtime.LockOSThread() // what the test runs ends with the thread that started it
+	if signal.Ignored(os.Interrupt) {
+		// A shell's background job ignores Ctrl-C, and so would Java below it.
+		interrupts := make(chan os.Signal, 1)
+		signal.Notify(interrupts, os.Interrupt)
+		t.Cleanup(func() { signal.Stop(interrupts) })
+	}
 	p := &pages{place: newPlace(t), dir: t.TempDir(), met: map[string]bool{}}
 	if p.Bin == "" {
 		t.Skip("kafka.sh did not start the broker, so the test does not know its tools")
@@ -357,12 +364,12 @@ func (p *pages) runs(c testkit.Command, line string, how treatment) error {
 	stdout, stderr := new(testkit.Log), new(testkit.Log)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = stdout, stderr, time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	signal := func(s syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, s) }
-	cmd.Cancel = func() error { return signal(syscall.SIGKILL) }
+	send := func(s syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, s) }
+	cmd.Cancel = func() error { return send(syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	defer func() { _ = signal(syscall.SIGKILL) }() // what it has left running, if anything
+	defer func() { _ = send(syscall.SIGKILL) }() // what it has left running, if anything
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
@@ -394,7 +401,7 @@ func (p *pages) runs(c testkit.Command, line string, how treatment) error {
 			case <-time.After(50 * time.Millisecond):
 			}
 		}
-		if err := signal(syscall.SIGINT); err != nil {
+		if err := send(syscall.SIGINT); err != nil {
 			return wrong("it ended by itself: %w", err)
 		}
 	}
