@@ -171,7 +171,7 @@ func TestDemo_Teaches(t *testing.T) {
 		}
 	}
 	readme, _, _ := strings.Cut(page(t, "../../README.md"), "## With your own HubSpot")
-	for where, lines := range map[string][]string{"README.md": blocks(readme), "operations.md": blocks(section(t, "Reading the topics")), "the demo": strings.Split(text, "\n")} {
+	for where, lines := range map[string][]string{"README.md": testkit.CodeLines(readme), "operations.md": testkit.CodeLines(section(t, "Reading the topics")), "the demo": strings.Split(text, "\n")} {
 		n := 0
 		for _, line := range lines {
 			if !regexp.MustCompile(`^[crud] hubspot\.`).MatchString(line) {

@@ -34,7 +34,7 @@ func TestEventsPage_HasOneOfEveryKind(t *testing.T) {
 				t.Fatalf("nothing was published like %+v", e)
 			}
 			fmt.Fprintf(&text, "**%s** – `%s`, key `%s`:\n\n```json\n%s\n```\n\n", e.title, e.topic, key, written(event))
-			shapes = append(shapes, e.title+": "+shape("", full(event)))
+			shapes = append(shapes, e.title+": "+shape(full(event)))
 		}
 		page := page(t, eventsPage)
 		begin, rest, ok := strings.Cut(page, eventsBegin)

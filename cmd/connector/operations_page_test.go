@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
 // lineOf is the first line of a section's code that begins like this.
 func lineOf(t *testing.T, heading, begins string) string {
 	t.Helper()
-	lines := blocks(section(t, heading))
+	lines := testkit.CodeLines(section(t, heading))
 	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, begins) })
 	if at < 0 {
 		t.Fatalf("the section %q of %s has no line %s", heading, operationsPage, begins)
@@ -67,7 +69,7 @@ func sameLines(t *testing.T, log string) {
 	}
 	message := regexp.MustCompile(`msg=("[^"]*"|\S+)`)
 	n := 0
-	for _, line := range blocks(section(t, "Start and stop")) {
+	for _, line := range testkit.CodeLines(section(t, "Start and stop")) {
 		if !strings.HasPrefix(line, "msg=") || strings.Contains(line, `"http listening"`) { // a world has no port
 			continue
 		}
@@ -92,7 +94,7 @@ func sameLines(t *testing.T, log string) {
 func sameCursors(t *testing.T, real map[string]string) {
 	t.Helper()
 	n := 0
-	for _, line := range blocks(section(t, "Cursors")) {
+	for _, line := range testkit.CodeLines(section(t, "Cursors")) {
 		key, value, ok := strings.Cut(line, "\t")
 		if !ok || !strings.HasPrefix(key, "{") {
 			continue

@@ -8,23 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
-// blocks are the lines that a text sets as blocks of code.
-func blocks(text string) (lines []string) {
-	for i, part := range strings.Split(text, "```") {
-		if i%2 == 1 {
-			for line := range strings.Lines(strings.ReplaceAll(part, "\\\n", " ")) {
-				lines = append(lines, strings.TrimRight(line, "\n"))
-			}
-		}
-	}
-	return lines
-}
-
 // typed is a command on a page: variables, the program, its arguments.
-var typed = regexp.MustCompile(`^\s*(?:\$ )?((?:[A-Z_]+=\S+ )*)(?:\./)?connector((?: [^#|>]*)?)`)
+var typed = regexp.MustCompile(`^(?:\$ )?((?:[A-Z_]+=\S+ )*)(?:\./)?connector((?: [^#|>]*)?)`)
 
 // understood is the error of a command with its flags and arguments, which it does not
 // run. The name of one that leads to others is understood.
@@ -49,9 +38,9 @@ func TestPages_NameCommandsThatThereAre(t *testing.T) {
 	n := 0
 	for _, name := range []string{"../../README.md", operationsPage, "../../docs/containers.md", "../../SECURITY.md"} {
 		text := page(t, name)
-		commands := blocks(text)
+		commands := testkit.CodeLines(text)
 		for line := range strings.Lines(text) {
-			commands = append(commands, spans(line)...)
+			commands = append(commands, testkit.Spans(line)...)
 		}
 		for _, one := range commands {
 			match := typed.FindStringSubmatch(one)
@@ -75,7 +64,7 @@ func TestPages_NameCommandsThatThereAre(t *testing.T) {
 
 // TestOperations_ExitCodes: the page shows what a wrong environment is answered with.
 func TestOperations_ExitCodes(t *testing.T) {
-	lines := blocks(section(t, "Exit codes"))
+	lines := testkit.CodeLines(section(t, "Exit codes"))
 	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasSuffix(line, "connector run") })
 	if at < 0 {
 		t.Fatal("the page shows no connector run")

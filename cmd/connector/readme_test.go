@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
 // operationsPage is the page for operators; tests compare it with the code.
@@ -39,7 +41,7 @@ func TestOperations_NameEveryMetric(t *testing.T) {
 	}
 	got := map[string]bool{}
 	for line := range strings.Lines(section(t, "Metrics")) {
-		for _, span := range spans(line) {
+		for _, span := range testkit.Spans(line) {
 			if name, _, _ := strings.Cut(span, "{"); metric.MatchString(name) {
 				got[name] = true
 			}
@@ -60,7 +62,7 @@ func TestOperations_QuoteMessagesOfTheCode(t *testing.T) {
 		if len(cells) < 3 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
 			continue
 		}
-		for _, message := range spans(cells[1]) {
+		for _, message := range testkit.Spans(cells[1]) {
 			quoted++
 			for part := range strings.SplitSeq(message, "…") {
 				if part = strings.TrimSpace(part); !strings.Contains(all, part) {
@@ -93,16 +95,6 @@ func section(t *testing.T, heading string) string {
 	}
 	text, _, _ := strings.Cut(rest, "\n## ")
 	return text
-}
-
-// spans are the parts of a line that are set as code.
-func spans(line string) (out []string) {
-	for i, part := range strings.Split(line, "`") {
-		if i%2 == 1 {
-			out = append(out, part)
-		}
-	}
-	return out
 }
 
 // texts are all string constants of the program, with the parts of a sum joined.

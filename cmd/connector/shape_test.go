@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
 )
 
 // full leaves out the members that are null.
@@ -70,31 +72,9 @@ func oneLine(v any) string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
-// shape is what two values of one kind share: their members, the types of these, and
-// the text of a few.
-func shape(name string, v any) string {
-	if m, ok := v.(map[string]any); ok && m != nil {
-		var parts []string
-		for _, member := range slices.Sorted(maps.Keys(m)) {
-			parts = append(parts, member+":"+shape(member, m[member]))
-		}
-		return "{" + strings.Join(parts, " ") + "}"
-	}
-	text := oneLine(v)
-	if slices.Contains([]string{"op", "connector", "name", "snapshot", "db", "table", "reason", "archived"}, name) {
-		return text
-	}
-	switch text[0] {
-	case '"':
-		return "text"
-	case '[':
-		return "list"
-	case 't', 'f':
-		return "boolean"
-	case 'n':
-		return "null"
-	}
-	return "number"
+// shape is that of an event: what two of one kind share.
+func shape(event any) string {
+	return testkit.JSONShape(event, "op", "connector", "name", "snapshot", "db", "table", "reason", "archived")
 }
 
 // shapesOf are those of the JSON on a page, with the title of each.
@@ -111,7 +91,7 @@ func shapesOf(t *testing.T, text string) (shapes []string) {
 		if err := json.Unmarshal([]byte(body), &v); err != nil {
 			t.Errorf("%s: %v", title, err)
 		}
-		shapes = append(shapes, title+": "+shape("", v))
+		shapes = append(shapes, title+": "+shape(v))
 	}
 	return shapes
 }

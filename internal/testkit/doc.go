@@ -1,7 +1,7 @@
 // Package testkit has what the tests of several packages share: a Kafka and a
 // schema registry inside the test, what a read_committed consumer sees of them,
 // the lines to both, which a test can cut, a log that can be read while it is
-// written, and waiting.
+// written, waiting, and the commands and output that a page of ours shows.
 //
 // # Usage
 //

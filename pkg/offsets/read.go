@@ -141,8 +141,9 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 		}
 		waits := waitingFor(limited, r.cl, places)
 		if overdue {
-			return fmt.Errorf("not at the end after %v: %s; find the hanging transaction with kafka-transactions find-hanging, "+
-				"and end it with kafka-transactions abort --topic … --partition … --start-offset …", readDeadline, waits)
+			return fmt.Errorf("not at the end after %v: %s; find the hanging transaction with "+
+				"kafka-transactions --bootstrap-server … find-hanging --topic …, and end it with "+
+				"kafka-transactions --bootstrap-server … abort --topic … --partition … --start-offset …", readDeadline, waits)
 		}
 		report = time.Now().Add(readReport)
 		r.src.Logger.Warn("reading the state is taking a long time", "portal", r.src.Portal, "records", read,

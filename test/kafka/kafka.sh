@@ -63,18 +63,23 @@ XML
   printf '%s\n' 'rootLogger.level=WARN' 'rootLogger.appenderRef.err.ref=err' \
     'appender.err.type=Console' 'appender.err.name=err' 'appender.err.target=SYSTEM_ERR' \
     'appender.err.layout.type=PatternLayout' 'appender.err.layout.pattern=%p %m%n' >"$jars/tools.properties"
+  touch "$jars/complete"
+}
+
+tools() { # those that are not there: an earlier version may have made fewer
   tool kafka-topics org.apache.kafka.tools.TopicCommand
   tool kafka-configs kafka.admin.ConfigCommand
   tool kafka-console-consumer org.apache.kafka.tools.consumer.ConsoleConsumer
+  tool kafka-consumer-groups org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
   tool kafka-console-producer org.apache.kafka.tools.ConsoleProducer
   tool kafka-transactions org.apache.kafka.tools.TransactionsCommand
   tool kafka-features org.apache.kafka.tools.FeatureCommand
   tool kafka-dump-log org.apache.kafka.tools.DumpLogSegments
   tool kafka-storage kafka.tools.StorageTool
-  touch "$jars/complete"
 }
 
 tool() { # NAME CLASS
+  [ ! -x "$bin/$1" ] || return 0
   cat >"$bin/$1" <<SH
 #!/bin/sh
 exec java -Xmx192m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$jars/tools.properties" -cp "$jars/lib/*" $2 "\$@"
@@ -129,14 +134,15 @@ show() {
 }
 
 start() {
+  need java
+  fetch
+  tools
   if alive "$pidfile" "$mark"; then
     until_ready 60 "$log" "$pidfile" started
     show
     return
   fi
-  need java
   ! open_port "$port" || die "port $port is taken; choose another with KAFKA_TEST_PORT"
-  fetch
   configure
   [ -e "$home/log/meta.properties" ] ||
     "$bin/kafka-storage" format --standalone --cluster-id aGhYQbq3TZ6Jm0x1u7WlVg --config "$mark" >&2
