@@ -136,14 +136,14 @@ func newDemoPortal(limits hubspottest.Limits) *hubspottest.Portal {
 // demoPortal serves only the simulated portal, while its users work on it.
 func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
 	portal := newDemoPortal(hubspottest.Limits{})
-	_, stop, err := portal.Serve(addr)
+	url, stop, err := portal.Serve(addr)
 	if err != nil {
 		return misused("--portal: %v", err)
 	}
 	defer stop()
 	fmt.Fprintf(stdout, `A simulated HubSpot portal listens on %s. It has %s, accepts any token, and runs until Ctrl-C.
 The app %s with the client secret %s may read its webhooks journal.
-`, addr, strings.Join(demoObjects, ", "), demoApp.ClientID, demoApp.ClientSecret)
+`, strings.TrimPrefix(url, "http://"), strings.Join(demoObjects, ", "), demoApp.ClientID, demoApp.ClientSecret)
 	portal.Live(ctx, demoRate, demoLife)
 	return nil
 }

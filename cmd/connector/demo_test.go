@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -23,17 +22,19 @@ import (
 // on the given address, answers any token, changes by itself, and ends with the
 // signal.
 func TestDemoPortal_IsAPortalInUse(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	code := make(chan int, 1)
-	var stdout, stderr bytes.Buffer
-	go func() { code <- command(ctx, []string{"demo", "--portal", addr}, &stdout, &stderr) }()
+	stdout, stderr := &lines{more: make(chan struct{}, 1)}, new(testkit.Log)
+	go func() { code <- command(ctx, []string{"demo", "--portal", "127.0.0.1:0"}, stdout, stderr) }()
+	select {
+	case <-stdout.more:
+	case <-ctx.Done():
+	}
+	addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(stdout.String())
+	if addr == "" {
+		t.Fatalf("it does not say where it listens: %s%s", stdout, stderr)
+	}
 
 	var first, now string
 	for first == "" || now == first {
@@ -42,7 +43,7 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 		}
 		body, err := lastChanged(ctx, addr)
 		if err != nil {
-			continue // it is not listening yet
+			continue // 429: it has HubSpot's limits
 		}
 		if first == "" {
 			first = body
@@ -51,10 +52,7 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 	}
 	cancel()
 	if got := <-code; got != connector.ExitOK {
-		t.Errorf("exit code %d, want 0: %s", got, stderr.String())
-	}
-	if !bytes.Contains(stdout.Bytes(), []byte(addr)) {
-		t.Errorf("it does not say where it listens: %s", stdout.String())
+		t.Errorf("exit code %d, want 0: %s", got, stderr)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestProgress_TheTimeLeftIsRight(t *testing.T) {
 		w.Portal.Seed("companies", 3*n)
 		w.Portal.Seed("deals", n)
 		p := w.start()
-		said, ended := p.estimates(time.Second, func(s page.Status) map[string]estimate {
+		said, ended := p.estimates(time.Second/4, func(s page.Status) map[string]estimate {
 			out := byObject("backfill")(s)
 			if s.Backfill != nil {
 				out["all"] = newEstimate(s.Backfill.Percent, s.Backfill.Left)

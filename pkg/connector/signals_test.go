@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -671,11 +672,12 @@ func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
 		w.synced(p)
 		w.signal(execute("first", ids[:1], "contacts"), execute("second", ids[:1], "contacts"))
 		w.completed(2)
-		refuse := true
+		var refuse atomic.Bool
+		refuse.Store(true)
 		w.Kafka.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			w.Kafka.KeepControl()
 			r := req.(*kmsg.ListOffsetsRequest)
-			if !refuse || len(r.Topics) != 1 || r.Topics[0].Topic != "hubspot.signals" {
+			if !refuse.Load() || len(r.Topics) != 1 || r.Topics[0].Topic != "hubspot.signals" {
 				return nil, nil, false
 			}
 			resp := r.ResponseKind().(*kmsg.ListOffsetsResponse)
@@ -702,7 +704,7 @@ func TestSignals_ATopicThatCannotBeRead(t *testing.T) {
 		if lost := cdctest.Lost(cdctest.HistoryOf(w.Portal, "contacts"), w.Seen("contacts")); len(lost) > 0 {
 			t.Errorf("the contacts were not followed meanwhile: %v", lost)
 		}
-		refuse = false
+		refuse.Store(false)
 		w.signal(execute("third", ids[1:2], "contacts"))
 		w.completed(3)
 		if p.deaf("") {

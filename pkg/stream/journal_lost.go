@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -64,18 +65,25 @@ const (
 
 // rereads is how often everything was read again for losses.
 type rereads struct {
-	since hubspot.Millis // of the loss that is being made good; zero: none is
+	lost  hubspot.Millis // the loss that is being made good; zero: none is
+	since hubspot.Millis // a reading that began then, or later, began after the loss
 	next  hubspot.Millis // not before this is it another's turn
 	wait  time.Duration
 }
 
-// begin begins to make a loss good.
-func (r *rereads) begin(lost, now hubspot.Millis) {
+// begin begins to make a loss good. HubSpot's time as we know it may have gone back
+// since the loss, by up to a second: a reading that begins now would count as one from
+// before it, and everything would be read twice. begun reports whether a reading has
+// begun since a time.
+func (r *rereads) begin(lost, now hubspot.Millis, begun func(since hubspot.Millis) bool) {
 	if now > r.next.Add(rereadMost) {
 		r.wait = 0
 	}
 	r.wait = min(max(2*r.wait, rereadLeast), rereadMost)
-	r.since, r.next = lost, now.Add(r.wait)
+	r.lost, r.since, r.next = lost, lost, now.Add(r.wait)
+	if now < lost && !begun(now) {
+		r.since = now
+	}
 }
 
 // settled has everything read again after something was lost, and forgets the loss
@@ -89,11 +97,15 @@ func (j *Journal) settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if j.again.since == 0 {
-		if j.now() < j.again.next {
+	if j.again.lost == 0 {
+		now := j.now()
+		if now < j.again.next {
 			return nil
 		}
-		j.again.begin(lost, j.now())
+		j.again.begin(lost, now, func(since hubspot.Millis) bool {
+			return slices.ContainsFunc(objects, func(o *Object) bool { return o.sweeps.begunSince(since) }) ||
+				slices.ContainsFunc(pairs, func(p *Pair) bool { return p.sweeps.begunSince(since) })
+		})
 	}
 	left := false
 	for _, o := range objects {
@@ -111,8 +123,8 @@ func (j *Journal) settled(ctx context.Context) error {
 	if left {
 		return nil
 	}
-	covered := j.again.since == lost
-	if j.again.since = 0; !covered {
+	covered := j.again.lost == lost
+	if j.again.lost = 0; !covered {
 		return nil
 	}
 	j.Log.Info("everything was read again since the journal's place was lost")

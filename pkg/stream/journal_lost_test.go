@@ -13,11 +13,12 @@ import (
 func TestR16_EverythingIsReadAgainEverMoreRarely(t *testing.T) {
 	t.Parallel()
 	const minute = hubspot.Millis(60_000)
+	none := func(hubspot.Millis) bool { return false }
 	var r rereads
 	var at []hubspot.Millis
 	for now := minute; now <= 6*24*60*minute; now += minute { // a loss each minute, which is made good within it
 		if now >= r.next {
-			r.begin(now, now)
+			r.begin(now, now, none)
 			at = append(at, now/minute)
 		}
 	}
@@ -31,7 +32,23 @@ func TestR16_EverythingIsReadAgainEverMoreRarely(t *testing.T) {
 		}
 	}
 	later := r.next.Add(25 * time.Hour)
-	if r.begin(later, later); r.next != later.Add(rereadLeast) {
+	if r.begin(later, later, none); r.next != later.Add(rereadLeast) {
 		t.Errorf("after a day without a loss the next one waits %v", r.next-later)
+	}
+}
+
+// TestR16_AClockThatGoesBackReadsNothingTwice: a reading that begins when the loss is
+// noticed counts, although HubSpot's time has gone back meanwhile. One that may have
+// begun before the loss does not.
+func TestR16_AClockThatGoesBackReadsNothingTwice(t *testing.T) {
+	t.Parallel()
+	const lost, now = hubspot.Millis(5_400), hubspot.Millis(5_000)
+	for latest, want := range map[hubspot.Millis]hubspot.Millis{0: now, now - 1: now, now: lost, now + 1: lost} {
+		var r rereads
+		var s sweeps
+		s.begin(latest)
+		if r.begin(lost, now, s.begunSince); r.lost != lost || r.since != want {
+			t.Errorf("after a reading of %d those since %d make good the loss of %d, want those since %d", latest, r.since, r.lost, want)
+		}
 	}
 }
