@@ -271,41 +271,47 @@ func (t *evidence) checkFrontiers(from time.Time, meanwhile ...string) {
 	}
 }
 
-// plantBugs shows that the check finds frontiers as a connector with a bug would have
-// written them.
-func (t *evidence) plantBugs() {
+// plantedBugs are frontiers as a connector with a bug would have written them.
+var plantedBugs = map[string]func([]cdctest.Frontier) []cdctest.Frontier{
+	"the offsets count the events of the same transaction": func(is []cdctest.Frontier) []cdctest.Frontier {
+		for i := range is[1:] {
+			is[i].Offsets = is[i+1].Offsets
+		}
+		return is
+	},
+	"the cursor is ahead of its events": func(is []cdctest.Frontier) []cdctest.Frontier {
+		for i := range is[2:] {
+			is[i].Leading = is[i+2].Leading
+		}
+		return is[:len(is)-2] // or leading would seem to fall
+	},
+	"a sweep verifies the time of its end": func(is []cdctest.Frontier) []cdctest.Frontier {
+		latest, seen := hubspot.Millis(0), hubspot.Millis(0)
+		for i := range is {
+			if is[i].Verified != latest {
+				latest, seen = is[i].Verified, is[i].At
+			}
+			is[i].Verified = seen
+		}
+		return is
+	},
+}
+
+// plantBugs notes which bugs the check finds in the frontiers of each object type.
+func (t *evidence) plantBugs(found map[string]bool) {
 	t.w.T.Helper()
-	for name, plant := range map[string]func(is []cdctest.Frontier){
-		"the offsets count the events of the same transaction": func(is []cdctest.Frontier) {
-			for i := range is[1:] {
-				is[i].Offsets = is[i+1].Offsets
-			}
-		},
-		"the cursor is ahead of its events": func(is []cdctest.Frontier) {
-			for i := range is[2:] {
-				is[i].Leading = is[i+2].Leading
-			}
-		},
-		"a sweep verifies the time of its end": func(is []cdctest.Frontier) {
-			latest, seen := hubspot.Millis(0), hubspot.Millis(0)
-			for i := range is {
-				if is[i].Verified != latest {
-					latest, seen = is[i].Verified, is[i].At
-				}
-				is[i].Verified = seen
-			}
-		},
-	} {
+	for name, plant := range plantedBugs {
 		planted := map[string][]cdctest.Frontier{}
 		for topic, is := range t.w.allFrontiers() {
 			if len(is) > 2 {
-				plant(is)
+				is = plant(is)
 			}
 			planted[topic] = is
 		}
+		wrong := t.wrong(planted, time.Time{})
 		for object := range t.objects {
-			if topic := "hubspot." + object; len(t.wrong(planted, time.Time{})[topic]) == 0 {
-				t.w.T.Errorf("%s: the check finds nothing of this bug: %s", topic, name)
+			if len(wrong["hubspot."+object]) > 0 {
+				found[name+", "+object] = true
 			}
 		}
 	}
