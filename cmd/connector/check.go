@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/check"
 )
@@ -22,13 +24,12 @@ func (e *checkError) Error() string {
 	return fmt.Sprintf("connector check: problems: %d", e.problems)
 }
 
-func checkCommand() *subcommand {
+func checkCommand() *cobra.Command {
 	var asJSON bool
 	var journal check.Journal
-	c := &subcommand{
-		name: "check", brief: "check everything that run needs, and say what to do about problems",
-		usage: []string{"[--json] [--journal [--subscribe]]"},
-		help: `It plans topics, backfill and calls too. It reads only. The environment is that
+	c := &cobra.Command{
+		Use: "check", Short: "check everything that run needs, and say what to do about problems", Args: cobra.NoArgs,
+		Long: `It plans topics, backfill and calls too. It reads only. The environment is that
 of connector run.
 
 --journal shows the app's subscriptions, as they are and as a run would make
@@ -38,16 +39,16 @@ anything.
 Exit code: 0 a run would work, 1 something is wrong, 2 the configuration is
 wrong, 3 a run would refuse to start.
 `,
-		run: func(ctx context.Context, in call) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if journal.Subscribe && !journal.Probe {
 				return miscalled("--subscribe needs --journal")
 			}
-			return runCheck(ctx, connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, journal, asJSON, in.stdout)
+			return runCheck(c.Context(), connector.Options{Logger: slog.New(slog.DiscardHandler), Version: version()}, journal, asJSON, c.OutOrStdout())
 		},
 	}
-	c.flags.BoolVar(&asJSON, "json", false, "write one JSON object instead of a table")
-	c.flags.BoolVar(&journal.Probe, "journal", false, "look at the webhooks journal closely")
-	c.flags.BoolVar(&journal.Subscribe, "subscribe", false, "with --journal, make the subscriptions that are missing")
+	c.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of a table")
+	c.Flags().BoolVar(&journal.Probe, "journal", false, "look at the webhooks journal closely")
+	c.Flags().BoolVar(&journal.Subscribe, "subscribe", false, "with --journal, make the subscriptions that are missing")
 	return c
 }
 

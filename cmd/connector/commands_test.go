@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"os/exec"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
@@ -20,62 +22,92 @@ func said(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// TestHelp_ExplainsEveryCommand: the list has each command, and each says how it
-// is called, with its verbs and flags, whichever way it is asked.
-func TestHelp_ExplainsEveryCommand(t *testing.T) {
-	code, list, stderr := said(t, "help")
-	if code != connector.ExitOK || stderr != "" {
-		t.Errorf("connector help: exit code %d, %q", code, stderr)
+// everyCommand calls f with the program, its commands and theirs, as they are for
+// someone who runs them.
+func everyCommand(f func(*cobra.Command)) {
+	var below func(*cobra.Command)
+	below = func(c *cobra.Command) {
+		c.InitDefaultHelpFlag()
+		c.InitDefaultVersionFlag()
+		f(c)
+		for _, one := range c.Commands() {
+			below(one)
+		}
 	}
-	for _, c := range subcommands() {
-		if c.brief == "" || len(c.lines()) == 0 || !strings.Contains(list, "connector "+c.name+" ") || !strings.Contains(list, c.brief) {
-			t.Errorf("connector help does not tell what %s does:\n%s", c.name, list)
+	below(commands(io.Discard, io.Discard))
+}
+
+// TestHelp_ExplainsEveryCommand: each command says what it does and how it is called,
+// with its commands and flags, whichever way it is asked, and its parent lists it.
+func TestHelp_ExplainsEveryCommand(t *testing.T) {
+	n := 0
+	everyCommand(func(c *cobra.Command) {
+		n++
+		path := strings.Fields(c.CommandPath())[1:]
+		_, text, _ := said(t, append([]string{"help"}, path...)...)
+		want := []string{c.CommandPath() + ": " + c.Short + "\n", c.Long}
+		for _, one := range c.Commands() {
+			want = append(want, "  "+one.Name()+" ", one.Short)
 		}
-		_, want, _ := said(t, "help", c.name)
-		for _, word := range c.words() {
-			if c.name != "help" && !strings.Contains(want, word.text) || word.brief == "" {
-				t.Errorf("connector help %s does not explain %s:\n%s", c.name, word.text, want)
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			_, usage := pflag.UnquoteUsage(f)
+			want = append(want, "--"+f.Name, usage)
+		})
+		for _, want := range want {
+			if !strings.Contains(text, want) || want == "" && want != c.Long {
+				t.Errorf("connector help %v does not say %q:\n%s", path, want, text)
 			}
 		}
-		for _, args := range [][]string{{c.name, "-h"}, {c.name, "--help"}} {
-			if code, stdout, stderr := said(t, args...); code != connector.ExitOK || stderr != "" || stdout != want {
-				t.Errorf("connector %v: exit code %d, %q\n%s", args, code, stderr, stdout)
+		for _, flag := range []string{"-h", "--help"} {
+			if code, stdout, stderr := said(t, append(path, flag)...); code != connector.ExitOK || stderr != "" || stdout != text {
+				t.Errorf("%s %s: exit code %d, %q\n%s", c.CommandPath(), flag, code, stderr, stdout)
 			}
 		}
+	})
+	if n < 20 {
+		t.Errorf("only %d commands were found", n)
 	}
 }
 
 // TestMisuse_GuessesWhatIsMeant: a call that makes no sense ends with 2, says on
-// standard error what is wrong with a guess and how it is done right, and writes
+// standard error what is wrong, with a guess, and where the call is explained, and writes
 // nothing to standard output.
 func TestMisuse_GuessesWhatIsMeant(t *testing.T) {
+	t.Setenv("LOG_FORMAT", "text")
 	for _, c := range []struct {
 		args []string
 		want string // each word of it
 	}{
 		{nil, "Usage:"},
-		{[]string{"chekc"}, `"chekc" check?`},
-		{[]string{"off"}, "offsets?"},
-		{[]string{"fly"}, "connector help"},
-		{[]string{"help", "chck"}, "check?"},
-		{[]string{"check", "--jsno"}, "--jsno --json? usage:"},
-		{[]string{"check", "--subscribe"}, "--journal usage:"},
-		{[]string{"run", "contacts"}, "contacts usage:"},
-		{[]string{"version", "--json"}, "--json usage:"},
-		{[]string{"offsets"}, "get, set, reset usage:"},
-		{[]string{"offsets", "ste"}, `"ste" set? usage:`},
-		{[]string{"offsets", "get", "all"}, `"all" usage:`},
-		{[]string{"tail", "--from-beginnin"}, "--from-beginning? usage:"},
-		{[]string{"tail", "--op", "x"}, `"x" usage:`},
-		{[]string{"tail", "--key"}, "argument: usage:"},
-		{[]string{"completion", "tcsh"}, "bash zsh fish usage:"},
+		{[]string{"chekc"}, `"chekc" check? help`},
+		{[]string{"chekc", "--json"}, `"chekc" check? help`},
+		{[]string{"off"}, "offsets? help"},
+		{[]string{"fly"}, `"fly" help`},
+		{[]string{"help", "chck"}, "check? help"},
+		{[]string{"help", "offsets", "ste"}, "set? help"},
+		{[]string{"check", "--jsno"}, "--jsno --json? help check"},
+		{[]string{"check", "-json"}, "-json --json? help check"},
+		{[]string{"check", "--subscribe"}, "--journal help check"},
+		{[]string{"run", "contacts"}, "contacts help run"},
+		{[]string{"version", "--json"}, "--json help version"},
+		{[]string{"offsets"}, "get set reset help offsets"},
+		{[]string{"offsets", "ste"}, `"ste" set? help offsets`},
+		{[]string{"offsets", "rest", "--yes"}, `"rest" reset? help offsets`},
+		{[]string{"offsets", "get", "all"}, `"all" help offsets get`},
+		{[]string{"tail", "--from-beginnin"}, "--from-beginning? help tail"},
+		{[]string{"tail", "--op", "x"}, `"x" help tail`},
+		{[]string{"tail", "--key"}, "argument: help tail"},
+		{[]string{"completion"}, "bash zsh fish help completion"},
+		{[]string{"completion", "tcsh"}, `"tcsh" help completion`},
+		{[]string{"completion", "bash", "now"}, `"now" help completion bash`},
 	} {
 		code, stdout, stderr := said(t, c.args...)
 		if code != connector.ExitConfig || stdout != "" {
 			t.Errorf("connector %q: exit code %d, on standard output %q", c.args, code, stdout)
 		}
-		for want := range strings.FieldsSeq(c.want) {
-			if !strings.Contains(stderr, want) {
+		words, help, _ := strings.Cut(c.want, " help")
+		for want := range strings.FieldsSeq(words) {
+			if !strings.Contains(stderr, want) || !strings.HasSuffix(stderr, "\nsee connector help"+help+"\n") {
 				t.Errorf("connector %q does not say %q:\n%s", c.args, want, stderr)
 			}
 		}
@@ -99,40 +131,43 @@ func TestVersion_TellsTheBuild(t *testing.T) {
 	}
 }
 
-// TestCompletion_KnowsEveryWord: each shell's script has every command, verb and
-// flag, and bash completes with its own.
+// TestCompletion_KnowsEveryWord: each shell has a script, and what a script asks for is
+// answered with every command, its commands and its flags.
 func TestCompletion_KnowsEveryWord(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
-		code, script, _ := said(t, "completion", shell)
-		if code != connector.ExitOK {
-			t.Fatalf("exit code %d", code)
-		}
-		for _, c := range subcommands() {
-			words := []string{c.name}
-			for _, v := range c.verbs {
-				words = append(words, v.name)
-			}
-			c.flags.VisitAll(func(f *flag.Flag) { words = append(words, f.Name) })
-			for _, w := range words {
-				if !strings.Contains(script, w) {
-					t.Errorf("%s: %q of %s is missing", shell, w, c.name)
-				}
-			}
+		if code, script, _ := said(t, "completion", shell); code != connector.ExitOK || !strings.Contains(script, cobra.ShellCompRequestCmd) {
+			t.Errorf("%s: exit code %d, %q", shell, code, script)
 		}
 	}
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash here")
+	// offers are the words that may follow.
+	offers := func(args ...string) (words []string) {
+		_, list, _ := said(t, append([]string{cobra.ShellCompRequestCmd}, args...)...)
+		for line := range strings.Lines(list) {
+			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			words = append(words, word)
+		}
+		return words
 	}
-	_, script, _ := said(t, "completion", "bash")
+	everyCommand(func(c *cobra.Command) {
+		path := strings.Fields(c.CommandPath())[1:]
+		got := offers(append(path, "")...)
+		for _, one := range c.Commands() {
+			if !slices.Contains(got, one.Name()) {
+				t.Errorf("%s: %s is missing in %q", c.CommandPath(), one.Name(), got)
+			}
+		}
+		got = offers(append(path, "--")...)
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !slices.Contains(got, "--"+f.Name) {
+				t.Errorf("%s: --%s is missing in %q", c.CommandPath(), f.Name, got)
+			}
+		})
+	})
 	for line, want := range map[string]string{
-		"connector of": "offsets", "connector offsets re": "reset", "connector tail --from": "--from-beginning", "connector help ch": "check", "connector run x": "",
+		"of": "offsets", "offsets re": "reset", "tail --from": "--from-beginning", "help ch": "check", "signal l": "log", "run x": "",
 	} {
-		words := strings.Fields(line)
-		ask := script + `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _connector; echo "${COMPREPLY[*]}"`
-		out, err := exec.CommandContext(t.Context(), bash, append([]string{"-c", ask, "bash"}, words...)...).CombinedOutput()
-		if got := strings.Fields(string(out)); err != nil || !slices.Equal(got, strings.Fields(want)) {
-			t.Errorf("%q is completed with %q, want %q (%v)", line, out, want, err)
+		if got := offers(strings.Fields(line)...); !slices.Equal(got[:len(got)-1], strings.Fields(want)) { // the last is for the script
+			t.Errorf("connector %s is completed with %q, want %q", line, got, want)
 		}
 	}
 }

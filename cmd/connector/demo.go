@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 	"golang.org/x/sync/errgroup"
@@ -41,23 +42,23 @@ const (
 // demoCommand shows the whole connector on one machine: a simulated portal, an
 // embedded Kafka and schema registry, and the connector as it runs in production.
 // Only the addresses differ.
-func demoCommand() *subcommand {
+func demoCommand() *cobra.Command {
 	var limit time.Duration
 	var dir, alone string
 	var verbose bool
-	c := &subcommand{
-		name: "demo", brief: "show it all with a simulated portal and an embedded Kafka",
-		usage: []string{"[--for 20s] [--data DIR] [--log]", "--portal ADDRESS [--for 20s]"},
-		help: `It needs no account, no Kafka and no environment, and leaves nothing behind but the
+	c := &cobra.Command{
+		Use: "demo", Short: "show it all with a simulated portal and an embedded Kafka", Args: cobra.NoArgs,
+		Long: `It needs no account, no Kafka and no environment, and leaves nothing behind but the
 directory of --data. Each demo has a portal and a schema registry of its own, in memory.
 So it does not go on with the Kafka of an earlier one: that directory must be empty.
 `,
 	}
-	c.flags.DurationVar(&limit, "for", 0, "end after this long, such as `20s` (default: on Ctrl-C)")
-	c.flags.StringVar(&dir, "data", "", "keep the embedded Kafka's data in `DIR`, an empty directory (default: a temporary one)")
-	c.flags.BoolVar(&verbose, "log", false, "show the connector's log, on standard error")
-	c.flags.StringVar(&alone, "portal", "", "serve only the simulated portal, on this `ADDRESS`, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
-	c.run = func(ctx context.Context, in call) error {
+	c.Flags().DurationVar(&limit, "for", 0, "end after this long, such as `20s` (default: on Ctrl-C)")
+	c.Flags().StringVar(&dir, "data", "", "keep the embedded Kafka's data in `DIR`, an empty directory (default: a temporary one)")
+	c.Flags().BoolVar(&verbose, "log", false, "show the connector's log, on standard error")
+	c.Flags().StringVar(&alone, "portal", "", "serve only the simulated portal, on this `ADDRESS`, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ctx, stdout := c.Context(), c.OutOrStdout()
 		if alone != "" && (dir != "" || verbose) {
 			return miscalled("--portal serves only the portal; --data and --log are of the rest")
 		}
@@ -70,7 +71,7 @@ So it does not go on with the Kafka of an earlier one: that directory must be em
 			defer cancel()
 		}
 		if alone != "" {
-			return demoPortal(ctx, alone, in.stdout)
+			return demoPortal(ctx, alone, stdout)
 		}
 		if dir == "" {
 			temporary, err := os.MkdirTemp("", "hubspot-cdc-demo-")
@@ -84,10 +85,10 @@ So it does not go on with the Kafka of an earlier one: that directory must be em
 		}
 		log := slog.New(slog.DiscardHandler)
 		if verbose {
-			log = slog.New(slog.NewTextHandler(in.stderr, nil))
+			log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 		}
-		d := &demo{log: log, tail: newTail(in.stdout, colours(in.stdout))}
-		return d.run(ctx, dir, in.stdout)
+		d := &demo{log: log, tail: newTail(stdout, colours(stdout))}
+		return d.run(ctx, dir, stdout)
 	}
 	return c
 }

@@ -11,31 +11,30 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // journalCommand is connector journal.
-func journalCommand() *subcommand {
-	var yes bool
-	c := &subcommand{
-		name: "journal", brief: "show what HubSpot writes into the app's webhooks journal, remove it",
-		verbs: []verb{
-			{name: "subscriptions", brief: "list all of them, those of this portal marked"},
-			{name: "unsubscribe", usage: "--yes", brief: "remove the connector's of this portal"},
-		},
-		help: `The environment is that of connector run, with the app's id and secret (HUBSPOT_JOURNAL_CLIENT_ID and
+func journalCommand() *cobra.Command {
+	const help = `The environment is that of connector run, with the app's id and secret (HUBSPOT_JOURNAL_CLIENT_ID and
 HUBSPOT_JOURNAL_CLIENT_SECRET, or those of HUBSPOT_CLIENT_ID). HUBSPOT_JOURNAL=off does not matter here.
 
 connector run subscribes to what it lacks, and removes nothing when it ends: a restart then misses nothing.
 Unsubscribe after you have stopped every connector of this app and portal, or set their HUBSPOT_JOURNAL to off:
 one that runs loses the journal until it starts again, and polls.
-`,
-		run: func(ctx context.Context, in call) error {
-			return manageJournal(ctx, in.args[0], yes, connector.Options{}, in.stdout, in.stderr)
-		},
+`
+	var yes bool
+	do := func(c *cobra.Command, _ []string) error {
+		return manageJournal(c.Context(), c.Name(), yes, connector.Options{}, c.OutOrStdout(), c.ErrOrStderr())
 	}
-	c.flags.BoolVar(&yes, "yes", false, "really remove them")
+	list := &cobra.Command{Use: "subscriptions", Short: "list all of them, those of this portal marked", Long: help, Args: cobra.NoArgs, RunE: do}
+	remove := &cobra.Command{Use: "unsubscribe --yes", Short: "remove the connector's of this portal", Long: help, Args: cobra.NoArgs, RunE: do}
+	remove.Flags().BoolVar(&yes, "yes", false, "really remove them")
+	c := &cobra.Command{Use: "journal", Short: "show what HubSpot writes into the app's webhooks journal, remove it", Long: help}
+	c.AddCommand(list, remove)
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -52,38 +53,34 @@ snapshot signal.
 `
 
 // offsetsCommand is connector offsets.
-func offsetsCommand() *subcommand {
+func offsetsCommand() *cobra.Command {
 	var portal int64
 	var yes bool
-	c := &subcommand{
-		name: "offsets", brief: "show the cursors, which say how far each stream has read; move them, forget them",
-		verbs: []verb{
-			{name: "get", brief: "print all cursors"},
-			{name: "set", usage: "[FILE]", brief: "change the ones that FILE or standard input names", most: 1},
-			{name: "reset", usage: "--yes", brief: "forget all of them"},
-		},
-		help: offsetsHelp,
-	}
-	c.flags.Int64Var(&portal, "portal", 0, "the portal with this `ID`, if the topic holds the cursors of several")
-	c.flags.BoolVar(&yes, "yes", false, "really forget all cursors")
-	c.flags.Bool("json", true, "print JSON, which is the only form")
-	c.run = func(ctx context.Context, in call) error {
-		tool, err := newCursorTool(portal, in.stderr)
+	do := func(c *cobra.Command, args []string) error {
+		tool, err := newCursorTool(portal, c.ErrOrStderr())
 		if err != nil {
 			return err
 		}
-		switch in.args[0] {
+		switch c.Name() {
 		case "get":
-			return tool.get(ctx, in.stdout, in.stderr)
+			return tool.get(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		case "set":
-			body, err := readBody(in.args[1:], in.stdin)
+			body, err := readBody(args, c.InOrStdin())
 			if err != nil {
 				return err
 			}
-			return tool.set(ctx, body, in.stderr)
+			return tool.set(c.Context(), body, c.ErrOrStderr())
 		}
-		return tool.reset(ctx, yes, in.stderr)
+		return tool.reset(c.Context(), yes, c.ErrOrStderr())
 	}
+	get := &cobra.Command{Use: "get", Short: "print all cursors", Args: cobra.NoArgs, RunE: do}
+	get.Flags().Bool("json", true, "print JSON, which is the only form")
+	set := &cobra.Command{Use: "set [FILE]", Short: "change the ones that FILE or standard input names", Long: offsetsHelp, Args: cobra.MaximumNArgs(1), RunE: do}
+	reset := &cobra.Command{Use: "reset --yes", Short: "forget all of them", Long: offsetsHelp, Args: cobra.NoArgs, RunE: do}
+	reset.Flags().BoolVar(&yes, "yes", false, "really forget all cursors")
+	c := &cobra.Command{Use: "offsets", Short: "show the cursors, which say how far each stream has read; move them, forget them", Long: offsetsHelp}
+	c.PersistentFlags().Int64Var(&portal, "portal", 0, "the portal with this `ID`, if the topic holds the cursors of several")
+	c.AddCommand(get, set, reset)
 	return c
 }
 

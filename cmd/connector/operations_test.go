@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +26,23 @@ func blocks(text string) (lines []string) {
 // typed is a command on a page: variables, the program, its arguments.
 var typed = regexp.MustCompile(`^\s*(?:\$ )?((?:[A-Z_]+=\S+ )*)(?:\./)?connector((?: [^#|>]*)?)`)
 
+// understood is the error of a command with its flags and arguments, which it does not
+// run. The name of one that leads to others is understood.
+func understood(args []string) error {
+	c, rest, err := commands(io.Discard, io.Discard).Find(args)
+	if err != nil {
+		return err
+	}
+	c.InitDefaultHelpFlag()
+	if err := c.ParseFlags(rest); err != nil {
+		return err
+	}
+	if c.HasSubCommands() && c.Flags().NArg() > 0 {
+		return fmt.Errorf("%s has no command %s", c.CommandPath(), c.Flags().Arg(0))
+	}
+	return c.ValidateArgs(c.Flags().Args())
+}
+
 // TestPages_NameCommandsThatThereAre: what an operator copies from the pages is
 // understood, with its flags.
 func TestPages_NameCommandsThatThereAre(t *testing.T) {
@@ -44,15 +63,7 @@ func TestPages_NameCommandsThatThereAre(t *testing.T) {
 				continue // the program, a sentence, a line of the log
 			}
 			n++
-			c, err := find(args[0])
-			if err != nil {
-				t.Errorf("%s: %q: %v", name, one, err)
-				continue
-			}
-			if len(args) == 1 && len(c.verbs) > 0 {
-				continue // the name of the command
-			}
-			if _, err := c.parse(args[1:]); err != nil && !slices.Contains(args, "-h") {
+			if err := understood(args); err != nil {
 				t.Errorf("%s: %q: %v", name, one, err)
 			}
 		}

@@ -2,26 +2,30 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
-func runCommand() *subcommand {
-	return &subcommand{
-		name: "run", brief: "follow the portal that the environment names, until it is told to stop",
-		usage: []string{""}, help: "Environment:\n" + variablesHelp(), logs: true, run: run,
+func runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "run", Short: "follow the portal that the environment names, until it is told to stop",
+		Long: "Environment:\n" + variablesHelp(), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return run(c.Context(), c.ErrOrStderr()) },
 	}
 }
 
-func run(ctx context.Context, in call) error {
+func run(ctx context.Context, stderr io.Writer) error {
 	boundMemory()
 	s, err := load()
 	if err != nil {
 		return err
 	}
-	log := s.log.logger(in.stderr)
+	log := s.log.logger(stderr)
 	slog.SetDefault(log) // for Go's own packages: their lines would be of another form
 	if all := unknown(); len(all) > 0 {
 		names := make([]string, len(all))

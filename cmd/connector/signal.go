@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,23 +22,22 @@ import (
 )
 
 // signalCommand is connector signal.
-func signalCommand() *subcommand {
+func signalCommand() *cobra.Command {
 	var id, data string
 	var collections []string
-	c := &subcommand{
-		name: "signal", brief: "ask the running connector for something: a snapshot, a pause, a line in its log",
-		usage: []string{"TYPE [flags]"}, most: 1,
-		help: `TYPE is one of ` + strings.Join(stream.SignalTypes(), ", ") + `.
-
-	connector signal pause --collections contacts,contacts:companies
-	connector signal resume
-	connector signal log --data '{"message":"the weekly load begins"}'
+	c := &cobra.Command{
+		Use: "signal TYPE", Short: "ask the running connector for something: a snapshot, a pause, a line in its log",
+		Args: cobra.MaximumNArgs(1), ValidArgs: stream.SignalTypes(),
+		Example: `  connector signal pause --collections contacts,contacts:companies
+  connector signal resume
+  connector signal log --data '{"message":"the weekly load begins"}'`,
+		Long: `TYPE is one of ` + strings.Join(stream.SignalTypes(), ", ") + `.
 
 It writes into the topic <prefix>.signals under the key that the connector listens to, and needs
 KAFKA_BROKERS and whatever else the connector needs to reach them.
 `,
-		run: func(ctx context.Context, in call) error {
-			if len(in.args) == 0 {
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
 				return miscalled("a type is needed: one of %s", strings.Join(stream.SignalTypes(), ", "))
 			}
 			members := map[string]any{}
@@ -49,51 +49,49 @@ KAFKA_BROKERS and whatever else the connector needs to reach them.
 			if len(collections) > 0 {
 				members["data-collections"] = collections
 			}
-			return sendSignal(ctx, in, id, in.args[0], members)
+			return sendSignal(c, id, args[0], members)
 		},
 	}
-	c.flags.StringVar(&id, "id", "", "the signal's `ID` in the log and in notifications (default: made up)")
-	c.flags.StringVar(&data, "data", "", "the signal's data, a `JSON` object")
+	c.Flags().StringVar(&id, "id", "", "the signal's `ID` in the log and in notifications (default: made up)")
+	c.Flags().StringVar(&data, "data", "", "the signal's data, a `JSON` object")
 	listFlag(c, "collections", "object types, pairs such as contacts:companies, or their topics: `NAMES` with commas between them", &collections)
 	return c
 }
 
 // snapshotCommand is connector snapshot.
-func snapshotCommand() *subcommand {
+func snapshotCommand() *cobra.Command {
 	var id string
 	var ids []string
-	c := &subcommand{
-		name: "snapshot", brief: "have the running connector publish records again, as op r",
-		usage: []string{"NAME ... [flags]"}, most: -1,
-		help: `NAME is an object type, a pair such as contacts:companies, a list such as owners, the topic of one of
+	c := &cobra.Command{
+		Use: "snapshot NAME ...", Short: "have the running connector publish records again, as op r",
+		Example: `  connector snapshot contacts --ids 107,144
+  connector snapshot contacts deals contacts:companies`,
+		Long: `NAME is an object type, a pair such as contacts:companies, a list such as owners, the topic of one of
 these, or ".*" for everything.
-
-	connector snapshot contacts --ids 107,144
-	connector snapshot contacts deals contacts:companies
 
 It sends the signal execute-snapshot (see connector signal -h). Live changes go on beside it.
 `,
-		run: func(ctx context.Context, in call) error {
-			if len(in.args) == 0 {
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
 				return miscalled("the name of an object type, a pair or a list is needed")
 			}
-			if len(ids) > 0 && len(in.args) != 1 {
+			if len(ids) > 0 && len(args) != 1 {
 				return misused("--ids needs one name, because ids are those of one type")
 			}
-			members := map[string]any{"data-collections": in.args, "type": "incremental"}
+			members := map[string]any{"data-collections": args, "type": "incremental"}
 			if len(ids) > 0 {
-				members["additional-conditions"] = []map[string]string{{"data-collection": in.args[0], "filter": strings.Join(ids, ",")}}
+				members["additional-conditions"] = []map[string]string{{"data-collection": args[0], "filter": strings.Join(ids, ",")}}
 			}
-			return sendSignal(ctx, in, id, "execute-snapshot", members)
+			return sendSignal(c, id, "execute-snapshot", members)
 		},
 	}
-	c.flags.StringVar(&id, "id", "", "the signal's `ID` in the log and in notifications (default: made up)")
+	c.Flags().StringVar(&id, "id", "", "the signal's `ID` in the log and in notifications (default: made up)")
 	listFlag(c, "ids", "only these records, of one type; of a pair, by the ids of its first type: `IDS` with commas between them", &ids)
 	return c
 }
 
-func listFlag(c *subcommand, name, help string, into *[]string) {
-	c.flags.Func(name, help, func(text string) error {
+func listFlag(c *cobra.Command, name, help string, into *[]string) {
+	c.Flags().Func(name, help, func(text string) error {
 		for one := range strings.SplitSeq(text, ",") {
 			if one = strings.TrimSpace(one); one != "" {
 				*into = append(*into, one)
@@ -104,7 +102,7 @@ func listFlag(c *subcommand, name, help string, into *[]string) {
 }
 
 // sendSignal sends a signal to the connector that the environment names.
-func sendSignal(ctx context.Context, in call, id, kind string, data map[string]any) error {
+func sendSignal(c *cobra.Command, id, kind string, data map[string]any) error {
 	if id == "" {
 		id = kind + "-" + time.Now().UTC().Format("20060102T150405.000Z")
 	}
@@ -128,7 +126,7 @@ func sendSignal(ctx context.Context, in call, id, kind string, data map[string]a
 	if err != nil {
 		return err
 	}
-	return (&signaller{k.TopicPrefix, kafka}).send(ctx, in.stdout, in.stderr, id, kind, text)
+	return (&signaller{k.TopicPrefix, kafka}).send(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), id, kind, text)
 }
 
 // signaller writes signals for the connector with a prefix.

@@ -59,7 +59,7 @@ func TestSignal_Usage(t *testing.T) {
 		{[]string{"signal", "pause"}, "data-collections names nothing"},
 		{[]string{"signal", "log", "--data", "hello"}, "is not a JSON object"},
 		{[]string{"signal", "log", "--data", "null"}, "is not a JSON object"},
-		{[]string{"signal", "resume", "now"}, "now"},
+		{[]string{"signal", "resume", "now"}, "at most 1 arg"},
 		{[]string{"snapshot"}, "the name of an object type"},
 		{[]string{"snapshot", "contacts", "deals", "--ids", "1"}, "--ids needs one name"},
 		{[]string{"snapshot", "contacts", "--ids", "Ada"}, "not a list of ids"},

@@ -13,34 +13,36 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	statuspage "github.com/hubspot-cdc/connector/pkg/connector/page"
 )
 
 // statusCommand is connector status.
-func statusCommand() *subcommand {
+func statusCommand() *cobra.Command {
 	var watch, asJSON bool
-	c := &subcommand{
-		name: "status", brief: "print how a running connector is: what is wrong, what is behind, how far it is", usage: []string{"[flags] [URL]"}, most: 1,
-		help: `URL is that of the connector's page, such as http://10.0.0.7:8080; without it, the one that
+	c := &cobra.Command{
+		Use: "status [URL]", Short: "print how a running connector is: what is wrong, what is behind, how far it is", Args: cobra.MaximumNArgs(1),
+		Long: `URL is that of the connector's page, such as http://10.0.0.7:8080; without it, the one that
 HTTP_ADDR gives on this machine.
 
 The exit code is 0 if the connector is ready, a standby too, and 1 if it is not or does not answer.
 With --watch, Ctrl-C ends it with 0.
 `,
-		run: func(ctx context.Context, in call) error {
-			target, err := statusURL(in.args)
+		RunE: func(c *cobra.Command, args []string) error {
+			target, err := statusURL(args)
 			if err != nil {
 				return err
 			}
-			s := statusReader{target, asJSON, watchEvery, in.stdout}
+			s := statusReader{target, asJSON, watchEvery, c.OutOrStdout()}
 			if !watch {
-				return s.print(ctx, "")
+				return s.print(c.Context(), "")
 			}
-			return s.watch(ctx, in.stderr)
+			return s.watch(c.Context(), c.ErrOrStderr())
 		},
 	}
-	c.flags.BoolVar(&watch, "watch", false, "print it again every two seconds")
-	c.flags.BoolVar(&asJSON, "json", false, "print what GET /status answers")
+	c.Flags().BoolVar(&watch, "watch", false, "print it again every two seconds")
+	c.Flags().BoolVar(&asJSON, "json", false, "print what GET /status answers")
 	return c
 }
 

@@ -78,7 +78,7 @@ func TestStatus_OfNobody(t *testing.T) {
 		addr:        "no connector answers at http://" + addr + "/status",
 		"ftp://a":   "is no address",
 		"--watc":    "did you mean --watch?",
-		"a:1 b:1":   "one argument too many",
+		"a:1 b:1":   "at most 1 arg",
 		"http://[x": "is no address",
 	} {
 		var out, stderr bytes.Buffer

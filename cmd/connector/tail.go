@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -19,14 +20,13 @@ import (
 )
 
 // tailCommand is connector tail.
-func tailCommand() *subcommand {
+func tailCommand() *cobra.Command {
 	f := &consumer{look: time.Second}
 	var limit time.Duration
 	var objects []string
-	c := &subcommand{
-		name: "tail", brief: "print the records of the topics, decoded, as a read_committed consumer sees them",
-		usage: []string{"[flags] [TOPIC ...]"}, most: -1,
-		help: `A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
+	c := &cobra.Command{
+		Use: "tail [TOPIC ...]", Short: "print the records of the topics, decoded, as a read_committed consumer sees them",
+		Long: `A topic may be named without the prefix: contacts, associations.contacts.companies, offsets,
 signals, notifications, frontiers, state; contacts:companies names that of a pair. Without a name, it reads all topics with
 events, also those that come later.
 
@@ -38,7 +38,7 @@ With --json, value null is a tombstone; dates are days, times milliseconds since
 It needs KAFKA_BROKERS and SCHEMA_REGISTRY_URL, and whatever else the connector needs to reach
 both. Ctrl-C ends it.
 `,
-		run: func(ctx context.Context, in call) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			settings, err := load("KAFKA_", "AWS_", "SCHEMA_REGISTRY_", "LOG_")
 			if err != nil {
 				return err
@@ -46,8 +46,9 @@ both. Ctrl-C ends it.
 			if err := f.reach(&settings.connector); err != nil {
 				return err
 			}
-			f.topics = topicNames(f.prefix, in.args, objects)
-			f.tail = newTail(in.stdout, colours(in.stdout))
+			f.topics = topicNames(f.prefix, args, objects)
+			f.tail = newTail(c.OutOrStdout(), colours(c.OutOrStdout()))
+			ctx := c.Context()
 			if limit > 0 {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, limit)
@@ -56,12 +57,9 @@ both. Ctrl-C ends it.
 			return f.follow(ctx)
 		},
 	}
-	c.flags.BoolVar(&f.fromBeginning, "from-beginning", false, "from the first record on (default: from now on)")
-	c.flags.Func("object", "the topic of the object type `NAME`; contacts:companies names that of a pair", func(text string) error {
-		objects = append(objects, strings.Split(text, ",")...)
-		return nil
-	})
-	c.flags.Func("op", "only events with these ops, such as `c,u,d,r`; d includes the tombstones", func(text string) error {
+	c.Flags().BoolVar(&f.fromBeginning, "from-beginning", false, "from the first record on (default: from now on)")
+	c.Flags().StringSliceVar(&objects, "object", nil, "the topic of the object type `NAME`; contacts:companies names that of a pair")
+	c.Flags().Func("op", "only events with these ops, such as `c,u,d,r`; d includes the tombstones", func(text string) error {
 		for op := range strings.SplitSeq(text, ",") {
 			if _, ok := opColours[op]; !ok {
 				return fmt.Errorf("%q is none of c, u, d and r", op)
@@ -70,13 +68,10 @@ both. Ctrl-C ends it.
 		}
 		return nil
 	})
-	c.flags.Func("key", "only records with the key `ID`", func(text string) error {
-		f.keys = append(f.keys, text)
-		return nil
-	})
-	c.flags.BoolVar(&f.json, "json", false, "one line of JSON per record: topic, partition, offset, key, value, timestamp")
-	c.flags.IntVar(&f.most, "n", 0, "end after `N` records")
-	c.flags.DurationVar(&limit, "for", 0, "end after this long, such as `10s`")
+	c.Flags().StringArrayVar(&f.keys, "key", nil, "only records with the key `ID`")
+	c.Flags().BoolVar(&f.json, "json", false, "one line of JSON per record: topic, partition, offset, key, value, timestamp")
+	c.Flags().IntVarP(&f.most, "records", "n", 0, "end after `N` records")
+	c.Flags().DurationVar(&limit, "for", 0, "end after this long, such as `10s`")
 	return c
 }
 

@@ -91,6 +91,20 @@ func nearest(name string, known []string) (best string) {
 	return best
 }
 
+// didYouMean is the guess at a mistyped word, as the end of a message.
+func didYouMean(word string, known []string, before string) string {
+	const enough = 3 // letters of a beginning
+	for _, k := range known {
+		if len(word) >= enough && strings.HasPrefix(k, word) {
+			return fmt.Sprintf("; did you mean %s%s?", before, k)
+		}
+	}
+	if near := nearest(word, slices.DeleteFunc(slices.Clone(known), func(k string) bool { return len(k) < enough })); near != "" {
+		return fmt.Sprintf("; did you mean %s%s?", before, near)
+	}
+	return ""
+}
+
 // shortened is the known name whose last word begins the last word of name: HTTP_ADDR
 // of HTTP_ADDRESS.
 func shortened(name string, known []string) string {

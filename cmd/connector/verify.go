@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/verify"
@@ -21,12 +22,11 @@ var (
 )
 
 // verifyCommand compares HubSpot with the topics.
-func verifyCommand() *subcommand {
+func verifyCommand() *cobra.Command {
 	v := &verification{}
-	c := &subcommand{
-		name: "verify", brief: "compare what HubSpot has with what a consumer of the topics has, key by key",
-		usage: []string{"[--object NAME ...] [--fix] [--json] [--resume FILE]"},
-		help: `It compares every record, association and entry of a list. It may run beside the
+	c := &cobra.Command{
+		Use: "verify", Short: "compare what HubSpot has with what a consumer of the topics has, key by key", Args: cobra.NoArgs,
+		Long: `It compares every record, association and entry of a list. It may run beside the
 connector, or without it: it only reads. The environment is that of connector run.
 
 What differs is looked at again on both sides, until it has stood for as long as a
@@ -37,7 +37,7 @@ these; with --resume FILE, the same command goes on with the others.
 Exit code: 0 equal, 1 different, or not compared to the end, 2 the configuration is
 wrong.
 `,
-		run: func(ctx context.Context, in call) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			boundMemory()
 			s, err := load()
 			if err != nil {
@@ -46,20 +46,17 @@ wrong.
 			if s.log.Level == usualLog.Level { // what is away is said, and what goes well is not
 				s.log.Level = "warn"
 			}
-			setup, err := connector.Prepare(s.connector, connector.Options{Logger: s.log.logger(in.stderr), Version: version()})
+			setup, err := connector.Prepare(s.connector, connector.Options{Logger: s.log.logger(c.ErrOrStderr()), Version: version()})
 			if err != nil {
 				return err
 			}
-			return v.run(ctx, setup, in)
+			return v.run(c.Context(), setup, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	c.flags.Func("object", "only the object type `NAME`, a pair (contacts:companies) or owners, pipelines, pipeline_stages; may be repeated", func(text string) error {
-		v.options.Objects = append(v.options.Objects, strings.Split(text, ",")...)
-		return nil
-	})
-	c.flags.BoolVar(&v.fix, "fix", false, "ask the running connector, by signals, to publish what differs again")
-	c.flags.StringVar(&v.notes, "resume", "", "note finished topics in `FILE`, and skip those that an interrupted run has noted there")
-	c.flags.BoolVar(&v.json, "json", false, "write one JSON object instead of a table")
+	c.Flags().StringSliceVar(&v.options.Objects, "object", nil, "only the object type `NAME`, a pair (contacts:companies) or owners, pipelines, pipeline_stages; may be repeated")
+	c.Flags().BoolVar(&v.fix, "fix", false, "ask the running connector, by signals, to publish what differs again")
+	c.Flags().StringVar(&v.notes, "resume", "", "note finished topics in `FILE`, and skip those that an interrupted run has noted there")
+	c.Flags().BoolVar(&v.json, "json", false, "write one JSON object instead of a table")
 	return c
 }
 
@@ -70,7 +67,7 @@ type verification struct {
 	notes     string
 }
 
-func (v *verification) run(ctx context.Context, setup *connector.Setup, in call) (err error) {
+func (v *verification) run(ctx context.Context, setup *connector.Setup, stdout, stderr io.Writer) (err error) {
 	if v.notes != "" {
 		if v.options.Notes, err = verify.OpenNotes(v.notes); err != nil {
 			return fmt.Errorf("connector verify: %w", err)
@@ -78,7 +75,7 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 	}
 	// What a comparison keeps is little beside what the pages that it reads leave behind.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
-	line := &progress{out: in.stderr, terminal: terminal(in.stderr)}
+	line := &progress{out: stderr, terminal: terminal(stderr)}
 	v.options.Progress = line.show
 	report, err := verify.Run(ctx, setup, v.options)
 	line.clear()
@@ -87,10 +84,10 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 		return fmt.Errorf("connector verify: %w", err)
 	}
 	if v.json {
-		err = report.WriteJSON(in.stdout)
-		fmt.Fprint(in.stderr, report.Notes())
+		err = report.WriteJSON(stdout)
+		fmt.Fprint(stderr, report.Notes())
 	} else {
-		err = report.WriteTable(in.stdout)
+		err = report.WriteTable(stdout)
 	}
 	switch {
 	case err != nil || report.Equal:
@@ -105,7 +102,7 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, in call)
 		if err != nil {
 			return fmt.Errorf("connector verify --fix: %w", err)
 		}
-		fmt.Fprintf(in.stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
+		fmt.Fprintf(stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
 	}
 	if report.Failed() {
 		return errUnfinished

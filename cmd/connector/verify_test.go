@@ -38,7 +38,7 @@ func (w *world) verifiedUntil(text string, v *verification, code int) (stdout, s
 	}
 	var out bytes.Buffer
 	problems := &interrupter{text: text, cancel: cancel}
-	err = v.run(ctx, setup, call{stdout: &out, stderr: problems})
+	err = v.run(ctx, setup, &out, problems)
 	if got := connector.ExitCode(err); got != code {
 		w.T.Errorf("connector verify: exit code %d, want %d: %v", got, code, err)
 	}

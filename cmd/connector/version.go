@@ -2,10 +2,11 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/spf13/cobra"
 )
 
 // release is set by the linker for releases: -ldflags "-X main.release=v1.2.3".
@@ -60,11 +61,11 @@ func (b build) String() string {
 	return text + fmt.Sprintf("\n%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-func versionCommand() *subcommand {
-	return &subcommand{
-		name: "version", brief: "print the version, the commit and the Go version", usage: []string{""},
-		run: func(_ context.Context, in call) error {
-			_, err := fmt.Fprintln(in.stdout, thisBuild())
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version, the commit and the Go version", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), thisBuild())
 			return err
 		},
 	}

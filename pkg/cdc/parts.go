@@ -66,6 +66,7 @@ func NewParts(q Ask, most int, stuck func(hubspot.ID) bool, full bool) *Parts {
 		p.todo = []Ask{q}
 		return p
 	}
+	q = q.once()
 	for _, id := range q.own() {
 		if stuck(id) {
 			p.answer.Stuck = append(p.answer.Stuck, id)
@@ -90,6 +91,20 @@ func NewParts(q Ask, most int, stuck func(hubspot.ID) bool, full bool) *Parts {
 // asked.
 func (q *Ask) divisible() bool {
 	return q.What == AskLive || q.What == AskArchived || q.What == AskLinks
+}
+
+// once is the question with each id once: the halves of one id that stands there twice
+// would be as large as the whole.
+func (q Ask) once() Ask {
+	seen := make(map[hubspot.ID]bool, len(q.IDs)+len(q.Links))
+	again := func(id hubspot.ID) bool {
+		before := seen[id]
+		seen[id] = true
+		return before
+	}
+	q.IDs = slices.DeleteFunc(slices.Clone(q.IDs), again)
+	q.Links = slices.DeleteFunc(slices.Clone(q.Links), func(in hubspot.LinkInput) bool { return again(in.ID) })
+	return q
 }
 
 // own are the ids that the question is about, without Each.

@@ -108,6 +108,26 @@ func TestR18_AQuestionIsHalvedDownToTheIDsThatFail(t *testing.T) {
 	}
 }
 
+// TestR18_AnIDThatIsAskedForTwiceIsAskedOnce: HubSpot may fail it, and a page may ask
+// for it twice. Its halves become smaller nevertheless.
+func TestR18_AnIDThatIsAskedForTwiceIsAskedOnce(t *testing.T) {
+	twice := []hubspot.ID{7, 3, 7, 7}
+	var links []hubspot.LinkInput
+	for _, id := range twice {
+		links = append(links, hubspot.LinkInput{ID: id})
+	}
+	for _, q := range []Ask{{What: AskLive, IDs: twice}, {What: AskLinks, Links: links}} {
+		h := &failing{bad: []hubspot.ID{7}, controls: []hubspot.ID{9}}
+		a, err := h.answerAll(NewParts(q, hubspot.MaxBatch, nothingStuck, false))
+		if err != nil || !slices.Equal(a.Stuck, []hubspot.ID{7}) || len(a.Batch.Records) != 1 || a.Batch.Records[0].ID != 3 {
+			t.Errorf("stuck: %v, records: %v, error: %v", a.Stuck, answeredIDs(a), err)
+		}
+		if n := len(h.asks[0].own()); n != 2 {
+			t.Errorf("it asks for %d ids", n)
+		}
+	}
+}
+
 // TestR18_OneOtherRecordDecides: if HubSpot does not answer about it either, the
 // records are not the reason, and the question fails after a few calls.
 func TestR18_OneOtherRecordDecides(t *testing.T) {

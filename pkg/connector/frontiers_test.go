@@ -212,10 +212,20 @@ func TestR17_ARunGoesOnWithoutTheTopic(t *testing.T) {
 	}
 }
 
-// TestR17_WhatIsInDoubtHoldsTheFrontier: a record that HubSpot does not answer about
-// holds all three times, and a purge that waits for its second confirm the sweep's.
+// TestR17_WhatIsInDoubtHoldsTheFrontier: a record that HubSpot does not answer about,
+// or that its answers leave out, holds all three times, and a purge that waits for its
+// second confirm the sweep's.
 func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
 	t.Parallel()
+	for name, fault := range map[string]hubspottest.Fault{
+		"not answered": {Kind: hubspottest.FaultStatus, Status: 400},
+		"left out":     {Kind: hubspottest.FaultOmit},
+	} {
+		t.Run(name, func(t *testing.T) { inDoubt(t, fault) })
+	}
+}
+
+func inDoubt(t *testing.T, fault hubspottest.Fault) {
 	const topic = "hubspot.contacts"
 	inWorld(t, hubspottest.Options{Seed: 5, Types: []string{"contacts"}}, []string{
 		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=1m", "SYNC_LEADING_INTERVAL=5s", "SYNC_TRAILING_LAG=1m",
@@ -224,12 +234,18 @@ func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
 		p := w.start()
 		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Complete != nil && w.frontier(topic).Verified != nil })
 
-		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 400, IDs: ids[5:6]})
+		if fault.Kind == hubspottest.FaultStatus {
+			fault.IDs = ids[5:6]
+		}
+		remove := w.Portal.Inject(fault)
 		w.Portal.Touch("contacts", ids[5])
 		touched := w.Portal.Now()
 		time.Sleep(6 * time.Minute)
 		if f := w.frontier(topic); !f.Leading.Before(touched) || !f.Verified.Before(touched) {
-			t.Errorf("with a record stuck since %v the frontier is %v, %v, %v", touched, f.Leading, f.Complete, f.Verified)
+			t.Errorf("with a record in doubt since %v the frontier is %v, %v, %v", touched, f.Leading, f.Complete, f.Verified)
+		}
+		if !p.names(ids[5]) {
+			t.Error("no problem names the record")
 		}
 		remove()
 		well := w.Portal.Now()
@@ -241,6 +257,33 @@ func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
 		p.Stop()
 		processes := watched{surely: time.Minute}
 		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
+	})
+}
+
+// TestR8_WhatAnAnswerLeavesOutIsAskedForAgain: no finder names the record once more,
+// for the tiers have passed it. Its change is published once HubSpot answers, even if
+// the process that was told of it is gone.
+func TestR8_WhatAnAnswerLeavesOutIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=720h", "SYNC_LEADING_INTERVAL=5s", "SYNC_TRAILING_LAG=1m"}
+	inWorld(t, hubspottest.Options{Seed: 9, Types: []string{"contacts"}}, env, func(w *world) {
+		ids := w.Portal.Seed("contacts", 30)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit})
+		w.Portal.Update("contacts", ids[5], map[string]string{"firstname": "Ada"})
+		time.Sleep(10 * time.Minute)
+		p.Kill()
+		w.Brokers.Mend()
+		p = w.start()
+		time.Sleep(time.Minute)
+		if name := w.FirstName(ids[5]); name == "Ada" {
+			t.Fatal("HubSpot answered about the record")
+		}
+		remove()
+		w.ReadUntil(5*time.Minute, func() bool { return w.FirstName(ids[5]) == "Ada" })
+		p.Stop()
+		w.check("contacts")
 	})
 }
 

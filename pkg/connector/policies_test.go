@@ -68,7 +68,7 @@ func TestClustersThatRefuse(t *testing.T) {
 						t.Errorf("%s start: ready after %v", start, took)
 					}
 					w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts", "companies") })
-					id := w.Portal.Seed("contacts", 1)[0]
+					id := w.Portal.Create("contacts", map[string]string{"firstname": "Ada"})
 					w.ReadUntil(time.Minute, func() bool { return w.FirstName(id) != nil })
 					p.Stop()
 					for _, key := range wanted {

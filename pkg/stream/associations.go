@@ -17,9 +17,9 @@ type AssociationSweep struct {
 	Pair  *Pair
 	Place offsets.Associations
 
-	begun  bool           // this run began the sweep under way
-	from   hubspot.Millis // for which time the from type was verified then
-	passed uint64         // verification.passed then
+	begun bool           // this run began the sweep under way
+	from  hubspot.Millis // for which time the from type was verified then
+	aside uint64         // Pair.aside then
 }
 
 // Run sweeps until ctx ends. The first sweep waits for the backfill of the from
@@ -51,7 +51,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		if err := p.Lane.Fence(ctx); err != nil {
 			return err
 		}
-		s.begun, s.from, s.passed = true, p.From.verified.at(), p.verified.passed.Load()
+		s.begun, s.from, s.aside = true, p.From.verified.at(), p.aside.Load()
 	}
 	p.begun.Store(true)
 	p.sweeps.begin(s.Place.Started)
@@ -96,7 +96,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	}
 	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	p.sweeps.end(s.Place.Started)
-	if s.begun && s.passed == p.verified.passed.Load() {
+	if s.begun && s.aside == p.aside.Load() {
 		if err := p.verified.end(ctx, s.Place.Started, min(s.Place.Started, s.from)); err != nil {
 			return err
 		}

@@ -23,10 +23,7 @@ type verification struct {
 	frontiers Frontiers // nil: nobody asks
 	// waiting returns the records about which nothing is decided now.
 	waiting func(context.Context) ([]hubspot.ID, error)
-	// passed counts the records about which HubSpot said nothing that counts (R8). They
-	// wait for the next sweep: one during which there were any has not shown everything.
-	passed atomic.Uint64
-	some   atomic.Bool // there are sweeps in ended
+	some    atomic.Bool // there are sweeps in ended
 	// shown is when the latest sweep began that has shown everything in this run.
 	shown atomic.Int64
 

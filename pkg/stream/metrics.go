@@ -32,7 +32,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"object", "cause"}),
 		unresolved: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_unresolved_records_total",
-			Help: "Ids that HubSpot, even when asked for one alone, neither returned nor reported missing; they stay as published.",
+			Help: "Ids that HubSpot, even when asked for one alone, neither returned nor reported missing; the connector asks again.",
 		}, []string{"object"}),
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hubspot_cdc_snapshot_running",

@@ -50,11 +50,6 @@ func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol)
 	if err == nil {
 		err = o.stuck.settle(ctx, p)
 	}
-	for range p.Unresolved() {
-		o.Metrics.unresolved.WithLabelValues(o.Type.Name).Inc()
-		o.verified.passed.Add(1)
-		o.Log.Warn("HubSpot neither returns a record nor reports it missing; it stays as published")
-	}
 	return err
 }
 

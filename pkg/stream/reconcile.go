@@ -19,11 +19,10 @@ type Reconcile struct {
 	// Since is when the backfill ended; zero while it runs.
 	Since hubspot.Millis
 
-	restarted bool   // Sweep.restarted of the sweep under way
-	begun     bool   // this run began the sweep under way
-	partly    bool   // Sweep.partly, likewise
-	passed    uint64 // Sweep.passed, likewise
-	asked     bool   // the sweep under way was asked for, and does not wait
+	restarted bool // Sweep.restarted of the sweep under way
+	begun     bool // this run began the sweep under way
+	partly    bool // Sweep.partly, likewise
+	asked     bool // the sweep under way was asked for, and does not wait
 }
 
 const (
@@ -48,7 +47,6 @@ func (r *Reconcile) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	r.passed = r.Object.verified.passed.Load()
 	return supervise(ctx, r.Object, offsets.ReconcileStream, func() time.Duration { return 0 }, r.pass)
 }
 
@@ -64,12 +62,12 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		if err := o.Lane.Fence(ctx); err != nil {
 			return err
 		}
-		r.begun, r.partly, r.passed = true, false, o.verified.passed.Load()
+		r.begun, r.partly = true, false
 	}
 	s := Sweep{
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
-		partly: r.partly || !r.begun && r.Place.Waits, passed: r.passed,
+		partly: r.partly || !r.begun && r.Place.Waits,
 	}
 	if r.asked {
 		s.Pause = 0

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -362,14 +363,26 @@ func (s *stuck) idle(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
+// errLeftOut is why a record is stuck that HubSpot's answers leave out (R8).
+var errLeftOut = errors.New("its answers neither return them nor report them missing")
+
 // settle is for a protocol that has ended: it takes over what is stuck of it. What
-// was stuck, and was asked for again without any answer, stays so.
+// HubSpot's answers leave out is stuck too: the finder that named it goes on, and may
+// never name it again.
 func (s *stuck) settle(ctx context.Context, p cdc.Protocol) error {
 	ids := slices.Clone(p.Stuck())
-	for _, id := range p.Unresolved() {
-		if s.retrying(id) {
-			ids = append(ids, id)
+	if left := p.Unresolved(); len(left) > 0 {
+		s.metrics.unresolved.WithLabelValues(s.object).Add(float64(len(left)))
+		full := s.size() >= stuckMost
+		for _, id := range left {
+			if full && !s.retrying(id) {
+				return fmt.Errorf("read %d records: HubSpot answers, but %w; %d others wait already", len(left), errLeftOut, stuckMost)
+			}
 		}
+		s.mu.Lock()
+		s.latest = errLeftOut
+		s.mu.Unlock()
+		ids = append(ids, left...)
 	}
 	return s.set(ctx, ids)
 }

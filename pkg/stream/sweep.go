@@ -28,14 +28,13 @@ type Sweep struct {
 
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
-	restarted bool   // HubSpot refused to continue the list, so it is read from the beginning
-	partly    bool   // not everything of it was read, or shows what is missing
-	passed    uint64 // verification.passed when it began
+	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
+	partly    bool // not everything of it was read, or shows what is missing
 }
 
 // Run is the backfill: it sweeps once and returns when the sweep is done.
 func (s *Sweep) Run(ctx context.Context) error {
-	s.partly, s.passed = s.Place.Waits, s.Object.verified.passed.Load()
+	s.partly = s.Place.Waits
 	return supervise(ctx, s.Object, s.Stream, func() time.Duration { return 0 }, s.pass)
 }
 
@@ -75,7 +74,7 @@ func (s *Sweep) verify(ctx context.Context) error {
 func (s *Sweep) lacks() bool {
 	s.order.Lock()
 	defer s.order.Unlock()
-	return s.partly || s.gaps.Unordered || s.passed != s.Object.verified.passed.Load()
+	return s.partly || s.gaps.Unordered
 }
 
 // errAsOne says that the list must be read from its beginning, as one range.

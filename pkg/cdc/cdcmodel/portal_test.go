@@ -439,7 +439,7 @@ func (p *portal) blink() {
 // silence makes reads by id say nothing about a record, a few times.
 func (p *portal) silence() {
 	id := hubspot.ID(1 + p.choices.of(lastID))
-	p.records[id].mute = 1 + p.choices.of(7)
+	p.records[id].mute = 1 + p.choices.of(20)
 	p.tell("HubSpot: %d reads by id say nothing about record %s", p.records[id].mute, id)
 }
 

@@ -3,6 +3,7 @@ package cdcmodel
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -181,21 +182,15 @@ func (a *agent) drive(p cdc.Protocol) error {
 		p.Take(answer)
 		a.heardIs(before, p)
 	}
-	for _, id := range p.Unresolved() { // the next finder that names it asks again (R8)
-		a.w.tally["unresolved"]++
-		if _, links := p.(*cdc.LinkRead); !links {
-			a.w.records[id].hidden, a.w.records[id].unsure = true, a.w.journaled
-		} else {
-			a.w.doubtSets(id)
-		}
-	}
+	a.w.tally["unresolved"] += len(p.Unresolved())
+	unanswered := slices.Concat(p.Stuck(), p.Unresolved()) // somebody asks again about both (R8, R18)
 	if _, links := p.(*cdc.LinkRead); links {
-		for _, id := range p.Stuck() {
+		for _, id := range unanswered {
 			a.w.doubtSets(id)
 		}
 		return nil // the next sweep asks again
 	}
-	return a.settle(p.Stuck())
+	return a.settle(unanswered)
 }
 
 // inParts asks a question, in parts if HubSpot fails it (R18).
