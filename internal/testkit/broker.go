@@ -54,6 +54,7 @@ func (b *Broker) start(opts []kfake.Opt) {
 		resp.PushIntervalMillis = 300_000
 		return resp, nil, true
 	})
+	b.removeGhosts(cluster)
 	b.Cluster = cluster
 }
 

@@ -178,6 +178,56 @@ func TestSignals_PausesAtAnyTime(t *testing.T) {
 	})
 }
 
+// TestSignals_AResumeThatIsKilledLosesNothing: what the journal told during a pause is
+// read by the reconcile and the sweep that the resume asks for. They are owed after
+// kills too, whether they had begun or not (docs/contract.md section 4).
+func TestSignals_AResumeThatIsKilledLosesNothing(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(shorter(12, 4)) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			env := append([]string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "HUBSPOT_VOLATILE=none.none"}, withJournal...)
+			opt := hubspottest.Options{
+				Seed: seed, Types: []string{"contacts", "companies"}, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 800 * time.Millisecond},
+			}
+			inWorld(t, opt, env, func(w *world) {
+				rng := rand.New(rand.NewPCG(seed, 0))
+				w.Portal.SetJournal(hubspottest.Journal{App: journalApp})
+				contacts, companies := w.Portal.Seed("contacts", 300), w.Portal.Seed("companies", 30)
+				for i, id := range contacts {
+					w.Portal.Associate("contacts", id, "companies", companies[i%30], "", 0)
+				}
+				p := w.start()
+				w.synced(p, toCompanies)
+				time.Sleep(3 * time.Minute)
+				w.signal(signalOf("pause", "contacts", "contacts:companies"))
+				w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 2 })
+				for i := range 5 { // neither moves a modified time
+					w.Portal.UpdateCalculated("contacts", contacts[50*i], map[string]string{"firstname": "Calculated"})
+					w.Portal.Dissociate("contacts", contacts[50*i+7], "companies", companies[(50*i+7)%30], "HUBSPOT_DEFINED", 279)
+				}
+				time.Sleep(10 * time.Minute) // the journal has told it by then
+				w.signal(signalOf("resume"))
+				w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 0 })
+				for range 1 + rng.IntN(3) {
+					time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond)
+					p.Kill()
+					w.Brokers.Mend()
+					p = w.start()
+					w.SleepUntil(time.Minute, p.streams)
+				}
+				time.Sleep(20 * time.Minute) // far less than until the next reconcile and the next sweep
+				p.Stop()
+				w.check("contacts", "companies")
+				w.checkLinks(toCompanies)
+				if got, want := w.Cursors()[pausedKey], `{"offset":2,"objects":{},"snapshots":null,"v":1}`; got != want {
+					t.Errorf("cursor %s, want %s", got, want)
+				}
+			})
+		})
+	}
+}
+
 // TestSignals_ASnapshotIsPaused: over a restart too, and told by Debezium's words and
 // the signal's id; a stop ends a paused one.
 func TestSignals_ASnapshotIsPaused(t *testing.T) {

@@ -3,6 +3,8 @@ package connector_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -114,6 +116,54 @@ func TestStandby_ADeadOwnersPlaceIsTakenByItsSuccessor(t *testing.T) {
 		}
 		p.Stop()
 	})
+}
+
+// TestStandby_KilledAgainAndAgainWhileItJoins: an instance is killed up to six times
+// within seconds, at any step of its joining. The group takes those that died while
+// they waited for a join as members until their first session is over, and may give
+// one of them the partition. So the next instance waits for a rebalance and a
+// session; kfake, which counts those that wait wrongly, may take a rebalance more.
+func TestStandby_KilledAgainAndAgainWhileItJoins(t *testing.T) {
+	t.Parallel()
+	const limit = 3*connector.SessionTimeout + 2*time.Second
+	for seed := range uint64(shorter(40, 10)) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, hubspottest.Options{Seed: seed}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+				rng := rand.New(rand.NewPCG(seed, 0))
+				w.Portal.Seed("contacts", 3)
+				var dead []*process
+				kill := func(p *process) { // does not wait until it has given up on the brokers
+					p.Brokers.Cut()
+					p.Cancel()
+					dead = append(dead, p)
+				}
+				if rng.IntN(2) == 0 {
+					p := w.startBeside()
+					w.SleepUntil(time.Minute, p.streams)
+					kill(p)
+				}
+				for range 1 + rng.IntN(6) {
+					p := w.startBeside()
+					time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
+					kill(p)
+				}
+				p := w.startBeside()
+				took := w.SleepUntil(time.Hour, p.streams)
+				if took > limit {
+					t.Errorf("killed %d times: the next instance streams after %v", len(dead), took)
+				}
+				time.Sleep(time.Minute)
+				p.Stop()
+				for _, p := range dead {
+					if err := <-p.Done; err != nil {
+						t.Errorf("the connector ended with %v", err)
+					}
+				}
+				w.check("contacts")
+			})
+		})
+	}
 }
 
 // TestStandby_AGracefulEndHandsOverAtOnce.

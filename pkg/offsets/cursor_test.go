@@ -49,7 +49,10 @@ func TestCursors_AreWrittenAsTheDesignSays(t *testing.T) {
 			Signals{17, "contacts", "124", 123, 9}.Bytes(), parse(ParseSignals), Signals{17, "contacts", "124", 123, 9}},
 		{`{"offset":18,"objects":{"contacts":"2026-11-24T13:00:00.123Z"},"snapshots":null,"v":1}`,
 			Paused{Offset: 18, Objects: map[string]hubspot.Millis{"contacts": noon}}.Bytes(), parse(ParsePaused),
-			Paused{Offset: 18, Objects: map[string]hubspot.Millis{"contacts": noon}}},
+			Paused{Offset: 18, Objects: map[string]hubspot.Millis{"contacts": noon}, Owed: map[string]hubspot.Millis{}}},
+		{`{"offset":18,"objects":{},"snapshots":null,"owed":{"contacts:companies":"2026-11-24T13:00:00.123Z"},"v":1}`,
+			Paused{Offset: 18, Owed: map[string]hubspot.Millis{"contacts:companies": noon}}.Bytes(), parse(ParsePaused),
+			Paused{Offset: 18, Objects: map[string]hubspot.Millis{}, Owed: map[string]hubspot.Millis{"contacts:companies": noon}}},
 		{`{"id":"QWERTY","v":1}`, Birth{ID: "QWERTY"}.Bytes(), parse(parseBirth), Birth{ID: "QWERTY"}},
 	} {
 		if string(c.got) != c.want {

@@ -14,15 +14,26 @@ type Paused struct {
 	Offset    int64                     // after the last such signal
 	Objects   map[string]hubspot.Millis // object types and pairs, since when
 	Snapshots hubspot.Millis            // since when snapshots are paused; 0: they are not
+	// Owed are object types and pairs that were resumed, and when: everything of them is
+	// yet to be read once more by a sweep that begins then or later.
+	Owed map[string]hubspot.Millis
 }
 
 // Bytes writes the cursor.
 func (p Paused) Bytes() []byte {
-	since := map[string]string{}
-	for name, at := range p.Objects {
-		since[name] = at.String()
+	members := []any{"offset", p.Offset, "objects", texts(p.Objects), "snapshots", p.Snapshots}
+	if len(p.Owed) > 0 {
+		members = append(members, "owed", texts(p.Owed))
 	}
-	return object("offset", p.Offset, "objects", since, "snapshots", p.Snapshots)
+	return object(members...)
+}
+
+func texts(times map[string]hubspot.Millis) map[string]string {
+	out := map[string]string{}
+	for name, at := range times {
+		out[name] = at.String()
+	}
+	return out
 }
 
 // ParsePaused reads what Bytes wrote or an operator typed.
@@ -37,18 +48,31 @@ func ParsePaused(text []byte) (p Paused, err error) {
 	if p.Offset < 0 {
 		return Paused{}, fmt.Errorf(`"offset" is %d`, p.Offset)
 	}
-	p.Objects = map[string]hubspot.Millis{}
-	if m.has("objects") {
-		var since members
-		if err := json.Unmarshal(m["objects"], &since); err != nil {
-			return Paused{}, fmt.Errorf(`"objects" is not like {"contacts":%q}`, time.Unix(0, 0).UTC().Format(time.RFC3339))
-		}
-		for name := range since {
-			if p.Objects[name], err = since.millis(name); err != nil {
-				return Paused{}, fmt.Errorf(`"objects": %w`, err)
-			}
-		}
+	if p.Objects, err = m.times("objects"); err != nil {
+		return Paused{}, err
+	}
+	if p.Owed, err = m.times("owed"); err != nil {
+		return Paused{}, err
 	}
 	p.Snapshots, err = m.optionalMillis("snapshots")
 	return p, err
+}
+
+// times is a member that has a time for each name, and may be missing.
+func (m members) times(name string) (map[string]hubspot.Millis, error) {
+	out := map[string]hubspot.Millis{}
+	if !m.has(name) {
+		return out, nil
+	}
+	var of members
+	err := json.Unmarshal(m[name], &of)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not like {\"contacts\":%q}", name, time.Unix(0, 0).UTC().Format(time.RFC3339))
+	}
+	for key := range of {
+		if out[key], err = of.millis(key); err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+	}
+	return out, nil
 }

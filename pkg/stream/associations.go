@@ -97,7 +97,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	p.sweeps.end(s.Place.Started)
 	if s.begun && s.aside == p.aside.Load() {
-		if err := p.verified.end(ctx, min(s.Place.Started, s.from)); err != nil {
+		if err := p.verified.end(ctx, s.Place.Started, min(s.Place.Started, s.from)); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,8 @@ type verification struct {
 	// waiting returns the records about which nothing is decided now.
 	waiting func(context.Context) ([]hubspot.ID, error)
 	some    atomic.Bool // there are sweeps in ended
+	// shown is when the latest sweep began that has shown everything in this run.
+	shown atomic.Int64
 
 	turn  chan struct{} // one slot; who has put something in may use ended
 	ended []endedSweep  // that have not shown everything yet, in order
@@ -31,8 +33,9 @@ type verification struct {
 
 // endedSweep is a sweep whose last page is committed.
 type endedSweep struct {
-	at   hubspot.Millis // when it began
-	left []hubspot.ID   // what was not decided when it ended, and still is not
+	began hubspot.Millis
+	at    hubspot.Millis // for which time it shows everything; 0: none
+	left  []hubspot.ID   // what was not decided when it ended, and still is not
 }
 
 // endedKept is how many sweeps wait at most. The later ones show more.
@@ -50,15 +53,22 @@ func (v *verification) at() hubspot.Millis {
 	return v.frontiers.Verified(v.object)
 }
 
-// end takes a sweep that began at a time and has read everything.
-func (v *verification) end(ctx context.Context, at hubspot.Millis) error {
-	if v.frontiers == nil || at == 0 {
+// end takes a sweep that began at a time and has read everything. at is the time for
+// which that shows everything; 0: none.
+func (v *verification) end(ctx context.Context, began, at hubspot.Millis) error {
+	if v.frontiers == nil {
 		return nil
 	}
 	return v.with(ctx, func(waiting []hubspot.ID) {
-		v.ended = append(v.ended, endedSweep{at, waiting})
+		v.ended = append(v.ended, endedSweep{began, at, waiting})
 		v.ended = v.ended[max(0, len(v.ended)-endedKept):]
 	})
+}
+
+// shownSince reports whether a sweep that began at a time or later has shown
+// everything in this run.
+func (v *verification) shownSince(at hubspot.Millis) bool {
+	return hubspot.Millis(v.shown.Load()) >= at
 }
 
 // settle looks which sweeps have shown everything by now. Call it when something was
@@ -82,15 +92,16 @@ func (v *verification) with(ctx context.Context, change func(waiting []hubspot.I
 		return err
 	}
 	change(waiting)
-	at := hubspot.Millis(0)
+	began, at := hubspot.Millis(v.shown.Load()), hubspot.Millis(0)
 	v.ended = slices.DeleteFunc(v.ended, func(e endedSweep) bool {
 		shown := !slices.ContainsFunc(e.left, func(id hubspot.ID) bool { return slices.Contains(waiting, id) })
 		if shown {
-			at = max(at, e.at)
+			began, at = max(began, e.began), max(at, e.at)
 		}
 		return shown
 	})
 	v.some.Store(len(v.ended) > 0)
+	v.shown.Store(int64(began))
 	if at != 0 {
 		v.frontiers.SetVerified(v.object, at)
 	}

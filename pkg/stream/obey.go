@@ -16,6 +16,7 @@ import (
 func (s *Signals) Resume(p offsets.Paused) {
 	s.obeyed = p.Offset
 	s.Status.showPauses(p.Objects, p.Snapshots)
+	s.Status.pauses.setOwed(p.Owed)
 	for name := range p.Objects {
 		s.Log.Info("the streams of an object are paused by a signal", "object", name)
 	}
@@ -38,11 +39,22 @@ func (s *Signals) obey(ctx context.Context, sig *signal, offset int64, log *slog
 	return s.keep(ctx, offset, true)
 }
 
-// keep makes the next run remember what is paused.
+// keep makes the next run remember what is paused, and that a signal was obeyed.
 func (s *Signals) keep(ctx context.Context, offset int64, now bool) error {
-	s.obeyed = offset + 1
+	return s.save(ctx, now, func() { s.obeyed = offset + 1 })
+}
+
+// save commits what is paused after a change. The latest commit has the latest change.
+func (s *Signals) save(ctx context.Context, now bool, change func()) error {
+	select {
+	case s.saving <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.saving }()
+	change()
 	objects, snapshots := s.Status.pauses.get()
-	place := offsets.Paused{Offset: s.obeyed, Objects: objects, Snapshots: snapshots}
+	place := offsets.Paused{Offset: s.obeyed, Objects: objects, Snapshots: snapshots, Owed: s.Status.pauses.owes()}
 	return s.Committer.Commit(ctx, &cdc.Batch{Sync: now, Cursors: []cdc.Cursor{{Stream: offsets.PausedStream, Value: place.Bytes()}}})
 }
 
@@ -99,7 +111,7 @@ func (s *Signals) pause(sig *signal, log *slog.Logger) {
 	log.Info("streams are paused", "objects", strings.Join(names, ","))
 }
 
-// resume lets streams go on, and asks for what the journal has told meanwhile.
+// resume lets streams go on. They owe what the journal has told meanwhile.
 func (s *Signals) resume(sig *signal, log *slog.Logger) {
 	objects, snapshots := s.Status.pauses.get()
 	var names []string
@@ -112,12 +124,12 @@ func (s *Signals) resume(sig *signal, log *slog.Logger) {
 	for _, name := range names {
 		delete(objects, name)
 	}
-	for _, c := range s.collections() {
-		if p, can := c.(pausable); can && slices.Contains(names, c.name()) {
-			p.resumed()
-		}
-	}
+	s.Status.pauses.owe(s.Status.now(), names...)
 	s.Status.showPauses(objects, snapshots)
+	select {
+	case s.resumed <- struct{}{}:
+	default:
+	}
 	log.Info("streams go on", "objects", strings.Join(names, ","))
 }
 

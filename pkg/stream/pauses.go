@@ -19,8 +19,9 @@ import (
 type pauses struct {
 	mu      sync.Mutex
 	objects map[string]hubspot.Millis
-	all     hubspot.Millis // of the snapshots; 0: they are not paused
-	changed chan struct{}  // closed by the next change; nil: nobody waits
+	owed    map[string]hubspot.Millis // offsets.Paused.Owed
+	all     hubspot.Millis            // of the snapshots; 0: they are not paused
+	changed chan struct{}             // closed by the next change; nil: nobody waits
 	passes  map[*passing]bool
 }
 
@@ -154,20 +155,12 @@ func (p *pauses) leave(pass *passing) {
 // journal: it is what the journal told during the pause.
 const excuseFor = time.Hour
 
-// pausable is what a signal can pause.
+// pausable is what a signal can pause. After a pause everything is read once more,
+// because the journal told of changes meanwhile.
 type pausable interface {
 	collection
-	resumed() // asks for what the journal has told meanwhile
-}
-
-func (c *objectCollection) resumed() {
-	c.Audit.excuse(c.name(), time.Now().Add(excuseFor))
-	c.askReconcile()
-}
-
-func (c *pairCollection) resumed() {
-	c.From.Audit.excuse(c.name(), time.Now().Add(excuseFor))
-	c.SweepNow()
+	readAgain()                                 // asks for a sweep
+	readSince(hubspot.Millis) (begun, all bool) // a sweep that began then or later has begun, has shown everything
 }
 
 // excuse keeps the journal from being blamed, until then, for what it did not name

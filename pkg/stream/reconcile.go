@@ -43,7 +43,7 @@ func (r *Reconcile) Run(ctx context.Context) error {
 		}
 		r.Place = offsets.Sweep{Started: r.Since, Done: true}
 	} else if r.Place.Done && !r.Place.Waits { // perhaps the run before ended before it could say so
-		if err := r.Object.verified.end(ctx, r.Place.Started); err != nil {
+		if err := r.Object.verified.end(ctx, r.Place.Started, r.Place.Started); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,9 @@ type Signals struct {
 
 	obeyed   int64 // after the last signal that took effect at once
 	caughtUp atomic.Bool
-	telling  sync.Mutex // so that notices come in the order of what they tell
+	saving   chan struct{} // one slot; who has put something in may use obeyed
+	resumed  chan struct{} // one slot: streams were resumed
+	telling  sync.Mutex    // so that notices come in the order of what they tell
 	inbox    requests
 	strange  bool // a signal with another key was logged
 	mu       sync.Mutex
@@ -61,6 +63,7 @@ type Signals struct {
 // NewSignals completes s with what others use to talk to it.
 func NewSignals(s *Signals) *Signals {
 	s.inbox.wake, s.followed = make(chan struct{}, 1), make(chan struct{})
+	s.saving, s.resumed = make(chan struct{}, 1), make(chan struct{}, 1)
 	if s.Place != nil {
 		s.inbox.taken = s.Place.Offset
 	}
@@ -98,6 +101,7 @@ func (s *Signals) Run(ctx context.Context) error {
 	ready := make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.read(ctx, ready) })
+	g.Go(func() error { return s.payOff(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ready:

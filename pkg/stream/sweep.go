@@ -66,7 +66,7 @@ func (s *Sweep) verify(ctx context.Context) error {
 	if s.lacks() {
 		return nil
 	}
-	return s.Object.verified.end(ctx, s.Place.Started)
+	return s.Object.verified.end(ctx, s.Place.Started, s.Place.Started)
 }
 
 // lacks reports whether something of the sweep was not read, or waited when an earlier

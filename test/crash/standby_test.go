@@ -4,6 +4,7 @@ package crash
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -68,4 +69,31 @@ func TestTakeOver(t *testing.T) {
 	if r := cdctest.Check(history, consumer.events(t)); !r.Clean() {
 		t.Errorf("promises were broken:\n%s", r.Findings())
 	}
+}
+
+// TestKilledWhileItJoins: a process is killed up to six times within seconds, at any
+// step of its start. The next one still streams within ten seconds: on one machine a
+// new process removes the dead ones from the group, also those that only waited to
+// be members.
+func TestKilledWhileItJoins(t *testing.T) {
+	here := services.Start(t)
+	life := newLife(2)
+	life.start(t)
+	connector := build(t, here, life, fmt.Sprintf("joins-%d", time.Now().UnixMilli()))
+	rng := rand.New(rand.NewPCG(2, 0))
+	p := connector.Start(t)
+	p.Says(t, starting, streaming)
+	for range 5 {
+		connector.kill(t, p)
+		kills := 1 + rng.IntN(6)
+		for range kills {
+			p = connector.Start(t)
+			p.Sleep(t, time.Duration(rng.IntN(1000))*time.Millisecond)
+			connector.kill(t, p)
+		}
+		p = connector.Start(t)
+		p.Says(t, takeOver, streaming)
+		t.Logf("killed %d times: streaming after %v", 1+kills, time.Since(p.Began).Round(10*time.Millisecond))
+	}
+	p.Terminate(t)
 }
