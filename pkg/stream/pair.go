@@ -21,8 +21,9 @@ type Pair struct {
 	stuck   *stuck
 	begun   atomic.Bool // the first sweep has begun
 	sweeps  sweeps
-	// aside counts the records whose links kept changing while they were read. They wait
-	// for the next sweep: one during which there were any has not shown everything.
+	// aside counts the records whose links kept changing while they were read, or were left
+	// out of HubSpot's answers (R8). They wait for the next sweep: one during which there
+	// were any has not shown everything.
 	aside atomic.Uint64
 	// verified says for which time all links are published.
 	verified *verification
@@ -150,12 +151,29 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 		if err := drive(ctx, r, p.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return p.answer(ctx, prio, ask) }); err != nil {
 			return nil, fmt.Errorf("read the links of %d records: %w", len(chunk), err)
 		}
-		if err := p.stuck.settle(ctx, r); err != nil {
+		if err := p.settle(ctx, r); err != nil {
 			return nil, err
 		}
 		out = append(out, r.Readings...)
 	}
 	return out, nil
+}
+
+// settle leaves to the next sweep what HubSpot's answers leave out: they may do so with
+// every record that has no links. What was stuck stays so.
+func (p *Pair) settle(ctx context.Context, r *cdc.LinkRead) error {
+	var again []hubspot.ID
+	for _, id := range r.Unresolved() {
+		if p.stuck.retrying(id) {
+			again = append(again, id)
+		}
+	}
+	if n := len(r.Unresolved()); n > 0 {
+		p.aside.Add(uint64(n))
+		p.From.Metrics.unresolved.WithLabelValues(p.Name()).Add(float64(n))
+		p.Log.Warn("HubSpot neither returns the links of some records nor says that they have none; their links stay as published", "records", n)
+	}
+	return p.stuck.settle(ctx, r.Stuck(), again)
 }
 
 func (p *Pair) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (a cdc.Answer, err error) {

@@ -48,7 +48,9 @@ func (o *Object) complete(ctx context.Context, readings []cdc.Reading, missing [
 func (o *Object) ask(ctx context.Context, prio hubspot.Priority, p cdc.Protocol) error {
 	err := drive(ctx, p, o.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return o.answer(ctx, prio, ask) })
 	if err == nil {
-		err = o.stuck.settle(ctx, p)
+		// The finder that named what was left out goes on, and may never name it again.
+		o.Metrics.unresolved.WithLabelValues(o.Type.Name).Add(float64(len(p.Unresolved())))
+		err = o.stuck.settle(ctx, p.Stuck(), p.Unresolved())
 	}
 	return err
 }

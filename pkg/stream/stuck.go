@@ -366,23 +366,16 @@ func (s *stuck) idle(ctx context.Context, d time.Duration) error {
 // errLeftOut is why a record is stuck that HubSpot's answers leave out (R8).
 var errLeftOut = errors.New("its answers neither return them nor report them missing")
 
-// settle is for a protocol that has ended: it takes over what is stuck of it. What
-// HubSpot's answers leave out is stuck too: the finder that named it goes on, and may
-// never name it again.
-func (s *stuck) settle(ctx context.Context, p cdc.Protocol) error {
-	ids := slices.Clone(p.Stuck())
-	if left := p.Unresolved(); len(left) > 0 {
-		s.metrics.unresolved.WithLabelValues(s.object).Add(float64(len(left)))
-		full := s.size() >= stuckMost
-		for _, id := range left {
-			if full && !s.retrying(id) {
-				return fmt.Errorf("read %d records: HubSpot answers, but %w; %d others wait already", len(left), errLeftOut, stuckMost)
-			}
+// settle takes over what a protocol that has ended left: ids that HubSpot did not
+// answer, and ids that its answers leave out.
+func (s *stuck) settle(ctx context.Context, unanswered, leftOut []hubspot.ID) error {
+	if len(leftOut) > 0 {
+		if s.size() >= stuckMost && !slices.ContainsFunc(leftOut, s.retrying) {
+			return fmt.Errorf("read %d records: HubSpot answers, but %w; %d others wait already", len(leftOut), errLeftOut, stuckMost)
 		}
 		s.mu.Lock()
 		s.latest = errLeftOut
 		s.mu.Unlock()
-		ids = append(ids, left...)
 	}
-	return s.set(ctx, ids)
+	return s.set(ctx, slices.Concat(unanswered, leftOut))
 }
