@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -151,11 +152,46 @@ func (s *signaller) send(ctx context.Context, stdout, stderr io.Writer, id, kind
 		return err
 	}
 	fmt.Fprintf(stdout, "sent to %s, offset %d, key %s:\n%s\n", topic, offset, s.prefix, text)
+	if err := s.sayStrangers(ctx, stderr, text); err != nil {
+		return err
+	}
 	hosts, err := connector.Instances(ctx, s.kafka, s.prefix)
 	if err == nil && len(hosts) == 0 {
 		fmt.Fprintln(stderr, "no instance runs: the next one obeys it when it starts")
 	}
 	fmt.Fprintf(stdout, "watch it:\n%s", watching(kind, id))
+	return nil
+}
+
+// sayStrangers names what a signal asks about and what has no topic: the connector
+// passes over it.
+func (s *signaller) sayStrangers(ctx context.Context, stderr io.Writer, text []byte) error {
+	var sent struct {
+		Data struct {
+			Collections []string `json:"data-collections"`
+		}
+	}
+	if err := json.Unmarshal(text, &sent); err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(s.kafka...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	topics, err := kadm.NewClient(cl).ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("the signal is sent; list the topics that it names: %w", err)
+	}
+	for _, name := range sent.Data.Collections {
+		topic := strings.ReplaceAll(name, `\.`, ".")
+		if !strings.HasPrefix(topic, s.prefix+".") {
+			topic = objectTopic(s.prefix, topic)
+		}
+		if name != ".*" && !topics.Has(topic) {
+			fmt.Fprintf(stderr, "nothing was published of %q so far: there is no topic %s%s\n", name, topic, didYouMean(topic, topics.Names(), ""))
+		}
+	}
 	return nil
 }
 

@@ -34,6 +34,12 @@ func TestSignal_IsObeyed(t *testing.T) {
 			!strings.Contains(out, "connector tail notifications") || !strings.Contains(errs, "no instance runs") {
 			t.Errorf("%v\n%s%s", err, out, errs)
 		}
+		if _, errs, err := w.send("execute-snapshot", strings.Replace(text, `["contacts"]`, `["kontacts","hubspot.contacts",".*","contacts:deals"]`, 1)); err != nil ||
+			!strings.HasPrefix(errs, `nothing was published of "kontacts" so far: there is no topic hubspot.kontacts; did you mean hubspot.contacts?
+nothing was published of "contacts:deals" so far: there is no topic hubspot.associations.contacts.deals
+no instance runs`) {
+			t.Errorf("%v\n%s", err, errs)
+		}
 		p := w.Start()
 		w.SleepUntil(time.Minute, func() bool { return p.Log.Has("snapshot completed") })
 		if _, errs, err := w.send("resume", `{"id":"ask-1","type":"resume"}`); err != nil || errs != "" {
