@@ -265,7 +265,7 @@ func TestR20_ALossWhileRunning(t *testing.T) {
 					w.Portal.ArchiveOwner(owners[0])
 					time.Sleep(6 * time.Minute)
 					l.befall(w, topic)
-					before := w.keysOf(topic)
+					lost, before := w.Portal.Now(), w.keysOf(topic)
 					time.Sleep(7 * time.Second)
 					w.Portal.Update("contacts", contacts[5], map[string]string{"firstname": "Meanwhile"})
 					w.Portal.Archive("contacts", contacts[1])
@@ -278,6 +278,10 @@ func TestR20_ALossWhileRunning(t *testing.T) {
 					}
 					if w.FirstName(contacts[5]) != "Meanwhile" {
 						t.Error("a change of that time is missing")
+					}
+					// A sweep follows at once, long before its interval is over (R17).
+					if at := w.frontier(topic).Verified; at == nil || topic == contactsTopic && !at.After(lost) {
+						t.Errorf("it is verified as of %v; the loss was at %v", at, lost)
 					}
 					if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
 						t.Errorf("readyz %+v", ready)
