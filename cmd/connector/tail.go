@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
@@ -161,6 +163,11 @@ func (f *consumer) follow(ctx context.Context) error {
 			return nil
 		}
 		for _, e := range fetches.Errors() {
+			if errors.Is(e.Err, kerr.UnknownTopicID) { // it was deleted, and may come back
+				client.PurgeTopicsFromConsuming(e.Topic)
+				client.AddConsumeTopics(e.Topic)
+				continue
+			}
 			return fmt.Errorf("read %s[%d]: %w", e.Topic, e.Partition, e.Err)
 		}
 		for it := fetches.RecordIter(); !it.Done(); {

@@ -216,3 +216,33 @@ func TestTail_Usage(t *testing.T) {
 		t.Errorf("it asks for\n%s", text)
 	}
 }
+
+// TestTail_ATopicThatIsDeletedComesBack: tail waits for it and prints what the
+// connector publishes into the new one.
+func TestTail_ATopicThatIsDeletedComesBack(t *testing.T) {
+	t.Parallel()
+	for name, topics := range map[string][]string{"named": {"hubspot.contacts"}, "all": nil} {
+		inWorld(t, hubspottest.Options{Seed: 44}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+			w.Portal.Seed("contacts", 3)
+			p := w.Start()
+			w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+			var out bytes.Buffer
+			f := consumer{kafka: w.Kafka.Options(), registry: w.RegistryClient(), prefix: "hubspot", topics: topics, fromBeginning: true, tail: newTail(&out, false), look: time.Second}
+			ctx, end := context.WithTimeout(w.T.Context(), 15*time.Minute)
+			defer end()
+			ended := make(chan error)
+			go func() { ended <- f.follow(ctx) }()
+			time.Sleep(time.Minute)
+			if _, err := w.Kafka.Admin().DeleteTopics(ctx, "hubspot.contacts"); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			p.Stop()
+			if n := strings.Count(out.String(), "r hubspot.contacts"); n != 6 {
+				t.Errorf("%s: %d events, want each record twice:\n%s", name, n, out.String())
+			}
+		})
+	}
+}
