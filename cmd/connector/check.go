@@ -15,14 +15,12 @@ import (
 )
 
 // checkError ends the command with an exit code of its own, after the report.
-type checkError struct{ code, problems int }
-
-func (e *checkError) Error() string {
-	if e.code == connector.ExitRefused {
-		return fmt.Sprintf("connector check: a run would refuse to start; problems: %d", e.problems)
-	}
-	return fmt.Sprintf("connector check: problems: %d", e.problems)
+type checkError struct {
+	code int
+	text string
 }
+
+func (e *checkError) Error() string { return e.text }
 
 func checkCommand() *cobra.Command {
 	var asJSON bool
@@ -79,7 +77,11 @@ func runCheck(ctx context.Context, o connector.Options, journal check.Journal, a
 		err = report.WriteTable(stdout, colours(stdout))
 	}
 	if err == nil && !report.OK {
-		err = &checkError{report.Code, report.Failed()}
+		text := fmt.Sprintf("connector check: problems: %d", report.Failed())
+		if report.Code == connector.ExitRefused {
+			text = fmt.Sprintf("connector check: a run would refuse to start; problems: %d", report.Failed())
+		}
+		err = &checkError{report.Code, text}
 	}
 	return err
 }

@@ -50,7 +50,7 @@ func load(only ...string) (*settings, error) {
 	tidy(s)
 	var problems []string
 	for _, p := range s.parts() {
-		problems = append(problems, fill(p.group)...)
+		problems = append(problems, fill("", p.group)...)
 	}
 	var wrong *connector.ConfigError
 	if errors.As(s.connector.Validate(), &wrong) {
@@ -86,13 +86,13 @@ func tidy(s *settings) {
 	}
 }
 
-// fill sets a group's fields from the environment. A value that cannot be parsed
-// is a problem, and counts as unset. Each group is processed separately, because
-// envconfig would also look up the fields of a nested struct under the struct's
-// name.
-func fill(group any) (problems []string) {
+// fill sets a group's fields from the environment. A variable with the prefix counts
+// before the one without. A value that cannot be parsed is a problem, and counts as
+// unset. Each group is processed separately, because envconfig would also look up the
+// fields of a nested struct under the struct's name.
+func fill(prefix string, group any) (problems []string) {
 	for {
-		err := envconfig.Process("", group)
+		err := envconfig.Process(prefix, group)
 		var wrong *envconfig.ParseError
 		if !errors.As(err, &wrong) {
 			if err != nil {
@@ -100,7 +100,7 @@ func fill(group any) (problems []string) {
 			}
 			break
 		}
-		problems = append(problems, fmt.Sprintf("%s: %q is not a %s", wrong.KeyName, wrong.Value, kindOf(wrong.TypeName)))
+		problems = append(problems, fmt.Sprintf("%s: %q is not a %s", strings.TrimPrefix(wrong.KeyName, strings.ToUpper(prefix)+"_"), wrong.Value, kindOf(wrong.TypeName)))
 		_ = os.Unsetenv(wrong.KeyName)
 	}
 	for f, field := range reflect.ValueOf(group).Elem().Fields() {

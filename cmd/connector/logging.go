@@ -61,7 +61,7 @@ func (l *logging) logger(w io.Writer) *slog.Logger {
 func complain(w io.Writer, err error) {
 	tidy(defaults()) // the error may be older than load
 	l := usualLog
-	_ = fill(&l) // texts can always be filled
+	_ = fill("", &l) // texts can always be filled
 	if !l.json(w) {
 		fmt.Fprintln(w, err)
 		return

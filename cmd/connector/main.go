@@ -71,7 +71,7 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(mistyped)
 	root.AddCommand(runCommand(), checkCommand(), demoCommand(), statusCommand(), verifyCommand(), offsetsCommand(),
-		signalCommand(), snapshotCommand(), journalCommand(), tailCommand(), versionCommand())
+		signalCommand(), snapshotCommand(), journalCommand(), tailCommand(), fleetCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// hosts are simulated portals, each at a host of its own.
+type hosts map[string]http.RoundTripper
+
+// RoundTrip implements http.RoundTripper.
+func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	return h[r.URL.Host].RoundTrip(r)
+}
+
+// simulatedAccounts are accounts of HubSpot's, by host.
+func simulatedAccounts(ids map[string]int64) (hosts, map[string]*hubspottest.Portal) {
+	h, portals := hosts{}, map[string]*hubspottest.Portal{}
+	for host, id := range ids {
+		portals[host] = hubspottest.New(hubspottest.Options{Seed: uint64(id), PortalID: id})
+		h[host] = portals[host].Transport()
+	}
+	return h, portals
+}
+
+// fleetOf makes a folder, and an environment that all portals share.
+func fleetOf(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range map[string]string{
+		"FLEET_DIR": dir, "KAFKA_BROKERS": "localhost:9092", "SCHEMA_REGISTRY_URL": "http://localhost:8081", "HUBSPOT_RATE_SHARE": "0.5", "HTTP_ADDR": ":8080",
+	} {
+		t.Setenv(name, value)
+	}
+	return dir
+}
+
+func (h hosts) checked(t *testing.T, asJSON bool) (string, error) {
+	t.Helper()
+	files, err := folder()
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	err = checkFleet(t.Context(), files, connector.Options{Logger: slog.New(slog.DiscardHandler), HubSpot: h}, asJSON, &out)
+	return out.String(), err
+}
+
+// TestFleetCheck_NamesEachPortalsProblem, with file and line, and nobody else's.
+func TestFleetCheck_NamesEachPortalsProblem(t *testing.T) {
+	h, portals := simulatedAccounts(map[string]int64{"one.test": 1, "two.test": 2, "three.test": 3})
+	portals["three.test"].Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: http.StatusUnauthorized})
+	const at = "HUBSPOT_ACCESS_TOKEN=pat-canary\nHUBSPOT_BASE_URL=https://"
+	fleetOf(t, map[string]string{
+		"acme.env": at + "one.test\n", "globex.env": at + "two.test\n", "again.env": at + "two.test\nHUBSPOT_RATE_SHARE=\n", "refused.env": at + "three.test",
+		"wrong.env": at + "one.test\nHUBSPOT_RATE_SHARE=2\nHUBSPOT_OBJECT=contacts\nSYNC_LEADING_INTERVAL=soon\nHTTP_ADDR=:80\npat-canary\n", "empty.env": "",
+	})
+	text, err := h.checked(t, false)
+	if err == nil || connectorCode(err) != connector.ExitConfig || err.Error() != "connector fleet check: something is wrong with 5 of 6 portals" {
+		t.Errorf("%v", err)
+	}
+	lines := regexp.MustCompile(` {2,}`).ReplaceAllString(text, "  ")
+	for _, want := range []string{
+		"PORTAL  ACCOUNT  RESULT\n", "acme  1  ok\n",
+		"again  2  its token is of the same HubSpot account as that of globex\n", "globex  2  its token is of the same HubSpot account as that of again\n",
+		"refused  -  HubSpot refuses the token", "empty  -  empty.env: HUBSPOT_ACCESS_TOKEN",
+		"wrong.env:3: HUBSPOT_RATE_SHARE: ", "wrong.env:4: HUBSPOT_OBJECT: connector run has no such variable; did you mean HUBSPOT_OBJECTS?\n",
+		"wrong.env:5: SYNC_LEADING_INTERVAL: \"soon\" is not a duration", "wrong.env:6: HTTP_ADDR: is one for the whole fleet", "wrong.env:7: is not of the form VARIABLE=value\n",
+	} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("no %q in\n%s", want, lines)
+		}
+	}
+	if strings.Contains(text, "canary") {
+		t.Errorf("a token shows:\n%s", text)
+	}
+	for _, name := range os.Environ() {
+		if strings.HasPrefix(name, "PORTAL:") {
+			t.Errorf("the environment keeps %s", name)
+		}
+	}
+}
+
+func connectorCode(err error) int {
+	var checked *checkError
+	if c, ok := err.(*checkError); ok { //nolint:errorlint // as it comes
+		checked = c
+		return checked.code
+	}
+	return connector.ExitCode(err)
+}
+
+// TestFleetCheck_JSON: the portals that are well are there too.
+func TestFleetCheck_JSON(t *testing.T) {
+	h, portals := simulatedAccounts(map[string]int64{"one.test": 1, "two.test": 2})
+	portals["two.test"].Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: http.StatusUnauthorized})
+	fleetOf(t, map[string]string{
+		"a.env": "HUBSPOT_ACCESS_TOKEN=a\nHUBSPOT_BASE_URL=https://one.test\n", "b.env": "HUBSPOT_ACCESS_TOKEN=b\nHUBSPOT_BASE_URL=https://two.test\n",
+	})
+	text, err := h.checked(t, true)
+	if connectorCode(err) != connector.ExitFailed {
+		t.Errorf("%v", err)
+	}
+	var got []portalCheck
+	if err := json.Unmarshal([]byte(text), &got); err != nil || len(got) != 2 || !got[0].OK || got[0].Portal != 1 || got[1].OK || len(got[1].Problems) != 1 || got[1].Todo == "" {
+		t.Errorf("%v in\n%s", err, text)
+	}
+	if err := os.Remove(filepath.Join(os.Getenv("FLEET_DIR"), "b.env")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.checked(t, false); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFleetCheck_NeedsAFolder with a file in it.
+func TestFleetCheck_NeedsAFolder(t *testing.T) {
+	dir := fleetOf(t, nil)
+	for value, want := range map[string]string{
+		"": "FLEET_DIR: is not set", dir: "there is no NAME.env in " + dir, filepath.Join(dir, "nowhere"): "no such file or directory",
+	} {
+		t.Setenv("FLEET_DIR", value)
+		var out bytes.Buffer
+		if code := command(context.Background(), []string{"fleet", "check"}, &out, &out); code != connector.ExitConfig || !strings.Contains(out.String(), want) {
+			t.Errorf("FLEET_DIR=%s: exit %d, want %q in\n%s", value, code, want, out.String())
+		}
+	}
+}
+
+// TestPortal_ItsFileIsOverTheEnvironment, and its topics are its own.
+func TestPortal_ItsFileIsOverTheEnvironment(t *testing.T) {
+	fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=t\nHUBSPOT_OBJECTS=contacts, deals\nSYNC_LEADING_INTERVAL=5s\n", "b.env": "HUBSPOT_ACCESS_TOKEN=u\nKAFKA_BROKERS=other:9092"})
+	t.Setenv("KAFKA_TOPIC_PREFIX", "crm")
+	files, err := folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	acme, b := portal(&files[0]), portal(&files[1])
+	if len(files[0].Problems)+len(files[1].Problems) > 0 {
+		t.Errorf("%v %v", files[0].Problems, files[1].Problems)
+	}
+	if acme.Kafka.TopicPrefix != "crm.acme" || acme.HubSpot.RateShare != 0.5 || strings.Join(acme.HubSpot.Objects, "|") != "contacts|deals" || acme.HTTP.Addr != "" || acme.Sync.LeadingInterval.Seconds() != 5 {
+		t.Errorf("%+v", acme)
+	}
+	if b.Kafka.TopicPrefix != "crm.b" || b.Kafka.Brokers[0] != "other:9092" || acme.Kafka.Brokers[0] != "localhost:9092" || b.Sync.LeadingInterval != 0 {
+		t.Errorf("%+v", b)
+	}
+}
