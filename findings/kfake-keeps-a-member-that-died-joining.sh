@@ -81,9 +81,9 @@ func main() {
 	}
 	admin := kadm.NewClient(cl)
 	// Which of its members kfake takes for the leader is chance, and a leader that died
-	// is missed. So eight groups are asked at once.
+	// is missed. So forty groups are asked at once.
 	var groups []string
-	for i := range 8 {
+	for i := range 40 {
 		groups = append(groups, fmt.Sprintf("finding-%d-%d", time.Now().UnixNano(), i))
 	}
 	if _, err := admin.CreateTopics(context.Background(), 1, 1, nil, groups...); err != nil {
@@ -125,4 +125,5 @@ go mod init finding >/dev/null 2>&1
 go get github.com/twmb/franz-go@v1.22.3 github.com/twmb/franz-go/pkg/kadm@v1.19.0 \
   github.com/twmb/franz-go/pkg/kfake@v0.0.0-20260918054303-01f206a7e32c >/dev/null 2>&1
 go mod tidy >/dev/null 2>&1
+echo "github.com/twmb/franz-go v1.22.3, kfake v0.0.0-20260918054303-01f206a7e32c"
 go run . "$@"
