@@ -311,15 +311,15 @@ type shownLinks struct {
 // shownAtMost bounds the memory of a large first sweep.
 const shownAtMost = 4_000
 
-// note remembers a link that an answer of that Date showed.
-func (s *shownLinks) note(key LinkKey, date hubspot.Millis) {
+// note remembers a link that an answer showed, which came by that moment.
+func (s *shownLinks) note(key LinkKey, by hubspot.Millis) {
 	if s.at == nil || len(s.at) == shownAtMost {
 		for _, at := range s.at {
 			s.before = max(s.before, at)
 		}
 		s.at = map[LinkKey]hubspot.Millis{}
 	}
-	s.at[key] = date
+	s.at[key] = by
 }
 
 // last is the latest moment at which HubSpot may have shown a link when it was

@@ -48,6 +48,9 @@ type LinkPage struct {
 	// them along too when records of such a page must be read again.
 	Controlled bool
 	Sync       bool
+	// By is a moment that HubSpot's clock, as its journal tells time, had not passed when
+	// the sets came. Their own Date may be too early: R21 prefers that.
+	By hubspot.Millis
 	// Swept says that the pair's first sweep ends with this page: links found from
 	// now on are new, and not a snapshot's.
 	Swept bool
@@ -198,7 +201,7 @@ func (l *LinkLane) Publish(ctx context.Context, p LinkPage) (LinkLeft, error) {
 		l.table.Put(c.Key, c.Row)
 		l.decided.note(c.Key.From, now)
 		if c.Op != Delete && c.Op != Update {
-			l.absences.shown.note(c.Key, doubt.at)
+			l.absences.shown.note(c.Key, max(doubt.at, p.By))
 		}
 		if c.Op != Delete {
 			l.revive(FromEnd, c.Key.From, c.revives[FromEnd])

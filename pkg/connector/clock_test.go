@@ -137,3 +137,39 @@ func TestR21_ACursorAheadOfTimeLosesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestR21_AClockThatIsPutRightShortensNoWait: a run that began while all of HubSpot's
+// servers told a wrong time learns the right one. Between two answers that come short,
+// a second apart, three days seem to have passed. No link and no record goes for that.
+func TestR21_AClockThatIsPutRightShortensNoWait(t *testing.T) {
+	t.Parallel()
+	for _, shift := range []time.Duration{-72 * time.Hour, time.Hour} {
+		for lost := hubspottest.Loss(1); lost <= 3; lost++ {
+			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=1s", "SYNC_RECONCILE_INTERVAL=720h"}
+			inWorld(t, hubspottest.Options{Seed: 33, Types: []string{"contacts", "companies"}}, env, func(w *world) {
+				people, firms := w.Portal.Seed("contacts", 30), w.Portal.Seed("companies", 5)
+				for i, id := range people {
+					for j := range 1 + i%3 {
+						w.Portal.Associate("contacts", id, "companies", firms[(i+j)%len(firms)], "", 0)
+					}
+				}
+				right := time.Now().Add(3 * time.Minute)
+				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultDate, Shift: shift, Until: right})
+				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: lost, Endpoint: hubspottest.EndpointLinks, From: right.Add(-10 * time.Second), Until: right.Add(15 * time.Second)})
+				p := w.start()
+				time.Sleep(10 * time.Minute)
+				p.Stop()
+				for _, e := range w.seenLinks(toCompanies) {
+					if e.Op == "d" {
+						t.Fatalf("shift %v, loss %d: a link that is there is deleted: %s", shift, lost, e.Key)
+					}
+				}
+				w.checkLinks(toCompanies)
+				w.check("contacts", "companies")
+				if n := strings.Count(p.Log.String(), "HubSpot's time is another one"); n != 1 {
+					t.Errorf("shift %v, loss %d: the log says %d times that the clock was wrong", shift, lost, n)
+				}
+			})
+		}
+	}
+}

@@ -115,6 +115,16 @@ func (c *Connector) once(ctx context.Context) error {
 	}
 	c.sayUnmatched(log, seen.Found)
 
+	wrong := s.HubSpot.HoldClock()
+	defer s.HubSpot.ReleaseClock()
+	tasks.add(func(ctx context.Context) error {
+		select {
+		case <-wrong:
+			return errClock
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 	c.notices.begin(swept(loaded), f.signals.Unfinished)
 	c.health.running(out)
 	c.report("")
@@ -130,6 +140,12 @@ func (c *Connector) once(ctx context.Context) error {
 	tasks.add((&stream.FirstRead{Status: status, Log: log}).Run)
 	return tasks.wait()
 }
+
+// errClock ends a run whose idea of HubSpot's time was wrong. It counted by that how
+// long something was missing (R9, R19): with the right time, what has just been found
+// missing would have been so for long. The next run begins to count again.
+var errClock = &curedError{errors.New("HubSpot's time is another one than its first answers said; what waits for a second look waits again"),
+	"nothing, if it happens once; else check the time of this machine"}
 
 var errNoTypes = errors.New("the token may read no object type")
 

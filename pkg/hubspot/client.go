@@ -142,6 +142,14 @@ func (c *Client) Now() Millis { return c.clock.now() }
 // from ours.
 func (c *Client) Latest() Millis { return c.clock.latest() }
 
+// HoldClock makes HubSpot's time go on steadily, so that whoever waits by it waits as
+// long as that takes. The channel is closed when HubSpot's answers show that the time
+// was wrong (R21). The right one counts from ReleaseClock on.
+func (c *Client) HoldClock() (wrong <-chan struct{}) { return c.clock.hold() }
+
+// ReleaseClock ends HoldClock.
+func (c *Client) ReleaseClock() { c.clock.release() }
+
 // version returns the version to use for an API whose own version is given.
 func (c *Client) version(own string) string { return cmp.Or(c.apiVersion, own) }
 

@@ -37,6 +37,42 @@ type clock struct {
 	votes  []dated       // the latest that do not count, as far as they agree
 	proven time.Duration // how far ahead of our own clock HubSpot's is at least, by its records
 	said   bool
+	// leapt is closed, and not nil, while somebody waits by this clock (hold), at a Date
+	// that counts without continuing what was known: next. It counts from release on.
+	leapt chan struct{}
+	next  dated
+}
+
+// hold makes the clock go on steadily until release. The channel that it returns is
+// closed when HubSpot's time turns out to be another one.
+func (c *clock) hold() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leapt = make(chan struct{})
+	return c.leapt
+}
+
+func (c *clock) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leapt = nil; c.next.date != 0 {
+		c.count(c.next)
+		c.next = dated{}
+	}
+}
+
+// leap takes a Date that does not continue what is known. It reports whether that
+// counts now.
+func (c *clock) leap(d dated) bool {
+	switch {
+	case c.leapt == nil:
+		c.count(d)
+		return true
+	case c.next.date == 0:
+		close(c.leapt)
+	}
+	c.next, c.votes = d, nil
+	return false
 }
 
 // dated is an answer's Date, and when its request was sent and its header arrived.
@@ -74,9 +110,10 @@ func (c *clock) note(header http.Header, sent, received time.Time) Millis {
 		return d.date
 	}
 	if own := MillisOf(received); c.base.date == 0 && near(d.date, own) {
-		d.date = min(d.date, own)
-		c.count(d)
-		return d.date
+		if d.date = min(d.date, own); c.leap(d) {
+			return d.date
+		}
+		return c.bound(sent)
 	}
 	if n := len(c.votes); n > 0 && !d.follows(&c.votes[n-1]) {
 		c.votes = nil
@@ -89,8 +126,10 @@ func (c *clock) note(header http.Header, sent, received time.Time) Millis {
 		c.doubt(&d)
 		return c.bound(sent)
 	}
-	c.count(d)
-	return d.date
+	if c.leap(d) {
+		return d.date
+	}
+	return c.bound(sent)
 }
 
 // count makes d the latest that counts.

@@ -200,3 +200,48 @@ func TestR21_TheDayEndsByOurClock(t *testing.T) {
 		}
 	})
 }
+
+// TestR21_AHeldClockLeapsOnlyOnceItIsReleased: who waits by HubSpot's time waits as
+// long as that takes, and is told that it was wrong.
+func TestR21_AHeldClockLeapsOnlyOnceItIsReleased(t *testing.T) {
+	for _, shift := range []time.Duration{-72 * time.Hour, time.Hour} { // an hour ahead counts for nothing: five minutes behind our clock do
+		synctest.Test(t, func(t *testing.T) {
+			d := newDates(0)
+			for range 5 {
+				d.answer(shift)
+			}
+			before, wrong := d.now(), d.hold()
+			for range 5 {
+				d.answer(shift)
+			}
+			select {
+			case <-wrong:
+				t.Errorf("%v: a time that goes on is called wrong", shift)
+			default:
+			}
+			for range 10 {
+				if at := d.answer(0); at > before.Add(15*time.Second) || d.now() > before.Add(15*time.Second) {
+					t.Fatalf("%v: from %v on a held clock has leapt to %v, %v", shift, before, at, d.now())
+				}
+			}
+			select {
+			case <-wrong:
+			default:
+				t.Errorf("%v: nobody is told that the time was wrong", shift)
+			}
+			d.release()
+			if now := d.now(); now > d.truth() || now < d.truth().Add(-3*time.Second) {
+				t.Errorf("%v: after its release the clock says %v, and it is %v", shift, now, d.truth())
+			}
+			wrong = d.hold()
+			for range 5 {
+				d.answer(0)
+			}
+			select {
+			case <-wrong:
+				t.Errorf("%v: the right time is called wrong", shift)
+			default:
+			}
+		})
+	}
+}

@@ -55,7 +55,7 @@ type Journal struct {
 	blind      bool      // the last file that came was passed over
 	places     int       // that HubSpot no longer had, one after the other
 	again      rereads
-	first      hubspot.Millis // when this run began, or a second later: HubSpot tells its time in whole ones
+	first      hubspot.Millis // when this run began, or a second later: HubSpot tells its time in whole ones, and R21 prefers too early a one
 	empty      hubspot.Millis // when a poll last found nothing after the place; zero: none has
 }
 
@@ -108,7 +108,7 @@ const (
 
 // Run reads the journal until ctx ends.
 func (j *Journal) Run(ctx context.Context) error {
-	j.brought, j.first = time.Now(), j.now().Add(time.Second)
+	j.brought, j.first = time.Now(), max(j.now().Add(time.Second), ownClock())
 	begun := sync.OnceFunc(func() { close(j.begun) })
 	defer begun()
 	wait := journalRetry

@@ -90,6 +90,7 @@ func (p *Pair) subject() subject { return subject{p.Name(), p.From.Status, p.Log
 func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 	pub := cdc.NewLinkPublication(page)
 	for {
+		pub.Page.By = latestOf(p.From.Client)
 		left, err := p.Lane.Publish(ctx, pub.Page)
 		if err != nil {
 			return fmt.Errorf("publish a page of links of %s: %w", p.Name(), err)

@@ -63,6 +63,10 @@ func newQueue(now func() hubspot.Millis) *queue {
 
 func ownClock() hubspot.Millis { return hubspot.MillisOf(time.Now()) }
 
+// latestOf is a time that HubSpot's clock has not passed, or ours: what HubSpot's
+// answers say may be too early, because R21 prefers that where it is in doubt.
+func latestOf(c *hubspot.Client) hubspot.Millis { return max(c.Latest(), ownClock()) }
+
 func (q *queue) add(stream string, ids []cdc.Later) {
 	if len(ids) == 0 {
 		return
