@@ -81,7 +81,7 @@ func TestMisuse_GuessesWhatIsMeant(t *testing.T) {
 		{nil, "Usage:"},
 		{[]string{"chekc"}, `"chekc" check? help`},
 		{[]string{"chekc", "--json"}, `"chekc" check? help`},
-		{[]string{"--versoin"}, "--versoin --version? help"},
+		{[]string{"--vrsion"}, "--vrsion --version? help"},
 		{[]string{"--jsno", "check"}, "--jsno help"},
 		{[]string{"offsets", "--yes", "reset"}, "--yes help offsets"},
 		{[]string{"off"}, "offsets? help"},

@@ -83,12 +83,6 @@ func (s *stuck) retrying(id hubspot.ID) bool {
 	return one != nil && one.again
 }
 
-func (s *stuck) size() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.ids)
-}
-
 // full reports whether there is no place for one of some ids. Those that are stuck
 // already have theirs.
 func (s *stuck) full(ids []hubspot.ID) bool {
