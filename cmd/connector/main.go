@@ -78,7 +78,6 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 		switch {
 		case c.HasSubCommands():
 			c.Args, c.RunE = cobra.ArbitraryArgs, lead
-			c.FParseErrWhitelist.UnknownFlags = true // they may be those of a mistyped command
 		case c.Name() == "help": // cobra's own answers a wrong name with the list, and exit code 0
 			c.Args = func(_ *cobra.Command, args []string) error {
 				c, rest, err := root.Find(args)
@@ -110,8 +109,11 @@ func lead(c *cobra.Command, args []string) error {
 // mistyped adds to the error of an unknown flag which one may be meant.
 func mistyped(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	switch {
+	case !errors.As(err, &unknown):
 		return err
+	case c.HasSubCommands() && c.Flags().NArg() > 0: // it may be one of a mistyped command
+		return lead(c, c.Flags().Args())
 	}
 	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

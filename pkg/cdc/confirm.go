@@ -9,8 +9,8 @@ import (
 // confirm asks about ids that are published as live and that a finder found gone:
 // live read, archived read, second live read (R7). Another id that answers, an
 // archived copy, or nothing at all, twice, is the evidence on which the lane
-// decides a delete. An id about which HubSpot says nothing gets no reading and
-// stays as it is.
+// decides a delete. An id about which HubSpot says nothing, or which it denies to have
+// and still lists, gets no reading and stays as it is.
 type confirm struct {
 	readings   []Reading
 	waiting    []hubspot.ID // for a later round
@@ -84,7 +84,11 @@ func (c *confirm) take(a Answer) {
 	case readList:
 		c.setAside(a.Stuck)
 		c.account(func(id hubspot.ID) bool {
-			return slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id })
+			shown := slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id })
+			if shown {
+				c.unresolved = append(c.unresolved, id)
+			}
+			return shown
 		})
 		c.takeMissing()
 	case readArchived:
@@ -120,7 +124,7 @@ func (c *confirm) takeLive() {
 		c.first = c.read.sent
 	}
 	c.doubtful = c.doubtful || live < len(c.controls)
-	c.unresolved = append(c.unresolved, c.read.unresolved...)
+	c.unresolved = append(c.unresolved, slices.DeleteFunc(c.read.unresolved, control)...)
 	c.stuck = append(c.stuck, slices.DeleteFunc(c.read.stuck, control)...)
 	c.left = slices.DeleteFunc(c.read.Missing, control)
 	if len(c.left) > 0 && live == 0 {

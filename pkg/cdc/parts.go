@@ -67,7 +67,7 @@ func NewParts(q Ask, most int, stuck func(hubspot.ID) bool, full bool) *Parts {
 		return p
 	}
 	q = q.once()
-	for _, id := range q.own() {
+	for _, id := range q.Own() {
 		if stuck(id) {
 			p.answer.Stuck = append(p.answer.Stuck, id)
 		}
@@ -75,7 +75,7 @@ func NewParts(q Ask, most int, stuck func(hubspot.ID) bool, full bool) *Parts {
 	if len(p.answer.Stuck) > 0 {
 		q = q.without(stuck)
 	}
-	switch own := q.own(); {
+	switch own := q.Own(); {
 	case len(own) == 0:
 	case len(own) <= most:
 		p.todo = []Ask{q}
@@ -107,8 +107,8 @@ func (q Ask) once() Ask {
 	return q
 }
 
-// own are the ids that the question is about, without Each.
-func (q *Ask) own() (ids []hubspot.ID) {
+// Own are the ids that the question is about, without Each.
+func (q *Ask) Own() (ids []hubspot.ID) {
 	for _, in := range q.Links {
 		ids = append(ids, in.ID)
 	}
@@ -141,13 +141,13 @@ func (p *Parts) Next() (Ask, bool) {
 	case p.err != nil:
 		return Ask{}, false
 	case p.step == chooseProbes:
-		return Ask{What: AskControls, IDs: append(p.question.own(), p.question.Each...)}, true
+		return Ask{What: AskControls, IDs: append(p.question.Own(), p.question.Each...)}, true
 	case p.step == askProbe:
 		return p.probe(), true
 	case len(p.todo) > 0:
 		part := p.todo[len(p.todo)-1]
 		part.Tries = p.tries(&part)
-		part.Quick = part.Tries == 1 && len(part.own()) > 1
+		part.Quick = part.Tries == 1 && len(part.Own()) > 1
 		return part, true
 	case p.hasty && !p.closed:
 		p.step = askProbe
@@ -167,7 +167,7 @@ func (p *Parts) probe() Ask {
 }
 
 func (p *Parts) tries(part *Ask) int {
-	switch single := len(part.own()) == 1; {
+	switch single := len(part.Own()) == 1; {
 	case p.first == nil, single && (len(p.suspects) < carefully || len(p.probes) == 0):
 		return PartTries
 	case single:
@@ -191,7 +191,7 @@ func (p *Parts) Take(a Answer) {
 	default:
 		part := p.todo[len(p.todo)-1]
 		p.todo = p.todo[:len(p.todo)-1]
-		p.largest = max(p.largest, len(part.own()))
+		p.largest = max(p.largest, len(part.Own()))
 		p.merge(a)
 	}
 }
@@ -226,7 +226,7 @@ func (p *Parts) halve() {
 	p.step = askParts
 	part := p.todo[len(p.todo)-1]
 	p.todo = p.todo[:len(p.todo)-1]
-	own := part.own()
+	own := part.Own()
 	switch p.failures++; {
 	case len(own) > 1:
 		p.todo = append(p.todo, part.only(own[len(own)/2:]), part.only(own[:len(own)/2]))

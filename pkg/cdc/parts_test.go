@@ -122,7 +122,7 @@ func TestR18_AnIDThatIsAskedForTwiceIsAskedOnce(t *testing.T) {
 		if err != nil || !slices.Equal(a.Stuck, []hubspot.ID{7}) || len(a.Batch.Records) != 1 || a.Batch.Records[0].ID != 3 {
 			t.Errorf("stuck: %v, records: %v, error: %v", a.Stuck, answeredIDs(a), err)
 		}
-		if n := len(h.asks[0].own()); n != 2 {
+		if n := len(h.asks[0].Own()); n != 2 {
 			t.Errorf("it asks for %d ids", n)
 		}
 	}

@@ -139,8 +139,27 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 			})
 			holds(t, strings.Join(questions, "; "), c.questions)
 			holds(t, spelledReadings(p.Readings), c.readings)
+			holds(t, p.Unresolved(), fmt.Sprint(append([]hubspot.ID{}, c.shown...))) // somebody asks again about what the list shows
 		})
 	}
+}
+
+// TestR7_ControlsAreNotInQuestion: those that HubSpot's answer leaves out are not asked
+// for again on their own account.
+func TestR7_ControlsAreNotInQuestion(t *testing.T) {
+	p := NewComplete(nil, []hubspot.ID{1}, nil)
+	asked(t, p, func(_ int, a Ask) (out Answer) {
+		switch a.What {
+		case AskLiveAmong:
+			out.IDs = a.IDs
+		case AskControls:
+			out.IDs = []hubspot.ID{7, 8}
+		default:
+			out.Batch.Unanswered = a.IDs
+		}
+		return out
+	})
+	holds(t, p.Unresolved(), "[1]")
 }
 
 // TestR2_APageOutOfOrderIsReadAgain, five times at most.

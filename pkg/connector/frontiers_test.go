@@ -225,13 +225,14 @@ func TestR17_ARunGoesOnWithoutTheTopic(t *testing.T) {
 }
 
 // TestR17_WhatIsInDoubtHoldsTheFrontier: a record that HubSpot does not answer about,
-// or that its answers leave out, holds all three times, and a purge that waits for its
+// or that its answers leave out or deny although its list has it, holds all three times, and a purge that waits for its
 // second confirm the sweep's.
 func TestR17_WhatIsInDoubtHoldsTheFrontier(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]hubspottest.Fault{
 		"not answered": {Kind: hubspottest.FaultStatus, Status: 400},
 		"left out":     {Kind: hubspottest.FaultOmit},
+		"denied":       {Kind: hubspottest.FaultForget},
 	} {
 		t.Run(name, func(t *testing.T) { inDoubt(t, fault) })
 	}
@@ -277,12 +278,18 @@ func inDoubt(t *testing.T, fault hubspottest.Fault) {
 // the process that was told of it is gone.
 func TestR8_WhatAnAnswerLeavesOutIsAskedForAgain(t *testing.T) {
 	t.Parallel()
+	for _, kind := range []hubspottest.Kind{hubspottest.FaultOmit, hubspottest.FaultForget} {
+		t.Run(string(kind), func(t *testing.T) { askedForAgain(t, kind) })
+	}
+}
+
+func askedForAgain(t *testing.T, kind hubspottest.Kind) {
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=720h", "SYNC_LEADING_INTERVAL=5s", "SYNC_TRAILING_LAG=1m"}
 	inWorld(t, hubspottest.Options{Seed: 9, Types: []string{"contacts"}}, env, func(w *world) {
 		ids := w.Portal.Seed("contacts", 30)
 		p := w.start()
 		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
-		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit})
+		remove := w.Portal.Inject(hubspottest.Fault{Kind: kind})
 		w.Portal.Update("contacts", ids[5], map[string]string{"firstname": "Ada"})
 		time.Sleep(10 * time.Minute)
 		p.Kill()

@@ -228,6 +228,25 @@ func TestSignals_AResumeThatIsKilledLosesNothing(t *testing.T) {
 	}
 }
 
+// TestSignals_AResumeThatIsYetToComeIsPaid: one sweep pays what a cursor says is owed
+// from a time in the future on, as a person may type it.
+func TestSignals_AResumeThatIsYetToComeIsPaid(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies"}
+	inWorld(t, hubspottest.Options{Seed: 56, Types: []string{"contacts", "companies"}}, env, func(w *world) {
+		w.Portal.Seed("contacts", 50)
+		p := w.start()
+		w.synced(p, toCompanies)
+		p.Stop()
+		in := w.Portal.Now().Add(1000 * time.Hour).Format(time.RFC3339)
+		w.Produce("hubspot.offsets", pausedKey, `{"offset":0,"objects":{},"snapshots":null,"owed":{"contacts":"`+in+`","contacts:companies":"`+in+`"},"v":1}`)
+		p = w.start()
+		w.ReadUntil(10*time.Minute, func() bool { return w.Cursors()[pausedKey] == `{"offset":0,"objects":{},"snapshots":null,"v":1}` })
+		p.Stop()
+		w.check("contacts", "companies")
+	})
+}
+
 // TestSignals_ASnapshotIsPaused: over a restart too, and told by Debezium's words and
 // the signal's id; a stop ends a paused one.
 func TestSignals_ASnapshotIsPaused(t *testing.T) {

@@ -193,6 +193,32 @@ func TestSignals_IDs(t *testing.T) {
 	})
 }
 
+// TestSignals_NamesWhatHubSpotDoesNotAnswer: a snapshot of ids ends without the records
+// that are stuck, each time it is asked for, and says so.
+func TestSignals_NamesWhatHubSpotDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 22}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 30)
+		p := w.start()
+		w.synced(p)
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOmit, Endpoint: hubspottest.EndpointBatchRead})
+		for n := range 2 {
+			w.signal(execute(fmt.Sprint("try", n), ids[3:4], "contacts"))
+			w.completed(n + 1)
+			if n := w.says("HubSpot does not answer", fmt.Sprint("signal=try", n), "ids="+idText(ids[3])); n != 1 {
+				t.Errorf("%d lines of the log name the record, want one", n)
+			}
+		}
+		heal()
+		w.SleepUntil(10*time.Minute, func() bool { return !p.names(ids[3]) })
+		w.signal(execute("well", ids[3:4], "contacts"))
+		w.completed(3)
+		p.Stop()
+		w.each("contacts", 1, ids[3])
+		w.check("contacts")
+	})
+}
+
 // TestSignals_AWholeTypeWhileItChanges: every record is published again, once,
 // while users work on the portal and the type's other streams run. The fold of
 // the events is the portal.

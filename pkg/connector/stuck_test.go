@@ -266,6 +266,49 @@ func TestR18_MoreRecordsThanMayBeStuck(t *testing.T) {
 	})
 }
 
+// TestR18_WhereNoMoreMayBeStuckTheFewDoNotHoldUpTheRest: as many records are stuck as
+// may be. Then HubSpot is well again but for a few. The others are published, although
+// each question about them may name one of the few.
+func TestR18_WhereNoMoreMayBeStuckTheFewDoNotHoldUpTheRest(t *testing.T) {
+	t.Parallel()
+	long(t)
+	inWorld(t, hubspottest.Options{Seed: 21}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=10s"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 1200)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(time.Minute)
+		fault := hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointBatchRead, IDs: ids}
+		fault.IDs = ids[:1100]
+		heal := w.Portal.Inject(fault)
+		w.Portal.BulkUpdate("contacts", ids, map[string]string{"firstname": "Bad"})
+		time.Sleep(3 * time.Hour)
+		if !strings.Contains(p.Get("/metrics").Body.String(), `hubspot_cdc_stuck_records{object="contacts"} 1`) {
+			t.Fatalf("no thousand records are stuck: %+v", p.ready().Problems)
+		}
+		heal()
+		var few []uint64
+		for i := range 20 {
+			few = append(few, ids[i*50])
+		}
+		fault.IDs = few
+		heal = w.Portal.Inject(fault)
+		time.Sleep(3 * time.Hour)
+		w.ReadUntil(time.Minute, func() bool {
+			n := 0
+			for _, id := range ids {
+				if w.FirstName(id) == "Bad" {
+					n++
+				}
+			}
+			return n == len(ids)-len(few)
+		})
+		heal()
+		time.Sleep(70 * time.Minute)
+		p.Stop()
+		w.check("contacts")
+	})
+}
+
 // TestR18_OneBadArchivedRecord: the list of archived records fails at one. The
 // deletes behind it are found as soon as ever.
 func TestR18_OneBadArchivedRecord(t *testing.T) {

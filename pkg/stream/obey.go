@@ -16,7 +16,7 @@ import (
 func (s *Signals) Resume(p offsets.Paused) {
 	s.obeyed = p.Offset
 	s.Status.showPauses(p.Objects, p.Snapshots)
-	s.Status.pauses.setOwed(p.Owed)
+	s.Status.pauses.setOwed(p.Owed, s.Status.now())
 	for name := range p.Objects {
 		s.Log.Info("the streams of an object are paused by a signal", "object", name)
 	}

@@ -74,11 +74,15 @@ func (c *pairCollection) readSince(at hubspot.Millis) (begun, all bool) {
 	return c.sweeps.begunSince(at), c.verified.shownSince(at)
 }
 
-// setOwed takes over what an earlier run owed.
-func (p *pauses) setOwed(owed map[string]hubspot.Millis) {
+// setOwed takes over what an earlier run owed. A time that is yet to come, such as one
+// that somebody typed, counts as now: no sweep begins after it, however often one is asked for.
+func (p *pauses) setOwed(owed map[string]hubspot.Millis, now hubspot.Millis) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.owed = maps.Clone(owed)
+	p.owed = make(map[string]hubspot.Millis, len(owed))
+	for name, at := range owed {
+		p.owed[name] = min(at, now)
+	}
 }
 
 // owe notes that objects were resumed.

@@ -368,6 +368,10 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 		if len(page.absent) > 0 {
 			log.Warn("HubSpot has nothing for some records that a signal names; there is no event for them", "ids", idList(page.absent))
 		}
+		unread := slices.DeleteFunc(slices.Clone(page.left), func(id hubspot.ID) bool { return slices.Contains(page.absent, id) })
+		if w.ids != nil && len(unread) > 0 {
+			log.Warn("HubSpot does not answer about some records that a signal names; there is no event for them; send the signal again once it does", "ids", idList(unread))
+		}
 		if page.end {
 			log.Info("snapshot completed", "records", at.Records)
 			s.tellScanned(r, w, at.Records, scanSucceeded)

@@ -83,10 +83,12 @@ func (s *stuck) retrying(id hubspot.ID) bool {
 	return one != nil && one.again
 }
 
-func (s *stuck) size() int {
+// full reports whether there is no place for one of some ids. Those that are stuck
+// already have theirs.
+func (s *stuck) full(ids []hubspot.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.ids)
+	return len(s.ids) >= stuckMost && slices.ContainsFunc(ids, func(id hubspot.ID) bool { return s.ids[id] == nil })
 }
 
 func (s *stuck) all() []hubspot.ID {
@@ -104,7 +106,7 @@ func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.An
 				most, trial = size, true
 			}
 		}
-		parts := cdc.NewParts(q, most, s.has, s.size() >= stuckMost)
+		parts := cdc.NewParts(q, most, s.has, s.full(q.Own()))
 		for part, more := parts.Next(); more; part, more = parts.Next() {
 			a, err := answer(part)
 			switch {
@@ -363,14 +365,15 @@ func (s *stuck) idle(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// errLeftOut is why a record is stuck that HubSpot's answers leave out (R8).
-var errLeftOut = errors.New("its answers neither return them nor report them missing")
+// errLeftOut is why a record is stuck that HubSpot's answers leave out, or deny although
+// its list has it (R7, R8).
+var errLeftOut = errors.New("its answers neither return them nor report them missing, or do so while its list shows them")
 
 // settle takes over what a protocol that has ended left: ids that HubSpot did not
 // answer, and ids that its answers leave out.
 func (s *stuck) settle(ctx context.Context, unanswered, leftOut []hubspot.ID) error {
 	if len(leftOut) > 0 {
-		if s.size() >= stuckMost && !slices.ContainsFunc(leftOut, s.retrying) {
+		if s.full(leftOut) {
 			return fmt.Errorf("read %d records: HubSpot answers, but %w; %d others wait already", len(leftOut), errLeftOut, stuckMost)
 		}
 		s.mu.Lock()
