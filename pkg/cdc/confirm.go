@@ -28,6 +28,9 @@ type confirmRound struct {
 	read     LookUp       // of the step
 	first    Sent         // of the first live read: all readings are as old as that
 	doubtful bool         // a control id was not answered live
+	// reached is the last id of the list page that stood in for the controls of this live
+	// read; 0: there is none, or it is the whole list. It says nothing of ids beyond.
+	reached hubspot.ID
 }
 
 type confirmStep uint8
@@ -84,12 +87,17 @@ func (c *confirm) take(a Answer) {
 	case readList:
 		c.setAside(a.Stuck)
 		c.account(func(id hubspot.ID) bool {
-			shown := slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id })
+			shown := slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id }) || slices.Contains(a.List.Unread, id)
 			if shown {
 				c.unresolved = append(c.unresolved, id)
 			}
 			return shown
 		})
+		if a.List.After != "" {
+			for i := range a.List.Records {
+				c.reached = max(c.reached, a.List.Records[i].ID)
+			}
+		}
 		c.takeMissing()
 	case readArchived:
 		c.read.Take(a)
@@ -123,7 +131,7 @@ func (c *confirm) takeLive() {
 	if !c.again {
 		c.first = c.read.sent
 	}
-	c.doubtful = c.doubtful || live < len(c.controls)
+	c.doubtful, c.reached = c.doubtful || live < len(c.controls), 0
 	c.unresolved = append(c.unresolved, slices.DeleteFunc(c.read.unresolved, control)...)
 	c.stuck = append(c.stuck, slices.DeleteFunc(c.read.stuck, control)...)
 	c.left = slices.DeleteFunc(c.read.Missing, control)
@@ -141,6 +149,10 @@ func (c *confirm) takeMissing() {
 		return
 	}
 	for _, id := range c.left {
+		if c.reached != 0 && id > c.reached {
+			c.unresolved = append(c.unresolved, id)
+			continue
+		}
 		gone := c.first.Reading(id, IsGone, nil, c.read.date)
 		gone.Doubtful = c.doubtful
 		c.readings = append(c.readings, gone)

@@ -144,6 +144,49 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 	}
 }
 
+// TestR7_AListPageSaysNothingOfIDsBeyondIt: where HubSpot denies the controls too, only
+// an archived copy shows that such a record is gone.
+func TestR7_AListPageSaysNothingOfIDsBeyondIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		id         hubspot.ID
+		after      string
+		archived   bool
+		readings   string
+		unresolved string
+	}{
+		"it reaches the id":  {50, "100", false, "[50 gone, doubtful, sent at 2]", "[]"},
+		"it does not":        {300, "100", false, "[]", "[300]"},
+		"there is a copy":    {300, "100", true, "[300 archived, sent at 2]", "[]"},
+		"it is the last one": {300, "", false, "[300 gone, doubtful, sent at 2]", "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := NewComplete(nil, []hubspot.ID{c.id}, nil)
+			asked(t, p, func(n int, a Ask) (out Answer) {
+				out.Stamp = uint64(n)
+				switch a.What {
+				case AskLiveAmong, AskGoneBefore:
+					out.IDs = a.IDs
+				case AskControls:
+					out.IDs = []hubspot.ID{7, 8}
+				case AskLive:
+					out.Batch.Missing = a.IDs
+				case AskList:
+					out.List.Records, out.List.After = []hubspot.Record{{ID: 99}, {ID: 100}}, c.after
+				case AskArchived:
+					if c.archived {
+						out.Batch.Records = []hubspot.Record{{ID: c.id, Archived: true}}
+					} else {
+						out.Batch.Missing = a.IDs
+					}
+				}
+				return out
+			})
+			holds(t, spelledReadings(p.Readings), c.readings)
+			holds(t, p.Unresolved(), c.unresolved)
+		})
+	}
+}
+
 // TestR7_ControlsAreNotInQuestion: those that HubSpot's answer leaves out are not asked
 // for again on their own account.
 func TestR7_ControlsAreNotInQuestion(t *testing.T) {

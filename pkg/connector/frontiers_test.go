@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -279,28 +280,30 @@ func inDoubt(t *testing.T, fault hubspottest.Fault) {
 func TestR8_WhatAnAnswerLeavesOutIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []hubspottest.Kind{hubspottest.FaultOmit, hubspottest.FaultForget} {
-		t.Run(string(kind), func(t *testing.T) { askedForAgain(t, kind) })
+		for _, place := range []int{5, 295} { // on the list's first page, and beyond it (R7)
+			t.Run(fmt.Sprint(kind, " ", place), func(t *testing.T) { askedForAgain(t, kind, place) })
+		}
 	}
 }
 
-func askedForAgain(t *testing.T, kind hubspottest.Kind) {
+func askedForAgain(t *testing.T, kind hubspottest.Kind, place int) {
 	env := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=720h", "SYNC_LEADING_INTERVAL=5s", "SYNC_TRAILING_LAG=1m"}
 	inWorld(t, hubspottest.Options{Seed: 9, Types: []string{"contacts"}}, env, func(w *world) {
-		ids := w.Portal.Seed("contacts", 30)
+		ids := w.Portal.Seed("contacts", 300)
 		p := w.start()
 		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
 		remove := w.Portal.Inject(hubspottest.Fault{Kind: kind})
-		w.Portal.Update("contacts", ids[5], map[string]string{"firstname": "Ada"})
+		w.Portal.Update("contacts", ids[place], map[string]string{"firstname": "Ada"})
 		time.Sleep(10 * time.Minute)
 		p.Kill()
 		w.Brokers.Mend()
 		p = w.start()
 		time.Sleep(time.Minute)
-		if name := w.FirstName(ids[5]); name == "Ada" {
+		if name := w.FirstName(ids[place]); name == "Ada" {
 			t.Fatal("HubSpot answered about the record")
 		}
 		remove()
-		w.ReadUntil(5*time.Minute, func() bool { return w.FirstName(ids[5]) == "Ada" })
+		w.ReadUntil(5*time.Minute, func() bool { return w.FirstName(ids[place]) == "Ada" })
 		p.Stop()
 		w.check("contacts")
 	})
