@@ -19,6 +19,10 @@ type Page struct {
 	// Searched says that a search named the ids: the index has the live records
 	// among them (R12).
 	Searched bool
+	// Told says that HubSpot's journal named the ids, which nobody may do again. Live
+	// readings of such a page overrule older ones even where they change nothing: a
+	// record that came back must not go by a confirm from before (R1).
+	Told bool
 	// Cursors move in the publish that leaves no id to be read again.
 	Cursors []Cursor
 	// Waiting, unless nil, move in their place if something of the page waits for
@@ -162,6 +166,14 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 		}
 	}
 	l.apply(b.Changes, p.Readings)
+	if p.Told {
+		now := l.counter.Add(1)
+		for i := range p.Readings {
+			if r := &p.Readings[i]; r.Outcome == IsLive {
+				l.table.decided.note(r.ID, now)
+			}
+		}
+	}
 	l.lately.note(b.Changes[:len(d.changes)], latest(p.Readings), p.Searched)
 	l.absences.apply(&d, p.Readings, &l.rules.patience)
 	l.held.Store(int64(len(l.absences.held)))

@@ -271,7 +271,7 @@ func (o *Object) publishIDs(ctx context.Context, changed, gone []hubspot.ID) err
 			return err
 		}
 	}
-	return o.publish(ctx, cdc.Page{Stream: offsets.JournalStream, Readings: readings})
+	return o.publish(ctx, cdc.Page{Stream: offsets.JournalStream, Readings: readings, Told: true})
 }
 
 // passOver takes what keeps a type from being read or written for now: it must not

@@ -159,7 +159,7 @@ func (a *agent) settleFile(events []journalEvent) error {
 	}
 	readings, err := a.readNamed(events, reads, confirms&^reads)
 	if err == nil {
-		err = a.publish(cdc.Page{Stream: journalStream, Readings: readings}, nil)
+		err = a.publish(cdc.Page{Stream: journalStream, Readings: readings, Told: true}, nil)
 	}
 	if err != nil || sets == 0 || a.linkLane == nil {
 		return err
