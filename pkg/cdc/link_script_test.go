@@ -14,7 +14,8 @@ import (
 //
 //	contact ID live|archived|merged|gone, company ID …
 //	                             the lane of that type publishes a record
-//	page [cursor=X] [swept] [snapshot] [controlled]
+//	page [cursor=X] [swept] [snapshot] [controlled] [behind=SECONDS]
+//	                             behind: so much may the sets' Date be
 //	  set FROM TO[-TO]:TYPE[=LABEL]... [sent=NAME] [calls=N] [again] [ended]
 //	                             again: the reading that the lane asked for
 //	wait SECONDS                 HubSpot's clock moves on
@@ -58,7 +59,7 @@ func TestLinkDecisions(t *testing.T) {
 			page = LinkPage{Stream: "associations"}
 			s.settings(words, settings{
 				"cursor": cursor(&page.Cursors, "contacts:companies", "associations"), "swept": yes(&page.Swept), "snapshot": yes(&page.Snapshot),
-				"controlled": yes(&page.Controlled),
+				"controlled": yes(&page.Controlled), "behind": func(text string) { page.By = date + seconds(s.number(text)) },
 			}, nil)
 		}
 		s.lines["  set"] = func(words []string) {
