@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -98,9 +99,7 @@ func TestFleetCheck_NamesEachPortalsProblem(t *testing.T) {
 }
 
 func connectorCode(err error) int {
-	var checked *checkError
-	if c, ok := err.(*checkError); ok { //nolint:errorlint // as it comes
-		checked = c
+	if checked, ok := errors.AsType[*checkError](err); ok {
 		return checked.code
 	}
 	return connector.ExitCode(err)

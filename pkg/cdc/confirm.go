@@ -9,8 +9,8 @@ import (
 // confirm asks about ids that are published as live and that a finder found gone:
 // live read, archived read, second live read (R7). Another id that answers, an
 // archived copy, or nothing at all, twice, is the evidence on which the lane
-// decides a delete. An id about which HubSpot says nothing, or which it denies to have
-// and still lists, gets no reading and stays as it is.
+// decides a delete. An id about which HubSpot says nothing, or which it denies
+// without a control or a list page that bears it out, gets no reading and stays as it is.
 type confirm struct {
 	readings   []Reading
 	waiting    []hubspot.ID // for a later round

@@ -365,9 +365,9 @@ func (s *stuck) idle(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// errLeftOut is why a record is stuck that HubSpot's answers leave out, or deny although
-// its list has it (R7, R8).
-var errLeftOut = errors.New("its answers neither return them nor report them missing, or do so while its list shows them")
+// errLeftOut is why a record is stuck that HubSpot's answers leave out (R8), or deny
+// without anything that bears them out (R7).
+var errLeftOut = errors.New("its answers leave them out, or deny them without proof")
 
 // settle takes over what a protocol that has ended left: ids that HubSpot did not
 // answer, and ids that its answers leave out.
