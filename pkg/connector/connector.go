@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -88,76 +89,33 @@ var errStopped = errors.New("the connector has stopped")
 func (c *Connector) takePart(ctx context.Context) error {
 	// After leaving, an instance rejoins only when the standbys have had time to
 	// notice that it left.
-	const giveWay = 2 * heartbeatInterval
+	const giveWay = 2 * group.Heartbeat
 	return c.again(ctx, "", giveWay, permanent, c.member)
 }
 
-// member is one membership of the group: it runs while this instance is the
-// owner. A standby makes no request to HubSpot.
-func (c *Connector) member(ctx context.Context) error {
+// makeReady makes ready what has to exist before this instance takes part.
+func (c *Connector) makeReady(ctx context.Context) error {
 	if err := c.awaitRegistry(ctx); err != nil { // before anything is created
 		return err
 	}
 	c.health.begin("makes its topics ready", "wait for the brokers")
 	cfg := c.setup.SinkConfig()
 	cfg.Warned = &c.warned
-	if err := sink.EnsureCursorTopic(ctx, cfg); err != nil {
-		return err
-	}
-	s, err := takeSeat(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer s.leave()
-	log, said := c.setup.Log.With("group", s.group), ""
-	s.bury(ctx, log)
-	c.health.begin("joins the group of instances, "+s.group, "wait: an instance that died leaves the group after "+SessionTimeout.String())
-	for ctx.Err() == nil {
-		role, term, err := s.now()
-		switch {
-		case role == owner:
-			log.Info("this instance is the owner")
-			c.health.starting()
-			if err := c.repeat(term, s); err != nil {
-				return err
-			}
-			said = ""
-			continue
-		case role == standby:
-			if said != "standby" {
-				log.Info("standing by: another instance is the owner")
-			}
-			said = "standby"
-			c.health.standingBy()
-		case err != nil:
-			err = fmt.Errorf("join consumer group %s: %w", s.group, err)
-			if cure := s.cure(err); cure != "" {
-				err = &curedError{err, cure}
-			}
-			c.health.failed(err)
-			c.report("not in the group of instances; the client keeps trying")
-			said = ""
-		}
-		select {
-		case <-s.changed:
-		case <-ctx.Done():
-		}
-	}
-	return nil
+	return sink.EnsureCursorTopic(ctx, cfg)
 }
 
-// errNotOwner ends the ownership, not the process.
-var errNotOwner = errors.New("this instance is no longer the owner")
-
-// repeat is the one way to recover (docs/contract.md section 4): after a failed
+// own is the one way to recover (docs/contract.md section 4): after a failed
 // run it begins another, which fences, rebuilds and continues. Its caller is the
-// owner. It ends with ctx, and gives up the ownership when another process has
-// fenced this one.
-func (c *Connector) repeat(ctx context.Context, s *seat) error {
+// owner, and confirm returns an error when it is not any more. own ends with ctx, and
+// gives up the ownership when another process has fenced this one.
+func (c *Connector) own(ctx context.Context, confirm func(context.Context) error) error {
+	c.health.starting()
 	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
 	return c.again(ctx, "the run ended; the next one begins", time.Second, over, func(ctx context.Context) error {
-		if err := s.confirm(ctx); err != nil {
-			return err
+		// A run may have failed because another instance has become the owner, and the
+		// client may not know yet. Fencing that instance would begin a ping-pong.
+		if err := confirm(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errNotOwner, err)
 		}
 		err := c.once(ctx)
 		if sink.Fenced(err) {

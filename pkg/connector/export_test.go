@@ -3,12 +3,13 @@ package connector
 import (
 	"context"
 
+	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // What tests of the whole program see beyond the public API.
 
-type Seat = seat
+type Seat struct{ *group.Member }
 
 var ErrNotOwner = errNotOwner
 
@@ -22,15 +23,14 @@ func (c *Connector) Status() *stream.Status {
 
 // TakeSeat joins the group, and runs nothing.
 func (c *Connector) TakeSeat(ctx context.Context) (*Seat, error) {
-	return takeSeat(ctx, c.setup.SinkConfig())
+	m, err := takeSeat(ctx, c.setup.SinkConfig())
+	return &Seat{m}, err
 }
 
-func (s *seat) Leave() { s.leave() }
-
-func (s *seat) Owns() bool {
-	role, _, _ := s.now()
-	return role == owner
+func (s *Seat) Owns() bool {
+	_, owner := s.Now().Holds[0]
+	return owner
 }
 
 // Repeat runs as the owner that s says this instance is.
-func (c *Connector) Repeat(ctx context.Context, s *Seat) error { return c.repeat(ctx, s) }
+func (c *Connector) Repeat(ctx context.Context, s *Seat) error { return c.own(ctx, s.Confirm) }
