@@ -27,12 +27,14 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 		return nil, err
 	}
 	n := &Notifications{cfg: cfg, name: offsets.NotificationsTopic(cfg.Prefix)}
-	opts := append(append([]kgo.Opt{}, cfg.Opts...), uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	// A notification may come twice, with one id, so a producer id would only cost a
+	// request. While the client waits for one, and the context of a record has ended by
+	// its deadline, it asks again and again without a pause.
+	opts := append(append([]kgo.Opt{}, cfg.Opts...), uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
 	if n.cl, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
-	adm := kadm.NewClient(n.cl)
-	prepare := &setup{cfg, n.cl, adm, &realEffects{adm, cfg.Replication, nil, cfg.Logger}}
+	prepare := newSetup(cfg, n.cl, nil, cfg.Logger)
 	if create {
 		var found *TopicFinding
 		if found, err = prepare.notificationsTopic(ctx); err == nil {

@@ -11,15 +11,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Signals reads the signals topic from an offset on. It belongs to no group: its
-// place is a cursor like any other.
-type Signals struct {
-	cl        *kgo.Client
-	topic     string
-	next, end int64 // the next offset, and the topic's end when it was opened
-	caughtUp  bool
-}
-
 // Signals makes the signals topic ready and opens it at an offset. If the topic
 // does not have that offset, Signals opens it at its beginning.
 func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
@@ -50,20 +41,23 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	return readFrom(s.cfg, name, at, end)
 }
 
+// fetchWait is how long the brokers hold back an empty answer: the topic is quiet for
+// days.
+const fetchWait = 30 * time.Second
+
 // readFrom reads a topic's only partition from an offset on. end is the topic's end
 // now.
 func readFrom(cfg Config, name string, at, end int64) (*Signals, error) {
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().At(at)}}),
-		kgo.FetchMaxWait(30*time.Second), // the topic is quiet for days
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		uncompressed(),
-		kgo.KeepControlRecords(), // else Next would not see an end that is a marker
-	)...)
-	if err != nil {
-		return nil, fmt.Errorf("kafka client: %w", err)
+	if cfg.Beside != nil {
+		return cfg.Beside.follow(name, at, end), nil
 	}
-	return &Signals{cl: cl, topic: name, next: at, end: end}, nil
+	b, err := NewBeside(cfg.Opts)
+	if err != nil {
+		return nil, err
+	}
+	s := b.follow(name, at, end)
+	s.own = true
+	return s, nil
 }
 
 // offsetOf returns an offset of the topic's only partition.
@@ -81,35 +75,6 @@ func offsetOf(ctx context.Context, name string, list func(context.Context, ...st
 	}
 	return found.Offset, nil
 }
-
-// Next waits for signals and returns them in order. The first call returns once
-// it has read everything that was there when the topic was opened, even if that
-// is nothing. A caller that resumes its work after it knows every signal that
-// came meanwhile.
-func (r *Signals) Next(ctx context.Context) ([]offsets.Signal, error) {
-	var out []offsets.Signal
-	for r.next < r.end || r.caughtUp && len(out) == 0 {
-		fetches := r.cl.PollFetches(ctx)
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for _, e := range fetches.Errors() {
-			return nil, fmt.Errorf("read %s: %w", r.topic, e.Err)
-		}
-		for it := fetches.RecordIter(); !it.Done(); {
-			rec := it.Next()
-			r.next = rec.Offset + 1
-			if !rec.Attrs.IsControl() {
-				out = append(out, offsets.Signal{Offset: rec.Offset, Key: rec.Key, Value: rec.Value})
-			}
-		}
-	}
-	r.caughtUp = true
-	return out, nil
-}
-
-// Close closes the connections.
-func (r *Signals) Close() { r.cl.Close() }
 
 // SendSignal writes a signal for the connector with a prefix, and returns its
 // offset. It creates no topic: a prefix may be mistyped.

@@ -70,6 +70,7 @@ type Config struct {
 
 	Logger     *slog.Logger          // nil = slog.Default()
 	Registerer prometheus.Registerer // nil = nobody keeps the metrics
+	Beside     *Beside               // shared with other sinks; nil = this one's own clients do its work
 	Now        func() hubspot.Millis // HubSpot's time; nil = this machine's
 	Warned     *Warned               // of the process; nil = nothing so far
 	Committed  *Committed            // of the process; nil = nobody asks
@@ -128,12 +129,35 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 // The consumer group of the instances is about this topic, so it has to exist
 // before any of them runs. The portal need not be known.
 func EnsureCursorTopic(ctx context.Context, cfg Config) error {
-	s, err := connect(cfg)
+	cfg, err := cfg.complete()
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	return s.internalTopic(ctx, s.cursorTopic)
+	cl, done, err := cfg.aside()
+	if err != nil {
+		return err
+	}
+	defer done()
+	found, err := newSetup(cfg, cl, nil, cfg.Logger).internalTopic(ctx, offsets.CursorTopic(cfg.Prefix))
+	warn(cfg, cfg.Logger, found)
+	return err
+}
+
+// aside is the client for what is not a transaction, and what to call when it has been
+// used.
+func (cfg *Config) aside() (cl *kgo.Client, done func(), err error) {
+	if cfg.Beside != nil {
+		return cfg.Beside.cl, func() {}, nil
+	}
+	if cl, err = kgo.NewClient(cfg.Opts...); err != nil {
+		return nil, nil, fmt.Errorf("kafka client: %w", err)
+	}
+	return cl, cl.Close, nil
+}
+
+func newSetup(cfg Config, cl *kgo.Client, w *written, log *slog.Logger) *setup {
+	adm := kadm.NewClient(cl)
+	return &setup{cfg, cl, adm, &realEffects{adm, cfg.Replication, w, log}}
 }
 
 // complete fills in the defaults.
@@ -170,15 +194,8 @@ func connect(cfg Config) (*Sink, error) {
 		topics: map[string]*topic{}, again: map[string]bool{}, limits: map[string]int{}, refused: map[string]*cdc.RefusedError{},
 		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(),
 	}
-	if cfg.Portal == 0 { // not known yet
-		s.log = cfg.Logger
-	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
-		// The first record of each topic asks for the topic's partitions, and the
-		// whole transaction waits for the answer. With the default of five
-		// seconds, a run with many topics would wait that long for each of them
-		// at its start.
-		kgo.MetadataMinAge(100 * time.Millisecond),
+		freshMetadata(),
 	}, cfg.Opts...),
 		// One fixed id per portal: a new run fences the old one, and at once
 		// frees what it left open (docs/kafka.md C1).
@@ -192,11 +209,19 @@ func connect(cfg Config) (*Sink, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	s.cl, s.closed = cl, make(chan struct{})
-	adm := kadm.NewClient(cl)
 	s.written = newWritten(cfg.Registry, s.log)
-	s.setup = &setup{cfg, cl, adm, &realEffects{adm, cfg.Replication, s.written, s.log}}
+	if cfg.Beside != nil {
+		cl = cfg.Beside.cl
+	}
+	s.setup = newSetup(cfg, cl, s.written, s.log)
 	return s, nil
 }
+
+// freshMetadata is for clients that meet new topics. The first record of each topic
+// asks for the topic's partitions, and the whole transaction waits for the answer. With
+// the default of five seconds, a run with many topics would wait that long for each of
+// them at its start.
+func freshMetadata() kgo.Opt { return kgo.MetadataMinAge(100 * time.Millisecond) }
 
 // Fenced reports whether a run ended because another one has since started with
 // the same transactional id, or because its transaction took longer than the
@@ -366,7 +391,7 @@ func (s *Sink) busyFor() time.Duration {
 }
 
 // Ping returns an error if Kafka cannot be reached.
-func (s *Sink) Ping(ctx context.Context) error { return s.cl.Ping(ctx) }
+func (s *Sink) Ping(ctx context.Context) error { return s.setup.cl.Ping(ctx) }
 
 // Close closes the client. It leaves an open transaction to the next run, which
 // aborts it.
