@@ -21,11 +21,12 @@ import (
 type settings struct {
 	connector connector.Config
 	log       logging
+	fleet     fleetSettings
 }
 
 // defaults are the settings of an empty environment.
 func defaults() *settings {
-	return &settings{connector.DefaultConfig(), usualLog}
+	return &settings{connector.DefaultConfig(), usualLog, usualFleet}
 }
 
 // part is a group of variables, in the order of the help.
@@ -38,7 +39,7 @@ func (s *settings) parts() []part {
 	c := &s.connector
 	return []part{
 		{"HubSpot", &c.HubSpot}, {"Kafka", &c.Kafka}, {"Schema registry", &c.Registry},
-		{"How often the connector asks HubSpot", &c.Sync}, {"Events", &c.Event}, {"HTTP", &c.HTTP}, {"Log", &s.log},
+		{"How often the connector asks HubSpot", &c.Sync}, {"Events", &c.Event}, {"HTTP", &c.HTTP}, {"Log", &s.log}, {"Many portals: connector fleet", &s.fleet},
 	}
 }
 
@@ -57,6 +58,7 @@ func load(only ...string) (*settings, error) {
 		problems = append(problems, wrong.Problems...)
 	}
 	problems = append(problems, s.log.validate()...)
+	problems = append(problems, s.fleet.validate()...)
 	problems = append(problems, unsafe()...)
 	if len(only) > 0 {
 		problems = slices.DeleteFunc(problems, func(problem string) bool {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"net"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -19,20 +19,158 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/fleet"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
 // fleetCommand is connector fleet.
 func fleetCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "fleet", Short: "many portals: a folder with a file for each",
+		Use: "fleet", Short: "follow many portals: a folder with a file for each, shared out among all instances",
 		Long: `FLEET_DIR names the folder. The portal NAME has the file NAME.env (small letters, digits and -),
 with lines VARIABLE=value: the variables of connector run, over those of the environment. Give
 secrets as files (HUBSPOT_ACCESS_TOKEN_FILE). Empty lines, and lines that begin with #, say nothing.
 A value is neither quoted nor expanded. The portal's topics begin with KAFKA_TOPIC_PREFIX.NAME.
+
+Instances with one KAFKA_TOPIC_PREFIX share the portals out, by the consumer group PREFIX.fleet. A
+file that comes, changes or goes starts, restarts or ends its portal within 30 seconds.
+
+Exit code: 0 it was told to stop, 2 the environment is wrong, 3 the fleet's topic cannot be used. What
+is wrong with a portal ends nothing else; see connector fleet status.
 `,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return lead(c, args)
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return runFleet(c.Context(), c.ErrOrStderr()) },
 	}
-	c.AddCommand(fleetCheckCommand())
+	c.AddCommand(fleetCheckCommand(), fleetStatusCommand())
 	return c
+}
+
+// fleetSettings are what the environment says of a fleet.
+type fleetSettings struct {
+	Dir        string `envconfig:"FLEET_DIR" help:"folder with a file NAME.env for each portal (required)"`
+	Partitions int32  `envconfig:"FLEET_PARTITIONS" help:"partitions of the topic by which instances share the portals out, when it is created"`
+	Metrics    string `envconfig:"FLEET_METRICS" help:"portal: a few sums for each portal; full: all that connector run shows, with the label portal_name"`
+	Address    string `envconfig:"FLEET_ADDRESS" help:"host:port where other instances reach this one over HTTP (default: this machine's address towards the brokers, and the port of HTTP_ADDR)"`
+}
+
+var usualFleet = fleetSettings{Partitions: 256, Metrics: fleet.MetricsPortal}
+
+func (f *fleetSettings) validate() (problems []string) {
+	if f.Partitions < 1 {
+		problems = append(problems, fmt.Sprintf("FLEET_PARTITIONS: %d is not at least 1", f.Partitions))
+	}
+	if f.Metrics != fleet.MetricsPortal && f.Metrics != fleet.MetricsFull {
+		problems = append(problems, fmt.Sprintf("FLEET_METRICS: %q is none of portal, full", f.Metrics))
+	}
+	if _, _, err := net.SplitHostPort(f.Address); f.Address != "" && err != nil {
+		problems = append(problems, "FLEET_ADDRESS: "+err.Error())
+	}
+	return problems
+}
+
+// ofTheFleet are the beginnings of the variables that the process needs itself. Others
+// may be wrong or missing as long as each portal's file gives them.
+var ofTheFleet = []string{"KAFKA_", "HTTP_", "LOG_", "FLEET_"}
+
+func runFleet(ctx context.Context, stderr io.Writer) error {
+	boundMemory()
+	s, err := load(ofTheFleet...)
+	if err != nil {
+		return err
+	}
+	if _, err := folder(); err != nil {
+		return err
+	}
+	log := s.log.logger(stderr)
+	slog.SetDefault(log) // for Go's own packages: their lines would be of another form
+	sayUnknown(log)
+	k := &s.connector.Kafka
+	opts, err := k.Options(sink.ClientLog(log))
+	if err != nil {
+		return &connector.ConfigError{Problems: []string{err.Error()}}
+	}
+	f := fleet.New(fleet.Config{
+		Read: func() ([]fleet.File, error) { return fleet.Read(s.fleet.Dir) }, Configure: portal,
+		Topic: sink.Config{Opts: opts, Tools: strings.TrimSpace(k.Tool("")), Prefix: k.TopicPrefix, Replication: k.Replication, Logger: log},
+		Parts: s.fleet.Partitions, Addr: s.connector.HTTP.Addr, Address: cmp.Or(s.fleet.Address, reachedAt(s.connector.HTTP.Addr, k.Brokers)),
+		Metrics: s.fleet.Metrics, Version: version(), Log: log,
+	})
+	return f.Run(ctx)
+}
+
+// reachedAt is where others reach an instance that listens at addr: at the address that
+// this machine has towards the brokers, unless addr has one.
+func reachedAt(addr string, brokers []string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return addr
+	}
+	for _, broker := range brokers {
+		conn, err := net.Dial("udp", broker) // sends nothing
+		if err != nil {
+			continue
+		}
+		defer conn.Close()
+		if own, _, err := net.SplitHostPort(conn.LocalAddr().String()); err == nil {
+			return net.JoinHostPort(own, port)
+		}
+	}
+	return ""
+}
+
+func fleetStatusCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "status [URL]", Short: "print how all portals of a fleet are, and who runs them", Args: cobra.MaximumNArgs(1),
+		Long: `URL is that of any instance's page, such as http://10.0.0.7:8080; without it, the one that
+HTTP_ADDR gives on this machine.
+
+The exit code is 0 if all portals stream or load, and none has a problem, else 1.
+`,
+		RunE: func(c *cobra.Command, args []string) error {
+			target, err := statusURL(args)
+			if err != nil {
+				return err
+			}
+			return printFleet(c.Context(), target, asJSON, c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print what GET /status answers")
+	return c
+}
+
+func printFleet(ctx context.Context, target string, asJSON bool, out io.Writer) error {
+	body, err := (&statusReader{target: target}).ask(ctx)
+	if err != nil {
+		return err
+	}
+	var s fleet.Status
+	if err := json.Unmarshal(body, &s); err != nil || s.Group == "" {
+		return fmt.Errorf("%s does not answer as an instance of a fleet does", target)
+	}
+	switch {
+	case asJSON:
+		if _, err := out.Write(body); err != nil {
+			return err
+		}
+	case s.V != fleet.StatusVersion:
+		return fmt.Errorf("the instance answers in version %d of its status, and this program prints version %d; see it with --json", s.V, fleet.StatusVersion)
+	default:
+		if err := s.Text(out); err != nil {
+			return err
+		}
+	}
+	if n := s.Wrong(); n > 0 || len(s.Problems) > 0 {
+		return fmt.Errorf("%d of %d portals have problems", n, len(s.Portals))
+	}
+	return nil
 }
 
 func fleetCheckCommand() *cobra.Command {
@@ -60,8 +198,10 @@ portals are the same HubSpot account.
 // folder reads the fleet's folder.
 func folder() ([]fleet.File, error) {
 	const variable = "FLEET_DIR"
-	tidy(defaults())
-	dir := strings.TrimSpace(os.Getenv(variable))
+	s := defaults()
+	tidy(s)
+	_ = fill("", &s.fleet) // load tells of what is wrong with others
+	dir := s.fleet.Dir
 	if dir == "" {
 		return nil, &connector.ConfigError{Problems: []string{variable + ": is not set; it names the folder with the portals' files"}}
 	}

@@ -76,7 +76,7 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	root.InitDefaultHelpCmd()
 	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
 		switch {
-		case c.HasSubCommands():
+		case c.HasSubCommands() && !c.Runnable():
 			c.Args, c.RunE = cobra.ArbitraryArgs, lead
 		case c.Name() == "help": // cobra's own answers a wrong name with the list, and exit code 0
 			c.Args = func(_ *cobra.Command, args []string) error {

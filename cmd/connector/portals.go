@@ -12,7 +12,7 @@ import (
 
 // ofTheProcess are the variables that all portals of a fleet share, because they are
 // about the process.
-var ofTheProcess = []string{"HTTP_ADDR", "LOG_FORMAT", "LOG_LEVEL", "KAFKA_TOPIC_PREFIX"}
+var ofTheProcess = []string{"HTTP_ADDR", "LOG_FORMAT", "LOG_LEVEL", "KAFKA_TOPIC_PREFIX", "FLEET_DIR", "FLEET_PARTITIONS", "FLEET_METRICS", "FLEET_ADDRESS"}
 
 // portal is the configuration of a portal of a fleet: what its file says, over the
 // environment. Its topics begin with the fleet's prefix and the portal's name. Problems

@@ -27,16 +27,23 @@ func run(ctx context.Context, stderr io.Writer) error {
 	}
 	log := s.log.logger(stderr)
 	slog.SetDefault(log) // for Go's own packages: their lines would be of another form
-	if all := unknown(); len(all) > 0 {
-		names := make([]string, len(all))
-		for i, one := range all {
-			names[i] = one.String()
-		}
-		log.Warn("this version does not know these variables and ignores them; see connector run -h", "variables", strings.Join(names, ", "))
-	}
+	sayUnknown(log)
 	c, err := connector.New(s.connector, connector.Options{Logger: log, Version: version()})
 	if err != nil {
 		return err
 	}
 	return c.Run(ctx)
+}
+
+// sayUnknown warns of variables that seem to be meant for this program.
+func sayUnknown(log *slog.Logger) {
+	all := unknown()
+	if len(all) == 0 {
+		return
+	}
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = one.String()
+	}
+	log.Warn("this version does not know these variables and ignores them; see connector run -h", "variables", strings.Join(names, ", "))
 }

@@ -24,7 +24,7 @@ func (u unknownVariable) String() string {
 
 // ours are beginnings that belong to nobody else. Variables with others, such as
 // KAFKA_ and HTTP_, may belong to Kafka's tools, a proxy, Kubernetes.
-var ours = []string{"HUBSPOT_", "SYNC_", "EVENT_"}
+var ours = []string{"HUBSPOT_", "SYNC_", "EVENT_", "FLEET_"}
 
 // unknown lists the variables that are not ours, although their names begin with
 // one of ours, differ from a name of ours by two letters at most, or have a longer

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubspot-cdc/connector/pkg/connector/page"
 	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -29,6 +32,7 @@ type Connector struct {
 	committed  sink.Committed
 	alike      map[string]bool // fields whose likeness was logged
 	notices    *notices
+	confirm    func(context.Context) error // Options.Own
 }
 
 // New prepares a connector and makes no request. Its error is a *[ConfigError].
@@ -43,6 +47,7 @@ func New(cfg Config, o Options) (*Connector, error) {
 		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
 		counts: counts, audit: stream.NewAudit(counts, setup.Config.Sync.timings().Missed), pairs: &learntPairs{}, alike: map[string]bool{},
 	}
+	c.confirm = o.Own
 	c.notices = newNotices(setup, c.health, &c.warned)
 	return c, nil
 }
@@ -51,12 +56,24 @@ func New(cfg Config, o Options) (*Connector, error) {
 // Config.HTTP.Addr names an address.
 func (c *Connector) Handler() http.Handler { return c.health.handler() }
 
+// Overview is what GET /status answers. It asks nobody and waits for nobody.
+func (c *Connector) Overview() page.Status { return c.health.overview() }
+
+// Gatherer is what GET /metrics answers about the portal, without what it says of the
+// process. It asks nobody and waits for nobody.
+func (c *Connector) Gatherer() prometheus.Gatherer {
+	known := prometheus.NewRegistry()
+	known.MustRegister(gauges{c.health, false})
+	return prometheus.Gatherers{c.setup.Metrics, known}
+}
+
 // Run takes part until ctx ends: it stands by while another instance with the
 // same prefix runs, and follows the portal while it is the owner. A failure ends
 // the run under way, not the process: the next run recovers from what is
 // committed. Run returns nil after ctx has ended. It returns an error only when
 // an operator has to act; [ExitCode] gives [ExitConfig] or [ExitRefused] for it.
 func (c *Connector) Run(ctx context.Context) error {
+	defer c.setup.unshare()
 	if addr := c.setup.Config.HTTP.Addr; addr != "" {
 		stop, err := c.health.serve(addr, c.setup.Log)
 		if err != nil {
@@ -90,7 +107,11 @@ func (c *Connector) takePart(ctx context.Context) error {
 	// After leaving, an instance rejoins only when the standbys have had time to
 	// notice that it left.
 	const giveWay = 2 * group.Heartbeat
-	return c.again(ctx, "", giveWay, permanent, c.member)
+	try := c.member
+	if c.confirm != nil {
+		try = c.chosen
+	}
+	return c.again(ctx, "", giveWay, permanent, try)
 }
 
 // makeReady makes ready what has to exist before this instance takes part.

@@ -25,7 +25,10 @@ var (
 
 // gauges exports what /readyz says. Each scrape asks once, as /readyz does, so that
 // the figures agree with each other and with it.
-type gauges struct{ health *health }
+type gauges struct {
+	health *health
+	ask    bool // the brokers too
+}
 
 // Describe implements prometheus.Collector.
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
@@ -39,7 +42,13 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	body := g.health.readiness(context.Background())
+	var body Readiness
+	if g.ask {
+		body = g.health.readiness(context.Background())
+	} else {
+		_, on, role := g.health.now()
+		body = g.health.known(on, role, nil)
+	}
 	gauge(roleDesc, oneIf(body.Role == "owner"))
 	gauge(readyDesc, oneIf(body.Ready))
 	count := map[string]int{}

@@ -27,7 +27,7 @@ type health struct {
 	setup   *Setup
 	status  *stream.Status
 	started time.Time
-	asking  *prometheus.Registry // what is asked for at each scrape, the brokers too
+	asking  func() *prometheus.Registry // what is asked for at each scrape, the brokers too
 
 	mu      sync.Mutex
 	sink    *sink.Sink // of the run that streams; nil: none does
@@ -53,10 +53,14 @@ type step struct {
 }
 
 func newHealth(setup *Setup) *health {
-	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now), started: time.Now(), asking: prometheus.NewRegistry(), registryBack: make(chan struct{}, 1)}
+	h := &health{setup: setup, status: stream.NewStatus(setup.HubSpot.Now), started: time.Now(), registryBack: make(chan struct{}, 1)}
 	h.begin("begins", "wait")
 	setup.Metrics.MustRegister(h.status)
-	h.asking.MustRegister(gauges{h}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.asking = sync.OnceValue(func() *prometheus.Registry {
+		r := prometheus.NewRegistry()
+		r.MustRegister(gauges{h, true}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		return r
+	})
 	return h
 }
 
@@ -172,7 +176,7 @@ func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
 }
 
 func (h *health) metricsz(w http.ResponseWriter, r *http.Request) {
-	promhttp.HandlerFor(prometheus.Gatherers{h.setup.Metrics, h.asking}, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	promhttp.HandlerFor(prometheus.Gatherers{h.setup.Metrics, h.asking()}, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
 // healthz fails only when the committer hangs, which a restart would cure.

@@ -119,7 +119,12 @@ func (c *Connector) askRegistry(ctx context.Context) error {
 	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
-	_, err := c.setup.RegistryLevel(limited)
+	ask := func() (sr.CompatibilityLevel, error) { return c.setup.RegistryLevel(limited) }
+	if shared := c.setup.registry; shared != nil {
+		own := ask
+		ask = func() (sr.CompatibilityLevel, error) { return shared.levelOf(own) }
+	}
+	_, err := ask()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -61,6 +61,11 @@ func (c *Connector) once(ctx context.Context) error {
 
 	cfg := s.SinkConfig()
 	cfg.Portal, cfg.Warned, cfg.Committed = account.PortalID, &c.warned, &c.committed
+	loading, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	defer loading()
 	c.health.begin("ends the transactions of earlier runs", "wait for the brokers")
 	out, err := sink.Open(ctx, cfg)
 	if err != nil {
@@ -75,6 +80,7 @@ func (c *Connector) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	loading()
 	status := c.health.status
 	defer c.counts.Between()
 

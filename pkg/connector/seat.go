@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -78,6 +79,34 @@ func (c *Connector) member(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// chosen runs as the owner that somebody else has chosen (Options.Own). Instances that
+// choose their owner among themselves have the portal first: they are not fenced.
+func (c *Connector) chosen(ctx context.Context) error {
+	if err := c.makeReady(ctx); err != nil {
+		return err
+	}
+	return c.own(ctx, func(ctx context.Context) error {
+		if err := c.confirm(ctx); err != nil {
+			return err
+		}
+		prefix := c.setup.Config.Kafka.TopicPrefix
+		members, err := group.Members(ctx, kadm.NewClient(c.setup.kafka.beside.Client()), OwnerGroup(prefix))
+		if err != nil {
+			c.setup.Log.Debug("the members of the group are not known", "group", OwnerGroup(prefix), "err", err)
+			return nil
+		}
+		for _, m := range members {
+			if !m.Died {
+				return &curedError{
+					fmt.Errorf("connector run on %s follows this portal too, with KAFKA_TOPIC_PREFIX=%s", strings.TrimPrefix(m.Host, "/"), prefix),
+					"stop it, or take the portal out of the fleet",
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // errNotOwner ends the ownership, not the process.

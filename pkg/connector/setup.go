@@ -34,6 +34,14 @@ type Options struct {
 	// SplitLeast is how many records a range of a backfill or reconcile must have
 	// left to be divided; zero: stream.SplitLeast.
 	SplitLeast int
+	// Shared is what the connector has in common with others of this process; nil:
+	// nothing.
+	Shared *Shared
+	// Own says that somebody else chooses the owner of the portal, and has chosen this
+	// connector for as long as the context of Run lasts. The connector calls it before
+	// each run; an error says that another one has been chosen since. nil: the
+	// instances with one prefix choose the owner among themselves.
+	Own func(context.Context) error
 }
 
 // Setup is a configuration made ready: its texts are parsed, and its clients
@@ -50,6 +58,10 @@ type Setup struct {
 	Kafka    []kgo.Opt            // how every Kafka client reaches the brokers
 	Metrics  *prometheus.Registry // of the process
 	reach    *sink.Reach          // what all Kafka clients see of the brokers
+
+	shared   *Shared // Options.Shared
+	kafka    *sharedKafka
+	registry *sharedRegistry
 
 	splitLeast int // Options.SplitLeast
 	Lags       []stream.Lag
@@ -80,9 +92,6 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Kafka, err = s.Config.Kafka.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.Log), kgo.WithHooks(s.reach)}, o.Kafka...)...); err != nil {
 		return nil, err
 	}
-	if s.Registry, err = s.Config.Registry.client(o.Version, o.Registry, o.Tokens); err != nil {
-		return nil, err
-	}
 	if s.Lags, err = stream.Lags(cfg.Sync.TrailingLag); err != nil {
 		return nil, err
 	}
@@ -92,14 +101,21 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Selection, err = cfg.HubSpot.selection(); err != nil {
 		return nil, err
 	}
+	if err := s.share(o); err != nil {
+		return nil, err
+	}
 	h := &cfg.HubSpot
 	s.Governor = hubspot.NewGovernor(hubspot.Limits{
 		Share: h.RateShare, DailyReserve: h.DailyReserve,
 		SearchPerSecond: float64(h.RateSearch), TenSeconds: h.Rate10s, Daily: int64(h.RateDaily),
 	})
+	transport := o.HubSpot
+	if transport == nil && o.Shared != nil {
+		transport = o.Shared.hubspot
+	}
 	s.HubSpot, err = hubspot.New(hubspot.Config{
 		BaseURL: h.BaseURL, APIVersion: h.APIVersion, Auth: h.auth(),
-		Transport: o.HubSpot, Governor: s.Governor, Logger: s.Log, Registerer: s.Metrics,
+		Transport: transport, Governor: s.Governor, Logger: s.Log, Registerer: s.Metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -110,6 +126,28 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	return s, nil
 }
 
+// share makes the clients that a connector may have in common with others.
+func (s *Setup) share(o Options) (err error) {
+	client := func() (*sr.Client, error) { return s.Config.Registry.client(o.Version, o.Registry, o.Tokens) }
+	if o.Shared == nil {
+		s.Registry, err = client()
+		return err
+	}
+	if s.registry, err = o.Shared.registryFor(&s.Config.Registry, client); err != nil {
+		return err
+	}
+	s.shared, s.Registry = o.Shared, s.registry.client
+	s.kafka, err = o.Shared.besideFor(&s.Config.Kafka, s.Kafka)
+	return err
+}
+
+// unshare ends the use of what is shared.
+func (s *Setup) unshare() {
+	if s.shared != nil {
+		s.shared.release(s.kafka, s.registry)
+	}
+}
+
 // SinkConfig is what the configuration says about writing to Kafka. The portal is
 // not yet known.
 func (s *Setup) SinkConfig() sink.Config {
@@ -118,7 +156,12 @@ func (s *Setup) SinkConfig() sink.Config {
 	for _, lag := range s.Lags {
 		tiers = append(tiers, lag.Stream)
 	}
+	var beside *sink.Beside
+	if s.kafka != nil {
+		beside = s.kafka.beside
+	}
 	return sink.Config{
+		Beside:    beside,
 		Frontiers: sink.Frontiers{Interval: s.Config.Event.FrontierInterval, Tiers: tiers},
 		Opts:      s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,

@@ -162,6 +162,7 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 // problem says what ended a run, or keeps one from beginning.
 func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	p := stream.Problem{Area: areaConnector, Problem: Plainly(err), Runbook: runbookFailed, Since: since}
+	var cured *curedError
 	switch {
 	case permanent(err):
 		p.Action, p.Runbook = "do what the problem says, then start the connector again", runbookStart
@@ -177,6 +178,8 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 		}
 	case ofRegistry(err):
 		return s.silentRegistry(since, err)
+	case errors.As(err, &cured) && !answeredByKafka(err):
+		p.Problem, p.Action = Plainly(cured.err), cured.cure
 	case errors.Is(err, errNotOwner) && (sink.Fenced(err) || answeredByKafka(err)):
 		p.Action, p.Runbook = "nothing: it stands by, and takes over when the other instance ends", runbookNotOwner
 	case ofKafka(err):
@@ -208,13 +211,12 @@ func ofKafka(err error) bool {
 	var answer *kerr.Error
 	var network net.Error
 	var missing *sink.MissingTopicError
-	var cured *curedError
 	var credentials *CredentialError
 	for _, sign := range []error{context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, kgo.ErrClientClosed, kgo.ErrRecordTimeout, kgo.ErrRecordRetries} {
 		if errors.Is(err, sign) {
 			return true
 		}
 	}
-	return errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &missing) || errors.As(err, &cured) || errors.As(err, &credentials) ||
+	return errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &missing) || errors.As(err, &credentials) ||
 		kgo.IsRetryableBrokerErr(err) || strings.Contains(err.Error(), "unable to dial") || strings.Contains(err.Error(), "the brokers did not answer in time")
 }

@@ -1,5 +1,3 @@
-// Package fleet is many portals in one process: what a folder says of each. The
-// environment of the process holds what they share.
 package fleet
 
 import (

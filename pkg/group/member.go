@@ -215,6 +215,29 @@ func (m *Member) Confirm(ctx context.Context) error {
 	return fmt.Errorf("confirm with the coordinator of group %s: %w", m.cfg.Group, err)
 }
 
+// ID is the member's, "" before it has joined.
+func (m *Member) ID() string {
+	id, _ := m.cl.GroupMetadata()
+	return id
+}
+
+// Others lists the members of the group, this one too.
+func (m *Member) Others(ctx context.Context) ([]Other, error) {
+	return Members(ctx, kadm.NewClient(m.cl), m.cfg.Group)
+}
+
+// Partitions is how many partitions the group's topic has.
+func (m *Member) Partitions(ctx context.Context) (int32, error) {
+	topics, err := kadm.NewClient(m.cl).ListTopics(ctx, m.cfg.Topic)
+	if err == nil {
+		err = topics.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("describe topic %s: %w", m.cfg.Topic, err)
+	}
+	return int32(len(topics[m.cfg.Topic].Partitions)), nil
+}
+
 // Bury removes from the group the members that died on this machine. If that fails,
 // their sessions expire.
 func (m *Member) Bury(ctx context.Context, log *slog.Logger) {

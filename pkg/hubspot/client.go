@@ -122,7 +122,7 @@ func New(cfg Config) (*Client, error) {
 	c.clock.log = c.log
 	transport := cfg.Transport
 	if transport == nil {
-		transport = defaultTransport()
+		transport = NewTransport()
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: sameOrigin}
 	c.outages = newOutages(c.log, "HubSpot")
@@ -169,10 +169,10 @@ func (c *Client) Versions() []APIVersion {
 	return all
 }
 
-// defaultTransport keeps enough connections for all streams of a portal and
+// NewTransport keeps enough connections for all streams of a portal and
 // notices dead ones. The client decompresses answers itself, so that maxAnswer
-// applies to the decompressed text.
-func defaultTransport() *http.Transport {
+// applies to the decompressed text. Clients may share one.
+func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,

@@ -49,6 +49,9 @@ func NewBeside(opts []kgo.Opt) (*Beside, error) {
 	return b, nil
 }
 
+// Client is for requests. Its caller neither produces nor consumes with it.
+func (b *Beside) Client() *kgo.Client { return b.cl }
+
 // Close closes the connections.
 func (b *Beside) Close() {
 	b.end()

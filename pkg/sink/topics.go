@@ -192,3 +192,24 @@ func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, 
 	}
 	return want, err
 }
+
+// EnsureFleetTopic makes the topic of a fleet's group ready, and returns how many
+// partitions it has: as many as it is created with, if it does not exist. It never has
+// records.
+func EnsureFleetTopic(ctx context.Context, cfg Config, name string, partitions int32) (int32, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return 0, err
+	}
+	cl, done, err := cfg.aside()
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	found, err := newSetup(cfg, cl, nil, cfg.Logger).ensureTopic(ctx, name, partitions, map[string]string{"cleanup.policy": "delete"})
+	if err != nil {
+		return 0, err
+	}
+	warn(cfg, cfg.Logger, found)
+	return found.Partitions, nil
+}

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"html/template"
+	"net/http"
 	"strings"
 	"time"
 
@@ -52,6 +53,15 @@ func (s *Status) HTML() ([]byte, error) {
 // its own address, and nothing else.
 var Policy = policy()
 
+// Headers sets those of the answer that carries a page.
+func Headers(h http.Header) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", Policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
 func policy() string {
 	page, err := new(Status).HTML()
 	if err != nil {
@@ -63,8 +73,23 @@ func policy() string {
 
 // hashed is the source of an element that the policy allows.
 func hashed(page []byte, element string) string {
-	_, rest, _ := strings.Cut(string(page), "<"+element+">")
-	text, _, _ := strings.Cut(rest, "</"+element+">")
-	sum := sha256.Sum256([]byte(text))
+	sum := sha256.Sum256([]byte(within(string(page), element)))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func within(page, element string) string {
+	_, rest, _ := strings.Cut(page, "<"+element+">")
+	text, _, _ := strings.Cut(rest, "</"+element+">")
+	return text
+}
+
+// Helpers are the functions for templates of other pages that look like this one. Its
+// style and script are among them: Policy allows these.
+func Helpers() template.FuncMap {
+	return template.FuncMap{
+		"style":  func() template.CSS { return template.CSS(within(source, "style")) }, //nolint:gosec // of this program
+		"script": func() template.JS { return template.JS(within(source, "script")) },  //nolint:gosec // of this program
+		"count":  func(n int) string { return count(n) }, "span": span, "repository": func() string { return repository },
+		"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	}
 }

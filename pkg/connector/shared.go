@@ -1,0 +1,184 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"runtime/debug"
+	"runtime/metrics"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+// Shared is what the connectors of one process have in common: connections to HubSpot,
+// clients of the registry, a Kafka client for what is not a transaction, and turns in
+// loading what is published.
+type Shared struct {
+	hubspot http.RoundTripper
+	loading chan struct{} // a slot for each that loads
+
+	mu         sync.Mutex
+	kafkas     []*sharedKafka
+	registries []*sharedRegistry
+}
+
+// loadingAtOnce is how many connectors of a process load their state at a time. What a
+// load needs for a short time is a multiple of what the state takes.
+const loadingAtOnce = 4
+
+// loadingTurn is how long a turn in loading may take. After that, the next one begins
+// too: a portal may have brokers of its own, which do not answer.
+const loadingTurn = time.Minute
+
+// NewShared makes connections when they are needed.
+func NewShared() *Shared {
+	return &Shared{hubspot: onlyTrips{hubspot.NewTransport()}, loading: make(chan struct{}, loadingAtOnce)}
+}
+
+// onlyTrips hides a transport's other methods: a client that ends must not close the
+// connections of the others.
+type onlyTrips struct{ http.RoundTripper }
+
+// sharedKafka is the client for a way to reach brokers.
+type sharedKafka struct {
+	of     Kafka
+	beside *sink.Beside
+	users  int
+}
+
+// sharedRegistry is the client for a way to reach a registry.
+type sharedRegistry struct {
+	of     Registry
+	client *sr.Client
+	users  int
+
+	asking sync.Mutex
+	asked  time.Time // zero: never
+	level  sr.CompatibilityLevel
+	err    error
+}
+
+// connection is the part of the configuration that says how brokers are reached.
+func (k *Kafka) connection() Kafka {
+	c := *k
+	c.TopicPrefix, c.KeyFormat, c.Partitions, c.Replication, c.MaxMessageBytes = "", "", 0, 0, 0
+	return c
+}
+
+// besideFor gives the client for these brokers.
+func (s *Shared) besideFor(k *Kafka, opts []kgo.Opt) (*sharedKafka, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := k.connection()
+	for _, one := range s.kafkas {
+		if reflect.DeepEqual(one.of, of) {
+			one.users++
+			return one, nil
+		}
+	}
+	beside, err := sink.NewBeside(opts)
+	if err != nil {
+		return nil, err
+	}
+	one := &sharedKafka{of: of, beside: beside, users: 1}
+	s.kafkas = append(s.kafkas, one)
+	return one, nil
+}
+
+// registryFor gives the client for this registry, which make makes.
+func (s *Shared) registryFor(r *Registry, make func() (*sr.Client, error)) (*sharedRegistry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.registries {
+		if reflect.DeepEqual(one.of, *r) {
+			one.users++
+			return one, nil
+		}
+	}
+	client, err := make()
+	if err != nil {
+		return nil, err
+	}
+	one := &sharedRegistry{of: *r, client: client, users: 1}
+	s.registries = append(s.registries, one)
+	return one, nil
+}
+
+// release gives back what a connector used. The last one closes it.
+func (s *Shared) release(k *sharedKafka, r *sharedRegistry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.users--; k.users == 0 {
+		s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
+		defer k.beside.Close()
+	}
+	if r.users--; r.users == 0 {
+		s.registries = slices.DeleteFunc(s.registries, func(one *sharedRegistry) bool { return one == r })
+	}
+}
+
+// levelOf is what the registry answers to ask. Connectors that want to know within
+// half of lookInterval get the same answer.
+func (r *sharedRegistry) levelOf(ask func() (sr.CompatibilityLevel, error)) (sr.CompatibilityLevel, error) {
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	if r.asked.IsZero() || time.Since(r.asked) >= lookInterval/2 || errors.Is(r.err, context.Canceled) {
+		r.level, r.err = ask()
+		r.asked = time.Now()
+	}
+	return r.level, r.err
+}
+
+// load waits for a turn to load what is published, and for memory. The caller calls
+// done when it has loaded.
+func (c *Connector) load(ctx context.Context) (done func(), err error) {
+	s := c.setup.shared
+	if s == nil {
+		return func() {}, nil
+	}
+	c.health.begin("waits until less is loaded at the same time", "wait: of the portals of an instance, a few load their state at a time")
+	for said := false; ; said = true {
+		select {
+		case s.loading <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if !overMemoryLimit() {
+			break
+		}
+		<-s.loading
+		if !said {
+			c.health.begin("does not load its state: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory")
+			c.setup.Log.Warn("the state is not loaded: this instance uses more memory than GOMEMLIMIT allows", "cure", "start another instance, or give this one more memory")
+		}
+		select {
+		case <-time.After(lookInterval):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	var once sync.Once
+	done = func() { once.Do(func() { <-s.loading }) }
+	late := time.AfterFunc(loadingTurn, done)
+	return func() { late.Stop(); done() }, nil
+}
+
+// overMemoryLimit reports whether what the garbage collector has to keep is more than
+// the limit. Garbage does not count: it goes when the memory is needed.
+func overMemoryLimit() bool {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/gc/heap/live:bytes"},
+	}
+	metrics.Read(samples)
+	n := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
+	return n(0)-n(1)-n(2)-n(3)-n(4)+n(5) > debug.SetMemoryLimit(-1)
+}

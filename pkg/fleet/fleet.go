@@ -1,0 +1,360 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/group"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
+)
+
+// Config is what an instance of a fleet needs to know.
+type Config struct {
+	// Read reads the files of the folder, and Configure makes a portal's configuration
+	// of one. It notes what is wrong in the file.
+	Read      func() ([]File, error)
+	Configure func(*File) connector.Config
+
+	Topic   sink.Config       // what the group's topic needs: its Prefix is that of the fleet
+	Parts   int32             // partitions of the topic, if it has yet to be created
+	Addr    string            // where this instance answers over HTTP; "": nowhere
+	Address string            // where other instances reach it; "": nowhere
+	Metrics string            // MetricsPortal or MetricsFull
+	Version string            // of the program
+	Log     *slog.Logger      // not nil
+	Each    connector.Options // for every portal's connector; the fleet sets Logger, Shared and Own
+}
+
+// Name is that of the fleet's group and of its topic.
+func Name(prefix string) string { return prefix + ".fleet" }
+
+const (
+	// folderInterval is the time between two looks at the folder.
+	folderInterval = 10 * time.Second
+	// A portal that only its operator can help is tried again, in case he has: first
+	// after startAgain, then seldomer, and at once if its file changes.
+	startAgain  = time.Minute
+	startSeldom = 10 * time.Minute
+	// membershipAgain is the longest wait before the brokers are tried again.
+	membershipAgain = 30 * time.Second
+)
+
+// Fleet is one instance. Run is called once.
+type Fleet struct {
+	cfg     Config
+	shared  *connector.Shared
+	started time.Time
+	wake    chan struct{} // one slot: a portal's goroutine has ended
+
+	mu      sync.Mutex
+	member  *group.Member // nil: not yet
+	in      bool          // it is in the group
+	since   time.Time     // of in
+	problem error         // why it is not in the group
+	folder  error         // why the folder could not be read
+	parts   int32         // partitions of the topic; 0: not known
+	holds   map[int32]context.Context
+	files   map[string]*file
+	running map[string]*running
+}
+
+// file is what the folder says of a portal.
+type file struct {
+	File
+	read  []Problem // those that reading found
+	since time.Time
+	cfg   connector.Config
+}
+
+// same reports whether a file says what it said.
+func (one *file) same(now *File) bool {
+	return slices.Equal(one.Lines, now.Lines) && slices.Equal(one.read, now.Problems)
+}
+
+// running is a portal that this instance runs, or ends.
+type running struct {
+	file   *file
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	c      *connector.Connector // the latest; nil: none could be made
+	failed error                // why it needs its operator
+	since  time.Time            // of failed
+}
+
+// New makes an instance, and connects to nobody.
+func New(cfg Config) *Fleet {
+	now := time.Now()
+	return &Fleet{
+		cfg: cfg, shared: connector.NewShared(), started: now, since: now, wake: make(chan struct{}, 1),
+		holds: map[int32]context.Context{}, files: map[string]*file{}, running: map[string]*running{},
+	}
+}
+
+// Run takes part until ctx ends. It returns an error only when an operator has to act
+// on the instance; [connector.ExitCode] gives its exit code. What is wrong with a
+// portal is that portal's problem.
+func (f *Fleet) Run(ctx context.Context) error {
+	if f.cfg.Addr != "" {
+		stop, err := f.serve()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	log := f.cfg.Log
+	log.Info("fleet starts", "version", f.cfg.Version, "group", Name(f.cfg.Topic.Prefix), "address", f.cfg.Address)
+	f.look()
+	for wait := time.Second; ; wait = min(2*wait, membershipAgain) {
+		began := time.Now()
+		err := f.takePart(ctx)
+		f.settle(nil)
+		if ctx.Err() != nil || connector.ExitCode(err) != connector.ExitFailed {
+			f.finish()
+			log.Info("fleet stopped")
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		f.outside(err)
+		log.Error("not in the group of instances; trying again", "group", Name(f.cfg.Topic.Prefix), "err", err)
+		if time.Since(began) > time.Minute {
+			wait = time.Second
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// takePart is one membership of the group.
+func (f *Fleet) takePart(ctx context.Context) error {
+	topic := Name(f.cfg.Topic.Prefix)
+	parts, err := sink.EnsureFleetTopic(ctx, f.cfg.Topic, topic, f.cfg.Parts)
+	if err != nil {
+		return err
+	}
+	m, err := group.Join(ctx, group.Config{Opts: f.cfg.Topic.Opts, Group: topic, Topic: topic, Tools: f.cfg.Topic.Tools, Address: f.cfg.Address})
+	if err != nil {
+		return err
+	}
+	defer m.Leave()
+	defer f.finish() // before it leaves, so that whoever is next need not fence
+	f.mu.Lock()
+	f.member, f.parts = m, parts
+	f.mu.Unlock()
+	m.Bury(ctx, f.cfg.Log)
+	looks := time.NewTicker(folderInterval)
+	defer looks.Stop()
+	for {
+		state := m.Now()
+		if !state.In && state.Err != nil {
+			err := fmt.Errorf("join consumer group %s: %w", topic, state.Err)
+			if cure := m.Cure(state.Err); cure != "" {
+				err = fmt.Errorf("%w; %s", err, cure)
+			}
+			return err
+		}
+		f.settle(&state)
+		select {
+		case <-m.Changed():
+			if n, err := m.Partitions(ctx); err == nil {
+				f.mu.Lock()
+				f.parts = n
+				f.mu.Unlock()
+			}
+		case <-looks.C:
+			f.look()
+		case <-f.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// outside notes why this instance is not in the group.
+func (f *Fleet) outside(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.problem == nil {
+		f.since = time.Now()
+	}
+	f.member, f.in, f.problem = nil, false, err
+}
+
+// look reads the folder. What cannot be read now stays as it was.
+func (f *Fleet) look() {
+	found, err := f.cfg.Read()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.folder == nil && err != nil {
+		f.cfg.Log.Error("the folder with the portals' files cannot be read; the portals stay as they were", "err", err)
+	}
+	if f.folder = err; err != nil {
+		return
+	}
+	files := map[string]*file{}
+	for i := range found {
+		one := found[i]
+		if was := f.files[one.Name]; was != nil && was.same(&one) {
+			files[one.Name] = was
+			continue
+		}
+		now := &file{File: one, since: time.Now()}
+		now.read = slices.Clone(one.Problems)
+		if len(one.Problems) == 0 {
+			now.cfg = f.cfg.Configure(&now.File)
+		}
+		for _, p := range now.Problems {
+			f.cfg.Log.Error("a portal's file is wrong; the portal does not run", "portal_name", one.Name, "err", now.Where(p))
+		}
+		files[one.Name] = now
+	}
+	f.files = files
+}
+
+// settle starts and ends portals, so that those run that the state of the membership
+// gives to this instance. nil: it is not in the group.
+func (f *Fleet) settle(state *group.State) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	in := state != nil && state.In
+	if in != f.in {
+		f.in, f.since = in, time.Now()
+	}
+	f.holds = map[int32]context.Context{}
+	if in {
+		f.problem, f.holds = nil, state.Holds
+	}
+	for name, r := range f.running {
+		if f.files[name] != r.file || f.term(name) == nil {
+			r.cancel()
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		one, term := f.files[name], f.term(name)
+		if term != nil && f.running[name] == nil && len(one.Problems) == 0 {
+			f.start(one, term)
+		}
+	}
+}
+
+// term ends when this instance loses a portal; nil: it has not got it.
+func (f *Fleet) term(name string) context.Context {
+	if f.parts == 0 {
+		return nil
+	}
+	term := f.holds[sink.PartitionOf([]byte(name), f.parts)]
+	if term != nil && term.Err() != nil {
+		return nil
+	}
+	return term
+}
+
+// start runs a portal until its term ends or it is cancelled.
+func (f *Fleet) start(one *file, term context.Context) {
+	ctx, cancel := context.WithCancel(term)
+	r := &running{file: one, cancel: cancel}
+	f.running[one.Name] = r
+	go func() { // finish waits for it
+		defer func() {
+			cancel()
+			f.mu.Lock()
+			delete(f.running, one.Name)
+			f.mu.Unlock()
+			select {
+			case f.wake <- struct{}{}:
+			default:
+			}
+		}()
+		f.follow(ctx, r)
+	}()
+}
+
+// follow runs a portal until ctx ends. What ends it otherwise needs its operator.
+func (f *Fleet) follow(ctx context.Context, r *running) {
+	o := f.cfg.Each
+	o.Shared, o.Own, o.Version = f.shared, f.confirm, f.cfg.Version
+	o.Logger = f.cfg.Log.With("portal_name", r.file.Name)
+	for wait := startAgain; ; wait = min(2*wait, startSeldom) {
+		c, err := connector.New(r.file.cfg, o)
+		r.is(c, nil)
+		if err == nil {
+			err = c.Run(ctx)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		r.is(c, cmp.Or(err, errors.New("it has stopped")))
+		o.Logger.Error("the portal needs its operator; it is tried again", "err", err, "after", wait.String())
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *running) is(c *connector.Connector, failed error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.c, r.failed, r.since = c, failed, time.Now()
+}
+
+func (r *running) now() (*connector.Connector, error, time.Time) { //nolint:revive // the error is not the call's
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.c, r.failed, r.since
+}
+
+// confirm asks the coordinator whether this instance is still in the group. A portal
+// asks before each of its runs.
+func (f *Fleet) confirm(ctx context.Context) error {
+	f.mu.Lock()
+	m := f.member
+	f.mu.Unlock()
+	if m == nil {
+		return errOutside
+	}
+	return m.Confirm(ctx)
+}
+
+var errOutside = errors.New("this instance is not in the group of the fleet's instances")
+
+// finish ends all portals, and waits for them.
+func (f *Fleet) finish() {
+	for {
+		f.mu.Lock()
+		n := len(f.running)
+		for _, r := range f.running {
+			r.cancel()
+		}
+		f.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		<-f.wake
+	}
+}
+
+// problems are those of the file, as the status shows them.
+func (one *file) problems() (out []stream.Problem) {
+	for _, p := range one.Problems {
+		out = append(out, stream.Problem{
+			Area: "connector", Problem: one.Where(p), Action: "correct the file, or the environment of the process; the portal starts by itself then",
+			Runbook: "docs/runbook.md#a-portals-file-is-wrong", Since: one.since.UTC().Truncate(time.Millisecond),
+		})
+	}
+	return out
+}

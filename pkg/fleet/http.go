@@ -1,0 +1,171 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/connector/page"
+	"github.com/hubspot-cdc/connector/pkg/group"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+)
+
+// Handler answers /, /status, /healthz, /readyz and /metrics, and below
+// /portals/NAME/ what a portal's connector answers, whichever instance runs it.
+func (f *Fleet) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", f.page)
+	mux.HandleFunc("GET /status", f.statusz)
+	mux.HandleFunc("GET /healthz", f.healthz)
+	mux.HandleFunc("GET /readyz", f.readyz)
+	mux.Handle("GET /metrics", f.metrics())
+	mux.HandleFunc("GET /portals/{name}/", f.portal)
+	return mux
+}
+
+// serve listens and returns a function that stops the server.
+func (f *Fleet) serve() (stop func(), err error) {
+	listener, err := net.Listen("tcp", f.cfg.Addr)
+	if err != nil {
+		return nil, &connector.ConfigError{Problems: []string{fmt.Sprintf("HTTP_ADDR: %v", err)}}
+	}
+	server := &http.Server{Handler: f.Handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelWarn)}
+	f.cfg.Log.Info("http listening", "addr", listener.Addr().String())
+	done := make(chan struct{})
+	go func() { // ends with Shutdown, below
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		<-done
+	}, nil
+}
+
+func (f *Fleet) page(w http.ResponseWriter, r *http.Request) {
+	status := f.whole(r.Context())
+	body, err := status.HTML()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	page.Headers(w.Header())
+	_, _ = w.Write(body)
+}
+
+// statusz answers with everything, or with ?of=instance with what this instance knows
+// without asking the others.
+func (f *Fleet) statusz(w http.ResponseWriter, r *http.Request) {
+	var s Status
+	if r.URL.Query().Get("of") == "instance" {
+		s = f.own()
+	} else {
+		s = f.whole(r.Context())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(s)
+}
+
+// healthz fails only when the committer of a portal hangs, which a restart would cure.
+func (f *Fleet) healthz(w http.ResponseWriter, _ *http.Request) {
+	for name, c := range f.connectors() {
+		if c.Hanging() {
+			http.Error(w, "a Kafka transaction of "+name+" has been under way for minutes", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// Readiness is the body of /readyz: the problems of this instance, and those portals of
+// its own that are neither loading nor streaming.
+type Readiness struct {
+	Ready    bool `json:"ready"`
+	Portals  int  `json:"portals"`
+	Problems any  `json:"problems"`
+	Failing  any  `json:"failing"`
+}
+
+func (f *Fleet) readyz(w http.ResponseWriter, _ *http.Request) {
+	s := f.own()
+	failing := []Portal{}
+	for _, p := range s.Portals {
+		if p.State != StateStreaming && p.State != StateLoading {
+			failing = append(failing, p)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if !s.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(Readiness{s.Ready, len(s.Portals), s.Problems, failing})
+}
+
+// connectors are those of the portals that run here.
+func (f *Fleet) connectors() map[string]*connector.Connector {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]*connector.Connector{}
+	for name, r := range f.running {
+		if c, _, _ := r.now(); c != nil {
+			out[name] = c
+		}
+	}
+	return out
+}
+
+// passedOn marks a request that another instance has passed on, so that none goes in
+// circles while a portal moves.
+const passedOn = "X-Fleet-Passed-On"
+
+// portal answers what the portal's connector answers. If another instance runs it, that
+// one is asked.
+func (f *Fleet) portal(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if c := f.connectors()[name]; c != nil {
+		http.StripPrefix("/portals/"+name, c.Handler()).ServeHTTP(w, r)
+		return
+	}
+	owner, err := f.owner(r.Context(), name)
+	switch {
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	case owner == "" || r.Header.Get(passedOn) != "":
+		http.Error(w, "no connector runs for "+name+" now; see the list of portals", http.StatusNotFound)
+	default:
+		r.Header.Set(passedOn, f.cfg.Address)
+		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner}).ServeHTTP(w, r)
+	}
+}
+
+// owner is the address of the instance that has a portal; "": none that answers.
+func (f *Fleet) owner(ctx context.Context, name string) (string, error) {
+	f.mu.Lock()
+	m, parts := f.member, f.parts
+	_, known := f.files[name]
+	f.mu.Unlock()
+	if m == nil || !known {
+		return "", nil
+	}
+	var others []group.Other
+	others, err := m.Others(ctx)
+	partition := sink.PartitionOf([]byte(name), parts)
+	for _, one := range others {
+		for _, p := range one.Partitions[Name(f.cfg.Topic.Prefix)] {
+			if p == partition && one.ID != m.ID() {
+				return one.Address, nil
+			}
+		}
+	}
+	return "", err
+}
