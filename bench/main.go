@@ -37,6 +37,8 @@ type settings struct {
 	many, links       int
 	kills, deletes    int
 	peerRecords       int
+	portals, each     int
+	instances         int
 	share             float64
 	asJSON, verbose   bool
 }
@@ -59,6 +61,7 @@ var figures = []figure{
 	{"kills", "kill -9 in the middle of it: what is read again, lost, doubled", measureKills},
 	{"deletes", "from a delete to its event, of types with half the records each", measureDeletes},
 	{"restart", "memory and first poll beside a large state; a sweep over all associations", measureRestart},
+	{fleetName, "a fleet of portals: start, memory, CPU, connections, the death of an instance; only if named", measureFleet},
 	{peersName, "CPU time of other programs from PyPI for the same contacts; only if named", measurePeers},
 }
 
@@ -89,6 +92,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.IntVar(&s.many, "many", 1_000_000, "records of the state that restart starts beside")
 	flags.IntVar(&s.links, "links", 5_000_000, "links of it")
 	flags.IntVar(&s.peerRecords, "peer-records", 10_000, "contacts that peers read")
+	flags.IntVar(&s.portals, "portals", 1000, "portals of the fleet")
+	flags.IntVar(&s.each, "each", 200, "records of each of the three object types of one of its portals")
+	flags.IntVar(&s.instances, "instances", 3, "instances of the fleet")
 	withPeers := flags.Bool("peers", false, "measure the figure peers too")
 	flags.Float64Var(&s.share, "share", 0.8, "HUBSPOT_RATE_SHARE")
 	flags.BoolVar(&s.asJSON, "json", false, "print JSON")
@@ -146,7 +152,7 @@ func choose(names []string, withPeers bool) ([]figure, error) {
 	var chosen []figure
 	if len(names) == 0 {
 		for _, f := range figures {
-			if f.name != peersName {
+			if f.name != peersName && f.name != fleetName {
 				names = append(names, f.name)
 			}
 		}

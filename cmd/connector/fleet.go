@@ -82,8 +82,11 @@ func runFleet(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := folder(); err != nil {
-		return err
+	if s.fleet.Dir == "" {
+		return &connector.ConfigError{Problems: []string{noFolder}}
+	}
+	if _, err := fleet.Read(s.fleet.Dir); err != nil { // it may be empty yet
+		return &connector.ConfigError{Problems: []string{"FLEET_DIR: " + err.Error()}}
 	}
 	log := s.log.logger(stderr)
 	slog.SetDefault(log) // for Go's own packages: their lines would be of another form
@@ -195,22 +198,23 @@ portals are the same HubSpot account.
 	return c
 }
 
+const noFolder = "FLEET_DIR: is not set; it names the folder with the portals' files"
+
 // folder reads the fleet's folder.
 func folder() ([]fleet.File, error) {
-	const variable = "FLEET_DIR"
 	s := defaults()
 	tidy(s)
 	_ = fill("", &s.fleet) // load tells of what is wrong with others
 	dir := s.fleet.Dir
 	if dir == "" {
-		return nil, &connector.ConfigError{Problems: []string{variable + ": is not set; it names the folder with the portals' files"}}
+		return nil, &connector.ConfigError{Problems: []string{noFolder}}
 	}
 	files, err := fleet.Read(dir)
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("there is no NAME.env in %s", dir)
 	}
 	if err != nil {
-		return nil, &connector.ConfigError{Problems: []string{variable + ": " + err.Error()}}
+		return nil, &connector.ConfigError{Problems: []string{"FLEET_DIR: " + err.Error()}}
 	}
 	return files, nil
 }

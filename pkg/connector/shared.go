@@ -165,10 +165,9 @@ func (c *Connector) load(ctx context.Context) (done func(), err error) {
 			return nil, ctx.Err()
 		}
 	}
-	var once sync.Once
-	done = func() { once.Do(func() { <-s.loading }) }
-	late := time.AfterFunc(loadingTurn, done)
-	return func() { late.Stop(); done() }, nil
+	free := sync.OnceFunc(func() { <-s.loading })
+	late := time.AfterFunc(loadingTurn, free)
+	return func() { late.Stop(); free() }, nil
 }
 
 // overMemoryLimit reports whether what the garbage collector has to keep is more than

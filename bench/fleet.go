@@ -1,0 +1,406 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/fleet"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// fleetName is measured only when it is asked for: a thousand portals take minutes.
+const fleetName = "fleet"
+
+// manyPortals are simulated portals at one address. A request is for the portal whose
+// token it carries, as at HubSpot.
+type manyPortals map[string]*hubspottest.Portal
+
+// ServeHTTP implements http.Handler.
+func (m manyPortals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := m[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+	if p == nil {
+		http.Error(w, `{"status":"error","message":"Authentication credentials not found","category":"INVALID_AUTHENTICATION"}`, http.StatusUnauthorized)
+		return
+	}
+	p.ServeHTTP(w, r)
+}
+
+// fleetLab is a fleet with its portals.
+type fleetLab struct {
+	*lab
+	names     []string
+	portals   manyPortals
+	ids       map[string][]uint64 // contacts
+	folder    string
+	instances []*fleetInstance
+	changes   atomic.Int64
+}
+
+type fleetInstance struct {
+	*child
+	addr string
+}
+
+// measureFleet starts instances of a fleet and gives them portals of three object types,
+// of which one changes each second. It measures how long they take, what they need when
+// nothing else happens, and what the death of one does.
+func measureFleet(ctx context.Context, b *bench) ([]result, error) {
+	f := &fleetLab{lab: b.newLab("contacts"), portals: manyPortals{}, ids: map[string][]uint64{}}
+	if err := f.open(false); err != nil {
+		return nil, err
+	}
+	defer f.close()
+	defer f.end()
+	if err := f.fill(); err != nil {
+		return nil, err
+	}
+	for range b.instances {
+		if err := f.startInstance(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.all(ctx, time.Minute, func(s *fleet.Status) bool { return len(s.Instances) == b.instances && len(s.Problems) == 0 }); err != nil {
+		return nil, err
+	}
+	time.Sleep(5 * time.Second)
+	base, _, err := f.footprint()
+	if err != nil {
+		return nil, err
+	}
+
+	began := time.Now()
+	for _, name := range f.names {
+		text := "HUBSPOT_ACCESS_TOKEN=" + name + "\n"
+		if err := os.WriteFile(filepath.Join(f.folder, name+".env"), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	go f.change(ctx)
+	if err := f.streaming(ctx, 15*time.Minute); err != nil {
+		return nil, err
+	}
+	cold := time.Since(began)
+	f.tell("all stream after %v", cold)
+	if err := sleep(ctx, 2*time.Minute); err != nil {
+		return nil, err
+	}
+	memory, connections, err := f.footprint()
+	if err != nil {
+		return nil, err
+	}
+	cpu, err := f.cpu(ctx, time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	n := float64(len(f.names))
+	results := []result{
+		{"portals", n, "", ""}, {"instances", float64(b.instances), "", ""},
+		{"from their files until all stream", cold.Seconds(), "s", "≤ 300"},
+		{"memory of an instance without portals", base / float64(b.instances), "MB", ""},
+		{"memory of a portal beyond that", (memory - base) / n, "MB", "≤ 1.5"},
+		{"CPU of all instances when idle, of a core", 100 * cpu, "%", "≤ 15"},
+		{"connections of a portal to the brokers", connections / n, "", "≤ 2"},
+		{"calls to HubSpot of a portal in a day, at this rate", f.calls(ctx), "", ""},
+	}
+	moved, back, disturbed, err := f.killOne(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(results,
+		result{"portals of an instance that is killed", float64(moved), "", ""},
+		result{"from its kill until they stream again", back.Seconds(), "s", "≤ 20"},
+		result{"portals of other instances that stopped meanwhile", float64(disturbed), "", "0"}), nil
+}
+
+// fill makes the portals and the folder, still empty.
+func (f *fleetLab) fill() error {
+	f.folder = filepath.Join(f.dir, "portals")
+	if err := os.Mkdir(f.folder, 0o700); err != nil {
+		return err
+	}
+	for i := range f.bench.portals {
+		name := fmt.Sprintf("portal-%04d", i)
+		p := hubspottest.New(hubspottest.Options{
+			Seed: uint64(i), PortalID: int64(1000 + i), Types: []string{"contacts", "companies", "deals"}, NoHistory: true, Limits: realLimits, Latency: realLatency,
+		})
+		for _, object := range []string{"contacts", "companies", "deals"} {
+			ids := p.Seed(object, f.bench.each)
+			if object == "contacts" {
+				f.ids[name] = ids
+			}
+		}
+		f.names, f.portals[name] = append(f.names, name), p
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: f.portals, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	f.stops = append(f.stops, func() { _ = server.Close() })
+	f.hubspot = "http://" + listener.Addr().String()
+	return nil
+}
+
+// change changes a record each second.
+func (f *fleetLab) change(ctx context.Context) {
+	for range time.Tick(time.Second) {
+		if ctx.Err() != nil {
+			return
+		}
+		name := f.names[rand.IntN(len(f.names))]
+		f.portals[name].Update("contacts", f.ids[name][0], map[string]string{"firstname": fmt.Sprint("n", f.changes.Add(1))})
+	}
+}
+
+func (f *fleetLab) startInstance(ctx context.Context) error {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	addr := free.Addr().String()
+	_ = free.Close() // for the instance
+	c := &child{cmd: exec.CommandContext(ctx, f.binary, "fleet"), exited: make(chan struct{})}
+	log, err := os.CreateTemp(f.dir, "log-")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c.log = log.Name()
+	c.cmd.Env = append(os.Environ(), "HUBSPOT_BASE_URL="+f.hubspot, "KAFKA_BROKERS="+f.brokers, "KAFKA_TOPIC_PREFIX="+f.prefix, "KAFKA_PARTITIONS=1",
+		"SCHEMA_REGISTRY_URL="+f.registry, "HTTP_ADDR="+addr, "LOG_FORMAT=text", "FLEET_DIR="+f.folder)
+	c.cmd.Stdout, c.cmd.Stderr = log, log
+	c.began = time.Now()
+	if err := c.cmd.Start(); err != nil {
+		return err
+	}
+	go func() { // ends with the process
+		_ = c.cmd.Wait() // the outcome is in cmd.ProcessState
+		close(c.exited)
+	}()
+	f.tell("instance %s, pid %d, log %s", addr, c.cmd.Process.Pid, c.log)
+	f.instances = append(f.instances, &fleetInstance{c, addr})
+	return nil
+}
+
+func (f *fleetLab) end() {
+	for _, one := range f.instances {
+		one.kill()
+	}
+}
+
+// status asks the first instance.
+func (f *fleetLab) status(ctx context.Context) (*fleet.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.instances[0].addr+"/status", nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	var s fleet.Status
+	return &s, json.NewDecoder(answer.Body).Decode(&s)
+}
+
+// all waits until the status is as it should be.
+func (f *fleetLab) all(ctx context.Context, limit time.Duration, cond func(*fleet.Status) bool) error {
+	last := ""
+	for end := time.Now().Add(limit); ; {
+		s, err := f.status(ctx)
+		if err == nil && cond(s) {
+			return nil
+		}
+		if err == nil {
+			last = s.Headline() + ": " + s.States()
+			if all := s.AllProblems(); len(all) > 0 {
+				last += ", such as " + all[0].Portal + ": " + all[0].Problem.Problem
+			}
+		} else {
+			last = err.Error()
+		}
+		for _, one := range f.instances {
+			select {
+			case <-one.exited:
+				return fmt.Errorf("instance %s ended by itself:\n%s", one.addr, one.tail())
+			default:
+			}
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not so after %v: %s; the log of %s ends with:\n%s", limit, last, f.instances[0].addr, f.instances[0].tail())
+		}
+		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *fleetLab) streaming(ctx context.Context, limit time.Duration) error {
+	told := time.Now()
+	return f.all(ctx, limit, func(s *fleet.Status) bool {
+		if time.Since(told) > 10*time.Second {
+			told = time.Now()
+			f.tell("%s", s.States())
+		}
+		return s.Counts()[fleet.StateStreaming] == len(f.names)
+	})
+}
+
+// footprint is the resident memory of all instances, in megabytes, and how many
+// connections they have to the brokers.
+func (f *fleetLab) footprint() (memory, connections float64, err error) {
+	for _, one := range f.instances {
+		now, _, err := one.memory()
+		if err != nil {
+			return 0, 0, err
+		}
+		n, err := one.connections(f.brokers)
+		if err != nil {
+			return 0, 0, err
+		}
+		memory, connections = memory+now, connections+float64(n)
+	}
+	return memory, connections, nil
+}
+
+// connections counts the established connections of a process to the brokers' ports.
+func (c *child) connections(brokers string) (n int, err error) {
+	own := map[string]bool{}
+	files, err := os.ReadDir(c.proc("fd"))
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		to, _ := os.Readlink(filepath.Join(c.proc("fd"), file.Name())) // it may be closed by now
+		if inode, ok := strings.CutPrefix(to, "socket:["); ok {
+			own[strings.TrimSuffix(inode, "]")] = true
+		}
+	}
+	var ports []string
+	for broker := range strings.SplitSeq(brokers, ",") {
+		_, port, _ := net.SplitHostPort(broker)
+		number, _ := strconv.Atoi(port)
+		ports = append(ports, fmt.Sprintf("%04X", number))
+	}
+	for _, table := range []string{"net/tcp", "net/tcp6"} {
+		text, err := os.ReadFile(c.proc(table))
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(text)) {
+			const remote, state, inode = 2, 3, 9
+			fields := strings.Fields(line)
+			if len(fields) <= inode || fields[state] != "01" || !own[fields[inode]] {
+				continue
+			}
+			if _, port, _ := strings.Cut(fields[remote], ":"); slices.Contains(ports, port) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// cpu is what share of a core all instances use.
+func (f *fleetLab) cpu(ctx context.Context, over time.Duration) (share float64, err error) {
+	sum := func() (all float64, err error) {
+		for _, one := range f.instances {
+			n, err := one.child.cpu()
+			if err != nil {
+				return 0, err
+			}
+			all += n
+		}
+		return all, nil
+	}
+	before, err := sum()
+	if err != nil {
+		return 0, err
+	}
+	if err := sleep(ctx, over); err != nil {
+		return 0, err
+	}
+	after, err := sum()
+	return (after - before) / over.Seconds(), err
+}
+
+// calls is how many calls a portal makes in a day, going by half a minute.
+func (f *fleetLab) calls(ctx context.Context) float64 {
+	const over = 30 * time.Second
+	count := func() (n int) {
+		for _, p := range f.portals {
+			for _, calls := range p.Stats().Calls {
+				n += calls
+			}
+		}
+		return n
+	}
+	before := count()
+	_ = sleep(ctx, over) // the next step notices that it was cut short
+	return float64(count()-before) / float64(len(f.portals)) * (24 * time.Hour).Seconds() / over.Seconds()
+}
+
+// killOne kills the last instance, and waits until its portals stream elsewhere. It
+// counts the portals of others whose run has ended meanwhile.
+func (f *fleetLab) killOne(ctx context.Context) (moved int, back time.Duration, disturbed int, err error) {
+	before, err := f.status(ctx)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	last := f.instances[len(f.instances)-1]
+	since := map[string]time.Time{}
+	for _, p := range before.Portals {
+		if p.Instance == last.addr {
+			moved++
+		} else {
+			since[p.Name] = p.Since
+		}
+	}
+	if len(f.instances) < 2 || moved == 0 {
+		return 0, 0, 0, errors.New("there is no instance to kill that has portals")
+	}
+	f.instances = f.instances[:len(f.instances)-1]
+	began := time.Now()
+	last.kill()
+	if err := f.all(ctx, 10*time.Minute, func(s *fleet.Status) bool {
+		return s.Counts()[fleet.StateStreaming] == len(f.names) && !slices.ContainsFunc(s.Portals, func(p fleet.Portal) bool { return p.Instance == last.addr })
+	}); err != nil {
+		return 0, 0, 0, err
+	}
+	back = time.Since(began)
+	after, err := f.status(ctx)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for _, p := range after.Portals {
+		if at, other := since[p.Name]; other && !at.Equal(p.Since) {
+			disturbed++
+		}
+	}
+	return moved, back, disturbed, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
