@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type Config struct {
 	Metrics string            // MetricsPortal or MetricsFull
 	Version string            // of the program
 	Log     *slog.Logger      // not nil
+	Others  http.RoundTripper // carries the requests to other instances; nil: over the network
 	Each    connector.Options // for every portal's connector; the fleet sets Logger, Shared and Own
 }
 
@@ -127,7 +129,6 @@ func (f *Fleet) Run(ctx context.Context) error {
 			return err
 		}
 		f.outside(err)
-		log.Error("not in the group of instances; trying again", "group", Name(f.cfg.Topic.Prefix), "err", err)
 		if time.Since(began) > time.Minute {
 			wait = time.Second
 		}
@@ -149,7 +150,12 @@ func (f *Fleet) takePart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer m.Leave()
+	defer func() {
+		f.mu.Lock()
+		f.member = nil
+		f.mu.Unlock()
+		m.Leave()
+	}()
 	defer f.finish() // before it leaves, so that whoever is next need not fence
 	f.mu.Lock()
 	f.member, f.parts = m, parts
@@ -159,12 +165,12 @@ func (f *Fleet) takePart(ctx context.Context) error {
 	defer looks.Stop()
 	for {
 		state := m.Now()
-		if !state.In && state.Err != nil {
+		if !state.In && state.Err != nil { // the client joins again by itself
 			err := fmt.Errorf("join consumer group %s: %w", topic, state.Err)
 			if cure := m.Cure(state.Err); cure != "" {
 				err = fmt.Errorf("%w; %s", err, cure)
 			}
-			return err
+			f.outside(err)
 		}
 		f.settle(&state)
 		select {
@@ -189,8 +195,9 @@ func (f *Fleet) outside(err error) {
 	defer f.mu.Unlock()
 	if f.problem == nil {
 		f.since = time.Now()
+		f.cfg.Log.Error("not in the group of instances; the instance keeps trying", "group", Name(f.cfg.Topic.Prefix), "err", err)
 	}
-	f.member, f.in, f.problem = nil, false, err
+	f.in, f.problem = false, err
 }
 
 // look reads the folder. What cannot be read now stays as it was.
@@ -232,6 +239,9 @@ func (f *Fleet) settle(state *group.State) {
 	in := state != nil && state.In
 	if in != f.in {
 		f.in, f.since = in, time.Now()
+		if in {
+			f.cfg.Log.Info("in the group of instances", "group", Name(f.cfg.Topic.Prefix))
+		}
 	}
 	f.holds = map[int32]context.Context{}
 	if in {

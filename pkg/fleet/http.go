@@ -144,7 +144,9 @@ func (f *Fleet) portal(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no connector runs for "+name+" now; see the list of portals", http.StatusNotFound)
 	default:
 		r.Header.Set(passedOn, f.cfg.Address)
-		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner}).ServeHTTP(w, r)
+		to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner})
+		to.Transport = f.cfg.Others
+		to.ServeHTTP(w, r)
 	}
 }
 

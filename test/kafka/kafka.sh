@@ -12,6 +12,7 @@
 # and KAFKA_LOG: eval "$(test/kafka/kafka.sh start)". KAFKA_TEST_PORT (21092; the
 # controller takes the next one) chooses the port. KAFKA_TEST_PROPERTIES, a file,
 # ends the broker's configuration; KAFKA_TEST_CLASSPATH has classes for it.
+# KAFKA_TEST_HEAP (384m) is the broker's heap.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -149,7 +150,7 @@ start() {
   [ -z "${KAFKA_TEST_PROPERTIES:-}" ] || cat "$KAFKA_TEST_PROPERTIES" >>"$mark"
   rm -f "$log"
   # Detached from our session and from our stdout, which callers read to its end.
-  setsid java -Xmx384m -XX:+UseSerialGC -Dlog4j2.configurationFile="$home/log4j2.properties" \
+  setsid java -Xmx"${KAFKA_TEST_HEAP:-384m}" -XX:+UseSerialGC -Dlog4j2.configurationFile="$home/log4j2.properties" \
     -cp "${KAFKA_TEST_CLASSPATH:+$KAFKA_TEST_CLASSPATH:}$jars/lib/*" kafka.Kafka "$mark" </dev/null >"$home/stdout.log" 2>&1 &
   echo $! >"$pidfile"
   until_ready 60 "$home/stdout.log" "$pidfile" started

@@ -1,0 +1,437 @@
+package fleet_test
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/fleet"
+)
+
+// shorter is how much of something a test does: with -short the second.
+func shorter(whole, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return whole
+}
+
+// owners counts the portals of each instance.
+func owners(s *fleet.Status) map[string]int {
+	n := map[string]int{}
+	for _, p := range s.Portals {
+		n[p.Instance]++
+	}
+	return n
+}
+
+// TestFleet_SharesThePortalsOut: each runs once, on any of the instances, and every
+// instance tells of all of them.
+func TestFleet_SharesThePortalsOut(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 12)
+		w.add(20, all...)
+		a, b, c := w.start(), w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && b.stream() && c.stream() && len(a.status().Instances) == 3 })
+		s := a.status()
+		if n := owners(s); len(n) != 3 || n[""] > 0 {
+			t.Errorf("owners %v", n)
+		}
+		for _, one := range s.Instances {
+			if one.Problem != "" || one.Self != (one.Address == a.addr) || one.Portals != owners(s)[one.Address] {
+				t.Errorf("%+v", one)
+			}
+		}
+		for _, p := range s.Portals {
+			if len(p.Problems) > 0 || p.Live != 20 || p.Portal == 0 {
+				t.Errorf("%+v", p)
+			}
+		}
+		for _, i := range []*instance{a, b, c} {
+			if r := i.get("/readyz"); r.Code != http.StatusOK {
+				t.Errorf("%s: readyz answers %d %s", i.addr, r.Code, r.Body)
+			}
+			if r := i.get("/healthz"); r.Code != http.StatusOK {
+				t.Errorf("%s: healthz answers %d", i.addr, r.Code)
+			}
+			// A portal's page is there on every instance.
+			for _, path := range []string{"/portals/portal-003/", "/portals/portal-003/status", "/portals/portal-003/readyz"} {
+				if r := i.get(path); r.Code != http.StatusOK || !strings.Contains(r.Body.String(), "owner") {
+					t.Errorf("%s%s answers %d", i.addr, path, r.Code)
+				}
+			}
+			if r := i.get("/portals/nobody/"); r.Code != http.StatusNotFound {
+				t.Errorf("%s: a portal that does not exist: %d", i.addr, r.Code)
+			}
+		}
+		for _, i := range []*instance{a, b, c} {
+			i.stop()
+		}
+		if n := w.check(all...); n != 12*20 {
+			t.Errorf("%d events", n)
+		}
+	})
+}
+
+// TestFleet_AKilledInstancesPortalsMove within twenty seconds, and those of the others
+// do not notice.
+func TestFleet_AKilledInstancesPortalsMove(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 30)
+		w.add(5, all...)
+		a, b, c := w.start(), w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 3 })
+		time.Sleep(time.Minute)
+		before := of(a.status())
+		c.kill()
+		took := w.until(20*time.Second, func() bool { return a.stream() && owners(a.status())[c.addr] == 0 })
+		t.Logf("after %v", took)
+		moved := 0
+		for name, p := range of(a.status()) {
+			switch was := before[name]; {
+			case was.Instance == c.addr:
+				moved++
+			case was.Instance != p.Instance || !was.Since.Equal(p.Since):
+				t.Errorf("%s ran on %s since %v, and now on %s since %v", name, was.Instance, was.Since, p.Instance, p.Since)
+			}
+		}
+		if moved == 0 {
+			t.Error("the killed instance had no portal")
+		}
+		a.stop()
+		b.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_KillsAndRollingRestartsLoseNothing: instances are killed, or told to stop,
+// and started again, while portals change.
+func TestFleet_KillsAndRollingRestartsLoseNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		rng := rand.New(rand.NewPCG(1, 0))
+		all := names(0, shorter(50, 10))
+		w.add(5, all...)
+		running := []*instance{w.start(), w.start(), w.start()}
+		w.until(3*time.Minute, running[0].stream)
+		n := 0
+		work := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); n++ {
+				w.change(all[rng.IntN(len(all))], n)
+				time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
+			}
+		}
+		kills, restarts := 0, 0
+		for range shorter(40, 8) {
+			i := rng.IntN(len(running))
+			if rng.IntN(2) == 0 {
+				running[i].kill()
+				kills++
+			} else {
+				running[i].stop()
+				restarts++
+			}
+			work(time.Duration(rng.IntN(12)) * time.Second)
+			running[i] = w.start()
+			work(time.Duration(rng.IntN(20)) * time.Second)
+		}
+		w.until(time.Minute, running[0].stream)
+		time.Sleep(15 * time.Minute)
+		for _, i := range running {
+			i.stop()
+		}
+		events := w.check(all...)
+		t.Logf("%d kills, %d restarts, %d changes, %d events", kills, restarts, n, events)
+		if events < n {
+			t.Errorf("%d events of %d changes", events, n)
+		}
+	})
+}
+
+// TestFleet_AFolderSwapMovesNothingElse: of a folder in which portals come, change and
+// go, exactly these start, begin again, and end.
+func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		stay, change, leave, come := names(0, 10), names(10, 15), names(15, 20), names(20, 25)
+		w.add(3, stay...)
+		w.add(3, change...)
+		w.add(3, leave...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		time.Sleep(time.Minute)
+		before := of(a.status())
+
+		w.add(3, come...)
+		w.remove(leave...)
+		for _, name := range change {
+			w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name+"\nSYNC_LEADING_INTERVAL=2s")
+		}
+		for _, name := range stay { // what it sets is the same
+			w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name)
+		}
+		swapped := time.Now()
+		const within = 30 * time.Second
+		w.until(within, func() bool {
+			now := of(a.status())
+			for _, name := range append(change, come...) {
+				if p := now[name]; p.State != fleet.StateStreaming || !p.Since.After(swapped) {
+					return false
+				}
+			}
+			return true
+		})
+		now := of(a.status())
+		for _, name := range leave {
+			if p, there := now[name]; there {
+				t.Errorf("%s is still there: %+v", name, p)
+			}
+		}
+		for _, name := range stay {
+			if !now[name].Since.Equal(before[name].Since) || now[name].Instance != before[name].Instance {
+				t.Errorf("%s was touched: %+v, before %+v", name, now[name], before[name])
+			}
+		}
+		// What cannot be read stays as it was.
+		w.mu.Lock()
+		w.gone, w.files = errors.New("permission denied"), map[string]string{}
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		s := a.status()
+		if s.Counts()[fleet.StateStreaming] != 20 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "permission denied") {
+			t.Errorf("%v %+v", s.Counts(), s.Problems)
+		}
+		a.stop()
+		b.stop()
+		w.check(append(append(stay, change...), come...)...)
+	})
+}
+
+// TestFleet_APortalsProblemIsItsOwn: a bad token, a wrong file, a deleted state topic, an
+// account used twice are named, and the other portals go on.
+func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		well := names(0, 6)
+		w.add(3, well...)
+		w.add(3, "deleted", "twin")
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		time.Sleep(time.Minute)
+		before := of(a.status())
+
+		w.write("bad-token", "HUBSPOT_ACCESS_TOKEN=pat-of-nobody")
+		w.write("wrong-file", "HUBSPOT_ACCESS_TOKEN=pat-wrong\nHUBSPOT_TOKEN=pat-canary\nno assignment")
+		w.write("wrong-variable", "HUBSPOT_ACCESS_TOKEN=pat-wrong\nHUBSPOT_TOKEN=pat-canary")
+		w.write("twin-2", "HUBSPOT_ACCESS_TOKEN=pat-twin")
+		if _, err := w.kafka.Admin().DeleteTopics(t.Context(), prefix+".deleted.state"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Minute)
+		s := b.status()
+		now := of(s)
+		for name, want := range map[string]struct{ state, problem string }{
+			"bad-token":      {fleet.StateFailing, "HubSpot refuses the token"},
+			"wrong-file":     {fleet.StateStopped, "wrong-file.env:3: is not of the form VARIABLE=value"},
+			"wrong-variable": {fleet.StateStopped, "wrong-variable.env:2: HUBSPOT_TOKEN: there is no such variable"},
+			"deleted":        {"", "deleted.state"},
+			"twin":           {fleet.StateStreaming, "same HubSpot account (8) as that of twin-2"},
+			"twin-2":         {fleet.StateStreaming, "same HubSpot account (8) as that of twin:"},
+		} {
+			p := now[name]
+			text := fmt.Sprint(p.Problems)
+			if want.state != "" && p.State != want.state || !strings.Contains(text, want.problem) {
+				t.Errorf("%s is %s: %s, want %s: %s", name, p.State, text, want.state, want.problem)
+			}
+			if strings.Contains(text, "canary") {
+				t.Errorf("%s shows a token", name)
+			}
+		}
+		for _, name := range append(well, "twin") {
+			if !now[name].Since.Equal(before[name].Since) || now[name].Instance != before[name].Instance || now[name].State != fleet.StateStreaming {
+				t.Errorf("%s was touched: %+v, before %+v", name, now[name], before[name])
+			}
+		}
+		if s.Wrong() != 6 {
+			t.Errorf("%d portals count as wrong: %s", s.Wrong(), s.Headline())
+		}
+		unready := 0
+		for _, i := range []*instance{a, b} {
+			if r := i.get("/readyz"); r.Code != http.StatusOK {
+				unready++
+				if !strings.Contains(r.Body.String(), `"failing":[{`) {
+					t.Errorf("readyz names nobody: %s", r.Body)
+				}
+			}
+		}
+		if unready == 0 {
+			t.Error("both instances are ready")
+		}
+		// Put right, each starts by itself.
+		w.add(1, "of-nobody")
+		w.remove("of-nobody", "twin-2")
+		for _, name := range []string{"wrong-file", "wrong-variable"} {
+			w.add(1, name)
+		}
+		w.until(30*time.Minute, func() bool {
+			now := of(a.status())
+			return now["bad-token"].State == fleet.StateStreaming && now["wrong-file"].State == fleet.StateStreaming && now["wrong-variable"].State == fleet.StateStreaming
+		})
+		a.stop()
+		b.stop()
+		w.check(well...)
+	})
+}
+
+// TestFleet_BrokersAway: the instances say so, run again when the brokers are back, and
+// nothing is lost.
+func TestFleet_BrokersAway(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 4)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		a.brokers.Cut()
+		w.change(all[0], 1)
+		time.Sleep(2 * time.Minute)
+		if s := a.status(); s.Ready || a.get("/readyz").Code == http.StatusOK || len(s.Problems) == 0 {
+			t.Errorf("%+v", s.Problems)
+		}
+		a.brokers.Mend()
+		w.until(3*time.Minute, a.stream)
+		time.Sleep(15 * time.Minute)
+		a.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_ConnectorRunHasThePortalFirst: a fleet does not fence a connector that runs
+// for a portal of its own accord, and takes over when that ends.
+func TestFleet_ConnectorRunHasThePortalFirst(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme", "globex")
+		files, _ := w.read()
+		cfg := w.configure(&files[0])
+		name := files[0].Name
+		own, err := connector.New(cfg, connector.Options{HubSpot: w, Registry: w.registry, Kafka: w.kafka.Options()[1:], Logger: w.log.Logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- own.Run(ctx) }()
+		w.until(time.Minute, func() bool { return own.Brief().Ready })
+		since := own.Brief().Since
+		a := w.start()
+		time.Sleep(2 * time.Minute)
+		p := of(a.status())[name]
+		if !own.Brief().Ready || !own.Brief().Since.Equal(since) {
+			t.Errorf("the connector was fenced: %+v", own.Brief())
+		}
+		if p.State != fleet.StateFailing || !strings.Contains(fmt.Sprint(p.Problems), "follows this portal too, with KAFKA_TOPIC_PREFIX="+prefix+"."+name) || p.Problems[0].Area != "connector" {
+			t.Errorf("%+v", p)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		w.until(3*time.Minute, a.stream)
+		a.stop()
+		w.check("acme", "globex")
+	})
+}
+
+// TestFleet_MorePartitions: an operator adds partitions to the fleet's topic while it
+// runs. Each portal still runs once.
+func TestFleet_MorePartitions(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.parts = 2
+		all := names(0, 8)
+		w.add(3, all...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, a.stream)
+		adm := kadm.NewClient(w.kafka.Client())
+		if _, err := adm.UpdatePartitions(t.Context(), 7, prefix+".fleet"); err != nil {
+			t.Fatal(err)
+		}
+		w.until(15*time.Minute, func() bool { return a.status().Partitions == 7 && b.status().Partitions == 7 && a.stream() })
+		time.Sleep(10 * time.Minute)
+		if !a.stream() || !b.stream() {
+			t.Errorf("%v %v", a.status().Counts(), b.status().Counts())
+		}
+		a.stop()
+		b.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_Metrics have the portal's name, whether they are sums or all there is.
+func TestFleet_Metrics(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(7, "acme", "globex")
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		time.Sleep(time.Minute)
+		text := a.get("/metrics").Body.String()
+		for _, want := range []string{
+			`hubspot_cdc_events_total{op="r",portal_name="acme"} 7`, `hubspot_cdc_ready{portal_name="globex"} 1`, `hubspot_cdc_problems{area="kafka",portal_name="acme"} 0`,
+			`hubspot_cdc_fleet_portals{state="streaming"} 2`, `hubspot_cdc_fleet_portals{state="failing"} 0`, "hubspot_cdc_fleet_in_group 1", "hubspot_cdc_fleet_portals_without_metrics 0",
+		} {
+			if !strings.Contains(text, want+"\n") {
+				t.Errorf("no %s in\n%s", want, text)
+			}
+		}
+		if n := strings.Count(text, `portal_name="acme"`); n > 40 {
+			t.Errorf("a portal has %d series", n)
+		}
+		a.stop()
+	})
+}
+
+// TestFleet_ItsPageIsWellFormed, and escapes what it shows.
+func TestFleet_ItsPageIsWellFormed(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme")
+		w.write("wrong", "<script>=1")
+		a := w.start()
+		w.until(2*time.Minute, func() bool { return of(a.status())["acme"].State == fleet.StateStreaming })
+		body := a.get("/").Body.String()
+		d := xml.NewDecoder(strings.NewReader(body))
+		d.Entity = xml.HTMLEntity
+		for {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []string{"1 portal has a problem", "wrong.env:1: &lt;script&gt;: there is no such variable", `<a href="portals/acme/">acme</a>`, "1 streaming, 1 stopped", a.addr} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the page does not say %q:\n%s", want, body)
+			}
+		}
+		var text strings.Builder
+		s := a.status()
+		if err := s.Text(&text); err != nil || !strings.Contains(text.String(), "! wrong: wrong.env:1: <script>: there is no such variable") {
+			t.Errorf("%v\n%s", err, text.String())
+		}
+		a.stop()
+	})
+}
