@@ -132,13 +132,14 @@ func (c *pairCollection) page(ctx context.Context, at place, ids []hubspot.ID) (
 	for i := range readings {
 		p.records += len(readings[i].Links)
 	}
-	for _, id := range asked {
-		if !slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id }) {
-			p.left = append(p.left, id)
-		}
+	silent := slices.DeleteFunc(slices.Clone(asked), func(id hubspot.ID) bool {
+		return slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id })
+	})
+	if p.left, err = c.Lane.LinkingAmong(ctx, silent); err != nil {
+		return p, err
 	}
 	if ids != nil {
-		p.absent = p.left
+		p.absent = silent
 	}
 	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
 		return c.publish(ctx, cdc.LinkPage{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
