@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -271,6 +273,42 @@ func inDoubt(t *testing.T, fault hubspottest.Fault) {
 		p.Stop()
 		processes := watched{surely: time.Minute}
 		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
+	})
+}
+
+// TestR17_AnOwnerThatCannotBeReadHoldsTheFrontier: what has no id is not published, so
+// nothing is verified until it has one. The other owners are published.
+func TestR17_AnOwnerThatCannotBeReadHoldsTheFrontier(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 10, Types: []string{"contacts"}}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_REFERENCE_INTERVAL=1m"}, func(w *world) {
+		w.Portal.AddOwner(hubspottest.Owner{FirstName: "First"})
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier("hubspot.owners").Verified != nil })
+		odd := w.Portal.AddOwner(hubspottest.Owner{FirstName: "Odd"})
+		id, err := strconv.ParseUint(odd, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOdd, Endpoint: hubspottest.EndpointOwners, IDs: []uint64{id}, Member: "id", Value: "null"})
+		added := w.Portal.Now()
+		other := w.Portal.AddOwner(hubspottest.Owner{FirstName: "Other"})
+		time.Sleep(5 * time.Minute)
+		if f := w.frontier("hubspot.owners"); f.Verified.After(added) {
+			t.Errorf("verified as of %v with an owner in doubt since %v", f.Verified, added)
+		}
+		if w.keysOf("hubspot.owners")[other] != 1 {
+			t.Error("the other owner is not published")
+		}
+		if problems := p.ready().Problems; len(problems) != 1 || problems[0].Object != "owners" || !strings.Contains(problems[0].Problem, "without an id") {
+			t.Errorf("problems %v", problems)
+		}
+		heal()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier("hubspot.owners").Verified.After(added) })
+		w.whole("hubspot.owners")
+		if problems := p.ready().Problems; len(problems) > 0 {
+			t.Errorf("problems %v", problems)
+		}
+		p.Stop()
 	})
 }
 
