@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -50,6 +53,33 @@ no instance runs`) {
 		text2, err := w.tailed(consumer{topics: topicNames("hubspot", []string{"notifications"}, nil), fromBeginning: true})
 		if err != nil || !strings.Contains(text2, `"aggregate_type":"Incremental Snapshot","type":"COMPLETED"`) {
 			t.Errorf("%v\n%s", err, text2)
+		}
+	})
+}
+
+// TestSignal_IsSentThoughNobodyLooks: once the signal is written the command succeeds,
+// and names what it could not look at.
+func TestSignal_IsSentThoughNobodyLooks(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 62}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Ran(5)
+		away := errors.New("the broker is away")
+		w.Kafka.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.Kafka.KeepControl()
+			return nil, away, req.(*kmsg.MetadataRequest).Topics == nil
+		})
+		w.Kafka.ControlKey(int16(kmsg.FindCoordinator), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.Kafka.KeepControl()
+			return nil, away, true
+		})
+		out, errs, err := w.send("resume", `{"id":"ask-1","type":"resume","data":{"data-collections":["contacts"]}}`)
+		if err != nil || !strings.Contains(out, "sent to hubspot.signals, offset 0") || !strings.Contains(out, "watch it:") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		for _, want := range []string{"nobody has looked whether what it names has topics: list the topics: ", "nobody has looked whether an instance runs: "} {
+			if !strings.Contains(errs, "the signal is sent; "+want) {
+				t.Errorf("%q is not in\n%s", want, errs)
+			}
 		}
 	})
 }

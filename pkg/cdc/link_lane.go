@@ -295,6 +295,22 @@ func (l *LinkLane) Next(ctx context.Context, after hubspot.ID, n int) ([]hubspot
 	return out[:min(n, len(out))], nil
 }
 
+// LinkingAmong returns those of ids of which a link is published as live.
+func (l *LinkLane) LinkingAmong(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	var out []hubspot.ID
+	for _, id := range ids {
+		for range l.table.LiveOf(id) {
+			out = append(out, id)
+			break
+		}
+	}
+	return out, nil
+}
+
 // Holders returns the records that hold, or once held, a link to any of the given
 // ones: their links must be read when those changed (R14).
 func (l *LinkLane) Holders(ctx context.Context, of []hubspot.ID) ([]hubspot.ID, error) {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +159,55 @@ func TestR17_EveryFrontierIsTrue(t *testing.T) {
 	}
 }
 
+// TestR17_FrontiersAreTrueOverATimeWithout: nobody writes any for a while. Those of before
+// are true meanwhile, and those that follow are too.
+func TestR17_FrontiersAreTrueOverATimeWithout(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(shorter(8, 2)) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rng, opt := rand.New(rand.NewPCG(seed, 18)), hubspottest.Harsh(seed)
+			opt.Types = []string{"contacts", "companies"}
+			pairs := []cdc.Pair{{From: "contacts", To: "companies"}}
+			inWorld(t, opt, slices.Concat(quickSweeps, []string{"HUBSPOT_VOLATILE=none.none"}), func(w *world) {
+				life := hubspottest.Life{
+					Create: 20, Update: 45, Calculated: 10, Archive: 8, Restore: 5, Merge: 3, Purge: 3, Associate: 30, Dissociate: 15, Owner: 3,
+					Pairs: [][2]string{{"contacts", "companies"}},
+				}
+				for _, object := range opt.Types {
+					w.Portal.Seed(object, 40)
+				}
+				time.Sleep(time.Second)
+				processes := watched{lag: time.Minute, surely: 45 * time.Second}
+				written := 0
+				for i, interval := range []string{"10s", "0", "0", "10s"} {
+					w.Set("FRONTIER_INTERVAL=" + interval)
+					p := processes.start(w, opt.Types...)
+					for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
+						w.Portal.Step(rng, life)
+						time.Sleep(time.Duration(rng.IntN(4000)) * time.Millisecond)
+					}
+					if i == 3 {
+						quiet := time.Now()
+						w.ReadUntil(20*time.Minute, func() bool {
+							return after(w.frontier("hubspot.contacts").Verified, quiet) && after(w.frontier("hubspot.associations.contacts.companies").Verified, quiet)
+						})
+					}
+					p.Kill()
+					w.Brokers.Mend()
+					if n := len(w.Records("hubspot.frontiers")); interval == "0" && n != written {
+						t.Errorf("%d frontiers are written that nobody wants", n-written)
+					} else {
+						written = n
+					}
+				}
+				processes.end(opt.Types...)
+				w.evidence(&processes, opt.Types, pairs).checkFrontiers(time.Time{})
+			})
+		})
+	}
+}
+
 // TestR17_NoTimeFalls over restarts, unless somebody moves a cursor back.
 func TestR17_NoTimeFalls(t *testing.T) {
 	t.Parallel()
@@ -271,6 +322,42 @@ func inDoubt(t *testing.T, fault hubspottest.Fault) {
 		p.Stop()
 		processes := watched{surely: time.Minute}
 		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
+	})
+}
+
+// TestR17_AnOwnerThatCannotBeReadHoldsTheFrontier: what has no id is not published, so
+// nothing is verified until it has one. The other owners are published.
+func TestR17_AnOwnerThatCannotBeReadHoldsTheFrontier(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 10, Types: []string{"contacts"}}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_REFERENCE_INTERVAL=1m"}, func(w *world) {
+		w.Portal.AddOwner(hubspottest.Owner{FirstName: "First"})
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier("hubspot.owners").Verified != nil })
+		odd := w.Portal.AddOwner(hubspottest.Owner{FirstName: "Odd"})
+		id, err := strconv.ParseUint(odd, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOdd, Endpoint: hubspottest.EndpointOwners, IDs: []uint64{id}, Member: "id", Value: "null"})
+		added := w.Portal.Now()
+		other := w.Portal.AddOwner(hubspottest.Owner{FirstName: "Other"})
+		time.Sleep(5 * time.Minute)
+		if f := w.frontier("hubspot.owners"); f.Verified.After(added) {
+			t.Errorf("verified as of %v with an owner in doubt since %v", f.Verified, added)
+		}
+		if w.keysOf("hubspot.owners")[other] != 1 {
+			t.Error("the other owner is not published")
+		}
+		if problems := p.ready().Problems; len(problems) != 1 || problems[0].Object != "owners" || !strings.Contains(problems[0].Problem, "without an id") {
+			t.Errorf("problems %v", problems)
+		}
+		heal()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier("hubspot.owners").Verified.After(added) })
+		w.whole("hubspot.owners")
+		if problems := p.ready().Problems; len(problems) > 0 {
+			t.Errorf("problems %v", problems)
+		}
+		p.Stop()
 	})
 }
 

@@ -131,6 +131,37 @@ func (w *world) pauses(journal bool) {
 	w.wantClear()
 }
 
+// TestSignals_APauseIsOfWhatItNames: the links of a pair that is not paused are swept
+// while its from type is, over a restart too.
+func TestSignals_APauseIsOfWhatItNames(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=10m"}
+	inWorld(t, hubspottest.Options{Seed: 52, Types: []string{"contacts", "companies"}}, env, func(w *world) {
+		contacts, companies := w.Portal.Seed("contacts", 30), w.Portal.Seed("companies", 5)
+		p := w.start()
+		w.synced(p, toCompanies)
+		w.signal(signalOf("pause", "contacts"))
+		w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 1 })
+		for i := range 2 {
+			w.Portal.Associate("contacts", contacts[i], "companies", companies[i], "", 0)
+			time.Sleep(15 * time.Minute)
+			if n := len(w.seenLinks(toCompanies)); n != i+1 {
+				t.Errorf("%d links are published after %d restarts, want %d", n, i, i+1)
+			}
+			p.Stop()
+			p = w.start()
+			w.SleepUntil(time.Minute, func() bool { return p.ready().Ready })
+		}
+		w.Portal.Update("contacts", contacts[9], map[string]string{"firstname": "Paused"})
+		time.Sleep(10 * time.Minute)
+		if w.FirstName(contacts[9]) == "Paused" {
+			t.Error("a paused type is published")
+		}
+		p.Stop()
+		w.checkLinks(toCompanies)
+	})
+}
+
 // TestSignals_PausesAtAnyTime: pauses that come at random, in the middle of a
 // backfill in several ranges, of sweeps, of a snapshot and of kills, cost nothing and
 // double nothing.

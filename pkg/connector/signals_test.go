@@ -464,6 +464,74 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 	})
 }
 
+// TestPromise2_ASnapshotHasEachRecordOnce: HubSpot does not answer the pages of its list
+// that have some record, and does so soon after; one of its next answers is short.
+// Whatever an id is as a place in the list, the snapshot has every record once.
+func TestPromise2_ASnapshotHasEachRecordOnce(t *testing.T) {
+	t.Parallel()
+	for _, places := range []hubspottest.Places{hubspottest.PlacesAreIDs, hubspottest.PlacesAfterIDs, hubspottest.PlacesIgnored} {
+		for failures := 1; failures <= 4; failures++ {
+			for short := range 2 {
+				t.Run(fmt.Sprint(places, " ", failures, " ", short), func(t *testing.T) {
+					t.Parallel()
+					opt := hubspottest.Options{Seed: 32, Types: []string{"contacts"}, ListPage: 10, Places: places}
+					inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+						ids := w.Portal.Seed("contacts", 35)
+						p := w.start()
+						w.synced(p)
+						fault := hubspottest.Fault{Endpoint: hubspottest.EndpointList, IDs: ids[:1], Count: failures}
+						fault.Kind, fault.Status = hubspottest.FaultStatus, 400
+						w.Portal.Inject(fault)
+						if short > 0 {
+							fault.Kind, fault.Lost, fault.IDs, fault.Count = hubspottest.FaultShort, hubspottest.LostAll, nil, failures+short
+							w.Portal.Inject(fault)
+						}
+						w.signal(execute("whole", nil, "contacts"))
+						w.completed(1)
+						p.Stop()
+						w.each("contacts", 1, ids...)
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestPromise2_ASnapshotGoesOnWhereHubSpotForgetsItsPlace: whatever HubSpot makes of a
+// place in its list that it gave to an earlier run, a snapshot has each record that was
+// left, once, and none that was done.
+func TestPromise2_ASnapshotGoesOnWhereHubSpotForgetsItsPlace(t *testing.T) {
+	t.Parallel()
+	republishKey := `{"portal":4242,"object":"contacts","stream":"republish"}`
+	for places := hubspottest.PlacesAreIDs; places <= hubspottest.PlacesAreTokens; places++ {
+		for kind, key := range map[string]string{"signal": signalsKey, "republish": republishKey} {
+			t.Run(fmt.Sprint(places, " ", kind), func(t *testing.T) {
+				t.Parallel()
+				opt := hubspottest.Options{Seed: 33, Types: []string{"contacts"}, ListPage: 10, Places: places}
+				inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+					ids := slices.Sorted(slices.Values(w.Portal.Seed("contacts", 135)))
+					p := w.start()
+					w.synced(p)
+					p.Stop()
+					at := fmt.Sprintf(`"after":"7","id":"%d","records":20`, ids[19])
+					if key == signalsKey {
+						w.signal(execute("whole", nil, "contacts"))
+						at = `"offset":0,"object":"contacts",` + at
+					}
+					w.Produce("hubspot.offsets", key, "{"+at+"}")
+					p = w.start()
+					time.Sleep(2 * time.Minute)
+					p.Stop()
+					w.each("contacts", 1, ids[20:]...)
+					if cursor := w.Cursors()[republishKey]; cursor != "" {
+						t.Errorf("the cursor %s is left", cursor)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestSignals_BadOnes are logged once, with their offset, counted and passed
 // over. Signals under another key are passed over too, and the first of them is
 // logged. The ones that follow are carried out.

@@ -156,6 +156,10 @@ const passMost = 16
 // answer even a page of one record: the search names the ids that come next. It
 // returns those that the list passes over, and the place after them. err is why
 // HubSpot does not answer, and is returned where nothing helps.
+//
+// A place of ours counts only if a page there begins above those ids: HubSpot may begin
+// anywhere else. An empty page shows no place. It is the list's end if the search has
+// nothing more either.
 func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubspot.Slots, at string, from hubspot.ID, err error) (ids []hubspot.ID, after string, _ error) {
 	if o.pages.triedInVain(at) {
 		return nil, "", err
@@ -170,23 +174,29 @@ func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubsp
 	}
 	for i, row := range w.Page.Rows {
 		ids = append(ids, row.ID)
-		if i&(i+1) != 0 { // try after 1, 2, 4, 8 … records
+		end := i == len(w.Page.Rows)-1 && !w.Page.More
+		if i&(i+1) != 0 && !end { // try after 1, 2, 4, 8 … records
 			continue
 		}
 		// HubSpot does not say whether its places are the last id or the one after
 		// it (docs/hubspot.md section 2).
 		for _, place := range []hubspot.ID{row.ID, row.ID + 1} {
 			page, refused := o.Client.List(ctx, hubspot.Call{Priority: prio, Tries: 1}, o.Type.Path, slots, place.String(), false, 1)
+			after := place.String()
 			switch {
-			case refused == nil && (len(page.Records) == 0 || page.Records[0].ID >= row.ID):
-				o.pages.passed(at)
-				if len(page.Records) > 0 && page.Records[0].ID == row.ID { // answered meanwhile
-					place = row.ID + 1
-				}
-				return ids, place.String(), nil
 			case refused != nil && !hubspot.Divisible(refused):
 				return nil, "", refused
+			case refused != nil:
+				continue
+			case len(page.Records) == 0 && end:
+				after = ""
+			case len(page.Records) == 0 || page.Records[0].ID < row.ID:
+				continue
+			case page.Records[0].ID == row.ID: // answered meanwhile
+				after = page.After
 			}
+			o.pages.passed(at)
+			return ids, after, nil
 		}
 	}
 	return nil, "", err

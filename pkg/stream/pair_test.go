@@ -315,3 +315,25 @@ func loadedLinks(t *testing.T, ends ...hubspot.ID) *cdc.LinkTable {
 	table.Put(cdc.LinkKey{From: 5, To: 11, Category: "HUBSPOT_DEFINED", TypeID: 279}, cdc.LinkRow{Reason: cdc.Archived})
 	return table
 }
+
+// TestR20_APairIsPublishedAgainThoughAnswersLeaveOutWhoHasNoLinks: only a record of
+// which a link was published is asked for until HubSpot answers.
+func TestR20_APairIsPublishedAgainThoughAnswersLeaveOutWhoHasNoLinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, out, http := testPair(t, func(call int, asked []string) string {
+			if call > cdc.AloneTries && slices.Contains(asked, "1") {
+				return answer(result(1, "", 10))
+			}
+			return answer()
+		})
+		p.Lane = cdc.NewLinkLane(cdc.LinkLaneConfig{Pair: p.Lane.Pair(), From: p.From.Lane, Table: loadedLinks(t, 1, 10), Swept: true, Committer: out})
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		if err := NewPairRepublish(p, "hubspot", offsets.Republish{}).Run(ctx); err != nil {
+			t.Errorf("after %d calls: %v", len(http.calls), err)
+		}
+		if want := []string{"r 1->10"}; !slices.Equal(out.links, want) {
+			t.Errorf("published %q, want %q", out.links, want)
+		}
+	})
+}

@@ -54,14 +54,9 @@ func (r *Republish) pass(ctx context.Context) error {
 	r.status.Problem(name, offsets.RepublishStream, &republishError{r.of.topic()})
 	r.log.Info("publishing everything again", "topic", r.of.topic(), "stream", offsets.RepublishStream, "cursor", string(r.Place.Bytes()), "of", r.of.live())
 	defer r.metrics.snapshot(name)()
+	r.Place.After = ""
 	for !r.Place.Swept {
 		page, err := r.of.page(ctx, place{r.Place.After, r.Place.ID}, nil)
-		if hubspot.BadRequest(err) && r.Place.After != "" {
-			// HubSpot does not promise to continue from an old place in its list. From
-			// the beginning on, what is done is left out by its id.
-			r.Place.After = ""
-			continue
-		}
 		left := append(slices.Clone(r.Place.Left), page.left...)
 		if err = r.publish(ctx, page, offsets.Republish{After: page.after, ID: page.last, Left: left, Swept: page.end}, err); err != nil {
 			return err

@@ -314,9 +314,10 @@ func (s *Signals) snapshot(ctx context.Context, r *request, w *work) error {
 	log := s.Log.With("signal", r.signal, "object", at.Object)
 	if p := s.Place; p != nil && p.Offset == at.Offset && p.Object == at.Object {
 		at = *p
+		at.After = ""
 	}
 	what := "snapshot started"
-	if at.ID != 0 || at.After != "" {
+	if at.ID != 0 {
 		what = "snapshot resumed"
 	}
 	total := len(w.ids)

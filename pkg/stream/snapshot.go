@@ -21,7 +21,11 @@ type collection interface {
 
 // place is where a snapshot continues.
 type place struct {
-	after string // HubSpot's paging token for the next page
+	// after is HubSpot's paging token for the next page. A snapshot goes on without one,
+	// by the ids that are published, after a restart, where HubSpot refuses the token,
+	// and where its list is not in order: what a list shows again would be published
+	// twice.
+	after string
 	id    hubspot.ID
 }
 
@@ -55,6 +59,12 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 	var readings []cdc.Reading
 	var asked []hubspot.ID
 	stamp := c.Lane.Now()
+	named := ids != nil
+	if !named && (at.after == "" && at.id != 0 || c.sweep.unordered()) {
+		if ids, err = c.Lane.LiveAfter(ctx, at.id, hubspot.MaxBatch+1); err != nil {
+			return p, err
+		}
+	}
 	if ids != nil {
 		asked, p.end = behind(ids, at.id, hubspot.MaxBatch)
 		read, err := c.read(ctx, hubspot.Snapshot, asked)
@@ -64,20 +74,20 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 		readings = cdc.Only(read, func(id hubspot.ID) bool { return slices.Contains(asked, id) })
 		p.last = lastOf(asked, at.id)
 		for _, id := range asked {
-			if !c.stuck.has(id) && !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
+			if named && !c.stuck.has(id) && !slices.ContainsFunc(readings, func(r cdc.Reading) bool { return r.ID == id && r.Outcome == cdc.IsLive }) {
 				p.absent = append(p.absent, id)
 			}
 		}
 	} else {
 		list, err := c.sweep.fetch(ctx, listPlace{after: at.after, in: cdc.Range{After: at.id}})
+		if hubspot.BadRequest(err) && at.after != "" || c.sweep.unordered() {
+			return c.page(ctx, place{id: at.id}, nil)
+		}
 		if err != nil {
 			return p, err
 		}
 		p.after, p.last, p.end = list.after, max(at.id, list.last), list.after == ""
-		readings = list.readings
-		if !c.sweep.unordered() {
-			readings = cdc.Only(readings, func(id hubspot.ID) bool { return id > at.id && (p.end || id <= p.last) })
-		}
+		readings = cdc.Only(list.readings, func(id hubspot.ID) bool { return id > at.id && (p.end || id <= p.last) })
 	}
 	var answered []hubspot.ID
 	for i := range readings {
@@ -92,7 +102,7 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 		p.left, err = c.Lane.LiveAmong(ctx, slices.DeleteFunc(slices.Clone(asked), func(id hubspot.ID) bool { return slices.Contains(answered, id) }))
 	case p.end:
 		p.left, err = c.Lane.Lacking(ctx, at.id, 0, answered, stamp)
-	case !c.sweep.unordered():
+	default:
 		p.left, err = c.Lane.Lacking(ctx, at.id, p.last, answered, stamp)
 	}
 	if err != nil {
@@ -132,13 +142,14 @@ func (c *pairCollection) page(ctx context.Context, at place, ids []hubspot.ID) (
 	for i := range readings {
 		p.records += len(readings[i].Links)
 	}
-	for _, id := range asked {
-		if !slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id }) {
-			p.left = append(p.left, id)
-		}
+	silent := slices.DeleteFunc(slices.Clone(asked), func(id hubspot.ID) bool {
+		return slices.ContainsFunc(readings, func(r cdc.LinkReading) bool { return r.From == id })
+	})
+	if p.left, err = c.Lane.LinkingAmong(ctx, silent); err != nil {
+		return p, err
 	}
 	if ids != nil {
-		p.absent = p.left
+		p.absent = silent
 	}
 	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
 		return c.publish(ctx, cdc.LinkPage{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})

@@ -32,26 +32,35 @@ type Sweep struct {
 	partly    bool // not everything of it was read, or shows what is missing
 }
 
-// Run is the backfill: it sweeps once and returns when the sweep is done.
+// Run is the backfill: it sweeps once and returns when the sweep is done. A pause of
+// the type holds the sweep, and not those that wait for one that was done before.
 func (s *Sweep) Run(ctx context.Context) error {
-	s.partly = s.Place.Waits
-	return supervise(ctx, s.Object, s.Stream, func() time.Duration { return 0 }, s.pass)
-}
-
-func (s *Sweep) pass(ctx context.Context) error {
 	o := s.Object
+	s.partly = s.Place.Waits
 	if !s.Place.Done {
-		defer o.Metrics.snapshot(o.Type.Name)()
-		if err := s.sweep(ctx); err != nil {
+		if err := supervise(ctx, o, s.Stream, func() time.Duration { return 0 }, s.pass); err != nil {
 			return err
 		}
-		o.Log.Info("backfill done", "stream", s.Stream, "records", o.Lane.Live())
 	}
 	if err := s.verify(ctx); err != nil {
 		return err
 	}
+	o.Status.started(o.Type.Name, s.Stream)
 	o.Status.backfillDone(o.Type.Name)
 	close(o.swept)
+	return nil
+}
+
+func (s *Sweep) pass(ctx context.Context) error {
+	o := s.Object
+	if s.Place.Done { // a pause came with the commit of the last page
+		return errFinished
+	}
+	defer o.Metrics.snapshot(o.Type.Name)()
+	if err := s.sweep(ctx); err != nil {
+		return err
+	}
+	o.Log.Info("backfill done", "stream", s.Stream, "records", o.Lane.Live())
 	return errFinished
 }
 
