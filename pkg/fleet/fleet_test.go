@@ -236,9 +236,10 @@ func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
 		w.write("wrong-file", "HUBSPOT_ACCESS_TOKEN=pat-wrong\nHUBSPOT_TOKEN=pat-canary\nno assignment")
 		w.write("wrong-variable", "HUBSPOT_ACCESS_TOKEN=pat-wrong\nHUBSPOT_TOKEN=pat-canary")
 		w.write("twin-2", "HUBSPOT_ACCESS_TOKEN=pat-twin")
-		if _, err := w.kafka.Admin().DeleteTopics(t.Context(), prefix+".deleted.state"); err != nil {
+		if _, err := w.kafka.Admin().DeleteTopics(w.Context(), prefix+".deleted.state"); err != nil {
 			t.Fatal(err)
 		}
+		w.change("deleted", 1) // which nobody can remember
 		time.Sleep(3 * time.Minute)
 		s := b.status()
 		now := of(s)
@@ -331,7 +332,7 @@ func TestFleet_ConnectorRunHasThePortalFirst(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(w.Context())
 		done := make(chan error, 1)
 		go func() { done <- own.Run(ctx) }()
 		w.until(time.Minute, func() bool { return own.Brief().Ready })
@@ -366,7 +367,7 @@ func TestFleet_MorePartitions(t *testing.T) {
 		a, b := w.start(), w.start()
 		w.until(2*time.Minute, a.stream)
 		adm := kadm.NewClient(w.kafka.Client())
-		if _, err := adm.UpdatePartitions(t.Context(), 7, prefix+".fleet"); err != nil {
+		if _, err := adm.UpdatePartitions(w.Context(), 7, prefix+".fleet"); err != nil {
 			t.Fatal(err)
 		}
 		w.until(15*time.Minute, func() bool { return a.status().Partitions == 7 && b.status().Partitions == 7 && a.stream() })
