@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/fleet"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 )
@@ -263,12 +264,27 @@ func (t *cursorTool) nobodyRuns(ctx context.Context) error {
 		return err
 	}
 	if len(hosts) == 0 {
-		return nil
+		return t.noFleetRuns(ctx)
 	}
 	return &offsets.Refusal{
 		To:   offsets.ChangeCursors,
 		What: fmt.Sprintf("cursors change only while no instance runs or stands by, and group %s has %d (%s)", connector.OwnerGroup(t.prefix), len(hosts), strings.Join(hosts, ", ")),
 		Cure: fmt.Sprintf("stop every instance; the group forgets a killed one after %v", connector.SessionTimeout),
+	}
+}
+
+// noFleetRuns refuses while an instance of a fleet has the portal.
+func (t *cursorTool) noFleetRuns(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	holder, err := fleet.Holder(ctx, t.kafka, t.prefix, nil)
+	if err != nil || holder == "" {
+		return err
+	}
+	return &offsets.Refusal{
+		To:   offsets.ChangeCursors,
+		What: fmt.Sprintf("cursors change only while nobody runs the portal, and the fleet's instance %s has it", holder),
+		Cure: "take the portal's file out of FLEET_DIR; its instance ends it within 30 seconds",
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/fleet"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -157,10 +158,14 @@ func (s *signaller) send(ctx context.Context, stdout, stderr io.Writer, id, kind
 		fmt.Fprintln(stderr, "the signal is sent; nobody has looked whether what it names has topics:", err)
 	}
 	hosts, err := connector.Instances(ctx, s.kafka, s.prefix)
+	var holder string
+	if err == nil && len(hosts) == 0 {
+		holder, err = fleet.Holder(ctx, s.kafka, s.prefix, nil)
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintln(stderr, "the signal is sent; nobody has looked whether an instance runs:", err)
-	case len(hosts) == 0:
+	case len(hosts) == 0 && holder == "":
 		fmt.Fprintln(stderr, "no instance runs: the next one obeys it when it starts")
 	}
 	fmt.Fprintf(stdout, "watch it:\n%s", watching(kind, id))

@@ -34,3 +34,9 @@ func (s *Seat) Owns() bool {
 
 // Repeat runs as the owner that s says this instance is.
 func (c *Connector) Repeat(ctx context.Context, s *Seat) error { return c.own(ctx, s.Confirm) }
+
+// Load waits for a turn in loading.
+func (c *Connector) Load(ctx context.Context) (done func(), err error) { return c.load(ctx) }
+
+// Unshare gives back what New took of Options.Shared, for a connector that does not run.
+func (c *Connector) Unshare() { c.setup.unshare() }

@@ -381,6 +381,46 @@ func TestFleet_MorePartitions(t *testing.T) {
 	})
 }
 
+// TestHolder_IsWhoeverHasThePortal: while its file is there, and nobody afterwards.
+func TestHolder_IsWhoeverHasThePortal(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(1, "acme", "globex")
+		holder := func(prefix string) string {
+			at, err := fleet.Holder(w.Context(), w.kafka.Options(), prefix, network{w})
+			if err != nil {
+				t.Error(err)
+			}
+			return at
+		}
+		if at := holder(prefix + ".acme"); at != "" {
+			t.Errorf("before the fleet: %s", at)
+		}
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && b.stream() })
+		for name, p := range of(a.status()) {
+			if at := holder(prefix + "." + name); at != p.Instance {
+				t.Errorf("%s: %s, want %s", name, at, p.Instance)
+			}
+		}
+		for _, other := range []string{prefix, "hubspot", prefix + ".nobody", "other.acme"} {
+			if at := holder(other); at != "" {
+				t.Errorf("%s: %s", other, at)
+			}
+		}
+		w.remove("acme")
+		time.Sleep(30 * time.Second)
+		if at := holder(prefix + ".acme"); at != "" {
+			t.Errorf("without its file: %s", at)
+		}
+		a.stop()
+		b.stop()
+		if at := holder(prefix + ".globex"); at != "" {
+			t.Errorf("after the fleet: %s", at)
+		}
+	})
+}
+
 // TestFleet_Metrics have the portal's name, whether they are sums or all there is.
 func TestFleet_Metrics(t *testing.T) {
 	t.Parallel()

@@ -181,7 +181,7 @@ func (f *Fleet) whole(ctx context.Context) Status {
 		var asked sync.WaitGroup
 		for i, one := range others {
 			if one.ID != m.ID() {
-				asked.Go(func() { answers[i], problems[i] = f.ask(ctx, one.Address) })
+				asked.Go(func() { answers[i], problems[i] = ask(ctx, one.Address, f.cfg.Others) })
 			}
 		}
 		asked.Wait()
@@ -253,7 +253,7 @@ func twice(portals []Portal, now time.Time) {
 }
 
 // ask asks another instance for its own status.
-func (f *Fleet) ask(ctx context.Context, address string) (s Status, err error) {
+func ask(ctx context.Context, address string, others http.RoundTripper) (s Status, err error) {
 	if address == "" {
 		return s, fmt.Errorf("it answers nowhere: it has no HTTP_ADDR")
 	}
@@ -261,7 +261,7 @@ func (f *Fleet) ask(ctx context.Context, address string) (s Status, err error) {
 	if err != nil {
 		return s, err
 	}
-	answer, err := (&http.Client{Transport: f.cfg.Others}).Do(req)
+	answer, err := (&http.Client{Transport: others}).Do(req)
 	if err != nil {
 		return s, err
 	}

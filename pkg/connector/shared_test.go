@@ -1,0 +1,143 @@
+package connector_test
+
+import (
+	"context"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// sharing makes connectors that have everything in common that they can.
+func (w *world) sharing(n int) (all []*connector.Connector) {
+	w.T.Helper()
+	o := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
+	o.Shared, o.Logger = connector.NewShared(), w.Log.Logger()
+	for range n {
+		c, err := connector.New(w.Config, o)
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// TestShared_FourLoadAtATime: others wait for their turn, for a minute at most: whose
+// brokers do not answer does not keep everybody waiting.
+func TestShared_FourLoadAtATime(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
+		all := w.sharing(9)
+		var loading atomic.Int64
+		first := make(chan struct{})
+		for _, c := range all {
+			go func() {
+				done, err := c.Load(w.T.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				loading.Add(1)
+				<-first
+				done()
+				done() // does no harm
+			}()
+			synctest.Wait()
+		}
+		if n := loading.Load(); n != 4 {
+			t.Errorf("%d load at the same time", n)
+		}
+		if p := all[8].Brief().Problems; len(p) != 1 || p[0].Area != "loading" || !strings.Contains(p[0].Problem, "waits until less is loaded") {
+			t.Errorf("%+v", p)
+		}
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if n := loading.Load(); n != 8 {
+			t.Errorf("%d have begun after a minute", n)
+		}
+		close(first)
+		synctest.Wait()
+		if n := loading.Load(); n != 9 {
+			t.Errorf("%d have begun", n)
+		}
+		for _, c := range all {
+			c.Unshare()
+		}
+	})
+}
+
+// TestShared_OverTheMemoryLimitNothingIsLoaded, and the connector says so. It goes on
+// when there is memory.
+func TestShared_OverTheMemoryLimitNothingIsLoaded(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
+		c := w.sharing(1)[0]
+		debug.SetMemoryLimit(1)
+		loaded := make(chan func(), 1)
+		go func() {
+			done, err := c.Load(w.T.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			loaded <- done
+		}()
+		time.Sleep(time.Minute)
+		if p := c.Brief().Problems; len(loaded) > 0 || len(p) != 1 || !strings.Contains(p[0].Problem, "GOMEMLIMIT") || !strings.Contains(p[0].Action, "another instance") {
+			t.Errorf("%d loaded, %+v", len(loaded), p)
+		}
+		debug.SetMemoryLimit(before)
+		time.Sleep(time.Minute)
+		if len(loaded) != 1 {
+			t.Fatal("it does not go on")
+		}
+		(<-loaded)()
+		ctx, cancel := context.WithCancel(w.T.Context())
+		cancel()
+		debug.SetMemoryLimit(1)
+		if _, err := c.Load(ctx); err == nil {
+			t.Error("it loads after its context has ended")
+		}
+		c.Unshare()
+	})
+}
+
+// TestShared_OneRegistryAnswerForAll: a thousand connectors do not ask a thousand times.
+func TestShared_OneRegistryAnswerForAll(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
+		ctx, cancel := context.WithCancel(w.T.Context())
+		own := func(context.Context) error { return nil }
+		o := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
+		o.Shared, o.Logger, o.Own = connector.NewShared(), w.Log.Logger(), own
+		const n = 5
+		done := make(chan error, n)
+		for i := range n {
+			cfg := w.Config
+			cfg.Kafka.TopicPrefix = "hubspot." + string(rune('a'+i))
+			c, err := connector.New(cfg, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { done <- c.Run(ctx) }()
+		}
+		time.Sleep(5 * time.Minute)
+		before := w.Registry.Requests.Load()
+		time.Sleep(10 * time.Minute)
+		if calls := w.Registry.Requests.Load() - before; calls > 10*60/5+5 {
+			t.Errorf("%d requests in ten minutes", calls)
+		}
+		cancel()
+		for range n {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
