@@ -114,17 +114,6 @@ func (c *Connector) takePart(ctx context.Context) error {
 	return c.again(ctx, "", giveWay, permanent, try)
 }
 
-// makeReady makes ready what has to exist before this instance takes part.
-func (c *Connector) makeReady(ctx context.Context) error {
-	if err := c.awaitRegistry(ctx); err != nil { // before anything is created
-		return err
-	}
-	c.health.begin("makes its topics ready", "wait for the brokers")
-	cfg := c.setup.SinkConfig()
-	cfg.Warned = &c.warned
-	return sink.EnsureCursorTopic(ctx, cfg)
-}
-
 // own is the one way to recover (docs/contract.md section 4): after a failed
 // run it begins another, which fences, rebuilds and continues. Its caller is the
 // owner, and confirm returns an error when it is not any more. own ends with ctx, and
@@ -133,12 +122,17 @@ func (c *Connector) own(ctx context.Context, confirm func(context.Context) error
 	c.health.starting()
 	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
 	return c.again(ctx, "the run ended; the next one begins", time.Second, over, func(ctx context.Context) error {
+		started, err := c.start(ctx)
+		if err != nil {
+			return err
+		}
+		defer started()
 		// A run may have failed because another instance has become the owner, and the
 		// client may not know yet. Fencing that instance would begin a ping-pong.
 		if err := confirm(ctx); err != nil {
 			return fmt.Errorf("%w: %w", errNotOwner, err)
 		}
-		err := c.once(ctx)
+		err = c.once(ctx, started)
 		if sink.Fenced(err) {
 			return fmt.Errorf("%w: fenced by another process: %w", errNotOwner, err)
 		}

@@ -39,8 +39,8 @@ type run struct {
 }
 
 // once is one run: learn the portal, fence the predecessor, rebuild what is
-// published, and stream until something fails.
-func (c *Connector) once(ctx context.Context) error {
+// published, and stream until something fails. It calls started when it streams.
+func (c *Connector) once(ctx context.Context, started func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := c.setup
@@ -133,6 +133,7 @@ func (c *Connector) once(ctx context.Context) error {
 	})
 	c.notices.begin(swept(loaded), f.signals.Unfinished)
 	c.health.running(out)
+	started()
 	c.report("")
 	defer c.health.ended()
 	tasks.add(out.Run)

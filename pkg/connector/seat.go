@@ -34,10 +34,15 @@ func takeSeat(ctx context.Context, cfg sink.Config) (*group.Member, error) {
 // member is one membership of the group: it runs while this instance is the
 // owner. A standby makes no request to HubSpot.
 func (c *Connector) member(ctx context.Context) error {
-	if err := c.makeReady(ctx); err != nil {
+	if err := c.awaitRegistry(ctx); err != nil { // before anything is created
 		return err
 	}
+	c.health.begin("makes its topics ready", "wait for the brokers")
 	cfg := c.setup.SinkConfig()
+	cfg.Warned = &c.warned
+	if err := sink.EnsureCursorTopic(ctx, cfg); err != nil {
+		return err
+	}
 	seat, err := takeSeat(ctx, cfg)
 	if err != nil {
 		return err
@@ -84,9 +89,6 @@ func (c *Connector) member(ctx context.Context) error {
 // chosen runs as the owner that somebody else has chosen (Options.Own). Instances that
 // choose their owner among themselves have the portal first: they are not fenced.
 func (c *Connector) chosen(ctx context.Context) error {
-	if err := c.makeReady(ctx); err != nil {
-		return err
-	}
 	return c.own(ctx, func(ctx context.Context) error {
 		if err := c.confirm(ctx); err != nil {
 			return err

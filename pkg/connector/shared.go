@@ -22,25 +22,53 @@ import (
 // clients of the registry, a Kafka client for what is not a transaction, and turns in
 // loading what is published.
 type Shared struct {
-	hubspot http.RoundTripper
-	loading chan struct{} // a slot for each that loads
+	hubspot  http.RoundTripper
+	starting turns
+	loading  turns
 
 	mu         sync.Mutex
 	kafkas     []*sharedKafka
 	registries []*sharedRegistry
 }
 
-// loadingAtOnce is how many connectors of a process load their state at a time. What a
-// load needs for a short time is a multiple of what the state takes.
-const loadingAtOnce = 4
+const (
+	// startingAtOnce is how many connectors of a process are on their way to streaming
+	// at a time. A start asks HubSpot, the brokers and the registry some dozen times,
+	// and a thousand at once would keep each other waiting until requests fail.
+	startingAtOnce = 16
+	startingTurn   = 15 * time.Second
+	// loadingAtOnce is how many load their state at a time. What a load needs for a
+	// short time is a multiple of what the state takes.
+	loadingAtOnce = 4
+	loadingTurn   = time.Minute
+)
 
-// loadingTurn is how long a turn in loading may take. After that, the next one begins
-// too: a portal may have brokers of its own, which do not answer.
-const loadingTurn = time.Minute
+// turns lets some work at a time. A turn ends after a while, whether or not the work
+// has: what a portal waits for may never answer.
+type turns struct {
+	slots chan struct{}
+	most  time.Duration
+}
+
+func newTurns(atOnce int, most time.Duration) turns {
+	return turns{make(chan struct{}, atOnce), most}
+}
+
+// take waits for a turn. The caller calls done, once or more, when it has worked.
+func (t turns) take(ctx context.Context) (done func(), err error) {
+	select {
+	case t.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	free := sync.OnceFunc(func() { <-t.slots })
+	late := time.AfterFunc(t.most, free)
+	return func() { late.Stop(); free() }, nil
+}
 
 // NewShared makes connections when they are needed.
 func NewShared() *Shared {
-	return &Shared{hubspot: onlyTrips{hubspot.NewTransport()}, loading: make(chan struct{}, loadingAtOnce)}
+	return &Shared{hubspot: onlyTrips{hubspot.NewTransport()}, starting: newTurns(startingAtOnce, startingTurn), loading: newTurns(loadingAtOnce, loadingTurn)}
 }
 
 // onlyTrips hides a transport's other methods: a client that ends must not close the
@@ -137,24 +165,28 @@ func (r *sharedRegistry) levelOf(ask func() (sr.CompatibilityLevel, error)) (sr.
 	return r.level, r.err
 }
 
+// start waits for a turn to start. The caller calls done when it streams, or does not.
+func (c *Connector) start(ctx context.Context) (done func(), err error) {
+	if c.setup.shared == nil {
+		return func() {}, nil
+	}
+	c.health.begin("waits until fewer start at the same time", "wait: of the portals of an instance, some start at a time")
+	return c.setup.shared.starting.take(ctx)
+}
+
 // load waits for a turn to load what is published, and for memory. The caller calls
 // done when it has loaded.
 func (c *Connector) load(ctx context.Context) (done func(), err error) {
-	s := c.setup.shared
-	if s == nil {
+	if c.setup.shared == nil {
 		return func() {}, nil
 	}
 	c.health.begin("waits until less is loaded at the same time", "wait: of the portals of an instance, a few load their state at a time")
 	for said := false; ; said = true {
-		select {
-		case s.loading <- struct{}{}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		done, err := c.setup.shared.loading.take(ctx)
+		if err != nil || !overMemoryLimit() {
+			return done, err
 		}
-		if !overMemoryLimit() {
-			break
-		}
-		<-s.loading
+		done()
 		if !said {
 			c.health.begin("does not load its state: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory")
 			c.setup.Log.Warn("the state is not loaded: this instance uses more memory than GOMEMLIMIT allows", "cure", "start another instance, or give this one more memory")
@@ -165,9 +197,6 @@ func (c *Connector) load(ctx context.Context) (done func(), err error) {
 			return nil, ctx.Err()
 		}
 	}
-	free := sync.OnceFunc(func() { <-s.loading })
-	late := time.AfterFunc(loadingTurn, free)
-	return func() { late.Stop(); free() }, nil
 }
 
 // overMemoryLimit reports whether what the garbage collector has to keep is more than
