@@ -42,6 +42,7 @@ type pages struct {
 	said    []string // what the page has assigned so far
 	run     func() *services.Process
 	running *services.Process
+	fleet   string // address of the fleet's instance
 	met     map[string]bool
 }
 
@@ -89,7 +90,16 @@ func newPages(t *testing.T) *pages {
 		"KAFKA_TOPIC_PREFIX=" + p.prefix, "KAFKA_PARTITIONS=3", "HTTP_ADDR=" + p.addr,
 		"SYNC_LEADING_INTERVAL=200ms", "SYNC_ARCHIVE_INTERVAL=500ms", "SYNC_ASSOCIATIONS_INTERVAL=500ms", "FRONTIER_INTERVAL=1s",
 	})
+	p.fleet = fmt.Sprint("127.0.0.1:", services.FreePort(t))
+	portals := filepath.Join(p.dir, "portals")
+	if err := os.Mkdir(portals, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(portals, "acme.env"), []byte("HUBSPOT_ACCESS_TOKEN_FILE="+token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.here = strings.NewReplacer(
+		"/etc/hubspot-cdc/portals", portals, "HTTP_ADDR=:8080 connector fleet", "HTTP_ADDR="+p.fleet+" connector fleet", "10.0.0.7:8080", p.fleet,
 		"hubspot.", p.prefix+".", "'hubspot|", "'"+p.prefix+"|", "<prefix>", p.prefix, "--topic report.", "--topic "+p.prefix+".report.",
 		"broker-1:9092,broker-2:9092", p.Brokers, "localhost:9092", p.Brokers, "https://registry.example.com", p.Registry,
 		"107,144", fmt.Sprintf("%d,%d", p.contacts[0], p.contacts[1]), "--entity-name G ", "--entity-name "+p.prefix+" ",
@@ -170,6 +180,23 @@ func (p *pages) startOver() {
 		return err
 	})
 	p.start()
+}
+
+// allStream waits until the fleet's portal has begun.
+func (p *pages) allStream() {
+	p.Helper()
+	services.Eventually(p, longest, "the fleet streams", func() error {
+		answer, err := http.Get("http://" + p.fleet + "/status")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err == nil && !strings.Contains(string(body), `"state":"streaming"`) {
+			err = fmt.Errorf("%s", body)
+		}
+		return err
+	})
 }
 
 func (p *pages) archive() { p.portal.Archive("contacts", p.contacts[2]) }

@@ -69,6 +69,7 @@ type treatment struct {
 
 	endless bool                       // it ends with Ctrl-C, which it gets when it has shown enough
 	stays   bool                       // it runs on in the background
+	beside  bool                       // the same, beside the connector
 	code    int                        // its exit code
 	bare    bool                       // there are no settings
 	excerpt bool                       // the page shows some lines of many
@@ -80,6 +81,7 @@ var treatments = []treatment{
 	{begins: "go run ./cmd/connector demo", endless: true, bare: true, shows: (*pages).showsEachOp},
 	{begins: "./connector run", stays: true, after: (*pages).ready},
 	{begins: "LOG_FORMAT=text HUBSPOT_RATE_SHARE=2 ", bare: true, code: 2},
+	{begins: "FLEET_DIR=/etc/hubspot-cdc/portals HTTP_ADDR=:8080 connector fleet", beside: true, after: (*pages).allStream},
 	{begins: "kcat -b $KAFKA_BROKERS -t hubspot.offsets -C", excerpt: true, comes: true},
 	{begins: "timeout 20 kafka-console-consumer ", endless: true},
 	{begins: "docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh", endless: true},
@@ -234,6 +236,8 @@ func (p *pages) try(c testkit.Command) error {
 		cmd := p.command(p.Context(), line, how)
 		p.run = func() *services.Process { return services.Run(p, line, again(cmd)) }
 		p.running = p.run()
+	case how.beside:
+		services.Run(p, line, p.command(p.Context(), line, how))
 	case how.comes:
 		services.Eventually(p, time.Minute, c.Text, func() error { return p.runs(c, line, how) })
 	default:
@@ -247,7 +251,7 @@ func (p *pages) try(c testkit.Command) error {
 
 // command is a line in a shell of its own.
 func (p *pages) command(ctx context.Context, line string, how treatment) *exec.Cmd {
-	if how.endless || how.stays {
+	if how.endless || how.stays || how.beside {
 		line = "exec " + line // so that it gets the signals
 	}
 	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", strings.Join(append(slices.Clone(p.said), line), "\n"))
