@@ -89,7 +89,7 @@ func (c *Connector) once(ctx context.Context, started func()) error {
 		s.HubSpot.Charge(ctx, later)
 	}
 	c.audit.Begin()
-	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval)
+	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval, s.shared.awakeAtStart())
 	s.Demands(pace)
 	rounds := stream.NewRounds(s.RoundsPerSecond())
 	rounds.Excess = pace.Excess

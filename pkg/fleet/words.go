@@ -135,7 +135,7 @@ func (p *Portal) Colour() string {
 // Text prints the status for a terminal.
 func (s *Status) Text(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s. %s\n%d portals: %s\n", s.Headline(), s.Sentence(), len(s.Portals), s.States())
+	fmt.Fprintf(&b, "%s. %s\nPortals: %s\n", s.Headline(), s.Sentence(), s.States())
 	for _, one := range s.AllProblems() {
 		at := ""
 		if one.Portal != "" {

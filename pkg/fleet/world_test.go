@@ -304,3 +304,7 @@ func (w *world) change(name string, n int) {
 	p := w.portals[name]
 	p.Create("contacts", map[string]string{"firstname": "n" + strconv.Itoa(n)})
 }
+
+func (w *world) records(topic string) []*kgo.Record {
+	return testkit.ReadCommitted(w.T, topic, w.kafka.Options()...)
+}

@@ -19,8 +19,9 @@ type Pace struct {
 	// Relied reports whether the journal may be relied on for an object; nil: never.
 	Relied func(object string) bool
 
-	budget func() Budget
-	fixed  time.Duration
+	budget  func() Budget
+	fixed   time.Duration
+	atStart time.Duration
 
 	mu      sync.Mutex
 	types   map[string]*paced
@@ -48,6 +49,7 @@ type Patient struct {
 	object  string
 	demand  func() Demand
 	changed time.Time // or when it began
+	eager   time.Time // until then it asks as often as it wants
 }
 
 // Demand is what a patient stream costs.
@@ -91,6 +93,9 @@ const (
 
 	// awake is how long a portal counts as awake after a change.
 	awake = 45 * time.Minute
+	// AwakeAtStart is how long a portal counts as awake at the start of a run, before a
+	// change is found: somebody may watch what the connector does.
+	AwakeAtStart = 10 * time.Minute
 	// asleepPart of the spare calls shortens the intervals of a portal that sleeps.
 	asleepPart = 1.0 / 16
 	// saveFor is how much the leading tiers may save, spendOver the time in which
@@ -108,11 +113,12 @@ const (
 )
 
 // NewPace returns a Pace of the types that Add adds. A fixed leading interval other
-// than zero applies to all of them instead.
-func NewPace(budget func() Budget, fixed time.Duration) *Pace {
+// than zero applies to all of them instead. atStart is how long the portal counts as
+// awake before a change is found, at most [AwakeAtStart].
+func NewPace(budget func() Budget, fixed, atStart time.Duration) *Pace {
 	now := time.Now()
 	return &Pace{
-		budget: budget, fixed: fixed, woken: now, counted: now, // a portal counts as awake at the start
+		budget: budget, fixed: fixed, atStart: atStart, woken: now.Add(atStart - awake), counted: now,
 		types: map[string]*paced{}, patient: map[demandKey]*Patient{},
 	}
 }
@@ -142,7 +148,8 @@ func (p *Pace) Remove(object string) {
 func (p *Pace) Patient(object, stream string, demand func() Demand) *Patient {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &Patient{pace: p, object: object, demand: demand, changed: time.Now()}
+	now := time.Now()
+	s := &Patient{pace: p, object: object, demand: demand, changed: now, eager: now.Add(p.atStart)}
 	p.patient[demandKey{object, stream}], p.planned = s, time.Time{}
 	return s
 }
@@ -159,7 +166,7 @@ func (s *Patient) Interval() time.Duration {
 	case d.Fixed:
 	case d.Settles:
 		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settledAfter))))
-	case unchanged < awake:
+	case now.Before(s.eager):
 		every = min(every, d.Least)
 	}
 	return s.relied(d, every)
@@ -197,6 +204,7 @@ func (s *Patient) Changed() {
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
 	s.changed = time.Now()
+	s.eager = s.changed.Add(awake)
 }
 
 // Seen notes a leading walk of a type, and how many changes it found.

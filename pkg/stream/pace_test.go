@@ -12,7 +12,7 @@ import (
 var rich = Budget{IdleShare: 0.2, Day: 1_000_000, Left: math.Inf(1), Searches: 1000}
 
 func pace(b Budget, fixed time.Duration, types ...string) *Pace {
-	p := NewPace(func() Budget { return b }, fixed)
+	p := NewPace(func() Budget { return b }, fixed, AwakeAtStart)
 	for _, object := range types {
 		p.Add(object)
 	}

@@ -99,7 +99,7 @@ func newPages(t *testing.T) *pages {
 		t.Fatal(err)
 	}
 	p.here = strings.NewReplacer(
-		"/etc/hubspot-cdc/portals", portals, "HTTP_ADDR=:8080 connector fleet", "HTTP_ADDR="+p.fleet+" connector fleet", "10.0.0.7:8080", p.fleet,
+		"/etc/hubspot-cdc/portals", portals, "export HTTP_ADDR=:8080 ", "export HTTP_ADDR="+p.fleet+" ",
 		"hubspot.", p.prefix+".", "'hubspot|", "'"+p.prefix+"|", "<prefix>", p.prefix, "--topic report.", "--topic "+p.prefix+".report.",
 		"broker-1:9092,broker-2:9092", p.Brokers, "localhost:9092", p.Brokers, "https://registry.example.com", p.Registry,
 		"107,144", fmt.Sprintf("%d,%d", p.contacts[0], p.contacts[1]), "--entity-name G ", "--entity-name "+p.prefix+" ",
