@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -116,13 +117,18 @@ func TestFleet_AKilledInstancesPortalsMove(t *testing.T) {
 	})
 }
 
+var (
+	rounds  = flag.Int("rounds", 12, "how often TestFleet_KillsAndRollingRestartsLoseNothing kills or restarts an instance")
+	portals = flag.Int("portals", 25, "the portals of that test")
+)
+
 // TestFleet_KillsAndRollingRestartsLoseNothing: instances are killed, or told to stop,
 // and started again, while portals change.
 func TestFleet_KillsAndRollingRestartsLoseNothing(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		rng := rand.New(rand.NewPCG(1, 0))
-		all := names(0, shorter(50, 10))
+		all := names(0, shorter(*portals, 8))
 		w.add(5, all...)
 		running := []*instance{w.start(), w.start(), w.start()}
 		w.until(3*time.Minute, running[0].stream)
@@ -134,7 +140,7 @@ func TestFleet_KillsAndRollingRestartsLoseNothing(t *testing.T) {
 			}
 		}
 		kills, restarts := 0, 0
-		for range shorter(40, 8) {
+		for range shorter(*rounds, 6) {
 			i := rng.IntN(len(running))
 			if rng.IntN(2) == 0 {
 				running[i].kill()

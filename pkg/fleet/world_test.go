@@ -272,7 +272,7 @@ func of(s *fleet.Status) map[string]fleet.Portal {
 // until waits, in virtual time, until cond holds, for at most limit.
 func (w *world) until(limit time.Duration, cond func() bool) time.Duration {
 	w.Helper()
-	return testkit.Until(w.T, 100*time.Millisecond, limit, cond)
+	return testkit.Until(w.T, 500*time.Millisecond, limit, cond)
 }
 
 // check checks everything published for portals against everything that happened in
