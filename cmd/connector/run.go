@@ -34,8 +34,7 @@ func run(ctx context.Context, stderr io.Writer) error {
 		}
 		log.Warn("this version does not know these variables and ignores them; see connector run -h", "variables", strings.Join(names, ", "))
 	}
-	boundProcessors()
-	c, err := connector.New(s.connector, connector.Options{Logger: log, Version: version()})
+	c, err := connector.New(s.connector, connector.Options{Logger: log, Version: version(), Loaded: boundProcessors})
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ func (c *Connector) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.loaded != nil {
+		s.loaded()
+	}
 	status := c.health.status
 	defer c.counts.Between()
 

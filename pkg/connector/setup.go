@@ -34,6 +34,9 @@ type Options struct {
 	// SplitLeast is how many records a range of a backfill or reconcile must have
 	// left to be divided; zero: stream.SplitLeast.
 	SplitLeast int
+	// Loaded, unless nil, is called each time a run has read the state from Kafka.
+	// Nothing that follows needs the processor for as long at a time.
+	Loaded func()
 }
 
 // Setup is a configuration made ready: its texts are parsed, and its clients
@@ -51,7 +54,8 @@ type Setup struct {
 	Metrics  *prometheus.Registry // of the process
 	reach    *sink.Reach          // what all Kafka clients see of the brokers
 
-	splitLeast int // Options.SplitLeast
+	splitLeast int    // Options.SplitLeast
+	loaded     func() // Options.Loaded
 	Lags       []stream.Lag
 	Volatile   schema.Globs
 	Selection  *schema.Selection
@@ -71,7 +75,7 @@ func Prepare(cfg Config, o Options) (*Setup, error) {
 }
 
 func prepare(cfg Config, o Options) (s *Setup, err error) {
-	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), splitLeast: o.SplitLeast}
+	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), splitLeast: o.SplitLeast, loaded: o.Loaded}
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
