@@ -87,10 +87,10 @@ func (r *reading) publishing(ctx context.Context) error {
 }
 
 // gathers is how long a page waits for those of other readers: a transaction costs
-// about a fifth of what a page costs of the processor. It is about six pages at
+// about a fifth of what a page costs of the processor. It is about five pages at
 // HubSpot's limits. Longer waits need more readers, and their ranges have more
 // borders, at which pages are read in part.
-const gathers = 400 * time.Millisecond
+const gathers = 300 * time.Millisecond
 
 // gathered waits for a page and, where others read too, for theirs. While the limit
 // could feed more readers than there are, no page waits: each holds up its reader.
