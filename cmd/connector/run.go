@@ -28,7 +28,7 @@ func run(ctx context.Context, stderr io.Writer) error {
 	log := s.log.logger(stderr)
 	slog.SetDefault(log) // for Go's own packages: their lines would be of another form
 	sayUnknown(log)
-	c, err := connector.New(s.connector, connector.Options{Logger: log, Version: version()})
+	c, err := connector.New(s.connector, connector.Options{Logger: log, Version: version(), Loaded: boundProcessors})
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,9 @@ type World struct {
 	Tokens   http.RoundTripper // what gives tokens and credentials to the connector
 	Log      *testkit.Log
 	Config   connector.Config
-	Split    int  // connector.Options.SplitLeast
-	Passes   bool // the log has each pass: a day has a hundred thousand
+	Split    int    // connector.Options.SplitLeast
+	Loaded   func() // connector.Options.Loaded
+	Passes   bool   // the log has each pass: a day has a hundred thousand
 
 	decoder *testkit.Decoder
 }
@@ -126,7 +127,7 @@ func (w *World) StartBeside() *Process {
 // Options connect a connector to the world.
 func (w *World) Options(hubspot http.RoundTripper, brokers *testkit.Cable) connector.Options {
 	return connector.Options{
-		Version: "test", HubSpot: hubspot, Registry: w.Registry, Tokens: w.Tokens, SplitLeast: w.Split,
+		Version: "test", HubSpot: hubspot, Registry: w.Registry, Tokens: w.Tokens, SplitLeast: w.Split, Loaded: w.Loaded,
 		Kafka: []kgo.Opt{kgo.Dialer(brokers.DialContext)},
 	}
 }

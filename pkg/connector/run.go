@@ -81,6 +81,9 @@ func (c *Connector) once(ctx context.Context, started func()) error {
 		return err
 	}
 	loading()
+	if s.loaded != nil {
+		s.loaded()
+	}
 	status := c.health.status
 	defer c.counts.Between()
 

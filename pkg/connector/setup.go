@@ -42,6 +42,9 @@ type Options struct {
 	// each run; an error says that another one has been chosen since. nil: the
 	// instances with one prefix choose the owner among themselves.
 	Own func(context.Context) error
+	// Loaded, unless nil, is called each time a run has read the state from Kafka.
+	// Nothing that follows needs the processor for as long at a time.
+	Loaded func()
 }
 
 // Setup is a configuration made ready: its texts are parsed, and its clients
@@ -63,7 +66,8 @@ type Setup struct {
 	kafka    *sharedKafka
 	registry *sharedRegistry
 
-	splitLeast int // Options.SplitLeast
+	splitLeast int    // Options.SplitLeast
+	loaded     func() // Options.Loaded
 	Lags       []stream.Lag
 	Volatile   schema.Globs
 	Selection  *schema.Selection
@@ -83,7 +87,7 @@ func Prepare(cfg Config, o Options) (*Setup, error) {
 }
 
 func prepare(cfg Config, o Options) (s *Setup, err error) {
-	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), splitLeast: o.SplitLeast}
+	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), splitLeast: o.SplitLeast, loaded: o.Loaded}
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}

@@ -87,18 +87,19 @@ func (r *reading) publishing(ctx context.Context) error {
 }
 
 // gathers is how long a page waits for those of other readers: a transaction costs
-// about a fifth of what a page costs of the processor. It is about two
-// pages at HubSpot's limits. Longer waits need more readers, and their ranges have more
+// about a fifth of what a page costs of the processor. It is about five pages at
+// HubSpot's limits. Longer waits need more readers, and their ranges have more
 // borders, at which pages are read in part.
-const gathers = 130 * time.Millisecond
+const gathers = 300 * time.Millisecond
 
-// gathered waits for a page and, where others read too, for theirs.
+// gathered waits for a page and, where others read too, for theirs. While the limit
+// could feed more readers than there are, no page waits: each holds up its reader.
 func (r *reading) gathered(ctx context.Context) (pages []sweepPage, err error) {
 	var over <-chan time.Time // nothing comes before the first page
 	for {
 		select {
 		case page := <-r.pages:
-			if pages = append(pages, page); !r.chains.Divided() {
+			if pages = append(pages, page); !r.chains.Divided() || r.spare() > 0 {
 				return pages, nil
 			}
 			if len(pages) == 1 {
