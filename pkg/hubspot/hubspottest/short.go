@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -36,7 +37,8 @@ type Hiding struct {
 	Endpoint Endpoint
 	Object   string // the type's name; of owners and object schemas ""
 	// Keys are what it lacks: ids, names of properties, fully qualified names of object
-	// schemas; of stages the pipeline's id, a colon and their own.
+	// schemas; of stages the pipeline's id, a colon and their own. A page of records that
+	// is empty seems to be the last one: it lacks all that follow, too.
 	Keys []string
 }
 
@@ -55,6 +57,14 @@ func (p *Portal) noteHiding(c *call, a *answer) {
 	h := Hiding{p.now(), c.endpoint, c.object, c.hidden}
 	if t := p.find(c.object); t != nil {
 		h.Object = t.name
+		if c.endpoint == EndpointList && len(c.hidden) == len(c.records) {
+			last := slices.Max(c.records)
+			for _, id := range t.live {
+				if id > last {
+					h.Keys = append(h.Keys, strconv.FormatUint(id, 10))
+				}
+			}
+		}
 	}
 	p.hidings = append(p.hidings, h)
 }
