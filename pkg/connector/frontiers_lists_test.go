@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
@@ -104,5 +105,36 @@ func TestR17_AListThatHidesAPublishedRecordVerifiesNothing(t *testing.T) {
 		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, back) && w.frontier(topic).Live == 30 })
 		p.Stop()
 		w.evidence(&watched{surely: time.Minute}, []string{"contacts"}, nil).checkFrontiers()
+	})
+}
+
+// TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified: a link is removed, and then
+// its record is purged. A sweep asks for the record's links before the purge is
+// published, so HubSpot tells nothing about them.
+func TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.associations.contacts.companies"
+	inWorld(t, hubspottest.Options{Seed: 14, Types: []string{"contacts", "companies"}, LinksNotFound: true}, []string{
+		"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=10m",
+		"SYNC_RECONCILE_INTERVAL=1m", "SYNC_CENSUS_INTERVAL=24h", "SYNC_LEADING_INTERVAL=5s",
+	}, func(w *world) {
+		people, firms := w.Portal.Seed("contacts", 5), w.Portal.Seed("companies", 2)
+		for _, id := range people {
+			w.Portal.Associate("contacts", id, "companies", firms[0], "", 0)
+		}
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+		first := *w.frontier(topic).Verified
+		time.Sleep(time.Until(first.Add(7 * time.Minute)))
+		w.Portal.Dissociate("contacts", people[1], "companies", firms[0], "", 0)
+		removed := w.Portal.Now()
+		time.Sleep(time.Until(first.Add(10*time.Minute - 10*time.Second)))
+		w.Portal.Purge("contacts", people[1])
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, removed) })
+		if f := w.frontier(topic); f.Live != 4 {
+			t.Errorf("a link was removed at %v, and the frontier is %+v", removed, f)
+		}
+		p.Stop()
+		w.evidence(&watched{surely: time.Minute}, []string{"contacts", "companies"}, []cdc.Pair{{From: "contacts", To: "companies"}}).checkFrontiers()
 	})
 }
