@@ -30,6 +30,7 @@ type LinkRead struct {
 	sent         Sent           // of the call
 	date         hubspot.Millis // of its answer
 	unresolved   []hubspot.ID
+	unfound      []hubspot.ID
 	stuck        []hubspot.ID
 }
 
@@ -75,6 +76,9 @@ func (r *LinkRead) Take(a Answer) {
 		for _, id := range a.IDs {
 			r.finish(&LinkReading{From: id, Stamp: r.sent.LinkStamp, SentAt: r.sent.At, Date: r.date, Calls: 1})
 		}
+		r.unfound = append(r.unfound, slices.DeleteFunc(r.gone, func(id hubspot.ID) bool {
+			return slices.Contains(a.IDs, id) || slices.Contains(r.silent, id)
+		})...)
 		silent := slices.DeleteFunc(r.silent, func(id hubspot.ID) bool { return slices.Contains(a.IDs, id) })
 		r.again, r.gone, r.silent = append(r.again, silent...), nil, nil
 	}
@@ -161,6 +165,10 @@ func (r *LinkRead) finish(reading *LinkReading) {
 
 // Unresolved are the keys that stay as they are (R8).
 func (r *LinkRead) Unresolved() []hubspot.ID { return r.unresolved }
+
+// Unfound are the keys that HubSpot did not find, although their delete was not decided
+// before: they have no reading (R8).
+func (r *LinkRead) Unfound() []hubspot.ID { return r.unfound }
 
 // Stuck are the keys that HubSpot does not answer (R18).
 func (r *LinkRead) Stuck() []hubspot.ID { return r.stuck }

@@ -56,7 +56,7 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 		if err != nil {
 			return err
 		}
-		f.references.follow(f.types.streamed())
+		f.references.follow(f.types.streamed(), f.types.shown())
 		if changed || time.Since(labelled) >= f.pairs.pace.Interval() {
 			if err := f.pairs.take(ctx, first); err != nil {
 				return err

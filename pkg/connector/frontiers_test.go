@@ -146,7 +146,7 @@ func TestR17_EveryFrontierIsTrue(t *testing.T) {
 			p.Stop()
 			processes.end(opt.Types...)
 			evidence := w.evidence(&processes, opt.Types, pairs)
-			evidence.checkFrontiers(time.Time{})
+			evidence.checkFrontiers()
 			evidence.plantBugs(found)
 			for _, all := range w.allFrontiers() {
 				checked += len(all)
@@ -202,7 +202,7 @@ func TestR17_FrontiersAreTrueOverATimeWithout(t *testing.T) {
 					}
 				}
 				processes.end(opt.Types...)
-				w.evidence(&processes, opt.Types, pairs).checkFrontiers(time.Time{})
+				w.evidence(&processes, opt.Types, pairs).checkFrontiers()
 			})
 		})
 	}
@@ -321,7 +321,7 @@ func inDoubt(t *testing.T, fault hubspottest.Fault) {
 		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, purged) })
 		p.Stop()
 		processes := watched{surely: time.Minute}
-		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers(time.Time{})
+		w.evidence(&processes, []string{"contacts"}, nil).checkFrontiers()
 	})
 }
 

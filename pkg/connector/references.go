@@ -81,13 +81,13 @@ func (rs *references) collections() []stream.ReferenceCollection {
 	return append(rs.pipelines.Collections(rs.prefix), rs.owners.Collection(rs.prefix))
 }
 
-// follow makes the stream read the pipelines of these types.
-func (rs *references) follow(objects []*stream.Object) {
+// follow makes the stream read the pipelines of these types; see Pipelines.Follow.
+func (rs *references) follow(objects []*stream.Object, shown hubspot.Millis) {
 	types := make([]hubspot.ObjectType, len(objects))
 	for i, o := range objects {
 		types[i] = o.Type
 	}
-	rs.pipelines.Follow(types)
+	rs.pipelines.Follow(types, shown)
 }
 
 // republish publishes lists again whose topics have lost what was published. The

@@ -100,6 +100,26 @@ func (t *types) streamed() []*stream.Object {
 	return out
 }
 
+// shown is the time for which the streamed types are all that the run should follow; 0
+// if one of them cannot be followed now.
+func (t *types) shown() hubspot.Millis {
+	listed := map[string]bool{}
+	for _, found := range t.seen.Found {
+		listed[found.Type.Name] = true
+	}
+	for _, name := range t.seen.Unanswered {
+		if o := t.byName[name]; o == nil || o.streams == nil {
+			return 0
+		}
+	}
+	for name, o := range t.byName {
+		if o.streams == nil && t.wanted(o.records.Type) && (listed[name] || t.refused[name] || o.records.Lane.Live() > 0) {
+			return 0
+		}
+	}
+	return t.seen.At
+}
+
 // wanted reports whether HUBSPOT_OBJECTS asks for a type.
 func (t *types) wanted(typ hubspot.ObjectType) bool {
 	words := t.ask.Wanted

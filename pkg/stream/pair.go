@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +26,8 @@ type Pair struct {
 	// aside counts the records whose links kept changing while they were read, or were left
 	// out of HubSpot's answers (R8). They wait for the next sweep: one during which there
 	// were any has not shown everything.
-	aside atomic.Uint64
+	aside   atomic.Uint64
+	unfound *unfound
 	// verified says for which time all links are published.
 	verified *verification
 	wanted   chan struct{} // one slot: somebody wants a sweep now
@@ -55,8 +58,9 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	})
 	p.verified = newVerification(p.Name(), p.From.Frontiers, func(ctx context.Context) ([]hubspot.ID, error) {
 		ids, err := p.Lane.Waiting(ctx)
-		return append(ids, p.stuck.all()...), err
+		return slices.Concat(ids, p.stuck.all(), p.unfound.all()), err
 	})
+	p.unfound = &unfound{at: map[hubspot.ID]hubspot.Millis{}}
 	p.looks, p.recheck, p.wanted = newLooks(p.Waits), newQueue(ownClock), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
 	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
@@ -97,6 +101,7 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 		}
 		found(ctx, len(left.Committed))
 		p.recheck.add(page.Stream, left.Later)
+		p.unfound.read(pub.Page.Readings, left.Again)
 		p.From.Audit.links(p.Lane.Pair(), left.Committed, p.From.Client.Now())
 		p.sayHeld()
 		ids, aside, done := pub.Left(left.Again)
@@ -152,6 +157,7 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 		if err := drive(ctx, r, p.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return p.answer(ctx, prio, ask) }); err != nil {
 			return nil, fmt.Errorf("read the links of %d records: %w", len(chunk), err)
 		}
+		p.unfound.add(r.Unfound(), p.From.Client.Now())
 		if err := p.settle(ctx, r); err != nil {
 			return nil, err
 		}
@@ -190,4 +196,39 @@ func (p *Pair) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (
 		a.LinkStamp, a.Stamp, a.At = p.Lane.Now(), p.From.Lane.Now(), now
 	}}, p.FromPath, p.ToPath, ask.Links)
 	return a, err
+}
+
+// unfound are the records that HubSpot did not find when asked for their links, and whose
+// delete was not published then. A sweep that got no reading of them has shown everything
+// only once one that was sent later is published, as when the delete is (R17).
+type unfound struct {
+	mu sync.Mutex
+	at map[hubspot.ID]hubspot.Millis // when HubSpot had answered
+}
+
+func (u *unfound) add(ids []hubspot.ID, at hubspot.Millis) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		u.at[id] = at
+	}
+}
+
+// read takes readings that are published, but for those that are to be read again.
+func (u *unfound) read(readings []cdc.LinkReading, again []cdc.LinkAgain) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i := range readings {
+		rd := &readings[i]
+		at, waits := u.at[rd.From]
+		if waits && rd.SentAt >= at && !slices.ContainsFunc(again, func(a cdc.LinkAgain) bool { return a.From == rd.From }) {
+			delete(u.at, rd.From)
+		}
+	}
+}
+
+func (u *unfound) all() []hubspot.ID {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Collect(maps.Keys(u.at))
 }

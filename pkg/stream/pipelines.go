@@ -25,6 +25,7 @@ type Pipelines struct {
 
 	mu    sync.Mutex
 	types []hubspot.ObjectType
+	shown hubspot.Millis // for which time types are all that there were; 0: for none
 }
 
 // NewPipelines completes p; Follow then tells it what to read.
@@ -37,23 +38,27 @@ func NewPipelines(p *Pipelines) *Pipelines {
 // so many passes.
 const seldom = 12
 
-// Follow sets the types whose pipelines are read from now on.
-func (p *Pipelines) Follow(types []hubspot.ObjectType) {
+// Follow sets the types whose pipelines are read from now on. shown is a time for
+// which these are all that HubSpot had; 0 says that others cannot be read now.
+func (p *Pipelines) Follow(types []hubspot.ObjectType, shown hubspot.Millis) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.types == nil {
 		close(p.known)
 	}
-	p.types = append([]hubspot.ObjectType{}, types...)
+	p.types, p.shown = append([]hubspot.ObjectType{}, types...), shown
 }
 
 // Calls returns how many calls a pass takes at most.
-func (p *Pipelines) Calls() int { return len(p.followed()) }
+func (p *Pipelines) Calls() int {
+	types, _ := p.followed()
+	return len(types)
+}
 
-func (p *Pipelines) followed() []hubspot.ObjectType {
+func (p *Pipelines) followed() (types []hubspot.ObjectType, shown hubspot.Millis) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.types
+	return p.types, p.shown
 }
 
 // Run reads the pipelines as often as Pace says, from the first Follow until ctx ends.
@@ -68,10 +73,11 @@ func (p *Pipelines) Run(ctx context.Context) error {
 
 func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 	began := p.Client.Now()
-	all := began // when the earliest of the passes began that the types were last asked in
+	types, shown := p.followed()
+	all := min(began, shown) // the time for which the passes show everything that the types were last asked in
 	lists := [...]*ReferenceList{&p.Pipelines, &p.Stages}
 	var problems [len(lists)]*referenceError
-	for _, t := range p.followed() {
+	for _, t := range types {
 		if p.without[t.Path] > 0 {
 			p.without[t.Path]--
 			all = min(all, p.asked[t.Path])
@@ -101,9 +107,9 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 			}
 		}
 		p.told(l, began, problems[i])
-		if whole, err := p.whole(ctx, l); err != nil {
+		if whole, err := p.whole(ctx, l, types); err != nil {
 			return 0, err
-		} else if problems[i] == nil && whole {
+		} else if problems[i] == nil && whole && shown != 0 {
 			p.verify(l, all, soon)
 		}
 		p.sayHeld(l)
@@ -111,11 +117,10 @@ func (p *Pipelines) pass(ctx context.Context) (soon time.Duration, err error) {
 	return soon, nil
 }
 
-// whole reports whether a pass has read everything that is published of a list: there
-// may be entries of a type that is not followed now.
-func (p *Pipelines) whole(ctx context.Context, l *ReferenceList) (bool, error) {
+// whole reports whether a pass over some types has read everything that is published of
+// a list: there may be entries of a type that is not followed now.
+func (p *Pipelines) whole(ctx context.Context, l *ReferenceList, types []hubspot.ObjectType) (bool, error) {
 	live, err := l.Lane.LiveUnder(ctx, "")
-	types := p.followed()
 	return !slices.ContainsFunc(live, func(key cdc.EntryKey) bool {
 		return !slices.ContainsFunc(types, func(t hubspot.ObjectType) bool { return t.Name == key.Parts()[0] })
 	}), err
@@ -285,7 +290,8 @@ func (p *Pipelines) Collections(prefix string) []ReferenceCollection {
 	collection := func(l *ReferenceList, pick func(pipelines, stages cdc.ReferenceReading) cdc.ReferenceReading) ReferenceCollection {
 		return ReferenceCollection{Prefix: prefix, Lane: l.Lane, Read: func(ctx context.Context, whole bool) ([]cdc.ReferenceReading, error) {
 			var all []cdc.ReferenceReading
-			for _, t := range p.followed() {
+			types, _ := p.followed()
+			for _, t := range types {
 				pipelines, stages, err := p.read(ctx, hubspot.Snapshot, t)
 				var published []cdc.EntryKey
 				if whole && refused(err) {

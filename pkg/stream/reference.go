@@ -42,10 +42,11 @@ type ReferenceList struct {
 	Lane  *cdc.ReferenceLane
 	Place offsets.Reference
 
-	watched bool   // the status shows it
-	ended   func() // ends the metric of the first sweep
-	problem string // what the last pass could not read; empty: nothing
-	held    int    // entries that the last pass held back (R19)
+	watched bool           // the status shows it
+	shown   hubspot.Millis // when the last pass began that read everything
+	ended   func()         // ends the metric of the first sweep
+	problem string         // what the last pass could not read; empty: nothing
+	held    int            // entries that the last pass held back (R19)
 }
 
 // repeat repeats a pass until ctx ends. The pass returns how soon the next one has
@@ -166,12 +167,18 @@ func (r *Reference) finish(ctx context.Context, l *ReferenceList, began hubspot.
 	return nil
 }
 
-// verify notes a complete reading of a list that began at a time, unless something
-// of it waits: an entry that it lacks, and that is still published.
-func (r *Reference) verify(l *ReferenceList, began hubspot.Millis, soon time.Duration) {
-	if r.Frontiers != nil && soon == 0 && l.held == 0 {
-		r.Frontiers.SetVerified(l.Lane.Reference(), began)
+// verify notes a complete reading of a list, unless something of it waits: an entry
+// that it lacks, and that is still published. at is the time for which it shows
+// everything. The next such reading makes that verified: nothing shows that one alone
+// lacks an entry that was never published.
+func (r *Reference) verify(l *ReferenceList, at hubspot.Millis, soon time.Duration) {
+	if r.Frontiers == nil || soon > 0 || l.held > 0 {
+		return
 	}
+	if l.shown != 0 {
+		r.Frontiers.SetVerified(l.Lane.Reference(), l.shown)
+	}
+	l.shown = at
 }
 
 // told reports how a pass over a list went. A list that HubSpot refuses shows as a

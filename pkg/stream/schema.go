@@ -35,6 +35,8 @@ type Introspection struct {
 
 // Seen is what HubSpot showed of the portal at one moment.
 type Seen struct {
+	// At is when HubSpot was asked.
+	At hubspot.Millis
 	// Found are the types that the token may read.
 	Found []Found
 	// Refused are those it may not, by name, with HubSpot's answer. Where
@@ -91,7 +93,7 @@ func (e *UnknownObjectError) Error() string {
 // of Wanted that names none is an *UnknownObjectError, unless it may mean a type
 // that was published before or that HubSpot hides.
 func (in *Introspection) Look(ctx context.Context) (Seen, error) {
-	seen := Seen{Refused: map[string]error{}}
+	seen := Seen{At: in.Client.Now(), Refused: map[string]error{}}
 	types, refusal, err := Types(ctx, in.Client)
 	if err != nil {
 		return seen, err

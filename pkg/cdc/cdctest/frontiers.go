@@ -145,8 +145,11 @@ type Showing struct {
 // CheckFrontiers checks what every frontier of an object type's topic claims of the
 // portal, by the fold of the topic up to its offsets. A key may be further than
 // claimed, never less far. showings are what searches showed of the type. lag is
-// within which the index surely showed a change to a search. It returns what is wrong.
-func CheckFrontiers(history History, events []Event, frontiers []Frontier, showings []Showing, lag time.Duration, evolving func(property string) bool) (wrong []string) {
+// within which the index surely showed a change to a search. hidden (nil: nothing was)
+// reports whether HubSpot, between two times, hid a record in a way that nobody could
+// see through: then verified does not count for it, nor the other times if it was never
+// published. It returns what is wrong.
+func CheckFrontiers(history History, events []Event, frontiers []Frontier, showings []Showing, lag time.Duration, evolving func(property string) bool, hidden func(id string, since, until hubspot.Millis) bool) (wrong []string) {
 	topic := fold[*Event]{place: func(e *Event) (string, int32, int64) { return e.Key.ID, e.Partition, e.Offset }}
 	for i := range events {
 		if !events[i].Tombstone {
@@ -154,6 +157,9 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 		}
 	}
 	report := &Report{evolving: evolving}
+	if hidden == nil {
+		hidden = func(string, hubspot.Millis, hubspot.Millis) bool { return false }
+	}
 	keys := map[string]*reach{}
 	for key, states := range history {
 		keys[key.ID] = &reach{states: states, shows: report.shows}
@@ -162,17 +168,18 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 		f := &frontiers[i]
 		lacks := func(id string, least int, what string) {
 			states := keys[id].states
-			wrong = append(wrong, fmt.Sprintf("frontier %d (leading %s, complete %s, verified %s, seq %d): record %s lacks state %d of %d (since %s, updatedAt %s, live %v), it has %d: %s",
-				i, f.Leading, f.Complete, f.Verified, f.Seq, id, least, len(states), states[least].Since, states[least].Version, states[least].Live, keys[id].now, what))
+			wrong = append(wrong, fmt.Sprintf("frontier %d (at %s, leading %s, complete %s, verified %s, seq %d): record %s lacks state %d of %d (since %s, updatedAt %s, live %v), it has %d: %s",
+				i, f.At, f.Leading, f.Complete, f.Verified, f.Seq, id, least, len(states), states[least].Since, states[least].Version, states[least].Live, keys[id].now, what))
 		}
 		last := topic.at(f)
+		never := func(id string) bool { return last[id] == nil && hidden(id, 0, f.At) }
 		for _, id := range slices.Sorted(maps.Keys(keys)) {
 			k := keys[id]
 			k.now = k.at(last[id], f.At)
-			if least := inForce(k.states, f.Verified); least > k.now {
+			if least := inForce(k.states, f.Verified); least > k.now && !hidden(id, f.Verified, f.At) {
 				lacks(id, least, "it was so at verified")
 			}
-			if least := shownBy(k.states, f.Complete, lag); least > k.now && !k.wentSince(least, f.At) {
+			if least := shownBy(k.states, f.Complete, lag); least > k.now && !k.wentSince(least, f.At) && !never(id) {
 				lacks(id, least, "the index showed it in time for complete")
 			}
 		}
@@ -182,7 +189,7 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 			}
 			if s.Since < f.Complete && s.Modified <= f.Complete || s.Leading && s.Since < f.Leading && s.Modified <= f.Leading {
 				k := keys[s.ID]
-				if least := k.shown(s.Modified); least > k.now && !k.wentSince(least, f.At) {
+				if least := k.shown(s.Modified); least > k.now && !k.wentSince(least, f.At) && !never(s.ID) {
 					lacks(s.ID, least, fmt.Sprintf("a search since %s showed updatedAt %s", s.Since, s.Modified))
 				}
 			}
@@ -282,7 +289,7 @@ func (f *fold[E]) at(to *Frontier) map[string]E {
 
 // CheckListFrontiers checks what every frontier of a pair's or a reference list's
 // topic claims, as CheckFrontiers does.
-func CheckListFrontiers(history LinkHistory, events []LinkEvent, frontiers []Frontier) (wrong []string) {
+func CheckListFrontiers(history LinkHistory, events []LinkEvent, frontiers []Frontier, hidden func(key string, since, until hubspot.Millis) bool) (wrong []string) {
 	folded := fold[*LinkEvent]{place: func(e *LinkEvent) (string, int32, int64) { return e.Key, e.Partition, e.Offset }}
 	for i := range events {
 		if !events[i].Tombstone {
@@ -304,8 +311,8 @@ func CheckListFrontiers(history LinkHistory, events []LinkEvent, frontiers []Fro
 			}
 			e := last[key]
 			gone := e == nil || e.isDelete()
-			if least >= 0 && !slices.ContainsFunc(states[least:], func(s LinkState) bool { return gone && !s.Live || !gone && e.shows(s) }) {
-				wrong = append(wrong, fmt.Sprintf("frontier %d: %s: verified is %s, and it lacks %+v", i, key, f.Verified, states[least]))
+			if least >= 0 && !slices.ContainsFunc(states[least:], func(s LinkState) bool { return gone && !s.Live || !gone && e.shows(s) }) && (hidden == nil || !hidden(key, f.Verified, f.At)) {
+				wrong = append(wrong, fmt.Sprintf("frontier %d (at %s): %s: verified is %s, and it lacks %+v", i, f.At, key, f.Verified, states[least]))
 			}
 		}
 	}

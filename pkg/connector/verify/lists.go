@@ -178,7 +178,7 @@ func (l *list) read(ctx context.Context) (listed, error) {
 	pipelines := stream.NewPipelines(&stream.Pipelines{
 		Reference: shared, Pipelines: lane(stream.ReferencePipelines), Stages: lane(stream.ReferenceStages),
 	})
-	pipelines.Follow(l.types)
+	pipelines.Follow(l.types, 0)
 	all := append(pipelines.Collections(l.prefix), owners.Collection(l.prefix))
 	at := slices.IndexFunc(all, func(c stream.ReferenceCollection) bool { return c.Lane.Reference() == l.name })
 	readings, err := all[at].Read(ctx, false)

@@ -81,6 +81,7 @@ type call struct {
 	records       []uint64 // what it asks about, or what its page has
 	lost          Loss     // FaultShort
 	shortStages   bool
+	hidden        []string // keys that it took out of the answer
 }
 
 // answer is what goes back. Its sender, ServeHTTP or RoundTrip, plays the
@@ -123,6 +124,7 @@ func (p *Portal) respond(ctx context.Context, r *http.Request, body []byte) (*an
 		a, fault = a.spoil(late, p.correlationID()), late
 	}
 	p.stats.Status[a.status]++
+	p.noteHiding(c, a)
 	if a.status < 300 {
 		p.stats.Records[c.endpoint] += len(c.records)
 	}

@@ -110,6 +110,7 @@ type Portal struct {
 	oauth     oauthState
 	limits    limitState
 	faults    []*liveFault
+	hidings   []Hiding
 	given     map[string]bool // the places of lists that were given, where others do not count
 	stats     Stats
 	journal   journalState

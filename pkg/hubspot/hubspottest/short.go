@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,6 +31,44 @@ func (l Loss) kept(n int) int {
 	return n
 }
 
+// Hiding is an answer to a list of live entries that came short (FaultShort) and was sent whole.
+type Hiding struct {
+	At       int64 // when the portal made it: milliseconds since 1970-01-01T00:00:00Z
+	Endpoint Endpoint
+	Object   string // the type's name; of owners and object schemas ""
+	// Keys are what it lacks: ids, names of properties, fully qualified names of object
+	// schemas; of stages the pipeline's id, a colon and their own. A page of records that
+	// is empty seems to be the last one: it lacks all that follow, too.
+	Keys []string
+}
+
+// Hidings returns the answers to lists of live entries that came short, in order.
+func (p *Portal) Hidings() []Hiding {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.hidings)
+}
+
+// noteHiding keeps what an answer lacks that is about to be sent.
+func (p *Portal) noteHiding(c *call, a *answer) {
+	if len(c.hidden) == 0 || c.query.Get("archived") == "true" || a.status >= 300 || a.reset || a.cut || a.large {
+		return
+	}
+	h := Hiding{p.now(), c.endpoint, c.object, c.hidden}
+	if t := p.find(c.object); t != nil {
+		h.Object = t.name
+		if c.endpoint == EndpointList && len(c.hidden) == len(c.records) {
+			last := slices.Max(c.records)
+			for _, id := range t.live {
+				if id > last {
+					h.Keys = append(h.Keys, strconv.FormatUint(id, 10))
+				}
+			}
+		}
+	}
+	p.hidings = append(p.hidings, h)
+}
+
 // short takes results out of an answer, and with FaultShort's Stages stages out of
 // each pipeline. Every such answer lacks the same ones: the last by id or name. An
 // answer without results has no next page and a total of 0.
@@ -47,12 +86,16 @@ func (c *call) short(body []byte) []byte {
 			var pipeline map[string]json.RawMessage
 			var stages []json.RawMessage
 			if json.Unmarshal(raw, &pipeline) == nil && json.Unmarshal(pipeline["stages"], &stages) == nil {
-				pipeline["stages"] = encode(c.lost.first(stages))
+				kept, lost := c.lost.first(stages)
+				pipeline["stages"] = encode(kept)
 				results[i] = encode(pipeline)
+				for _, key := range lost {
+					c.hidden = append(c.hidden, keyOf(raw)+":"+key)
+				}
 			}
 		}
 	} else {
-		results = c.lost.first(results)
+		results, c.hidden = c.lost.first(results)
 	}
 	answer["results"] = encode(results)
 	if len(results) == 0 {
@@ -64,22 +107,27 @@ func (c *call) short(body []byte) []byte {
 	return encode(answer)
 }
 
-// first keeps the first things by id or name, in the order in which they came.
-func (l Loss) first(things []json.RawMessage) []json.RawMessage {
-	name := func(raw json.RawMessage) string {
-		var thing struct {
-			ID     json.RawMessage `json:"id"`
-			Name   string          `json:"name"`
-			TypeID json.RawMessage `json:"typeId"`
-		}
-		_ = json.Unmarshal(raw, &thing)
-		return strings.Trim(cmp.Or(string(thing.ID), string(thing.TypeID), thing.Name), `"`)
+// first keeps the first things by key, in the order in which they came, and returns the
+// keys of the others.
+func (l Loss) first(things []json.RawMessage) (first []json.RawMessage, lost []string) {
+	var keys []string
+	for _, thing := range things {
+		keys = append(keys, keyOf(thing))
 	}
-	sorted := slices.Clone(things)
-	slices.SortStableFunc(sorted, func(a, b json.RawMessage) int { return cmp.Compare(name(a), name(b)) })
-	kept := map[string]bool{}
-	for _, thing := range sorted[:l.kept(len(sorted))] {
-		kept[name(thing)] = true
+	slices.Sort(keys)
+	kept := keys[:l.kept(len(keys))]
+	lost = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(kept, key) })
+	return slices.DeleteFunc(things, func(thing json.RawMessage) bool { return slices.Contains(lost, keyOf(thing)) }), lost
+}
+
+// keyOf is what a result is called: its id or its name.
+func keyOf(thing json.RawMessage) string {
+	var is struct {
+		ID                 json.RawMessage `json:"id"`
+		TypeID             json.RawMessage `json:"typeId"`
+		Name               string          `json:"name"`
+		FullyQualifiedName string          `json:"fullyQualifiedName"`
 	}
-	return slices.DeleteFunc(things, func(raw json.RawMessage) bool { return !kept[name(raw)] })
+	_ = json.Unmarshal(thing, &is)
+	return strings.Trim(cmp.Or(is.FullyQualifiedName, string(is.ID), string(is.TypeID), is.Name), `"`)
 }

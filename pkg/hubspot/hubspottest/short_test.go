@@ -3,6 +3,8 @@ package hubspottest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -78,5 +80,40 @@ func TestAnswersComeShort(t *testing.T) {
 	}
 	for _, path := range []string{ownersPath + "/1", pipelinesPath + "deals/1", "/crm/properties/2026-09/contacts/none"} {
 		do(t, p, "GET", path, "").want(t, 404)
+	}
+}
+
+// TestHidings: what was hidden is known, also beyond a page that seems to be the last.
+func TestHidings(t *testing.T) {
+	p := New(Options{Types: []string{"contacts", "deals"}, Limits: Limits{Off: true}, Index: Index{Immediate: true}})
+	ids := p.Seed("contacts", 9)
+	pipeline := p.AddPipeline("deals", Pipeline{ID: "a", Stages: []Stage{{ID: "1"}, {ID: "2"}}})
+	var want [][]string
+	ask := func(f Fault, path string, keys ...string) {
+		t.Helper()
+		f.Kind = FaultShort
+		remove := p.Inject(f)
+		do(t, p, "GET", path, "")
+		remove()
+		want = append(want, keys)
+	}
+	key := func(id uint64) string { return strconv.FormatUint(id, 10) }
+	ask(Fault{Lost: LostOne}, "/crm/objects/2026-09/contacts?limit=3", key(ids[2]))
+	var rest []string
+	for _, id := range ids {
+		rest = append(rest, key(id))
+	}
+	ask(Fault{Lost: LostAll}, "/crm/objects/2026-09/0-1?limit=3", rest...)
+	ask(Fault{Lost: LostHalf}, "/crm/pipelines/2026-09/deals", "default")
+	ask(Fault{Lost: LostOne, Stages: true}, "/crm/pipelines/2026-09/deals", pipeline+":2", "default:qualifiedtobuy")
+	got := p.Hidings()
+	if len(got) != len(want) {
+		t.Fatalf("%d answers came short, want %d: %v", len(got), len(want), got)
+	}
+	for i, h := range got {
+		slices.Sort(h.Keys)
+		if slices.Sort(want[i]); !slices.Equal(h.Keys, want[i]) || h.Object != []string{"contacts", "deals"}[i/2] {
+			t.Errorf("answer %d hid %v of %s, want %v", i, h.Keys, h.Object, want[i])
+		}
 	}
 }

@@ -1,0 +1,140 @@
+package connector_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+)
+
+// TestR17_AListThatHidesEntriesOnceVerifiesNothing: the first reading of a list lacks
+// what nobody has published yet, so nothing shows that it is short. What it lacks is
+// published with the next one, and only then is anything verified.
+func TestR17_AListThatHidesEntriesOnceVerifiesNothing(t *testing.T) {
+	t.Parallel()
+	for list, fault := range map[string]hubspottest.Fault{
+		"owners":          {Endpoint: hubspottest.EndpointOwners},
+		"pipelines":       {Endpoint: hubspottest.EndpointPipelines},
+		"pipeline_stages": {Endpoint: hubspottest.EndpointPipelines, Stages: true},
+	} {
+		inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"deals"}}, []string{
+			"HUBSPOT_OBJECTS=deals", "HUBSPOT_ASSOCIATIONS=none", "SYNC_REFERENCE_INTERVAL=1m", "SYNC_SCHEMA_INTERVAL=1m",
+		}, func(w *world) {
+			for range 3 {
+				w.Portal.AddOwner(hubspottest.Owner{})
+			}
+			w.Portal.Seed("deals", 3)
+			fault.Kind, fault.Lost, fault.Until = hubspottest.FaultShort, hubspottest.LostAll, w.Portal.Now().Add(30*time.Second)
+			w.Portal.Inject(fault)
+			p := w.start()
+			time.Sleep(50 * time.Second)
+			if f := w.frontier("hubspot." + list); f.Verified != nil {
+				t.Errorf("%s are verified at %v by one reading", list, f.Verified)
+			}
+			time.Sleep(3 * time.Minute)
+			if f := w.frontier("hubspot." + list); !after(f.Verified, fault.Until) || f.Live == 0 {
+				t.Errorf("after readings that were whole the frontier of %s is %+v", list, f)
+			}
+			p.Stop()
+			w.evidence(&watched{surely: time.Minute}, []string{"deals"}, nil).checkFrontiers()
+		})
+	}
+}
+
+// TestR17_WhatCannotBeReadHoldsThePipelines: a type was followed, and the token may not
+// read it any more when the next run starts. Nobody knows which pipelines it has.
+func TestR17_WhatCannotBeReadHoldsThePipelines(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.pipelines"
+	inWorld(t, hubspottest.Options{Seed: 12, Types: []string{"deals"}}, []string{
+		"HUBSPOT_ASSOCIATIONS=none", "SYNC_REFERENCE_INTERVAL=1m", "SYNC_SCHEMA_INTERVAL=40s",
+	}, func(w *world) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.Seed(car, 3)
+		p := w.start()
+		time.Sleep(4 * time.Minute)
+		if w.frontier(topic).Verified == nil {
+			t.Error("the pipelines of types without any are not verified")
+		}
+		p.Stop()
+
+		scopes := []string{hubspot.ScopeOwners, "crm.objects.deals.read", "crm.schemas.deals.read"}
+		w.Portal.SetScopes(scopes...)
+		p = w.start()
+		made := w.Portal.Now()
+		w.Portal.AddPipeline(car, hubspottest.Pipeline{Label: "Sales"})
+		time.Sleep(5 * time.Minute)
+		if f := w.frontier(topic); after(f.Verified, made) {
+			t.Errorf("the pipelines are verified at %v, and those of cars were not read since %v", f.Verified, made)
+		}
+		w.Portal.SetScopes(append(scopes, "crm.objects.custom.read", "crm.schemas.custom.read")...)
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, made) })
+		p.Stop()
+		w.evidence(&watched{surely: time.Minute}, []string{"deals", car}, nil).checkFrontiers()
+	})
+}
+
+// TestR17_AListThatHidesAPublishedRecordVerifiesNothing: HubSpot shows the record when
+// asked for it. So the list is short, and may lack another one that nobody can ask for.
+func TestR17_AListThatHidesAPublishedRecordVerifiesNothing(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	inWorld(t, hubspottest.Options{Seed: 13, Types: []string{"contacts"}}, []string{
+		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m", "SYNC_CENSUS_INTERVAL=24h", "SYNC_LEADING_INTERVAL=5s",
+	}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 30)
+		p := w.start()
+		w.SleepUntil(5*time.Minute, func() bool { return p.Backfilled("contacts") })
+		w.Portal.Archive("contacts", ids[29])
+		gone := w.Portal.Now()
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, gone) && w.frontier(topic).Live == 29 })
+
+		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: hubspottest.LostHalf, Endpoint: hubspottest.EndpointList})
+		w.Portal.Restore("contacts", ids[29], false) // no search shows that
+		back := w.Portal.Now()
+		time.Sleep(7 * time.Minute)
+		if f := w.frontier(topic); after(f.Verified, back) || f.Live != 29 {
+			t.Errorf("with a list that is short since %v the frontier is %+v", back, f)
+		}
+		if w.Log.Count("HubSpot's list lacks records") == 0 {
+			t.Error("the log does not say that the list is short")
+		}
+		remove()
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, back) && w.frontier(topic).Live == 30 })
+		p.Stop()
+		w.evidence(&watched{surely: time.Minute}, []string{"contacts"}, nil).checkFrontiers()
+	})
+}
+
+// TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified: a link is removed, and then
+// its record is purged. A sweep asks for the record's links before the purge is
+// published, so HubSpot tells nothing about them.
+func TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.associations.contacts.companies"
+	inWorld(t, hubspottest.Options{Seed: 14, Types: []string{"contacts", "companies"}, LinksNotFound: true}, []string{
+		"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=10m",
+		"SYNC_RECONCILE_INTERVAL=1m", "SYNC_CENSUS_INTERVAL=24h", "SYNC_LEADING_INTERVAL=5s",
+	}, func(w *world) {
+		people, firms := w.Portal.Seed("contacts", 5), w.Portal.Seed("companies", 2)
+		for _, id := range people {
+			w.Portal.Associate("contacts", id, "companies", firms[0], "", 0)
+		}
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+		first := *w.frontier(topic).Verified
+		time.Sleep(time.Until(first.Add(7 * time.Minute)))
+		w.Portal.Dissociate("contacts", people[1], "companies", firms[0], "", 0)
+		removed := w.Portal.Now()
+		time.Sleep(time.Until(first.Add(10*time.Minute - 10*time.Second)))
+		w.Portal.Purge("contacts", people[1])
+		w.ReadUntil(10*time.Minute, func() bool { return after(w.frontier(topic).Verified, removed) })
+		if f := w.frontier(topic); f.Live != 4 {
+			t.Errorf("a link was removed at %v, and the frontier is %+v", removed, f)
+		}
+		p.Stop()
+		w.evidence(&watched{surely: time.Minute}, []string{"contacts", "companies"}, []cdc.Pair{{From: "contacts", To: "companies"}}).checkFrontiers()
+	})
+}
