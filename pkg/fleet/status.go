@@ -106,7 +106,7 @@ func (p *Portal) fill(r *running) {
 	if r == nil {
 		return
 	}
-	c, failed, since := r.now()
+	c, since, failed := r.now()
 	if c != nil {
 		b := c.Brief()
 		p.Since, p.Portal, p.Live, p.Behind, p.Backfill, p.Problems = b.Since, b.Portal, b.Live, b.Behind, b.Backfill, b.Problems
