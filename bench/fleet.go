@@ -94,7 +94,7 @@ func measureFleet(ctx context.Context, b *bench) ([]result, error) {
 	}
 	cold := time.Since(began)
 	f.tell("all stream after %v", cold)
-	if err := sleep(ctx, 2*time.Minute); err != nil {
+	if err := sleep(ctx, b.settle); err != nil {
 		return nil, err
 	}
 	memory, connections, err := f.footprint()
