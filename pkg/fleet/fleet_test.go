@@ -362,6 +362,34 @@ func TestFleet_ConnectorRunHasThePortalFirst(t *testing.T) {
 	})
 }
 
+// TestFleet_WhoAnswersInAnothersPlaceIsNotBelieved: of two instances that give one
+// address, as 127.0.0.1 on two machines, one cannot be reached by the other.
+func TestFleet_WhoAnswersInAnothersPlaceIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(1, names(0, 6)...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		w.mu.Lock()
+		w.hosts[b.addr] = a
+		w.mu.Unlock()
+		s := a.status()
+		for _, one := range s.Instances {
+			if one.Self != (one.Problem == "") || !one.Self && !strings.Contains(one.Problem, "somebody else answers at "+b.addr) {
+				t.Errorf("%+v", one)
+			}
+		}
+		if n := s.Counts(); n[fleet.StateUnknown] == 0 || n[fleet.StateUnknown]+n[fleet.StateStreaming] != 6 {
+			t.Errorf("%v", n)
+		}
+		w.mu.Lock()
+		w.hosts[b.addr] = b
+		w.mu.Unlock()
+		a.stop()
+		b.stop()
+	})
+}
+
 // TestFleet_MorePartitions: an operator adds partitions to the fleet's topic while it
 // runs. Each portal still runs once.
 func TestFleet_MorePartitions(t *testing.T) {
