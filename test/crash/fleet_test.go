@@ -283,14 +283,24 @@ func (f *fleetOf) look(t *testing.T) (*fleet.Status, error) {
 		}
 		if p.State == fleet.StateStreaming && !f.gone[p.Instance] {
 			if !was.since.IsZero() && !was.since.Equal(p.Since) {
-				f.disturbed = append(f.disturbed, fmt.Sprintf("%s: %s streamed on %s since %s, and now since %s",
-					time.Now().UTC().Format(time.TimeOnly), p.Name, p.Instance, was.since.Format(time.TimeOnly), p.Since.Format(time.TimeOnly)))
+				f.disturbed = append(f.disturbed, fmt.Sprintf("%s streamed on %s since %s, and now since %s:\n%s",
+					p.Name, p.Instance, was.since.Format(time.TimeOnly), p.Since.Format(time.TimeOnly), f.about(p)))
 			}
 			was.since = p.Since
 		}
 		f.seen[p.Name] = was
 	}
 	return s, nil
+}
+
+// about is what the log of a portal's instance says of the portal.
+func (f *fleetOf) about(p *fleet.Portal) string {
+	for _, one := range f.instances {
+		if one.addr == p.Instance {
+			return one.About("portal_name="+p.Name, 20)
+		}
+	}
+	return ""
 }
 
 // streamAgain waits until all portals stream on instances that live, and gives the time
