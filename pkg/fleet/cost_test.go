@@ -39,12 +39,6 @@ func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
 		}
 		a := w.start()
 		w.until(2*time.Minute, a.stream)
-		mu.Lock()
-		for key, n := range requests {
-			t.Logf("to begin: %-24s %d a portal", kmsg.NameForKey(key), n/portals)
-		}
-		mu.Unlock()
-		time.Sleep(time.Hour)
 		calls := func() (n int) {
 			for _, p := range w.portals {
 				for _, count := range p.Stats().Calls {
@@ -53,6 +47,13 @@ func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
 			}
 			return n
 		}
+		mu.Lock()
+		for key, n := range requests {
+			t.Logf("to begin: %-24s %d a portal", kmsg.NameForKey(key), n/portals)
+		}
+		mu.Unlock()
+		t.Logf("to begin: %d requests to the registry, %d calls to HubSpot a portal", w.registry.Requests.Load()/portals, calls()/portals)
+		time.Sleep(time.Hour)
 		mu.Lock()
 		clear(requests)
 		mu.Unlock()

@@ -36,7 +36,7 @@ const prefix = "crm"
 type world struct {
 	*testing.T
 	kafka    *testkit.Broker
-	registry http.RoundTripper
+	registry *testkit.Line
 	log      *testkit.Log
 	parts    int32
 	decoder  *testkit.Decoder
@@ -53,7 +53,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			T: t, kafka: testkit.NewBroker(t), registry: testkit.NewRegistry(t).Transport(), log: new(testkit.Log), parts: 64,
+			T: t, kafka: testkit.NewBroker(t), registry: testkit.NewLine(testkit.NewRegistry(t).Transport()), log: new(testkit.Log), parts: 64,
 			files: map[string]string{}, portals: map[string]*hubspottest.Portal{}, hosts: map[string]*instance{},
 		}
 		client, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.registry}))
@@ -303,8 +303,4 @@ func (w *world) check(names ...string) (events int) {
 func (w *world) change(name string, n int) {
 	p := w.portals[name]
 	p.Create("contacts", map[string]string{"firstname": "n" + strconv.Itoa(n)})
-}
-
-func (w *world) records(topic string) []*kgo.Record {
-	return testkit.ReadCommitted(w.T, topic, w.kafka.Options()...)
 }
