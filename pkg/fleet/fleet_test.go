@@ -379,6 +379,9 @@ func TestFleet_WhoAnswersInAnothersPlaceIsNotBelieved(t *testing.T) {
 				t.Errorf("%+v", one)
 			}
 		}
+		if headline := s.Headline(); headline != "1 instance does not answer" {
+			t.Error(headline)
+		}
 		if n := s.Counts(); n[fleet.StateUnknown] == 0 || n[fleet.StateUnknown]+n[fleet.StateStreaming] != 6 {
 			t.Errorf("%v", n)
 		}

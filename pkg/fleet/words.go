@@ -87,6 +87,10 @@ func (s *Status) Headline() string {
 		return "This instance has a problem"
 	case len(s.Problems) > 0:
 		return "This instance starts"
+	case s.silent() == 1:
+		return "1 instance does not answer"
+	case s.silent() > 1:
+		return fmt.Sprintf("%d instances do not answer", s.silent())
 	case wrong == 1:
 		return "1 portal has a problem"
 	case wrong > 1:
@@ -97,11 +101,23 @@ func (s *Status) Headline() string {
 	return "All portals stream"
 }
 
+// silent counts the instances that do not answer.
+func (s *Status) silent() (n int) {
+	for i := range s.Instances {
+		if s.Instances[i].Problem != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Sentence says what the headline means for whoever looks.
 func (s *Status) Sentence() string {
 	switch {
 	case len(s.Problems) > 0:
 		return "Other instances run what this one cannot. See the problems."
+	case s.silent() > 0:
+		return "Nobody else knows how its portals are. If it has died, others have them within seconds."
 	case s.Wrong() > 0:
 		return "The other portals are not affected. Nothing is lost: a portal goes on where it was once its problem is solved."
 	case s.Counts()[StateLoading] > 0:
