@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -449,6 +450,42 @@ func TestFleet_Metrics(t *testing.T) {
 		}
 		a.stop()
 	})
+}
+
+// TestFleet_MetricsEachTime: Prometheus asks again and again, and two may ask at once.
+func TestFleet_MetricsEachTime(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{fleet.MetricsPortal, fleet.MetricsFull} {
+		inWorld(t, func(w *world) {
+			w.metrics = what
+			w.add(7, "acme", "globex")
+			a := w.start()
+			w.until(2*time.Minute, a.stream)
+			time.Sleep(time.Minute)
+			var asked sync.WaitGroup
+			for range 4 {
+				asked.Go(func() {
+					for range 3 {
+						r := a.get("/metrics")
+						text := r.Body.String()
+						if r.Code != http.StatusOK || !strings.Contains(text, `portal_name="globex"} 1`+"\n") {
+							t.Errorf("%s: it answers %d: %.300s", what, r.Code, text)
+						}
+						series := map[string]bool{}
+						for line := range strings.Lines(text) {
+							name, _, _ := strings.Cut(line, "} ")
+							if strings.Contains(name, "portal_name=") && series[name] {
+								t.Errorf("%s: %s is there twice", what, name)
+							}
+							series[name] = true
+						}
+					}
+				})
+			}
+			asked.Wait()
+			a.stop()
+		})
+	}
 }
 
 // TestFleet_ItsPageIsWellFormed, and escapes what it shows.

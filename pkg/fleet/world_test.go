@@ -39,6 +39,7 @@ type world struct {
 	registry http.RoundTripper
 	log      *testkit.Log
 	parts    int32
+	metrics  string
 	decoder  *testkit.Decoder
 
 	mu      sync.Mutex
@@ -53,7 +54,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			T: t, kafka: testkit.NewBroker(t), registry: testkit.NewRegistry(t).Transport(), log: new(testkit.Log), parts: 64,
+			T: t, kafka: testkit.NewBroker(t), registry: testkit.NewRegistry(t).Transport(), log: new(testkit.Log), parts: 64, metrics: fleet.MetricsPortal,
 			files: map[string]string{}, portals: map[string]*hubspottest.Portal{}, hosts: map[string]*instance{},
 		}
 		client, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.registry}))
@@ -198,7 +199,7 @@ func (w *world) start() *instance {
 	log := w.log.Logger().With("instance", i.addr)
 	dialer := kgo.Dialer(i.brokers.DialContext)
 	i.Fleet = fleet.New(fleet.Config{
-		Read: w.read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: fleet.MetricsPortal, Version: "test", Log: log,
+		Read: w.read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
 		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), dialer}, Prefix: prefix, Logger: log},
 		Others: network{w}, Each: connector.Options{HubSpot: w, Registry: w.registry, Kafka: []kgo.Opt{dialer}},
 	})
