@@ -77,9 +77,10 @@ type file struct {
 	cfg   connector.Config
 }
 
-// same reports whether a file says what it said.
+// same reports whether a file says what it said. Where it says so does not matter.
 func (one *file) same(now *File) bool {
-	return slices.Equal(one.Lines, now.Lines) && slices.Equal(one.read, now.Problems)
+	alike := func(a, b Line) bool { return a.Variable == b.Variable && a.Value == b.Value }
+	return slices.EqualFunc(one.Lines, now.Lines, alike) && slices.Equal(one.read, now.Problems)
 }
 
 // running is a portal that this instance runs, or ends.
@@ -214,7 +215,8 @@ func (f *Fleet) look() {
 	files := map[string]*file{}
 	for i := range found {
 		one := found[i]
-		if was := f.files[one.Name]; was != nil && was.same(&one) {
+		was := f.files[one.Name]
+		if was != nil && len(was.Problems) == 0 && was.same(&one) {
 			files[one.Name] = was
 			continue
 		}
@@ -222,6 +224,11 @@ func (f *Fleet) look() {
 		now.read = slices.Clone(one.Problems)
 		if len(one.Problems) == 0 {
 			now.cfg = f.cfg.Configure(&now.File)
+		}
+		// What was wrong may be right without another line: a secret's file is there.
+		if was != nil && was.same(&one) && slices.Equal(was.Problems, now.Problems) {
+			files[one.Name] = was
+			continue
 		}
 		for _, p := range now.Problems {
 			f.cfg.Log.Error("a portal's file is wrong; the portal does not run", "portal_name", one.Name, "err", now.Where(p))

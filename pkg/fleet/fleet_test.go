@@ -9,6 +9,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -186,9 +188,9 @@ func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
 		for _, name := range change {
 			w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name+"\nSYNC_LEADING_INTERVAL=2s")
 		}
-		for _, name := range stay { // what it sets is the same
-			w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name)
-		}
+		w.mu.Lock()
+		w.shift = 3 // comments; what the files set is the same
+		w.mu.Unlock()
 		swapped := time.Now()
 		const within = 30 * time.Second
 		w.until(within, func() bool {
@@ -300,6 +302,44 @@ func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
 		a.stop()
 		b.stop()
 		w.check(well...)
+	})
+}
+
+// TestFleet_ASecretsFileMayComeLater than the portal's file, and may change: a mounted
+// Secret is another volume than a mounted ConfigMap.
+func TestFleet_ASecretsFileMayComeLater(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme")
+		secret := filepath.Join(t.TempDir(), "token")
+		w.write("acme", "HUBSPOT_ACCESS_TOKEN_FILE="+secret)
+		a := w.start()
+		time.Sleep(time.Minute)
+		if p := of(a.status())["acme"]; p.State != fleet.StateStopped || !strings.Contains(fmt.Sprint(p.Problems), "no such file") {
+			t.Errorf("%+v", p)
+		}
+		if n := strings.Count(w.log.String(), "a portal's file is wrong"); n != 1 {
+			t.Errorf("it is logged %d times", n)
+		}
+		put := func(token string) {
+			if err := os.WriteFile(secret, []byte(token), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("pat-acme\n")
+		w.until(30*time.Second, a.stream)
+		since := of(a.status())["acme"].Since
+		// HubSpot takes another token from now on, which somebody puts into the file.
+		w.mu.Lock()
+		w.portals["rotated"] = w.portals["acme"]
+		delete(w.portals, "acme")
+		w.mu.Unlock()
+		put("pat-rotated\n")
+		time.Sleep(time.Minute)
+		if p := of(a.status())["acme"]; p.State != fleet.StateStreaming || !p.Since.Equal(since) {
+			t.Errorf("%+v, before since %v", p, since)
+		}
+		a.stop()
 	})
 }
 

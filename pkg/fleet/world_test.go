@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -45,6 +46,7 @@ type world struct {
 	mu      sync.Mutex
 	files   map[string]string // of the folder
 	gone    error             // why it cannot be read
+	shift   int               // lines of comments before what the files say
 	portals map[string]*hubspottest.Portal
 	hosts   map[string]*instance
 	started int
@@ -120,10 +122,10 @@ func (w *world) read() (out []fleet.File, err error) {
 		for i, line := range strings.Split(text, "\n") {
 			variable, value, ok := strings.Cut(line, "=")
 			if !ok {
-				f.Problems = append(f.Problems, fleet.Problem{Line: i + 1, Text: "is not of the form VARIABLE=value"})
+				f.Problems = append(f.Problems, fleet.Problem{Line: w.shift + i + 1, Text: "is not of the form VARIABLE=value"})
 				continue
 			}
-			f.Lines = append(f.Lines, fleet.Line{Number: i + 1, Variable: variable, Value: value})
+			f.Lines = append(f.Lines, fleet.Line{Number: w.shift + i + 1, Variable: variable, Value: value})
 		}
 		out = append(out, f)
 	}
@@ -140,6 +142,11 @@ func (w *world) configure(f *fleet.File) connector.Config {
 		switch line.Variable {
 		case "HUBSPOT_ACCESS_TOKEN":
 			c.HubSpot.AccessToken = hubspot.Secret(line.Value)
+		case "HUBSPOT_ACCESS_TOKEN_FILE":
+			if _, err := os.Stat(line.Value); err != nil {
+				f.Blame(line.Variable, line.Variable+": "+err.Error())
+			}
+			c.HubSpot.AccessTokenFile = line.Value
 		case "SYNC_LEADING_INTERVAL":
 			c.Sync.LeadingInterval, _ = time.ParseDuration(line.Value)
 		default:
