@@ -176,17 +176,26 @@ func (f *Fleet) takePart(ctx context.Context) error {
 		f.settle(&state)
 		select {
 		case <-m.Changed():
-			if n, err := m.Partitions(ctx); err == nil {
-				f.mu.Lock()
-				f.parts = n
-				f.mu.Unlock()
-			}
+			f.count(ctx, m)
 		case <-looks.C:
 			f.look()
+			f.count(ctx, m) // again: a broker may learn late that there are more
 		case <-f.wake:
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// count asks how many partitions the topic has. Instances that do not agree would run a
+// portal twice. Whoever does not answer soon is asked again.
+func (f *Fleet) count(ctx context.Context, m *group.Member) {
+	ctx, cancel := context.WithTimeout(ctx, othersPatience)
+	defer cancel()
+	if n, err := m.Partitions(ctx); err == nil {
+		f.mu.Lock()
+		f.parts = n
+		f.mu.Unlock()
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/fleet"
@@ -421,6 +423,56 @@ func TestFleet_MorePartitions(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if !a.stream() || !b.stream() {
 			t.Errorf("%v %v", a.status().Counts(), b.status().Counts())
+		}
+		a.stop()
+		b.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_ABrokerKnowsLateOfMorePartitions: the instance that asks it runs nothing that
+// others run too, once it knows better.
+func TestFleet_ABrokerKnowsLateOfMorePartitions(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.parts = 2
+		all := names(0, 8)
+		w.add(3, all...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && b.stream() })
+		ask := kmsg.NewPtrMetadataRequest()
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(prefix + ".fleet")
+		ask.Topics = append(ask.Topics, topic)
+		old, err := ask.RequestWith(w.Context(), w.kafka.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.kafka.Admin().UpdatePartitions(w.Context(), 7, prefix+".fleet"); err != nil {
+			t.Fatal(err)
+		}
+		var late atomic.Bool
+		w.kafka.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			m := r.(*kmsg.MetadataRequest)
+			if len(m.Topics) != 1 || m.Topics[0].Topic == nil || *m.Topics[0].Topic != prefix+".fleet" || late.Swap(true) {
+				w.kafka.KeepControl()
+				return nil, nil, false
+			}
+			answer := *old
+			answer.Version = r.GetVersion()
+			return &answer, nil, true
+		})
+		w.until(15*time.Minute, func() bool { return a.status().Partitions == 7 && b.status().Partitions == 7 && a.stream() })
+		time.Sleep(15 * time.Minute) // in which the clients hear of the new partitions
+		before := of(a.status())
+		time.Sleep(10 * time.Minute)
+		for name, p := range of(a.status()) {
+			if !p.Since.Equal(before[name].Since) {
+				t.Errorf("%s began again at %v", name, p.Since)
+			}
+		}
+		if !late.Load() {
+			t.Error("nobody has asked")
 		}
 		a.stop()
 		b.stop()
