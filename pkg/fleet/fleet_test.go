@@ -22,6 +22,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/fleet"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
 // shorter is how much of something a test does: with -short the second.
@@ -477,6 +478,112 @@ func TestFleet_ABrokerKnowsLateOfMorePartitions(t *testing.T) {
 		a.stop()
 		b.stop()
 		w.check(all...)
+	})
+}
+
+// TestFleet_AnInstanceWithoutTheFiles: the others say which portals nobody runs because
+// of it.
+func TestFleet_AnInstanceWithoutTheFiles(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 8)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		b := w.startAt("10.0.0.9:8080", func() ([]fleet.File, error) { return nil, nil })
+		time.Sleep(2 * time.Minute)
+		s := a.status()
+		unowned := 0
+		for _, p := range s.Portals {
+			switch p.State {
+			case fleet.StateStreaming:
+			case fleet.StateUnowned:
+				unowned++
+				if want := b.addr + " should run it, and does not see its file " + p.Name + ".env"; len(p.Problems) != 1 || p.Problems[0].Problem != want {
+					t.Errorf("%+v, want %s", p.Problems, want)
+				}
+			default:
+				t.Errorf("%+v", p)
+			}
+		}
+		if unowned == 0 || s.Wrong() != unowned {
+			t.Errorf("%d unowned, %d wrong", unowned, s.Wrong())
+		}
+		b.stop()
+		w.until(time.Minute, a.stream)
+		a.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_TwoInstancesWithOneAddress: who asks it would ask himself, and takes the
+// other for somebody that he does not reach.
+func TestFleet_TwoInstancesWithOneAddress(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, names(0, 8)...)
+		const addr = "127.0.0.1:8080"
+		a := w.startAt(addr, w.read)
+		w.until(2*time.Minute, a.stream)
+		b := w.startAt(addr, w.read)
+		time.Sleep(2 * time.Minute)
+		s := a.status()
+		for _, one := range s.Instances {
+			if one.Self == strings.Contains(one.Problem, "the address of this instance") {
+				t.Errorf("%+v", one)
+			}
+		}
+		if n := s.Counts(); n[fleet.StateUnknown] == 0 || n[fleet.StateUnknown]+n[fleet.StateStreaming] != 8 {
+			t.Errorf("%v", n)
+		}
+		b.stop()
+		a.stop()
+	})
+}
+
+// TestFleet_SignalsWhilePortalsMove: each is obeyed once.
+func TestFleet_SignalsWhilePortalsMove(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		rng := rand.New(rand.NewPCG(3, 0))
+		const contacts = 5
+		all := names(0, 6)
+		w.add(contacts, all...)
+		running := []*instance{w.start(), w.start()}
+		w.until(2*time.Minute, running[0].stream)
+		sent := map[string]int{}
+		send := func() {
+			for range 40 {
+				name := all[rng.IntN(len(all))]
+				value := fmt.Sprintf(`{"id":"%d","type":"execute-snapshot","data":{"data-collections":["contacts"]}}`, sent[name])
+				if _, err := sink.SendSignal(w.Context(), w.kafka.Options(), prefix+"."+name, []byte(value)); err != nil {
+					t.Fatal(err)
+				}
+				sent[name]++
+				time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
+			}
+		}
+		for round := range shorter(6, 2) {
+			i := round % 2
+			if rng.IntN(2) == 0 {
+				running[i].kill()
+			} else {
+				running[i].stop()
+			}
+			send()
+			running[i] = w.start()
+			send()
+		}
+		w.until(5*time.Minute, running[0].stream)
+		time.Sleep(5 * time.Minute)
+		for _, i := range running {
+			i.stop()
+		}
+		for _, name := range all {
+			if n, want := len(w.records(prefix+"."+name+".contacts")), contacts*(1+sent[name]); n != want {
+				t.Errorf("%s: %d events after %d snapshots, want %d", name, n, sent[name], want)
+			}
+		}
 	})
 }
 

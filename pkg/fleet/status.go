@@ -42,6 +42,8 @@ type Instance struct {
 	Self    bool   `json:"self"`    // it is the one that answers
 	Portals int    `json:"portals"`
 	Problem string `json:"problem"` // why it does not answer; "": it does
+
+	up time.Duration // how long it has run, if it answers
 }
 
 // The states of a portal.
@@ -160,7 +162,7 @@ func (f *Fleet) whole(ctx context.Context) Status {
 	defer cancel()
 	s := f.own()
 	f.mu.Lock()
-	m, names := f.member, slices.Collect(maps.Keys(f.files))
+	m, files := f.member, maps.Clone(f.files)
 	f.mu.Unlock()
 	known := map[string]Portal{}
 	for _, p := range s.Portals {
@@ -181,12 +183,12 @@ func (f *Fleet) whole(ctx context.Context) Status {
 		var asked sync.WaitGroup
 		for i, one := range others {
 			if one.ID != m.ID() {
-				asked.Go(func() { answers[i], problems[i] = ask(ctx, one.Address, f.cfg.Others) })
+				asked.Go(func() { answers[i], problems[i] = f.other(ctx, one.Address) })
 			}
 		}
 		asked.Wait()
 		for i, one := range others {
-			at := Instance{Address: one.Address, Host: strings.TrimPrefix(one.Host, "/"), Self: one.ID == m.ID(), Portals: len(answers[i].Portals)}
+			at := Instance{Address: one.Address, Host: strings.TrimPrefix(one.Host, "/"), Self: one.ID == m.ID(), Portals: len(answers[i].Portals), up: answers[i].Time.Sub(answers[i].Started)}
 			switch {
 			case at.Self:
 				at.Portals = len(s.Portals)
@@ -202,9 +204,9 @@ func (f *Fleet) whole(ctx context.Context) Status {
 			s.Instances = append(s.Instances, at)
 		}
 	}
-	for _, name := range names {
+	for name, one := range files {
 		if _, there := known[name]; !there && s.Partitions > 0 {
-			known[name] = unseen(name, s.Partitions, owners, s.Time)
+			known[name] = unseen(one, s.Partitions, owners, s.Time)
 		}
 	}
 	s.Portals = slices.SortedFunc(maps.Values(known), func(a, b Portal) int { return strings.Compare(a.Name, b.Name) })
@@ -215,15 +217,27 @@ func (f *Fleet) whole(ctx context.Context) Status {
 	return s
 }
 
+// foldersAlike is how long two instances may see different folders before that is a
+// problem.
+const foldersAlike = 3 * folderInterval
+
 // unseen is a portal of which no instance has told.
-func unseen(name string, parts int32, owners map[int32]Instance, now time.Time) Portal {
-	p := Portal{Name: name, Partition: sink.PartitionOf([]byte(name), parts), State: StateUnowned, Since: now, Problems: []stream.Problem{}}
+func unseen(one *file, parts int32, owners map[int32]Instance, now time.Time) Portal {
+	p := Portal{Name: one.Name, Partition: sink.PartitionOf([]byte(one.Name), parts), State: StateUnowned, Since: now, Problems: []stream.Problem{}}
 	owner, ok := owners[p.Partition]
 	if !ok {
 		return p
 	}
 	p.Instance, p.State = cmp.Or(owner.Address, owner.Host), StateUnknown
-	if owner.Problem == "" { // it has yet to read the folder
+	switch {
+	case owner.Problem != "":
+	case owner.up > foldersAlike && now.Sub(one.since) > foldersAlike:
+		p.State = StateUnowned
+		p.Problems = append(p.Problems, stream.Problem{
+			Area: "connector", Problem: fmt.Sprintf("%s should run it, and does not see its file %s%s", p.Instance, one.Name, suffix),
+			Action: "give all instances the same files in FLEET_DIR", Runbook: "docs/runbook.md#a-portals-file-is-wrong", Since: moment(one.since),
+		})
+	default: // it has yet to read the folder
 		p.State = StateLoading
 	}
 	return p
@@ -250,6 +264,14 @@ func twice(portals []Portal, now time.Time) {
 			Action: "give it the token of its own account, or remove one of the files", Runbook: "docs/runbook.md#two-portals-are-one-account", Since: now,
 		})
 	}
+}
+
+// other asks another instance, unless its address leads here.
+func (f *Fleet) other(ctx context.Context, address string) (Status, error) {
+	if address != "" && address == f.cfg.Address {
+		return Status{}, fmt.Errorf("it gives the address of this instance, %s: let each have its own in HTTP_ADDR or FLEET_ADDRESS", address)
+	}
+	return ask(ctx, address, f.cfg.Others)
 }
 
 // ask asks another instance for its own status.

@@ -197,16 +197,21 @@ type instance struct {
 
 func (w *world) start() *instance {
 	w.Helper()
-	i := &instance{w: w, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext)}
-	w.mu.Lock()
 	w.started++
-	i.addr = fmt.Sprintf("10.0.0.%d:8080", w.started)
+	return w.startAt(fmt.Sprintf("10.0.0.%d:8080", w.started), w.read)
+}
+
+// startAt starts an instance at an address, which sees a folder.
+func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instance {
+	w.Helper()
+	i := &instance{w: w, addr: addr, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext)}
+	w.mu.Lock()
 	w.hosts[i.addr] = i
 	w.mu.Unlock()
 	log := w.log.Logger().With("instance", i.addr)
 	dialer := kgo.Dialer(i.brokers.DialContext)
 	i.Fleet = fleet.New(fleet.Config{
-		Read: w.read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
+		Read: read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
 		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), dialer}, Prefix: prefix, Logger: log},
 		Others: network{w}, Each: connector.Options{HubSpot: w, Registry: w.registry, Kafka: []kgo.Opt{dialer}},
 	})
