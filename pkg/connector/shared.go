@@ -159,16 +159,20 @@ func (s *Shared) registryFor(r *Registry, make func() (*sr.Client, error)) (*sha
 	return one, nil
 }
 
-// release gives back what a connector used. The last one closes it.
+// release gives back what a connector used; nil: it got none. The last one closes it.
 func (s *Shared) release(k *sharedKafka, r *sharedRegistry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.users--; k.users == 0 {
-		s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
-		defer k.beside.Close()
+	if k != nil {
+		if k.users--; k.users == 0 {
+			s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
+			defer k.beside.Close()
+		}
 	}
-	if r.users--; r.users == 0 {
-		s.registries = slices.DeleteFunc(s.registries, func(one *sharedRegistry) bool { return one == r })
+	if r != nil {
+		if r.users--; r.users == 0 {
+			s.registries = slices.DeleteFunc(s.registries, func(one *sharedRegistry) bool { return one == r })
+		}
 	}
 }
 
