@@ -10,8 +10,10 @@ FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
 KILLS     ?= 50
 
+FLEET_KILLS ?= 20
+
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test chart fuzz bench bench-portal build integration kills consumers
+.PHONY: help check fmt vet lint test chart fuzz bench bench-portal build integration kills fleet-kills consumers
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,3 +66,8 @@ consumers: ## a Flink job, Kafka Connect with PostgreSQL, and five small consume
 
 kills: ## the crash test alone, with KILLS kills
 	go test -tags integration -count 1 -timeout 20m -v -run TestFiftyKills ./test/crash -kills $(KILLS)
+
+# So many topics need a broker with more memory than that of the other tests.
+fleet-kills: ## a fleet of 50 portals: FLEET_KILLS instances killed, and as many restarted, with a Kafka of its own on port 23092
+	export KAFKA_TEST_PORT=23092 KAFKA_TEST_HEAP=1500m; trap 'test/kafka/kafka.sh wipe' EXIT; \
+	  go test -tags integration -count 1 -timeout 60m -v -run TestFleet_KillsAndRollingRestartsLoseNothing ./test/crash -fleet-kills $(FLEET_KILLS) -fleet-portals 50

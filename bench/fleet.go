@@ -24,25 +24,11 @@ import (
 // fleetName is measured only when it is asked for: a thousand portals take minutes.
 const fleetName = "fleet"
 
-// manyPortals are simulated portals at one address. A request is for the portal whose
-// token it carries, as at HubSpot.
-type manyPortals map[string]*hubspottest.Portal
-
-// ServeHTTP implements http.Handler.
-func (m manyPortals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := m[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
-	if p == nil {
-		http.Error(w, `{"status":"error","message":"Authentication credentials not found","category":"INVALID_AUTHENTICATION"}`, http.StatusUnauthorized)
-		return
-	}
-	p.ServeHTTP(w, r)
-}
-
 // fleetLab is a fleet with its portals.
 type fleetLab struct {
 	*lab
 	names     []string
-	portals   manyPortals
+	portals   hubspottest.Portals
 	ids       map[string][]uint64 // contacts
 	folder    string
 	instances []*fleetInstance
@@ -58,7 +44,7 @@ type fleetInstance struct {
 // of which one changes each second. It measures how long they take, what they need when
 // nothing else happens, and what the death of one does.
 func measureFleet(ctx context.Context, b *bench) ([]result, error) {
-	f := &fleetLab{lab: b.newLab("contacts"), portals: manyPortals{}, ids: map[string][]uint64{}}
+	f := &fleetLab{lab: b.newLab("contacts"), portals: hubspottest.Portals{}, ids: map[string][]uint64{}}
 	if err := f.open(false); err != nil {
 		return nil, err
 	}
@@ -94,7 +80,7 @@ func measureFleet(ctx context.Context, b *bench) ([]result, error) {
 	}
 	cold := time.Since(began)
 	f.tell("all stream after %v", cold)
-	if err := sleep(ctx, 2*time.Minute); err != nil {
+	if err := sleep(ctx, b.settle); err != nil {
 		return nil, err
 	}
 	memory, connections, err := f.footprint()

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -98,6 +99,15 @@ func (l *lab) open(keys bool) error {
 		if err != nil {
 			return err
 		}
+		// As a Kafka where no operator has made subscriptions for clients' metrics; kfake
+		// wants all of them from every client.
+		cluster.ControlKey(kmsg.GetTelemetrySubscriptions.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			resp := req.ResponseKind().(*kmsg.GetTelemetrySubscriptionsResponse)
+			resp.ClientInstanceID = req.(*kmsg.GetTelemetrySubscriptionsRequest).ClientInstanceID
+			resp.PushIntervalMillis = 300_000
+			return resp, nil, true
+		})
 		registry := srfake.New()
 		l.stops = append(l.stops, cluster.Close, registry.Close)
 		l.brokers, l.registry = strings.Join(cluster.ListenAddrs(), ","), registry.URL()

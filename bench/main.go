@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // settings are what the flags say.
@@ -39,6 +40,7 @@ type settings struct {
 	peerRecords       int
 	portals, each     int
 	instances         int
+	settle            time.Duration
 	share             float64
 	asJSON, verbose   bool
 }
@@ -95,6 +97,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.IntVar(&s.portals, "portals", 1000, "portals of the fleet")
 	flags.IntVar(&s.each, "each", 200, "records of each of the three object types of one of its portals")
 	flags.IntVar(&s.instances, "instances", 3, "instances of the fleet")
+	flags.DurationVar(&s.settle, "settle", 4*time.Minute, "wait before the fleet counts as idle: a portal is awake for a while when it begins")
 	withPeers := flags.Bool("peers", false, "measure the figure peers too")
 	flags.Float64Var(&s.share, "share", 0.8, "HUBSPOT_RATE_SHARE")
 	flags.BoolVar(&s.asJSON, "json", false, "print JSON")

@@ -78,6 +78,7 @@ var ofTheFleet = []string{"KAFKA_", "HTTP_", "LOG_", "FLEET_"}
 
 func runFleet(ctx context.Context, stderr io.Writer) error {
 	boundMemory()
+	sweepOften()
 	s, err := load(ofTheFleet...)
 	if err != nil {
 		return err

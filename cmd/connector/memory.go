@@ -20,6 +20,16 @@ func boundMemory() {
 	}
 }
 
+// sweepOften makes the garbage collector run when there is half as much garbage as
+// there are things in use, not as much. Idle portals make little garbage, so that costs
+// a fleet little, and a third of its memory less. What the operator has set, in GOGC,
+// stays.
+func sweepOften() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 // containerMemory is the memory limit of the control group that the process is in, of
 // version 2 or 1. Within a container the group is the root of what can be seen;
 // elsewhere it has a path. Of several limits the smallest counts.

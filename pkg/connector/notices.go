@@ -174,9 +174,6 @@ func (n *notices) run(ctx context.Context) {
 		}
 		n.look(ctx)
 		n.send(ctx)
-		if len(n.queue) == 0 { // notices are rare, and a fleet has a thousand of these
-			n.close()
-		}
 	}
 }
 

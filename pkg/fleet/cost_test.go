@@ -39,6 +39,11 @@ func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
 		}
 		a := w.start()
 		w.until(2*time.Minute, a.stream)
+		mu.Lock()
+		for key, n := range requests {
+			t.Logf("to begin: %-24s %d a portal", kmsg.NameForKey(key), n/portals)
+		}
+		mu.Unlock()
 		time.Sleep(time.Hour)
 		calls := func() (n int) {
 			for _, p := range w.portals {

@@ -338,10 +338,11 @@ func (r *running) is(c *connector.Connector, failed error) {
 	r.c, r.failed, r.since = c, failed, time.Now()
 }
 
-func (r *running) now() (*connector.Connector, error, time.Time) { //nolint:revive // the error is not the call's
+// now gives the latest connector, and since when it needs its operator, and why.
+func (r *running) now() (c *connector.Connector, since time.Time, failed error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.c, r.failed, r.since
+	return r.c, r.since, r.failed
 }
 
 // confirm asks the coordinator whether this instance is still in the group. A portal

@@ -38,7 +38,7 @@ func Holder(ctx context.Context, kafka []kgo.Opt, prefix string, others http.Rou
 		if m.Died {
 			continue
 		}
-		s, err := ask(ctx, m.Address, others)
+		s, err := ask(ctx, &m, others)
 		unknown := err != nil && len(m.Partitions[topic]) > 0
 		if unknown || slices.ContainsFunc(s.Portals, func(p Portal) bool { return p.Name == name }) {
 			return cmp.Or(m.Address, strings.TrimPrefix(m.Host, "/")), nil

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -28,6 +29,7 @@ type Status struct {
 	Ready      bool             `json:"ready"` // as /readyz: of this instance
 	Group      string           `json:"group"`
 	Partitions int32            `json:"partitions"` // of the group's topic; 0: not known
+	Member     string           `json:"member"`     // the group's id of this instance; "": it is not in the group
 	Version    string           `json:"version"`
 	Started    time.Time        `json:"started"`  // the process
 	Problems   []stream.Problem `json:"problems"` // of this instance
@@ -83,8 +85,11 @@ func (f *Fleet) own() Status {
 			here[one] = f.running[name]
 		}
 	}
-	in, parts := f.in, f.parts
+	in, parts, m := f.in, f.parts, f.member
 	f.mu.Unlock()
+	if m != nil {
+		s.Member = m.ID()
+	}
 	s.Portals = []Portal{}
 	for one, r := range here {
 		p := Portal{Name: one.Name, Instance: f.cfg.Address, Since: moment(one.since), State: StateStopped, Problems: one.problems()}
@@ -108,7 +113,7 @@ func (p *Portal) fill(r *running) {
 	if r == nil {
 		return
 	}
-	c, failed, since := r.now()
+	c, since, failed := r.now()
 	if c != nil {
 		b := c.Brief()
 		p.Since, p.Portal, p.Live, p.Behind, p.Backfill, p.Problems = b.Since, b.Portal, b.Live, b.Behind, b.Backfill, b.Problems
@@ -183,7 +188,7 @@ func (f *Fleet) whole(ctx context.Context) Status {
 		var asked sync.WaitGroup
 		for i, one := range others {
 			if one.ID != m.ID() {
-				asked.Go(func() { answers[i], problems[i] = f.other(ctx, one.Address) })
+				asked.Go(func() { answers[i], problems[i] = ask(ctx, &one, f.cfg.Others) })
 			}
 		}
 		asked.Wait()
@@ -266,16 +271,9 @@ func twice(portals []Portal, now time.Time) {
 	}
 }
 
-// other asks another instance, unless its address leads here.
-func (f *Fleet) other(ctx context.Context, address string) (Status, error) {
-	if address != "" && address == f.cfg.Address {
-		return Status{}, fmt.Errorf("it gives the address of this instance, %s: let each have its own in HTTP_ADDR or FLEET_ADDRESS", address)
-	}
-	return ask(ctx, address, f.cfg.Others)
-}
-
 // ask asks another instance for its own status.
-func ask(ctx context.Context, address string, others http.RoundTripper) (s Status, err error) {
+func ask(ctx context.Context, other *group.Other, others http.RoundTripper) (s Status, err error) {
+	address := other.Address
 	if address == "" {
 		return s, fmt.Errorf("it answers nowhere: it has no HTTP_ADDR")
 	}
@@ -295,6 +293,9 @@ func ask(ctx context.Context, address string, others http.RoundTripper) (s Statu
 	err = json.NewDecoder(io.LimitReader(answer.Body, most)).Decode(&s)
 	if err == nil && s.V != StatusVersion {
 		err = fmt.Errorf("its status has version %d", s.V)
+	}
+	if err == nil && s.Member != other.ID { // such as 127.0.0.1 on another machine
+		return Status{}, fmt.Errorf("somebody else answers at %s; set HTTP_ADDR or FLEET_ADDRESS to an address where other machines reach the instance", address)
 	}
 	return s, err
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Beside is a Kafka client for what sinks do beside their transactions: it makes topics
-// ready, and reads signals. The sinks of a process may share one, so that each of them
+// ready, reads signals, and writes notifications. The sinks of a process may share one, so that each of them
 // has no connections but those of its transactions.
 type Beside struct {
 	cl    *kgo.Client
@@ -31,10 +31,10 @@ const signalsWaiting = 1000
 
 // NewBeside makes the client. opts are how it reaches the brokers.
 func NewBeside(opts []kgo.Opt) (*Beside, error) {
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, opts...),
+	cl, err := kgo.NewClient(append(append(append([]kgo.Opt{}, opts...), notificationOpts()...),
 		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		uncompressed(), freshMetadata(),
+		freshMetadata(),
 		kgo.KeepControlRecords(), // else Signals.Next would not see an end that is a marker
 	)...)
 	if err != nil {

@@ -10,12 +10,13 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Notifications writes and reads the topic of the notifications. It has a client of
-// its own: what it does can neither delay nor fail a transaction.
+// Notifications writes and reads the topic of the notifications. Its client is not that
+// of the transactions: what it does can neither delay nor fail one.
 type Notifications struct {
 	cfg  Config
 	name string
 	cl   *kgo.Client
+	done func() // closes cl, unless it is shared
 }
 
 // OpenNotifications opens the topic of the notifications, and creates it if it is
@@ -27,12 +28,13 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 		return nil, err
 	}
 	n := &Notifications{cfg: cfg, name: offsets.NotificationsTopic(cfg.Prefix)}
-	// A notification may come twice, with one id, so a producer id would only cost a
-	// request. While the client waits for one, and the context of a record has ended by
-	// its deadline, it asks again and again without a pause.
-	opts := append(append([]kgo.Opt{}, cfg.Opts...), uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
-	if n.cl, err = kgo.NewClient(opts...); err != nil {
-		return nil, fmt.Errorf("kafka client: %w", err)
+	if cfg.Beside != nil {
+		n.cl, n.done = cfg.Beside.cl, func() {}
+	} else {
+		if n.cl, err = kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...), notificationOpts()...)...); err != nil {
+			return nil, fmt.Errorf("kafka client: %w", err)
+		}
+		n.done = n.cl.Close
 	}
 	prepare := newSetup(cfg, n.cl, nil, cfg.Logger)
 	if create {
@@ -48,6 +50,14 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 		return nil, err
 	}
 	return n, nil
+}
+
+// notificationOpts are for a client that writes notifications. One may come twice, with
+// one id, so a producer id would only cost a request. While the client waits for one,
+// and the context of a record has ended by its deadline, it asks again and again without
+// a pause.
+func notificationOpts() []kgo.Opt {
+	return []kgo.Opt{uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite()}
 }
 
 // uncompressed is for a client that is made while others are: NewClient writes into
@@ -101,5 +111,5 @@ func (n *Notifications) Latest(ctx context.Context, most int64) ([]Record, error
 	return out, err
 }
 
-// Close closes the connections.
-func (n *Notifications) Close() { n.cl.Close() }
+// Close closes the connections, unless others share them.
+func (n *Notifications) Close() { n.done() }

@@ -19,7 +19,7 @@ import (
 type connector struct {
 	*services.Connector
 	admin         *kadm.Client
-	transactional string            // the transactional id
+	transactional []string          // the transactional ids of a process
 	killed        *services.Process // the last one
 }
 
@@ -28,7 +28,7 @@ const portalID = 4242
 
 func build(t *testing.T, s *services.Services, l *life, prefix string) *connector {
 	t.Helper()
-	c := &connector{admin: s.Admin, transactional: sink.TransactionalID(prefix, portalID)}
+	c := &connector{admin: s.Admin, transactional: []string{sink.TransactionalID(prefix, portalID)}}
 	c.Connector = s.Build(t, l.url, prefix, "HUBSPOT_OBJECTS="+strings.Join(l.objects, ","),
 		"SYNC_LEADING_INTERVAL=200ms", "SYNC_TRAILING_LAG=3s,12s", "SYNC_TRAILING_INTERVAL=500ms", "SYNC_ARCHIVE_INTERVAL=500ms")
 	t.Cleanup(func() {
@@ -80,14 +80,17 @@ func (c *connector) transactionOpen(t *testing.T, p *services.Process) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	described, err := c.admin.DescribeTransactions(ctx, c.transactional)
+	described, err := c.admin.DescribeTransactions(ctx, c.transactional...)
 	if err != nil {
 		t.Fatalf("describe transactions: %v", err)
 	}
-	tx := described[c.transactional]
-	switch tx.State {
-	case "Ongoing", "PrepareCommit", "PrepareAbort":
-		return tx.Err == nil && tx.StartTimestamp >= p.Began.UnixMilli()
+	for _, tx := range described {
+		switch tx.State {
+		case "Ongoing", "PrepareCommit", "PrepareAbort":
+			if tx.Err == nil && tx.StartTimestamp >= p.Began.UnixMilli() {
+				return true
+			}
+		}
 	}
 	return false
 }

@@ -5,6 +5,7 @@ package crash
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,27 +22,31 @@ import (
 type consumer struct {
 	client  *kgo.Client
 	decoder cdctest.Decoder
-	prefix  string
 
 	mu     sync.Mutex
-	seen   []cdctest.Event
+	seen   map[string][]cdctest.Event // by prefix
 	err    error
 	latest time.Time // when the last record came
 }
 
-// consume reads the data topics of some object types from their first record, as
-// soon as they exist.
-func consume(t *testing.T, s *services.Services, prefix string, objects []string) *consumer {
+// consume reads the data topics of some object types of some prefixes from their first
+// record, as soon as they exist.
+func consume(t *testing.T, s *services.Services, objects []string, prefixes ...string) *consumer {
 	t.Helper()
-	c := &consumer{prefix: prefix, latest: time.Now(), decoder: cdctest.Decoder{Avro: testkit.NewDecoder(t, s.Schemas).Try}}
+	c := &consumer{seen: map[string][]cdctest.Event{}, latest: time.Now(), decoder: cdctest.Decoder{Avro: testkit.NewDecoder(t, s.Schemas).Try}}
 	ctx, cancel := context.WithCancel(t.Context())
-	names := make([]string, len(objects))
-	for i, object := range objects {
-		names[i] = regexp.QuoteMeta(object)
+	topics := map[string]topic{}
+	var names []string
+	for _, prefix := range prefixes {
+		for _, object := range objects {
+			name := prefix + "." + object
+			topics[name] = topic{prefix, object}
+			names = append(names, regexp.QuoteMeta(name))
+		}
 	}
 	c.client = testkit.Client(t, s.Options(
 		kgo.ConsumeRegex(),
-		kgo.ConsumeTopics("^"+regexp.QuoteMeta(prefix)+`\.(`+strings.Join(names, "|")+")$"),
+		kgo.ConsumeTopics("^("+strings.Join(names, "|")+")$"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MetadataMinAge(250*time.Millisecond), kgo.MetadataMaxAge(time.Second),
@@ -49,7 +54,7 @@ func consume(t *testing.T, s *services.Services, prefix string, objects []string
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.read(ctx)
+		c.read(ctx, topics)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -58,7 +63,9 @@ func consume(t *testing.T, s *services.Services, prefix string, objects []string
 	return c
 }
 
-func (c *consumer) read(ctx context.Context) {
+type topic struct{ prefix, object string }
+
+func (c *consumer) read(ctx context.Context, topics map[string]topic) {
 	for ctx.Err() == nil {
 		fetches := c.client.PollFetches(ctx)
 		c.mu.Lock()
@@ -68,27 +75,28 @@ func (c *consumer) read(ctx context.Context) {
 			}
 		})
 		fetches.EachRecord(func(r *kgo.Record) {
-			e, err := c.decoder.Decode(strings.TrimPrefix(r.Topic, c.prefix+"."), r.Key, r.Value)
+			of := topics[r.Topic]
+			e, err := c.decoder.Decode(of.object, r.Key, r.Value)
 			if err != nil && c.err == nil {
 				c.err = err
 			}
 			e.Partition, e.Offset = r.Partition, r.Offset
-			c.seen = append(c.seen, e)
+			c.seen[of.prefix] = append(c.seen[of.prefix], e)
 			c.latest = time.Now()
 		})
 		c.mu.Unlock()
 	}
 }
 
-// events returns what it has seen so far.
-func (c *consumer) events(t *testing.T) []cdctest.Event {
+// events returns what it has seen so far of a prefix.
+func (c *consumer) events(t *testing.T, prefix string) []cdctest.Event {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
 		t.Fatalf("consume: %v", c.err)
 	}
-	return c.seen[:len(c.seen):len(c.seen)]
+	return slices.Clip(c.seen[prefix])
 }
 
 // drain waits until nothing has come for a while. Nobody writes any more.

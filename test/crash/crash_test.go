@@ -7,6 +7,9 @@
 //
 //	go test -tags integration ./test/crash/ -run TestFiftyKills -v -timeout 20m -kills 50
 //
+// It does the same to the instances of a fleet that share many portals out (make
+// fleet-kills).
+//
 // The portal's life, the moments of the kills and their order come from -seed;
 // the timing of the processes, of course, does not.
 package crash
@@ -54,7 +57,7 @@ func TestFiftyKills(t *testing.T) {
 	life := newLife(*seed)
 	life.start(t)
 	prefix := fmt.Sprintf("crash-%d", began.UnixMilli())
-	consumer := consume(t, here, prefix, life.objects)
+	consumer := consume(t, here, life.objects, prefix)
 	connector := build(t, here, life, prefix)
 
 	inside := 0
@@ -81,7 +84,7 @@ func TestFiftyKills(t *testing.T) {
 	changes, rate := life.stop()
 	history := cdctest.HistoryOf(life.portal, life.objects...)
 	deadline := time.Now().Add(catchUp)
-	for len(cdctest.Lost(history, consumer.events(t))) > 0 && time.Now().Before(deadline) {
+	for len(cdctest.Lost(history, consumer.events(t, prefix))) > 0 && time.Now().Before(deadline) {
 		p.Sleep(t, time.Second)
 	}
 	quiet := time.Since(deadline.Add(-catchUp))
@@ -89,7 +92,7 @@ func TestFiftyKills(t *testing.T) {
 	p.Terminate(t)
 	consumer.drain(t)
 
-	r := cdctest.Check(history, consumer.events(t))
+	r := cdctest.Check(history, consumer.events(t, prefix))
 	t.Logf("records %d, changes %d (%.0f a second), all published %v after the last",
 		len(history), changes, rate, quiet.Round(100*time.Millisecond))
 	t.Logf("kills %d, kills inside a transaction %d, events %d, lost %d, doubled %d, reordered %d, malformed %d, in %v",

@@ -41,13 +41,15 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	server := httptest.NewServer(portal)
 	t.Cleanup(server.Close)
 	prefix := fmt.Sprintf("moved-%d", time.Now().UnixMilli())
-	consumer := consume(t, here, prefix, []string{"contacts"})
+	consumer := consume(t, here, []string{"contacts"}, prefix)
 	connector := build(t, here, &life{url: server.URL, objects: []string{"contacts"}}, prefix)
 	connector.Environ = append(connector.Environ, "SYNC_TRAILING_LAG=2s", "SYNC_CENSUS_INTERVAL=1h")
-	lost := func() int { return len(cdctest.Lost(cdctest.HistoryOf(portal, "contacts"), consumer.events(t))) }
+	lost := func() int {
+		return len(cdctest.Lost(cdctest.HistoryOf(portal, "contacts"), consumer.events(t, prefix)))
+	}
 
 	p := connector.Start(t)
-	waitFor(t, p, func() bool { return len(consumer.events(t)) >= len(ids) })
+	waitFor(t, p, func() bool { return len(consumer.events(t, prefix)) >= len(ids) })
 	before := time.Now()
 	p.Sleep(t, time.Second)
 	portal.Update("contacts", ids[3], map[string]string{"firstname": "Hidden"})
@@ -74,7 +76,7 @@ func TestACursorMovedByKcatIsObeyed(t *testing.T) {
 	}
 	p.Terminate(t)
 	consumer.drain(t)
-	if r := cdctest.Check(cdctest.HistoryOf(portal, "contacts"), consumer.events(t)); !r.Clean() {
+	if r := cdctest.Check(cdctest.HistoryOf(portal, "contacts"), consumer.events(t, prefix)); !r.Clean() {
 		t.Errorf("promises were broken:\n%s", r.Findings())
 	}
 }

@@ -24,7 +24,7 @@ func TestTakeOver(t *testing.T) {
 	life := newLife(1)
 	life.start(t)
 	prefix := fmt.Sprintf("takeover-%d", time.Now().UnixMilli())
-	consumer := consume(t, here, prefix, life.objects)
+	consumer := consume(t, here, life.objects, prefix)
 	connector := build(t, here, life, prefix)
 
 	owner := connector.Start(t)
@@ -62,11 +62,11 @@ func TestTakeOver(t *testing.T) {
 
 	life.stop()
 	history := cdctest.HistoryOf(life.portal, life.objects...)
-	waitFor(t, owner, func() bool { return len(cdctest.Lost(history, consumer.events(t))) == 0 })
+	waitFor(t, owner, func() bool { return len(cdctest.Lost(history, consumer.events(t, prefix))) == 0 })
 	owner.Sleep(t, afterall)
 	owner.Terminate(t)
 	consumer.drain(t)
-	if r := cdctest.Check(history, consumer.events(t)); !r.Clean() {
+	if r := cdctest.Check(history, consumer.events(t, prefix)); !r.Clean() {
 		t.Errorf("promises were broken:\n%s", r.Findings())
 	}
 }

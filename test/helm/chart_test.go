@@ -126,12 +126,14 @@ func TestChart_ThePagesExampleWorks(t *testing.T) {
 
 // TestChart_Lint: helm lint has nothing to say but that there is no icon.
 func TestChart_Lint(t *testing.T) {
-	result := lint.RunAll(chart, map[string]any{
-		"image": "a:b", "env": map[string]any{"KAFKA_BROKERS": "a:1", "SCHEMA_REGISTRY_URL": "http://r"},
-	}, "sync")
-	for _, m := range result.Messages {
-		if !strings.Contains(m.Error(), "icon is recommended") {
-			t.Error(m)
+	for _, fleet := range []map[string]any{{}, {"enabled": true, "portals": map[string]any{"acme": "a=b"}}} {
+		result := lint.RunAll(chart, map[string]any{
+			"image": "a:b", "env": map[string]any{"KAFKA_BROKERS": "a:1", "SCHEMA_REGISTRY_URL": "http://r"}, "fleet": fleet,
+		}, "sync")
+		for _, m := range result.Messages {
+			if !strings.Contains(m.Error(), "icon is recommended") {
+				t.Error(m)
+			}
 		}
 	}
 }
@@ -144,6 +146,13 @@ func TestChart_RefusesWhatItWouldIgnore(t *testing.T) {
 		{"resources: 1", "resources"},
 		{"secretsAs: file", "secretsAs"},
 		{"env: {HTTP_ADDR: ':9090'}", "env.HTTP_ADDR is set by the chart"},
+		{"env: {FLEET_DIR: /portals}", "env.FLEET_DIR is set by the chart"},
+		{"env: {FLEET_ADDRESS: 'fleet:8080'}", "env.FLEET_ADDRESS is set by the chart"},
+		{"fleet: {enabled: true}", "fleet has no portals"},
+		{"fleet: {enabled: true, portals: {acme: [a]}}", "acme"},
+		{"fleet: {portals: {acme: a=b}}", "set fleet.enabled"},
+		{"fleet: {existingSecret: portals}", "set fleet.enabled"},
+		{"fleet: {enable: true}", "enable"},
 		{"secrets: {HUBSPOT_ACCESS_TOKEN: {secret: hubspot, key: null}}", "secrets"},
 		{"secrets: {HUBSPOT_ACCESS_TOKEN: {value: x}}", "secrets"}, // beside the Secret that enough names
 		{"image: ''", "image is required"},
@@ -178,6 +187,9 @@ func TestChart_EverySecretReachesTheConnector(t *testing.T) {
 	all := variables(t)
 	secrets := 0
 	for _, name := range all {
+		if slices.Contains([]string{"HTTP_ADDR", "FLEET_DIR", "FLEET_ADDRESS"}, name) { // the chart sets them
+			continue
+		}
 		hasFile := slices.Contains(all, name+"_FILE")
 		switch {
 		case hasFile, name == "AWS_SECRET_ACCESS_KEY", name == "AWS_SESSION_TOKEN":
@@ -185,14 +197,11 @@ func TestChart_EverySecretReachesTheConnector(t *testing.T) {
 			if _, err := rendered(enough, "env: {"+name+": x}"); err == nil || !strings.Contains(err.Error(), "set secrets."+name+" instead") {
 				t.Errorf("%s in env, which is a ConfigMap: got %v", name, err)
 			}
-		case name == "HTTP_ADDR" || strings.HasSuffix(name, "_FILE"):
+		case strings.HasSuffix(name, "_FILE"):
 		default:
 			if got := render(t, enough, "env: {"+name+": x}").config.Data[name]; got != "x" {
 				t.Errorf("%s in env: the ConfigMap has %q", name, got)
 			}
-			continue
-		}
-		if name == "HTTP_ADDR" {
 			continue
 		}
 		for _, as := range []string{"files", "env"} {
@@ -282,24 +291,30 @@ func TestChart_APodEndsAndIsProbedAsTheConnectorDoes(t *testing.T) {
 
 // TestChart_TheCheckHasWhatTheConnectorHas, and is none of its pods.
 func TestChart_TheCheckHasWhatTheConnectorHas(t *testing.T) {
-	r := render(t, enough, everything)
-	pod, check := r.deployment.Spec.Template.Spec, r.check.Spec
-	run := pod.Containers[0]
-	if !slices.Equal(run.Args, []string{"run"}) {
-		t.Errorf("the pods run %q", run.Args)
-	}
-	run.Name, run.Args, run.Ports = "check", []string{"check"}, nil
-	run.StartupProbe, run.LivenessProbe, run.ReadinessProbe = nil, nil, nil
-	if !reflect.DeepEqual(check.Containers, []core.Container{run}) {
-		t.Errorf("got %+v, want %+v", check.Containers, run)
-	}
-	pod.Containers, pod.TopologySpreadConstraints, pod.TerminationGracePeriodSeconds = check.Containers, nil, nil
-	pod.RestartPolicy = core.RestartPolicyNever
-	if !reflect.DeepEqual(check, pod) {
-		t.Errorf("got %+v, want %+v", check, pod)
-	}
-	if labels.SelectorFromSet(r.service.Spec.Selector).Matches(labels.Set(r.check.Labels)) || r.check.Annotations["helm.sh/hook"] != "test" {
-		t.Errorf("the check is one of the release's pods: %v %v", r.check.Labels, r.check.Annotations)
+	for _, c := range []struct {
+		values string
+		runs   string
+		checks []string
+	}{{everything, "run", []string{"check"}}, {everything + aFleet, "fleet", []string{"fleet", "check"}}} {
+		r := render(t, enough, c.values)
+		pod, check := r.deployment.Spec.Template.Spec, r.check.Spec
+		run := pod.Containers[0]
+		if !slices.Equal(run.Args, []string{c.runs}) {
+			t.Errorf("the pods run %q, want %s", run.Args, c.runs)
+		}
+		run.Name, run.Args, run.Ports = "check", c.checks, nil
+		run.StartupProbe, run.LivenessProbe, run.ReadinessProbe = nil, nil, nil
+		if !reflect.DeepEqual(check.Containers, []core.Container{run}) {
+			t.Errorf("got %+v, want %+v", check.Containers, run)
+		}
+		pod.Containers, pod.TopologySpreadConstraints, pod.TerminationGracePeriodSeconds = check.Containers, nil, nil
+		pod.RestartPolicy = core.RestartPolicyNever
+		if !reflect.DeepEqual(check, pod) {
+			t.Errorf("got %+v, want %+v", check, pod)
+		}
+		if labels.SelectorFromSet(r.service.Spec.Selector).Matches(labels.Set(r.check.Labels)) || r.check.Annotations["helm.sh/hook"] != "test" {
+			t.Errorf("the check is one of the release's pods: %v %v", r.check.Labels, r.check.Annotations)
+		}
 	}
 }
 

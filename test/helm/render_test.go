@@ -35,6 +35,7 @@ type release struct {
 	config     core.ConfigMap
 	service    core.Service
 	secret     *core.Secret
+	portals    *core.Secret // the fleet's
 	account    *core.ServiceAccount
 	check      core.Pod // of helm test
 	budget     *policy.PodDisruptionBudget
@@ -87,7 +88,10 @@ func rendered(values ...string) (r release, err error) {
 
 // read takes one manifest. A field that Kubernetes does not know is an error.
 func (r *release) read(text string) error {
-	var head struct{ APIVersion, Kind string }
+	var head struct {
+		APIVersion, Kind string
+		Metadata         struct{ Name string }
+	}
 	if err := yaml.Unmarshal([]byte(text), &head); err != nil || head.Kind == "" {
 		return err
 	}
@@ -102,8 +106,12 @@ func (r *release) read(text string) error {
 	case "v1 Pod":
 		into = &r.check
 	case "v1 Secret":
-		r.secret = new(core.Secret)
-		into = r.secret
+		one := new(core.Secret)
+		if into = one; strings.HasSuffix(head.Metadata.Name, "-fleet") {
+			r.portals = one
+		} else {
+			r.secret = one
+		}
 	case "v1 ServiceAccount":
 		r.account = new(core.ServiceAccount)
 		into = r.account

@@ -3,6 +3,7 @@ package services
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -31,10 +32,16 @@ func (s *Services) Build(t testing.TB, portal, prefix string, more ...string) *C
 	return c
 }
 
-// Start starts it.
+// Start starts it for one portal.
 func (c *Connector) Start(t testing.TB) *Process {
 	t.Helper()
-	cmd := exec.Command(c.binary, "run")
-	cmd.Env = c.Environ
+	return c.StartAs(t, []string{"run"})
+}
+
+// StartAs starts one of its commands. more has environment variables besides its own.
+func (c *Connector) StartAs(t testing.TB, args []string, more ...string) *Process {
+	t.Helper()
+	cmd := exec.Command(c.binary, args...)
+	cmd.Env = slices.Concat(c.Environ, more)
 	return Run(t, "the connector", cmd)
 }

@@ -160,14 +160,21 @@ func (p *Process) Says(t testing.TB, within time.Duration, text string) {
 }
 
 // Tail is the end of the log.
-func (p *Process) Tail() string {
-	const lines = 40
+func (p *Process) Tail() string { return p.About("", 40) }
+
+// About is the last so many lines of the log that contain a text.
+func (p *Process) About(text string, most int) string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
 	}
-	all := bytes.SplitAfter(b, []byte("\n"))
-	return string(bytes.Join(all[max(0, len(all)-lines):], nil))
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, text) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-most):], "")
 }
 
 // Output runs a program to its end and gives its output.

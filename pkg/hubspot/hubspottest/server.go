@@ -50,6 +50,20 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, bytes.NewReader(a.body))
 }
 
+// Portals are portals at one address, by token. A request is for the portal whose token
+// it carries, as at HubSpot.
+type Portals map[string]*Portal
+
+// ServeHTTP serves the portals as [Portal.ServeHTTP] does one.
+func (m Portals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := m[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+	if p == nil {
+		http.Error(w, `{"status":"error","message":"Authentication credentials not found","category":"INVALID_AUTHENTICATION"}`, http.StatusUnauthorized)
+		return
+	}
+	p.ServeHTTP(w, r)
+}
+
 // gzipFrom is the number of bytes from which an answer is compressed, for a
 // caller that accepts it.
 const gzipFrom = 1 << 10

@@ -13,6 +13,10 @@
 {{- end -}}
 {{- end }}
 
+{{- define "hubspot-cdc.fleetname" -}}
+{{ include "hubspot-cdc.fullname" . | trunc 57 | trimSuffix "-" }}-fleet
+{{- end }}
+
 {{- define "hubspot-cdc.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "hubspot-cdc.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}

@@ -26,8 +26,23 @@ imagePullSecrets:
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- if or $files .Values.extraVolumes }}
+{{- if or $files .Values.fleet.enabled .Values.extraVolumes }}
 volumes:
+  {{- if .Values.fleet.enabled }}
+  - name: fleet
+    projected:
+      defaultMode: 0440
+      sources:
+        {{- if .Values.fleet.portals }}
+        - secret: {name: {{ include "hubspot-cdc.fleetname" . }}}
+        {{- end }}
+        {{- with .Values.fleet.existingConfigMap }}
+        - configMap: {name: {{ quote . }}}
+        {{- end }}
+        {{- with .Values.fleet.existingSecret }}
+        - secret: {name: {{ quote . }}}
+        {{- end }}
+  {{- end }}
   {{- if $files }}
   - name: secrets
     projected:
@@ -72,6 +87,13 @@ envFrom:
   - configMapRef: {name: {{ $fullname }}}
 env:
   - {name: HTTP_ADDR, value: ":8080"}
+  {{- if .Values.fleet.enabled }}
+  - {name: FLEET_DIR, value: /run/fleet}
+  - name: POD_IP
+    valueFrom:
+      fieldRef: {fieldPath: status.podIP}
+  - {name: FLEET_ADDRESS, value: {{ ternary "[$(POD_IP)]:8080" "$(POD_IP):8080" .Values.fleet.ipv6 | quote }}}
+  {{- end }}
   {{- range $name, $from := .Values.secrets }}
   {{- if has $name $files }}
   - name: {{ $name }}{{ if not (hasSuffix "_FILE" $name) }}_FILE{{ end }}
@@ -87,8 +109,12 @@ env:
   {{- end }}
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
-{{- if or $files .Values.extraVolumeMounts }}
+{{- if or $files .Values.fleet.enabled .Values.extraVolumeMounts }}
 volumeMounts:
+  {{- if .Values.fleet.enabled }}
+  # The whole folder: what is mounted with subPath never changes.
+  - {name: fleet, mountPath: /run/fleet, readOnly: true}
+  {{- end }}
   {{- if $files }}
   - {name: secrets, mountPath: {{ $mount }}, readOnly: true}
   {{- end }}
