@@ -102,8 +102,13 @@ func fill(prefix string, group any) (problems []string) {
 			}
 			break
 		}
-		problems = append(problems, fmt.Sprintf("%s: %q is not a %s", strings.TrimPrefix(wrong.KeyName, strings.ToUpper(prefix)+"_"), wrong.Value, kindOf(wrong.TypeName)))
-		_ = os.Unsetenv(wrong.KeyName)
+		name, key := strings.TrimPrefix(wrong.KeyName, strings.ToUpper(prefix)+"_"), wrong.KeyName
+		if _, set := os.LookupEnv(key); !set { // it was the one without the prefix
+			key = name
+		}
+		problems = append(problems, fmt.Sprintf("%s: %q is not a %s", name, wrong.Value, kindOf(wrong.TypeName)))
+		_ = os.Unsetenv(key)
+		defer os.Setenv(key, wrong.Value) //nolint:errcheck // it was there; the portals of a fleet read it too
 	}
 	for f, field := range reflect.ValueOf(group).Elem().Fields() {
 		if list, ok := field.Addr().Interface().(*[]string); ok {

@@ -161,3 +161,33 @@ func TestPortal_ItsFileIsOverTheEnvironment(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// TestPortal_AWrongEnvironmentIsTheProblemOfWhoeverUsesIt: each time, and not of a portal
+// whose file gives the variable.
+func TestPortal_AWrongEnvironmentIsTheProblemOfWhoeverUsesIt(t *testing.T) {
+	fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=t\nSYNC_LEADING_INTERVAL=5s\n", "b.env": "HUBSPOT_ACCESS_TOKEN=u"})
+	t.Setenv("SYNC_LEADING_INTERVAL", "soon")
+	t.Setenv("HUBSPOT_RATE_SHARE", "half")
+	for range 2 {
+		if _, err := load(ofTheFleet...); err != nil {
+			t.Fatal(err)
+		}
+		files, err := folder()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{
+			`acme.env: HUBSPOT_RATE_SHARE: "half" is not a number that fits`,
+			`b.env: HUBSPOT_RATE_SHARE: "half" is not a number that fits|b.env: SYNC_LEADING_INTERVAL: "soon" is not a duration such as 30s or 5m`,
+		} {
+			portal(&files[i])
+			var got []string
+			for _, p := range files[i].Problems {
+				got = append(got, files[i].Where(p))
+			}
+			if strings.Join(got, "|") != want {
+				t.Errorf("%q, want %s", got, want)
+			}
+		}
+	}
+}

@@ -122,17 +122,27 @@ func (c *Connector) own(ctx context.Context, confirm func(context.Context) error
 	c.health.starting()
 	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
 	return c.again(ctx, "the run ended; the next one begins", time.Second, over, func(ctx context.Context) error {
-		started, err := c.start(ctx)
-		if err != nil {
-			return err
-		}
-		defer started()
 		// A run may have failed because another instance has become the owner, and the
 		// client may not know yet. Fencing that instance would begin a ping-pong.
 		if err := confirm(ctx); err != nil {
 			return fmt.Errorf("%w: %w", errNotOwner, err)
 		}
-		err = c.once(ctx, started)
+		// Whose HubSpot does not answer takes no turn from the others.
+		portal, err := c.askHubSpot(ctx)
+		if err != nil {
+			return err
+		}
+		started, err := c.start(ctx)
+		if err != nil {
+			return err
+		}
+		defer started()
+		if c.setup.shared != nil { // the turn may have taken long to come
+			if err := confirm(ctx); err != nil {
+				return fmt.Errorf("%w: %w", errNotOwner, err)
+			}
+		}
+		err = c.once(ctx, portal, started)
 		if sink.Fenced(err) {
 			return fmt.Errorf("%w: fenced by another process: %w", errNotOwner, err)
 		}

@@ -40,3 +40,16 @@ func (c *Connector) Load(ctx context.Context) (done func(), err error) { return 
 
 // Unshare gives back what New took of Options.Shared, for a connector that does not run.
 func (c *Connector) Unshare() { c.setup.unshare() }
+
+// Users is how many connectors use what is shared of Kafka and of registries.
+func (s *Shared) Users() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kafkas {
+		n += k.users
+	}
+	for _, r := range s.registries {
+		n += r.users
+	}
+	return n
+}

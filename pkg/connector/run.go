@@ -38,29 +38,35 @@ type run struct {
 	tell func(stream.Notice)
 }
 
-// once is one run: learn the portal, fence the predecessor, rebuild what is
-// published, and stream until something fails. It calls started when it streams.
-func (c *Connector) once(ctx context.Context, started func()) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// askHubSpot learns which portal the token is of.
+func (c *Connector) askHubSpot(ctx context.Context) (portal int64, err error) {
 	s := c.setup
 	if err := c.awaitRegistry(ctx); err != nil { // nothing can be published without it
-		return err
+		return 0, err
 	}
 	c.health.begin("asks HubSpot whose token it has", "wait for HubSpot's answer")
 	account, err := s.HubSpot.Account(ctx, hubspot.Call{Priority: hubspot.Schema})
 	if err != nil {
-		return fmt.Errorf("read the account's details: %w", err)
+		return 0, fmt.Errorf("read the account's details: %w", err)
 	}
 	c.health.of(account.PortalID)
-	log := s.Log.With("portal", account.PortalID)
 	if !c.introduced {
-		log.Info("the token is of this portal")
+		s.Log.Info("the token is of this portal", "portal", account.PortalID)
 		c.introduced = true
 	}
+	return account.PortalID, nil
+}
+
+// once is one run: fence the predecessor, rebuild what is published, and stream until
+// something fails. It calls started when it streams.
+func (c *Connector) once(ctx context.Context, portal int64, started func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := c.setup
+	log := s.Log.With("portal", portal)
 
 	cfg := s.SinkConfig()
-	cfg.Portal, cfg.Warned, cfg.Committed = account.PortalID, &c.warned, &c.committed
+	cfg.Portal, cfg.Warned, cfg.Committed = portal, &c.warned, &c.committed
 	loading, err := c.load(ctx)
 	if err != nil {
 		return err
@@ -98,7 +104,7 @@ func (c *Connector) once(ctx context.Context, started func()) error {
 	rounds.Excess = pace.Excess
 	pace.Relied, rounds.Relied = c.audit.Relied, c.audit.Relied
 	f, err := newFollower(&run{
-		setup: s, log: log, portal: account.PortalID, out: out, loaded: loaded, status: status, counts: c.counts,
+		setup: s, log: log, portal: portal, out: out, loaded: loaded, status: status, counts: c.counts,
 		pace:    pace,
 		readers: stream.NewReaders(s.Governor, s.splitLeast),
 		rounds:  rounds,

@@ -105,9 +105,6 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if s.Selection, err = cfg.HubSpot.selection(); err != nil {
 		return nil, err
 	}
-	if err := s.share(o); err != nil {
-		return nil, err
-	}
 	h := &cfg.HubSpot
 	s.Governor = hubspot.NewGovernor(hubspot.Limits{
 		Share: h.RateShare, DailyReserve: h.DailyReserve,
@@ -127,6 +124,10 @@ func prepare(cfg Config, o Options) (s *Setup, err error) {
 	if app := h.app(); app != nil && h.Journal != JournalOff {
 		s.Journal = hubspot.NewJournal(s.HubSpot, app)
 	}
+	if err := s.share(o); err != nil { // last: whoever gets no Setup gives nothing back
+		s.unshare()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -137,11 +138,12 @@ func (s *Setup) share(o Options) (err error) {
 		s.Registry, err = client()
 		return err
 	}
-	if s.registry, err = o.Shared.registryFor(&s.Config.Registry, client); err != nil {
+	s.shared = o.Shared
+	if s.registry, err = s.shared.registryFor(&s.Config.Registry, client); err != nil {
 		return err
 	}
-	s.shared, s.Registry = o.Shared, s.registry.client
-	s.kafka, err = o.Shared.besideFor(&s.Config.Kafka, s.Kafka)
+	s.Registry = s.registry.client
+	s.kafka, err = s.shared.besideFor(&s.Config.Kafka, o)
 	return err
 }
 

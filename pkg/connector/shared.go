@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -23,6 +24,7 @@ import (
 // clients of the registry, a Kafka client for what is not a transaction, and turns in
 // loading what is published.
 type Shared struct {
+	log      *slog.Logger
 	hubspot  http.RoundTripper
 	starting turns
 	loading  turns
@@ -85,9 +87,9 @@ func (t turns) take(ctx context.Context) (done func(), err error) {
 	return func() { late.Stop(); free() }, nil
 }
 
-// NewShared makes connections when they are needed.
-func NewShared() *Shared {
-	return &Shared{hubspot: onlyTrips{hubspot.NewTransport()}, starting: newTurns(startingAtOnce, startingTurn), loading: newTurns(loadingAtOnce, loadingTurn)}
+// NewShared makes connections when they are needed. Its clients log to log.
+func NewShared(log *slog.Logger) *Shared {
+	return &Shared{log: log, hubspot: onlyTrips{hubspot.NewTransport()}, starting: newTurns(startingAtOnce, startingTurn), loading: newTurns(loadingAtOnce, loadingTurn)}
 }
 
 // onlyTrips hides a transport's other methods: a client that ends must not close the
@@ -120,8 +122,8 @@ func (k *Kafka) connection() Kafka {
 	return c
 }
 
-// besideFor gives the client for these brokers.
-func (s *Shared) besideFor(k *Kafka, opts []kgo.Opt) (*sharedKafka, error) {
+// besideFor gives the client for these brokers, with the options of a program.
+func (s *Shared) besideFor(k *Kafka, o Options) (*sharedKafka, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := k.connection()
@@ -130,6 +132,10 @@ func (s *Shared) besideFor(k *Kafka, opts []kgo.Opt) (*sharedKafka, error) {
 			one.users++
 			return one, nil
 		}
+	}
+	opts, err := k.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.log)}, o.Kafka...)...)
+	if err != nil {
+		return nil, err
 	}
 	beside, err := sink.NewBeside(opts)
 	if err != nil {
@@ -159,16 +165,20 @@ func (s *Shared) registryFor(r *Registry, make func() (*sr.Client, error)) (*sha
 	return one, nil
 }
 
-// release gives back what a connector used. The last one closes it.
+// release gives back what a connector used; nil: it got none. The last one closes it.
 func (s *Shared) release(k *sharedKafka, r *sharedRegistry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.users--; k.users == 0 {
-		s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
-		defer k.beside.Close()
+	if k != nil {
+		if k.users--; k.users == 0 {
+			s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
+			defer k.beside.Close()
+		}
 	}
-	if r.users--; r.users == 0 {
-		s.registries = slices.DeleteFunc(s.registries, func(one *sharedRegistry) bool { return one == r })
+	if r != nil {
+		if r.users--; r.users == 0 {
+			s.registries = slices.DeleteFunc(s.registries, func(one *sharedRegistry) bool { return one == r })
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func (w *world) sharing(n int) (all []*connector.Connector) {
 	w.T.Helper()
 	o := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
-	o.Shared, o.Logger = connector.NewShared(), w.Log.Logger()
+	o.Shared, o.Logger = connector.NewShared(w.Log.Logger()), w.Log.Logger()
 	for range n {
 		c, err := connector.New(w.Config, o)
 		if err != nil {
@@ -115,7 +115,7 @@ func TestShared_OneRegistryAnswerForAll(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.T.Context())
 		own := func(context.Context) error { return nil }
 		o := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
-		o.Shared, o.Logger, o.Own = connector.NewShared(), w.Log.Logger(), own
+		o.Shared, o.Logger, o.Own = connector.NewShared(w.Log.Logger()), w.Log.Logger(), own
 		const n = 5
 		done := make(chan error, n)
 		for i := range n {
@@ -138,6 +138,39 @@ func TestShared_OneRegistryAnswerForAll(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// TestShared_WhatCannotBeMadeKeepsNothing: a fleet tries again and again.
+func TestShared_WhatCannotBeMadeKeepsNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
+		o := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
+		o.Shared, o.Logger = connector.NewShared(w.Log.Logger()), w.Log.Logger()
+		for what, wrong := range map[string]func(c *connector.Config){
+			"HubSpot's address": func(c *connector.Config) { c.HubSpot.BaseURL = "https://hubspot.test?a=b" },
+			"a broker":          func(c *connector.Config) { c.Kafka.Brokers = []string{"broker:port"} },
+		} {
+			cfg := w.Config
+			wrong(&cfg)
+			if _, err := connector.New(cfg, o); err == nil {
+				t.Errorf("%s is accepted", what)
+			}
+			if n := o.Shared.Users(); n != 0 {
+				t.Errorf("%s: %d users", what, n)
+			}
+		}
+		c, err := connector.New(w.Config, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := o.Shared.Users(); n != 2 {
+			t.Errorf("%d users", n)
+		}
+		c.Unshare()
+		if n := o.Shared.Users(); n != 0 {
+			t.Errorf("%d users afterwards", n)
 		}
 	})
 }

@@ -77,9 +77,10 @@ type file struct {
 	cfg   connector.Config
 }
 
-// same reports whether a file says what it said.
+// same reports whether a file says what it said. Where it says so does not matter.
 func (one *file) same(now *File) bool {
-	return slices.Equal(one.Lines, now.Lines) && slices.Equal(one.read, now.Problems)
+	alike := func(a, b Line) bool { return a.Variable == b.Variable && a.Value == b.Value }
+	return slices.EqualFunc(one.Lines, now.Lines, alike) && slices.Equal(one.read, now.Problems)
 }
 
 // running is a portal that this instance runs, or ends.
@@ -97,7 +98,7 @@ type running struct {
 func New(cfg Config) *Fleet {
 	now := time.Now()
 	return &Fleet{
-		cfg: cfg, shared: connector.NewShared(), started: now, since: now, wake: make(chan struct{}, 1),
+		cfg: cfg, shared: connector.NewShared(cfg.Log), started: now, since: now, wake: make(chan struct{}, 1),
 		holds: map[int32]context.Context{}, files: map[string]*file{}, running: map[string]*running{},
 	}
 }
@@ -175,17 +176,26 @@ func (f *Fleet) takePart(ctx context.Context) error {
 		f.settle(&state)
 		select {
 		case <-m.Changed():
-			if n, err := m.Partitions(ctx); err == nil {
-				f.mu.Lock()
-				f.parts = n
-				f.mu.Unlock()
-			}
+			f.count(ctx, m)
 		case <-looks.C:
 			f.look()
+			f.count(ctx, m) // again: a broker may learn late that there are more
 		case <-f.wake:
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// count asks how many partitions the topic has. Instances that do not agree would run a
+// portal twice. Whoever does not answer soon is asked again.
+func (f *Fleet) count(ctx context.Context, m *group.Member) {
+	ctx, cancel := context.WithTimeout(ctx, othersPatience)
+	defer cancel()
+	if n, err := m.Partitions(ctx); err == nil {
+		f.mu.Lock()
+		f.parts = n
+		f.mu.Unlock()
 	}
 }
 
@@ -214,7 +224,8 @@ func (f *Fleet) look() {
 	files := map[string]*file{}
 	for i := range found {
 		one := found[i]
-		if was := f.files[one.Name]; was != nil && was.same(&one) {
+		was := f.files[one.Name]
+		if was != nil && len(was.Problems) == 0 && was.same(&one) {
 			files[one.Name] = was
 			continue
 		}
@@ -222,6 +233,11 @@ func (f *Fleet) look() {
 		now.read = slices.Clone(one.Problems)
 		if len(one.Problems) == 0 {
 			now.cfg = f.cfg.Configure(&now.File)
+		}
+		// What was wrong may be right without another line: a secret's file is there.
+		if was != nil && was.same(&one) && slices.Equal(was.Problems, now.Problems) {
+			files[one.Name] = was
+			continue
 		}
 		for _, p := range now.Problems {
 			f.cfg.Log.Error("a portal's file is wrong; the portal does not run", "portal_name", one.Name, "err", now.Where(p))
@@ -298,6 +314,7 @@ func (f *Fleet) follow(ctx context.Context, r *running) {
 	o.Shared, o.Own, o.Version = f.shared, f.confirm, f.cfg.Version
 	o.Logger = f.cfg.Log.With("portal_name", r.file.Name)
 	for wait := startAgain; ; wait = min(2*wait, startSeldom) {
+		began := time.Now()
 		c, err := connector.New(r.file.cfg, o)
 		r.is(c, nil)
 		if err == nil {
@@ -307,6 +324,9 @@ func (f *Fleet) follow(ctx context.Context, r *running) {
 			return
 		}
 		r.is(c, cmp.Or(err, errors.New("it has stopped")))
+		if time.Since(began) > startSeldom {
+			wait = startAgain
+		}
 		o.Logger.Error("the portal needs its operator; it is tried again", "err", err, "after", wait.String())
 		select {
 		case <-time.After(wait):

@@ -9,14 +9,20 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/fleet"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
 // shorter is how much of something a test does: with -short the second.
@@ -185,9 +191,9 @@ func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
 		for _, name := range change {
 			w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name+"\nSYNC_LEADING_INTERVAL=2s")
 		}
-		for _, name := range stay { // what it sets is the same
-			w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name)
-		}
+		w.mu.Lock()
+		w.shift = 3 // comments; what the files set is the same
+		w.mu.Unlock()
 		swapped := time.Now()
 		const within = 30 * time.Second
 		w.until(within, func() bool {
@@ -299,6 +305,44 @@ func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
 		a.stop()
 		b.stop()
 		w.check(well...)
+	})
+}
+
+// TestFleet_ASecretsFileMayComeLater than the portal's file, and may change: a mounted
+// Secret is another volume than a mounted ConfigMap.
+func TestFleet_ASecretsFileMayComeLater(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme")
+		secret := filepath.Join(t.TempDir(), "token")
+		w.write("acme", "HUBSPOT_ACCESS_TOKEN_FILE="+secret)
+		a := w.start()
+		time.Sleep(time.Minute)
+		if p := of(a.status())["acme"]; p.State != fleet.StateStopped || !strings.Contains(fmt.Sprint(p.Problems), "no such file") {
+			t.Errorf("%+v", p)
+		}
+		if n := strings.Count(w.log.String(), "a portal's file is wrong"); n != 1 {
+			t.Errorf("it is logged %d times", n)
+		}
+		put := func(token string) {
+			if err := os.WriteFile(secret, []byte(token), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("pat-acme\n")
+		w.until(30*time.Second, a.stream)
+		since := of(a.status())["acme"].Since
+		// HubSpot takes another token from now on, which somebody puts into the file.
+		w.mu.Lock()
+		w.portals["rotated"] = w.portals["acme"]
+		delete(w.portals, "acme")
+		w.mu.Unlock()
+		put("pat-rotated\n")
+		time.Sleep(time.Minute)
+		if p := of(a.status())["acme"]; p.State != fleet.StateStreaming || !p.Since.Equal(since) {
+			t.Errorf("%+v, before since %v", p, since)
+		}
+		a.stop()
 	})
 }
 
@@ -418,6 +462,137 @@ func TestFleet_MorePartitions(t *testing.T) {
 	})
 }
 
+// TestFleet_ABrokerKnowsLateOfMorePartitions: the instance that asks it runs nothing that
+// others run too, once it knows better.
+func TestFleet_ABrokerKnowsLateOfMorePartitions(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.parts = 2
+		all := names(0, 8)
+		w.add(3, all...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && b.stream() })
+		ask := kmsg.NewPtrMetadataRequest()
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(prefix + ".fleet")
+		ask.Topics = append(ask.Topics, topic)
+		old, err := ask.RequestWith(w.Context(), w.kafka.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.kafka.Admin().UpdatePartitions(w.Context(), 7, prefix+".fleet"); err != nil {
+			t.Fatal(err)
+		}
+		var late atomic.Bool
+		w.kafka.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			m := r.(*kmsg.MetadataRequest)
+			if len(m.Topics) != 1 || m.Topics[0].Topic == nil || *m.Topics[0].Topic != prefix+".fleet" || late.Swap(true) {
+				w.kafka.KeepControl()
+				return nil, nil, false
+			}
+			answer := *old
+			answer.Version = r.GetVersion()
+			return &answer, nil, true
+		})
+		w.until(15*time.Minute, func() bool { return a.status().Partitions == 7 && b.status().Partitions == 7 && a.stream() })
+		time.Sleep(15 * time.Minute) // in which the clients hear of the new partitions
+		before := of(a.status())
+		time.Sleep(10 * time.Minute)
+		for name, p := range of(a.status()) {
+			if !p.Since.Equal(before[name].Since) {
+				t.Errorf("%s began again at %v", name, p.Since)
+			}
+		}
+		if !late.Load() {
+			t.Error("nobody has asked")
+		}
+		a.stop()
+		b.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_AnInstanceWithoutTheFiles: the others say which portals nobody runs because
+// of it.
+func TestFleet_AnInstanceWithoutTheFiles(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 8)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		b := w.startAt("10.0.0.9:8080", func() ([]fleet.File, error) { return nil, nil })
+		time.Sleep(2 * time.Minute)
+		s := a.status()
+		unowned := 0
+		for _, p := range s.Portals {
+			switch p.State {
+			case fleet.StateStreaming:
+			case fleet.StateUnowned:
+				unowned++
+				if want := b.addr + " should run it, and does not see its file " + p.Name + ".env"; len(p.Problems) != 1 || p.Problems[0].Problem != want {
+					t.Errorf("%+v, want %s", p.Problems, want)
+				}
+			default:
+				t.Errorf("%+v", p)
+			}
+		}
+		if unowned == 0 || s.Wrong() != unowned {
+			t.Errorf("%d unowned, %d wrong", unowned, s.Wrong())
+		}
+		b.stop()
+		w.until(time.Minute, a.stream)
+		a.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_SignalsWhilePortalsMove: each is obeyed once.
+func TestFleet_SignalsWhilePortalsMove(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		rng := rand.New(rand.NewPCG(3, 0))
+		const contacts = 5
+		all := names(0, 6)
+		w.add(contacts, all...)
+		running := []*instance{w.start(), w.start()}
+		w.until(2*time.Minute, running[0].stream)
+		sent := map[string]int{}
+		send := func() {
+			for range 40 {
+				name := all[rng.IntN(len(all))]
+				value := fmt.Sprintf(`{"id":"%d","type":"execute-snapshot","data":{"data-collections":["contacts"]}}`, sent[name])
+				if _, err := sink.SendSignal(w.Context(), w.kafka.Options(), prefix+"."+name, []byte(value)); err != nil {
+					t.Fatal(err)
+				}
+				sent[name]++
+				time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
+			}
+		}
+		for round := range shorter(6, 2) {
+			i := round % 2
+			if rng.IntN(2) == 0 {
+				running[i].kill()
+			} else {
+				running[i].stop()
+			}
+			send()
+			running[i] = w.start()
+			send()
+		}
+		w.until(5*time.Minute, running[0].stream)
+		time.Sleep(5 * time.Minute)
+		for _, i := range running {
+			i.stop()
+		}
+		for _, name := range all {
+			if n, want := len(w.records(prefix+"."+name+".contacts")), contacts*(1+sent[name]); n != want {
+				t.Errorf("%s: %d events after %d snapshots, want %d", name, n, sent[name], want)
+			}
+		}
+	})
+}
+
 // TestHolder_IsWhoeverHasThePortal: while its file is there, and nobody afterwards.
 func TestHolder_IsWhoeverHasThePortal(t *testing.T) {
 	t.Parallel()
@@ -480,6 +655,42 @@ func TestFleet_Metrics(t *testing.T) {
 		}
 		a.stop()
 	})
+}
+
+// TestFleet_MetricsEachTime: Prometheus asks again and again, and two may ask at once.
+func TestFleet_MetricsEachTime(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{fleet.MetricsPortal, fleet.MetricsFull} {
+		inWorld(t, func(w *world) {
+			w.metrics = what
+			w.add(7, "acme", "globex")
+			a := w.start()
+			w.until(2*time.Minute, a.stream)
+			time.Sleep(time.Minute)
+			var asked sync.WaitGroup
+			for range 4 {
+				asked.Go(func() {
+					for range 3 {
+						r := a.get("/metrics")
+						text := r.Body.String()
+						if r.Code != http.StatusOK || !strings.Contains(text, `portal_name="globex"} 1`+"\n") {
+							t.Errorf("%s: it answers %d: %.300s", what, r.Code, text)
+						}
+						series := map[string]bool{}
+						for line := range strings.Lines(text) {
+							name, _, _ := strings.Cut(line, "} ")
+							if strings.Contains(name, "portal_name=") && series[name] {
+								t.Errorf("%s: %s is there twice", what, name)
+							}
+							series[name] = true
+						}
+					}
+				})
+			}
+			asked.Wait()
+			a.stop()
+		})
+	}
 }
 
 // TestFleet_ItsPageIsWellFormed, and escapes what it shows.

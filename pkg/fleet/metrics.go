@@ -97,6 +97,9 @@ func (n named) Gather() ([]*dto.MetricFamily, error) {
 	families, err := n.c.Gatherer().Gather()
 	var out []*dto.MetricFamily
 	for _, family := range families {
+		for _, m := range family.Metric {
+			m.Label = slices.Clone(m.Label) // it is the counter's own
+		}
 		if !n.full {
 			keep, shown := sums[family.GetName()]
 			if !shown {

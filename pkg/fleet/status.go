@@ -44,6 +44,8 @@ type Instance struct {
 	Self    bool   `json:"self"`    // it is the one that answers
 	Portals int    `json:"portals"`
 	Problem string `json:"problem"` // why it does not answer; "": it does
+
+	up time.Duration // how long it has run, if it answers
 }
 
 // The states of a portal.
@@ -165,7 +167,7 @@ func (f *Fleet) whole(ctx context.Context) Status {
 	defer cancel()
 	s := f.own()
 	f.mu.Lock()
-	m, names := f.member, slices.Collect(maps.Keys(f.files))
+	m, files := f.member, maps.Clone(f.files)
 	f.mu.Unlock()
 	known := map[string]Portal{}
 	for _, p := range s.Portals {
@@ -191,7 +193,7 @@ func (f *Fleet) whole(ctx context.Context) Status {
 		}
 		asked.Wait()
 		for i, one := range others {
-			at := Instance{Address: one.Address, Host: strings.TrimPrefix(one.Host, "/"), Self: one.ID == m.ID(), Portals: len(answers[i].Portals)}
+			at := Instance{Address: one.Address, Host: strings.TrimPrefix(one.Host, "/"), Self: one.ID == m.ID(), Portals: len(answers[i].Portals), up: answers[i].Time.Sub(answers[i].Started)}
 			switch {
 			case at.Self:
 				at.Portals = len(s.Portals)
@@ -207,9 +209,9 @@ func (f *Fleet) whole(ctx context.Context) Status {
 			s.Instances = append(s.Instances, at)
 		}
 	}
-	for _, name := range names {
+	for name, one := range files {
 		if _, there := known[name]; !there && s.Partitions > 0 {
-			known[name] = unseen(name, s.Partitions, owners, s.Time)
+			known[name] = unseen(one, s.Partitions, owners, s.Time)
 		}
 	}
 	s.Portals = slices.SortedFunc(maps.Values(known), func(a, b Portal) int { return strings.Compare(a.Name, b.Name) })
@@ -220,15 +222,27 @@ func (f *Fleet) whole(ctx context.Context) Status {
 	return s
 }
 
+// foldersAlike is how long two instances may see different folders before that is a
+// problem.
+const foldersAlike = 3 * folderInterval
+
 // unseen is a portal of which no instance has told.
-func unseen(name string, parts int32, owners map[int32]Instance, now time.Time) Portal {
-	p := Portal{Name: name, Partition: sink.PartitionOf([]byte(name), parts), State: StateUnowned, Since: now, Problems: []stream.Problem{}}
+func unseen(one *file, parts int32, owners map[int32]Instance, now time.Time) Portal {
+	p := Portal{Name: one.Name, Partition: sink.PartitionOf([]byte(one.Name), parts), State: StateUnowned, Since: now, Problems: []stream.Problem{}}
 	owner, ok := owners[p.Partition]
 	if !ok {
 		return p
 	}
 	p.Instance, p.State = cmp.Or(owner.Address, owner.Host), StateUnknown
-	if owner.Problem == "" { // it has yet to read the folder
+	switch {
+	case owner.Problem != "":
+	case owner.up > foldersAlike && now.Sub(one.since) > foldersAlike:
+		p.State = StateUnowned
+		p.Problems = append(p.Problems, stream.Problem{
+			Area: "connector", Problem: fmt.Sprintf("%s should run it, and does not see its file %s%s", p.Instance, one.Name, suffix),
+			Action: "give all instances the same files in FLEET_DIR", Runbook: "docs/runbook.md#a-portals-file-is-wrong", Since: moment(one.since),
+		})
+	default: // it has yet to read the folder
 		p.State = StateLoading
 	}
 	return p

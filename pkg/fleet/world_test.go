@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -39,11 +40,13 @@ type world struct {
 	registry *testkit.Line
 	log      *testkit.Log
 	parts    int32
+	metrics  string
 	decoder  *testkit.Decoder
 
 	mu      sync.Mutex
 	files   map[string]string // of the folder
 	gone    error             // why it cannot be read
+	shift   int               // lines of comments before what the files say
 	portals map[string]*hubspottest.Portal
 	hosts   map[string]*instance
 	started int
@@ -53,7 +56,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			T: t, kafka: testkit.NewBroker(t), registry: testkit.NewLine(testkit.NewRegistry(t).Transport()), log: new(testkit.Log), parts: 64,
+			T: t, kafka: testkit.NewBroker(t), registry: testkit.NewLine(testkit.NewRegistry(t).Transport()), log: new(testkit.Log), parts: 64, metrics: fleet.MetricsPortal,
 			files: map[string]string{}, portals: map[string]*hubspottest.Portal{}, hosts: map[string]*instance{},
 		}
 		client, err := sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: w.registry}))
@@ -119,10 +122,10 @@ func (w *world) read() (out []fleet.File, err error) {
 		for i, line := range strings.Split(text, "\n") {
 			variable, value, ok := strings.Cut(line, "=")
 			if !ok {
-				f.Problems = append(f.Problems, fleet.Problem{Line: i + 1, Text: "is not of the form VARIABLE=value"})
+				f.Problems = append(f.Problems, fleet.Problem{Line: w.shift + i + 1, Text: "is not of the form VARIABLE=value"})
 				continue
 			}
-			f.Lines = append(f.Lines, fleet.Line{Number: i + 1, Variable: variable, Value: value})
+			f.Lines = append(f.Lines, fleet.Line{Number: w.shift + i + 1, Variable: variable, Value: value})
 		}
 		out = append(out, f)
 	}
@@ -139,6 +142,11 @@ func (w *world) configure(f *fleet.File) connector.Config {
 		switch line.Variable {
 		case "HUBSPOT_ACCESS_TOKEN":
 			c.HubSpot.AccessToken = hubspot.Secret(line.Value)
+		case "HUBSPOT_ACCESS_TOKEN_FILE":
+			if _, err := os.Stat(line.Value); err != nil {
+				f.Blame(line.Variable, line.Variable+": "+err.Error())
+			}
+			c.HubSpot.AccessTokenFile = line.Value
 		case "SYNC_LEADING_INTERVAL":
 			c.Sync.LeadingInterval, _ = time.ParseDuration(line.Value)
 		default:
@@ -189,16 +197,21 @@ type instance struct {
 
 func (w *world) start() *instance {
 	w.Helper()
-	i := &instance{w: w, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext)}
-	w.mu.Lock()
 	w.started++
-	i.addr = fmt.Sprintf("10.0.0.%d:8080", w.started)
+	return w.startAt(fmt.Sprintf("10.0.0.%d:8080", w.started), w.read)
+}
+
+// startAt starts an instance at an address, which sees a folder.
+func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instance {
+	w.Helper()
+	i := &instance{w: w, addr: addr, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext)}
+	w.mu.Lock()
 	w.hosts[i.addr] = i
 	w.mu.Unlock()
 	log := w.log.Logger().With("instance", i.addr)
 	dialer := kgo.Dialer(i.brokers.DialContext)
 	i.Fleet = fleet.New(fleet.Config{
-		Read: w.read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: fleet.MetricsPortal, Version: "test", Log: log,
+		Read: read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
 		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), dialer}, Prefix: prefix, Logger: log},
 		Others: network{w}, Each: connector.Options{HubSpot: w, Registry: w.registry, Kafka: []kgo.Opt{dialer}},
 	})
@@ -303,4 +316,8 @@ func (w *world) check(names ...string) (events int) {
 func (w *world) change(name string, n int) {
 	p := w.portals[name]
 	p.Create("contacts", map[string]string{"firstname": "n" + strconv.Itoa(n)})
+}
+
+func (w *world) records(topic string) []*kgo.Record {
+	return testkit.ReadCommitted(w.T, topic, w.kafka.Options()...)
 }

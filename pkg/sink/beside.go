@@ -108,8 +108,8 @@ func (b *Beside) fail(topic string, _ int32, err error) {
 }
 
 func (b *Beside) hand(r *kgo.Record) {
-	if s := b.readers[r.Topic]; s != nil && s.put(r, nil) > signalsWaiting {
-		b.cl.PauseFetchPartitions(map[string][]int32{r.Topic: {0}})
+	if s := b.readers[r.Topic]; s != nil {
+		s.put(r, nil)
 	}
 }
 
@@ -152,11 +152,12 @@ type Signals struct {
 
 	mu      sync.Mutex
 	waiting []*kgo.Record
+	paused  bool // too many wait
 	err     error
 }
 
-// put adds a record, or the error that ends the reading, and returns how many wait.
-func (s *Signals) put(r *kgo.Record, err error) int {
+// put adds a record, or the error that ends the reading.
+func (s *Signals) put(r *kgo.Record, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r != nil {
@@ -168,7 +169,10 @@ func (s *Signals) put(r *kgo.Record, err error) int {
 	case s.came <- struct{}{}:
 	default:
 	}
-	return len(s.waiting)
+	if len(s.waiting) > signalsWaiting && !s.paused { // locked, so that take comes before or after both
+		s.paused = true
+		s.beside.cl.PauseFetchPartitions(map[string][]int32{s.topic: {0}})
+	}
 }
 
 // take waits for records.
@@ -184,7 +188,8 @@ func (s *Signals) take(ctx context.Context) ([]*kgo.Record, error) {
 	defer s.mu.Unlock()
 	records := s.waiting
 	s.waiting = nil
-	if len(records) > signalsWaiting {
+	if s.paused {
+		s.paused = false
 		s.beside.again(s.topic)
 	}
 	if len(records) == 0 && s.err != nil {
