@@ -92,6 +92,15 @@ func (l *lab) open(keys bool) error {
 		return err
 	}
 	l.stops = append(l.stops, stop)
+	if err := l.connect(); err != nil {
+		return err
+	}
+	l.seen, err = watch(strings.Split(l.brokers, ","), l.prefix, keys)
+	return err
+}
+
+// connect starts the brokers and the registry, or uses real ones.
+func (l *lab) connect() error {
 	l.brokers, l.registry = l.settings.brokers, l.settings.registry
 	if l.brokers == "" {
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(3),
@@ -114,8 +123,7 @@ func (l *lab) open(keys bool) error {
 	} else {
 		l.stops = append(l.stops, l.forget)
 	}
-	l.seen, err = watch(strings.Split(l.brokers, ","), l.prefix, keys)
-	return err
+	return nil
 }
 
 // close stops everything that open started.
