@@ -15,6 +15,9 @@ import (
 // three object types in which nothing changes: requests to the brokers and to HubSpot,
 // topics and partitions.
 func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too long for -short")
+	}
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		var mu sync.Mutex

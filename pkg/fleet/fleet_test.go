@@ -134,7 +134,7 @@ func TestFleet_KillsAndRollingRestartsLoseNothing(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		rng := rand.New(rand.NewPCG(1, 0))
-		all := names(0, shorter(*portals, 8))
+		all := names(0, shorter(*portals, 5))
 		w.add(5, all...)
 		running := []*instance{w.start(), w.start(), w.start()}
 		w.until(3*time.Minute, running[0].stream)
@@ -146,7 +146,7 @@ func TestFleet_KillsAndRollingRestartsLoseNothing(t *testing.T) {
 			}
 		}
 		kills, restarts := 0, 0
-		for range shorter(*rounds, 6) {
+		for range shorter(*rounds, 3) {
 			i := rng.IntN(len(running))
 			if rng.IntN(2) == 0 {
 				running[i].kill()
