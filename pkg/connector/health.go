@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hubspot-cdc/connector/pkg/connector/page"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -156,23 +156,10 @@ func (h *health) handler() http.Handler {
 
 // serve listens and returns a function that stops the server.
 func (h *health) serve(addr string, log *slog.Logger) (stop func(), err error) {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
+	if stop, err = page.Serve(addr, h.handler(), log); err != nil {
 		return nil, &ConfigError{[]string{fmt.Sprintf("HTTP_ADDR: %v", err)}}
 	}
-	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	log.Info("http listening", "addr", listener.Addr().String())
-	done := make(chan struct{})
-	go func() { // ends with Shutdown, below
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-		<-done
-	}, nil
+	return stop, nil
 }
 
 func (h *health) metricsz(w http.ResponseWriter, r *http.Request) {

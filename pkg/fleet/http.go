@@ -4,17 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/page"
 	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // Handler answers /, /status, /healthz, /readyz and /metrics, and below
@@ -32,23 +30,10 @@ func (f *Fleet) Handler() http.Handler {
 
 // serve listens and returns a function that stops the server.
 func (f *Fleet) serve() (stop func(), err error) {
-	listener, err := net.Listen("tcp", f.cfg.Addr)
-	if err != nil {
+	if stop, err = page.Serve(f.cfg.Addr, f.Handler(), f.cfg.Log); err != nil {
 		return nil, &connector.ConfigError{Problems: []string{fmt.Sprintf("HTTP_ADDR: %v", err)}}
 	}
-	server := &http.Server{Handler: f.Handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelWarn)}
-	f.cfg.Log.Info("http listening", "addr", listener.Addr().String())
-	done := make(chan struct{})
-	go func() { // ends with Shutdown, below
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-		<-done
-	}, nil
+	return stop, nil
 }
 
 func (f *Fleet) page(w http.ResponseWriter, r *http.Request) {
@@ -90,10 +75,10 @@ func (f *Fleet) healthz(w http.ResponseWriter, _ *http.Request) {
 // Readiness is the body of /readyz: the problems of this instance, and those portals of
 // its own that are neither loading nor streaming.
 type Readiness struct {
-	Ready    bool `json:"ready"`
-	Portals  int  `json:"portals"`
-	Problems any  `json:"problems"`
-	Failing  any  `json:"failing"`
+	Ready    bool             `json:"ready"`
+	Portals  int              `json:"portals"`
+	Problems []stream.Problem `json:"problems"`
+	Failing  []Portal         `json:"failing"`
 }
 
 func (f *Fleet) readyz(w http.ResponseWriter, _ *http.Request) {
