@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -192,17 +191,8 @@ func (f *fleetLab) end() {
 func (f *fleetLab) status(ctx context.Context) (*fleet.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.instances[0].addr+"/status", nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	var s fleet.Status
-	return &s, json.NewDecoder(answer.Body).Decode(&s)
+	s, err := fleet.Get(ctx, "http://"+f.instances[0].addr+"/status", nil)
+	return &s, err
 }
 
 // all waits until the status is as it should be.

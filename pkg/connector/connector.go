@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/hubspot-cdc/connector/pkg/connector/page"
 	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -55,9 +54,6 @@ func New(cfg Config, o Options) (*Connector, error) {
 // Handler answers /, /status, /healthz, /readyz and /metrics. Run serves it where
 // Config.HTTP.Addr names an address.
 func (c *Connector) Handler() http.Handler { return c.health.handler() }
-
-// Overview is what GET /status answers. It asks nobody and waits for nobody.
-func (c *Connector) Overview() page.Status { return c.health.overview() }
 
 // Gatherer is what GET /metrics answers about the portal, without what it says of the
 // process. It asks nobody and waits for nobody.

@@ -271,17 +271,14 @@ func twice(portals []Portal, now time.Time) {
 	}
 }
 
-// ask asks another instance for its own status.
-func ask(ctx context.Context, other *group.Other, others http.RoundTripper) (s Status, err error) {
-	address := other.Address
-	if address == "" {
-		return s, fmt.Errorf("it answers nowhere: it has no HTTP_ADDR")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/status?of=instance", nil)
+// Get asks an instance for a status, at its /status. transport carries the request; nil:
+// over the network.
+func Get(ctx context.Context, url string, transport http.RoundTripper) (s Status, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return s, err
 	}
-	answer, err := (&http.Client{Transport: others}).Do(req)
+	answer, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
 		return s, err
 	}
@@ -294,6 +291,16 @@ func ask(ctx context.Context, other *group.Other, others http.RoundTripper) (s S
 	if err == nil && s.V != StatusVersion {
 		err = fmt.Errorf("its status has version %d", s.V)
 	}
+	return s, err
+}
+
+// ask asks another instance for its own status.
+func ask(ctx context.Context, other *group.Other, others http.RoundTripper) (s Status, err error) {
+	address := other.Address
+	if address == "" {
+		return s, fmt.Errorf("it answers nowhere: it has no HTTP_ADDR")
+	}
+	s, err = Get(ctx, "http://"+address+"/status?of=instance", others)
 	if err == nil && s.Member != other.ID { // such as 127.0.0.1 on another machine
 		return Status{}, fmt.Errorf("somebody else answers at %s; set HTTP_ADDR or FLEET_ADDRESS to an address where other machines reach the instance", address)
 	}

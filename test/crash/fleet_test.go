@@ -4,11 +4,9 @@ package crash
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -381,17 +379,8 @@ func (f *fleetOf) until(t *testing.T, limit time.Duration, wrong func(*fleet.Sta
 func status(ctx context.Context, addr string) (*fleet.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/status", nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	var s fleet.Status
-	return &s, json.NewDecoder(answer.Body).Decode(&s)
+	s, err := fleet.Get(ctx, "http://"+addr+"/status", nil)
+	return &s, err
 }
 
 // lives are portals in use, at one address.
