@@ -33,7 +33,8 @@ type dashboard struct {
 }
 
 // TestDashboard_FitsTheMetrics: every expression and every legend is about what the
-// connector has, for any data source, job and object.
+// connector has, for any data source, job, portal of a
+// fleet and object.
 func TestDashboard_FitsTheMetrics(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("grafana/hubspot-cdc.json")
@@ -104,6 +105,10 @@ func (p *panel) check(t *testing.T, m metrics, before []panel) {
 		for _, s := range q.selectors {
 			if ofJob := func(m matcher) bool { return m.label == "job" && m.op == "=~" && m.value == "$job" }; s.metric != "hubspot_cdc_build_info" && !slices.ContainsFunc(s.matchers, ofJob) {
 				t.Errorf("%s: %s is of every job", p.Title, s.metric)
+			}
+			ofPortal := func(m matcher) bool { return m.label == "portal_name" && m.op == "=~" && m.value == "$portal" }
+			if s.metric != "hubspot_cdc_build_info" && slices.Contains(m.labels(s.metric), "portal_name") && !slices.ContainsFunc(s.matchers, ofPortal) {
+				t.Errorf("%s: %s is of every portal of a fleet", p.Title, s.metric)
 			}
 		}
 		for _, l := range regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(target.LegendFormat, -1) {

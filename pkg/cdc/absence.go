@@ -89,14 +89,19 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 		a.first, a.held = map[hubspot.ID]hubspot.Millis{}, map[hubspot.ID]hubspot.Millis{}
 		a.doubted = map[hubspot.ID]bool{}
 	}
-	later := map[hubspot.ID]bool{}
+	later, again := map[hubspot.ID]bool{}, map[hubspot.ID]bool{}
 	for _, l := range d.left.Later {
 		later[l.ID] = l.Held
+	}
+	for _, r := range d.left.Again {
+		again[r.ID] = true
 	}
 	for i := range readings {
 		r := &readings[i]
 		held, waits := later[r.ID]
 		switch {
+		case again[r.ID]: // nothing is decided
+		case r.Outcome == IsLive && r.SentAt < a.first[r.ID]: // it was there before
 		case r.Outcome != IsGone:
 			a.forget(r.ID)
 		case waits && a.first[r.ID] == 0:

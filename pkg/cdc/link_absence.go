@@ -88,7 +88,8 @@ func (a *linkAbsences) hold(d *linkDecision, controlled bool, live int, p *Patie
 	for i := range d.sets {
 		s := &d.sets[i]
 		if len(lacks[i]) == 0 {
-			if _, known := a.sets[s.reading.From]; !s.lacks && (known || a.named.has(s.reading.From)) {
+			before, known := a.sets[s.reading.From]
+			if earlier := s.reading.Stamp < before.decided; !s.lacks && !earlier && (known || a.named.has(s.reading.From)) {
 				out.sets[s.reading.From] = lackingSet{}
 			}
 			continue
@@ -144,6 +145,9 @@ func (s lackingSet) witness(r *LinkReading, lacks []uint64, says testimony, p *P
 		}
 		return p.Second
 	}
+	if r.Stamp < s.decided { // it shows how it was before, and neither confirms nor refutes
+		return s, max(time.Duration(s.at.Add(second(s.links))-r.SentAt)*time.Millisecond, 0), nil
+	}
 	both := slices.DeleteFunc(slices.Clone(s.links), func(l uint64) bool {
 		_, missing := slices.BinarySearch(lacks, l)
 		return !missing
@@ -152,7 +156,7 @@ func (s lackingSet) witness(r *LinkReading, lacks []uint64, says testimony, p *P
 		return lackingSet{links: lacks, at: r.Date}, second(lacks), nil
 	}
 	s.links = both
-	if missing := s.at.Add(second(both)) - r.SentAt; missing > 0 || r.Stamp < s.decided || says == saysNothing {
+	if missing := s.at.Add(second(both)) - r.SentAt; missing > 0 || says == saysNothing {
 		return s, max(time.Duration(missing)*time.Millisecond, 0), nil
 	}
 	if says != decides {

@@ -19,6 +19,7 @@ import (
 //	  set FROM TO[-TO]:TYPE[=LABEL]... [sent=NAME] [calls=N] [again] [ended]
 //	                             again: the reading that the lane asked for
 //	wait SECONDS                 HubSpot's clock moves on
+//	waiting                      the records whose sets need another reading
 //	named [ago=SECONDS] FROM-TO[:TYPE]...
 //	                             HubSpot's journal names a link between these as removed
 //	controls ID...               the records to read along with these
@@ -99,6 +100,13 @@ func TestLinkDecisions(t *testing.T) {
 			return lines
 		}
 		s.lines["wait"] = func(words []string) { date += seconds(s.number(words[0])) }
+		s.lines["waiting"] = func([]string) {
+			ids, err := lane.Waiting(s.Context())
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.say("%v", ids)
+		}
 		s.lines["named"] = func(words []string) {
 			var removed []LinkRemoved
 			at := date.Add(time.Second + time.Millisecond)

@@ -16,6 +16,7 @@ import (
 //	  archived ID at=TIME [sent=NAME]
 //	  merged ID into=ID at=TIME [sent=NAME]
 //	  gone ID at=TIME [sent=NAME]
+//	waiting                        the records that need another confirm
 //	skip start=T ID@UPDATED...     the search rows that would be read
 //	named ID...                    HubSpot's journal names these as purged
 //
@@ -81,6 +82,13 @@ func TestDecisions(t *testing.T) {
 				s.Fatal(err)
 			}
 			s.say("noted %d", len(lane.absences.named.of))
+		}
+		s.lines["waiting"] = func([]string) {
+			ids, err := lane.Waiting(s.Context())
+			if err != nil {
+				s.Fatal(err)
+			}
+			s.say("%v", ids)
 		}
 		s.lines["skip"] = func(words []string) {
 			var rows []hubspot.SearchRow

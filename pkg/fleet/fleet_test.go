@@ -126,6 +126,7 @@ func TestFleet_AKilledInstancesPortalsMove(t *testing.T) {
 var (
 	rounds  = flag.Int("rounds", 12, "how often TestFleet_KillsAndRollingRestartsLoseNothing kills or restarts an instance")
 	portals = flag.Int("portals", 25, "the portals of that test")
+	swap    = flag.Int("swap", 5, "how many portals come, how many change and how many go in TestFleet_AFolderSwapMovesNothingElse; twice as many stay")
 )
 
 // TestFleet_KillsAndRollingRestartsLoseNothing: instances are killed, or told to stop,
@@ -177,12 +178,13 @@ func TestFleet_KillsAndRollingRestartsLoseNothing(t *testing.T) {
 func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		stay, change, leave, come := names(0, 10), names(10, 15), names(15, 20), names(20, 25)
+		n := *swap
+		stay, change, leave, come := names(0, 2*n), names(2*n, 3*n), names(3*n, 4*n), names(4*n, 5*n)
 		w.add(3, stay...)
 		w.add(3, change...)
 		w.add(3, leave...)
 		a, b := w.start(), w.start()
-		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		w.until(time.Duration(2+n/10)*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
 		time.Sleep(time.Minute)
 		before := of(a.status())
 
@@ -195,8 +197,7 @@ func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
 		w.shift = 3 // comments; what the files set is the same
 		w.mu.Unlock()
 		swapped := time.Now()
-		const within = 30 * time.Second
-		w.until(within, func() bool {
+		w.until(30*time.Second*time.Duration(1+n/50), func() bool { // sixteen start at a time
 			now := of(a.status())
 			for _, name := range append(change, come...) {
 				if p := now[name]; p.State != fleet.StateStreaming || !p.Since.After(swapped) {
@@ -222,7 +223,7 @@ func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
 		w.mu.Unlock()
 		time.Sleep(time.Minute)
 		s := a.status()
-		if s.Counts()[fleet.StateStreaming] != 20 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "permission denied") {
+		if s.Counts()[fleet.StateStreaming] != 4*n || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "permission denied") {
 			t.Errorf("%v %+v", s.Counts(), s.Problems)
 		}
 		a.stop()
