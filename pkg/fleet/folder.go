@@ -43,7 +43,7 @@ const longestName = 63
 
 var (
 	portalName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	variableName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 )
 
 // Read reads the folder, in order of the portals' names. A mounted ConfigMap is one,

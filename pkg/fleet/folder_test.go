@@ -32,7 +32,7 @@ func TestRead_AFilePerPortal(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{
 		"acme.env":                       "# the first\n\n HUBSPOT_ACCESS_TOKEN_FILE = /run/acme \nHUBSPOT_OBJECTS=contacts,deals\nEVENT_BEFORE=\n",
-		"b-2.env":                        "pat-na1-secret\nHUBSPOT_OBJECTS=a\nHUBSPOT_OBJECTS=b\nTOKEN=a=b\r\n1X=2\nZERO=\x00\n",
+		"b-2.env":                        "pat-na1-secret\nHUBSPOT_OBJECTS=a\nHUBSPOT_OBJECTS=b\nTOKEN=a=b\r\n1X=2\nZERO=\x00\nc2VjcmV0==\n",
 		"Upper.env":                      "",
 		"-dash.env":                      "",
 		".hidden.env":                    "HUBSPOT_OBJECTS=a",
@@ -61,6 +61,7 @@ func TestRead_AFilePerPortal(t *testing.T) {
 	if f, want := of["b-2"], []string{
 		"b-2.env:1: is not of the form VARIABLE=value", "b-2.env:3: HUBSPOT_OBJECTS: line 2 sets it too",
 		"b-2.env:5: is not of the form VARIABLE=value", "b-2.env:6: ZERO: has a byte that is zero",
+		"b-2.env:7: is not of the form VARIABLE=value",
 	}; !slices.Equal(problems(f), want) {
 		t.Errorf("b-2: %q", problems(f))
 	}

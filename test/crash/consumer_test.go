@@ -15,6 +15,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/test/services"
 )
 
@@ -25,15 +26,17 @@ type consumer struct {
 
 	mu     sync.Mutex
 	seen   map[string][]cdctest.Event // by prefix
+	// frontiers are those of each data topic.
+	frontiers map[string][]cdctest.Frontier
 	err    error
 	latest time.Time // when the last record came
 }
 
-// consume reads the data topics of some object types of some prefixes from their first
-// record, as soon as they exist.
+// consume reads the data topics of some object types of some prefixes, and their
+// frontiers, from their first record, as soon as they exist.
 func consume(t *testing.T, s *services.Services, objects []string, prefixes ...string) *consumer {
 	t.Helper()
-	c := &consumer{seen: map[string][]cdctest.Event{}, latest: time.Now(), decoder: cdctest.Decoder{Avro: testkit.NewDecoder(t, s.Schemas).Try}}
+	c := &consumer{seen: map[string][]cdctest.Event{}, frontiers: map[string][]cdctest.Frontier{}, latest: time.Now(), decoder: cdctest.Decoder{Avro: testkit.NewDecoder(t, s.Schemas).Try}}
 	ctx, cancel := context.WithCancel(t.Context())
 	topics := map[string]topic{}
 	var names []string
@@ -43,6 +46,7 @@ func consume(t *testing.T, s *services.Services, objects []string, prefixes ...s
 			topics[name] = topic{prefix, object}
 			names = append(names, regexp.QuoteMeta(name))
 		}
+		names = append(names, regexp.QuoteMeta(prefix+frontiersTopic))
 	}
 	c.client = testkit.Client(t, s.Options(
 		kgo.ConsumeRegex(),
@@ -65,6 +69,9 @@ func consume(t *testing.T, s *services.Services, objects []string, prefixes ...s
 
 type topic struct{ prefix, object string }
 
+// frontiersTopic is the end of the name of the topic of frontiers.
+const frontiersTopic = ".frontiers"
+
 func (c *consumer) read(ctx context.Context, topics map[string]topic) {
 	for ctx.Err() == nil {
 		fetches := c.client.PollFetches(ctx)
@@ -75,6 +82,16 @@ func (c *consumer) read(ctx context.Context, topics map[string]topic) {
 			}
 		})
 		fetches.EachRecord(func(r *kgo.Record) {
+			c.latest = time.Now()
+			if strings.HasSuffix(r.Topic, frontiersTopic) {
+				topic, f, err := cdctest.DecodeFrontier(r.Key, r.Value)
+				if err != nil && c.err == nil {
+					c.err = err
+				}
+				f.At = hubspot.MillisOf(r.Timestamp)
+				c.frontiers[topic] = append(c.frontiers[topic], f)
+				return
+			}
 			of := topics[r.Topic]
 			e, err := c.decoder.Decode(of.object, r.Key, r.Value)
 			if err != nil && c.err == nil {
@@ -82,7 +99,6 @@ func (c *consumer) read(ctx context.Context, topics map[string]topic) {
 			}
 			e.Partition, e.Offset = r.Partition, r.Offset
 			c.seen[of.prefix] = append(c.seen[of.prefix], e)
-			c.latest = time.Now()
 		})
 		c.mu.Unlock()
 	}
@@ -97,6 +113,13 @@ func (c *consumer) events(t *testing.T, prefix string) []cdctest.Event {
 		t.Fatalf("consume: %v", c.err)
 	}
 	return slices.Clip(c.seen[prefix])
+}
+
+// frontiersOf returns what it has seen so far of a prefix' frontiers of an object type.
+func (c *consumer) frontiersOf(prefix, object string) []cdctest.Frontier {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clip(c.frontiers[prefix+"."+object])
 }
 
 // drain waits until nothing has come for a while. Nobody writes any more.

@@ -3,7 +3,8 @@
 // Package crash kills the real connector again and again on a real Kafka and
 // schema registry, while a simulated portal lives on. It checks what a
 // read_committed consumer saw against what the portal had (docs/contract.md
-// section 1, promises 1 to 4). It needs Java 17 and mvn:
+// section 1, promises 1 to 4), and every frontier against what both had then (R17). It
+// needs Java 17 and mvn:
 //
 //	go test -tags integration ./test/crash/ -run TestFiftyKills -v -timeout 20m -kills 50
 //
@@ -101,6 +102,7 @@ func TestFiftyKills(t *testing.T) {
 	if !r.Clean() {
 		t.Errorf("promises were broken (-seed %d):\n%s", *seed, r.Findings())
 	}
+	life.checkFrontiers(t, consumer, prefix)
 	if inside < *kills/5 {
 		t.Errorf("only %d of %d kills were inside a transaction, want at least a fifth", inside, *kills)
 	}
