@@ -121,9 +121,9 @@ func TestFleet_WhatAHardlyUsedPortalCosts(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
 		a, calls := w.ofThreeTypes(*hardlyUsed)
-		time.Sleep(time.Hour)
+		time.Sleep(30 * time.Minute)
 		rng := rand.New(rand.NewPCG(1, 2))
-		const apart, over = 17 * time.Minute, 3 * time.Hour
+		const apart, over = 17 * time.Minute, 2 * time.Hour
 		all, began, before := names(0, *hardlyUsed), time.Now(), calls()
 		made := map[string]time.Time{} // by topic and key
 		for time.Since(began) < over {

@@ -92,7 +92,7 @@ const (
 	// repeated requests.
 	idleMargin = 0.95
 	// replan is how often the plan follows what the demands cost.
-	replan = 10 * time.Second
+	replan = time.Minute
 
 	// awake is how long a portal counts as awake after a change.
 	awake = 45 * time.Minute
@@ -265,13 +265,15 @@ func (p *Pace) Interval(object string) time.Duration {
 	plan, b := p.planNow(now), p.budget()
 	p.save(now)
 	isAwake, found := now.Sub(p.woken) < awake, 0.0
-	perHour, sum := map[string]float64{}, 0.0
+	own, sum := quietRate, 0.0 // changes an hour
 	for name, t := range p.types {
 		expected, lately := t.perHour(now)
 		isAwake = isAwake || expected >= 1
 		found += lately
-		perHour[name] = max(expected, quietRate)
-		sum += perHour[name]
+		sum += max(expected, quietRate)
+		if name == object {
+			own = max(expected, quietRate)
+		}
 	}
 	relied := p.relies(object)
 	switch {
@@ -283,14 +285,19 @@ func (p *Pace) Interval(object string) time.Duration {
 		return max(plan.quiet, reliedAwake)
 	}
 	// While the portal is awake, no type waits much longer than the others.
-	least := sum / float64(len(perHour)) * leastPart
-	for name, rate := range perHour {
-		perHour[name] = max(rate, least)
+	least := sum / float64(max(1, len(p.types))) * leastPart
+	rare := time.Duration(float64(p.portals()) / searchesTogether / max(own, least) * float64(time.Hour))
+	if rare >= plan.quiet {
+		return plan.quiet
+	}
+	perHour := map[string]float64{}
+	for name, t := range p.types {
+		expected, _ := t.perHour(now)
+		perHour[name] = max(expected, quietRate, least)
 	}
 	more := max(p.saved/spendOver.Seconds(), found*callsPerChange/time.Hour.Seconds())
 	calls := min(float64(len(p.types))/plan.quiet.Seconds()+more, b.Searches, b.Left/2)
-	rare := time.Duration(float64(p.portals()) / searchesTogether / perHour[object] * float64(time.Hour))
-	return min(max(divide(calls, perHour, plan.quiet)[object], rare), plan.quiet)
+	return max(divide(calls, perHour, plan.quiet)[object], rare)
 }
 
 // Quiet is the leading interval of a type in a portal in which nothing changes.
