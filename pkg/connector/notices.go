@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// noticeLook is the time between two looks at what there is to tell.
-	noticeLook = 2 * time.Second
+	// noticeLook is the time between two looks at what there is to tell, and calmLook
+	// while nothing is under way: of what the streams tell, they tell at once.
+	noticeLook, calmLook = 2 * time.Second, lookInterval
 	// noticesWaiting is how many notices may wait for the brokers; the oldest go
 	// first.
 	noticesWaiting = 1000
@@ -90,6 +91,11 @@ func (n *notices) tell(notice stream.Notice) {
 		n.came = n.came[1:]
 		n.counted.WithLabelValues("dropped").Inc()
 	}
+	n.hasten()
+}
+
+// hasten has run look at once.
+func (n *notices) hasten() {
 	select {
 	case n.wake <- struct{}{}:
 	default:
@@ -102,6 +108,7 @@ func (n *notices) begin(swept map[string]bool, unfinished func() ([]string, bool
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.swept, n.unfinished = swept, unfinished
+	n.hasten()
 }
 
 // end notes why the process ends, nil if it was told to. run is called to end next.
@@ -155,13 +162,13 @@ func newID() string {
 // run looks and writes until ctx ends, and then writes what waits if the brokers
 // answer within lastNotice.
 func (n *notices) run(ctx context.Context) {
-	ticker := time.NewTicker(noticeLook)
-	defer ticker.Stop()
+	timer := time.NewTimer(noticeLook)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-n.wake:
-		case <-n.health.status.Swept():
+		case <-n.health.status.News():
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastNotice)
 			defer cancel()
@@ -174,7 +181,17 @@ func (n *notices) run(ctx context.Context) {
 		}
 		n.look(ctx)
 		n.send(ctx)
+		timer.Reset(n.next())
 	}
+}
+
+// next is the time to the next look.
+func (n *notices) next() time.Duration {
+	c := &n.changes
+	if c.young() || !n.known || len(n.queue)+len(n.told.open)+len(c.came)+len(c.went) > 0 {
+		return noticeLook
+	}
+	return calmLook
 }
 
 // look puts what is new into the queue.

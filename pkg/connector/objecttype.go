@@ -225,7 +225,7 @@ func (o *objectType) finders(p stream.Places) []stream.Runner {
 			return sync.Trailing(lag, carried, leading)
 		}
 		if lag.By == 0 {
-			t.Seen = func(changes int) { r.pace.Seen(name, changes) }
+			t.Seen, t.Sooner = func(changes int) { r.pace.Seen(name, changes) }, r.pace.Sooner(name)
 		}
 		r.status.Expect(name, lag.Stream)
 		out = append(out, t)

@@ -98,7 +98,7 @@ func (c *Connector) once(ctx context.Context, portal int64, started func()) erro
 		s.HubSpot.Charge(ctx, later)
 	}
 	c.audit.Begin()
-	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval, s.shared.awakeAtStart())
+	pace := stream.NewPace(s.Budget, s.Config.Sync.LeadingInterval, s.shared.portals)
 	s.Demands(pace)
 	rounds := stream.NewRounds(s.RoundsPerSecond())
 	rounds.Excess = pace.Excess

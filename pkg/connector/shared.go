@@ -17,7 +17,6 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/sink"
-	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // Shared is what the connectors of one process have in common: connections to HubSpot,
@@ -46,22 +45,17 @@ const (
 	loadingTurn   = time.Minute
 )
 
-// awakeTogether is how many portals of a process count as awake at their start for the
-// usual time. Of more, each counts for less, down to a minute: together they would ask
-// HubSpot so often that a machine has no time for anything else.
-const awakeTogether = 50
-
-func (s *Shared) awakeAtStart() time.Duration {
+// portals is how many connectors the process has.
+func (s *Shared) portals() (n int) {
 	if s == nil {
-		return stream.AwakeAtStart
+		return 1
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 1
 	for _, one := range s.registries {
 		n += one.users
 	}
-	return max(time.Minute, min(stream.AwakeAtStart, stream.AwakeAtStart*awakeTogether/time.Duration(n)))
+	return n
 }
 
 // turns lets some work at a time. A turn ends after a while, whether or not the work

@@ -204,6 +204,7 @@ func connect(cfg Config) (*Sink, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConnIdleTimeout(keptFor),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
@@ -216,6 +217,10 @@ func connect(cfg Config) (*Sink, error) {
 	s.setup = newSetup(cfg, cl, s.written, s.log)
 	return s, nil
 }
+
+// keptFor is how long a connection may be idle. An idle portal commits its cursors about
+// twice a minute: with the default of 20 seconds, it would connect for each of them.
+const keptFor = 2 * time.Minute
 
 // freshMetadata is for clients that meet new topics. The first record of each topic
 // asks for the topic's partitions, and the whole transaction waits for the answer. With

@@ -60,12 +60,13 @@ const (
 // R19).
 func (p Problem) Brake() bool { return p.Area == ProblemArea && p.Stream == brakePart }
 
-// Swept tells that a backfill or a first sweep has begun or ended.
-func (s *Status) Swept() <-chan struct{} { return s.sweeps }
+// News tells that a backfill or a first sweep has begun or ended, or that there is
+// another problem.
+func (s *Status) News() <-chan struct{} { return s.news }
 
-func (s *Status) swept() {
+func (s *Status) sayNews() {
 	select {
-	case s.sweeps <- struct{}{}:
+	case s.news <- struct{}{}:
 	default:
 	}
 }

@@ -8,18 +8,16 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// payInterval is how often what resumed streams owe is looked at.
+// payInterval is how often what resumed streams owe is looked at, while they owe it.
 const payInterval = 10 * time.Second
 
 // payOff asks for the sweeps that resumed streams owe, until each has shown
 // everything. What a sweep of an earlier run has found may have waited for another
 // reading when that run ended, so a run asks for all that is owed.
 func (s *Signals) payOff(ctx context.Context) error {
-	ticker := time.NewTicker(payInterval)
-	defer ticker.Stop()
 	for first := true; ; first = false {
-		paid := false
-		for name, since := range s.Status.pauses.owes() {
+		paid, owed := false, s.Status.pauses.owes()
+		for name, since := range owed {
 			c := s.pausable(name)
 			if c == nil {
 				continue // it is not followed now
@@ -37,8 +35,12 @@ func (s *Signals) payOff(ctx context.Context) error {
 				return err
 			}
 		}
+		var again <-chan time.Time
+		if len(owed) > 0 {
+			again = time.After(payInterval)
+		}
 		select {
-		case <-ticker.C:
+		case <-again:
 		case <-s.resumed:
 		case <-ctx.Done():
 			return ctx.Err()

@@ -14,13 +14,16 @@ import (
 // most of that share. What it saved, and some calls for each change found, go to
 // the leading tiers while the portal is awake. They divide them by the square-root
 // rule: with intervals proportional to 1/sqrt(changes per hour), the mean wait of a
-// change is the shortest that a given number of calls allows.
+// change is the shortest that a given number of calls allows. Of many portals in a
+// process, each asks at most so often for every change that it expects: what they
+// may spend of HubSpot's limits, together, is more than a machine can ask.
 type Pace struct {
 	// Relied reports whether the journal may be relied on for an object; nil: never.
 	Relied func(object string) bool
 
 	budget  func() Budget
 	fixed   time.Duration
+	portals func() int // of the process
 	atStart time.Duration
 
 	mu      sync.Mutex
@@ -89,13 +92,15 @@ const (
 	// repeated requests.
 	idleMargin = 0.95
 	// replan is how often the plan follows what the demands cost.
-	replan = 10 * time.Second
+	replan = time.Minute
 
 	// awake is how long a portal counts as awake after a change.
 	awake = 45 * time.Minute
-	// AwakeAtStart is how long a portal counts as awake at the start of a run, before a
-	// change is found: somebody may watch what the connector does.
-	AwakeAtStart = 10 * time.Minute
+	// awakeAtStart is how long a portal counts as awake at the start of a run, before a
+	// change is found: somebody may watch what the connector does. Where a process has
+	// more than awakeTogether portals, each counts for less, down to awakeAtLeast.
+	awakeAtStart, awakeAtLeast = 10 * time.Minute, time.Minute
+	awakeTogether              = 50
 	// asleepPart of the spare calls shortens the intervals of a portal that sleeps.
 	asleepPart = 1.0 / 16
 	// saveFor is how much the leading tiers may save, spendOver the time in which
@@ -104,6 +109,9 @@ const (
 	// callsPerChange is how many leading searches a change found in the last hours
 	// is worth.
 	callsPerChange = 22
+	// searchesTogether is how many leading searches the portals of a process make at
+	// most, each its part, for every change that they expect in a type.
+	searchesTogether = 20_000
 	// leastPart of the average rate is the least that a type counts with while the
 	// portal is awake.
 	leastPart = 0.28
@@ -113,12 +121,13 @@ const (
 )
 
 // NewPace returns a Pace of the types that Add adds. A fixed leading interval other
-// than zero applies to all of them instead. atStart is how long the portal counts as
-// awake before a change is found, at most [AwakeAtStart].
-func NewPace(budget func() Budget, fixed, atStart time.Duration) *Pace {
+// than zero applies to all of them instead. portals is how many portals the process
+// follows now.
+func NewPace(budget func() Budget, fixed time.Duration, portals func() int) *Pace {
 	now := time.Now()
+	atStart := min(awakeAtStart, max(awakeAtLeast, awakeAtStart*awakeTogether/time.Duration(max(1, portals()))))
 	return &Pace{
-		budget: budget, fixed: fixed, atStart: atStart, woken: now.Add(atStart - awake), counted: now,
+		budget: budget, fixed: fixed, portals: portals, atStart: atStart, woken: now.Add(atStart - awake), counted: now,
 		types: map[string]*paced{}, patient: map[demandKey]*Patient{},
 	}
 }
@@ -217,9 +226,32 @@ func (p *Pace) Seen(object string, changes int) {
 	}
 	if changes > 0 {
 		p.woken = now
+		p.hasten(object)
 	}
 	p.save(now)
 	p.saved = max(0, p.saved-1)
+}
+
+// hasten tells the other types that a type has changed: now their intervals may be
+// shorter.
+func (p *Pace) hasten(object string) {
+	for name, t := range p.types {
+		if name == object {
+			continue
+		}
+		select {
+		case t.sooner <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Sooner tells that the interval of a type may have become shorter, because another
+// one has changed. The type has been added.
+func (p *Pace) Sooner(object string) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.types[object].sooner
 }
 
 // Interval returns how long to wait between two leading walks of a type.
@@ -233,13 +265,15 @@ func (p *Pace) Interval(object string) time.Duration {
 	plan, b := p.planNow(now), p.budget()
 	p.save(now)
 	isAwake, found := now.Sub(p.woken) < awake, 0.0
-	perHour, sum := map[string]float64{}, 0.0
+	own, sum := quietRate, 0.0 // changes an hour
 	for name, t := range p.types {
 		expected, lately := t.perHour(now)
 		isAwake = isAwake || expected >= 1
 		found += lately
-		perHour[name] = max(expected, quietRate)
-		sum += perHour[name]
+		sum += max(expected, quietRate)
+		if name == object {
+			own = max(expected, quietRate)
+		}
 	}
 	relied := p.relies(object)
 	switch {
@@ -251,13 +285,19 @@ func (p *Pace) Interval(object string) time.Duration {
 		return max(plan.quiet, reliedAwake)
 	}
 	// While the portal is awake, no type waits much longer than the others.
-	least := sum / float64(len(perHour)) * leastPart
-	for name, rate := range perHour {
-		perHour[name] = max(rate, least)
+	least := sum / float64(max(1, len(p.types))) * leastPart
+	rare := time.Duration(float64(p.portals()) / searchesTogether / max(own, least) * float64(time.Hour))
+	if rare >= plan.quiet {
+		return plan.quiet
+	}
+	perHour := map[string]float64{}
+	for name, t := range p.types {
+		expected, _ := t.perHour(now)
+		perHour[name] = max(expected, quietRate, least)
 	}
 	more := max(p.saved/spendOver.Seconds(), found*callsPerChange/time.Hour.Seconds())
 	calls := min(float64(len(p.types))/plan.quiet.Seconds()+more, b.Searches, b.Left/2)
-	return divide(calls, perHour, plan.quiet)[object]
+	return max(divide(calls, perHour, plan.quiet)[object], rare)
 }
 
 // Quiet is the leading interval of a type in a portal in which nothing changes.

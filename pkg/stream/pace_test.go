@@ -3,6 +3,8 @@ package stream
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,8 +13,11 @@ import (
 // rich is a portal whose limits hold nothing back.
 var rich = Budget{IdleShare: 0.2, Day: 1_000_000, Left: math.Inf(1), Searches: 1000}
 
+// alone is the only portal of its process.
+func alone() int { return 1 }
+
 func pace(b Budget, fixed time.Duration, types ...string) *Pace {
-	p := NewPace(func() Budget { return b }, fixed, AwakeAtStart)
+	p := NewPace(func() Budget { return b }, fixed, alone)
 	for _, object := range types {
 		p.Add(object)
 	}
@@ -174,7 +179,18 @@ func TestPace_TheFirstChangeWakesItsType(t *testing.T) {
 		if asleep < time.Minute {
 			t.Errorf("a portal that sleeps is asked every %v", asleep)
 		}
+		p.Seen("1", 0)
+		select {
+		case <-p.Sooner("2"):
+			t.Error("a walk that found nothing hastens others")
+		default:
+		}
 		p.Seen("0", 1)
+		select {
+		case <-p.Sooner("1"):
+		default:
+			t.Error("who waits for a walk of another type does not hear of the change")
+		}
 		if got := p.Interval("0"); got > 12*time.Second {
 			t.Errorf("after a first change the interval is %v, want at most 12s", got)
 		}
@@ -211,4 +227,80 @@ func TestPace_TheRhythmOfTheDay(t *testing.T) {
 			t.Errorf("deals, with a tenth of the changes, are asked for every %v, contacts every %v", deals, contacts)
 		}
 	})
+}
+
+// TestPace_AmongManyPortals: what a change wakes in a portal among many costs little,
+// and is still quick where changes come together; a portal alone is asked as often as
+// its limits allow. Figures of the leading searches of a day (docs/figures.md).
+func TestPace_AmongManyPortals(t *testing.T) {
+	for _, c := range []struct {
+		portals, burst, most int           // portals of the process; changes that come together; searches a day
+		p50                  time.Duration // from a change to the search that shows it
+	}{
+		{portals: 1, burst: 1, most: 130_000, p50: 2 * time.Second},
+		{portals: 50, burst: 1, most: 65_000, p50: 4 * time.Second},
+		{portals: 333, burst: 1, most: 15_000, p50: 14 * time.Second},
+		{portals: 333, burst: 5, most: 18_000, p50: 2 * time.Second},
+		{portals: 2000, burst: 5, most: 11_000, p50: 10 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPace(func() Budget { return Budget{IdleShare: 0.2, Day: 650_000, Left: math.Inf(1), Searches: 2.4} }, 0, func() int { return c.portals })
+			p.Patient("", "sweeps", func() Demand { return Demand{Calls: 5_000, Least: 24 * time.Hour, Fixed: true} })
+			searches, waited := followed(p, 3, c.burst, 17*time.Minute, 2)
+			p50 := waited[len(waited)/2]
+			t.Logf("%4d portals, %d changes at a time: %6d searches a day, a change is found after p50 %.1fs, p90 %.1fs, p99 %.1fs",
+				c.portals, c.burst, searches, p50.Seconds(), waited[len(waited)*9/10].Seconds(), waited[len(waited)*99/100].Seconds())
+			if searches > c.most || p50 > c.p50 {
+				t.Errorf("%d portals: %d searches a day, p50 %v; want at most %d and %v", c.portals, searches, p50, c.most, c.p50)
+			}
+		})
+	}
+}
+
+// followed has a portal of some types followed for days, after a first one. It changes
+// at random times, so long apart on average, each time in one type and up to 2*burst-1
+// times at once. followed returns the leading searches of a day, and how long each change
+// waited for one, in order.
+func followed(p *Pace, types, burst int, apart time.Duration, days int) (searches int, waited []time.Duration) {
+	const day = 24 * time.Hour
+	rng := rand.New(rand.NewPCG(1, 2))
+	began, end := time.Now(), time.Duration(days)*day
+	var names []string
+	made, last := make([][]time.Duration, types), make([]time.Duration, types)
+	for i := range types {
+		names = append(names, fmt.Sprint(i))
+		p.Add(names[i])
+	}
+	for at := time.Duration(0); at < end; at += time.Duration(rng.ExpFloat64() * float64(apart) * float64(burst)) {
+		i, together := rng.IntN(types), at
+		for range 1 + rng.IntN(2*burst-1) {
+			made[i] = append(made[i], together)
+			together += time.Duration(2+rng.IntN(40)) * time.Second
+		}
+	}
+	for i := range types {
+		slices.Sort(made[i])
+	}
+	for now := time.Duration(0); now < end; now += time.Second {
+		time.Sleep(time.Until(began.Add(now)))
+		for i, name := range names {
+			if now < last[i]+p.Interval(name) {
+				continue
+			}
+			last[i] = now
+			changes := 0
+			for ; len(made[i]) > 0 && made[i][0] <= now; made[i] = made[i][1:] {
+				changes++
+				if now > day {
+					waited = append(waited, now-made[i][0])
+				}
+			}
+			if now > day {
+				searches++
+			}
+			p.Seen(name, changes)
+		}
+	}
+	slices.Sort(waited)
+	return searches / (days - 1), waited
 }

@@ -47,7 +47,7 @@ func newOwners(t *testing.T, hs *answers, out cdc.Committer) *Owners {
 	return &Owners{
 		Reference: Reference{
 			Client: client, Status: NewStatus(client.Now), Metrics: NewMetrics(prometheus.NewRegistry()),
-			Log: slog.New(slog.DiscardHandler), Pace: NewPace(func() Budget { return Budget{IdleShare: 1} }, 0, AwakeAtStart).Patient("", "", func() Demand { return Demand{Calls: 1, Least: time.Minute, Fixed: true} }),
+			Log: slog.New(slog.DiscardHandler), Pace: NewPace(func() Budget { return Budget{IdleShare: 1} }, 0, alone).Patient("", "", func() Demand { return Demand{Calls: 1, Least: time.Minute, Fixed: true} }),
 		},
 		List: ReferenceList{Lane: cdc.NewReferenceLane(cdc.ReferenceLaneConfig{Reference: ReferenceOwners, Patience: cdc.Patience{Second: 30 * time.Second, Repeat: time.Hour}, Committer: out})},
 	}

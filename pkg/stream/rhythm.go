@@ -11,6 +11,7 @@ type paced struct {
 	// Both forget by exponential decay. A change adds one per memory, so that the
 	// first one found counts at once; bursts come together.
 	burst, lately decaying
+	sooner        chan struct{} // one slot: another type changed
 
 	rhythm [24]float64 // changes by hour of the day, as the days before had them
 	known  [24]bool
@@ -32,7 +33,7 @@ const (
 func newPaced(now time.Time) *paced {
 	return &paced{
 		burst: decaying{memory: burstMemory, at: now}, lately: decaying{memory: latelyMemory, at: now},
-		hour: now.Truncate(time.Hour),
+		sooner: make(chan struct{}, 1), hour: now.Truncate(time.Hour),
 	}
 }
 

@@ -36,7 +36,7 @@ type Status struct {
 	stalled      func() bool   // Status.Commits; nil: no run is under way
 
 	pauses   pauses         // by signals
-	sweeps   chan struct{}  // one slot: a backfill or a first sweep has begun or ended
+	news     chan struct{}  // one slot: News
 	snapshot *Snapshot      // the one that a signal asked for
 	journal  hubspot.Millis // when HubSpot published the journal's last file that was read; zero: none was
 }
@@ -71,7 +71,7 @@ func NewStatus(now func() hubspot.Millis) *Status {
 	return &Status{
 		now: now, streams: map[streamKey]*streamState{}, lanes: map[string]published{}, done: map[string]bool{}, older: map[string]float64{},
 		passes: map[streamKey]*course{}, firsts: map[string]*course{},
-		firstChanged: make(chan struct{}, 1), sweeps: make(chan struct{}, 1),
+		firstChanged: make(chan struct{}, 1), news: make(chan struct{}, 1),
 	}
 }
 
@@ -121,6 +121,9 @@ func (s *Status) Problem(object, stream string, err error) (news bool) {
 			st.since = time.Now()
 		}
 		st.problem = err
+		if news {
+			s.sayNews()
+		}
 	})
 	return news
 }
@@ -156,7 +159,7 @@ func (s *Status) Watch(object string, lane published) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes[object] = lane
-	s.swept()
+	s.sayNews()
 }
 
 func (s *Status) change(object, stream string, f func(*streamState)) {
@@ -266,7 +269,7 @@ func (s *Status) backfillDone(object string) {
 	defer s.mu.Unlock()
 	s.done[object] = true
 	s.tellFirst()
-	s.swept()
+	s.sayNews()
 }
 
 // Backfills returns "running" or "done" for the backfill, or first sweep, of every

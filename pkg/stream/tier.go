@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,11 +28,13 @@ type Tier struct {
 	Interval func(carried bool) time.Duration
 	// Seen, unless nil, takes how many changes each walk found.
 	Seen func(changes int)
+	// Sooner, unless nil, tells that the interval may have become shorter.
+	Sooner <-chan struct{}
 
 	last   bool          // no tier looks further back
 	newest *atomic.Int64 // the latest time of a row that a tier of the type has seen
 	others []*Tier       // that the leading tier may carry
-	rest   time.Duration // until the next pass
+	wake   chan struct{} // one slot: a walk of the leading tier did not carry this one
 
 	// turn holds a token while no walk serves the tier; who takes it may use the
 	// fields below.
@@ -52,7 +55,7 @@ func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 	}
 	tiers := make([]*Tier, len(lags))
 	for i, lag := range lags {
-		t := &Tier{Object: o, Stream: lag.Stream, Lag: lag.By, newest: newest, turn: make(chan struct{}, 1), window: windows[i]}
+		t := &Tier{Object: o, Stream: lag.Stream, Lag: lag.By, newest: newest, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), window: windows[i]}
 		t.turn <- struct{}{}
 		t.last = lag.By == Longest(lags)
 		tiers[i] = t
@@ -68,9 +71,9 @@ func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 }
 
 const (
-	// tierLook is how often a waiting tier asks whether its interval has become
-	// shorter, or another walk has carried it.
-	tierLook = 5 * time.Second
+	// tierLook is how often a waiting leading tier asks whether its interval has become
+	// shorter without a change that tells it.
+	tierLook = 15 * time.Second
 	// reach is how far the leading tier looks back beyond R3's overlap, because
 	// HubSpot's index shows most changes seconds late. R4 skips what was read, so
 	// this costs nothing while a walk finds no more than fewRows.
@@ -80,27 +83,50 @@ const (
 
 // Run walks until ctx ends.
 func (t *Tier) Run(ctx context.Context) error {
-	return supervise(ctx, t.Object, t.Stream, func() time.Duration { return min(t.rest, tierLook) }, t.pass)
+	return supervise(ctx, t.Object, t.Stream, func() time.Duration { return 0 }, t.pass)
 }
 
-// pass is one walk, or the rest of one that a restart interrupted, if one is due.
+// pass is one walk, or the rest of one that a restart interrupted, once it is due.
 func (t *Tier) pass(ctx context.Context) error {
-	select {
-	case <-t.turn:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer t.done()
-	if !t.walked.IsZero() {
-		if t.rest = time.Until(t.walked.Add(t.Interval(t.carried))); t.rest > 0 {
-			return nil
-		}
-	}
-	if err := t.walk(ctx); err != nil {
+	if err := t.due(ctx); err != nil {
 		return err
 	}
-	t.rest = t.Interval(t.carried)
-	return nil
+	defer t.done()
+	return t.walk(ctx)
+}
+
+// due waits until a walk is due, and takes the turn for it. A trailing tier's wait
+// grows with each walk that carries it.
+func (t *Tier) due(ctx context.Context) error {
+	for {
+		select {
+		case <-t.turn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var wait time.Duration
+		if !t.walked.IsZero() {
+			wait = time.Until(t.walked.Add(t.Interval(t.carried)))
+		}
+		if wait <= 0 {
+			return nil
+		}
+		t.done()
+		if t.Lag == 0 {
+			wait = min(wait, tierLook)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-t.wake:
+		case <-t.Sooner:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }
 
 func (t *Tier) done() { t.turn <- struct{}{} }
@@ -172,10 +198,25 @@ func (t *Tier) walk(ctx context.Context) error {
 			other.window = next.Others[i].Window
 			other.ended(t0, true)
 		}
+		t.wakeOthers(carried)
 		if t.Seen != nil {
 			t.Seen(changes)
 		}
 		return nil
+	}
+}
+
+// wakeOthers has the tiers look whether a walk of their own is due that a walk of the
+// leading tier did not carry: their interval follows the leading one only while it does.
+func (t *Tier) wakeOthers(carried []*Tier) {
+	for _, other := range t.others {
+		if other == t || slices.Contains(carried, other) {
+			continue
+		}
+		select {
+		case other.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func (k *checker) planIdle(out *Plan, relied bool) (idle []planStream, sum int) 
 		}
 		asked = append(asked, func() { idle[i].Calls += int(math.Round(calls())) })
 	}
-	pace := stream.NewPace(k.setup.Budget, sync.LeadingInterval, stream.AwakeAtStart)
+	pace := stream.NewPace(k.setup.Budget, sync.LeadingInterval, func() int { return 1 })
 	pace.Relied = func(string) bool { return relied }
 	k.setup.Demands(pace)
 	// passes adds a stream that makes so many calls a pass, and then waits.
