@@ -66,12 +66,7 @@ func (c *Connector) once(ctx context.Context, portal int64, started func()) erro
 	log := s.Log.With("portal", portal)
 
 	cfg := s.SinkConfig()
-	cfg.Portal, cfg.Warned, cfg.Committed = portal, &c.warned, &c.committed
-	loading, err := c.load(ctx)
-	if err != nil {
-		return err
-	}
-	defer loading()
+	cfg.Portal, cfg.Warned, cfg.Committed, cfg.Turn = portal, &c.warned, &c.committed, c.load
 	c.health.begin("ends the transactions of earlier runs", "wait for the brokers")
 	out, err := sink.Open(ctx, cfg)
 	if err != nil {
@@ -81,12 +76,11 @@ func (c *Connector) once(ctx context.Context, portal int64, started func()) erro
 	look := lookFirst(ctx, s, log)
 	defer look.both.Wait()
 	defer cancel()
-	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
+	c.beginsLoading()
 	loaded, err := out.Load(ctx)
 	if err != nil {
 		return err
 	}
-	loading()
 	if s.loaded != nil {
 		s.loaded()
 	}
@@ -129,6 +123,11 @@ func (c *Connector) once(ctx context.Context, portal int64, started func()) erro
 		return errNoTypes
 	}
 	c.sayUnmatched(log, seen.Found)
+	expected := make([]string, len(seen.Found))
+	for i, found := range seen.Found {
+		expected[i] = found.Type.Name
+	}
+	out.Expect(ctx, expected)
 
 	wrong := s.HubSpot.HoldClock()
 	defer s.HubSpot.ReleaseClock()

@@ -20,7 +20,7 @@ import (
 )
 
 // Shared is what the connectors of one process have in common: connections to HubSpot,
-// clients of the registry, a Kafka client for what is not a transaction, and turns in
+// clients of the registry, a few Kafka clients for what is not a transaction, and turns in
 // loading what is published.
 type Shared struct {
 	log      *slog.Logger
@@ -90,7 +90,7 @@ func NewShared(log *slog.Logger) *Shared {
 // connections of the others.
 type onlyTrips struct{ http.RoundTripper }
 
-// sharedKafka is the client for a way to reach brokers.
+// sharedKafka is a client for a way to reach brokers.
 type sharedKafka struct {
 	of     Kafka
 	beside *sink.Beside
@@ -116,16 +116,33 @@ func (k *Kafka) connection() Kafka {
 	return c
 }
 
-// besideFor gives the client for these brokers, with the options of a program.
+// A broker answers the requests of a connection one after the other, and a start has
+// dozens of them. So a process has a Kafka client for each usersOfClient connectors, but
+// no more than clientsAtMost: connections cost the brokers memory.
+const (
+	usersOfClient = 16
+	clientsAtMost = 4
+)
+
+// besideFor gives the client for these brokers that has the fewest users, with the
+// options of a program.
 func (s *Shared) besideFor(k *Kafka, o Options) (*sharedKafka, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := k.connection()
+	var free *sharedKafka
+	clients := 0
 	for _, one := range s.kafkas {
 		if reflect.DeepEqual(one.of, of) {
-			one.users++
-			return one, nil
+			clients++
+			if free == nil || one.users < free.users {
+				free = one
+			}
 		}
+	}
+	if free != nil && (free.users < usersOfClient || clients == clientsAtMost) {
+		free.users++
+		return free, nil
 	}
 	opts, err := k.options(o.Tokens, append([]kgo.Opt{sink.ClientLog(s.log)}, o.Kafka...)...)
 	if err != nil {
@@ -197,12 +214,18 @@ func (c *Connector) start(ctx context.Context) (done func(), err error) {
 	return c.setup.shared.starting.take(ctx)
 }
 
-// load waits for a turn to load what is published, and for memory. The caller calls
-// done when it has loaded.
+func (c *Connector) beginsLoading() {
+	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
+}
+
+// load waits for a turn to read what is published, and for memory. The caller calls
+// done when it has read. While it waits for answers about topics and schemas, it needs
+// no turn.
 func (c *Connector) load(ctx context.Context) (done func(), err error) {
 	if c.setup.shared == nil {
 		return func() {}, nil
 	}
+	defer c.beginsLoading()
 	c.health.begin("waits until less is loaded at the same time", "wait: of the portals of an instance, a few load their state at a time")
 	for said := false; ; said = true {
 		done, err := c.setup.shared.loading.take(ctx)

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -15,6 +16,131 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
+// counter counts requests to the brokers, to the registry and to HubSpot.
+type counter struct {
+	w *world
+
+	mu               sync.Mutex
+	brokers          map[int16]int
+	registry, called int
+}
+
+func newCounter(w *world) *counter {
+	c := &counter{w: w, brokers: map[int16]int{}}
+	for key := range int16(kmsg.MaxKey) {
+		w.kafka.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.brokers[key]++
+			return nil, nil, false
+		})
+	}
+	return c
+}
+
+// counts is what was counted, for each portal.
+type counts struct {
+	brokers         map[string]float64
+	all             float64 // of brokers
+	registry, calls float64
+}
+
+// take gives what was counted since the last take, in so many portals. What an instance
+// asks, however many portals it has, is left out.
+func (c *counter) take(portals int) counts {
+	calls := 0
+	for _, p := range c.w.portals {
+		for _, n := range p.Stats().Calls {
+			calls += n
+		}
+	}
+	registry := int(c.w.registry.Requests.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	per := func(n int) float64 { return float64(n) / float64(portals) }
+	out := counts{brokers: map[string]float64{}, registry: per(registry - c.registry), calls: per(calls - c.called)}
+	for key, n := range c.brokers {
+		if key != kmsg.Heartbeat.Int16() && key != kmsg.DescribeGroups.Int16() { // the status asks for the group too
+			out.brokers[kmsg.NameForKey(key)] = per(n)
+			out.all += per(n)
+		}
+	}
+	c.registry, c.called = registry, calls
+	clear(c.brokers)
+	return out
+}
+
+// about is how often the brokers were asked about topics and offsets.
+func (c counts) about() float64 {
+	return c.brokers["Metadata"] + c.brokers["DescribeConfigs"] + c.brokers["CreateTopics"] + c.brokers["ListOffsets"]
+}
+
+func (c counts) String() string {
+	text := fmt.Sprintf("%.1f requests to the brokers, %.1f to the registry, %.1f calls to HubSpot a portal:", c.all, c.registry, c.calls)
+	for _, name := range slices.SortedFunc(maps.Keys(c.brokers), func(a, b string) int { return cmp.Compare(c.brokers[b], c.brokers[a]) }) {
+		text += fmt.Sprintf(" %s %.1f", name, c.brokers[name])
+	}
+	return text
+}
+
+var threeTypes = []string{"contacts", "companies", "deals"}
+
+// largePortals gives portals of three object types with 200 records each.
+func (w *world) largePortals(n int, latency hubspottest.Span) {
+	for i, name := range names(0, n) {
+		w.add(0, name)
+		w.portals[name] = hubspottest.New(hubspottest.Options{
+			Seed: uint64(i + 1), PortalID: int64(i + 1), Types: threeTypes, Latency: latency,
+			Limits: hubspottest.Limits{SearchPerSecond: 5, TenSecondly: 190, Daily: 650_000},
+		})
+		for _, object := range threeTypes {
+			w.portals[name].Seed(object, 200)
+		}
+		w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name+"\nSYNC_LEADING_INTERVAL=0s")
+	}
+}
+
+// TestFleet_WhatAStartCosts is what docs/fleet.md says of starts: what a portal asks of
+// the brokers, of the registry and of HubSpot until it streams, at its first start and
+// when it moves to another instance. At a thousand portals, these requests are the
+// time that a start takes.
+func TestFleet_WhatAStartCosts(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		count := newCounter(w)
+		const portals = 8
+		a := w.start()
+		w.until(time.Minute, func() bool { return len(a.status().Problems) == 0 })
+		w.largePortals(portals, hubspottest.Span{Min: 150 * time.Millisecond, Max: 300 * time.Millisecond})
+		count.take(1)
+		w.until(2*time.Minute, a.stream)
+		first := count.take(portals)
+		t.Log("first start:", first)
+		if n := first.about(); n > 40 {
+			t.Errorf("a first start asks the brokers %.1f times about topics and offsets", n)
+		}
+		time.Sleep(time.Minute)
+		b := w.start()
+		time.Sleep(10 * time.Second)
+		moving := 0
+		for _, p := range b.status().Portals {
+			if p.Instance == a.addr {
+				moving++
+			}
+		}
+		count.take(1)
+		a.kill()
+		w.until(time.Minute, b.stream)
+		moved := count.take(moving)
+		t.Logf("%d of %d move: %v", moving, portals, moved)
+		if n := moved.about(); n > 28 {
+			t.Errorf("a portal that moves asks the brokers %.1f times about topics and offsets", n)
+		}
+		b.stop()
+	})
+}
+
 // TestFleet_WhatAnIdlePortalCosts is what docs/fleet.md reckons with, for a portal of
 // three object types in which nothing changes: requests to the brokers and to HubSpot,
 // topics and partitions.
@@ -24,48 +150,26 @@ func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
 	}
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		var mu sync.Mutex
-		requests := map[int16]int{}
-		for key := range int16(kmsg.MaxKey) {
-			w.kafka.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) {
-				w.kafka.KeepControl()
-				mu.Lock()
-				defer mu.Unlock()
-				requests[key]++
-				return nil, nil, false
-			})
-		}
-		portals := 4
-		a, calls := w.ofThreeTypes(portals)
-		mu.Lock()
-		for key, n := range requests {
-			t.Logf("to begin: %-24s %d a portal", kmsg.NameForKey(key), n/portals)
-		}
-		mu.Unlock()
-		t.Logf("to begin: %d requests to the registry, %d calls to HubSpot a portal", int(w.registry.Requests.Load())/portals, calls()/portals)
+		count := newCounter(w)
+		const portals = 4
+		w.largePortals(portals, hubspottest.Span{})
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
 		time.Sleep(time.Hour)
-		mu.Lock()
-		clear(requests)
-		mu.Unlock()
-		before := calls()
+		count.take(portals)
 		const hours = 2
 		time.Sleep(hours * time.Hour)
-		perSecond := func(n int) float64 { return float64(n) / float64(portals) / (hours * time.Hour).Seconds() }
-		mu.Lock()
-		counted := maps.Clone(requests)
-		mu.Unlock()
-		delete(counted, kmsg.Heartbeat.Int16()) // an instance's
-		all := 0
-		for key, n := range counted {
-			all += n
-			t.Logf("%-24s %.4f a second and portal", kmsg.NameForKey(key), perSecond(n))
+		idle := count.take(portals)
+		perSecond := func(n float64) float64 { return n / (hours * time.Hour).Seconds() }
+		for _, name := range slices.Sorted(maps.Keys(idle.brokers)) {
+			t.Logf("%-24s %.4f a second and portal", name, perSecond(idle.brokers[name]))
 		}
-		transactions := perSecond(counted[kmsg.EndTxn.Int16()])
-		t.Logf("transactions %.3f, requests to the brokers %.3f, calls to HubSpot %.3f a second and portal", transactions, perSecond(all), perSecond(calls()-before))
+		transactions := perSecond(idle.brokers["EndTxn"])
+		t.Logf("transactions %.3f, requests to the brokers %.3f, calls to HubSpot %.3f a second and portal", transactions, perSecond(idle.all), perSecond(idle.calls))
 		if transactions == 0 || transactions > 0.11 {
 			t.Errorf("%.3f transactions a second and portal", transactions)
 		}
-		if n := perSecond(calls() - before); n > 0.25 {
+		if n := perSecond(idle.calls); n > 0.25 {
 			t.Errorf("%.3f calls to HubSpot a second and portal", n)
 		}
 		topics, partitions := 0, 0
@@ -83,48 +187,27 @@ func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
 	})
 }
 
-// ofThreeTypes starts an instance with so many portals of three object types, with the
-// default settings. calls counts the requests to HubSpot.
-func (w *world) ofThreeTypes(portals int) (i *instance, calls func() int) {
-	for n, name := range names(0, portals) {
-		p := hubspottest.New(hubspottest.Options{Seed: uint64(n), PortalID: int64(n + 1), Types: threeTypes, Index: hubspottest.Index{Immediate: true}, Limits: hubspottest.Limits{SearchPerSecond: 5, TenSecondly: 190, Daily: 650_000}})
-		for _, object := range threeTypes {
-			p.Seed(object, 200)
-		}
-		w.portals[name] = p
-		w.write(name, "HUBSPOT_ACCESS_TOKEN=pat-"+name+"\nSYNC_LEADING_INTERVAL=0s")
-	}
-	i = w.start()
-	w.until(20*time.Minute, i.stream)
-	return i, func() (n int) {
-		for _, p := range w.portals {
-			for _, count := range p.Stats().Calls {
-				n += count
-			}
-		}
-		return n
-	}
-}
-
-var threeTypes = []string{"contacts", "companies", "deals"}
-
-var hardlyUsed = flag.Int("hardly-used", 4, "portals of TestFleet_WhatAHardlyUsedPortalCosts")
+var hardlyUsed = flag.Int("hardly-used", 0, "portals of TestFleet_WhatAHardlyUsedPortalCosts; 0 skips it, 333 take half an hour")
 
 // TestFleet_WhatAHardlyUsedPortalCosts: with a change every 17 minutes in one of three
 // object types, a portal among many costs little more than one in which nothing changes
-// (docs/fleet.md#sizes). Four portals, which take less time, may each spend what HubSpot's
-// limits allow.
+// (docs/fleet.md#sizes). TestPace_AmongManyPortals has the same of the searches alone, in
+// seconds.
 func TestFleet_WhatAHardlyUsedPortalCosts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("too long for -short")
+	if *hardlyUsed == 0 {
+		t.Skip("only with -hardly-used")
 	}
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		a, calls := w.ofThreeTypes(*hardlyUsed)
+		count := newCounter(w)
+		w.largePortals(*hardlyUsed, hubspottest.Span{})
+		a := w.start()
+		w.until(20*time.Minute, a.stream)
 		time.Sleep(30 * time.Minute)
 		rng := rand.New(rand.NewPCG(1, 2))
 		const apart, over = 17 * time.Minute, 2 * time.Hour
-		all, began, before := names(0, *hardlyUsed), time.Now(), calls()
+		all, began := names(0, *hardlyUsed), time.Now()
+		count.take(1)
 		made := map[string]time.Time{} // by topic and key
 		for time.Since(began) < over {
 			time.Sleep(time.Duration(rng.ExpFloat64() * float64(apart) / float64(len(all))))
@@ -132,7 +215,7 @@ func TestFleet_WhatAHardlyUsedPortalCosts(t *testing.T) {
 			id := w.portals[name].Create(object, nil)
 			made[fmt.Sprintf("%s.%s.%s/%d", prefix, name, object, id)] = time.Now()
 		}
-		daily := float64(calls()-before) / float64(len(all)) * float64(24*time.Hour) / float64(time.Since(began))
+		daily := count.take(len(all)).calls * float64(24*time.Hour) / float64(time.Since(began))
 		time.Sleep(5 * time.Minute)
 		var took []time.Duration
 		for _, name := range all {

@@ -25,13 +25,19 @@ const garbageAbove = 100_000
 
 // Source is where Load and ReadListing read.
 type Source struct {
-	Opts   []kgo.Opt // how to reach the brokers; nothing about producing or consuming
+	Opts []kgo.Opt // how to reach the brokers; nothing about producing or consuming
+	// Asking asks whether there is anything to read, before a client is made that reads
+	// it. nil: that client asks.
+	Asking *kgo.Client
 	Prefix string
 	Portal int64
 	Logger *slog.Logger // nil = slog.Default()
 	Absent []string     // those of the two topics that do not exist: they are not read
 	// Frontiers says that the frontiers topic is there, and is read too.
 	Frontiers bool
+	// Turn waits until this process may read. The reader calls done when it has read.
+	// nil: at once.
+	Turn func(context.Context) (done func(), err error)
 }
 
 // Loaded is all that the two topics hold.

@@ -148,6 +148,31 @@ func TestLoad_ReadsBackWhatWasCommitted(t *testing.T) {
 	})
 }
 
+// TestLoad_OnlyWhoReadsTakesATurn: not while it asks whether there is anything to read.
+func TestLoad_OnlyWhoReadsTakesATurn(t *testing.T) {
+	inKafka(t, func(t *testing.T, k *kafka) {
+		var began, ended int
+		var refused error
+		load := func() (*Loaded, error) {
+			return Load(k.Context(), Source{
+				Opts: k.Options(), Asking: k.Client(), Prefix: "hubspot", Portal: portal, Logger: k.log.Logger(k.Output()),
+				Turn: func(context.Context) (func(), error) { began++; return func() { ended++ }, refused },
+			})
+		}
+		if l, err := load(); err != nil || !l.Fresh || began != 0 {
+			t.Errorf("empty topics: %v, %d turns", err, began)
+		}
+		k.write(append(birth("A"), row(1, cdc.Row{Version: 1, Seq: 1, Live: true}))...)
+		if l, err := load(); err != nil || l.Rows["contacts"].Len() != 1 || began != 1 || ended != 1 {
+			t.Errorf("with records: %v, %d turns began and %d ended", err, began, ended)
+		}
+		refused = errors.New("no turn")
+		if _, err := load(); !errors.Is(err, refused) {
+			t.Errorf("without a turn: %v", err)
+		}
+	})
+}
+
 // docs/kafka.md C3: the log ends with a marker, often after aborted records, and
 // compaction leaves gaps. Waiting for the last data record would never end.
 func TestLoad_EndsBehindAbortedRecordsMarkersAndCompaction(t *testing.T) {

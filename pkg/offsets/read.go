@@ -51,7 +51,7 @@ func ReadToEnd(ctx context.Context, src Source, topics map[string]func(*kgo.Reco
 // ended before.
 type Reader struct {
 	src    Source
-	cl     *kgo.Client
+	cl     *kgo.Client // nil: there was nothing to read yet
 	topics map[string]func(*kgo.Record) error
 	next   map[partition]int64 // the next offset to read
 }
@@ -59,20 +59,40 @@ type Reader struct {
 // NewReader makes the reader of these topics, each with the function that takes its
 // records. The function may keep a record's key and value, but not the record.
 func NewReader(src Source, topics map[string]func(*kgo.Record) error) (*Reader, error) {
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, src.Opts...),
+	r := &Reader{src: src, topics: topics, next: map[partition]int64{}}
+	if src.Asking == nil {
+		if err := r.connect(); err != nil {
+			return nil, err
+		}
+		r.src.Asking = r.cl
+	}
+	return r, nil
+}
+
+// connect makes the client that reads, unless there is one.
+func (r *Reader) connect() error {
+	if r.cl != nil {
+		return nil
+	}
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, r.src.Opts...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
 		kgo.WithPools(&recordPool{}),
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 	)...)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("kafka client: %w", err)
 	}
-	return &Reader{src: src, cl: cl, topics: topics, next: map[partition]int64{}}, nil
+	r.cl = cl
+	return nil
 }
 
 // Close ends the reader.
-func (r *Reader) Close() { r.cl.Close() }
+func (r *Reader) Close() {
+	if r.cl != nil {
+		r.cl.Close()
+	}
+}
 
 // ToEnd reads to the high watermark at the time of the call.
 //
@@ -86,10 +106,24 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, readDeadline)
 	defer cancel()
 
-	places, err := r.ends(limited)
+	places, consume, err := r.ends(limited)
 	if err != nil {
 		return err
 	}
+	if len(places) == 0 {
+		return nil
+	}
+	if r.src.Turn != nil {
+		done, err := r.src.Turn(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	if err := r.connect(); err != nil {
+		return err
+	}
+	r.cl.AddConsumePartitions(consume)
 	began, read := time.Now(), 0
 	report := began.Add(readPatience)
 	var failed error
@@ -152,39 +186,37 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 	return nil
 }
 
-// ends asks for the offsets at which each partition starts and ends. It makes the
-// client consume those that hold anything, and returns those that are not read to
-// their end.
-func (r *Reader) ends(ctx context.Context) (map[partition]*place, error) {
+// ends asks for the offsets at which each partition starts and ends. It returns those
+// that are not read to their end, and of these what the client has yet to consume.
+func (r *Reader) ends(ctx context.Context) (places map[partition]*place, consume map[string]map[int32]kgo.Offset, err error) {
 	names := make([]string, 0, len(r.topics))
 	for topic := range r.topics {
 		names = append(names, topic)
 	}
-	adm := kadm.NewClient(r.cl)
+	adm := kadm.NewClient(r.src.Asking)
 	start, err := adm.ListStartOffsets(ctx, names...)
 	if err == nil {
 		err = start.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list start offsets: %w", err)
+		return nil, nil, fmt.Errorf("list start offsets: %w", err)
 	}
 	end, err := adm.ListEndOffsets(ctx, names...)
 	if err == nil {
 		err = end.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list end offsets: %w", err)
+		return nil, nil, fmt.Errorf("list end offsets: %w", err)
 	}
-	places := map[partition]*place{}
-	consume := map[string]map[int32]kgo.Offset{}
+	places, consume = map[partition]*place{}, map[string]map[int32]kgo.Offset{}
 	for _, topic := range names {
 		if len(end[topic]) == 0 {
-			return nil, fmt.Errorf("list end offsets: no partition of %s in the answer", topic)
+			return nil, nil, fmt.Errorf("list end offsets: no partition of %s in the answer", topic)
 		}
 		for id, target := range end[topic] {
 			from, ok := start.Lookup(topic, id)
 			if !ok {
-				return nil, fmt.Errorf("list start offsets: no partition %d of %s in the answer", id, topic)
+				return nil, nil, fmt.Errorf("list start offsets: no partition %d of %s in the answer", id, topic)
 			}
 			p := partition{topic, id}
 			next, begun := r.next[p]
@@ -202,8 +234,7 @@ func (r *Reader) ends(ctx context.Context) (map[partition]*place, error) {
 			consume[topic][id] = kgo.NewOffset().At(from.Offset)
 		}
 	}
-	r.cl.AddConsumePartitions(consume)
-	return places, nil
+	return places, consume, nil
 }
 
 // waitingFor tells how far each partition is and, as far as the brokers know,

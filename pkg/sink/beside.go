@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -17,6 +18,8 @@ type Beside struct {
 	cl    *kgo.Client
 	end   context.CancelFunc
 	ended chan struct{} // closed when the reading has ended
+
+	listed *listed
 
 	mu      sync.Mutex
 	changes []func()           // what the reading does next
@@ -41,12 +44,43 @@ func NewBeside(opts []kgo.Opt) (*Beside, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	b := &Beside{cl: cl, end: end, ended: make(chan struct{}), readers: map[string]*Signals{}}
+	b := &Beside{cl: cl, end: end, ended: make(chan struct{}), listed: &listed{turn: make(chan struct{}, 1)}, readers: map[string]*Signals{}}
 	go func() { // ends with Close
 		defer close(b.ended)
 		b.read(ctx)
 	}()
 	return b, nil
+}
+
+// listed are the topics of the cluster. There may be ten for each of thousands of
+// portals, so starts at about the same time share the answer. A topic that is younger
+// than listedFor holds nothing that its portal's state does not tell, unless somebody has
+// deleted that state within this time.
+type listed struct {
+	turn chan struct{} // one slot
+	at   time.Time     // zero: never
+	ids  map[string]string
+}
+
+const listedFor = 5 * time.Second
+
+// get gives what ask answers, or has answered lately.
+func (l *listed) get(ctx context.Context, ask func() (map[string]string, error)) (map[string]string, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if l.at.IsZero() || time.Since(l.at) >= listedFor {
+		asked := time.Now()
+		ids, err := ask()
+		if err != nil {
+			return nil, err
+		}
+		l.at, l.ids = asked, ids
+	}
+	return l.ids, nil
 }
 
 // Client is for requests. Its caller neither produces nor consumes with it.

@@ -18,6 +18,9 @@ import (
 // touches (docs/kafka.md C1), so an idle portal must not make many.
 const idleInterval = 10 * time.Second
 
+// longestRest is for a transaction that took long because the brokers were away.
+const longestRest = 500 * time.Millisecond
+
 // committer holds what waits for the next transaction.
 type committer struct {
 	wake  chan struct{} // one slot: tells Run that something waits
@@ -161,31 +164,40 @@ func (c *committer) overErr() error {
 
 // Run commits until ctx ends or a transaction fails. Call it once. When idle it
 // starts a transaction at once; what becomes ready meanwhile goes into the next
-// one. When ctx ends, it still commits what waits if the brokers answer within
-// lastChance.
+// one. After a transaction it rests for as long as that took, at most
+// longestRest. When ctx ends, it still
+// commits what waits if the brokers answer within lastChance.
+//
+// The rest is for brokers that are busy. They write the markers of a transaction after
+// they have answered that it is committed, and refuse the next one until then; the client
+// tries again ten times a second. So many transactions close together make the brokers
+// busier still, and fewer, larger ones cost them little.
 func (s *Sink) Run(ctx context.Context) (err error) {
 	defer func() { s.end(err) }()
 	for {
 		stopping := ctx.Err() != nil
 		w, wait := s.take(stopping)
 		if w != nil {
+			began := time.Now()
 			if err := s.commit(ctx, w); err != nil {
 				s.metrics.commits.WithLabelValues("failed").Inc()
 				return fmt.Errorf("commit: %w", err)
 			}
+			wait = min(time.Since(began), longestRest)
 		}
 		if stopping {
 			return context.Cause(ctx)
-		}
-		if w != nil {
-			continue
 		}
 		var due <-chan time.Time
 		if wait >= 0 {
 			due = time.After(wait)
 		}
+		wake := s.wake
+		if w != nil {
+			wake = nil // it rests
+		}
 		select {
-		case <-s.wake:
+		case <-wake:
 		case <-due:
 		case <-ctx.Done():
 		}

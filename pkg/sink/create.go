@@ -51,6 +51,7 @@ func (s *setup) create(ctx context.Context, want *TopicFinding) (*TopicFinding, 
 		if err != nil {
 			return want, err
 		}
+		found.fresh = want.fresh
 		t = *found
 	}
 	if all {

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // await describes a topic once every partition has a leader. Without created, a
@@ -18,7 +21,7 @@ import (
 // know the topic yet.
 func (s *setup) await(ctx context.Context, name string, created bool) (*TopicFinding, error) {
 	deadline := time.Now().Add(topicPatience)
-	for {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		t, err := s.describe(ctx, name)
 		if err == nil {
 			return t, nil
@@ -28,7 +31,7 @@ func (s *setup) await(ctx context.Context, name string, created bool) (*TopicFin
 			return nil, fmt.Errorf("describe topic %s: %w", name, err)
 		}
 		select {
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, fmt.Errorf("describe topic %s: %w", name, ctx.Err())
 		}
@@ -38,69 +41,129 @@ func (s *setup) await(ctx context.Context, name string, created bool) (*TopicFin
 // describe asks for a topic's partitions and settings, and for what this user
 // may do with it.
 func (s *setup) describe(ctx context.Context, name string) (*TopicFinding, error) {
+	found, err := s.describeAll(ctx, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	return found[0].topic, found[0].err
+}
+
+// described is a topic as the brokers show it, or why they do not.
+type described struct {
+	topic *TopicFinding
+	err   error
+}
+
+// describeAll describes topics, with one request of each kind for all of them. The
+// result is in the order of the names.
+func (s *setup) describeAll(ctx context.Context, names []string) ([]described, error) {
 	// Not through kadm, which may answer from the client's cache.
 	req := kmsg.NewPtrMetadataRequest()
-	asked := kmsg.NewMetadataRequestTopic()
-	asked.Topic = &name
-	req.Topics = append(req.Topics, asked)
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	for _, name := range names {
+		asked := kmsg.NewMetadataRequestTopic()
+		asked.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, asked)
+	}
 	req.AllowAutoTopicCreation = false
 	req.IncludeTopicAuthorizedOperations = true
 	resp, err := req.RequestWith(ctx, s.cl)
 	if err != nil {
 		return nil, err
 	}
-	if len(resp.Topics) != 1 {
-		return nil, fmt.Errorf("the answer names %d topics", len(resp.Topics))
+	out := make([]described, len(names))
+	var there []string
+	for i, name := range names {
+		at := slices.IndexFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool { return deref(t.Topic) == name })
+		if at < 0 {
+			return nil, fmt.Errorf("the answer lacks topic %s", name)
+		}
+		if out[i] = shown(&resp.Topics[at]); out[i].err == nil {
+			there = append(there, name)
+		}
 	}
-	told := &resp.Topics[0]
-	if err := kerr.ErrorForCode(told.ErrorCode); err != nil {
+	if len(there) == 0 {
+		return out, nil
+	}
+	configs, err := s.configs(ctx, there)
+	if err != nil {
 		return nil, err
+	}
+	for i, name := range names {
+		if out[i].err != nil {
+			continue
+		}
+		c := configs[name]
+		if refused(c.err) {
+			c.values = map[string]string{}
+			out[i].topic.Warnings = append(out[i].topic.Warnings, Warning{unreadSettings, slog.Any("err", c.err), true})
+			c.err = nil
+		}
+		out[i].topic.Configs, out[i].err = c.values, c.err
+	}
+	return out, nil
+}
+
+// shown is what the brokers show of a topic, without its settings.
+func shown(told *kmsg.MetadataResponseTopic) described {
+	if err := kerr.ErrorForCode(told.ErrorCode); err != nil {
+		return described{err: err}
 	}
 	for _, p := range told.Partitions {
 		if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-			return nil, err
+			return described{err: err}
 		}
 	}
-	t := &TopicFinding{
-		Name: name, Partitions: int32(len(told.Partitions)), Operations: operations(told.AuthorizedOperations),
-	}
-	t.Configs, err = s.configs(ctx, name)
-	if refused(err) {
-		t.Configs = map[string]string{}
-		t.Warnings = append(t.Warnings, Warning{unreadSettings, slog.Any("err", err), true})
-		err = nil
-	}
-	return t, err
+	return described{topic: &TopicFinding{
+		Name: deref(told.Topic), id: offsets.TopicID(told.TopicID), Partitions: int32(len(told.Partitions)), Operations: operations(told.AuthorizedOperations),
+	}}
 }
 
 // unreadSettings is the text of the warning that settings are unknown.
 const unreadSettings = "the brokers do not tell this user the settings of topics, so nobody checks that cleanup.policy is right and that delete.retention.ms is seven days; " +
 	"an event is kept below Kafka's default of max.message.bytes"
 
-// configs asks for a topic's settings. It does not ask through kadm, which drops
+// settings are those of a topic, or why they are unknown.
+type settings struct {
+	values map[string]string
+	err    error
+}
+
+// configs asks for the settings of topics. It does not ask through kadm, which drops
 // the broker's message about a missing permission.
-func (s *setup) configs(ctx context.Context, name string) (map[string]string, error) {
+func (s *setup) configs(ctx context.Context, names []string) (map[string]settings, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	asked := kmsg.NewDescribeConfigsRequestResource()
-	asked.ResourceType, asked.ResourceName = kmsg.ConfigResourceTypeTopic, name
-	req.Resources = append(req.Resources, asked)
+	out := map[string]settings{}
+	for _, name := range names {
+		asked := kmsg.NewDescribeConfigsRequestResource()
+		asked.ResourceType, asked.ResourceName = kmsg.ConfigResourceTypeTopic, name
+		req.Resources = append(req.Resources, asked)
+		out[name] = settings{err: fmt.Errorf("its settings: the answer lacks %s", needed)}
+	}
 	resp, err := req.RequestWith(ctx, s.cl)
+	if refused(err) { // a broker that does not know the request
+		for _, name := range names {
+			out[name] = settings{err: fmt.Errorf("its settings: %w", err)}
+		}
+		return out, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("its settings: %w", err)
 	}
-	configs := map[string]string{}
 	for _, r := range resp.Resources {
 		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
-			return nil, fmt.Errorf("its settings: %w", worded(err, deref(r.ErrorMessage)))
+			out[r.ResourceName] = settings{err: fmt.Errorf("its settings: %w", worded(err, deref(r.ErrorMessage)))}
+			continue
 		}
+		values := map[string]string{}
 		for _, c := range r.Configs {
-			configs[c.Name] = deref(c.Value)
+			values[c.Name] = deref(c.Value)
+		}
+		if values[needed] != "" {
+			out[r.ResourceName] = settings{values: values}
 		}
 	}
-	if configs[needed] == "" {
-		return nil, fmt.Errorf("its settings: the answer lacks %s", needed)
-	}
-	return configs, nil
+	return out, nil
 }
 
 // refused reports whether the brokers have answered that they do not do this for

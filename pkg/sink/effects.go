@@ -4,15 +4,22 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
 // effects are what a setup does to Kafka and to the registry. A run does it; a
 // Probe only asks whether it could.
 type effects interface {
+	// createTopics creates missing topics with all of their settings, and returns
+	// those that are there now.
+	createTopics(ctx context.Context, want []*TopicFinding) (created []*TopicFinding)
 	// createTopic creates a missing topic with these settings. It returns false if
 	// the topic is still missing afterwards.
 	createTopic(ctx context.Context, want *TopicFinding, configs map[string]string) (created bool, err error)
@@ -26,10 +33,39 @@ type effects interface {
 
 // realEffects are those of a run.
 type realEffects struct {
+	cl          *kgo.Client
 	adm         *kadm.Client
 	replication int16
 	written     *written
 	log         *slog.Logger
+}
+
+// createTopics sends one request for topics of all kinds, which kadm does not.
+func (e *realEffects) createTopics(ctx context.Context, want []*TopicFinding) (created []*TopicFinding) {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	for _, t := range want {
+		topic := kmsg.NewCreateTopicsRequestTopic()
+		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = t.Name, t.Partitions, e.replication
+		for _, key := range slices.Sorted(maps.Keys(t.Configs)) {
+			config := kmsg.NewCreateTopicsRequestTopicConfig()
+			config.Name, config.Value = key, kmsg.StringPtr(t.Configs[key])
+			topic.Configs = append(topic.Configs, config)
+		}
+		req.Topics = append(req.Topics, topic)
+	}
+	resp, err := req.RequestWith(ctx, e.cl)
+	if err != nil {
+		return nil
+	}
+	for _, t := range resp.Topics {
+		i := slices.IndexFunc(want, func(w *TopicFinding) bool { return w.Name == t.Topic })
+		if i >= 0 && t.ErrorCode == 0 {
+			e.log.Info("topic created", "topic", t.Topic)
+			want[i].fresh = true
+			created = append(created, want[i])
+		}
+	}
+	return created
 }
 
 func (e *realEffects) createTopic(ctx context.Context, want *TopicFinding, configs map[string]string) (bool, error) {
@@ -37,6 +73,7 @@ func (e *realEffects) createTopic(ctx context.Context, want *TopicFinding, confi
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return false, worded(err, answer.ErrMessage)
 	}
+	want.fresh = err == nil
 	e.log.Info("topic created", "topic", want.Name)
 	return true, nil
 }
@@ -72,6 +109,8 @@ type dryRun struct {
 	adm         *kadm.Client
 	replication int16
 }
+
+func (e *dryRun) createTopics(context.Context, []*TopicFinding) []*TopicFinding { return nil }
 
 func (e *dryRun) createTopic(ctx context.Context, want *TopicFinding, configs map[string]string) (bool, error) {
 	return false, e.create(ctx, want, configs)

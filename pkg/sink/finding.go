@@ -22,6 +22,9 @@ type TopicFinding struct {
 	Operations []kmsg.ACLOperation // what this user may do; nil: the brokers did not say
 	Subjects   []SubjectFinding
 	Warnings   []Warning
+	// fresh: this run has just created it, and it holds nothing yet.
+	fresh bool
+	id    string // see offsets.TopicID; "": the brokers did not say
 	// Short says which wanted settings a topic that is there falls short of, and
 	// Command sets them; "": none.
 	Short, Command string

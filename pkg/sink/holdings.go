@@ -113,7 +113,7 @@ func (s *Sink) read(ctx context.Context, holdings []*holding) error {
 	if len(topics) == 0 {
 		return nil
 	}
-	return offsets.ReadToEnd(ctx, offsets.Source{Opts: s.cfg.Opts, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: s.log}, topics)
+	return offsets.ReadToEnd(ctx, s.reading(s.log), topics)
 }
 
 // add takes a record. One that is not the connector's, or cannot be understood, is

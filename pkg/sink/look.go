@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,14 @@ type look struct {
 	name         string
 	id           string // see offsets.TopicID
 	starts, ends []int64
+}
+
+// empty is the look of a topic that this run has just created; nil: it has not.
+func (t *TopicFinding) empty() *look {
+	if !t.fresh {
+		return nil
+	}
+	return &look{name: t.Name, id: t.id, starts: make([]int64, t.Partitions), ends: make([]int64, t.Partitions)}
 }
 
 // topicIDs asks for the ids of topics by name; with no names, of all that this
@@ -136,12 +145,12 @@ func (s *setup) compare(ctx context.Context, now *look, was offsets.Identity, ou
 		if p >= len(now.starts) || now.starts[p] <= start || ours.At(p) <= start {
 			continue
 		}
-		configs, err := s.configs(ctx, now.name)
-		if err != nil && !refused(err) {
+		configs, err := s.configs(ctx, []string{now.name})
+		if err = cmp.Or(err, configs[now.name].err); err != nil && !refused(err) {
 			return nil, fmt.Errorf("describe topic %s: %w", now.name, err)
 		}
 		// Retention deletes from the front on purpose.
-		if configs[needed] != "compact" {
+		if configs[now.name].values[needed] != "compact" {
 			return nil, nil
 		}
 		return &loss{fmt.Sprintf("records were deleted from it: partition %d begins at offset %d, and began at offset %d", p, now.starts[p], start), true}, nil

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -52,12 +53,16 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 	return n, nil
 }
 
+// notificationLinger lets notifications wait for others. A start makes a dozen, and in a
+// fleet hundreds of portals share a client.
+const notificationLinger = 250 * time.Millisecond
+
 // notificationOpts are for a client that writes notifications. One may come twice, with
 // one id, so a producer id would only cost a request. While the client waits for one,
 // and the context of a record has ended by its deadline, it asks again and again without
 // a pause.
 func notificationOpts() []kgo.Opt {
-	return []kgo.Opt{uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite()}
+	return []kgo.Opt{uncompressed(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(), kgo.ProducerLinger(notificationLinger)}
 }
 
 // uncompressed is for a client that is made while others are: NewClient writes into

@@ -37,7 +37,7 @@ func NewProbe(cfg Config) (*Probe, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	adm := kadm.NewClient(cl)
-	return &Probe{setup: &setup{cfg, cl, adm, &dryRun{adm, cfg.Replication}}}, nil
+	return &Probe{setup: &setup{cfg: cfg, cl: cl, adm: adm, effects: &dryRun{adm, cfg.Replication}}}, nil
 }
 
 // Close closes the connections.

@@ -138,7 +138,7 @@ func (s *Sink) compareAll(ctx context.Context, l *offsets.Loaded) (map[string]*l
 // strange shows the data topics that hold records and that the state does not
 // know: somebody deleted the state, or they come from elsewhere.
 func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look, error) {
-	all, err := s.setup.topicIDs(ctx, nil)
+	all, err := s.listing(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +151,15 @@ func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look
 	found, err := s.setup.looks(ctx, names)
 	maps.DeleteFunc(found, func(_ string, now *look) bool { return slices.Equal(now.starts, now.ends) })
 	return found, err
+}
+
+// listing gives all topics that this user may see. Sinks that share a client share it.
+func (s *Sink) listing(ctx context.Context) (map[string]string, error) {
+	ask := func() (map[string]string, error) { return s.setup.topicIDs(ctx, nil) }
+	if s.cfg.Beside == nil {
+		return ask()
+	}
+	return s.cfg.Beside.listed.get(ctx, ask)
 }
 
 // takeOver makes the state know a topic that holds our records.

@@ -20,6 +20,9 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 		return nil, err
 	}
 	name, adm := found.Name, s.setup.adm
+	if found.fresh && from == 0 {
+		return readFrom(s.cfg, name, 0, 0)
+	}
 	start, err := offsetOf(ctx, name, adm.ListStartOffsets)
 	if err != nil {
 		return nil, err

@@ -68,12 +68,13 @@ type Config struct {
 	Tombstones bool   // a tombstone follows a delete
 	BeforeKey  bool   // EVENT_BEFORE=key
 
-	Logger     *slog.Logger          // nil = slog.Default()
-	Registerer prometheus.Registerer // nil = nobody keeps the metrics
-	Beside     *Beside               // shared with other sinks; nil = this one's own clients do its work
-	Now        func() hubspot.Millis // HubSpot's time; nil = this machine's
-	Warned     *Warned               // of the process; nil = nothing so far
-	Committed  *Committed            // of the process; nil = nobody asks
+	Logger     *slog.Logger                                   // nil = slog.Default()
+	Registerer prometheus.Registerer                          // nil = nobody keeps the metrics
+	Beside     *Beside                                        // shared with other sinks; nil = this one's own clients do its work
+	Turn       func(context.Context) (done func(), err error) // of reading what is published: offsets.Source
+	Now        func() hubspot.Millis                          // HubSpot's time; nil = this machine's
+	Warned     *Warned                                        // of the process; nil = nothing so far
+	Committed  *Committed                                     // of the process; nil = nobody asks
 }
 
 // Sink writes the transactions of one run.
@@ -157,7 +158,7 @@ func (cfg *Config) aside() (cl *kgo.Client, done func(), err error) {
 
 func newSetup(cfg Config, cl *kgo.Client, w *written, log *slog.Logger) *setup {
 	adm := kadm.NewClient(cl)
-	return &setup{cfg, cl, adm, &realEffects{adm, cfg.Replication, w, log}}
+	return &setup{cfg: cfg, cl: cl, adm: adm, effects: &realEffects{cl, adm, cfg.Replication, w, log}}
 }
 
 // complete fills in the defaults.
@@ -243,6 +244,7 @@ func TransactionalID(prefix string, portal int64) string {
 
 // prepare is the part of Open that talks to the brokers.
 func (s *Sink) prepare(ctx context.Context) error {
+	s.setup.together(ctx, s.internalWanted())
 	for _, name := range []string{s.cursorTopic, s.stateTopic} {
 		if err := s.internalTopic(ctx, name); err != nil {
 			return err
@@ -258,6 +260,34 @@ func (s *Sink) prepare(ctx context.Context) error {
 			s.setup.tool("kafka-features") + " upgrade --feature transaction.version=2 (Kafka 4.0 or newer) is the cure")
 	}
 	return s.fence(ctx)
+}
+
+// internalWanted are the topics that every run needs before it can load.
+func (s *Sink) internalWanted() []*TopicFinding {
+	all := []*TopicFinding{internalWanted(s.cursorTopic), internalWanted(s.stateTopic)}
+	if s.cfg.Frontiers.Interval > 0 {
+		all = append(all, s.setup.frontierWanted())
+	}
+	return all
+}
+
+// Expect makes the topics of signals, of notifications and of object types, and looks at
+// those that the state knows, all at once. Nothing follows from it but that making them
+// ready takes fewer requests.
+func (s *Sink) Expect(ctx context.Context, objects []string) {
+	s.mu.Lock()
+	metas := maps.Clone(s.metas)
+	s.mu.Unlock()
+	want := []*TopicFinding{queueWanted(offsets.SignalsTopic(s.cfg.Prefix)), queueWanted(offsets.NotificationsTopic(s.cfg.Prefix))}
+	for _, object := range objects {
+		name := offsets.ObjectTopic(s.cfg.Prefix, object)
+		want = append(want, s.setup.dataWanted(name, metas[name]))
+		delete(metas, name)
+	}
+	for name := range metas { // what is gone of these is made by whoever needs it
+		want = append(want, &TopicFinding{Name: name})
+	}
+	s.setup.together(ctx, want)
 }
 
 func (s *Sink) internalTopic(ctx context.Context, name string) error {
@@ -291,7 +321,9 @@ func (s *Sink) fence(ctx context.Context) error {
 // Load reads back what earlier runs committed. The first transaction puts right
 // what is wrong in the topics.
 func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
-	l, err := offsets.Load(ctx, offsets.Source{Opts: s.cfg.Opts, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: s.cfg.Logger, Frontiers: s.frontiers.topic != ""})
+	src := s.reading(s.cfg.Logger)
+	src.Frontiers = s.frontiers.topic != ""
+	l, err := offsets.Load(ctx, src)
 	if err != nil {
 		return nil, err
 	}
@@ -314,6 +346,10 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	s.mu.Unlock()
 	s.attach(append(first, s.frontiers.load(l)...)...)
 	return l, nil
+}
+
+func (s *Sink) reading(log *slog.Logger) offsets.Source {
+	return offsets.Source{Opts: s.cfg.Opts, Asking: s.setup.cl, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: log, Turn: s.cfg.Turn}
 }
 
 // repairs are records that the first transaction carries to put the topics right.

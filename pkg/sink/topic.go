@@ -104,7 +104,7 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	if err != nil {
 		return err
 	}
-	more, err := s.recognise(ctx, t, found.There)
+	more, err := s.recognise(ctx, t, found)
 	if err != nil {
 		return err
 	}

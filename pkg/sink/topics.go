@@ -19,6 +19,7 @@ import (
 const (
 	// A consumer that was away for less sees every delete.
 	weekMs = 7 * 24 * 3600 * 1000
+	week   = "604800000" // weekMs
 	// Apache Kafka ignores retention.ms on a topic that is only compacted. Other
 	// implementations of its protocol do not (kfake, for one), and an operator
 	// who adds "delete" to the policy gets a warning instead of a loss.
@@ -38,21 +39,14 @@ type setup struct {
 	cl      *kgo.Client
 	adm     *kadm.Client
 	effects effects
+	ahead   ahead
 }
 
 // internalTopic makes the cursor topic or the state topic ready. It has one
 // partition, because the latest record of a key counts, and it is compacted,
 // because every start reads it from its beginning.
 func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, error) {
-	week := strconv.Itoa(weekMs)
-	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
-		"cleanup.policy":      "compact",
-		"segment.bytes":       strconv.Itoa(64 << 20), // only closed segments are compacted; some clouds allow none below 50 MiB
-		"segment.ms":          strconv.Itoa(10 * 60 * 1000),
-		"delete.retention.ms": week,
-		"retention.ms":        forEver,
-		"max.message.bytes":   strconv.Itoa(DefaultMaxMessageBytes),
-	})
+	t, err := s.ensureTopic(ctx, internalWanted(name))
 	if err != nil {
 		return t, err
 	}
@@ -71,6 +65,17 @@ func (s *setup) internalTopic(ctx context.Context, name string) (*TopicFinding, 
 	return t, nil
 }
 
+func internalWanted(name string) *TopicFinding {
+	return &TopicFinding{Name: name, Partitions: 1, Configs: map[string]string{
+		needed:                "compact",
+		"segment.bytes":       strconv.Itoa(64 << 20), // only closed segments are compacted; some clouds allow none below 50 MiB
+		"segment.ms":          strconv.Itoa(10 * 60 * 1000),
+		"delete.retention.ms": week,
+		"retention.ms":        forEver,
+		"max.message.bytes":   strconv.Itoa(DefaultMaxMessageBytes),
+	}}
+}
+
 // compacted refuses an internal topic whose records are deleted by their age.
 func (s *setup) compacted(t *TopicFinding) error {
 	policy := t.Configs[needed]
@@ -87,18 +92,7 @@ func (s *setup) compacted(t *TopicFinding) error {
 // events, or whose number of partitions has changed. Consumers may have created
 // it with other settings: those dataTopic leaves alone, and warns.
 func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) (*TopicFinding, error) {
-	partitions := s.cfg.Partitions
-	if was.Partitions > 0 { // if the topic is gone, it comes back with as many, and keys stay where they were
-		partitions = was.Partitions
-	}
-	week := strconv.Itoa(weekMs)
-	f, err := s.ensureTopic(ctx, t.name, partitions, map[string]string{
-		"cleanup.policy":        "compact",
-		"min.compaction.lag.ms": week,
-		"delete.retention.ms":   week,
-		"retention.ms":          forEver,
-		"max.message.bytes":     strconv.Itoa(min(s.cfg.MaxMessageBytes, largestBatch)),
-	})
+	f, err := s.ensureTopic(ctx, s.dataWanted(t.name, was))
 	if err != nil {
 		return f, err
 	}
@@ -125,15 +119,27 @@ func (s *setup) dataTopic(ctx context.Context, t *topic, was offsets.TopicMeta) 
 	return f, nil
 }
 
+func (s *setup) dataWanted(name string, was offsets.TopicMeta) *TopicFinding {
+	partitions := s.cfg.Partitions
+	if was.Partitions > 0 { // if the topic is gone, it comes back with as many, and keys stay where they were
+		partitions = was.Partitions
+	}
+	return &TopicFinding{Name: name, Partitions: partitions, Configs: map[string]string{
+		needed:                  "compact",
+		"min.compaction.lag.ms": week,
+		"delete.retention.ms":   week,
+		"retention.ms":          forEver,
+		"max.message.bytes":     strconv.Itoa(min(s.cfg.MaxMessageBytes, largestBatch)),
+	}}
+}
+
 // signalsTopic makes the signals topic ready. It has one partition, because the
 // connector obeys signals in order, and is not compacted, because all of them
 // have one key.
 func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
-	name := offsets.SignalsTopic(s.cfg.Prefix)
-	t, err := s.ensureTopic(ctx, name, 1, map[string]string{
-		"cleanup.policy": "delete",
-		"retention.ms":   strconv.Itoa(weekMs),
-	})
+	want := queueWanted(offsets.SignalsTopic(s.cfg.Prefix))
+	name := want.Name
+	t, err := s.ensureTopic(ctx, want)
 	if err != nil {
 		return t, err
 	}
@@ -155,37 +161,49 @@ func (s *setup) signalsTopic(ctx context.Context) (*TopicFinding, error) {
 // notificationsTopic makes the topic of the notifications ready. They are read in
 // order, so it has one partition.
 func (s *setup) notificationsTopic(ctx context.Context) (*TopicFinding, error) {
-	return s.ensureTopic(ctx, offsets.NotificationsTopic(s.cfg.Prefix), 1, map[string]string{
-		"cleanup.policy": "delete",
-		"retention.ms":   strconv.Itoa(weekMs),
-	})
+	return s.ensureTopic(ctx, queueWanted(offsets.NotificationsTopic(s.cfg.Prefix)))
+}
+
+// queueWanted is a topic whose records are read once, in their order.
+func queueWanted(name string) *TopicFinding {
+	return &TopicFinding{Name: name, Partitions: 1, Configs: map[string]string{needed: "delete", "retention.ms": week}}
 }
 
 // frontierTopic makes the frontiers topic ready. It has one partition and is
 // compacted, because the latest record of each topic counts. One with other settings
 // serves too.
 func (s *setup) frontierTopic(ctx context.Context) (*TopicFinding, error) {
-	t, err := s.ensureTopic(ctx, offsets.FrontierTopic(s.cfg.Prefix), 1, map[string]string{
-		needed:          "compact",
-		"segment.bytes": strconv.Itoa(64 << 20),
-		"segment.ms":    strconv.Itoa(10 * 60 * 1000),
-		"retention.ms":  forEver,
-	})
+	t, err := s.ensureTopic(ctx, s.frontierWanted())
 	if policy := t.Configs[needed]; err == nil && strings.Contains(policy, "delete") {
 		t.warn("records of this topic are deleted after its retention time: how far a quiet topic is complete may be gone", slog.String(needed, policy))
 	}
 	return t, err
 }
 
+func (s *setup) frontierWanted() *TopicFinding {
+	return &TopicFinding{Name: offsets.FrontierTopic(s.cfg.Prefix), Partitions: 1, Configs: map[string]string{
+		needed:          "compact",
+		"segment.bytes": strconv.Itoa(64 << 20),
+		"segment.ms":    strconv.Itoa(10 * 60 * 1000),
+		"retention.ms":  forEver,
+	}}
+}
+
 // ensureTopic creates a topic if it is missing, and describes it. Even with an
 // error the finding names its topic.
-func (s *setup) ensureTopic(ctx context.Context, name string, partitions int32, configs map[string]string) (*TopicFinding, error) {
-	want := &TopicFinding{Name: name, Partitions: partitions, Configs: configs}
-	t, err := s.await(ctx, name, false)
+func (s *setup) ensureTopic(ctx context.Context, want *TopicFinding) (*TopicFinding, error) {
+	t := s.ahead.take(want.Name)
+	if t != nil && t.fresh {
+		return t, nil
+	}
+	var err error
+	if t == nil {
+		t, err = s.await(ctx, want.Name, false)
+	}
 	switch {
 	case err == nil:
 		t.There = true
-		s.fallsShort(ctx, t, configs)
+		s.fallsShort(ctx, t, want.Configs)
 		return t, nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return s.create(ctx, want)
@@ -206,7 +224,7 @@ func EnsureFleetTopic(ctx context.Context, cfg Config, name string, partitions i
 		return 0, err
 	}
 	defer done()
-	found, err := newSetup(cfg, cl, nil, cfg.Logger).ensureTopic(ctx, name, partitions, map[string]string{"cleanup.policy": "delete"})
+	found, err := newSetup(cfg, cl, nil, cfg.Logger).ensureTopic(ctx, &TopicFinding{Name: name, Partitions: partitions, Configs: map[string]string{needed: "delete"}})
 	if err != nil {
 		return 0, err
 	}

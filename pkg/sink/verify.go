@@ -147,7 +147,8 @@ func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 
 // recognise makes the state know a topic that has just been made ready, and returns
 // the records for it. A topic that was known and gone is published again.
-func (s *Sink) recognise(ctx context.Context, t *topic, there bool) ([]*kgo.Record, error) {
+func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]*kgo.Record, error) {
+	there := found.There
 	s.mu.Lock()
 	was, known := s.identities[t.name]
 	written := s.metas[t.name].Partitions > 0
@@ -155,13 +156,15 @@ func (s *Sink) recognise(ctx context.Context, t *topic, there bool) ([]*kgo.Reco
 	if known && there || s.identities == nil {
 		return nil, nil
 	}
-	looks, err := s.setup.looks(ctx, []string{t.name})
-	if err != nil {
-		return nil, err
-	}
-	now := looks[t.name]
+	now := found.empty()
 	if now == nil {
-		return nil, fmt.Errorf("topic %s: it is gone again", t.name)
+		looks, err := s.setup.looks(ctx, []string{t.name})
+		if err != nil {
+			return nil, err
+		}
+		if now = looks[t.name]; now == nil {
+			return nil, fmt.Errorf("topic %s: it is gone again", t.name)
+		}
 	}
 	ours := s.ends.of(t.name)
 	l := &offsets.Loaded{Identities: map[string]offsets.Identity{}, Ends: map[string]offsets.Ends{}, Cursors: map[offsets.Key][]byte{}}

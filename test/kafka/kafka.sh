@@ -12,7 +12,9 @@
 # and KAFKA_LOG: eval "$(test/kafka/kafka.sh start)". KAFKA_TEST_PORT (21092; the
 # controller takes the next one) chooses the port. KAFKA_TEST_PROPERTIES, a file,
 # ends the broker's configuration; KAFKA_TEST_CLASSPATH has classes for it.
-# KAFKA_TEST_HEAP (384m) is the broker's heap.
+# KAFKA_TEST_HEAP (384m) is the broker's heap. Measurements with many topics use
+# test/kafka/usual.properties: a broker that looks for something to do twice a second is
+# busy with them.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
