@@ -192,7 +192,8 @@ type instance struct {
 	addr    string
 	cancel  context.CancelFunc
 	done    chan error
-	brokers *testkit.Cable
+	brokers *testkit.Cable // of the portals
+	group   *testkit.Cable // to the group's coordinator
 }
 
 func (w *world) start() *instance {
@@ -204,7 +205,7 @@ func (w *world) start() *instance {
 // startAt starts an instance at an address, which sees a folder.
 func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instance {
 	w.Helper()
-	i := &instance{w: w, addr: addr, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext)}
+	i := &instance{w: w, addr: addr, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext), group: testkit.NewCable(w.kafka.Network.DialContext)}
 	w.mu.Lock()
 	w.hosts[i.addr] = i
 	w.mu.Unlock()
@@ -212,7 +213,7 @@ func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instanc
 	dialer := kgo.Dialer(i.brokers.DialContext)
 	i.Fleet = fleet.New(fleet.Config{
 		Read: read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
-		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), dialer}, Prefix: prefix, Logger: log},
+		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(i.group.DialContext)}, Prefix: prefix, Logger: log},
 		Others: network{w}, Each: connector.Options{HubSpot: w, Registry: w.registry, Kafka: []kgo.Opt{dialer}},
 	})
 	var ctx context.Context
@@ -245,8 +246,19 @@ func (i *instance) stop() {
 // kill looks to the brokers like kill -9: the connections end abruptly.
 func (i *instance) kill() {
 	i.w.Helper()
-	i.brokers.Cut()
+	i.cut()
 	i.stop()
+}
+
+// cut keeps an instance from reaching any broker, until mend.
+func (i *instance) cut() {
+	i.brokers.Cut()
+	i.group.Cut()
+}
+
+func (i *instance) mend() {
+	i.brokers.Mend()
+	i.group.Mend()
 }
 
 func (i *instance) get(path string) *httptest.ResponseRecorder {
@@ -259,6 +271,16 @@ func (i *instance) status() *fleet.Status {
 	i.w.Helper()
 	var s fleet.Status
 	if err := json.Unmarshal(i.get("/status").Body.Bytes(), &s); err != nil {
+		i.w.Fatal(err)
+	}
+	return &s
+}
+
+// alone is what an instance says of its own portals.
+func (i *instance) alone() *fleet.Status {
+	i.w.Helper()
+	var s fleet.Status
+	if err := json.Unmarshal(i.get("/status?of=instance").Body.Bytes(), &s); err != nil {
 		i.w.Fatal(err)
 	}
 	return &s
