@@ -48,6 +48,7 @@ type world struct {
 	gone    error             // why it cannot be read
 	shift   int               // lines of comments before what the files say
 	portals map[string]*hubspottest.Portal
+	silent  func(name string) bool // whether HubSpot does not answer for a portal; nil: it does
 	hosts   map[string]*instance
 	started int
 }
@@ -159,8 +160,13 @@ func (w *world) configure(f *fleet.File) connector.Config {
 // RoundTrip answers as HubSpot: for the portal whose token the request carries.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
-	p := w.portals[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer pat-")]
+	name := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer pat-")
+	p, silent := w.portals[name], w.silent
 	w.mu.Unlock()
+	if silent != nil && silent(name) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	if p == nil {
 		body := `{"status":"error","message":"The OAuth token used to make this call is invalid","category":"INVALID_AUTHENTICATION"}`
 		return &http.Response{
