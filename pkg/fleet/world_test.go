@@ -148,6 +148,10 @@ func (w *world) configure(f *fleet.File) connector.Config {
 				f.Blame(line.Variable, line.Variable+": "+err.Error())
 			}
 			c.HubSpot.AccessTokenFile = line.Value
+		case "KAFKA_BROKERS":
+			c.Kafka.Brokers = []string{line.Value}
+		case "SCHEMA_REGISTRY_URL":
+			c.Registry.URL = line.Value
 		case "SYNC_LEADING_INTERVAL":
 			c.Sync.LeadingInterval, _ = time.ParseDuration(line.Value)
 		default:

@@ -69,3 +69,34 @@ func TestFleet_AZombieIsFencedAndSaysSo(t *testing.T) {
 		w.check(all...)
 	})
 }
+
+// TestFleet_PortalsThatReachNoBrokerAreNotReady: an instance is in the group, and its
+// portals do not reach the brokers. The status, /readyz and the metrics agree.
+func TestFleet_PortalsThatReachNoBrokerAreNotReady(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme")
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		a.brokers.Cut()
+		w.change("acme", 1)
+		agree := func(state string, code int, ready string) {
+			t.Helper()
+			if got := of(a.status())["acme"].State; got != state {
+				t.Errorf("it is %s, want %s", got, state)
+			}
+			if got := a.get("/readyz").Code; got != code {
+				t.Errorf("readyz answers %d, want %d", got, code)
+			}
+			if want := `hubspot_cdc_ready{portal_name="acme"} ` + ready + "\n"; !strings.Contains(a.get("/metrics").Body.String(), want) {
+				t.Errorf("the metrics do not say %s", want)
+			}
+		}
+		time.Sleep(time.Minute)
+		agree(fleet.StateFailing, http.StatusServiceUnavailable, "0")
+		a.brokers.Mend()
+		w.until(3*time.Minute, a.stream)
+		agree(fleet.StateStreaming, http.StatusOK, "1")
+		a.stop()
+	})
+}
