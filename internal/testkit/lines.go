@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 var errCut = errors.New("connection refused")
@@ -62,6 +63,7 @@ type Cable struct {
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	mu    sync.Mutex
 	isCut bool
+	hangs bool
 	conns []net.Conn
 }
 
@@ -78,8 +80,17 @@ func (c *Cable) DialContext(ctx context.Context, network, address string) (net.C
 	if c.isCut {
 		return nil, errCut
 	}
+	if c.hangs {
+		c.mu.Unlock()
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		<-ctx.Done()
+		c.mu.Lock()
+		return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+	}
 	conn, err := c.dial(ctx, network, address)
 	if err == nil {
+		conn = silent{conn, c}
 		c.conns = append(c.conns, conn)
 	}
 	return conn, err
@@ -89,17 +100,55 @@ func (c *Cable) DialContext(ctx context.Context, network, address string) (net.C
 // until Mend.
 func (c *Cable) Cut() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.isCut = true
+	c.mu.Unlock()
+	c.Break()
+}
+
+// Break breaks all connections abruptly, and lets new ones be made.
+func (c *Cable) Break() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, conn := range c.conns {
 		_ = conn.Close() // it is gone either way
 	}
 	c.conns = nil
 }
 
-// Mend undoes Cut.
-func (c *Cable) Mend() {
+// dialTimeout is franz-go's.
+const dialTimeout = 10 * time.Second
+
+// Hang loses what is sent, and lets nobody connect, until Mend: as a network does that
+// drops packets.
+func (c *Cable) Hang() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.isCut = false
+	c.hangs = true
+}
+
+// Mend undoes Cut and Hang. What hung stays broken.
+func (c *Cable) Mend() {
+	c.mu.Lock()
+	hung := c.hangs
+	c.isCut, c.hangs = false, false
+	c.mu.Unlock()
+	if hung {
+		c.Break()
+	}
+}
+
+// silent is a connection that loses what it sends while its cable hangs.
+type silent struct {
+	net.Conn
+	of *Cable
+}
+
+func (s silent) Write(b []byte) (int, error) {
+	s.of.mu.Lock()
+	hangs := s.of.hangs
+	s.of.mu.Unlock()
+	if hangs {
+		return len(b), nil
+	}
+	return s.Conn.Write(b)
 }

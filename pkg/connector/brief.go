@@ -22,12 +22,11 @@ type Brief struct {
 // Brief asks nobody and waits for nobody.
 func (c *Connector) Brief() Brief {
 	h := c.health
-	_, on, role := h.now()
-	known := h.known(on, role, nil)
+	known := h.unasked()
 	h.mu.Lock()
 	since, portal := h.since, h.portal
 	h.mu.Unlock()
-	b := Brief{Ready: known.Ready && !has(known.Problems, areaKafka), Role: role, Since: moment(since), Portal: portal, Problems: known.Problems, Backfill: h.status.Backfill()}
+	b := Brief{Ready: known.Ready, Role: known.Role, Since: moment(since), Portal: portal, Problems: known.Problems, Backfill: h.status.Backfill()}
 	for _, f := range h.status.Followed() {
 		b.Live += f.Live
 		for _, s := range f.Streams {

@@ -115,7 +115,6 @@ func (c *Connector) takePart(ctx context.Context) error {
 // owner, and confirm returns an error when it is not any more. own ends with ctx, and
 // gives up the ownership when another process has fenced this one.
 func (c *Connector) own(ctx context.Context, confirm func(context.Context) error) error {
-	c.health.starting()
 	over := func(err error) bool { return permanent(err) || errors.Is(err, errNotOwner) }
 	return c.again(ctx, "the run ended; the next one begins", time.Second, over, func(ctx context.Context) error {
 		// A run may have failed because another instance has become the owner, and the

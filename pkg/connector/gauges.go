@@ -46,8 +46,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	if g.ask {
 		body = g.health.readiness(context.Background())
 	} else {
-		_, on, role := g.health.now()
-		body = g.health.known(on, role, nil)
+		body = g.health.unasked()
 	}
 	gauge(roleDesc, oneIf(body.Role == "owner"))
 	gauge(readyDesc, oneIf(body.Ready))

@@ -235,6 +235,14 @@ func (h *health) known(on step, role string, unreachable error) Readiness {
 	return body
 }
 
+// unasked is known for those who ask nobody: whether the brokers answer, the problems say.
+func (h *health) unasked() Readiness {
+	_, on, role := h.now()
+	body := h.known(on, role, nil)
+	body.Ready = body.Ready && !has(body.Problems, areaKafka)
+	return body
+}
+
 func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	body := h.readiness(r.Context())
 	w.Header().Set("Content-Type", "application/json")

@@ -58,6 +58,7 @@ func (c *Connector) member(ctx context.Context) error {
 		switch {
 		case owner:
 			log.Info("this instance is the owner")
+			c.health.starting()
 			if err := c.own(term, seat.Confirm); err != nil {
 				return err
 			}

@@ -356,13 +356,13 @@ func TestFleet_BrokersAway(t *testing.T) {
 		w.add(3, all...)
 		a := w.start()
 		w.until(2*time.Minute, a.stream)
-		a.brokers.Cut()
+		a.cut()
 		w.change(all[0], 1)
 		time.Sleep(2 * time.Minute)
 		if s := a.status(); s.Ready || a.get("/readyz").Code == http.StatusOK || len(s.Problems) == 0 {
 			t.Errorf("%+v", s.Problems)
 		}
-		a.brokers.Mend()
+		a.mend()
 		w.until(3*time.Minute, a.stream)
 		time.Sleep(15 * time.Minute)
 		a.stop()

@@ -41,6 +41,9 @@ const suffix = ".env"
 // letters.
 const longestName = 63
 
+// largestFile is in bytes: what a ConfigMap or a Secret can hold.
+const largestFile = 1 << 20
+
 var (
 	portalName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 	variableName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
@@ -64,7 +67,7 @@ func Read(dir string) ([]File, error) {
 		if len(name) > longestName || !portalName.MatchString(name) {
 			f.problem(0, "%q is no name of a portal: small letters, digits and '-', at most %d, and no '-' at the beginning", name, longestName)
 		}
-		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		text, err := readFile(filepath.Join(dir, entry.Name()))
 		if err != nil {
 			f.problem(0, "%v", err)
 		}
@@ -72,6 +75,20 @@ func Read(dir string) ([]File, error) {
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// readFile reads a file that a link may lead to. A pipe would keep the instance waiting,
+// and a device has no end.
+func readFile(path string) ([]byte, error) {
+	switch about, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !about.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", path)
+	case about.Size() > largestFile:
+		return nil, fmt.Errorf("%s has %d bytes, and may have %d", path, about.Size(), largestFile)
+	}
+	return os.ReadFile(path)
 }
 
 func (f *File) parse(text []byte) {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hubspot-cdc/connector/pkg/fleet"
@@ -73,7 +74,7 @@ func TestRead_AFilePerPortal(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	if got := problems(of["folder"]); len(got) != 1 || !strings.HasPrefix(got[0], "folder.env: read ") {
+	if got := problems(of["folder"]); len(got) != 1 || !strings.HasSuffix(got[0], "folder.env is no regular file") {
 		t.Errorf("a folder: %q", got)
 	}
 	f := of["b-2"]
@@ -85,6 +86,37 @@ func TestRead_AFilePerPortal(t *testing.T) {
 	}
 	if _, err := fleet.Read(filepath.Join(dir, "nowhere")); err == nil {
 		t.Error("a folder that is not there has no error")
+	}
+}
+
+// TestRead_WhatIsNoFileIsItsPortalsProblem: the others are read.
+func TestRead_WhatIsNoFileIsItsPortalsProblem(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"acme.env": "HUBSPOT_OBJECTS=contacts", "large.env": strings.Repeat("#\n", 1<<20), "name=\n.env": ""})
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.env"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"loop": "loop.env", "gone": "nowhere", "device": os.DevNull} {
+		if err := os.Symlink(to, filepath.Join(dir, name+".env")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := fleet.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"acme": "", "large": "large.env has 2097152 bytes, and may have 1048576", "pipe": "pipe.env is no regular file", "device": "device.env is no regular file",
+		"loop": "too many levels of symbolic links", "gone": "no such file or directory", "name=\n": "is no name of a portal",
+	} {
+		i := slices.IndexFunc(files, func(f fleet.File) bool { return f.Name == name })
+		if i < 0 {
+			t.Errorf("%q is not there", name)
+			continue
+		}
+		if got := strings.Join(problems(files[i]), "; "); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ type world struct {
 	gone    error             // why it cannot be read
 	shift   int               // lines of comments before what the files say
 	portals map[string]*hubspottest.Portal
+	silent  func(name string) bool // whether HubSpot does not answer for a portal; nil: it does
 	hosts   map[string]*instance
 	started int
 }
@@ -147,6 +148,10 @@ func (w *world) configure(f *fleet.File) connector.Config {
 				f.Blame(line.Variable, line.Variable+": "+err.Error())
 			}
 			c.HubSpot.AccessTokenFile = line.Value
+		case "KAFKA_BROKERS":
+			c.Kafka.Brokers = []string{line.Value}
+		case "SCHEMA_REGISTRY_URL":
+			c.Registry.URL = line.Value
 		case "SYNC_LEADING_INTERVAL":
 			c.Sync.LeadingInterval, _ = time.ParseDuration(line.Value)
 		default:
@@ -159,8 +164,13 @@ func (w *world) configure(f *fleet.File) connector.Config {
 // RoundTrip answers as HubSpot: for the portal whose token the request carries.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
-	p := w.portals[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer pat-")]
+	name := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer pat-")
+	p, silent := w.portals[name], w.silent
 	w.mu.Unlock()
+	if silent != nil && silent(name) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	if p == nil {
 		body := `{"status":"error","message":"The OAuth token used to make this call is invalid","category":"INVALID_AUTHENTICATION"}`
 		return &http.Response{
@@ -192,7 +202,8 @@ type instance struct {
 	addr    string
 	cancel  context.CancelFunc
 	done    chan error
-	brokers *testkit.Cable
+	brokers *testkit.Cable // of the portals
+	group   *testkit.Cable // to the group's coordinator
 }
 
 func (w *world) start() *instance {
@@ -204,7 +215,7 @@ func (w *world) start() *instance {
 // startAt starts an instance at an address, which sees a folder.
 func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instance {
 	w.Helper()
-	i := &instance{w: w, addr: addr, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext)}
+	i := &instance{w: w, addr: addr, done: make(chan error, 1), brokers: testkit.NewCable(w.kafka.Network.DialContext), group: testkit.NewCable(w.kafka.Network.DialContext)}
 	w.mu.Lock()
 	w.hosts[i.addr] = i
 	w.mu.Unlock()
@@ -212,7 +223,7 @@ func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instanc
 	dialer := kgo.Dialer(i.brokers.DialContext)
 	i.Fleet = fleet.New(fleet.Config{
 		Read: read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
-		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), dialer}, Prefix: prefix, Logger: log},
+		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(i.group.DialContext)}, Prefix: prefix, Logger: log},
 		Others: network{w}, Each: connector.Options{HubSpot: w, Registry: w.registry, Kafka: []kgo.Opt{dialer}},
 	})
 	var ctx context.Context
@@ -245,8 +256,19 @@ func (i *instance) stop() {
 // kill looks to the brokers like kill -9: the connections end abruptly.
 func (i *instance) kill() {
 	i.w.Helper()
-	i.brokers.Cut()
+	i.cut()
 	i.stop()
+}
+
+// cut keeps an instance from reaching any broker, until mend.
+func (i *instance) cut() {
+	i.brokers.Cut()
+	i.group.Cut()
+}
+
+func (i *instance) mend() {
+	i.brokers.Mend()
+	i.group.Mend()
 }
 
 func (i *instance) get(path string) *httptest.ResponseRecorder {
@@ -259,6 +281,16 @@ func (i *instance) status() *fleet.Status {
 	i.w.Helper()
 	var s fleet.Status
 	if err := json.Unmarshal(i.get("/status").Body.Bytes(), &s); err != nil {
+		i.w.Fatal(err)
+	}
+	return &s
+}
+
+// alone is what an instance says of its own portals.
+func (i *instance) alone() *fleet.Status {
+	i.w.Helper()
+	var s fleet.Status
+	if err := json.Unmarshal(i.get("/status?of=instance").Body.Bytes(), &s); err != nil {
 		i.w.Fatal(err)
 	}
 	return &s

@@ -25,6 +25,11 @@ const (
 	// Heartbeat is the time between two heartbeats. A member learns from one that it
 	// is its turn: at most 7.5 s after the last holder died.
 	Heartbeat = 1500 * time.Millisecond
+	// patience is how long a request to the coordinator is tried. It is longer than a
+	// session: a cluster takes some ten seconds to replace a coordinator whose broker
+	// has died, and the next one gives all members a new session. A member that gave up
+	// before would end what it does, and so would all others.
+	patience = 30 * time.Second
 	// Leaving spares the next holder the wait for the session to expire, but the
 	// process has to end within ten seconds.
 	leaveWithin = time.Second
@@ -80,6 +85,7 @@ func Join(ctx context.Context, cfg Config) (*Member, error) {
 		kgo.SessionTimeout(SessionTimeout),
 		kgo.RebalanceTimeout(SessionTimeout),
 		kgo.HeartbeatInterval(Heartbeat),
+		kgo.RetryTimeout(patience),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 			m.gain(ctx, added[cfg.Topic])

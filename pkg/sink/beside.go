@@ -2,10 +2,12 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -38,7 +40,8 @@ func NewBeside(opts []kgo.Opt) (*Beside, error) {
 		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		freshMetadata(),
-		kgo.KeepControlRecords(), // else Signals.Next would not see an end that is a marker
+		kgo.KeepControlRecords(),       // else Signals.Next would not see an end that is a marker
+		kgo.KeepRetryableFetchErrors(), // else nobody would hear of a topic that was deleted
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
@@ -132,8 +135,13 @@ func (b *Beside) change(do func()) {
 	}
 }
 
-// fail tells a topic's reader, or all of them if the error concerns no topic.
+// fail tells a topic's reader, or all of them if the error concerns no topic. What the
+// client tries again by itself concerns nobody, except that a topic is gone.
 func (b *Beside) fail(topic string, _ int32, err error) {
+	gone := errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
+	if kerr.IsRetriable(err) && !gone {
+		return
+	}
 	for name, s := range b.readers {
 		if topic == "" || topic == name {
 			s.put(nil, err)
