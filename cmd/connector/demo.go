@@ -45,6 +45,7 @@ const (
 func demoCommand() *cobra.Command {
 	var limit time.Duration
 	var dir, alone string
+	var account int64
 	var verbose bool
 	c := &cobra.Command{
 		Use: "demo", Short: "show it all with a simulated portal and an embedded Kafka", Args: cobra.NoArgs,
@@ -57,10 +58,14 @@ So it does not go on with the Kafka of an earlier one: that directory must be em
 	c.Flags().StringVar(&dir, "data", "", "keep the embedded Kafka's data in `DIR`, an empty directory (default: a temporary one)")
 	c.Flags().BoolVar(&verbose, "log", false, "show the connector's log, on standard error")
 	c.Flags().StringVar(&alone, "portal", "", "serve only the simulated portal, on this `ADDRESS`, such as 0.0.0.0:8090, for a connector and a Kafka of your own")
+	c.Flags().Int64Var(&account, "account", 4242, "the `ID` of the simulated portal's HubSpot account: give each portal of a fleet its own")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		ctx, stdout := c.Context(), c.OutOrStdout()
 		if alone != "" && (dir != "" || verbose) {
 			return miscalled("--portal serves only the portal; --data and --log are of the rest")
+		}
+		if account <= 0 {
+			return miscalled("--account %d: the id of an account is above zero", account)
 		}
 		if limit > 0 {
 			// Without a deadline: the limiter would refuse what it cannot grant before
@@ -71,7 +76,7 @@ So it does not go on with the Kafka of an earlier one: that directory must be em
 			defer cancel()
 		}
 		if alone != "" {
-			return demoPortal(ctx, alone, stdout)
+			return demoPortal(ctx, alone, account, stdout)
 		}
 		if dir == "" {
 			temporary, err := os.MkdirTemp("", "hubspot-cdc-demo-")
@@ -87,7 +92,7 @@ So it does not go on with the Kafka of an earlier one: that directory must be em
 		if verbose {
 			log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 		}
-		d := &demo{log: log, tail: newTail(stdout, colours(stdout))}
+		d := &demo{log: log, tail: newTail(stdout, colours(stdout)), account: account}
 		return d.run(ctx, dir, stdout)
 	}
 	return c
@@ -116,15 +121,16 @@ func terminal(w io.Writer) bool {
 }
 
 type demo struct {
-	log  *slog.Logger
-	tail *tail
+	log     *slog.Logger
+	tail    *tail
+	account int64
 }
 
-// newDemoPortal makes the simulated portal, with the records that it has from the
-// start.
-func newDemoPortal(limits hubspottest.Limits) *hubspottest.Portal {
+// newDemoPortal makes the simulated portal of the account, with the records that it
+// has from the start.
+func newDemoPortal(account int64, limits hubspottest.Limits) *hubspottest.Portal {
 	portal := hubspottest.New(hubspottest.Options{
-		Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true, Limits: limits,
+		PortalID: account, Types: demoObjects, Seed: uint64(time.Now().UnixNano()), NoHistory: true, Limits: limits,
 		Journal: hubspottest.Journal{App: &demoApp, Retention: time.Hour}, // not three days: it is in memory
 	})
 	for _, object := range demoObjects {
@@ -134,16 +140,16 @@ func newDemoPortal(limits hubspottest.Limits) *hubspottest.Portal {
 }
 
 // demoPortal serves only the simulated portal, while its users work on it.
-func demoPortal(ctx context.Context, addr string, stdout io.Writer) error {
-	portal := newDemoPortal(hubspottest.Limits{})
+func demoPortal(ctx context.Context, addr string, account int64, stdout io.Writer) error {
+	portal := newDemoPortal(account, hubspottest.Limits{})
 	url, stop, err := portal.Serve(addr)
 	if err != nil {
 		return misused("--portal: %v", err)
 	}
 	defer stop()
-	fmt.Fprintf(stdout, `A simulated HubSpot portal listens on %s. It has %s, accepts any token, and runs until Ctrl-C.
+	fmt.Fprintf(stdout, `A simulated HubSpot portal (account %d) listens on %s. It has %s, accepts any token, and runs until Ctrl-C.
 The app %s with the client secret %s may read its webhooks journal.
-`, strings.TrimPrefix(url, "http://"), strings.Join(demoObjects, ", "), demoApp.ClientID, demoApp.ClientSecret)
+`, account, strings.TrimPrefix(url, "http://"), strings.Join(demoObjects, ", "), demoApp.ClientID, demoApp.ClientSecret)
 	portal.Live(ctx, demoRate, demoLife)
 	return nil
 }
@@ -154,7 +160,7 @@ The app %s with the client secret %s may read its webhooks journal.
 const demoCalls = 2000
 
 func (d *demo) run(ctx context.Context, dir string, stdout io.Writer) error {
-	portal := newDemoPortal(hubspottest.Limits{TenSecondly: demoCalls})
+	portal := newDemoPortal(d.account, hubspottest.Limits{TenSecondly: demoCalls})
 	hubspotURL, stopPortal, err := portal.Serve("127.0.0.1:0")
 	if err != nil {
 		return err

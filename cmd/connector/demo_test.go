@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -19,14 +20,16 @@ import (
 )
 
 // TestDemoPortal_IsAPortalInUse: with --portal, the simulated portal runs alone
-// on the given address, answers any token, changes by itself, and ends with the
+// on the given address, is of the given account, answers any token, changes by itself, and ends with the
 // signal.
 func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	code := make(chan int, 1)
 	stdout, stderr := &lines{more: make(chan struct{}, 1)}, new(testkit.Log)
-	go func() { code <- command(ctx, []string{"demo", "--portal", "127.0.0.1:0"}, stdout, stderr) }()
+	go func() {
+		code <- command(ctx, []string{"demo", "--portal", "127.0.0.1:0", "--account", "4343"}, stdout, stderr)
+	}()
 	select {
 	case <-stdout.more:
 	case <-ctx.Done():
@@ -34,6 +37,9 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 	addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(stdout.String())
 	if addr == "" {
 		t.Fatalf("it does not say where it listens: %s%s", stdout, stderr)
+	}
+	if body, err := ask(ctx, http.MethodGet, "http://"+addr+"/account-info/2026-09/details", ""); err != nil || !strings.Contains(string(body), `"portalId":4343`) {
+		t.Errorf("it is not of the account 4343: %v: %s", err, body)
 	}
 
 	var first, now string
@@ -59,31 +65,42 @@ func TestDemoPortal_IsAPortalInUse(t *testing.T) {
 // lastChanged reads the contact that changed last.
 func lastChanged(ctx context.Context, addr string) (string, error) {
 	const search = `{"after": "", "filterGroups": [], "sorts": [{"propertyName": "lastmodifieddate", "direction": "DESCENDING"}], "properties": ["lastmodifieddate"], "limit": 1}`
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/crm/objects/2026-09/contacts/search", strings.NewReader(search))
+	body, err := ask(ctx, http.MethodPost, "http://"+addr+"/crm/objects/2026-09/contacts/search", search)
 	if err != nil {
 		return "", err
+	}
+	var page struct{ Results json.RawMessage }
+	err = json.Unmarshal(body, &page)
+	return string(page.Results), err
+}
+
+// ask makes one request as a connector would, and returns the body of the answer.
+func ask(ctx context.Context, method, url, body string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	r.Header.Set("Authorization", "Bearer anything")
 	r.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	var page struct{ Results json.RawMessage }
-	if err := json.NewDecoder(answer.Body).Decode(&page); err != nil || answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("status %d: %w", answer.StatusCode, err)
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", answer.StatusCode)
 	}
-	return string(page.Results), nil
+	return io.ReadAll(answer.Body)
 }
 
 // TestDemoPortal_HasNothingOfTheRestOfTheDemo: with --portal, the flags for the
-// embedded Kafka and the connector are refused, and so is a bad address.
+// embedded Kafka and the connector are refused, and so are a bad address and a bad account.
 func TestDemoPortal_HasNothingOfTheRestOfTheDemo(t *testing.T) {
 	for _, args := range [][]string{
 		{"demo", "--portal", "127.0.0.1:0", "--log"},
 		{"demo", "--portal", "127.0.0.1:0", "--data", t.TempDir()},
 		{"demo", "--portal", "nowhere"},
+		{"demo", "--portal", "127.0.0.1:0", "--account", "0"},
 	} {
 		var out bytes.Buffer
 		if code := command(t.Context(), args, &out, &out); code != connector.ExitConfig {

@@ -46,7 +46,7 @@ func New(cfg Config, o Options) (*Connector, error) {
 		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
 		counts: counts, audit: stream.NewAudit(counts, setup.Config.Sync.timings().Missed), pairs: &learntPairs{}, alike: map[string]bool{},
 	}
-	c.confirm = o.Own
+	c.confirm, c.health.list = o.Own, o.List
 	c.notices = newNotices(setup, c.health, &c.warned)
 	return c, nil
 }

@@ -27,6 +27,7 @@ type health struct {
 	setup   *Setup
 	status  *stream.Status
 	started time.Time
+	list    string                      // Options.List
 	asking  func() *prometheus.Registry // what is asked for at each scrape, the brokers too
 
 	mu      sync.Mutex

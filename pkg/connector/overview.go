@@ -21,7 +21,7 @@ func (h *health) overview() page.Status {
 	h.mu.Unlock()
 	out := page.Status{
 		V: page.Version, Time: moment(time.Now()), Ready: known.Ready && !has(known.Problems, areaKafka), Role: known.Role, Since: moment(since),
-		Portal: portal, Version: h.setup.Version, Started: moment(h.started),
+		Prefix: h.setup.Config.Kafka.TopicPrefix, List: h.list, Portal: portal, Version: h.setup.Version, Started: moment(h.started),
 		Objects: []page.Object{}, Snapshot: known.Snapshot, Problems: known.Problems,
 	}
 	counts := h.counts()

@@ -42,6 +42,9 @@ type Options struct {
 	// each run; an error says that another one has been chosen since. nil: the
 	// instances with one prefix choose the owner among themselves.
 	Own func(context.Context) error
+	// List is where the page that lists this portal among others is, as seen from the
+	// portal's page; "": there is none.
+	List string
 	// Loaded, unless nil, is called each time a run has read the state from Kafka.
 	// Nothing that follows needs the processor for as long at a time.
 	Loaded func()

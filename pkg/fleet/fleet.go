@@ -63,6 +63,7 @@ type Fleet struct {
 	since   time.Time     // of in
 	problem error         // why it is not in the group
 	folder  error         // why the folder could not be read
+	unread  time.Time     // since when
 	parts   int32         // partitions of the topic; 0: not known
 	holds   map[int32]context.Context
 	files   map[string]*file
@@ -86,7 +87,8 @@ func (one *file) same(now *File) bool {
 // running is a portal that this instance runs, or ends.
 type running struct {
 	file   *file
-	cancel context.CancelFunc
+	term   context.Context
+	cancel context.CancelCauseFunc
 
 	mu     sync.Mutex
 	c      *connector.Connector // the latest; nil: none could be made
@@ -216,6 +218,7 @@ func (f *Fleet) look() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.folder == nil && err != nil {
+		f.unread = time.Now()
 		f.cfg.Log.Error("the folder with the portals' files cannot be read; the portals stay as they were", "err", err)
 	}
 	if f.folder = err; err != nil {
@@ -264,8 +267,13 @@ func (f *Fleet) settle(state *group.State) {
 		f.problem, f.holds = nil, state.Holds
 	}
 	for name, r := range f.running {
-		if f.files[name] != r.file || f.term(name) == nil {
-			r.cancel()
+		switch one := f.files[name]; {
+		case one == nil:
+			r.cancel(errFileGone)
+		case one != r.file:
+			r.cancel(errFileChanged)
+		case f.term(name) == nil:
+			r.cancel(context.Cause(r.term))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
@@ -290,12 +298,12 @@ func (f *Fleet) term(name string) context.Context {
 
 // start runs a portal until its term ends or it is cancelled.
 func (f *Fleet) start(one *file, term context.Context) {
-	ctx, cancel := context.WithCancel(term)
-	r := &running{file: one, cancel: cancel}
+	ctx, cancel := context.WithCancelCause(term)
+	r := &running{file: one, term: term, cancel: cancel}
 	f.running[one.Name] = r
 	go func() { // finish waits for it
 		defer func() {
-			cancel()
+			cancel(nil)
 			f.mu.Lock()
 			delete(f.running, one.Name)
 			f.mu.Unlock()
@@ -311,7 +319,7 @@ func (f *Fleet) start(one *file, term context.Context) {
 // follow runs a portal until ctx ends. What ends it otherwise needs its operator.
 func (f *Fleet) follow(ctx context.Context, r *running) {
 	o := f.cfg.Each
-	o.Shared, o.Own, o.Version = f.shared, f.confirm, f.cfg.Version
+	o.Shared, o.Own, o.Version, o.List = f.shared, f.confirm, f.cfg.Version, "../../"
 	o.Logger = f.cfg.Log.With("portal_name", r.file.Name)
 	for wait := startAgain; ; wait = min(2*wait, startSeldom) {
 		began := time.Now()
@@ -361,6 +369,12 @@ func (f *Fleet) confirm(ctx context.Context) error {
 	return m.Confirm(ctx)
 }
 
+// Why a portal's run ends, as the log says.
+var (
+	errFileGone    = errors.New("its file is gone")
+	errFileChanged = errors.New("its file has changed")
+)
+
 var errOutside = errors.New("this instance is not in the group of the fleet's instances")
 
 // finish ends all portals, and waits for them.
@@ -369,7 +383,7 @@ func (f *Fleet) finish() {
 		f.mu.Lock()
 		n := len(f.running)
 		for _, r := range f.running {
-			r.cancel()
+			r.cancel(nil)
 		}
 		f.mu.Unlock()
 		if n == 0 {

@@ -78,6 +78,9 @@ func TestFleet_SharesThePortalsOut(t *testing.T) {
 					t.Errorf("%s%s answers %d", i.addr, path, r.Code)
 				}
 			}
+			if page := i.get("/portals/portal-003/").Body.String(); !strings.Contains(page, `<a href="../../">All portals</a>`) || !strings.Contains(page, ".portal-003.*") {
+				t.Errorf("%s: the portal's page has no way back, or not its topics:\n%s", i.addr, page)
+			}
 			if r := i.get("/portals/nobody/"); r.Code != http.StatusNotFound {
 				t.Errorf("%s: a portal that does not exist: %d", i.addr, r.Code)
 			}
@@ -221,9 +224,10 @@ func TestFleet_AFolderSwapMovesNothingElse(t *testing.T) {
 		w.mu.Lock()
 		w.gone, w.files = errors.New("permission denied"), map[string]string{}
 		w.mu.Unlock()
+		away := time.Now()
 		time.Sleep(time.Minute)
 		s := a.status()
-		if s.Counts()[fleet.StateStreaming] != 4*n || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "permission denied") {
+		if s.Counts()[fleet.StateStreaming] != 4*n || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "permission denied") || s.Problems[0].Since.Before(away.Truncate(time.Millisecond)) {
 			t.Errorf("%v %+v", s.Counts(), s.Problems)
 		}
 		a.stop()
@@ -272,6 +276,10 @@ func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
 			if strings.Contains(text, "canary") {
 				t.Errorf("%s shows a token", name)
 			}
+		}
+		// The problem has lasted since the later of them streams, not since it is looked at.
+		if since := now["twin"].Problems[0].Since; !since.Equal(now["twin-2"].Since) {
+			t.Errorf("twin has its problem since %v, and twin-2 streams since %v", since, now["twin-2"].Since)
 		}
 		for _, name := range append(well, "twin") {
 			if !now[name].Since.Equal(before[name].Since) || now[name].Instance != before[name].Instance || now[name].State != fleet.StateStreaming {

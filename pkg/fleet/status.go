@@ -150,7 +150,7 @@ func (f *Fleet) instanceProblems() []stream.Problem {
 	if f.folder != nil {
 		out = append(out, stream.Problem{
 			Area: "connector", Problem: "the folder with the portals' files cannot be read: " + f.folder.Error(),
-			Action: "make FLEET_DIR readable; until then the portals stay as they were", Runbook: "docs/runbook.md#a-portals-file-is-wrong", Since: moment(f.started),
+			Action: "make FLEET_DIR readable; until then the portals stay as they were", Runbook: "docs/runbook.md#a-portals-file-is-wrong", Since: moment(f.unread),
 		})
 	}
 	return out
@@ -218,7 +218,7 @@ func (f *Fleet) whole(ctx context.Context) Status {
 	slices.SortFunc(s.Instances, func(a, b Instance) int {
 		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Host, b.Host))
 	})
-	twice(s.Portals, s.Time)
+	twice(s.Portals)
 	return s
 }
 
@@ -250,11 +250,14 @@ func unseen(one *file, parts int32, owners map[int32]Instance, now time.Time) Po
 
 // twice adds a problem to portals that are one account of HubSpot's. They all run, as
 // they would in processes of their own.
-func twice(portals []Portal, now time.Time) {
-	names := map[int64][]string{}
+func twice(portals []Portal) {
+	names, since := map[int64][]string{}, map[int64]time.Time{} // the latest of them has run since then
 	for _, p := range portals {
 		if p.Portal != 0 {
 			names[p.Portal] = append(names[p.Portal], p.Name)
+			if p.Since.After(since[p.Portal]) {
+				since[p.Portal] = p.Since
+			}
 		}
 	}
 	for i := range portals {
@@ -265,8 +268,8 @@ func twice(portals []Portal, now time.Time) {
 		}
 		others := slices.DeleteFunc(slices.Clone(same), func(name string) bool { return name == p.Name })
 		p.Problems = append(p.Problems, stream.Problem{
-			Area: "connector", Problem: fmt.Sprintf("its token is of the same HubSpot account (%d) as that of %s: everything is read and published twice", p.Portal, strings.Join(others, ", ")),
-			Action: "give it the token of its own account, or remove one of the files", Runbook: "docs/runbook.md#two-portals-are-one-account", Since: now,
+			Area: "connector", Problem: fmt.Sprintf("its token is of the same HubSpot account (%d) as that of %s: everything is read and published more than once", p.Portal, strings.Join(others, ", ")),
+			Action: "give it the token of its own account, or remove one of the files", Runbook: "docs/runbook.md#two-portals-are-one-account", Since: since[p.Portal],
 		})
 	}
 }
@@ -318,8 +321,16 @@ func (s *Status) Wrong() (n int) {
 	return n
 }
 
-func (p *Portal) wrong() bool {
-	return slices.ContainsFunc(p.Problems, func(one stream.Problem) bool { return one.Area != "loading" })
+func (p *Portal) wrong() bool { return p.troubles() > 0 }
+
+// troubles counts the problems that somebody has to look at.
+func (p *Portal) troubles() (n int) {
+	for i := range p.Problems {
+		if p.Problems[i].Area != "loading" {
+			n++
+		}
+	}
+	return n
 }
 
 // Counts are the portals by state.

@@ -111,6 +111,8 @@ func (s *Status) silent() (n int) {
 	return n
 }
 
+const nothingLost = "Nothing is lost: a portal goes on where it was once its problem is solved."
+
 // Sentence says what the headline means for whoever looks.
 func (s *Status) Sentence() string {
 	switch {
@@ -118,8 +120,10 @@ func (s *Status) Sentence() string {
 		return "Other instances run what this one cannot. See the problems."
 	case s.silent() > 0:
 		return "Nobody else knows how its portals are. If it has died, others have them within seconds."
+	case s.Wrong() == len(s.Portals) && s.Wrong() > 0:
+		return nothingLost
 	case s.Wrong() > 0:
-		return "The other portals are not affected. Nothing is lost: a portal goes on where it was once its problem is solved."
+		return "The other portals are not affected. " + nothingLost
 	case s.Counts()[StateLoading] > 0:
 		return "Nothing is wrong. It needs time."
 	}
@@ -157,7 +161,11 @@ func (s *Status) Text(w io.Writer) error {
 		if one.Portal != "" {
 			at = one.Portal + ": "
 		}
-		fmt.Fprintf(&b, "\n! %s%s\n  what to do: %s\n  for %s", at, one.Problem.Problem, one.Problem.Action, time.Duration(s.Age(one.Problem.Since)*float64(time.Second)).Round(time.Second))
+		fmt.Fprintf(&b, "\n! %s%s\n  what to do: %s\n  ", at, one.Problem.Problem, one.Problem.Action)
+		if one.Problem.Object != "" {
+			fmt.Fprintf(&b, "%s, ", one.Problem.Object)
+		}
+		fmt.Fprintf(&b, "for %s", time.Duration(s.Age(one.Problem.Since)*float64(time.Second)).Round(time.Second))
 		if one.Problem.Runbook != "" {
 			fmt.Fprintf(&b, ", %s", one.Problem.Runbook)
 		}
@@ -184,7 +192,7 @@ func (s *Status) Text(w io.Writer) error {
 		if p.Portal != 0 {
 			account = fmt.Sprint(p.Portal)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%d\n", p.Name, account, p.State, p.Live, orNone(p.Instance), len(p.Problems))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%d\n", p.Name, account, p.State, p.Live, orNone(p.Instance), p.troubles())
 	}
 	_ = t.Flush()
 	_, err := io.WriteString(w, b.String())

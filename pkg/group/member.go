@@ -61,10 +61,16 @@ type Member struct {
 	err   error // why it is not in the group
 }
 
+// Why a hold ends, as the log says.
+var (
+	errGiven   = errors.New("the group has given it to another instance")
+	errLeftOut = errors.New("this instance is no longer in the group")
+)
+
 // hold is the time in which a member holds a partition.
 type hold struct {
 	term context.Context
-	end  context.CancelFunc
+	end  context.CancelCauseFunc
 }
 
 // Join joins the group. What a member holds, it holds until ctx ends at the latest.
@@ -144,7 +150,7 @@ func (m *Member) gain(ctx context.Context, partitions []int32) {
 	m.in, m.err = true, nil
 	for _, p := range partitions {
 		if m.holds[p] == nil {
-			term, end := context.WithCancel(ctx)
+			term, end := context.WithCancelCause(ctx)
 			m.holds[p] = &hold{term, end}
 		}
 	}
@@ -156,7 +162,7 @@ func (m *Member) lose(partitions []int32) {
 	defer m.mu.Unlock()
 	for _, p := range partitions {
 		if h := m.holds[p]; h != nil {
-			h.end()
+			h.end(errGiven)
 			delete(m.holds, p)
 		}
 	}
@@ -168,7 +174,7 @@ func (m *Member) leftOut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, h := range m.holds {
-		h.end()
+		h.end(errLeftOut)
 	}
 	clear(m.holds)
 	m.in, m.err = false, nil

@@ -24,12 +24,12 @@ type consumer struct {
 	client  *kgo.Client
 	decoder cdctest.Decoder
 
-	mu     sync.Mutex
-	seen   map[string][]cdctest.Event // by prefix
+	mu   sync.Mutex
+	seen map[string][]cdctest.Event // by prefix
 	// frontiers are those of each data topic.
 	frontiers map[string][]cdctest.Frontier
-	err    error
-	latest time.Time // when the last record came
+	err       error
+	latest    time.Time // when the last record came
 }
 
 // consume reads the data topics of some object types of some prefixes, and their

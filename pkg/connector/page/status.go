@@ -20,6 +20,8 @@ type Status struct {
 	Ready    bool             `json:"ready"` // as /readyz, which also asks the brokers
 	Role     string           `json:"role"`  // starting, standby or owner
 	Since    time.Time        `json:"since"` // of the role
+	Prefix   string           `json:"-"`     // of the topics
+	List     string           `json:"-"`     // the link to the page that lists this portal among others; "": none
 	Portal   int64            `json:"portal,omitempty"`
 	Version  string           `json:"version"`
 	Started  time.Time        `json:"started"` // the process
