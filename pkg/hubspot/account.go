@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -31,11 +32,21 @@ func (a Account) location() *time.Location {
 }
 
 // Account asks which portal the token belongs to. The governor learns from the
-// answer when the day ends.
+// answer when the day ends, and the client whose tokens it may use from now on.
 func (c *Client) Account(ctx context.Context, call Call) (Account, error) {
+	account, err := c.accountOf(ctx, call, nil)
+	if err == nil {
+		c.portal.Store(account.PortalID)
+		c.governor.setLocation(account.location())
+	}
+	return account, err
+}
+
+// accountOf asks with a token; nil: the client's.
+func (c *Client) accountOf(ctx context.Context, call Call, token *Secret) (Account, error) {
 	var account Account
 	_, err := c.do(ctx, call, &request{
-		api: "account", class: objectCalls, account: true, method: http.MethodGet,
+		api: "account", class: objectCalls, account: true, token: token, method: http.MethodGet,
 		path: "/account-info/" + c.version(accountVersion) + "/details",
 		read: func(body []byte) error {
 			account = Account{}
@@ -48,10 +59,22 @@ func (c *Client) Account(ctx context.Context, call Call) (Account, error) {
 			return nil
 		},
 	})
-	if err == nil {
-		c.governor.setLocation(account.location())
-	}
 	return account, err
+}
+
+// sameAccount makes sure that a token which takes the place of another is of the same
+// account. Else what a run reads with it would go into the topics of another portal, and
+// that one's records would seem gone.
+func (c *Client) sameAccount(ctx context.Context, token *Secret) error {
+	was := c.portal.Load()
+	if was == 0 { // whoever asks for the account compares it
+		return nil
+	}
+	account, err := c.accountOf(ctx, Call{Priority: Confirm}, token)
+	if err == nil && account.PortalID != was {
+		err = &SecretError{"token", fmt.Errorf("it is one of portal %d, and the token before it was of portal %d", account.PortalID, was)}
+	}
+	return err
 }
 
 // DailyUsage is how many of the day's calls the account has used, all its

@@ -22,18 +22,29 @@ type Auth interface {
 
 // AccessToken is the token of a service key or a private app. The client calls
 // read at the first request and after a 401, so it picks up a token that
-// changed in its file without a restart.
-func AccessToken(read func() (Secret, error)) Auth { return &accessToken{read: read} }
+// changed in its file without a restart, if it is of the same account.
+func AccessToken(read func() (Secret, error)) Auth {
+	return &accessToken{read: read, turn: make(chan struct{}, 1)}
+}
 
 type accessToken struct {
 	read  func() (Secret, error)
+	turn  chan struct{} // one slot: whoever holds it reads
 	token atomic.Pointer[Secret]
 }
 
-func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secret, error) {
-	token := a.token.Load()
-	if token != nil && token != stale {
+func (a *accessToken) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, error) {
+	if token := a.token.Load(); token != nil && token != stale {
 		return token, nil
+	}
+	select {
+	case a.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-a.turn }()
+	if token := a.token.Load(); token != nil && token != stale {
+		return token, nil // read while this caller waited for its turn
 	}
 	fresh, err := readSecret(a.read)
 	switch {
@@ -44,6 +55,10 @@ func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secr
 		return nil, &SecretError{"access token", err}
 	case stale != nil && fresh == *stale:
 		return stale, nil
+	case stale != nil:
+		if err := c.sameAccount(ctx, &fresh); err != nil {
+			return nil, err
+		}
 	}
 	a.token.Store(&fresh)
 	return &fresh, nil
@@ -51,7 +66,7 @@ func (a *accessToken) bearer(_ context.Context, _ *Client, stale *Secret) (*Secr
 
 // SecretError says why a secret of ours cannot be used. It does not hold it.
 type SecretError struct {
-	Secret string // access token, client secret or refresh token
+	Secret string // access token, client secret, refresh token, or token: one in place of another
 	Err    error
 }
 
@@ -106,6 +121,7 @@ type oauth struct {
 
 type oauthState struct {
 	token            *Secret
+	configured       Secret  // the refresh token that was configured then
 	rotated          *Secret // HubSpot's latest refresh token; nil: the configured one
 	refresh, expires time.Time
 }
@@ -156,9 +172,10 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	if err != nil {
 		return nil, &SecretError{"client secret", err}
 	}
-	next := &oauthState{}
-	if old := a.state.Load(); old != nil {
-		next.rotated = old.rotated
+	next, another := &oauthState{}, false
+	old := a.state.Load()
+	if old != nil {
+		next.configured, next.rotated = old.configured, old.rotated
 	}
 	form := url.Values{"client_id": {a.clientID}, "client_secret": {secret.Reveal()}}
 	if a.refreshToken == nil {
@@ -171,7 +188,8 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 			if err != nil {
 				return nil, &SecretError{"refresh token", err}
 			}
-			refresh = &configured
+			refresh, another = &configured, old != nil && configured != old.configured
+			next.configured = configured
 		}
 		form.Set("grant_type", "refresh_token")
 		form.Set("refresh_token", refresh.Reveal())
@@ -208,6 +226,11 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("renew the access token: %w", err)
+	}
+	if another {
+		if err := c.sameAccount(ctx, next.token); err != nil {
+			return nil, err
+		}
 	}
 	return next, nil
 }

@@ -46,6 +46,45 @@ func TestATokenThatChangedIsTakenUp(t *testing.T) {
 	})
 }
 
+// TestATokenOfAnotherAccountIsRefused: what it reads would go into the topics of the
+// portal that the client followed until then.
+func TestATokenOfAnotherAccountIsRefused(t *testing.T) {
+	portals := map[string]int{"Bearer old": 7, "Bearer other": 8, "Bearer new": 7}
+	token, revoked, asked := Secret("old"), "", map[string]int{}
+	r := newRig(t, func(req *http.Request) (*http.Response, error) {
+		bearer := req.Header.Get("Authorization")
+		if bearer == revoked {
+			return respond(401, refusal("INVALID_AUTHENTICATION", "x")), nil
+		}
+		if !strings.HasPrefix(req.URL.Path, "/account-info/") {
+			asked[bearer]++
+		}
+		return respond(200, fmt.Sprintf(`{"portalId":%d,"results":[]}`, portals[bearer])), nil
+	}, func(c *Config) { c.Auth = AccessToken(func() (Secret, error) { return token, nil }) })
+	if err := r.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	owners := func() error {
+		_, err := r.Owners(t.Context(), Call{}, "", false, 100)
+		return err
+	}
+	token, revoked = "other", "Bearer old"
+	for range 2 {
+		err := owners()
+		var refused *SecretError
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "it is one of portal 8, and the token before it was of portal 7") {
+			t.Errorf("err = %v", err)
+		}
+	}
+	token = "new"
+	if err := owners(); err != nil {
+		t.Errorf("a new token of the same account: %v", err)
+	}
+	if asked["Bearer other"] > 0 || asked["Bearer new"] != 1 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
 // One 401 is no proof: the client sends the same token again after two seconds.
 func TestA401OfTheSameTokenIsTriedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

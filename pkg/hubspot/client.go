@@ -62,6 +62,7 @@ type Client struct {
 	base       *url.URL
 	apiVersion string
 	auth       Auth
+	portal     atomic.Int64 // whose token it has; 0: nobody asked yet
 	http       *http.Client
 	governor   *Governor
 	log        *slog.Logger

@@ -19,9 +19,10 @@ import (
 type request struct {
 	api        string // label in the metrics
 	class      class
-	account    bool // an Account call: passes even on a spent day
-	ungoverned bool // counts against no limit
-	anonymous  bool // carries no token
+	account    bool    // an Account call: passes even on a spent day
+	ungoverned bool    // counts against no limit
+	anonymous  bool    // carries no token
+	token      *Secret // instead of the client's; nil: that
 	method     string
 	path       string // escaped
 	// address, unless nil, is the whole address of a file on another host, which may
@@ -92,7 +93,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			if let, err = c.admit(ctx, call, r, made); err != nil {
 				return gaveUp()
 			}
-			if r.anonymous {
+			if r.anonymous || r.token != nil {
+				token = r.token
 				break
 			}
 			// Fetch the token after the wait, which may outlast it. If the
@@ -163,7 +165,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			c.governor.throttled(r.class, r.account, v.policy, v.wait, a.sent)
 
 		case v.lasting != nil:
-			if v.lasting.Status == http.StatusUnauthorized && !r.anonymous && stale == nil {
+			if v.lasting.Status == http.StatusUnauthorized && !r.anonymous && r.token == nil && stale == nil {
 				stale = token
 				fresh, err := c.auth.bearer(ctx, c, stale)
 				if err != nil {
