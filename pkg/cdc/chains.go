@@ -149,6 +149,19 @@ func (cs *Chains) Read(p ChainPage) {
 	}
 }
 
+// Own counts those of a page's ids that are the chain's. Another chain may have got what
+// was above since the page was asked for, and reads it too.
+func (cs *Chains) Own(c *Chain, ids []hubspot.ID) (n int) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, id := range ids {
+		if c.In.Contains(id) {
+			n++
+		}
+	}
+	return n
+}
+
 // After is what is left after some pages of different chains: a cursor that is
 // committed together with them.
 func (cs *Chains) After(pages []ChainPage) []Chain {

@@ -70,7 +70,7 @@ func (r *reading) publishing(ctx context.Context) error {
 		r.chains.Move(moved)
 		read := 0
 		for _, page := range pages {
-			read += page.ids
+			read += r.chains.Own(page.chain, page.ids)
 			close(page.committed)
 		}
 		r.Object.Status.advance(r.Object.Type.Name, r.Stream, read)
@@ -310,7 +310,7 @@ func (r *reading) enter(ctx context.Context, c *cdc.Chain, at hubspot.ID, left, 
 	case hubspot.Divisible(err) || errors.Is(err, errNoEntry):
 		r.readAsOne(err.Error())
 		return nil, nil, nil
-	case err != nil || page.ids == 0:
+	case err != nil || len(page.ids) == 0:
 		return nil, nil, err
 	}
 	if upper = r.chains.Divide(c, at, left, right); upper != nil {

@@ -15,10 +15,10 @@ import (
 // sweepPage is a list page and the readings of its records.
 type sweepPage struct {
 	readings []cdc.Reading
-	after    string     // "" on the last page
-	last     hubspot.ID // in the range that was asked about; its end, where the page goes beyond it
-	ids      int        // in that range
-	step     float64    // from one id to the next
+	after    string       // "" on the last page
+	last     hubspot.ID   // in the range that was asked about; its end, where the page goes beyond it
+	ids      []hubspot.ID // in that range
+	step     float64      // from one id to the next
 	date     hubspot.Millis
 	trip     time.Duration // from sending the request to its answer
 
@@ -27,7 +27,7 @@ type sweepPage struct {
 }
 
 func (p *sweepPage) chainPage() cdc.ChainPage {
-	return cdc.ChainPage{Chain: p.chain, Place: p.after, Last: p.last, IDs: p.ids, Step: p.step}
+	return cdc.ChainPage{Chain: p.chain, Place: p.after, Last: p.last, IDs: len(p.ids), Step: p.step}
 }
 
 // listPlace is where a page of a list begins.
@@ -65,7 +65,7 @@ func (s *Sweep) passOver(ctx context.Context, slots *hubspot.Slots, at listPlace
 	s.partly = true
 	s.order.Unlock()
 	ids = slices.DeleteFunc(ids, func(id hubspot.ID) bool { return !at.in.Contains(id) })
-	page.ids = len(ids)
+	page.ids = ids
 	page.readings, err = o.read(ctx, s.Priority, ids)
 	o.Log.Debug("HubSpot answers no page of its list that has these records; the stream reads them one by one", "stream", s.Stream, "ids", idList(ids))
 	return page, err
@@ -114,9 +114,9 @@ func (s *Sweep) page(ctx context.Context, at listPlace) (sweepPage, error) {
 		for i := range list.Records {
 			if r := &list.Records[i]; at.wants(r.ID) {
 				page.readings = append(page.readings, sent.Reading(r.ID, cdc.IsLive, r, list.Date))
+				page.ids = append(page.ids, r.ID)
 			}
 		}
-		page.ids = len(page.readings)
 		page.readings, err = o.complete(ctx, page.readings, nil)
 	} else {
 		alone = ids
@@ -125,7 +125,7 @@ func (s *Sweep) page(ctx context.Context, at listPlace) (sweepPage, error) {
 		var readings []cdc.Reading
 		readings, err = o.read(ctx, s.Priority, alone)
 		page.readings = append(page.readings, readings...)
-		page.ids += len(alone)
+		page.ids = append(page.ids, alone...)
 	}
 	if err != nil || !covered {
 		return page, err
