@@ -26,14 +26,20 @@ func TestR11_TheRangesOfASweepCoverWhatIsNotCommitted(t *testing.T) {
 		under := map[*Chain]ChainPage{} // read, not committed
 		var held []*Chain               // those of readers without a page
 		wanted := map[*Chain]Range{}    // of these pages
+		slow := seed%4 == 2             // chains are divided while HubSpot answers
+		divide := func() {}
 		read := func(c *Chain) {
 			_, wanted[c], _ = chains.Next(c)
-			under[c] = pageOf(chains, c, ids, size)
-			chains.Read(under[c])
+			page := pageOf(chains, c, ids, size)
+			if slow {
+				divide()
+			}
+			under[c] = page
+			chains.Read(page)
 		}
 		counted := 0
 		var long *Chain // to be divided
-		divide := func() {
+		divide = func() {
 			if long == nil {
 				long = chains.Longest(1)
 			}
@@ -82,10 +88,15 @@ func TestR11_TheRangesOfASweepCoverWhatIsNotCommitted(t *testing.T) {
 						}
 					}
 				}
-				covers(t, seed, left, ids, done, seed%2 == 0)
+				covers(t, seed, left, ids, done, seed%2 == 0 && !slow)
 				if rng.IntN(20) == 0 { // a kill before the chains have moved
 					chains, under, held, long = NewChains(left...), map[*Chain]ChainPage{}, nil, nil
-					counted = len(done)
+					counted = 0
+					for _, id := range ids {
+						if !slices.ContainsFunc(left, func(c Chain) bool { return c.rest().Contains(id) }) {
+							counted++
+						}
+					}
 					break
 				}
 				divide()
