@@ -20,7 +20,7 @@ var (
 	// before it is published.
 	everyVerified = flag.Bool("every-verified", false, "TestPromises_RandomLife checks what frontiers say is verified from the first one on, not from ten minutes after the last fault")
 
-	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 10, with -short 1)")
+	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 5, with -short 1)")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first random life")
 )
 
@@ -46,7 +46,7 @@ func TestPromises_RandomLife(t *testing.T) {
 	case testing.Short():
 		lives = 1
 	default:
-		lives = 10
+		lives = 5
 	}
 	sum := &tally{ops: map[string]int{}, reasons: map[string]int{}, schemas: map[string]int{}, streams: map[string]int{}, journal: map[string]int{}}
 	t.Run("lives", func(t *testing.T) {
