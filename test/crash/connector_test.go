@@ -30,8 +30,7 @@ func build(t *testing.T, s *services.Services, l *life, prefix string) *connecto
 	t.Helper()
 	c := &connector{admin: s.Admin, transactional: []string{sink.TransactionalID(prefix, portalID)}}
 	c.Connector = s.Build(t, l.url, prefix, "HUBSPOT_OBJECTS="+strings.Join(l.objects, ","),
-		"SYNC_LEADING_INTERVAL=200ms", "SYNC_TRAILING_LAG=3s,12s", "SYNC_TRAILING_INTERVAL=500ms", "SYNC_ARCHIVE_INTERVAL=500ms",
-		"SYNC_RECONCILE_INTERVAL=10s", "FRONTIER_INTERVAL=200ms")
+		"SYNC_LEADING_INTERVAL=200ms", "SYNC_TRAILING_LAG=3s,12s", "SYNC_TRAILING_INTERVAL=500ms", "SYNC_ARCHIVE_INTERVAL=500ms")
 	t.Cleanup(func() {
 		if t.Failed() && c.killed != nil {
 			t.Logf("end of the log of the last that was killed:\n%s", c.killed.Tail())

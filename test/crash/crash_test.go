@@ -60,6 +60,7 @@ func TestFiftyKills(t *testing.T) {
 	prefix := fmt.Sprintf("crash-%d", began.UnixMilli())
 	consumer := consume(t, here, life.objects, prefix)
 	connector := build(t, here, life, prefix)
+	connector.Environ = append(connector.Environ, "SYNC_RECONCILE_INTERVAL=10s", "FRONTIER_INTERVAL=200ms") // many frontiers, with verified too
 
 	inside := 0
 	for i := range *kills {
