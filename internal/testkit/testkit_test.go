@@ -70,6 +70,7 @@ func TestRead_SeesWhatIsCommittedAlone(t *testing.T) {
 		if took := time.Since(began); took < time.Minute {
 			t.Errorf("the reader waited %v for the open transaction", took)
 		}
+		synctest.Wait() // its writer still waits for the answer
 	})
 }
 
