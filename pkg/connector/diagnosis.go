@@ -146,8 +146,15 @@ func (r *Registry) Diagnose(err error) Diagnosis {
 // Diagnose says why the connector cannot ask HubSpot.
 func (h *HubSpot) Diagnose(err error) Diagnosis {
 	var secret *hubspot.SecretError
+	var other *hubspot.OtherAccountError
 	var refused *hubspot.Error
 	switch {
+	case errors.As(err, &other):
+		token := "access token"
+		if h.OAuth() {
+			token = "refresh token"
+		}
+		return Diagnosis{Plainly(err), fmt.Sprintf("put a token of portal %d into %s; nothing was read with the other one", other.Was, h.variableOf(token))}
 	case errors.As(err, &secret):
 		return Diagnosis{Plainly(err), "the " + secret.Secret + " must stand alone and on one line, in " + h.variableOf(secret.Secret)}
 	case hubspot.Unauthorized(err) && h.OAuth():

@@ -3,6 +3,7 @@ package connector_test
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -151,5 +152,20 @@ func TestTool_KnowsHowToReachTheBrokers(t *testing.T) {
 		if got := k.Tool("kafka-acls"); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// TestDiagnose_ATokenOfAnotherAccount: the cure names the account and the place of the
+// token.
+func TestDiagnose_ATokenOfAnotherAccount(t *testing.T) {
+	h := connector.HubSpot{AccessTokenFile: "/run/secrets/token"}
+	d := h.Diagnose(fmt.Errorf("list owners: %w", &hubspot.OtherAccountError{Is: 8, Was: 7}))
+	for _, want := range []string{"of portal 8", "of portal 7"} {
+		if !strings.Contains(d.Found, want) {
+			t.Errorf("found %q", d.Found)
+		}
+	}
+	if !strings.Contains(d.Cure, "a token of portal 7 into ") || !strings.Contains(d.Cure, "/run/secrets/token") {
+		t.Errorf("cure %q", d.Cure)
 	}
 }

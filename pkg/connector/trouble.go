@@ -173,7 +173,7 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	case ofHubSpot(err):
 		d := s.Config.HubSpot.Diagnose(err)
 		p.Area, p.Problem, p.Action, p.Runbook = areaHubSpot, d.Found, d.Cure, runbookRefuses
-		if _, secret := errors.AsType[*hubspot.SecretError](err); secret || hubspot.Unauthorized(err) {
+		if !answeredByHubSpot(err) || hubspot.Unauthorized(err) {
 			p.Runbook = runbookToken
 		}
 	case ofRegistry(err):
@@ -191,10 +191,16 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	return p
 }
 
+// ofHubSpot reports whether an error is HubSpot's answer, or about the token.
 func ofHubSpot(err error) bool {
-	var answer *hubspot.Error
 	var secret *hubspot.SecretError
-	return errors.As(err, &answer) || errors.As(err, &secret)
+	var other *hubspot.OtherAccountError
+	return answeredByHubSpot(err) || errors.As(err, &secret) || errors.As(err, &other)
+}
+
+func answeredByHubSpot(err error) bool {
+	var answer *hubspot.Error
+	return errors.As(err, &answer)
 }
 
 // ofRegistry recognizes the registry's client: of all clients only it lets the

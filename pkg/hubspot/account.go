@@ -72,9 +72,17 @@ func (c *Client) sameAccount(ctx context.Context, token *Secret) error {
 	}
 	account, err := c.accountOf(ctx, Call{Priority: Confirm}, token)
 	if err == nil && account.PortalID != was {
-		err = &SecretError{"token", fmt.Errorf("it is one of portal %d, and the token before it was of portal %d", account.PortalID, was)}
+		err = &OtherAccountError{Is: account.PortalID, Was: was}
 	}
 	return err
+}
+
+// OtherAccountError says that a token which came in place of another is not of the same
+// account. Nothing was read with it.
+type OtherAccountError struct{ Is, Was int64 } // HubSpot's account ids
+
+func (e *OtherAccountError) Error() string {
+	return fmt.Sprintf("the new token is of portal %d, and the one before it was of portal %d", e.Is, e.Was)
 }
 
 // DailyUsage is how many of the day's calls the account has used, all its

@@ -66,7 +66,7 @@ func (a *accessToken) bearer(ctx context.Context, c *Client, stale *Secret) (*Se
 
 // SecretError says why a secret of ours cannot be used. It does not hold it.
 type SecretError struct {
-	Secret string // access token, client secret, refresh token, or token: one in place of another
+	Secret string // access token, client secret or refresh token
 	Err    error
 }
 

@@ -71,8 +71,7 @@ func TestATokenOfAnotherAccountIsRefused(t *testing.T) {
 	token, revoked = "other", "Bearer old"
 	for range 2 {
 		err := owners()
-		var refused *SecretError
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "it is one of portal 8, and the token before it was of portal 7") {
+		if other, ok := errors.AsType[*OtherAccountError](err); !ok || other.Is != 8 || other.Was != 7 {
 			t.Errorf("err = %v", err)
 		}
 	}
