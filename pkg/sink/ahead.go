@@ -3,10 +3,13 @@ package sink
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // ahead are topics that were described or created before they are made ready. A start
@@ -90,4 +93,32 @@ func names(topics []*TopicFinding) []string {
 		out[i] = t.Name
 	}
 	return out
+}
+
+// internalWanted are the topics that every run needs before it can load.
+func (s *Sink) internalWanted() []*TopicFinding {
+	all := []*TopicFinding{internalWanted(s.cursorTopic), internalWanted(s.stateTopic)}
+	if s.cfg.Frontiers.Interval > 0 {
+		all = append(all, s.setup.frontierWanted())
+	}
+	return all
+}
+
+// Expect makes the topics of signals, of notifications and of object types, and looks at
+// those that the state knows, all at once. Nothing follows from it but that making them
+// ready takes fewer requests.
+func (s *Sink) Expect(ctx context.Context, objects []string) {
+	s.mu.Lock()
+	metas := maps.Clone(s.metas)
+	s.mu.Unlock()
+	want := []*TopicFinding{queueWanted(offsets.SignalsTopic(s.cfg.Prefix)), queueWanted(offsets.NotificationsTopic(s.cfg.Prefix))}
+	for _, object := range objects {
+		name := offsets.ObjectTopic(s.cfg.Prefix, object)
+		want = append(want, s.setup.dataWanted(name, metas[name]))
+		delete(metas, name)
+	}
+	for name := range metas { // what is gone of these is made by whoever needs it
+		want = append(want, &TopicFinding{Name: name})
+	}
+	s.setup.together(ctx, want)
 }

@@ -1,39 +1,24 @@
 package sink
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
-// Formats of a data topic's keys (KAFKA_KEY_FORMAT).
 const (
-	KeyString = "string"
-	KeyAvro   = "avro"
-)
-
-const (
-	// DefaultMaxMessageBytes is max.message.bytes of the topics we create.
-	DefaultMaxMessageBytes = 8 << 20
-
 	// TransactionTimeout is how long the brokers let a transaction stay open. A
 	// page's takes milliseconds.
 	TransactionTimeout = time.Minute
@@ -49,33 +34,6 @@ const (
 	// within ten.
 	lastChance = 5 * time.Second
 )
-
-// Config configures a Sink or a Probe.
-type Config struct {
-	Opts   []kgo.Opt // how to reach the brokers: seeds, TLS, SASL, dialer, compression, ClientLog
-	Tools  string    // how Kafka's own tools reach them, in the commands of errors: --bootstrap-server …
-	Prefix string    // of the topics
-	Portal int64
-
-	Partitions      int32  // of new data topics; 0 = the brokers' default
-	Replication     int16  // of new topics; 0 = the brokers' default
-	MaxMessageBytes int    // 0 = DefaultMaxMessageBytes; a lower limit of a topic counts instead
-	KeyFormat       string // "" = KeyString
-
-	Frontiers  Frontiers
-	Registry   *sr.Client
-	Version    string // source.version
-	Tombstones bool   // a tombstone follows a delete
-	BeforeKey  bool   // EVENT_BEFORE=key
-
-	Logger     *slog.Logger                                   // nil = slog.Default()
-	Registerer prometheus.Registerer                          // nil = nobody keeps the metrics
-	Beside     *Beside                                        // shared with other sinks; nil = this one's own clients do its work
-	Turn       func(context.Context) (done func(), err error) // of reading what is published: offsets.Source
-	Now        func() hubspot.Millis                          // HubSpot's time; nil = this machine's
-	Warned     *Warned                                        // of the process; nil = nothing so far
-	Committed  *Committed                                     // of the process; nil = nobody asks
-}
 
 // Sink writes the transactions of one run.
 type Sink struct {
@@ -161,27 +119,6 @@ func newSetup(cfg Config, cl *kgo.Client, w *written, log *slog.Logger) *setup {
 	return &setup{cfg: cfg, cl: cl, adm: adm, effects: &realEffects{cl, adm, cfg.Replication, w, log}}
 }
 
-// complete fills in the defaults.
-func (cfg Config) complete() (Config, error) {
-	cfg.Partitions = cmp.Or(cfg.Partitions, -1)
-	cfg.Replication = cmp.Or(cfg.Replication, -1)
-	cfg.MaxMessageBytes = cmp.Or(cfg.MaxMessageBytes, DefaultMaxMessageBytes)
-	cfg.KeyFormat = cmp.Or(cfg.KeyFormat, KeyString)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
-	if cfg.Warned == nil {
-		cfg.Warned = new(Warned)
-	}
-	if cfg.Now == nil {
-		cfg.Now = func() hubspot.Millis { return hubspot.MillisOf(time.Now()) }
-	}
-	if cfg.KeyFormat != KeyString && cfg.KeyFormat != KeyAvro {
-		return cfg, fmt.Errorf("key format %q is neither %s nor %s", cfg.KeyFormat, KeyString, KeyAvro)
-	}
-	return cfg, nil
-}
-
 // connect makes a Sink and sends no request.
 func connect(cfg Config) (*Sink, error) {
 	cfg, err := cfg.complete()
@@ -262,34 +199,6 @@ func (s *Sink) prepare(ctx context.Context) error {
 	return s.fence(ctx)
 }
 
-// internalWanted are the topics that every run needs before it can load.
-func (s *Sink) internalWanted() []*TopicFinding {
-	all := []*TopicFinding{internalWanted(s.cursorTopic), internalWanted(s.stateTopic)}
-	if s.cfg.Frontiers.Interval > 0 {
-		all = append(all, s.setup.frontierWanted())
-	}
-	return all
-}
-
-// Expect makes the topics of signals, of notifications and of object types, and looks at
-// those that the state knows, all at once. Nothing follows from it but that making them
-// ready takes fewer requests.
-func (s *Sink) Expect(ctx context.Context, objects []string) {
-	s.mu.Lock()
-	metas := maps.Clone(s.metas)
-	s.mu.Unlock()
-	want := []*TopicFinding{queueWanted(offsets.SignalsTopic(s.cfg.Prefix)), queueWanted(offsets.NotificationsTopic(s.cfg.Prefix))}
-	for _, object := range objects {
-		name := offsets.ObjectTopic(s.cfg.Prefix, object)
-		want = append(want, s.setup.dataWanted(name, metas[name]))
-		delete(metas, name)
-	}
-	for name := range metas { // what is gone of these is made by whoever needs it
-		want = append(want, &TopicFinding{Name: name})
-	}
-	s.setup.together(ctx, want)
-}
-
 func (s *Sink) internalTopic(ctx context.Context, name string) error {
 	found, err := s.setup.internalTopic(ctx, name)
 	s.warn(found)
@@ -316,70 +225,6 @@ func (s *Sink) fence(ctx context.Context) error {
 		return fmt.Errorf("fence the predecessor (transactional id %s): %w", TransactionalID(s.cfg.Prefix, s.cfg.Portal), err)
 	}
 	return nil
-}
-
-// Load reads back what earlier runs committed. The first transaction puts right
-// what is wrong in the topics.
-func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
-	src := s.reading(s.cfg.Logger)
-	src.Frontiers = s.frontiers.topic != ""
-	l, err := offsets.Load(ctx, src)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkFormats(l.Topics, s.cfg.KeyFormat); err != nil {
-		return nil, err
-	}
-	s.written.load(l.Schemas)
-	if err := s.checkSchemas(ctx); err != nil {
-		return nil, err
-	}
-	first, err := s.settle(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkFormats(l.Topics, s.cfg.KeyFormat); err != nil { // of those that were taken over
-		return nil, err
-	}
-	s.mu.Lock()
-	s.seq, s.metas, s.identities = l.Seq, maps.Clone(l.Topics), maps.Clone(l.Identities)
-	s.mu.Unlock()
-	s.attach(append(first, s.frontiers.load(l)...)...)
-	return l, nil
-}
-
-func (s *Sink) reading(log *slog.Logger) offsets.Source {
-	return offsets.Source{Opts: s.cfg.Opts, Asking: s.setup.cl, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: log, Turn: s.cfg.Turn}
-}
-
-// repairs are records that the first transaction carries to put the topics right.
-func (s *Sink) repairs(l *offsets.Loaded) []*kgo.Record {
-	var records []*kgo.Record
-	if l.Fresh {
-		birth := rand.Text()
-		records = append(records,
-			s.cursorRecord(offsets.Key{Portal: s.cfg.Portal, Stream: offsets.BirthStream}, offsets.Birth{ID: birth}.Bytes()),
-			s.stateRecord(offsets.BirthKey(), offsets.BirthBytes(birth, s.cfg.Portal)))
-	}
-	for _, odd := range l.Odd {
-		// First the tombstone, then the value: of all spellings, the latest
-		// record counts.
-		s.log.Info("a cursor was set under another spelling of its key; it moves to the usual one", "cursor", odd.Key.String())
-		value := l.Cursors[odd.Key]
-		if odd.Key.Stream == offsets.BirthStream && odd.Key.Object == "" {
-			value = offsets.Birth{ID: l.Birth}.Bytes()
-		}
-		records = append(records,
-			&kgo.Record{Topic: s.cursorTopic, Key: odd.Raw},
-			s.cursorRecord(odd.Key, value))
-	}
-	if len(l.Expired) > 0 {
-		records = append(records, s.stateRecord(offsets.SeqKey(), offsets.SeqBytes(l.Seq)))
-	}
-	for _, key := range l.Expired {
-		records = append(records, s.stateRecord(key, nil))
-	}
-	return records
 }
 
 // Commit makes a batch durable: see [cdc.Committer], which it implements.
