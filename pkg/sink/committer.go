@@ -164,9 +164,8 @@ func (c *committer) overErr() error {
 
 // Run commits until ctx ends or a transaction fails. Call it once. When idle it
 // starts a transaction at once; what becomes ready meanwhile goes into the next
-// one. After a transaction it rests for as long as that took, at most
-// longestRest. When ctx ends, it still
-// commits what waits if the brokers answer within lastChance.
+// one. After a transaction it rests for as long as that took, at most longestRest.
+// When ctx ends, it still commits what waits if the brokers answer within lastChance.
 //
 // The rest is for brokers that are busy. They write the markers of a transaction after
 // they have answered that it is committed, and refuse the next one until then; the client
