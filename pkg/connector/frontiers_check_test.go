@@ -195,20 +195,6 @@ type evidence struct {
 	histories map[string]cdctest.LinkHistory
 	hidden    map[string]hidden         // by topic
 	unknown   map[string]hubspot.Millis // until when a type was not followed, because HubSpot did not show it
-	// verifiedFrom is when a frontier's verified begins to be checked; zero: from the
-	// first one on.
-	verifiedFrom hubspot.Millis
-}
-
-// checked are frontiers without the claims that are not checked.
-func (t *evidence) checked(all []cdctest.Frontier) []cdctest.Frontier {
-	all = slices.Clone(all)
-	for i := range all {
-		if all[i].At < t.verifiedFrom {
-			all[i].Verified = 0
-		}
-	}
-	return all
 }
 
 // hidden is when HubSpot hid keys of a topic from answers to lists so that nobody could
@@ -233,7 +219,7 @@ func (h hidden) twice(key string, since, until hubspot.Millis) bool {
 
 func (w *world) evidence(h *watched, objects []string, pairs []cdc.Pair) *evidence {
 	w.T.Helper()
-	t := &evidence{w, w.Log.Has("it is moved back") || w.Log.Has("an object type was removed"), h, map[string][]cdctest.Event{}, map[string][]cdctest.LinkEvent{}, map[string]cdctest.LinkHistory{}, map[string]hidden{}, map[string]hubspot.Millis{}, 0}
+	t := &evidence{w, w.Log.Has("it is moved back") || w.Log.Has("an object type was removed"), h, map[string][]cdctest.Event{}, map[string][]cdctest.LinkEvent{}, map[string]cdctest.LinkHistory{}, map[string]hidden{}, map[string]hubspot.Millis{}}
 	for _, object := range objects {
 		t.objects[object] = w.Seen(object)
 	}
@@ -325,7 +311,7 @@ func (w *world) published(object string, events []cdctest.Event) func(id string,
 func (t *evidence) wrong(frontiers map[string][]cdctest.Frontier) map[string][]string {
 	out := map[string][]string{}
 	check := func(topic string, places []cdctest.Place, back bool, claims func([]cdctest.Frontier) []string) {
-		if wrong := append(cdctest.CheckFrontierPlaces(places, frontiers[topic], back), claims(t.checked(frontiers[topic]))...); len(wrong) > 0 {
+		if wrong := append(cdctest.CheckFrontierPlaces(places, frontiers[topic], back), claims(frontiers[topic])...); len(wrong) > 0 {
 			out[topic] = wrong
 		}
 	}

@@ -11,15 +11,10 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/cdc/cdctest"
-	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
 var (
-	// Open: with it, about one life in a hundred fails. There a record's delete is verified
-	// before it is published.
-	everyVerified = flag.Bool("every-verified", false, "TestPromises_RandomLife checks what frontiers say is verified from the first one on, not from ten minutes after the last fault")
-
 	seeds     = flag.Int("seeds", 0, "number of random lives in TestPromises_RandomLife (default 5, with -short 1)")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first random life")
 )
@@ -221,7 +216,6 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 			}
 		}
 		remove()
-		quiet := time.Now()
 		journal.end()
 		admin.giveBack()
 		objects = append(objects, admin.boats()...)
@@ -232,11 +226,7 @@ func randomLife(t *testing.T, seed uint64, sum *tally) {
 		processes.end(objects...)
 		w.check(objects...)
 		w.checkReferences(objects...)
-		evidence := w.evidence(&processes, objects, pairs)
-		if !*everyVerified {
-			evidence.verifiedFrom = hubspot.MillisOf(quiet.Add(10 * time.Minute)) // HubSpot's clock is right again then
-		}
-		evidence.checkFrontiers()
+		w.evidence(&processes, objects, pairs).checkFrontiers()
 		for _, e := range w.Seen(objects...) {
 			if !e.Tombstone {
 				sum.event(e.Op, e.Reason)

@@ -41,6 +41,7 @@ type stuckID struct {
 	due   time.Time
 	wait  time.Duration
 	again bool // it is being asked for
+	waits bool // HubSpot has answered, and another confirm is needed
 }
 
 const (
@@ -169,7 +170,7 @@ func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
 			s.ids[id] = &stuckID{due: time.Now().Add(stuckFirst), wait: stuckFirst}
 			added = true
 		case one.again:
-			one.again = false
+			one.again, one.waits = false, false
 			if len(s.ids) > stuckPatient || time.Since(s.doubted) > one.wait {
 				one.wait = min(2*one.wait, stuckLongest)
 			}
@@ -192,12 +193,21 @@ func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
 	return s.save(ctx, added)
 }
 
-// unset forgets ids that were read.
-func (s *stuck) unset(ctx context.Context, ids []hubspot.ID) error {
+// unset forgets ids that were read, but for those that another confirm waits for: a
+// sweep that has ended without them has not shown them yet, and the next run knows
+// that from the cursor alone (R17).
+func (s *stuck) unset(ctx context.Context, ids, waiting []hubspot.ID) error {
 	var gone []hubspot.ID
 	s.mu.Lock()
 	for _, id := range ids {
-		if one := s.ids[id]; one != nil && one.again {
+		switch one := s.ids[id]; {
+		case one == nil || !one.again:
+		case slices.Contains(waiting, id): // whoever comes upon it may ask for it
+			if one.wait = min(2*one.wait, stuckLongest); !one.waits {
+				one.waits, one.wait = true, stuckFirst
+			}
+			one.due = time.Now().Add(one.wait)
+		default:
 			delete(s.ids, id)
 			gone = append(gone, id)
 		}
@@ -299,35 +309,41 @@ func (s *stuck) giveBack(ids []hubspot.ID) {
 // Stuck asks again for the records that HubSpot does not answer about, with growing
 // waits.
 type Stuck struct {
-	set      *stuck
-	of       subject
-	most     int // ids that one question takes
-	publish  func(ctx context.Context, ids []hubspot.ID) error
+	set  *stuck
+	of   subject
+	most int // ids that one question takes
+	// publish reads ids and publishes them. It returns those that another confirm waits
+	// for (R9).
+	publish  func(ctx context.Context, ids []hubspot.ID) (waiting []hubspot.ID, err error)
 	verified *verification
 }
 
 // Stuck is the stream of the type's stuck records.
 func (o *Object) Stuck() *Stuck {
-	return &Stuck{o.stuck, subject{o.Type.Name, o.Status, o.Log}, hubspot.MaxBatch, func(ctx context.Context, ids []hubspot.ID) error {
+	return &Stuck{o.stuck, subject{o.Type.Name, o.Status, o.Log}, hubspot.MaxBatch, func(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
 		readings, err := o.read(ctx, hubspot.Confirm, ids)
-		if err != nil {
-			return err
+		if err == nil {
+			err = o.publish(ctx, cdc.Page{Stream: offsets.StuckStream, Readings: readings})
 		}
-		return o.publish(ctx, cdc.Page{Stream: offsets.StuckStream, Readings: readings})
+		if err != nil {
+			return nil, err
+		}
+		return o.Lane.GoneBefore(ctx, ids)
 	}, o.verified}
 }
 
 // StillUnread are the records whose links are stuck.
 func (p *Pair) StillUnread() []hubspot.ID { return p.stuck.all() }
 
-// Stuck is the stream of the records whose links are stuck.
+// Stuck is the stream of the records whose links are stuck. Only a sweep of one run
+// shows everything of a pair, so nothing that waits need be in the cursor.
 func (p *Pair) Stuck() *Stuck {
-	return &Stuck{p.stuck, p.subject(), hubspot.MaxLinks, func(ctx context.Context, ids []hubspot.ID) error {
+	return &Stuck{p.stuck, p.subject(), hubspot.MaxLinks, func(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
 		readings, err := p.read(ctx, hubspot.Confirm, ids)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return p.publish(ctx, cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings})
+		return nil, p.publish(ctx, cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings})
 	}, p.verified}
 }
 
@@ -342,12 +358,12 @@ func (s *Stuck) pass(ctx context.Context) error {
 	if len(ids) == 0 {
 		return s.set.idle(ctx, wait)
 	}
-	err := s.publish(ctx, ids)
+	waiting, err := s.publish(ctx, ids)
 	if err != nil {
 		s.set.giveBack(ids)
 		return err
 	}
-	if err := s.set.unset(ctx, ids); err != nil {
+	if err := s.set.unset(ctx, ids, waiting); err != nil {
 		return err
 	}
 	return s.verified.settle(ctx)
