@@ -53,3 +53,12 @@ func (s *Shared) Users() (n int) {
 	}
 	return n
 }
+
+// Locked reports whether somebody holds the lock of what connectors share.
+func (s *Shared) Locked() bool {
+	if !s.mu.TryLock() {
+		return true
+	}
+	s.mu.Unlock()
+	return false
+}

@@ -122,7 +122,7 @@ func (c *Connector) askRegistry(ctx context.Context) error {
 	ask := func() (sr.CompatibilityLevel, error) { return c.setup.RegistryLevel(limited) }
 	if shared := c.setup.registry; shared != nil {
 		own := ask
-		ask = func() (sr.CompatibilityLevel, error) { return shared.levelOf(own) }
+		ask = func() (sr.CompatibilityLevel, error) { return shared.levelOf(limited, own) }
 	}
 	_, err := ask()
 	if ctx.Err() != nil {

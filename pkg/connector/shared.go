@@ -103,8 +103,8 @@ type sharedRegistry struct {
 	client *sr.Client
 	users  int
 
-	asking sync.Mutex
-	asked  time.Time // zero: never
+	asking chan struct{} // one slot; who has put something in may use what follows
+	asked  time.Time     // zero: never
 	level  sr.CompatibilityLevel
 	err    error
 }
@@ -157,8 +157,8 @@ func (s *Shared) besideFor(k *Kafka, o Options) (*sharedKafka, error) {
 	return one, nil
 }
 
-// registryFor gives the client for this registry, which make makes.
-func (s *Shared) registryFor(r *Registry, make func() (*sr.Client, error)) (*sharedRegistry, error) {
+// registryFor gives the client for this registry, which connect makes.
+func (s *Shared) registryFor(r *Registry, connect func() (*sr.Client, error)) (*sharedRegistry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.registries {
@@ -167,37 +167,50 @@ func (s *Shared) registryFor(r *Registry, make func() (*sr.Client, error)) (*sha
 			return one, nil
 		}
 	}
-	client, err := make()
+	client, err := connect()
 	if err != nil {
 		return nil, err
 	}
-	one := &sharedRegistry{of: *r, client: client, users: 1}
+	one := &sharedRegistry{of: *r, client: client, users: 1, asking: make(chan struct{}, 1)}
 	s.registries = append(s.registries, one)
 	return one, nil
 }
 
 // release gives back what a connector used; nil: it got none. The last one closes it.
 func (s *Shared) release(k *sharedKafka, r *sharedRegistry) {
+	if s.leave(k, r) {
+		k.beside.Close() // it asks the brokers, and nobody else waits for that
+	}
+}
+
+// leave is release without the closing. It reports whether nobody uses k any more.
+func (s *Shared) leave(k *sharedKafka, r *sharedRegistry) (unused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k != nil {
-		if k.users--; k.users == 0 {
-			s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
-			defer k.beside.Close()
-		}
-	}
 	if r != nil {
 		if r.users--; r.users == 0 {
 			s.registries = slices.DeleteFunc(s.registries, func(one *sharedRegistry) bool { return one == r })
 		}
 	}
+	if k == nil {
+		return false
+	}
+	if k.users--; k.users > 0 {
+		return false
+	}
+	s.kafkas = slices.DeleteFunc(s.kafkas, func(one *sharedKafka) bool { return one == k })
+	return true
 }
 
 // levelOf is what the registry answers to ask. Connectors that want to know within
 // half of lookInterval get the same answer.
-func (r *sharedRegistry) levelOf(ask func() (sr.CompatibilityLevel, error)) (sr.CompatibilityLevel, error) {
-	r.asking.Lock()
-	defer r.asking.Unlock()
+func (r *sharedRegistry) levelOf(ctx context.Context, ask func() (sr.CompatibilityLevel, error)) (sr.CompatibilityLevel, error) {
+	select {
+	case r.asking <- struct{}{}:
+		defer func() { <-r.asking }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 	if r.asked.IsZero() || time.Since(r.asked) >= lookInterval/2 || errors.Is(r.err, context.Canceled) {
 		r.level, r.err = ask()
 		r.asked = time.Now()

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -171,6 +173,47 @@ func TestShared_WhatCannotBeMadeKeepsNothing(t *testing.T) {
 		c.Unshare()
 		if n := o.Shared.Users(); n != 0 {
 			t.Errorf("%d users afterwards", n)
+		}
+	})
+}
+
+// TestShared_NobodyWaitsForAClosingClient: the last connector that uses a client closes it,
+// and the brokers take their time. What other connectors have in common is not locked
+// meanwhile.
+func TestShared_NobodyWaitsForAClosingClient(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
+		ctx, cancel := context.WithCancel(w.T.Context())
+		o := w.Options(w.Portal.Transport(), testkit.NewCable(w.Kafka.Network.DialContext))
+		o.Shared, o.Logger, o.Own = connector.NewShared(w.Log.Logger()), w.Log.Logger(), func(context.Context) error { return nil }
+		c, err := connector.New(w.Config, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		time.Sleep(5 * time.Minute)
+		var closing atomic.Bool
+		w.Kafka.ControlKey(kmsg.Fetch.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.Kafka.KeepControl()
+			if r.(*kmsg.FetchRequest).SessionEpoch == -1 && !closing.Swap(true) { // the client ends its session
+				w.Kafka.SleepControl(func() { time.Sleep(500 * time.Millisecond) })
+			}
+			return nil, nil, false
+		})
+		cancel()
+		for range 50 {
+			time.Sleep(100 * time.Millisecond)
+			if o.Shared.Locked() {
+				t.Error("what connectors share is locked while a client of theirs is closed")
+				break
+			}
+		}
+		if !closing.Load() {
+			t.Error("no client was closed")
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }
