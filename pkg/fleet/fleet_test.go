@@ -289,6 +289,9 @@ func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
 		if s.Wrong() != 6 {
 			t.Errorf("%d portals count as wrong: %s", s.Wrong(), s.Headline())
 		}
+		if r := a.get("/portals/wrong-file/"); r.Code != http.StatusNotFound || !strings.Contains(r.Body.String(), "wrong-file.env:3: is not of the form VARIABLE=value; correct the file") {
+			t.Errorf("the page of a portal whose file is wrong: %d %s", r.Code, r.Body)
+		}
 		unready := 0
 		for _, i := range []*instance{a, b} {
 			if r := i.get("/readyz"); r.Code != http.StatusOK {

@@ -126,13 +126,28 @@ func (f *Fleet) portal(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	case owner == "" || r.Header.Get(passedOn) != "":
-		http.Error(w, "no connector runs for "+name+" now; see the list of portals", http.StatusNotFound)
+		http.Error(w, f.notRunning(name), http.StatusNotFound)
 	default:
 		r.Header.Set(passedOn, f.cfg.Address)
 		to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner})
 		to.Transport = f.cfg.Others
 		to.ServeHTTP(w, r)
 	}
+}
+
+// notRunning says why nobody can be asked about a portal.
+func (f *Fleet) notRunning(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one := f.files[name]
+	switch {
+	case one == nil:
+		return "the folder of portals has no file for " + name
+	case len(one.Problems) > 0:
+		wrong := one.problems()[0]
+		return name + " does not run: " + wrong.Problem + "; " + wrong.Action
+	}
+	return "no connector runs for " + name + " now; see the list of portals"
 }
 
 // owner is the address of the instance that has a portal; "": none that answers.

@@ -192,6 +192,6 @@ func checkBirth(cursorTopic, cursorBirth, stateTopic, stateBirth string) error {
 func otherPortal(topic string, theirs, ours int64) error {
 	return &Refusal{
 		What: fmt.Sprintf("%s belongs to portal %d and the token to portal %d", topic, theirs, ours),
-		Cure: "use that portal's token, or another KAFKA_TOPIC_PREFIX for this portal",
+		Cure: "use that portal's token, or another KAFKA_TOPIC_PREFIX for this portal (in a fleet: another name for its file)",
 	}
 }
