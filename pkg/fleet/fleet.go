@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
@@ -56,6 +57,7 @@ type Fleet struct {
 	shared  *connector.Shared
 	started time.Time
 	wake    chan struct{} // one slot: a portal's goroutine has ended
+	unowned atomic.Int64  // portals that no instance had at the last survey
 
 	mu      sync.Mutex
 	member  *group.Member // nil: not yet
@@ -164,6 +166,11 @@ func (f *Fleet) takePart(ctx context.Context) error {
 	f.member, f.parts = m, parts
 	f.mu.Unlock()
 	m.Bury(ctx, f.cfg.Log)
+	surveying, end := context.WithCancel(ctx)
+	var surveyed sync.WaitGroup
+	surveyed.Go(func() { f.survey(surveying) })
+	defer surveyed.Wait()
+	defer end()
 	looks := time.NewTicker(folderInterval)
 	defer looks.Stop()
 	for {

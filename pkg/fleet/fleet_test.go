@@ -552,8 +552,19 @@ func TestFleet_AnInstanceWithoutTheFiles(t *testing.T) {
 		if unowned == 0 || s.Wrong() != unowned {
 			t.Errorf("%d unowned, %d wrong", unowned, s.Wrong())
 		}
+		// The one instance is well, and the other too. The metric tells.
+		metric := func(n int) bool {
+			return strings.Contains(a.get("/metrics").Body.String(), fmt.Sprintf("\nhubspot_cdc_fleet_unowned_portals %d\n", n))
+		}
+		if !metric(unowned) || !w.log.Has("some portals have no instance") {
+			t.Error("neither metric nor log say how many portals no instance has")
+		}
 		b.stop()
 		w.until(time.Minute, a.stream)
+		time.Sleep(time.Minute)
+		if !metric(0) {
+			t.Error("the metric stays")
+		}
 		a.stop()
 		w.check(all...)
 	})

@@ -39,12 +39,13 @@ var sums = map[string][]string{
 var (
 	portalsDesc = prometheus.NewDesc("hubspot_cdc_fleet_portals", "Portals that this instance has, by state.", []string{"state"}, nil)
 	hiddenDesc  = prometheus.NewDesc("hubspot_cdc_fleet_portals_without_metrics", "Portals of this instance that have no metrics, because it has too many.", nil, nil)
+	unownedDesc = prometheus.NewDesc("hubspot_cdc_fleet_unowned_portals", "Portals of this instance's folder that no instance has, a minute ago at most.", nil, nil)
 	inDesc      = prometheus.NewDesc("hubspot_cdc_fleet_in_group", "1 while this instance is in the group of the fleet's instances, else 0.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (f *Fleet) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{portalsDesc, hiddenDesc, inDesc} {
+	for _, d := range []*prometheus.Desc{portalsDesc, hiddenDesc, unownedDesc, inDesc} {
 		ch <- d
 	}
 }
@@ -60,6 +61,7 @@ func (f *Fleet) Collect(ch chan<- prometheus.Metric) {
 		gauge(portalsDesc, float64(n[state]), state)
 	}
 	gauge(hiddenDesc, float64(max(0, len(f.connectors())-metricsPortals)))
+	gauge(unownedDesc, float64(f.unowned.Load()))
 	f.mu.Lock()
 	in := f.in
 	f.mu.Unlock()
