@@ -179,6 +179,53 @@ func (s *oauthServer) rig() *rig {
 	})
 }
 
+// TestOAuthOfAnotherAccountIsRefused: a refresh token of another account takes the place
+// of one that HubSpot no longer accepts.
+func TestOAuthOfAnotherAccountIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		portals, refresh, revoked := map[string]int{"first": 7, "other": 8, "second": 7}, "first", ""
+		read := map[string]int{}
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path == "/oauth/2026-03/token" {
+				form, err := url.ParseQuery(bodyOf(t, req))
+				given := form.Get("refresh_token")
+				if err != nil || given == revoked {
+					return respond(400, `{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token"}`), nil
+				}
+				return respond(200, fmt.Sprintf(`{"access_token":"access-%s","expires_in":1800,"token_type":"bearer"}`, given)), nil
+			}
+			of := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer access-")
+			if of == revoked {
+				return respond(401, refusal("INVALID_AUTHENTICATION", "x")), nil
+			}
+			if !strings.HasPrefix(req.URL.Path, "/account-info/") {
+				read[of]++
+			}
+			return respond(200, fmt.Sprintf(`{"portalId":%d,"results":[]}`, portals[of])), nil
+		}, func(c *Config) {
+			c.Auth = OAuth("app", func() (Secret, error) { return "secret", nil }, func() (Secret, error) { return Secret(refresh), nil })
+		})
+		if err := r.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		owners := func() error {
+			_, err := r.Owners(t.Context(), Call{}, "", false, 100)
+			return err
+		}
+		refresh, revoked = "other", "first"
+		if other, ok := errors.AsType[*OtherAccountError](owners()); !ok || other.Is != 8 || other.Was != 7 {
+			t.Error("the other account's token is not refused")
+		}
+		refresh = "second"
+		if err := owners(); err != nil {
+			t.Errorf("a refresh token of the same account: %v", err)
+		}
+		if read["other"] > 0 || read["second"] != 1 {
+			t.Errorf("read %v", read)
+		}
+	})
+}
+
 func TestOAuthRefreshesAtFourFifths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &oauthServer{t: t, latency: 100 * time.Millisecond}
