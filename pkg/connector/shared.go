@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
@@ -35,8 +36,9 @@ type Shared struct {
 
 const (
 	// startingAtOnce is how many connectors of a process are on their way to streaming
-	// at a time. A start asks HubSpot, the brokers and the registry some dozen times,
-	// and a thousand at once would keep each other waiting until requests fail.
+	// at a time, for each of its processors. A start asks HubSpot, the brokers and the
+	// registry some dozen times, which takes some seconds in which it mostly waits; a
+	// thousand at once would keep each other waiting until requests fail.
 	startingAtOnce = 16
 	startingTurn   = 15 * time.Second
 	// loadingAtOnce is how many load their state at a time. What a load needs for a
@@ -83,7 +85,10 @@ func (t turns) take(ctx context.Context) (done func(), err error) {
 
 // NewShared makes connections when they are needed. Its clients log to log.
 func NewShared(log *slog.Logger) *Shared {
-	return &Shared{log: log, hubspot: onlyTrips{hubspot.NewTransport()}, starting: newTurns(startingAtOnce, startingTurn), loading: newTurns(loadingAtOnce, loadingTurn)}
+	return &Shared{
+		log: log, hubspot: onlyTrips{hubspot.NewTransport()},
+		starting: newTurns(startingAtOnce*runtime.GOMAXPROCS(0), startingTurn), loading: newTurns(loadingAtOnce, loadingTurn),
+	}
 }
 
 // onlyTrips hides a transport's other methods: a client that ends must not close the
