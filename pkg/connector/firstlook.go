@@ -11,7 +11,9 @@ import (
 
 // firstLook asks HubSpot which types there are and how many calls of the day are
 // left, while the state is read from Kafka: each takes about a second. It reads no
-// record before the state is there (R1).
+// record before the state is there (R1). Once that is there, it asks only about the types
+// that were followed before, unless the operator names some: the others take seconds, and
+// most tokens may not read them. The next look follows soon.
 type firstLook struct {
 	both sync.WaitGroup
 	seen stream.Seen
@@ -34,9 +36,22 @@ func lookFirst(ctx context.Context, s *Setup, log *slog.Logger) *firstLook {
 			return false
 		}
 	}
+	if !s.Config.HubSpot.names() {
+		ask.Later = l.later
+	}
 	l.both.Go(func() { s.LearnDay(ctx, log) })
 	l.both.Go(func() { l.seen, l.err = ask.Look(ctx) })
 	return l
+}
+
+// later reports whether a type may wait for the next look.
+func (l *firstLook) later(t hubspot.ObjectType) bool {
+	select {
+	case <-l.loaded:
+		return len(l.types.byName) > 0 && l.types.byName[t.Name] == nil
+	default:
+		return false
+	}
 }
 
 // result waits for the end. types are what earlier runs have published.

@@ -77,6 +77,9 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 		if len(seen.Unanswered) > 0 {
 			wait = min(wait, partialInterval)
 		}
+		if len(seen.Later) > 0 {
+			wait = min(wait, laterInterval)
+		}
 		if soon := f.types.soon(); soon > 0 {
 			wait = min(wait, soon)
 		}

@@ -18,6 +18,12 @@ func (h *HubSpot) patterns() map[string][]string {
 	}
 }
 
+// names reports whether the operator names types, pairs or properties. Each word is
+// checked against what the portal has.
+func (h *HubSpot) names() bool {
+	return len(h.Objects)+len(h.Associations)+len(h.Include)+len(h.Exclude)+len(h.Hash) > 0
+}
+
 // selection is the operator's choice among the properties.
 func (h *HubSpot) selection() (*schema.Selection, error) {
 	key, err := secret(h.HashKey, h.HashKeyFile)

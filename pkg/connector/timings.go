@@ -105,6 +105,10 @@ func (s *Sync) Trailing(lag stream.Lag, carried bool, leading time.Duration) tim
 // HubSpot did not answer about a type.
 const partialInterval = time.Minute
 
+// laterInterval is the time from a first look that left types for later to the next one.
+// The streams of what is followed begin in between.
+const laterInterval = 10 * time.Second
+
 // soon is that time, or the interval if one is set and is shorter.
 func (s *Sync) soon() time.Duration { return shorter(partialInterval, s.SchemaInterval) }
 

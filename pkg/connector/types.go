@@ -101,8 +101,11 @@ func (t *types) streamed() []*stream.Object {
 }
 
 // shown is the time for which the streamed types are all that the run should follow; 0
-// if one of them cannot be followed now.
+// if one of them cannot be followed now, or was not looked at yet.
 func (t *types) shown() hubspot.Millis {
+	if len(t.seen.Later) > 0 {
+		return 0
+	}
 	listed := map[string]bool{}
 	for _, found := range t.seen.Found {
 		listed[found.Type.Name] = true
@@ -187,7 +190,7 @@ func (t *types) sayRefused(seen stream.Seen) {
 			left = append(left, name)
 		}
 	}
-	if text := strings.Join(left, ","); text != t.leftOut {
+	if text := strings.Join(left, ","); text != t.leftOut && len(seen.Later) == 0 {
 		t.leftOut = text
 		t.run.log.Info("HubSpot does not let this token read some object types; they are left out", "objects", text)
 	}

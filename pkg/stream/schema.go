@@ -31,6 +31,9 @@ type Introspection struct {
 	// Streaming reports whether the connector already reads a type's records,
 	// so that Look need not try to.
 	Streaming func(hubspot.ObjectType) bool
+	// Later, unless nil, reports whether a type may wait for the next look. Look calls it
+	// right before it would ask HubSpot.
+	Later func(hubspot.ObjectType) bool
 }
 
 // Seen is what HubSpot showed of the portal at one moment.
@@ -49,13 +52,16 @@ type Seen struct {
 	// Unanswered names those of Refused about which HubSpot gave no answer at
 	// all: look again soon.
 	Unanswered []string
+	// Later names the types about which HubSpot was not asked (Introspection.Later).
+	Later []string
 
 	refused []hubspot.ObjectType
 }
 
-// Calls returns how many calls it took to see this, with so many sensitivities.
+// Calls returns how many calls it takes to see this and what was left for later, with so
+// many sensitivities.
 func (s *Seen) Calls(sensitivities int) int {
-	return 1 + len(s.refused) + len(s.Found)*sensitivities
+	return 1 + len(s.refused) + len(s.Later) + len(s.Found)*sensitivities
 }
 
 // Hides reports whether a word may mean an object type that HubSpot hides from
@@ -121,7 +127,11 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 	}
 	found := make([]*Found, len(types))
 	refusals := make([]error, len(types))
+	later := make([]bool, len(types))
 	err = askEach(ctx, len(types), func(ctx context.Context, i int) error {
+		if later[i] = in.Later != nil && in.Later(types[i]); later[i] {
+			return nil
+		}
 		ask := Look
 		if in.Streaming(types[i]) {
 			ask = properties
@@ -144,9 +154,12 @@ func (in *Introspection) Look(ctx context.Context) (Seen, error) {
 		return seen, err
 	}
 	for i, f := range found {
-		if f != nil {
+		switch {
+		case later[i]:
+			seen.Later = append(seen.Later, types[i].Name)
+		case f != nil:
 			seen.Found = append(seen.Found, *f)
-		} else {
+		default:
 			seen.Refused[types[i].Name] = refusals[i]
 			seen.refused = append(seen.refused, types[i])
 			if errors.Is(refusals[i], errNoAnswer) {
