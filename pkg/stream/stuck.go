@@ -227,11 +227,11 @@ func (s *stuck) save(ctx context.Context, changed bool) error {
 		return ctx.Err()
 	}
 	defer func() { <-s.turn }()
-	ids := s.all()
-	s.show(ids)
+	s.show()
 	if !changed {
 		return nil
 	}
+	ids := s.all()
 	cursor := cdc.Cursor{Object: s.object, Stream: offsets.StuckStream}
 	if len(ids) > 0 {
 		cursor.Value = offsets.Stuck{IDs: ids}.Bytes()
@@ -242,15 +242,18 @@ func (s *stuck) save(ctx context.Context, changed bool) error {
 	return nil
 }
 
-func (s *stuck) show(ids []hubspot.ID) {
+// show tells operators of those about which HubSpot does not answer.
+func (s *stuck) show() {
+	s.mu.Lock()
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(s.ids)), func(id hubspot.ID) bool { return s.ids[id].waits })
+	why := s.latest
+	s.mu.Unlock()
 	s.metrics.stuck.WithLabelValues(s.object).Set(float64(len(ids)))
 	if len(ids) == 0 {
 		s.status.Clear(s.object, offsets.StuckStream)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.status.Problem(s.object, offsets.StuckStream, &stuckError{ids, s.latest})
+	s.status.Problem(s.object, offsets.StuckStream, &stuckError{ids, why})
 }
 
 // stuckError names the records that are stuck.
@@ -349,7 +352,7 @@ func (p *Pair) Stuck() *Stuck {
 
 // Run asks until ctx ends.
 func (s *Stuck) Run(ctx context.Context) error {
-	s.set.show(s.set.all())
+	s.set.show()
 	return superviseAs(ctx, s.of, offsets.StuckStream, func() time.Duration { return 0 }, s.pass)
 }
 
