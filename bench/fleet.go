@@ -104,10 +104,15 @@ func measureFleet(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	again, err := f.startAgain(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return append(results,
 		result{"portals of an instance that is killed", float64(moved), "", ""},
 		result{"from its kill until they stream again", back.Seconds(), "s", "≤ 20"},
-		result{"portals of other instances that stopped meanwhile", float64(disturbed), "", "0"}), nil
+		result{"portals of other instances that stopped meanwhile", float64(disturbed), "", "0"},
+		result{"all instances killed and started again: until all stream", again.Seconds(), "s", "≤ 300"}), nil
 }
 
 // fill makes the portals and the folder, still empty.
@@ -224,7 +229,7 @@ func (f *fleetLab) all(ctx context.Context, limit time.Duration, cond func(*flee
 		if time.Now().After(end) {
 			return fmt.Errorf("not so after %v: %s; the log of %s ends with:\n%s", limit, last, f.instances[0].addr, f.instances[0].tail())
 		}
-		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+		if err := sleep(ctx, time.Second); err != nil {
 			return err
 		}
 	}
@@ -373,6 +378,21 @@ func (f *fleetLab) killOne(ctx context.Context) (moved int, back time.Duration, 
 		}
 	}
 	return moved, back, disturbed, nil
+}
+
+// startAgain kills all instances and starts as many as there were at first. What the
+// portals have published is there already.
+func (f *fleetLab) startAgain(ctx context.Context) (took time.Duration, err error) {
+	f.end()
+	f.instances = nil
+	began := time.Now()
+	for range f.bench.instances {
+		if err := f.startInstance(ctx); err != nil {
+			return 0, err
+		}
+	}
+	err = f.streaming(ctx, 15*time.Minute)
+	return time.Since(began), err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
