@@ -25,8 +25,10 @@ type stuck struct {
 	metrics *Metrics
 	log     *slog.Logger
 	commit  func(context.Context, cdc.Cursor) error
-	turn    chan struct{} // one slot: cursors are committed in the order of what they say
 	wake    chan struct{} // one slot: an id was added
+
+	turn chan struct{} // one slot: cursors are committed in the order of what they say
+	said []hubspot.ID  // what the cursor says; who has put something in turn may use it
 
 	sizes pageSizes // of the questions
 
@@ -62,6 +64,7 @@ func newStuck(of subject, metrics *Metrics, ids []hubspot.ID, commit func(contex
 	s := &stuck{
 		object: of.name, status: of.status, metrics: metrics, log: of.log, commit: commit,
 		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), ids: map[hubspot.ID]*stuckID{},
+		said: slices.Sorted(slices.Values(ids)),
 	}
 	for _, id := range ids { // asked for at once
 		s.ids[id] = &stuckID{due: time.Now(), wait: stuckFirst / 2}
@@ -190,7 +193,7 @@ func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
 		default:
 		}
 	}
-	return s.save(ctx, added)
+	return s.save(ctx)
 }
 
 // unset forgets ids that were read, but for those that another confirm waits for: a
@@ -216,11 +219,12 @@ func (s *stuck) unset(ctx context.Context, ids, waiting []hubspot.ID) error {
 	if len(gone) > 0 {
 		s.log.Info("HubSpot answers about some records again", "stream", offsets.StuckStream, "ids", idList(firstOf(gone, stuckShown)))
 	}
-	return s.save(ctx, len(gone) > 0)
+	return s.save(ctx)
 }
 
-// save commits the cursor if it has changed, and shows what is stuck.
-func (s *stuck) save(ctx context.Context, changed bool) error {
+// save commits the cursor if that says something else, and shows what is stuck. A pass
+// may end before its commit: the next one makes up for it.
+func (s *stuck) save(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -229,7 +233,7 @@ func (s *stuck) save(ctx context.Context, changed bool) error {
 	defer func() { <-s.turn }()
 	ids := s.all()
 	s.show(ids)
-	if !changed {
+	if slices.Equal(ids, s.said) {
 		return nil
 	}
 	cursor := cdc.Cursor{Object: s.object, Stream: offsets.StuckStream}
@@ -239,6 +243,7 @@ func (s *stuck) save(ctx context.Context, changed bool) error {
 	if err := s.commit(ctx, cursor); err != nil {
 		return fmt.Errorf("commit what is stuck of %s: %w", s.object, err)
 	}
+	s.said = ids
 	return nil
 }
 
@@ -356,6 +361,9 @@ func (s *Stuck) Run(ctx context.Context) error {
 func (s *Stuck) pass(ctx context.Context) error {
 	ids, wait := s.set.take(s.most)
 	if len(ids) == 0 {
+		if err := s.set.save(ctx); err != nil {
+			return err
+		}
 		return s.set.idle(ctx, wait)
 	}
 	waiting, err := s.publish(ctx, ids)
