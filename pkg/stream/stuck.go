@@ -92,7 +92,19 @@ func (s *stuck) retrying(id hubspot.ID) bool {
 func (s *stuck) full(ids []hubspot.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.ids) >= stuckMost && slices.ContainsFunc(ids, func(id hubspot.ID) bool { return s.ids[id] == nil })
+	return len(s.ids) >= stuckMost && len(s.unanswered()) >= stuckMost && slices.ContainsFunc(ids, func(id hubspot.ID) bool { return s.ids[id] == nil })
+}
+
+// unanswered are those of all that HubSpot has not answered about since. The caller
+// holds mu.
+func (s *stuck) unanswered() (ids []hubspot.ID) {
+	for id, one := range s.ids {
+		if !one.waits {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func (s *stuck) all() []hubspot.ID {
@@ -231,8 +243,8 @@ func (s *stuck) save(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-s.turn }()
+	s.show()
 	ids := s.all()
-	s.show(ids)
 	if slices.Equal(ids, s.said) {
 		return nil
 	}
@@ -247,14 +259,15 @@ func (s *stuck) save(ctx context.Context) error {
 	return nil
 }
 
-func (s *stuck) show(ids []hubspot.ID) {
+func (s *stuck) show() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := s.unanswered()
 	s.metrics.stuck.WithLabelValues(s.object).Set(float64(len(ids)))
 	if len(ids) == 0 {
 		s.status.Clear(s.object, offsets.StuckStream)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.status.Problem(s.object, offsets.StuckStream, &stuckError{ids, s.latest})
 }
 
@@ -354,7 +367,7 @@ func (p *Pair) Stuck() *Stuck {
 
 // Run asks until ctx ends.
 func (s *Stuck) Run(ctx context.Context) error {
-	s.set.show(s.set.all())
+	s.set.show()
 	return superviseAs(ctx, s.of, offsets.StuckStream, func() time.Duration { return 0 }, s.pass)
 }
 
