@@ -101,9 +101,11 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 		held, waits := later[r.ID]
 		switch {
 		case again[r.ID]: // nothing is decided
-		case r.Outcome == IsLive && r.SentAt < a.first[r.ID]: // it was there before
+		case r.Outcome == IsLive && r.SentAt < a.first[r.ID].Add(dateStep): // it was there before
 		case r.Outcome != IsGone:
-			a.forget(r.ID)
+			if !d.dropped {
+				a.forget(r.ID)
+			}
 		case waits && a.first[r.ID] == 0:
 			a.first[r.ID] = r.Date
 		case waits && r.Doubtful && r.SentAt >= a.first[r.ID].Add(a.second(r.ID, p)):

@@ -150,7 +150,7 @@ func (l *Lane) Publish(ctx context.Context, p Page) (Left, error) {
 
 	d := l.table.Diff(&p, &l.rules, &l.absences)
 	if p.Snapshot && len(d.left.Again) > 0 {
-		d = decision{left: d.left}
+		d = decision{left: d.left, dropped: true}
 	}
 	b := Batch{Object: l.object, Changes: slices.Concat(d.changes, d.repeats), Sync: p.Sync, Set: p.Set}
 	b.Live = liveAfter(l.Live(), b.Changes, func(c *Change) (was, is bool) { return c.was, c.Row.Live })

@@ -156,7 +156,8 @@ type decision struct {
 	changes []Change
 	repeats []Change // published already, and again for a snapshot (Page.Snapshot)
 	left    Left
-	older   int // records published with an older version than before
+	dropped bool // nothing of the page is published now (Page.Snapshot)
+	older   int  // records published with an older version than before
 }
 
 // Diff compares a page's readings with the table (R1, R10, R13). It changes

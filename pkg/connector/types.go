@@ -167,13 +167,14 @@ func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (star
 	return started, err
 }
 
-// forget drops a type whose end was published.
+// forget drops a type whose end was published. If it comes back, even under the same
+// id, its streams begin with nothing of before.
 func (t *types) forget(o *objectType) {
 	name := o.records.Type.Name
 	t.run.status.Forget(name)
 	t.run.pace.Remove(name)
 	t.run.rounds.Remove(name)
-	t.byName[name] = &objectType{run: t.run, records: o.records, set: o.set}
+	t.byName[name] = newObjectType(t.run, o.records.Type, o.set, o.records.Lane)
 }
 
 // sayRefused reports the types that the token may not read. Those that were asked

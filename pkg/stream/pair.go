@@ -101,10 +101,13 @@ func (p *Pair) publish(ctx context.Context, page cdc.LinkPage) error {
 		}
 		found(ctx, len(left.Committed))
 		p.recheck.add(page.Stream, left.Later)
-		p.unfound.read(pub.Page.Readings, left.Again)
+		decided := pub.Page.Readings
 		p.From.Audit.links(p.Lane.Pair(), left.Committed, p.From.Client.Now())
 		p.sayHeld()
 		ids, aside, done := pub.Left(left.Again)
+		if done || !page.Snapshot { // else nothing of the page is published yet
+			p.unfound.read(decided, left.Again)
+		}
 		for _, a := range left.Again {
 			switch {
 			case !slices.Contains(aside, a.From):

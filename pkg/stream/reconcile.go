@@ -23,6 +23,9 @@ type Reconcile struct {
 	begun     bool // this run began the sweep under way
 	partly    bool // Sweep.partly, likewise
 	asked     bool // the sweep under way was asked for, and does not wait
+	// ended is a sweep whose end nobody was told of, because a pause came with the commit
+	// of its last page.
+	ended *Sweep
 }
 
 const (
@@ -53,6 +56,9 @@ func (r *Reconcile) Run(ctx context.Context) error {
 func (r *Reconcile) pass(ctx context.Context) error {
 	o := r.Object
 	if r.Place.Done {
+		if err := r.tell(ctx); err != nil {
+			return err
+		}
 		if err := r.due(ctx); err != nil {
 			return err
 		}
@@ -64,7 +70,7 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		}
 		r.begun, r.partly = true, false
 	}
-	s := Sweep{
+	s := &Sweep{
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
 		partly: r.partly || !r.begun && r.Place.Waits,
@@ -75,14 +81,26 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	o.sweeps.begin(r.Place.Started)
 	err := s.sweep(ctx)
 	r.Place, r.restarted, r.partly = s.Place, s.restarted && err != nil, s.partly || s.gaps.Unordered
-	if err == nil {
-		r.begun, r.partly = false, false
-		err = s.verify(ctx)
+	if r.Place.Done {
+		r.begun, r.partly, r.ended = false, false, s
 	}
 	if err == nil {
-		o.Status.reached(o.Type.Name, offsets.ReconcileStream, r.Place.Started)
+		err = r.tell(ctx)
 	}
 	return err
+}
+
+// tell tells of a sweep that has ended.
+func (r *Reconcile) tell(ctx context.Context) error {
+	if r.ended == nil {
+		return nil
+	}
+	if err := r.ended.verify(ctx); err != nil {
+		return err
+	}
+	r.Object.Status.reached(r.Object.Type.Name, offsets.ReconcileStream, r.ended.Place.Started)
+	r.ended = nil
+	return nil
 }
 
 // reconcilePause returns the pause that spreads a sweep's pages over most of its

@@ -133,18 +133,20 @@ func (c Clock) Back(times ...*hubspot.Millis) (moved bool) {
 	return moved
 }
 
-// back moves the times of the sweeps back.
+// back moves the times of the sweeps back. What such a sweep has read it read before
+// its new time, so it verifies nothing (R17).
 func (p *Places) back(c Clock) {
 	for _, s := range []struct {
 		stream             string
 		started, completed *hubspot.Millis
+		waits              *bool
 	}{
-		{offsets.BackfillStream, &p.Sweep.Started, &p.Sweep.Completed},
-		{offsets.ReconcileStream, &p.Reconcile.Started, &p.Reconcile.Completed},
-		{offsets.ArchiveStream, &p.Archive.Started, &p.Archive.Completed},
+		{offsets.BackfillStream, &p.Sweep.Started, &p.Sweep.Completed, &p.Sweep.Waits},
+		{offsets.ReconcileStream, &p.Reconcile.Started, &p.Reconcile.Completed, &p.Reconcile.Waits},
+		{offsets.ArchiveStream, &p.Archive.Started, &p.Archive.Completed, new(bool)},
 	} {
 		if c.Back(s.started, s.completed) {
-			p.Ahead = append(p.Ahead, s.stream)
+			p.Ahead, *s.waits = append(p.Ahead, s.stream), true
 		}
 	}
 }

@@ -25,8 +25,10 @@ type stuck struct {
 	metrics *Metrics
 	log     *slog.Logger
 	commit  func(context.Context, cdc.Cursor) error
-	turn    chan struct{} // one slot: cursors are committed in the order of what they say
 	wake    chan struct{} // one slot: an id was added
+
+	turn chan struct{} // one slot: cursors are committed in the order of what they say
+	said []hubspot.ID  // what the cursor says; who has put something in turn may use it
 
 	sizes pageSizes // of the questions
 
@@ -62,6 +64,7 @@ func newStuck(of subject, metrics *Metrics, ids []hubspot.ID, commit func(contex
 	s := &stuck{
 		object: of.name, status: of.status, metrics: metrics, log: of.log, commit: commit,
 		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), ids: map[hubspot.ID]*stuckID{},
+		said: slices.Sorted(slices.Values(ids)),
 	}
 	for _, id := range ids { // asked for at once
 		s.ids[id] = &stuckID{due: time.Now(), wait: stuckFirst / 2}
@@ -89,7 +92,19 @@ func (s *stuck) retrying(id hubspot.ID) bool {
 func (s *stuck) full(ids []hubspot.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.ids) >= stuckMost && slices.ContainsFunc(ids, func(id hubspot.ID) bool { return s.ids[id] == nil })
+	return len(s.ids) >= stuckMost && len(s.unanswered()) >= stuckMost && slices.ContainsFunc(ids, func(id hubspot.ID) bool { return s.ids[id] == nil })
+}
+
+// unanswered are those of all that HubSpot has not answered about since. The caller
+// holds mu.
+func (s *stuck) unanswered() (ids []hubspot.ID) {
+	for id, one := range s.ids {
+		if !one.waits {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func (s *stuck) all() []hubspot.ID {
@@ -190,7 +205,7 @@ func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
 		default:
 		}
 	}
-	return s.save(ctx, added)
+	return s.save(ctx)
 }
 
 // unset forgets ids that were read, but for those that another confirm waits for: a
@@ -216,11 +231,12 @@ func (s *stuck) unset(ctx context.Context, ids, waiting []hubspot.ID) error {
 	if len(gone) > 0 {
 		s.log.Info("HubSpot answers about some records again", "stream", offsets.StuckStream, "ids", idList(firstOf(gone, stuckShown)))
 	}
-	return s.save(ctx, len(gone) > 0)
+	return s.save(ctx)
 }
 
-// save commits the cursor if it has changed, and shows what is stuck.
-func (s *stuck) save(ctx context.Context, changed bool) error {
+// save commits the cursor if that says something else, and shows what is stuck. A pass
+// may end before its commit: the next one makes up for it.
+func (s *stuck) save(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -228,10 +244,10 @@ func (s *stuck) save(ctx context.Context, changed bool) error {
 	}
 	defer func() { <-s.turn }()
 	s.show()
-	if !changed {
+	ids := s.all()
+	if slices.Equal(ids, s.said) {
 		return nil
 	}
-	ids := s.all()
 	cursor := cdc.Cursor{Object: s.object, Stream: offsets.StuckStream}
 	if len(ids) > 0 {
 		cursor.Value = offsets.Stuck{IDs: ids}.Bytes()
@@ -239,21 +255,20 @@ func (s *stuck) save(ctx context.Context, changed bool) error {
 	if err := s.commit(ctx, cursor); err != nil {
 		return fmt.Errorf("commit what is stuck of %s: %w", s.object, err)
 	}
+	s.said = ids
 	return nil
 }
 
-// show tells operators of those about which HubSpot does not answer.
 func (s *stuck) show() {
 	s.mu.Lock()
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(s.ids)), func(id hubspot.ID) bool { return s.ids[id].waits })
-	why := s.latest
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	ids := s.unanswered()
 	s.metrics.stuck.WithLabelValues(s.object).Set(float64(len(ids)))
 	if len(ids) == 0 {
 		s.status.Clear(s.object, offsets.StuckStream)
 		return
 	}
-	s.status.Problem(s.object, offsets.StuckStream, &stuckError{ids, why})
+	s.status.Problem(s.object, offsets.StuckStream, &stuckError{ids, s.latest})
 }
 
 // stuckError names the records that are stuck.
@@ -359,6 +374,9 @@ func (s *Stuck) Run(ctx context.Context) error {
 func (s *Stuck) pass(ctx context.Context) error {
 	ids, wait := s.set.take(s.most)
 	if len(ids) == 0 {
+		if err := s.set.save(ctx); err != nil {
+			return err
+		}
 		return s.set.idle(ctx, wait)
 	}
 	waiting, err := s.publish(ctx, ids)
