@@ -234,7 +234,7 @@ func (t *cursorTool) edit(ctx context.Context, stderr io.Writer, edit func(*offs
 		return edits, err
 	})
 	if err == nil {
-		fmt.Fprintf(stderr, "%d records written to %s\n", written, offsets.CursorTopic(t.prefix))
+		fmt.Fprintf(stderr, "records written to %s: %d\n", offsets.CursorTopic(t.prefix), written)
 	}
 	return err
 }
@@ -302,7 +302,7 @@ func parseChanges(text []byte) ([]offsets.Change, error) {
 		err = errors.New(`"offsets" is empty`)
 	}
 	if err != nil {
-		return nil, misused(`not of the form {"offsets":[{"partition":{…},"offset":{…}}]}: %v`, err)
+		return nil, misused(`not of the form {"offsets":[{"partition":{…},"offset":{…}}]}, with commas between the cursors only: %v`, err)
 	}
 	var problems []string
 	changes := make([]offsets.Change, 0, len(body.Offsets))

@@ -70,7 +70,7 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 	case errors.As(err, &eof), errors.Is(err, io.EOF), errors.Is(err, kerr.IllegalSaslState):
 		return Diagnosis{"it closed the connection at once", k.closedAtOnce()}
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
-		return Diagnosis{"a topic was deleted while the connector wrote to it: " + text, "find out who deleted it; the next run, at once, makes a topic of events again and fills it"}
+		return Diagnosis{"a topic was deleted while the connector wrote to it: " + text, "find out who deleted it; the next run makes a topic of events again and fills it; it waits first for the end of the transaction that was under way, which takes up to a minute or so"}
 	case answeredByKafka(err):
 		return Diagnosis{text, asTheBrokersSay}
 	}

@@ -81,7 +81,11 @@ func (h *HubSpot) validate(p *problems) {
 	oauth := h.ClientID != "" || client || refresh
 	switch {
 	case !token && !oauth:
-		p.add("HUBSPOT_ACCESS_TOKEN: is required (or HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN)")
+		empty := ""
+		if h.AccessTokenFile != "" {
+			empty = fmt.Sprintf("; the file %s, which HUBSPOT_ACCESS_TOKEN_FILE names, is empty", h.AccessTokenFile)
+		}
+		p.add("HUBSPOT_ACCESS_TOKEN: is required (or HUBSPOT_CLIENT_ID, HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN)%s", empty)
 	case token && oauth:
 		p.add("HUBSPOT_ACCESS_TOKEN: give either a token or OAuth's three variables, not both")
 	case oauth && (h.ClientID == "" || !client || !refresh):

@@ -39,7 +39,7 @@ func (e *pausedError) Error() string {
 }
 
 func (e *pausedError) action() string {
-	return "send " + e.resume + " when they may go on; they go on where they stopped"
+	return "send " + e.resume + " (connector signal " + e.resume + ") when they may go on; they go on where they stopped"
 }
 
 // set makes the pauses what they are from now on.
