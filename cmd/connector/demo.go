@@ -27,8 +27,8 @@ var demoObjects = []string{"contacts", "companies", "deals"}
 
 // demoLife is what its users do.
 var demoLife = hubspottest.Life{
-	Create: 20, Update: 35, Touch: 3, Calculated: 5, Archive: 8, Restore: 4, Merge: 4, Purge: 3,
-	Associate: 14, Dissociate: 6, Relabel: 1, Owner: 2, Pipeline: 2,
+	Create: 200, Update: 350, Touch: 30, Calculated: 50, Archive: 80, Restore: 40, Merge: 40, Purge: 30,
+	Associate: 140, Dissociate: 60, Relabel: 1, Owner: 5, Pipeline: 2, // of these a portal has a few in a day; many at once look like a list that comes short (R19)
 }
 
 // demoApp reads the portal's webhooks journal.

@@ -138,3 +138,42 @@ func TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified(t *testing.T) {
 		w.evidence(&watched{surely: time.Minute}, []string{"contacts", "companies"}, []cdc.Pair{{From: "contacts", To: "companies"}}).checkFrontiers()
 	})
 }
+
+// TestR17_ABackfillWhoseListCameShortClaimsNothing: the list lacks a record that search has
+// shown already, so it may lack others too. It is read again at once.
+func TestR17_ABackfillWhoseListCameShortClaimsNothing(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	for _, killed := range []bool{false, true} {
+		inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}, ListPage: 5}, []string{
+			"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_CENSUS_INTERVAL=24h", "SYNC_LEADING_INTERVAL=5s",
+		}, func(w *world) {
+			ids := w.Portal.Seed("contacts", 40)
+			list := hubspottest.Fault{Endpoint: hubspottest.EndpointList, Object: "contacts"}
+			late, short := list, list
+			late.Kind, late.Latency = hubspottest.FaultSlow, 5*time.Second
+			short.Kind, short.Lost, short.Count = hubspottest.FaultShort, hubspottest.LostHalf, 9 // the first look, and eight pages
+			w.Portal.Inject(late)
+			w.Portal.Inject(short)
+			p := w.start()
+			w.SleepUntil(time.Minute, func() bool { return w.Portal.Stats().Calls[hubspottest.EndpointSearch] > 0 })
+			w.Portal.Touch("contacts", ids[39])
+			w.SleepUntil(5*time.Minute, func() bool { return p.Backfilled("contacts") })
+			if n := len(w.Seen("contacts")); n >= 40 {
+				t.Errorf("%d events of a list that came short", n)
+			}
+			if killed {
+				p.Kill()
+				w.Brokers.Mend()
+				p = w.start()
+			}
+			time.Sleep(20 * time.Second)
+			if f := w.frontier(topic); f.Leading != nil || f.Complete != nil || f.Verified != nil {
+				t.Errorf("claimed of a list that came short: %v, %v, %v", f.Leading, f.Complete, f.Verified)
+			}
+			w.ReadUntil(5*time.Minute, func() bool { f := w.frontier(topic); return f.Leading != nil && f.Complete != nil && f.Verified != nil })
+			p.Stop()
+			w.check("contacts")
+		})
+	}
+}

@@ -197,7 +197,10 @@ func (o *objectType) start(p stream.Places) {
 		o.streams = r.tasks.spawn(o.finders(p)...)
 	}
 	if o.rereading == nil {
-		o.reconcile = &stream.Reconcile{Object: o.records, Place: p.Reconcile, Interval: r.setup.Config.Sync.ReconcileInterval, Since: p.Sweep.Completed}
+		o.reconcile = &stream.Reconcile{
+			Object: o.records, Place: p.Reconcile, Interval: r.setup.Config.Sync.ReconcileInterval,
+			Since: p.Sweep.Completed, Short: p.Sweep.Done && p.Sweep.Short,
+		}
 		again := []stream.Runner{o.reconcile}
 		if o.refill = nil; p.Refill != nil {
 			o.refill = &stream.Refill{Object: o.records, Place: *p.Refill, Lag: stream.Longest(r.setup.Lags)}

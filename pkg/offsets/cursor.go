@@ -69,9 +69,13 @@ type Sweep struct {
 	// past it. A run that goes on there does not know whether it was decided since, so
 	// the sweep verifies nothing (R17).
 	Waits bool
+	// Short says that HubSpot's list lacked a record that HubSpot shows when asked for it.
+	// It may have lacked others, which were never published: until another sweep has shown
+	// everything, nothing is claimed of the type (R17).
+	Short bool
 }
 
-// Bytes writes the cursor: waits only where something does.
+// Bytes writes the cursor: waits and short only where they are so.
 func (s Sweep) Bytes() []byte {
 	ranges := s.Ranges
 	if ranges == nil {
@@ -80,6 +84,9 @@ func (s Sweep) Bytes() []byte {
 	members := []any{"ranges", ranges, "started", s.Started, "completed", s.Completed, "done", s.Done}
 	if s.Waits {
 		members = append(members, "waits", true)
+	}
+	if s.Short {
+		members = append(members, "short", true)
 	}
 	return object(members...)
 }
@@ -94,6 +101,9 @@ func ParseSweep(text []byte) (s Sweep, err error) {
 		return Sweep{}, err
 	}
 	if s.Waits, err = m.flag("waits"); err != nil {
+		return Sweep{}, err
+	}
+	if s.Short, err = m.flag("short"); err != nil {
 		return Sweep{}, err
 	}
 	if !s.Done || m.has("ranges") {

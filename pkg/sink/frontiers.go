@@ -47,6 +47,7 @@ type places struct {
 	tiers      map[string]hubspot.Millis
 	backfilled bool
 	again      bool // it was, and runs again for a tier that has no cursor
+	short      bool // the list that the backfill read came short
 	stuck      bool // HubSpot does not answer about some records (R18)
 	renewing   bool // the topic has lost what was published, and gets it again (R20)
 }
@@ -122,7 +123,7 @@ func (p places) after(stream string, value []byte) places {
 		sweep, err := offsets.ParseSweep(value)
 		done := err == nil && sweep.Done
 		p.again = err == nil && !done && (p.backfilled || p.again)
-		p.backfilled = done
+		p.backfilled, p.short = done, done && sweep.Short
 	case offsets.StuckStream:
 		p.stuck = value != nil
 	case offsets.RepublishStream:
@@ -178,7 +179,7 @@ func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets
 	}
 	out.Verified = f.verified
 	out.Leading, out.Complete = p.reached(tiers, was)
-	if p.stuck { // the search showed what is not there
+	if p.stuck || p.short && f.verified == 0 { // what the search showed is not there, or what was there before it
 		out.Leading, out.Complete = min(out.Leading, was.Leading), min(out.Complete, was.Complete)
 	}
 	return out

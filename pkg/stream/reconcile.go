@@ -18,6 +18,8 @@ type Reconcile struct {
 	Interval time.Duration
 	// Since is when the backfill ended; zero while it runs.
 	Since hubspot.Millis
+	// Short says that the backfill ended in an earlier run, and that its list came short.
+	Short bool
 
 	restarted bool // Sweep.restarted of the sweep under way
 	begun     bool // this run began the sweep under way
@@ -45,6 +47,9 @@ func (r *Reconcile) Run(ctx context.Context) error {
 			r.Since = r.Object.Client.Now()
 		}
 		r.Place = offsets.Sweep{Started: r.Since, Done: true}
+		if r.Short {
+			r.Object.askReconcile()
+		}
 	} else if r.Place.Done && !r.Place.Waits { // perhaps the run before ended before it could say so
 		if err := r.Object.verified.end(ctx, r.Place.Started, r.Place.Started); err != nil {
 			return err

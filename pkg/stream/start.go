@@ -113,7 +113,7 @@ func Resume(object string, lags []Lag, saved func(stream string) []byte, clock C
 	p.back(clock)
 	if again {
 		p.Sweep.Ranges = []offsets.Range{{From: "0"}}
-		p.Sweep.Done, p.Sweep.Completed, p.Sweep.Waits = false, 0, false
+		p.Sweep.Done, p.Sweep.Completed, p.Sweep.Waits, p.Sweep.Short = false, 0, false, false
 		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.BackfillStream, Value: p.Sweep.Bytes()})
 	}
 	return p, nil

@@ -30,6 +30,7 @@ type Sweep struct {
 	gaps      cdc.Gaps
 	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
 	partly    bool // not everything of it was read, or shows what is missing
+	short     bool // the list lacks a record that HubSpot shows when asked for it
 }
 
 // Run is the backfill: it sweeps once and returns when the sweep is done. A pause of
@@ -40,6 +41,9 @@ func (s *Sweep) Run(ctx context.Context) error {
 	if !s.Place.Done {
 		if err := supervise(ctx, o, s.Stream, func() time.Duration { return 0 }, s.pass); err != nil {
 			return err
+		}
+		if s.Place.Short { // what its list lacked, nobody else may come upon
+			o.askReconcile()
 		}
 	}
 	if err := s.verify(ctx); err != nil {
@@ -86,6 +90,12 @@ func (s *Sweep) lacks() bool {
 	return s.partly || s.gaps.Unordered
 }
 
+func (s *Sweep) cameShort() bool {
+	s.order.Lock()
+	defer s.order.Unlock()
+	return s.short
+}
+
 // errAsOne says that the list must be read from its beginning, as one range.
 var errAsOne = errors.New("the list must be read from its beginning")
 
@@ -129,6 +139,7 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 		return []cdc.Cursor{{Object: s.Object.Type.Name, Stream: s.Stream, Value: next.Bytes()}}
 	}
 	before := next.Waits || s.lacks()
+	next.Short = next.Short || s.cameShort()
 	next.Waits = true
 	page.Waiting = cursor()
 	next.Waits = before

@@ -147,8 +147,8 @@ func (s *Sweep) page(ctx context.Context, at listPlace) (sweepPage, error) {
 func (s *Sweep) doubt() {
 	s.order.Lock()
 	defer s.order.Unlock()
-	if !s.partly {
-		s.partly = true
+	if !s.short {
+		s.partly, s.short = true, true
 		s.Object.Log.Warn("HubSpot's list lacks records that HubSpot shows when asked for them; the sweep verifies nothing", "stream", s.Stream)
 	}
 }
