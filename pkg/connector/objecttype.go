@@ -48,7 +48,7 @@ func newObjectType(r *run, t hubspot.ObjectType, set *schema.Set, lane *cdc.Lane
 	}
 	r.out.Follow(t.Name)
 	return &objectType{run: r, set: set, doubts: schema.Doubts{Second: r.timings.Property.Second, Repeat: r.timings.Property.Repeat}, records: stream.NewObject(stream.Object{
-		Type: t, Client: r.setup.HubSpot, Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
+		Type: t, Client: r.setup.HubSpot, Sensitivities: r.setup.Config.HubSpot.Sensitivities(), Status: r.status, Metrics: r.counts, Log: r.log.With("object", t.Name), Lane: lane,
 		Readers: r.readers, Rounds: r.rounds, Audit: r.audit, Unread: r.unread(t.Name), Unexplained: r.sayUnexplained, Frontiers: r.out,
 	})}
 }
@@ -84,6 +84,7 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 	set, diff := schema.Next(o.set, found.Type, l, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)
 	o.changed = !same && !first
+	o.records.Listed(found.Properties)
 	if o.streams != nil && !o.refused && same {
 		o.set = set // with today's labels
 		return false, nil
@@ -129,6 +130,7 @@ func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, c
 		return err
 	default:
 		o.refused = true
+		o.records.Listed(nil) // they are not those that are read
 		o.run.notFollowed(name, err)
 		if o.set == nil {
 			return nil

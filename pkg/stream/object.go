@@ -28,16 +28,19 @@ type Object struct {
 	sweeps      *sweeps       // backfill and reconciles
 	stuck       *stuck
 	verified    *verification
-	pages       *pageSizes // of the list
-	binPages    *pageSizes // of the list of archived records
+	listed      *atomic.Pointer[map[string]string] // the properties that HubSpot listed last, and their types
+	pages       *pageSizes                         // of the list
+	binPages    *pageSizes                         // of the list of archived records
 	searchPages *pageSizes
 
-	Type    hubspot.ObjectType
-	Client  *hubspot.Client
-	Lane    *cdc.Lane
-	Log     *slog.Logger
-	Status  *Status
-	Metrics *Metrics
+	Type   hubspot.ObjectType
+	Client *hubspot.Client
+	// Sensitivities are the kinds of properties to ask for.
+	Sensitivities []string
+	Lane          *cdc.Lane
+	Log           *slog.Logger
+	Status        *Status
+	Metrics       *Metrics
 	// Readers are shared by all types.
 	Readers *Readers
 	// Rounds hears of the records that go.
@@ -56,7 +59,8 @@ type Object struct {
 // NewObject completes o with what its streams use to talk to each other.
 func NewObject(o Object) *Object {
 	o.held, o.withheld, o.narrow, o.asOne = new(atomic.Int64), new(atomic.Value), new(atomic.Bool), new(atomic.Bool)
-	o.sweeps, o.claims = new(sweeps), newClaims()
+	o.sweeps, o.claims, o.listed = new(sweeps), newClaims(), new(atomic.Pointer[map[string]string])
+	o.Listed(nil)
 	o.recheck, o.bin, o.swept, o.wanted = newQueue(o.Client.Now), newBin(), make(chan struct{}), make(chan struct{}, 1)
 	o.watchers, o.pages, o.binPages = newWatchers(), new(pageSizes), new(pageSizes)
 	o.searchPages = new(pageSizes)

@@ -21,10 +21,11 @@ type Reconcile struct {
 	// Short says that the backfill ended in an earlier run, and that its list came short.
 	Short bool
 
-	restarted bool // Sweep.restarted of the sweep under way
-	begun     bool // this run began the sweep under way
-	partly    bool // Sweep.partly, likewise
-	asked     bool // the sweep under way was asked for, and does not wait
+	restarted bool               // Sweep.restarted of the sweep under way
+	begun     bool               // this run began the sweep under way
+	partly    bool               // Sweep.partly, likewise
+	asked     bool               // the sweep under way was asked for, and does not wait
+	listed    *map[string]string // Sweep.listed, likewise
 	// ended is a sweep whose end nobody was told of, because a pause came with the commit
 	// of its last page.
 	ended *Sweep
@@ -78,16 +79,16 @@ func (r *Reconcile) pass(ctx context.Context) error {
 	s := &Sweep{
 		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
 		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
-		partly: r.partly || !r.begun && r.Place.Waits,
+		partly: r.partly || !r.begun && r.Place.Waits, listed: r.listed,
 	}
 	if r.asked {
 		s.Pause = 0
 	}
 	o.sweeps.begin(r.Place.Started)
 	err := s.sweep(ctx)
-	r.Place, r.restarted, r.partly = s.Place, s.restarted && err != nil, s.partly || s.gaps.Unordered
+	r.Place, r.restarted, r.partly, r.listed = s.Place, s.restarted && err != nil, s.partly || s.gaps.Unordered, s.listed
 	if r.Place.Done {
-		r.begun, r.partly, r.ended = false, false, s
+		r.begun, r.partly, r.listed, r.ended = false, false, nil, s
 	}
 	if err == nil {
 		err = r.tell(ctx)

@@ -24,7 +24,8 @@ type Sweep struct {
 	// Pause is the time between two pages.
 	Pause time.Duration
 
-	counted bool // HubSpot was asked how many records there are
+	counted bool               // HubSpot was asked how many records there are
+	listed  *map[string]string // Object.listed when this run began the sweep, or went on with it
 
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
@@ -74,10 +75,13 @@ func unbegun(p offsets.Sweep) bool {
 }
 
 // verify takes the sweep, which has ended, for one that has shown everything, if it
-// has read everything.
+// has read everything, and with all properties that there are.
 func (s *Sweep) verify(ctx context.Context) error {
 	if s.lacks() {
 		return nil
+	}
+	if same, err := s.Object.sameProperties(ctx, s.listed); !same || err != nil {
+		return err
 	}
 	return s.Object.verified.end(ctx, s.Place.Started, s.Place.Started)
 }
@@ -101,6 +105,9 @@ var errAsOne = errors.New("the list must be read from its beginning")
 
 // sweep reads what is left of the ranges.
 func (s *Sweep) sweep(ctx context.Context) error {
+	if s.listed == nil {
+		s.listed = s.Object.listed.Load()
+	}
 	for {
 		err := s.read(ctx)
 		if !errors.Is(err, errAsOne) {
