@@ -22,7 +22,7 @@ func TestStatus_PrintsWhatTheConnectorSays(t *testing.T) {
 	depl.In(t, hubspottest.Options{Seed: 4, Types: []string{"contacts"}}, nil, func(w *depl.World) {
 		w.Portal.Seed("contacts", 1200)
 		p := w.Start()
-		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") && p.Ready().Ready })
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts", "contacts:contacts") && p.Ready().Ready })
 		answers = append(answers, p.Get("/status").Body.String())
 		p.Brokers.Cut()
 		w.SleepUntil(time.Minute, func() bool { return strings.Contains(p.Get("/status").Body.String(), `"ready":false`) })

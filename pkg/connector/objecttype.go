@@ -257,8 +257,7 @@ func (o *objectType) demand() {
 	o.run.pace.Patient(name, stream.CensusStream, func() stream.Demand { return sync.CensusDemand(lane.Live()) })
 	o.run.pace.Patient(name, offsets.ArchiveStream, func() stream.Demand { return sync.ArchiveDemand(1) })
 	o.run.pace.Patient(name, offsets.ReconcileStream, func() stream.Demand {
-		lists, reads := stream.SweepCalls(lane.Live(), lane.Slots())
-		return sync.ReconcileDemand(lists + reads)
+		return sync.ReconcileDemand(stream.ReconcileCalls(lane.Live(), lane.Slots(), len(o.records.Sensitivities)))
 	})
 }
 

@@ -22,6 +22,13 @@ func SweepCalls(records int, slots *hubspot.Slots) (lists, reads int) {
 	return lists, reads
 }
 
+// ReconcileCalls returns how many calls a reconcile takes: a sweep, and at its end the
+// lists of properties (Sweep.verify).
+func ReconcileCalls(records int, slots *hubspot.Slots, sensitivities int) int {
+	lists, reads := SweepCalls(records, slots)
+	return lists + reads + sensitivities
+}
+
 // SplitCalls is how many calls of a type are made one after another, however many it
 // takes: a range with more is divided.
 const SplitCalls = SplitLeast / hubspot.MaxList

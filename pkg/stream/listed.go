@@ -29,7 +29,9 @@ func (o *Object) sameProperties(ctx context.Context, listed *map[string]string) 
 	if listed == nil { // an earlier run read it all, and this one has looked since
 		listed = o.listed.Load()
 	}
-	now, err := properties(ctx, o.Client, o.Type, o.Sensitivities)
+	short, cancel := context.WithTimeout(ctx, lookPatience) // the associations wait for the end of a backfill
+	defer cancel()
+	now, err := properties(short, o.Client, o.Type, o.Sensitivities)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}

@@ -223,9 +223,9 @@ func (k *checker) planIdle(out *Plan, relied bool) (idle []planStream, sum int) 
 			more = more || bin.more
 		}
 		if slots, err := k.slots(&p.found[i]); err == nil {
-			lists, reads := stream.SweepCalls(p.records[name], slots)
-			takes := stream.SweepTakes(p.records[name], sync.ReconcileInterval) + time.Duration(lists+reads)*k.answer
-			starts(name, offsets.ReconcileStream, lists+reads, takes, sync.ReconcileDemand(lists+reads))
+			calls := stream.ReconcileCalls(p.records[name], slots, len(k.setup.Config.HubSpot.Sensitivities()))
+			takes := stream.SweepTakes(p.records[name], sync.ReconcileInterval) + time.Duration(calls)*k.answer
+			starts(name, offsets.ReconcileStream, calls, takes, sync.ReconcileDemand(calls))
 		}
 	}
 	for _, e := range p.ends {
