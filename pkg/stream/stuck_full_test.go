@@ -4,9 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"testing"
-	"time"
-
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
