@@ -151,6 +151,7 @@ func TestCommit_WhatIsReadyDuringACommitIsTheNextTransaction(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start()
 		r.mustCommit(batch(change(cdc.Read, 1, "")))
+		time.Sleep(time.Second) // the committer rests after a transaction
 		release := w.holdEndTxn(1)
 		var commits sync.WaitGroup
 		commits.Go(func() { r.mustCommit(batch(change(cdc.Read, 2, ""))) })
