@@ -25,10 +25,11 @@ import (
 // demoObjects are the object types of the simulated portal.
 var demoObjects = []string{"contacts", "companies", "deals"}
 
-// demoLife is what its users do.
+// demoLife is what its users do. They change labels, owners and pipelines a few times in
+// a day, as people do: many at once look like a list that comes short (R19).
 var demoLife = hubspottest.Life{
 	Create: 200, Update: 350, Touch: 30, Calculated: 50, Archive: 80, Restore: 40, Merge: 40, Purge: 30,
-	Associate: 140, Dissociate: 60, Relabel: 1, Owner: 5, Pipeline: 2, // of these a portal has a few in a day; many at once look like a list that comes short (R19)
+	Associate: 140, Dissociate: 60, Relabel: 1, Owner: 5, Pipeline: 2,
 }
 
 // demoApp reads the portal's webhooks journal.

@@ -23,11 +23,8 @@ func (o *Object) Listed(all []hubspot.Property) {
 // before a sweep began. What it got meanwhile may have had values when the sweep began,
 // and a calculated value moves no modified time: the sweep has not shown it (R17).
 func (o *Object) sameProperties(ctx context.Context, listed *map[string]string) (bool, error) {
-	if o.Frontiers == nil {
+	if o.Frontiers == nil || listed == nil { // nil: an earlier run read it all, and this one has looked since
 		return true, nil
-	}
-	if listed == nil { // an earlier run read it all, and this one has looked since
-		listed = o.listed.Load()
 	}
 	short, cancel := context.WithTimeout(ctx, lookPatience) // the associations wait for the end of a backfill
 	defer cancel()
