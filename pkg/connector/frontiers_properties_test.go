@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // TestR17_ANewPropertyHoldsTheFrontier: a calculated property is new, and has values. Nothing
@@ -28,22 +30,65 @@ func TestR17_ANewPropertyHoldsTheFrontier(t *testing.T) {
 			there := w.Portal.Now()
 			w.ReadUntil(30*time.Minute, func() bool { return after(w.frontier(topic).Verified, there) })
 			f := w.frontier(topic)
-			rows := map[string]bool{}
-			for _, e := range w.Seen("contacts") {
-				if e.Op != "d" && e.Partition >= 0 && e.Offset < f.Offsets[idText(uint64(e.Partition))] {
-					rows[e.Key.ID] = e.Values["points"] != nil
-				}
-			}
-			lacking := 0
-			for _, has := range rows {
-				if !has {
-					lacking++
-				}
-			}
-			if lacking > 0 {
+			if lacking := w.without("points", f); lacking > 0 {
 				t.Errorf("schema every %s: verified is %v, and of %d records the topic lacks a value that was there at %v", schema, f.Verified, lacking, there)
 			}
 			p.Stop()
 		})
 	}
+}
+
+// TestR17_ANewPropertyHoldsTheFrontierOverARestart: the next run lists the property at its
+// start, and its records are read again while the sweep has ended in the run before.
+func TestR17_ANewPropertyHoldsTheFrontierOverARestart(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}}, []string{
+		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m",
+	}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 300)
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+		time.Sleep(time.Until(w.frontier(topic).Verified.Add(110 * time.Second)))
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
+		for i, id := range ids {
+			w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})
+		}
+		there := w.Portal.Now()
+		const cursor = `{"portal":4242,"object":"contacts","stream":"reconcile"}`
+		w.ReadUntil(5*time.Minute, func() bool {
+			s, err := offsets.ParseSweep([]byte(w.Cursors()[cursor]))
+			return err == nil && s.Done && s.Started > hubspot.Millis(there.UnixMilli())
+		})
+		p.Kill()
+		w.Brokers.Mend()
+		unheal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: 20 * time.Second, Endpoint: hubspottest.EndpointBatchRead})
+		p = w.start()
+		w.ReadUntil(30*time.Minute, func() bool {
+			f := w.frontier(topic)
+			if lacking := w.without("points", f); after(f.Verified, there) && lacking > 0 {
+				t.Errorf("verified is %v, and of %d records the topic lacks a value that was there at %v", f.Verified, lacking, there)
+				return true
+			}
+			return after(f.Verified, there)
+		})
+		unheal()
+		p.Stop()
+	})
+}
+
+// without counts the records of which the topic, up to a frontier, lacks a property.
+func (w *world) without(property string, f frontier) (lacking int) {
+	rows := map[string]bool{}
+	for _, e := range w.Seen("contacts") {
+		if e.Op != "d" && e.Partition >= 0 && e.Offset < f.Offsets[idText(uint64(e.Partition))] {
+			rows[e.Key.ID] = e.Values[property] != nil
+		}
+	}
+	for _, has := range rows {
+		if !has {
+			lacking++
+		}
+	}
+	return lacking
 }

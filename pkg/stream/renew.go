@@ -23,7 +23,8 @@ type Changed struct {
 // caller to commit together with the set. A refill reads the holders, together with
 // those of a refill that was under way. For properties that are gone, and for more
 // of them than a search takes, a reconcile reads everything. A backfill that has
-// not begun yet reads everything anyway.
+// not begun yet reads everything anyway. What another sweep read lacks those
+// properties, so it verifies nothing (R17).
 func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 	if r := p.Sweep.Ranges; len(r) == 1 && !p.Sweep.Done && r[0].ID == "" && r[0].After == "" {
 		return
@@ -51,5 +52,8 @@ func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 	case len(ask) > 0:
 		p.Refill = &offsets.Refill{Properties: ask, Round: 1}
 		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.RefillStream, Value: p.Refill.Bytes()})
+	}
+	if p.Refill != nil || whole {
+		p.Sweep.Waits, p.Reconcile.Waits = true, !whole
 	}
 }

@@ -147,6 +147,9 @@ func TestR13_HoldersOfAPropertyAreReadAgain(t *testing.T) {
 			if whole := strings.HasPrefix(c.commits, "reconcile"); whole != (len(p.Reconcile.Ranges) == 1 && !p.Reconcile.Done && p.Reconcile.Started == now) {
 				t.Errorf("reconcile %+v", p.Reconcile)
 			}
+			if lacks := refill != "" || c.gone+c.ask != ""; p.Sweep.Waits != lacks || p.Reconcile.Waits && p.Reconcile.Started == now {
+				t.Errorf("sweeps read before say that they lack something: %v, want %v; reconcile %+v", p.Sweep.Waits, lacks, p.Reconcile)
+			}
 		})
 	}
 }
