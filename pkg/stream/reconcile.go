@@ -21,14 +21,10 @@ type Reconcile struct {
 	// Short says that the backfill ended in an earlier run, and that its list came short.
 	Short bool
 
-	restarted bool               // Sweep.restarted of the sweep under way
-	begun     bool               // this run began the sweep under way
-	partly    bool               // Sweep.partly, likewise
-	asked     bool               // the sweep under way was asked for, and does not wait
-	listed    *map[string]string // Sweep.listed, likewise
-	// ended is a sweep whose end nobody was told of, because a pause came with the commit
-	// of its last page.
-	ended *Sweep
+	asked bool // the sweep under way was asked for, and does not wait
+	// sweep is the one under way, or one that has ended and nobody was told of, because a
+	// pause came with the commit of its last page; nil: none in this run.
+	sweep *Sweep
 }
 
 const (
@@ -70,26 +66,20 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		}
 		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: o.Client.Now()}
 	}
-	if unbegun(r.Place) && !r.begun {
-		if err := o.Lane.Fence(ctx); err != nil {
-			return err
+	if r.sweep == nil {
+		if unbegun(r.Place) {
+			if err := o.Lane.Fence(ctx); err != nil {
+				return err
+			}
 		}
-		r.begun, r.partly = true, false
-	}
-	s := &Sweep{
-		Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place,
-		Pause: reconcilePause(o.Lane.Live(), r.Interval), restarted: r.restarted,
-		partly: r.partly || !r.begun && r.Place.Waits, listed: r.listed,
-	}
-	if r.asked {
-		s.Pause = 0
+		r.sweep = &Sweep{Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place, partly: r.Place.Waits}
+		if !r.asked {
+			r.sweep.Pause = reconcilePause(o.Lane.Live(), r.Interval)
+		}
 	}
 	o.sweeps.begin(r.Place.Started)
-	err := s.sweep(ctx)
-	r.Place, r.restarted, r.partly, r.listed = s.Place, s.restarted && err != nil, s.partly || s.gaps.Unordered, s.listed
-	if r.Place.Done {
-		r.begun, r.partly, r.listed, r.ended = false, false, nil, s
-	}
+	err := r.sweep.sweep(ctx)
+	r.Place = r.sweep.Place
 	if err == nil {
 		err = r.tell(ctx)
 	}
@@ -98,14 +88,14 @@ func (r *Reconcile) pass(ctx context.Context) error {
 
 // tell tells of a sweep that has ended.
 func (r *Reconcile) tell(ctx context.Context) error {
-	if r.ended == nil {
+	if r.sweep == nil {
 		return nil
 	}
-	if err := r.ended.verify(ctx); err != nil {
+	if err := r.sweep.verify(ctx); err != nil {
 		return err
 	}
-	r.Object.Status.reached(r.Object.Type.Name, offsets.ReconcileStream, r.ended.Place.Started)
-	r.ended = nil
+	r.Object.Status.reached(r.Object.Type.Name, offsets.ReconcileStream, r.Place.Started)
+	r.sweep = nil
 	return nil
 }
 

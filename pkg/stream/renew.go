@@ -26,7 +26,7 @@ type Changed struct {
 // not begun yet reads everything anyway. What another sweep read lacks those
 // properties, so it verifies nothing (R17).
 func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
-	if r := p.Sweep.Ranges; len(r) == 1 && !p.Sweep.Done && r[0].ID == "" && r[0].After == "" {
+	if unbegun(p.Sweep) {
 		return
 	}
 	ask, left := slices.Clone(c.Ask), []string(nil)
@@ -54,6 +54,6 @@ func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.RefillStream, Value: p.Refill.Bytes()})
 	}
 	if p.Refill != nil || whole {
-		p.Sweep.Waits, p.Reconcile.Waits = true, !whole
+		p.Sweep.Waits, p.Reconcile.Waits = true, !unbegun(p.Reconcile)
 	}
 }
