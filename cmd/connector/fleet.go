@@ -45,7 +45,7 @@ is wrong with a portal ends nothing else; see connector fleet status.
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return runFleet(c.Context(), c.ErrOrStderr()) },
 	}
-	c.AddCommand(fleetCheckCommand(), fleetStatusCommand())
+	c.AddCommand(fleetCheckCommand(), fleetStatusCommand(), fleetPortalCommand())
 	return c
 }
 
@@ -182,7 +182,7 @@ func fleetCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Short: "check every portal's file and token", Args: cobra.NoArgs,
 		Long: `It asks HubSpot once for each portal, and nobody else. For everything that a run of one portal needs,
-run connector check with the variables of its file.
+run connector fleet portal NAME check.
 
 Exit code: 0 all is well, 1 HubSpot refuses a token or does not answer, 2 a file is wrong, or two
 portals are the same HubSpot account.

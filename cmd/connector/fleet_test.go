@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
@@ -139,6 +141,37 @@ func TestFleetCheck_NeedsAFolder(t *testing.T) {
 		if code := command(context.Background(), []string{"fleet", "check"}, &out, &out); code != connector.ExitConfig || !strings.Contains(out.String(), want) {
 			t.Errorf("FLEET_DIR=%s: exit %d, want %q in\n%s", value, code, want, out.String())
 		}
+	}
+}
+
+// TestFleetPortal_RunsACommand with the portal's variables and prefix, and ends with its
+// exit code.
+func TestFleetPortal_RunsACommand(t *testing.T) {
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"acme signal resume --id again", connector.ExitFailed, "KAFKA_TOPIC_PREFIX=hubspot.acme"},
+		{"acme signal lug", connector.ExitConfig, `"lug"`},
+		{"acme signal --help", connector.ExitOK, "connector signal"},
+		{"akme check", connector.ExitConfig, `FLEET_DIR has no portal "akme"; did you mean acme?`},
+		{"wrong check", connector.ExitConfig, "wrong.env:1: HUBSPOT_TOKEN: connector run has no such variable"},
+		{"acme", connector.ExitConfig, "see connector help fleet portal"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			environment(t, "HUBSPOT_ACCESS_TOKEN=", "KAFKA_TOPIC_PREFIX=hubspot") // the command sets them; this restores them
+			fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=a\nKAFKA_BROKERS=" + kafka.ListenAddrs()[0] + "\n", "wrong.env": "HUBSPOT_TOKEN=a\n"})
+			var out bytes.Buffer
+			if code := command(t.Context(), append([]string{"fleet", "portal"}, strings.Fields(c.args)...), &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+				t.Errorf("exit %d, want %d and %q in\n%s", code, c.code, c.want, out.String())
+			}
+		})
 	}
 }
 
