@@ -155,7 +155,9 @@ func (v *verifier) worksOf(f *stream.Found, wanted bool, pairs []stream.Ends) (w
 				r.ids = &idSet{}
 			}
 			t, err := r.compare(ctx)
-			ids = r.ids
+			if err == nil { // else some may be missing
+				ids = r.ids
+			}
 			return t, err
 		}})
 	}
