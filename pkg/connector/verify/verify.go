@@ -96,7 +96,7 @@ func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) er
 			return err
 		}
 	}
-	if o.Notes != nil && !r.Failed() {
+	if o.Notes != nil {
 		return o.Notes.end()
 	}
 	return nil

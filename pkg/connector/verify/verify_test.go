@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -166,12 +168,18 @@ func TestVerify_NamesLinksAndOwnersThatDiffer(t *testing.T) {
 	})
 }
 
-// HubSpot answers no page of a list: the other topics are compared all the same.
+// HubSpot answers no page of a list: the other topics are compared all the same, and the
+// next run, with the same notes, compares them again.
 func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 	world.In(t, hubspottest.Options{Seed: 11}, twoTypes, func(w *world.World) {
 		everything(w)
+		path := filepath.Join(t.TempDir(), "notes")
+		notes, err := verify.OpenNotes(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		broken, ends := false, map[string]string{}
-		r := compared(w, verify.Options{Progress: func(p verify.Progress) {
+		r := compared(w, verify.Options{Notes: notes, Progress: func(p verify.Progress) {
 			if p.End != "" {
 				ends[p.Topic] += p.End
 			}
@@ -182,6 +190,9 @@ func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 		}})
 		if r.Equal || !r.Failed() || len(r.Left) != 1 || r.Left[0].Topic != "hubspot.companies" || r.Left[0].Err == nil {
 			t.Errorf("left out: %+v, equal: %v", r.Left, r.Equal)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("the notes of a run that has ended are still there: %v", err)
 		}
 		for topic, want := range map[string]string{
 			"hubspot.contacts": "equal, 60 records", "hubspot.companies": "not compared", "hubspot.associations.contacts.companies": "equal, 40 associations",
