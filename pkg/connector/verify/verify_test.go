@@ -264,6 +264,24 @@ func TestVerify_WhatIsMissingOrStaleCountsHoweverOftenItChanges(t *testing.T) {
 	})
 }
 
+// A type that HubSpot does not list any more, and the pairs that end with it.
+func TestVerify_NamesTheTopicsThatItDoesNotCompare(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 18, Types: []string{"contacts"}}, nil, func(w *world.World) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.Associate("contacts", w.Portal.Seed("contacts", 1)[0], car, w.Portal.Seed(car, 1)[0], "", 0)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", car, "contacts:"+car) })
+		p.Stop()
+		w.Portal.RemoveCustomType(car)
+		r := compared(w, verify.Options{})
+		for _, topic := range []string{"hubspot." + car, "hubspot.associations.contacts." + car} {
+			if !strings.Contains(r.Notes(), topic+": not compared") {
+				t.Errorf("%s is not in %q", topic, r.Notes())
+			}
+		}
+	})
+}
+
 func TestVerify_SaysWhatOfAListHubSpotDoesNotShow(t *testing.T) {
 	settings := append(append([]string{}, twoTypes...), "HUBSPOT_OBJECTS=contacts,companies,deals")
 	world.In(t, hubspottest.Options{Seed: 17}, settings, func(w *world.World) {
