@@ -140,10 +140,19 @@ func (n *notices) lookAtSweeps(swept map[string]bool) {
 	for _, key := range slices.Sorted(maps.Keys(n.told.open)) {
 		notice := n.told.open[key]
 		object := notice.Data[stream.DataCollections]
-		if _, there := now[object]; notice.Aggregate == stream.InitialSnapshot && !there {
+		if _, there := now[object]; notice.Aggregate == stream.InitialSnapshot && !there && !n.awaited(object) {
 			say(object, stream.NoticeAborted, nil)
 		}
 	}
+}
+
+// awaited reports whether a problem may keep an object from being followed again: its
+// own, that of an end of a pair, or that HubSpot does not answer.
+func (n *notices) awaited(object string) bool {
+	ends := strings.Split(object, ":")
+	return len(n.health.dependencies()) > 0 || slices.ContainsFunc(n.health.status.Problems(), func(p stream.Problem) bool {
+		return p.Object == object || slices.Contains(ends, p.Object)
+	})
 }
 
 // lookAtSnapshots tells, once in a run, of the snapshots that the run before it had

@@ -96,6 +96,36 @@ func TestNotifications_ABackfill(t *testing.T) {
 	})
 }
 
+// TestNotifications_AnAbortedBackfill: a backfill is aborted when its type is not
+// followed any more, and not while HubSpot does not answer about it after a restart.
+func TestNotifications_AnAbortedBackfill(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 49, Latency: hubspottest.Span{Min: 3 * time.Second, Max: 3 * time.Second}}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies"}, func(w *world) {
+		w.Portal.Seed("contacts", 6000)
+		p := w.start()
+		time.Sleep(25 * time.Second)
+		p.Stop()
+		want := []string{"Initial Snapshot STARTED data_collections=contacts", "Initial Snapshot STARTED data_collections=contacts:companies"}
+		of := func() []string {
+			return slices.DeleteFunc(w.noticedOf(stream.InitialSnapshot), func(text string) bool { return !strings.Contains(text, "=contacts") })
+		}
+		for _, object := range []string{"contacts", ""} { // its properties alone, and those of all types
+			w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503, Endpoint: hubspottest.EndpointProperties, Object: object})
+			p = w.start()
+			time.Sleep(5 * time.Minute)
+			w.wantTold(of(), want...)
+			p.Stop()
+		}
+		w.Portal.ClearFaults()
+		w.Set("HUBSPOT_OBJECTS=companies", "HUBSPOT_ASSOCIATIONS=none")
+		p = w.start()
+		time.Sleep(5 * time.Minute)
+		w.wantTold(of(), append(want, "Initial Snapshot ABORTED data_collections=contacts", "Initial Snapshot ABORTED data_collections=contacts:companies")...)
+		p.Stop()
+	})
+}
+
 // TestNotifications_OwnerAndStandby: each instance tells what it is when that
 // changes, and the one that takes over goes on where the topic ends.
 func TestNotifications_OwnerAndStandby(t *testing.T) {

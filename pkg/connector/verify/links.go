@@ -214,13 +214,20 @@ func (l *links) answer(ctx context.Context, ask cdc.Ask) (a cdc.Answer, err erro
 	switch ask.What {
 	case cdc.AskLinks:
 		a.Links, err = l.client.Links(ctx, c, l.ends.From.Path, l.ends.To.Path, ask.Links)
-	case cdc.AskDeletedBefore: // HubSpot answers no links of a record that it does not have
+	case cdc.AskLive:
+		a.Batch, err = l.client.BatchRead(ctx, c, l.ends.From.Path, nil, ask.IDs, false)
+	case cdc.AskDeletedBefore: // HubSpot answers no links of a record that it does not have, or has merged
 		for chunk := range slices.Chunk(ask.IDs, hubspot.MaxBatch) {
-			page, err := l.client.BatchRead(ctx, c, l.ends.From.Path, nil, chunk, false)
-			if err != nil {
+			records := cdc.NewLookUp(chunk)
+			if err := drive(ctx, records, l.answer); err != nil {
 				return a, err
 			}
-			a.IDs = append(a.IDs, page.Missing...)
+			a.IDs = append(a.IDs, records.Missing...)
+			for i := range records.Readings {
+				if rd := &records.Readings[i]; rd.Outcome == cdc.IsMerged {
+					a.IDs = append(a.IDs, rd.ID)
+				}
+			}
 		}
 	}
 	return a, err

@@ -85,6 +85,7 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 	for key := range keys {
 		switch v := l.view(key, seen); {
 		case v.silent: // HubSpot does not show this part of the list
+			t.take(&v, false)
 		case len(v.found) > 0:
 			suspects = append(suspects, key)
 		default:
@@ -221,9 +222,9 @@ func (l *list) view(key cdc.EntryKey, seen listed) (v view) {
 	parts := key.Parts()
 	found := func(c class) { v.found = []difference{{c, key.String()}} }
 	switch {
+	case !there && v.kafka == 0:
 	case !there && (seen.short || !seen.whole[""] && !seen.whole[parts[0]]):
 		return view{silent: true, kafka: v.kafka}
-	case !there && v.kafka == 0:
 	case !there:
 		found(extra)
 	case v.kafka == 0:

@@ -3,11 +3,13 @@ package verify
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/fleet"
 )
 
 const (
@@ -52,16 +54,21 @@ func (v *verifier) running(ctx context.Context) bool {
 	return !v.ran.IsZero() && time.Since(v.ran) < restarts
 }
 
-// seated reports whether the group of the owners has a member, or may have one.
+// seated reports whether the group of the owners has a member, or that of the fleet to
+// which the portal may belong, or may have one.
 func (v *verifier) seated(ctx context.Context) bool {
-	groups, err := v.admin.DescribeGroups(ctx, connector.OwnerGroup(v.prefix))
-	if err == nil {
-		err = groups.Error()
+	names := []string{connector.OwnerGroup(v.prefix)}
+	if at := strings.LastIndexByte(v.prefix, '.'); at >= 0 {
+		names = append(names, fleet.Name(v.prefix[:at]))
+	}
+	groups, err := v.admin.DescribeGroups(ctx, names...)
+	nobody := func(err error) bool {
+		return err == nil || errors.Is(err, kerr.GroupIDNotFound) || errors.Is(err, kerr.CoordinatorNotAvailable)
 	}
 	for _, g := range groups {
-		if len(g.Members) > 0 {
+		if len(g.Members) > 0 || !nobody(g.Err) {
 			return true
 		}
 	}
-	return err != nil && !errors.Is(err, kerr.GroupIDNotFound) && !errors.Is(err, kerr.CoordinatorNotAvailable)
+	return !nobody(err)
 }

@@ -91,7 +91,7 @@ func (r *Report) notes(b *strings.Builder) {
 		}
 	}
 	for _, l := range r.Left {
-		why := "HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS leaves it out"
+		why := "HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS or HUBSPOT_ASSOCIATIONS leaves it out"
 		if l.Err != nil {
 			why = connector.Plainly(l.Err)
 		}

@@ -242,11 +242,13 @@ func (r *records) view(id hubspot.ID, record *hubspot.Record, archived hubspot.M
 		}
 	case !row.Live:
 		found(missing)
+		s = state{} // as it is: it stays missing while HubSpot's record changes
 	case unknown, s.version <= row.Version && s != (state{row.Version, row.Hash}):
 		found(different)
 	case s.version > row.Version && !(s.hash == row.Hash && r.setup.Config.Event.SkipUnchanged):
 		found(stale)
 		v.enough = r.old(s.version)
+		s = state{} // likewise
 	default:
 		v.equal = 1
 	}

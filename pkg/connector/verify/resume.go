@@ -18,9 +18,10 @@ type Notes struct {
 // note is a line of the file.
 type note struct {
 	Topic
-	Object string     `json:"object"`
-	List   bool       `json:"list,omitempty"`
-	All    [][]string `json:"all"` // the keys of each class, all of them
+	Object   string     `json:"object"`
+	List     bool       `json:"list,omitempty"`
+	Changing int        `json:"changing,omitempty"`
+	All      [][]string `json:"all"` // the keys of each class, all of them
 }
 
 // OpenNotes reads the notes of a file, if there is one. A line that an interrupted run
@@ -45,7 +46,10 @@ func OpenNotes(path string) (*Notes, error) {
 		if err := json.Unmarshal(line, &one); err != nil || one.Topic.Topic == "" || len(one.All) != int(classes) {
 			return nil, fmt.Errorf("%s does not hold the notes of a comparison", path)
 		}
-		t := &tally{topic: one.Topic.Topic, object: one.Object, list: one.List, hubspot: one.HubSpot, kafka: one.Kafka, equal: one.Equal}
+		t := &tally{
+			topic: one.Topic.Topic, object: one.Object, list: one.List,
+			hubspot: one.HubSpot, kafka: one.Kafka, equal: one.Equal, changing: one.Changing,
+		}
 		for c, keys := range one.All {
 			for _, key := range keys {
 				t.all = append(t.all, difference{class(c), key})
@@ -58,7 +62,7 @@ func OpenNotes(path string) (*Notes, error) {
 
 // add notes a finished topic.
 func (n *Notes) add(t *Topic) error {
-	one := note{Topic: *t, Object: t.object, List: t.list, All: make([][]string, classes)}
+	one := note{Topic: *t, Object: t.object, List: t.list, Changing: t.changing, All: make([][]string, classes)}
 	for c := range one.All {
 		one.All[c] = []string{}
 	}

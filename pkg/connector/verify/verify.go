@@ -96,7 +96,7 @@ func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) er
 			return err
 		}
 	}
-	if o.Notes != nil && !r.Failed() {
+	if o.Notes != nil {
 		return o.Notes.end()
 	}
 	return nil
@@ -156,7 +156,7 @@ type verifier struct {
 	ran   time.Time // when a connector was last seen to run; zero: none was
 	there kadm.TopicDetails
 	sets  map[string][]byte // property sets of earlier runs
-	// hidden are topics of object types that HubSpot does not show.
+	// hidden are topics of object types and pairs that HubSpot does not show.
 	hidden []Left
 }
 

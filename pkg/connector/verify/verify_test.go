@@ -1,9 +1,12 @@
 package verify_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,12 +168,18 @@ func TestVerify_NamesLinksAndOwnersThatDiffer(t *testing.T) {
 	})
 }
 
-// HubSpot answers no page of a list: the other topics are compared all the same.
+// HubSpot answers no page of a list: the other topics are compared all the same, and the
+// next run, with the same notes, compares them again.
 func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 	world.In(t, hubspottest.Options{Seed: 11}, twoTypes, func(w *world.World) {
 		everything(w)
+		path := filepath.Join(t.TempDir(), "notes")
+		notes, err := verify.OpenNotes(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		broken, ends := false, map[string]string{}
-		r := compared(w, verify.Options{Progress: func(p verify.Progress) {
+		r := compared(w, verify.Options{Notes: notes, Progress: func(p verify.Progress) {
 			if p.End != "" {
 				ends[p.Topic] += p.End
 			}
@@ -181,6 +190,9 @@ func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 		}})
 		if r.Equal || !r.Failed() || len(r.Left) != 1 || r.Left[0].Topic != "hubspot.companies" || r.Left[0].Err == nil {
 			t.Errorf("left out: %+v, equal: %v", r.Left, r.Equal)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("the notes of a run that has ended are still there: %v", err)
 		}
 		for topic, want := range map[string]string{
 			"hubspot.contacts": "equal, 60 records", "hubspot.companies": "not compared", "hubspot.associations.contacts.companies": "equal, 40 associations",
@@ -194,6 +206,92 @@ func TestVerify_OneTopicThatCannotBeReadStopsNoOther(t *testing.T) {
 			if found := only(t, r, topic); !found.Same() || found.Equal == 0 {
 				t.Errorf("found %s", jsonOf(t, found))
 			}
+		}
+	})
+}
+
+// The list of the records breaks off: a pair is not compared with the first of them alone.
+func TestVerify_NoPairIsEqualForLackOfRecords(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 14}, twoTypes, func(w *world.World) {
+		w.Portal.Seed("contacts", 200)
+		contacts, companies := everything(w)
+		w.Portal.Associate("contacts", contacts[59], "companies", companies[5], "", 0)
+		broken := false
+		r := compared(w, verify.Options{Progress: func(p verify.Progress) {
+			if !broken {
+				broken = true
+				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Object: "contacts", IDs: contacts[59:]})
+			}
+		}})
+		if len(r.Left) != 2 || r.Left[0].Topic != "hubspot.contacts" || r.Left[1].Topic != "hubspot.associations.contacts.companies" {
+			t.Errorf("left out: %+v; found %s", r.Left, jsonOf(t, r))
+		}
+	})
+}
+
+// HubSpot does not find the loser of a merge when it is asked for its links, and answers
+// the survivor when it is asked for the loser.
+func TestVerify_NamesTheLinksOfAMergedRecord(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 15, LinksNotFound: true}, twoTypes, func(w *world.World) {
+		contacts, _ := everything(w)
+		w.Portal.Merge("contacts", contacts[0], contacts[1])
+		pair := only(t, compared(w, verify.Options{Objects: []string{"contacts:companies"}}), "hubspot.associations.contacts.companies")
+		if len(pair.Missing) != 2 || len(pair.Extra) != 2 || pair.Kafka != 40 {
+			t.Errorf("got %s, want the survivor's links missing and the losers' extra", jsonOf(t, pair))
+		}
+	})
+}
+
+func TestVerify_WhatIsMissingOrStaleCountsHoweverOftenItChanges(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 16}, contactsOnly, func(w *world.World) {
+		ids := w.Ran(50)
+		fresh := w.Portal.Create("contacts", map[string]string{"firstname": "New"})
+		ctx, cancel := context.WithCancel(w.T.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for tick := time.Tick(time.Second); ctx.Err() == nil; <-tick {
+				w.Portal.Touch("contacts", fresh)
+				w.Portal.Touch("contacts", ids[0])
+			}
+		}()
+		time.Sleep(time.Minute)
+		check(t, only(t, compared(w, verify.Options{}), "hubspot.contacts"), verify.Topic{
+			Topic: "hubspot.contacts", HubSpot: 51, Kafka: 50, Equal: 49, Missing: []string{text(fresh)}, Stale: []string{text(ids[0])},
+		})
+		cancel()
+		<-done
+	})
+}
+
+// A type that HubSpot does not list any more, and the pairs that end with it.
+func TestVerify_NamesTheTopicsThatItDoesNotCompare(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 18, Types: []string{"contacts"}}, nil, func(w *world.World) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.Associate("contacts", w.Portal.Seed("contacts", 1)[0], car, w.Portal.Seed(car, 1)[0], "", 0)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", car, "contacts:"+car) })
+		p.Stop()
+		w.Portal.RemoveCustomType(car)
+		r := compared(w, verify.Options{})
+		for _, topic := range []string{"hubspot." + car, "hubspot.associations.contacts." + car} {
+			if !strings.Contains(r.Notes(), topic+": not compared") {
+				t.Errorf("%s is not in %q", topic, r.Notes())
+			}
+		}
+	})
+}
+
+func TestVerify_SaysWhatOfAListHubSpotDoesNotShow(t *testing.T) {
+	settings := append(append([]string{}, twoTypes...), "HUBSPOT_OBJECTS=contacts,companies,deals")
+	world.In(t, hubspottest.Options{Seed: 17}, settings, func(w *world.World) {
+		everything(w)
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 403, Endpoint: hubspottest.EndpointPipelines, Object: "deals"})
+		r := compared(w, verify.Options{Objects: []string{"pipelines"}})
+		n := len(w.Portal.Pipelines("deals"))
+		check(t, only(t, r, "hubspot.pipelines"), verify.Topic{Topic: "hubspot.pipelines", Kafka: n})
+		if !strings.Contains(r.Notes(), fmt.Sprintf("hubspot.pipelines: %d keys", n)) {
+			t.Errorf("it says %q", r.Notes())
 		}
 	})
 }

@@ -98,6 +98,11 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 			}})
 		}
 	}
+	for _, topic := range v.there.Names() {
+		if len(objects) == 0 && strings.HasPrefix(topic, v.prefix+".associations.") && !slices.ContainsFunc(works, func(w work) bool { return w.topic == topic }) {
+			v.hidden = append(v.hidden, Left{Topic: topic})
+		}
+	}
 	for _, word := range objects {
 		if !chosen.meant[word] {
 			return nil, &connector.ConfigError{Problems: []string{fmt.Sprintf(
@@ -117,14 +122,7 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 	}
 	away := func(word string) bool { return v.sets[word] != nil || seen.Hides(word) }
 	published := func(p cdc.Pair) bool { return v.there.Has(offsets.PairTopic(v.prefix, p)) }
-	found, hidden, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
-	if len(chosen.words) == 0 {
-		for _, p := range hidden {
-			if topic := offsets.PairTopic(v.prefix, p.Name()); v.there.Has(topic) && !slices.ContainsFunc(found, func(f stream.FoundPair) bool { return f.Ends == p.Ends }) {
-				v.hidden = append(v.hidden, Left{Topic: topic})
-			}
-		}
-	}
+	found, _, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
 	var out []stream.Ends
 	for _, p := range found {
 		if chosen.has(func(word string) bool {
@@ -155,7 +153,9 @@ func (v *verifier) worksOf(f *stream.Found, wanted bool, pairs []stream.Ends) (w
 				r.ids = &idSet{}
 			}
 			t, err := r.compare(ctx)
-			ids = r.ids
+			if err == nil { // else some may be missing
+				ids = r.ids
+			}
 			return t, err
 		}})
 	}
