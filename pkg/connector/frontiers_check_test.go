@@ -28,6 +28,14 @@ type showings struct {
 
 	mu  sync.Mutex
 	all map[string][]shown // by the type's path
+	// since is what the latest search of each kind began at: the page that one before it
+	// showed is committed.
+	since map[walkKind]hubspot.Millis
+}
+
+type walkKind struct {
+	object  string
+	leading bool
 }
 
 type shown struct {
@@ -37,7 +45,7 @@ type shown struct {
 
 // watch notes from now on what searches show to a process.
 func watch(p *process, first map[string]time.Time, lag time.Duration) *showings {
-	s := &showings{to: p.w.Portal.Transport(), first: first, lag: lag, all: map[string][]shown{}}
+	s := &showings{to: p.w.Portal.Transport(), first: first, lag: lag, all: map[string][]shown{}, since: map[walkKind]hubspot.Millis{}}
 	p.HubSpot.Turn(s)
 	return s
 }
@@ -98,19 +106,20 @@ func (s *showings) note(object string, asked, answered []byte) {
 		s.first[object] = now
 	}
 	leading := now.Sub(s.first[object]) > s.lag+10*time.Second && now.Sub(since.Time()) < s.lag
+	s.since[walkKind{object, leading}] = max(s.since[walkKind{object, leading}], since)
 	for _, row := range a.Results {
 		s.all[object] = append(s.all[object], shown{cdctest.Showing{ID: row.ID, Modified: hubspot.MillisOf(row.UpdatedAt), Since: since, At: hubspot.MillisOf(now), Leading: leading}, now})
 	}
 }
 
 // finished are the rows of walks that had ended when the process did, each once: a
-// walk that was under way goes on in the next process, whose answers may lack what
-// its own had.
+// walk that was under way, perhaps for minutes because HubSpot did not answer about a
+// record, goes on in the next process, whose answers may lack what its own had.
 func (s *showings) finished(object string, ended time.Time, into map[cdctest.Showing]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, row := range s.all[object] {
-		if row.at.Before(ended.Add(-2 * time.Minute)) {
+		if row.at.Before(ended.Add(-2*time.Minute)) && row.Since < s.since[walkKind{object, row.Leading}] {
 			into[row.Showing] = true
 		}
 	}

@@ -190,7 +190,7 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 			if s.Since < f.Complete && s.Modified <= f.Complete || s.Leading && s.Since < f.Leading && s.Modified <= f.Leading {
 				k := keys[s.ID]
 				if least := k.shown(s.Modified); least > k.now && !k.wentSince(least, f.At) && !never(s.ID) {
-					lacks(s.ID, least, fmt.Sprintf("a search since %s showed updatedAt %s", s.Since, s.Modified))
+					lacks(s.ID, least, fmt.Sprintf("a search since %s showed updatedAt %s at %s", s.Since, s.Modified, s.At))
 				}
 			}
 		}
