@@ -131,6 +131,40 @@ func TestR13_PropertiesThatCameWhileStopped(t *testing.T) {
 	})
 }
 
+// TestR13_APropertyThatNoSearchFindsIsReadByAReconcile, and soon, also where the process
+// dies before that has begun.
+func TestR13_APropertyThatNoSearchFindsIsReadByAReconcile(t *testing.T) {
+	t.Parallel()
+	const refill = `{"portal":4242,"object":"emails","stream":"refill"}`
+	inWorld(t, hubspottest.Options{Seed: 13, Types: []string{"emails"}}, []string{"HUBSPOT_OBJECTS=emails", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=24h"}, func(w *world) {
+		ids := w.Portal.Seed("emails", 120)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.backfilled(len(ids), []string{"emails"}) })
+		w.Portal.AddProperty("emails", hubspottest.Property{Name: "hs_email_html", Type: "string"})
+		for _, id := range ids {
+			w.Portal.UpdateCalculated("emails", id, map[string]string{"hs_email_html": "<p>" + idText(id)})
+		}
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Hour, Endpoint: hubspottest.EndpointList})
+		w.SleepUntil(2*time.Hour, func() bool { return p.Log.Has("the reconcile reads every record instead") })
+		time.Sleep(time.Second)
+		p.Kill()
+		w.Brokers.Mend()
+		heal()
+		p = w.start()
+		read := func() (n int) {
+			for _, e := range w.Events("emails") {
+				if e.Property("hs_email_html") != nil {
+					n++
+				}
+			}
+			return n
+		}
+		w.ReadUntil(time.Hour, func() bool { return read() == len(ids) })
+		w.ReadUntil(time.Minute, func() bool { return w.Cursors()[refill] == "" })
+		p.Stop()
+	})
+}
+
 // TestDeletesHaveAReason: archived, or merged together with the survivor. A
 // record that is live again comes back as restored.
 func TestDeletesHaveAReason(t *testing.T) {

@@ -26,6 +26,9 @@ const (
 	// five groups of filters (docs/hubspot.md section 1). For more of them a
 	// reconcile reads everything instead.
 	refillMost = 5
+	// reconcileLook is how often a refill that gave up looks whether the reconcile has
+	// ended.
+	reconcileLook = 10 * time.Second
 )
 
 // Left returns what is left to do once Run has ended, or nil for nothing.
@@ -42,16 +45,24 @@ func (r *Refill) Run(ctx context.Context) error {
 }
 
 // giveUp asks for a reconcile instead. Some properties cannot filter a search, such
-// as an e-mail's body (docs/hubspot.md section 1), and HubSpot does not say which.
+// as an e-mail's body (docs/hubspot.md section 1), and HubSpot does not say which. The
+// cursor stays until the reconcile has read everything, so that a restart asks for one
+// again.
 func (r *Refill) giveUp(ctx context.Context, why error) error {
 	o := r.Object
 	o.Log.Warn("HubSpot cannot search for the holders of these properties; the reconcile reads every record instead",
 		"stream", offsets.RefillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
+	since := o.Client.Now()
+	o.askReconcile()
+	for !o.sweeps.endedSince(since) {
+		if err := sleep(ctx, reconcileLook); err != nil {
+			return err
+		}
+	}
 	if err := o.publish(ctx, cdc.Page{Stream: offsets.RefillStream, Cursors: []cdc.Cursor{{Object: o.Type.Name, Stream: offsets.RefillStream}}}); err != nil {
 		return err
 	}
 	r.Place.Round = refillRounds + 1
-	o.askReconcile()
 	return errFinished
 }
 

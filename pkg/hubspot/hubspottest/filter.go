@@ -90,6 +90,10 @@ func (p *Portal) parseGroups(t *objectType, raw json.RawMessage) ([]group, *fail
 	return groups, nil
 }
 
+// unfiltered are properties of activities that a search cannot filter by
+// (docs/hubspot.md section 1).
+var unfiltered = []string{"hs_body_preview_html", "hs_email_html", "hs_body_preview"}
+
 func (g *group) add(p *Portal, t *objectType, members map[string]json.RawMessage) *failure {
 	f := filter{of: &t.standard}
 	var value, high string
@@ -106,6 +110,9 @@ func (g *group) add(p *Portal, t *objectType, members map[string]json.RawMessage
 	def := p.visible(t, f.property)
 	if def == nil {
 		return unknownProperty(f.property)
+	}
+	if slices.Contains(unfiltered, f.property) {
+		return invalid("property %s cannot be filtered by", f.property)
 	}
 	f.kind = kindOf(def)
 	if fail := f.parseValues(value, high, members); fail != nil {
