@@ -72,20 +72,26 @@ func TestR12_APageWithoutRowsAndMoreBehindItIsReadAgain(t *testing.T) {
 	})
 }
 
-// TestR13_WhatNoSearchFindsIsReadWithEverything: a refill that HubSpot refuses ends
-// and asks for a reconcile.
+// TestR13_WhatNoSearchFindsIsReadWithEverything: a refill that HubSpot refuses asks for a
+// reconcile, and ends with it.
 func TestR13_WhatNoSearchFindsIsReadWithEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		searches := 0
 		object, _ := answering(func(*http.Request) (int, string) { searches++; return 400, refusal }).contacts(t)
 		r := &Refill{Object: object, Lag: time.Hour, Place: offsets.Refill{Properties: []string{"hs_email_html"}, Round: 1}}
-		if err := r.Run(t.Context()); err != nil || r.Left() != nil || searches > 2 {
-			t.Errorf("%v, left %+v after %d searches", err, r.Left(), searches)
-		}
+		ended := make(chan error)
+		go func() { ended <- r.Run(t.Context()) }() // ends with the test
+		<-object.wanted
+		object.sweeps.end(object.Client.Now() - 1) // one that began before
+		time.Sleep(time.Hour)
 		select {
-		case <-object.wanted:
+		case <-ended:
+			t.Error("the refill has ended before everything was read")
 		default:
-			t.Error("the refill asked for no reconcile")
+		}
+		object.sweeps.end(object.Client.Now())
+		if err := <-ended; err != nil || r.Left() != nil || searches > 2 {
+			t.Errorf("%v, left %+v after %d searches", err, r.Left(), searches)
 		}
 	})
 }
