@@ -22,11 +22,9 @@ type Brief struct {
 // Brief asks nobody and waits for nobody.
 func (c *Connector) Brief() Brief {
 	h := c.health
-	known := h.unasked()
-	h.mu.Lock()
-	since, portal := h.since, h.portal
-	h.mu.Unlock()
-	b := Brief{Ready: known.Ready, Role: known.Role, Since: moment(since), Portal: portal, Problems: known.Problems, Backfill: h.status.Backfill()}
+	is := h.now()
+	known := h.unasked(&is)
+	b := Brief{Ready: known.Ready, Role: known.Role, Since: moment(is.since), Portal: is.portal, Problems: known.Problems, Backfill: h.status.Backfill()}
 	for _, f := range h.status.Followed() {
 		b.Live += f.Live
 		for _, s := range f.Streams {

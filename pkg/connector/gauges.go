@@ -46,7 +46,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	if g.ask {
 		body = g.health.readiness(context.Background())
 	} else {
-		body = g.health.unasked()
+		is := g.health.now()
+		body = g.health.unasked(&is)
 	}
 	gauge(roleDesc, oneIf(body.Role == "owner"))
 	gauge(readyDesc, oneIf(body.Ready))

@@ -31,20 +31,26 @@ type health struct {
 	asking  func() *prometheus.Registry // what is asked for at each scrape, the brokers too
 
 	mu      sync.Mutex
-	sink    *sink.Sink // of the run that streams; nil: none does
-	step    step       // what this process does until one does
-	err     error      // what ended the last run, or keeps this process from taking part
-	failing time.Time  // since when no run has streamed, nor another process been the owner, because of errors
-	standby bool       // another instance is the owner
-	role    string     // as of the last of these changes
-	since   time.Time  // of the role
-	portal  int64      // 0: no run has learnt it yet
+	state   state
+	err     error     // what ended the last run, or keeps this process from taking part
+	failing time.Time // since when no run has streamed, nor another process been the owner, because of errors
+	standby bool      // another instance is the owner
 
 	registry struct { // as the latest question found it
 		since time.Time // zero: it answers
 		err   error
 	}
 	registryBack chan struct{} // one slot: the registry answers again
+}
+
+// state is what answers to operators begin with. They take it once, so that its members
+// fit together.
+type state struct {
+	sink   *sink.Sink // of the run that streams; nil: none does
+	step   step       // what this process does until one does
+	role   string     // as of the last change
+	since  time.Time  // of the role
+	portal int64      // 0: no run has learnt it yet
 }
 
 // step is a part of the way to streaming.
@@ -72,35 +78,35 @@ func (h *health) change(f func()) {
 	f()
 	role := roleStarting
 	switch {
-	case h.sink != nil:
+	case h.state.sink != nil:
 		role = roleOwner
 	case h.standby:
 		role = roleStandby
 	}
-	if role != h.role {
-		h.role, h.since = role, time.Now()
+	if role != h.state.role {
+		h.state.role, h.state.since = role, time.Now()
 	}
 }
 
 // begin notes the next step on the way to streaming, and what an operator can do
 // if it takes long.
 func (h *health) begin(what, wait string) {
-	h.change(func() { h.step = step{what, wait, time.Now()} })
+	h.change(func() { h.state.step = step{what, wait, time.Now()} })
 }
 
 // of notes which portal a run follows.
-func (h *health) of(portal int64) { h.change(func() { h.portal = portal }) }
+func (h *health) of(portal int64) { h.change(func() { h.state.portal = portal }) }
 
 // running notes that a run streams.
 func (h *health) running(s *sink.Sink) {
 	h.status.Commits(s.Stalled)
 	h.begin("starts its streams", "wait: a stream has started once its first pass is over")
-	h.change(func() { h.sink, h.err, h.failing = s, nil, time.Time{} })
+	h.change(func() { h.state.sink, h.err, h.failing = s, nil, time.Time{} })
 }
 
 func (h *health) ended() {
 	h.status.Between()
-	h.change(func() { h.sink = nil })
+	h.change(func() { h.state.sink = nil })
 }
 
 // failed notes what ended the last run, or what keeps this process from taking
@@ -131,18 +137,12 @@ func (h *health) standingBy() {
 }
 
 // owner is the sink of the run that streams, nil if none does.
-func (h *health) owner() *sink.Sink {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.sink
-}
+func (h *health) owner() *sink.Sink { return h.now().sink }
 
-// now is what answers to operators begin with: the sink of the run that streams, nil
-// if none does, the step on the way to one, and the role.
-func (h *health) now() (s *sink.Sink, on step, role string) {
+func (h *health) now() state {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sink, h.step, h.role
+	return h.state
 }
 
 func (h *health) handler() http.Handler {
@@ -195,21 +195,21 @@ const (
 // readiness says how the connector is. It waits for the brokers' answer, for two
 // seconds at most.
 func (h *health) readiness(ctx context.Context) Readiness {
-	s, on, role := h.now()
+	is := h.now()
 	var unreachable error
-	if s != nil {
+	if is.sink != nil {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		unreachable = s.Ping(ctx)
+		unreachable = is.sink.Ping(ctx)
 	}
-	return h.known(on, role, unreachable)
+	return h.known(&is, unreachable)
 }
 
 // known is what is known without asking anybody. unreachable is what the brokers have
 // answered to somebody who did.
-func (h *health) known(on step, role string, unreachable error) Readiness {
-	body := Readiness{Role: role, Backfill: map[string]string{}, Problems: []stream.Problem{}}
-	switch role {
+func (h *health) known(is *state, unreachable error) Readiness {
+	body := Readiness{Role: is.role, Backfill: map[string]string{}, Problems: []stream.Problem{}}
+	switch is.role {
 	case roleOwner:
 		body.Backfill, body.Snapshot = h.status.Backfills(), h.status.SnapshotRunning()
 		body.Ready = unreachable == nil && h.status.Running()
@@ -224,11 +224,11 @@ func (h *health) known(on step, role string, unreachable error) Readiness {
 		}
 		body.Problems = append(body.Problems, h.setup.silentKafka(since, unreachable))
 	}
-	if role == roleOwner {
+	if is.role == roleOwner {
 		body.Problems = append(body.Problems, h.status.Problems()...)
 	}
 	if !body.Ready && len(body.Problems) == 0 {
-		body.Problems = append(body.Problems, h.loading(on))
+		body.Problems = append(body.Problems, h.loading(is.step))
 	}
 	for i := range body.Problems {
 		body.Problems[i].Since = moment(body.Problems[i].Since)
@@ -237,9 +237,8 @@ func (h *health) known(on step, role string, unreachable error) Readiness {
 }
 
 // unasked is known for those who ask nobody: whether the brokers answer, the problems say.
-func (h *health) unasked() Readiness {
-	_, on, role := h.now()
-	body := h.known(on, role, nil)
+func (h *health) unasked(is *state) Readiness {
+	body := h.known(is, nil)
 	body.Ready = body.Ready && !has(body.Problems, areaKafka)
 	return body
 }

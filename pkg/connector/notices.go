@@ -196,8 +196,8 @@ func (n *notices) next() time.Duration {
 
 // look puts what is new into the queue.
 func (n *notices) look(ctx context.Context) {
-	s, _, role := n.health.now()
-	standby := role == roleStandby
+	is := n.health.now()
+	s, standby := is.sink, is.role == roleStandby
 	n.sayRole(s != nil, standby)
 	if s != n.changes.run {
 		n.changes.run, n.changes.since = s, time.Now()

@@ -14,14 +14,11 @@ import (
 // that looking costs a run nothing: the brokers count as away once they have been
 // silent.
 func (h *health) overview() page.Status {
-	_, on, role := h.now()
-	known := h.known(on, role, nil)
-	h.mu.Lock()
-	since, portal := h.since, h.portal
-	h.mu.Unlock()
+	is := h.now()
+	known := h.unasked(&is)
 	out := page.Status{
-		V: page.Version, Time: moment(time.Now()), Ready: known.Ready && !has(known.Problems, areaKafka), Role: known.Role, Since: moment(since),
-		Prefix: h.setup.Config.Kafka.TopicPrefix, List: h.list, Portal: portal, Version: h.setup.Version, Started: moment(h.started),
+		V: page.Version, Time: moment(time.Now()), Ready: known.Ready, Role: known.Role, Since: moment(is.since),
+		Prefix: h.setup.Config.Kafka.TopicPrefix, List: h.list, Portal: is.portal, Version: h.setup.Version, Started: moment(h.started),
 		Objects: []page.Object{}, Snapshot: known.Snapshot, Problems: known.Problems,
 	}
 	counts := h.counts()

@@ -85,8 +85,8 @@ func TestR13_WhatNoSearchFindsIsReadWithEverything(t *testing.T) {
 		object.sweeps.end(object.Client.Now() - 1) // one that began before
 		time.Sleep(time.Hour)
 		select {
-		case <-ended:
-			t.Error("the refill has ended before everything was read")
+		case err := <-ended:
+			t.Errorf("the refill has ended before everything was read: %v", err)
 		default:
 		}
 		object.sweeps.end(object.Client.Now())
