@@ -43,11 +43,11 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		err = misused("%s: %v\nsee %s", c.CommandPath(), err, strings.Replace(c.CommandPath(), root.Name(), root.Name()+" help", 1))
 	}
-	var portals *exited
+	var nested *exited
 	switch {
 	case err == nil:
-	case errors.As(err, &portals):
-		return portals.code
+	case errors.As(err, &nested):
+		return nested.code
 	case c.Name() == "run": // the one with a log
 		complain(stderr, err)
 	default:

@@ -19,15 +19,7 @@ func TestR17_ANewPropertyHoldsTheFrontier(t *testing.T) {
 		inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}}, []string{
 			"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m", "SYNC_SCHEMA_INTERVAL=" + schema,
 		}, func(w *world) {
-			ids := w.Portal.Seed("contacts", 300)
-			p := w.start()
-			w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
-			time.Sleep(time.Until(w.frontier(topic).Verified.Add(110 * time.Second)))
-			w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
-			for i, id := range ids {
-				w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})
-			}
-			there := w.Portal.Now()
+			p, there := w.newPoints(topic)
 			w.ReadUntil(30*time.Minute, func() bool { return after(w.frontier(topic).Verified, there) })
 			f := w.frontier(topic)
 			if lacking := w.without("points", f); lacking > 0 {
@@ -46,15 +38,7 @@ func TestR17_ANewPropertyHoldsTheFrontierOverARestart(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}}, []string{
 		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m",
 	}, func(w *world) {
-		ids := w.Portal.Seed("contacts", 300)
-		p := w.start()
-		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
-		time.Sleep(time.Until(w.frontier(topic).Verified.Add(110 * time.Second)))
-		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
-		for i, id := range ids {
-			w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})
-		}
-		there := w.Portal.Now()
+		p, there := w.newPoints(topic)
 		const cursor = `{"portal":4242,"object":"contacts","stream":"reconcile"}`
 		w.ReadUntil(5*time.Minute, func() bool {
 			s, err := offsets.ParseSweep([]byte(w.Cursors()[cursor]))
@@ -62,7 +46,7 @@ func TestR17_ANewPropertyHoldsTheFrontierOverARestart(t *testing.T) {
 		})
 		p.Kill()
 		w.Brokers.Mend()
-		unheal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: 20 * time.Second, Endpoint: hubspottest.EndpointBatchRead})
+		heal := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: 20 * time.Second, Endpoint: hubspottest.EndpointBatchRead})
 		p = w.start()
 		w.ReadUntil(30*time.Minute, func() bool {
 			f := w.frontier(topic)
@@ -72,9 +56,23 @@ func TestR17_ANewPropertyHoldsTheFrontierOverARestart(t *testing.T) {
 			}
 			return after(f.Verified, there)
 		})
-		unheal()
+		heal()
 		p.Stop()
 	})
+}
+
+// newPoints starts the connector and, shortly before its first reconcile, makes a calculated
+// property whose values are there from a time on.
+func (w *world) newPoints(topic string) (p *process, there time.Time) {
+	ids := w.Portal.Seed("contacts", 300)
+	p = w.start()
+	w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+	time.Sleep(time.Until(w.frontier(topic).Verified.Add(110 * time.Second)))
+	w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
+	for i, id := range ids {
+		w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})
+	}
+	return p, w.Portal.Now()
 }
 
 // without counts the records of which the topic, up to a frontier, lacks a property.
