@@ -13,7 +13,7 @@ KILLS     ?= 50
 FLEET_KILLS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet lint test chart fuzz bench bench-portal build integration kills fleet-kills consumers
+.PHONY: help check fmt vet lint test chart pages fuzz bench bench-portal build integration kills fleet-kills consumers
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test: ## all tests that need only Go
 # Without -count the go command would not see that the chart, outside the module, has changed.
 chart: ## render the Helm chart, and check it with the types of Kubernetes
 	cd test/helm && go mod tidy -diff && go vet . && go test -count 1 .
+
+# Without -count the go command would not see that there is another browser.
+pages: ## look at the pages in a headless Chromium, if there is one
+	cd test/browser && go mod tidy -diff && go vet . && go test -count 1 -v .
 
 fuzz: ## every fuzz test for FUZZTIME
 	@go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do \
