@@ -93,6 +93,13 @@ func (cs *Chains) Claim() *Chain {
 	return nil
 }
 
+// Unclaimed reports whether Claim would give a chain.
+func (cs *Chains) Unclaimed() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return slices.ContainsFunc(cs.chains, func(c *Chain) bool { return !c.reading })
+}
+
 // Release takes a chain back from its reader, unless no other reader is left.
 func (cs *Chains) Release(c *Chain) bool {
 	cs.mu.Lock()

@@ -111,11 +111,7 @@ func TestProgress_TheTimeLeftIsRight(t *testing.T) {
 			t.Errorf("there are estimates of %v", ended)
 		}
 		for name, end := range ended {
-			within := 0.3
-			if name == "deals" || name == "companies" { // the readers move to the largest type
-				within = 0.6
-			}
-			p.rightAfterATenth(name, within, said[name], end, 3*time.Second)
+			p.rightAfterATenth(name, 0.3, said[name], end, 3*time.Second)
 		}
 		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts:companies") })
 		time.Sleep(time.Second)

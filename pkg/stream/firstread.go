@@ -22,9 +22,10 @@ const sayEvery = time.Minute
 // firstReads are the backfills and first sweeps of this process since nothing was left
 // to be read.
 type firstReads struct {
-	since time.Time // zero: nothing is left
-	all   course    // of the backfills together
-	links int       // of the pairs that were swept; once all is done
+	since   time.Time // zero: nothing is left
+	all     course    // of the backfills together
+	readers int       // of lists, at the latest page
+	links   int       // of the pairs that were swept; once all is done
 }
 
 // Run logs until ctx ends. It sleeps while nothing is read for the first time.

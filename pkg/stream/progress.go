@@ -90,6 +90,24 @@ func (s *Status) advance(object, stream string, records int) {
 	}
 }
 
+// left is how many records a pass has yet to read, as far as that is known.
+func (s *Status) left(object, stream string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.passes[streamKey{object, stream}]
+	if p == nil {
+		return 0
+	}
+	return max(0, p.expected-p.records)
+}
+
+// readBy notes how many readers the portal has.
+func (s *Status) readBy(readers int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads.readers = readers
+}
+
 func (p *course) reach(records int) {
 	p.records = records
 	now := time.Now()
@@ -162,7 +180,7 @@ func (s *Status) Progress() []Progress {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Stream, b.Stream))
 	})
 	if rate, _ := s.reads.all.rate(now); rate > 0 {
-		share(out, rate)
+		share(out, rate, s.reads.readers)
 	}
 	for i := range out {
 		round(&out[i].PerSecond, out[i].Percent, out[i].Left)
@@ -195,24 +213,36 @@ func (p *course) figures() (records, expected float64) {
 }
 
 // share corrects the time that is left to backfills. They share HubSpot's limit, which
-// lets so many records a second pass: when one ends, the others get its part. The sum
-// is right; which type gets how much changes while their readers change.
-func share(all []Progress, rate float64) {
+// lets so many records a second pass, and the portal's readers: each type has one, and
+// the others are where the most is left (Readers.takes). share plays that through.
+func share(all []Progress, rate float64, readers int) {
 	var running []*Progress
-	still := 0.0
+	var left []float64 // records
+	sum := 0.0
 	for i := range all {
 		if p := &all[i]; p.Stream == offsets.BackfillStream && p.Left != nil {
-			running = append(running, p)
-			still += p.PerSecond
+			running, left = append(running, p), append(left, float64(*p.Expected-p.Records))
+			sum += left[len(left)-1]
+			*p.Left = 0
 		}
 	}
-	slices.SortFunc(running, func(a, b *Progress) int { return cmp.Compare(*a.Left, *b.Left) })
-	before, at := 0.0, 0.0
-	for _, p := range running {
-		alone := *p.Left
-		at += (alone - before) * still / rate
-		before, still = alone, still-p.PerSecond
-		*p.Left = at
+	const steps = 500
+	for step, now := sum/steps, 1.0; sum > 0; now++ {
+		busy, part := 0.0, make([]float64, len(left)) // in readers
+		for i := range left {
+			if left[i] > 0 {
+				part[i] = max(1, float64(readers)*left[i]/sum)
+				busy += part[i]
+			}
+		}
+		sum = 0
+		for i := range left {
+			if left[i] > 0 {
+				left[i] -= step * part[i] / busy
+				sum += max(0, left[i])
+				*running[i].Left = now * step / rate
+			}
+		}
 	}
 }
 
@@ -261,7 +291,7 @@ func (s *Status) Backfill() *Backfill {
 		}
 	}
 	if b.PerSecond, _ = s.reads.all.rate(now); b.PerSecond > 0 {
-		share(running, b.PerSecond)
+		share(running, b.PerSecond, s.reads.readers)
 	}
 	known, left := true, 0.0
 	for _, p := range running {

@@ -166,7 +166,7 @@ func TestR11_ARangeThatCannotBeEnteredAnyMore(t *testing.T) {
 func TestSweep_ReadersAsManyAsTheLimitFeeds(t *testing.T) {
 	rates := hubspot.Rates{Objects: 15, Day: 2}
 	r := &Readers{rates: func() hubspot.Rates { return rates }, least: 1}
-	r.join()
+	r.join(nil)
 	if n := r.spare(hubspot.Backfill, 0); n > 0 {
 		t.Errorf("%d before the first page", n)
 	}
@@ -184,10 +184,36 @@ func TestSweep_ReadersAsManyAsTheLimitFeeds(t *testing.T) {
 	}
 	rates.Day = math.Inf(1)
 	for range 20 {
-		r.join()
+		r.join(nil)
 	}
 	if n := r.spare(hubspot.Backfill, 0); n >= -1 {
 		t.Errorf("21 readers, and %d more", n)
+	}
+}
+
+// TestSweep_AFreeReaderGoesWhereTheMostIsLeft for each reader, and one moves there when
+// that ends both sooner; sweeps that HubSpot's limit serves later do not count.
+func TestSweep_AFreeReaderGoesWhereTheMostIsLeft(t *testing.T) {
+	of := func(p hubspot.Priority) *reading { return &reading{Sweep: &Sweep{Priority: p}} }
+	soon := time.Now().Add(time.Hour)
+	for _, c := range []struct {
+		mine, its   portion
+		as          hubspot.Priority
+		takes, give bool
+	}{
+		{portion{1, 900, soon}, portion{1, 800, soon}, hubspot.Backfill, true, false},
+		{portion{1, 800, soon}, portion{1, 900, soon}, hubspot.Backfill, false, false}, // the last reader stays
+		{portion{3, 900, soon}, portion{1, 800, soon}, hubspot.Backfill, false, false}, // 450 for each of the two left, 400 for the other's
+		{portion{3, 900, soon}, portion{1, 1000, soon}, hubspot.Backfill, false, true},
+		{portion{3, 900, soon}, portion{1, 1000, soon}, hubspot.Reconcile, true, false},
+		{portion{3, 900, soon}, portion{1, 1000, time.Now()}, hubspot.Backfill, true, false}, // HubSpot does not answer, or nothing can be divided
+		{portion{1, 0, soon}, portion{1, 0, soon}, hubspot.Backfill, true, false},            // nobody knows
+	} {
+		r, mine, other := new(Readers), of(hubspot.Backfill), of(c.as)
+		r.portions = map[*reading]*portion{mine: &c.mine, other: &c.its}
+		if takes, gives := r.takes(mine), r.gives(mine); takes != c.takes || gives != c.give {
+			t.Errorf("%+v: takes %v, gives %v", c, takes, gives)
+		}
 	}
 }
 

@@ -18,6 +18,8 @@ type Readers struct {
 	mu      sync.Mutex
 	running int
 	trip    time.Duration // from sending a request to the commit of its page, on average; 0: not known
+
+	portions map[*reading]*portion
 }
 
 // SplitLeast is how many records a range must have left to be divided.
@@ -39,15 +41,92 @@ func NewReaders(g *hubspot.Governor, least int) *Readers {
 	return &Readers{rates: g.Rates, least: least}
 }
 
-// join counts a reader that has something to read, leave one that has not.
-func (r *Readers) join() { r.add(1) }
+// portion is what a sweep under way has of the readers.
+type portion struct {
+	readers int // that have something to read
+	left    int // records, as far as that is known
 
-func (r *Readers) leave() { r.add(-1) }
+	// until is how long another reader could take some of what is left: longestTrip
+	// after the latest commit. A sweep to which HubSpot does not answer needs no readers.
+	until time.Time
+}
 
-func (r *Readers) add(n int) {
+// wants reports whether a portion of a sweep that is served alike could have more
+// readers.
+func (its *portion) wants(other, s *reading) bool {
+	return other != s && other.Priority == s.Priority && time.Now().Before(its.until)
+}
+
+// join counts a reader of a sweep that has something to read, leave one that has not.
+func (r *Readers) join(s *reading) { r.add(s, 1) }
+
+func (r *Readers) leave(s *reading) { r.add(s, -1) }
+
+func (r *Readers) add(s *reading, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.running += n
+	r.of(s).readers += n
+}
+
+// of is a sweep's portion. r.mu is held.
+func (r *Readers) of(s *reading) *portion {
+	if r.portions == nil {
+		r.portions = map[*reading]*portion{}
+	}
+	if r.portions[s] == nil {
+		r.portions[s] = new(portion)
+	}
+	return r.portions[s]
+}
+
+// keep notes how many records a sweep has left, and whether more readers could share
+// them. It returns how many readers there are in all. forget notes that the sweep has
+// ended.
+func (r *Readers) keep(s *reading, left int, more bool) (readers int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	its := r.of(s)
+	if its.left, its.until = left, (time.Time{}); more {
+		its.until = time.Now().Add(longestTrip)
+	}
+	return r.running
+}
+
+func (r *Readers) forget(s *reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.portions, s)
+}
+
+// takes reports whether a sweep is the one that gets a reader that is free: of those
+// that HubSpot's limit serves alike, the one with the most left for each reader. So
+// large types end together, and a small one, which keeps the reader that it began with,
+// before them: how long each takes can be told.
+func (r *Readers) takes(s *reading) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mine := r.of(s)
+	for other, its := range r.portions {
+		if its.wants(other, s) && its.left*mine.readers > mine.left*its.readers {
+			return false
+		}
+	}
+	return true
+}
+
+// gives reports whether a reader of a sweep is of more use to another one: that one
+// would still have more left for each of its readers than this one.
+func (r *Readers) gives(s *reading) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mine := r.of(s)
+	for other, its := range r.portions {
+		if its.wants(other, s) && its.left*(mine.readers-1) > mine.left*(its.readers+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // took notes how long a page took, without its wait for the limit.

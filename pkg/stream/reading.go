@@ -43,6 +43,8 @@ func (s *Sweep) read(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
+	defer s.Object.Readers.forget(r)
+	r.keep()
 	g.Go(func() error { return r.publishing(ctx) })
 	r.start(ctx, first)
 	if err := g.Wait(); !errors.Is(err, errSwept) {
@@ -74,6 +76,7 @@ func (r *reading) publishing(ctx context.Context) error {
 			close(page.committed)
 		}
 		r.Object.Status.advance(r.Object.Type.Name, r.Stream, read)
+		r.keep()
 		if r.chains.Done() {
 			r.Object.Status.end(r.Object.Type.Name, r.Stream)
 			return errSwept
@@ -113,9 +116,16 @@ func (r *reading) gathered(ctx context.Context) (pages []sweepPage, err error) {
 	}
 }
 
-// grow starts as many readers as the limit can feed.
+// keep says how many records are left, and whether more readers could share them.
+func (r *reading) keep() {
+	more := r.chains.Unclaimed() || r.divisible() || r.dividers.Load() > 0
+	all := r.Object.Readers.keep(r, r.Object.Status.left(r.Object.Type.Name, r.Stream), more)
+	r.Object.Status.readBy(all)
+}
+
+// grow starts as many readers as the limit can feed, if it is the sweep's turn.
 func (r *reading) grow(ctx context.Context) {
-	for r.spare() > 0 {
+	for r.spare() > 0 && r.Object.Readers.takes(r) {
 		chain := r.chains.Claim()
 		if chain == nil && !r.divisible() {
 			return
@@ -133,7 +143,7 @@ func (r *reading) spare() int {
 // It goes on with other chains, while the limit can feed it.
 func (r *reading) start(ctx context.Context, c *cdc.Chain) {
 	if c != nil {
-		r.Object.Readers.join()
+		r.Object.Readers.join(r)
 	} else {
 		r.dividers.Add(1)
 	}
@@ -144,16 +154,16 @@ func (r *reading) start(ctx context.Context, c *cdc.Chain) {
 				if r.dividers.Add(-1); c == nil || err != nil {
 					return err
 				}
-				r.Object.Readers.join()
+				r.Object.Readers.join(r)
 			}
 			released, err := r.chain(ctx, c, first)
-			if r.Object.Readers.leave(); released || err != nil {
+			if r.Object.Readers.leave(r); released || err != nil {
 				return err
 			}
 			switch c = r.chains.Claim(); {
 			case c != nil:
-				r.Object.Readers.join()
-			case !r.divisible() || r.spare() <= 0:
+				r.Object.Readers.join(r)
+			case !r.divisible() || r.spare() <= 0 || !r.Object.Readers.takes(r):
 				return nil
 			default:
 				r.dividers.Add(1)
@@ -191,7 +201,7 @@ func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (re
 		if r.chains.Ended(page.chainPage()) {
 			return false, nil
 		}
-		if r.spare() < -1 && r.chains.Release(c) {
+		if (r.spare() < -1 || r.Object.Readers.gives(r)) && r.chains.Release(c) {
 			return true, nil
 		}
 		if err := r.pause(ctx); err != nil {
@@ -205,8 +215,8 @@ func (r *reading) pause(ctx context.Context) error {
 	if r.Pause <= 0 {
 		return nil
 	}
-	r.Object.Readers.leave()
-	defer r.Object.Readers.join()
+	r.Object.Readers.leave(r)
+	defer r.Object.Readers.join(r)
 	return sleep(ctx, r.Pause)
 }
 
