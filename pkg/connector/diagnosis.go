@@ -35,6 +35,7 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 	var eof *kgo.ErrFirstReadEOF
 	var credentials *CredentialError
 	var missing *sink.MissingTopicError
+	var unseen *sink.UnseenTopicError
 	var cured *curedError
 	m, text := k.Mechanism(), strings.Replace(Plainly(err), "unable to dial: ", "", 1)
 	switch {
@@ -44,6 +45,8 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 		return Diagnosis{Plainly(cured.err), cured.cure}
 	case errors.As(err, &missing):
 		return Diagnosis{Plainly(missing.Err), "have it created: " + missing.Command}
+	case errors.As(err, &unseen):
+		return Diagnosis{unseen.Error(), "look whether the brokers keep up with the cluster's controller, or whether somebody has deleted the topic at once; the connector tries again by itself"}
 	case errors.Is(err, kerr.SaslAuthenticationFailed) && m == SASLOAuth:
 		return Diagnosis{"it refuses the token (OAUTHBEARER): " + text, "check KAFKA_OAUTH_SCOPE, KAFKA_OAUTH_EXTENSIONS, and the issuer and audience that the brokers expect"}
 	case errors.Is(err, kerr.SaslAuthenticationFailed) && m == SASLAWS:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -194,6 +195,39 @@ func TestCreate_Forbidden(t *testing.T) {
 			t.Errorf("%d requests to create or alter", n)
 		}
 	})
+}
+
+// TestCreate_WaitsForBrokersThatLagBehindTheController: a cluster under load has
+// created a topic long before its brokers know it. To end the run would make the load
+// heavier; only after ten minutes it ends, and says what happened.
+func TestCreate_WaitsForBrokersThatLagBehindTheController(t *testing.T) {
+	for _, lag := range []time.Duration{3 * time.Minute, time.Hour} {
+		inWorld(t, func(t *testing.T, w *world) {
+			r := w.mustOpen()
+			known := time.Now().Add(lag)
+			w.ControlKey(int16(kmsg.Metadata), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+				w.KeepControl()
+				req := kreq.(*kmsg.MetadataRequest)
+				if len(req.Topics) != 1 || deref(req.Topics[0].Topic) != contacts || time.Now().After(known) {
+					return nil, nil, false
+				}
+				resp := req.ResponseKind().(*kmsg.MetadataResponse)
+				one := kmsg.NewMetadataResponseTopic()
+				one.Topic, one.ErrorCode = kmsg.StringPtr(contacts), kerr.UnknownTopicOrPartition.Code
+				resp.Topics = append(resp.Topics, one)
+				return resp, nil, true
+			})
+			began := time.Now()
+			err := r.Topic(t.Context(), "contacts", contactSet)
+			unseen, late := errors.AsType[*UnseenTopicError](err)
+			switch took := time.Since(began); {
+			case late != (lag > lagPatience), !late && (err != nil || took < lag || took > lag+time.Minute):
+				t.Errorf("the brokers lag %v: %v after %v", lag, err, took)
+			case late && (unseen.Topic != contacts || unseen.Waited < lagPatience || unseen.Waited > lagPatience+time.Minute):
+				t.Errorf("the brokers lag %v: %v", lag, err)
+			}
+		})
+	}
 }
 
 // TestDescribe_ASessionThatEndsIsNoRefusal: an answer about the session, which

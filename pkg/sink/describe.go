@@ -20,14 +20,17 @@ import (
 // topic that is not there is an error at once; with it, the brokers do not all
 // know the topic yet.
 func (s *setup) await(ctx context.Context, name string, created bool) (*TopicFinding, error) {
-	deadline := time.Now().Add(topicPatience)
+	began := time.Now()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		t, err := s.describe(ctx, name)
 		if err == nil {
 			return t, nil
 		}
-		gone := errors.Is(err, kerr.UnknownTopicOrPartition) && !created
-		if gone || !kerr.IsRetriable(err) || time.Now().After(deadline) {
+		waited, unknown := time.Since(began), errors.Is(err, kerr.UnknownTopicOrPartition)
+		switch {
+		case unknown && created && waited > lagPatience:
+			return nil, &UnseenTopicError{Topic: name, Waited: waited}
+		case unknown && !created, !kerr.IsRetriable(err), !unknown && waited > topicPatience:
 			return nil, fmt.Errorf("describe topic %s: %w", name, err)
 		}
 		select {

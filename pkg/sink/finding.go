@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -94,6 +95,17 @@ func (e *MissingTopicError) refusal(policy string) error {
 		What: fmt.Sprintf("the cluster refuses cleanup.policy=%s (%v)", policy, e.Err),
 		Cure: "have the cluster's policy changed, or the topic created: " + e.Command,
 	}
+}
+
+// UnseenTopicError says that the cluster has created a topic, and that the brokers do
+// not know it.
+type UnseenTopicError struct {
+	Topic  string
+	Waited time.Duration
+}
+
+func (e *UnseenTopicError) Error() string {
+	return fmt.Sprintf("topic %s was created, and the brokers do not know it after %v", e.Topic, e.Waited.Round(time.Second))
 }
 
 // Warned remembers which warnings a process has logged, over all of its runs, and

@@ -24,8 +24,11 @@ const (
 	// implementations of its protocol do not (kfake, for one), and an operator
 	// who adds "delete" to the policy gets a warning instead of a loss.
 	forEver = "-1"
-	// How long it may take until every broker knows a new topic.
-	topicPatience = 30 * time.Second
+	// How long a topic may be without a leader, and how long brokers may lag behind
+	// the controller that has created one: half a minute was seen where a fleet begins
+	// and the brokers have no processor left. To give up and begin again costs them
+	// more.
+	topicPatience, lagPatience = 30 * time.Second, 10 * time.Minute
 	// The client allows no larger one; socket.request.max.bytes is 100 MiB.
 	largestBatch = 64 << 20
 	// Kafka's default of max.message.bytes, for a topic whose settings are unknown.

@@ -90,15 +90,15 @@ func (s *Status) advance(object, stream string, records int) {
 	}
 }
 
-// left is how many records a pass has yet to read, as far as that is known.
-func (s *Status) left(object, stream string) int {
+// left is how many records a pass has yet to read; 0 if that is not known.
+func (s *Status) left(object, stream string) (records int, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.passes[streamKey{object, stream}]
-	if p == nil {
-		return 0
+	if p == nil || p.expected == cdc.Unknown {
+		return 0, false
 	}
-	return max(0, p.expected-p.records)
+	return max(0, p.expected-p.records), true
 }
 
 // readBy notes how many readers the portal has.

@@ -47,14 +47,15 @@ type portion struct {
 	left    int // records, as far as that is known
 
 	// until is how long another reader could take some of what is left: longestTrip
-	// after the latest commit. A sweep to which HubSpot does not answer needs no readers.
+	// after the latest commit that showed it. A sweep to which HubSpot does not answer
+	// needs no readers.
 	until time.Time
 }
 
-// wants reports whether a portion of a sweep that is served alike could have more
-// readers.
+// wants reports whether a sweep that is served as s is, and has this portion, could have
+// more readers. One that pauses between its pages needs none.
 func (its *portion) wants(other, s *reading) bool {
-	return other != s && other.Priority == s.Priority && time.Now().Before(its.until)
+	return other != s && other.Priority == s.Priority && other.Pause == 0 && time.Now().Before(its.until)
 }
 
 // join counts a reader of a sweep that has something to read, leave one that has not.
@@ -81,14 +82,19 @@ func (r *Readers) of(s *reading) *portion {
 }
 
 // keep notes how many records a sweep has left, and whether more readers could share
-// them. It returns how many readers there are in all. forget notes that the sweep has
-// ended.
-func (r *Readers) keep(s *reading, left int, more bool) (readers int) {
+// them; nil: that is not known before an attempt to divide them has ended. It returns
+// how many readers there are in all. forget notes that the sweep has ended.
+func (r *Readers) keep(s *reading, left int, more *bool) (readers int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	its := r.of(s)
-	if its.left, its.until = left, (time.Time{}); more {
+	its.left = left
+	switch {
+	case more == nil:
+	case *more:
 		its.until = time.Now().Add(longestTrip)
+	default:
+		its.until = time.Time{}
 	}
 	return r.running
 }

@@ -26,6 +26,7 @@ type reading struct {
 	// unanswered is how many places HubSpot did not answer about: is it ill, or are
 	// they no places?
 	unanswered atomic.Int32
+	committed  atomic.Int64 // pages
 }
 
 const mostUnanswered = 3
@@ -81,13 +82,17 @@ func (r *reading) publishing(ctx context.Context) error {
 			r.Object.Status.end(r.Object.Type.Name, r.Stream)
 			return errSwept
 		}
-		if r.Stream == offsets.BackfillStream && !r.counted {
-			r.counted = true
+		_, known := r.Object.Status.left(r.Object.Type.Name, r.Stream)
+		if r.Stream == offsets.BackfillStream && !known && time.Since(r.asked) > countEvery {
+			r.asked = time.Now()
 			r.group.Go(func() error { return r.expect(ctx) })
 		}
 		r.grow(ctx)
 	}
 }
+
+// countEvery is the time between two questions for how many records a type has.
+const countEvery = time.Minute
 
 // gathers is how long a page waits for those of other readers: a transaction costs
 // about a fifth of what a page costs of the processor. It is about five pages at
@@ -118,9 +123,13 @@ func (r *reading) gathered(ctx context.Context) (pages []sweepPage, err error) {
 
 // keep says how many records are left, and whether more readers could share them.
 func (r *reading) keep() {
-	more := r.chains.Unclaimed() || r.divisible() || r.dividers.Load() > 0
-	all := r.Object.Readers.keep(r, r.Object.Status.left(r.Object.Type.Name, r.Stream), more)
-	r.Object.Status.readBy(all)
+	left, _ := r.Object.Status.left(r.Object.Type.Name, r.Stream)
+	more, dividing := r.chains.Unclaimed() || r.divisible(), r.dividers.Load() > 0
+	said := &more
+	if dividing && (!more || r.spare() <= 0) { // who divides may wait long for HubSpot's answer
+		said = nil
+	}
+	r.Object.Status.readBy(r.Object.Readers.keep(r, left, said))
 }
 
 // grow starts as many readers as the limit can feed, if it is the sweep's turn.
@@ -174,7 +183,7 @@ func (r *reading) start(ctx context.Context, c *cdc.Chain) {
 
 // chain reads a chain to its end, or until there are too many readers.
 func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (released bool, err error) {
-	for {
+	for seen := r.committed.Load(); ; {
 		page := first
 		if first = nil; page == nil {
 			if page, err = r.next(ctx, c); err != nil {
@@ -201,7 +210,10 @@ func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (re
 		if r.chains.Ended(page.chainPage()) {
 			return false, nil
 		}
-		if (r.spare() < -1 || r.Object.Readers.gives(r)) && r.chains.Release(c) {
+		// Who goes on must be a reader whom HubSpot answers.
+		others := r.committed.Add(1) - seen - 1
+		seen += others + 1
+		if others > 0 && (r.spare() < -1 || r.Object.Readers.gives(r)) && r.chains.Release(c) {
 			return true, nil
 		}
 		if err := r.pause(ctx); err != nil {

@@ -24,8 +24,8 @@ type Sweep struct {
 	// Pause is the time between two pages.
 	Pause time.Duration
 
-	counted bool               // HubSpot was asked how many records there are
-	listed  *map[string]string // Object.listed when this run began the sweep, or went on with it
+	asked  time.Time          // for how many records there are
+	listed *map[string]string // Object.listed when this run began the sweep, or went on with it
 
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
@@ -183,8 +183,9 @@ func (s *Sweep) begin(ctx context.Context) error {
 	return nil
 }
 
-// expect asks HubSpot's search how many records a backfill has to read, for the
-// status alone: without an answer, nobody knows.
+// expect asks HubSpot's search how many records a backfill has to read. Without an
+// answer nobody knows how long it takes, and types that are known to have more are read
+// by more readers.
 func (s *Sweep) expect(ctx context.Context) error {
 	o := s.Object
 	q := query(cdc.Range{}, 1)
