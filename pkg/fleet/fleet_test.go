@@ -570,6 +570,30 @@ func TestFleet_AnInstanceWithoutTheFiles(t *testing.T) {
 	})
 }
 
+// TestFleet_WhoHasAPortalIsUnknownWhileKafkaDoesNotTell: that is not to say that nobody
+// has it, which would have an operator look at the folders.
+func TestFleet_WhoHasAPortalIsUnknownWhileKafkaDoesNotTell(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(1, names(0, 6)...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		a.group.Cut()
+		s := a.status()
+		if n := s.Counts(); n[fleet.StateUnknown] == 0 || n[fleet.StateUnowned] > 0 || len(s.Problems) == 0 {
+			t.Errorf("%v, %+v", n, s.Problems)
+		}
+		time.Sleep(90 * time.Second)
+		if !strings.Contains(a.get("/metrics").Body.String(), "\nhubspot_cdc_fleet_unowned_portals 0\n") || w.log.Has("some portals have no instance") {
+			t.Error("it says that portals have no instance")
+		}
+		a.group.Mend()
+		w.until(3*time.Minute, a.stream)
+		a.stop()
+		b.stop()
+	})
+}
+
 // TestFleet_SignalsWhilePortalsMove: each is obeyed once.
 func TestFleet_SignalsWhilePortalsMove(t *testing.T) {
 	t.Parallel()

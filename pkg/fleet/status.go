@@ -55,7 +55,7 @@ const (
 	StateFailing   = "failing"   // it does not stream because of a problem, and tries again by itself
 	StateStopped   = "stopped"   // it needs its operator
 	StateUnowned   = "unowned"   // no instance has it
-	StateUnknown   = "unknown"   // its instance does not answer
+	StateUnknown   = "unknown"   // its instance does not answer, or Kafka does not tell which one has it
 )
 
 // Portal is one of the fleet.
@@ -173,10 +173,12 @@ func (f *Fleet) whole(ctx context.Context) Status {
 	for _, p := range s.Portals {
 		known[p.Name] = p
 	}
-	owners := map[int32]Instance{}
+	var owners map[int32]Instance // nil: Kafka does not tell
 	if m != nil {
 		others, err := m.Others(ctx)
-		if err != nil {
+		if err == nil {
+			owners = map[int32]Instance{}
+		} else {
 			s.Problems = append(s.Problems, stream.Problem{
 				Area: "kafka", Problem: err.Error(), Action: "see whether the brokers answer; only this instance's portals are known now", Runbook: "docs/runbook.md#kafka-cannot-be-used", Since: s.Time,
 			})
@@ -226,11 +228,16 @@ func (f *Fleet) whole(ctx context.Context) Status {
 // problem.
 const foldersAlike = 3 * folderInterval
 
-// unseen is a portal of which no instance has told.
+// unseen is a portal of which no instance has told. owners is nil if nobody knows which
+// instance has which partition.
 func unseen(one *file, parts int32, owners map[int32]Instance, now time.Time) Portal {
 	p := Portal{Name: one.Name, Partition: sink.PartitionOf([]byte(one.Name), parts), State: StateUnowned, Since: now, Problems: []stream.Problem{}}
 	owner, ok := owners[p.Partition]
-	if !ok {
+	switch {
+	case owners == nil:
+		p.State = StateUnknown
+		return p
+	case !ok:
 		return p
 	}
 	p.Instance, p.State = cmp.Or(owner.Address, owner.Host), StateUnknown
