@@ -38,9 +38,12 @@ const (
 	// startingAtOnce is how many connectors of a process are on their way to streaming
 	// at a time, for each of its processors. A start asks HubSpot, the brokers and the
 	// registry some dozen times, which takes some seconds in which it mostly waits; a
-	// thousand at once would keep each other waiting until requests fail.
-	startingAtOnce = 16
-	startingTurn   = 15 * time.Second
+	// thousand at once would keep each other waiting until requests fail. So its turn
+	// lasts longer than a start on brokers that are busy with others: with turns of 15 s,
+	// a fleet of 1,000 on a slow machine let in ever more, until instances fell out of
+	// the group.
+	startingAtOnce = 8
+	startingTurn   = 2 * time.Minute
 	// loadingAtOnce is how many load their state at a time. What a load needs for a
 	// short time is a multiple of what the state takes.
 	loadingAtOnce = 4
