@@ -232,12 +232,12 @@ const foldersAlike = 3 * folderInterval
 // instance has which partition.
 func unseen(one *file, parts int32, owners map[int32]Instance, now time.Time) Portal {
 	p := Portal{Name: one.Name, Partition: sink.PartitionOf([]byte(one.Name), parts), State: StateUnowned, Since: now, Problems: []stream.Problem{}}
-	owner, ok := owners[p.Partition]
-	switch {
-	case owners == nil:
+	if owners == nil {
 		p.State = StateUnknown
 		return p
-	case !ok:
+	}
+	owner, ok := owners[p.Partition]
+	if !ok {
 		return p
 	}
 	p.Instance, p.State = cmp.Or(owner.Address, owner.Host), StateUnknown

@@ -214,6 +214,9 @@ func TestSweep_AFreeReaderGoesWhereTheMostIsLeft(t *testing.T) {
 		if takes, gives := r.takes(mine), r.gives(mine); takes != c.takes || gives != c.give {
 			t.Errorf("%+v: takes %v, gives %v", c, takes, gives)
 		}
+		if other.Pause = time.Second; !r.takes(mine) || r.gives(mine) {
+			t.Errorf("%+v: it leaves readers to a sweep that pauses", c)
+		}
 	}
 }
 
