@@ -284,6 +284,9 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 			return err
 		}
 	}
+	if err := s.learned.wait(sending, records, s.cl.PartitionLeader); err != nil {
+		return fmt.Errorf("partitions of new topics: %w", errors.Join(err, context.Cause(sending)))
+	}
 	// This context never ends: an EndTransaction that is abandoned halfway leaves
 	// the client in an unknown state. If the brokers do not answer, watch closes
 	// the client.

@@ -1,0 +1,37 @@
+package sink
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// learned are the topics whose partitions the client has stored. Only transact uses
+// it: where a client has just met a topic, it sends the first records before it stores
+// the partitions. A transaction that ends in between passes over them
+// (findings/kgo-forgets-a-new-topic-at-a-commit.sh): nothing is committed, with success,
+// where it has no other partition; else the next transaction fails with
+// OUT_OF_ORDER_SEQUENCE_NUMBER.
+type learned map[string]bool
+
+// learnedPoll is the time between two looks. The client needs microseconds.
+const learnedPoll = time.Millisecond
+
+// wait returns once the client has stored the partitions of every topic of records, or
+// when ctx ends. leader is the client's PartitionLeader: -1 until it has stored the
+// partition. The error that comes with it is about something else.
+func (l learned) wait(ctx context.Context, records []*kgo.Record, leader func(topic string, partition int32) (node, epoch int32, err error)) error {
+	for _, r := range records {
+		for !l[r.Topic] {
+			if node, _, _ := leader(r.Topic, r.Partition); node != -1 {
+				l[r.Topic] = true
+				continue
+			}
+			if err := wait(ctx, learnedPoll); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
