@@ -7,12 +7,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// learned are the topics whose partitions the client has stored. Only transact uses
-// it: where a client has just met a topic, it sends the first records before it stores
-// the partitions. A transaction that ends in between passes over them
-// (findings/kgo-forgets-a-new-topic-at-a-commit.sh): nothing is committed, with success,
-// where it has no other partition; else the next transaction fails with
-// OUT_OF_ORDER_SEQUENCE_NUMBER.
+// learned are the topics whose partitions the client has stored. A client that meets a
+// topic sends the first records before that. A transaction that ends in between passes
+// over them (docs/kafka.md C2): without another partition nothing is committed, and the
+// client reports success; else the next transaction fails with
+// OUT_OF_ORDER_SEQUENCE_NUMBER. Only transact uses it.
 type learned map[string]bool
 
 // learnedPoll is the time between two looks. The client needs microseconds.

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTransaction_EndsOnceTheClientHasStoredTheTopicsPartitions: else the client leaves
-// them out, and says nothing (findings/kgo-forgets-a-new-topic-at-a-commit.sh).
+// them out, and says nothing (docs/kafka.md C2).
 func TestTransaction_EndsOnceTheClientHasStoredTheTopicsPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
