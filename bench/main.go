@@ -132,23 +132,31 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		}
 	}
 	var r report
+	failed := r.measure(ctx, chosen, bench{settings: s, dir: dir, stderr: stderr, report: &r})
+	write := r.table
+	if s.asJSON {
+		write = r.json
+	}
+	return errors.Join(failed, write(stdout))
+}
+
+// measure adds the results of the chosen figures. With an error, it has added those that
+// were measured before.
+func (r *report) measure(ctx context.Context, chosen []figure, b bench) error {
 	for _, f := range chosen {
-		for _, binary := range []string{s.binary, s.against} {
+		for _, binary := range []string{b.settings.binary, b.against} {
 			if binary == "" {
 				continue
 			}
-			b := &bench{settings: s, binary: binary, figure: f.name, dir: dir, stderr: stderr, report: &r}
-			results, err := f.measure(ctx, b)
+			b.binary, b.figure = binary, f.name
+			results, err := f.measure(ctx, &b)
+			r.add(f.name, binary == b.against, results)
 			if err != nil {
 				return fmt.Errorf("%s: %w", f.name, err)
 			}
-			r.add(f.name, binary == s.against, results)
 		}
 	}
-	if s.asJSON {
-		return r.json(stdout)
-	}
-	return r.table(stdout)
+	return nil
 }
 
 func choose(names []string, withPeers bool) ([]figure, error) {
