@@ -185,6 +185,13 @@ func (b *browser) until(expression string) {
 	}
 }
 
+// painted waits for the first paint, and until everything is laid out: nobody reads or
+// scrolls before that.
+func (b *browser) painted() {
+	b.Helper()
+	b.until(`document.getElementById("live").className === ""`)
+}
+
 func (b *browser) show(s shown) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -309,6 +316,7 @@ func TestPages_CanBeReadOnAnyScreen(t *testing.T) {
 			t.Parallel()
 			b, grounds := open(t, s), map[string]bool{}
 			b.do(chromedp.Navigate(b.url))
+			b.painted()
 			for _, width := range []int64{360, 1600} {
 				for _, scheme := range []string{"light", "dark"} {
 					b.do(chromedp.EmulateViewport(width, 800))
@@ -384,8 +392,27 @@ func TestPages_FollowTheStatus(t *testing.T) {
 	b.until(`document.getElementById("lost").hidden`)
 }
 
+// TestPages_StayWhereTheyWereScrolledTo when they look again, wide and narrow: at first,
+// rows further down are not laid out.
+func TestPages_StayWhereTheyWereScrolledTo(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int64{360, 1600} {
+		b := open(t, fortyTypes(t, 80))
+		b.do(chromedp.EmulateViewport(width, 800), chromedp.Navigate(b.url))
+		const row = `0 + Math.round([...document.querySelectorAll("tbody tr")].find(r => r.textContent.includes("type_0:p4242_type_9")).getBoundingClientRect().top)`
+		b.painted()
+		b.until(`([...document.querySelectorAll("tbody tr")].find(r => r.textContent.includes("type_0:p4242_type_9")).scrollIntoView(), true)`)
+		b.until(row + ` >= 0 && ` + row + ` < 800`)
+		before := eval[int](b, row)
+		b.again(b.lookedAt() + 2)
+		if after := eval[int](b, row); after != before {
+			t.Errorf("%d pixels: a row went from %d to %d", width, before, after)
+		}
+	}
+}
+
 // BenchmarkFirstPaint reports how long after a click a person sees something (the
-// median): of a page with 40 types, without pairs and with 80 and 600, of a fleet's with
+// median), on screens of three widths: of a page with 40 types, without pairs and with 80 and 600, of a fleet's with
 // 100 portals, and of a page with one word, which is what the browser and the machine
 // take by themselves.
 func BenchmarkFirstPaint(b *testing.B) {
@@ -393,17 +420,20 @@ func BenchmarkFirstPaint(b *testing.B) {
 		"40 types": fortyTypes(b, 0), "40 types, 80 pairs": fortyTypes(b, 80), "40 types, 600 pairs": fortyTypes(b, 600),
 		"100 portals": hundredPortals(b), "one word": word{},
 	} {
-		b.Run(name, func(b *testing.B) {
-			tab, all := open(b, s), []float64{}
-			for b.Loop() {
-				tab.do(chromedp.Navigate(tab.url))
-				tab.until(`performance.getEntriesByName("first-contentful-paint").length > 0`)
-				all = append(all, eval[float64](tab, `performance.getEntriesByName("first-contentful-paint")[0].startTime`))
-			}
-			slices.Sort(all)
-			b.ReportMetric(all[len(all)/2], "ms/paint")
-			b.ReportMetric(0, "ns/op")
-		})
+		for _, width := range []int64{360, 800, 1600} {
+			b.Run(fmt.Sprintf("%s, %d px", name, width), func(b *testing.B) {
+				tab, all := open(b, s), []float64{}
+				tab.do(chromedp.EmulateViewport(width, 800))
+				for b.Loop() {
+					tab.do(chromedp.Navigate(tab.url))
+					tab.until(`performance.getEntriesByName("first-contentful-paint").length > 0`)
+					all = append(all, eval[float64](tab, `performance.getEntriesByName("first-contentful-paint")[0].startTime`))
+				}
+				slices.Sort(all)
+				b.ReportMetric(all[len(all)/2], "ms/paint")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
 	}
 }
 
