@@ -35,6 +35,9 @@ func (s *Seat) Owns() bool {
 // Repeat runs as the owner that s says this instance is.
 func (c *Connector) Repeat(ctx context.Context, s *Seat) error { return c.own(ctx, s.Confirm) }
 
+// Start waits for a turn to start.
+func (c *Connector) Start(ctx context.Context) (done func(), err error) { return c.start(ctx) }
+
 // Load waits for a turn in loading.
 func (c *Connector) Load(ctx context.Context) (done func(), err error) { return c.load(ctx) }
 

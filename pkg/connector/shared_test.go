@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -31,47 +32,60 @@ func (w *world) sharing(n int) (all []*connector.Connector) {
 	return all
 }
 
-// TestShared_FourLoadAtATime: others wait for their turn, for a minute at most: whose
+// TestShared_AFewStartAndLoadAtATime: others wait for their turn, and not for long: whose
 // brokers do not answer does not keep everybody waiting.
-func TestShared_FourLoadAtATime(t *testing.T) {
+func TestShared_AFewStartAndLoadAtATime(t *testing.T) {
 	t.Parallel()
-	inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
-		all := w.sharing(9)
-		var loading atomic.Int64
-		first := make(chan struct{})
-		for _, c := range all {
-			go func() {
-				done, err := c.Load(w.T.Context())
-				if err != nil {
-					t.Error(err)
+	for _, work := range []struct {
+		name, waits string
+		turn        func(*connector.Connector, context.Context) (func(), error)
+		atOnce      int
+		most        time.Duration
+	}{
+		{"start", "waits until fewer start", (*connector.Connector).Start, 8 * runtime.GOMAXPROCS(0), 2 * time.Minute},
+		{"load", "waits until less is loaded", (*connector.Connector).Load, 4, time.Minute},
+	} {
+		t.Run(work.name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, hubspottest.Options{Seed: 1}, nil, func(w *world) {
+				all := w.sharing(2*work.atOnce + 1)
+				var working atomic.Int64
+				first := make(chan struct{})
+				for _, c := range all {
+					go func() {
+						done, err := work.turn(c, w.T.Context())
+						if err != nil {
+							t.Error(err)
+						}
+						working.Add(1)
+						<-first
+						done()
+						done() // does no harm
+					}()
+					synctest.Wait()
 				}
-				loading.Add(1)
-				<-first
-				done()
-				done() // does no harm
-			}()
-			synctest.Wait()
-		}
-		if n := loading.Load(); n != 4 {
-			t.Errorf("%d load at the same time", n)
-		}
-		if p := all[8].Brief().Problems; len(p) != 1 || p[0].Area != "loading" || !strings.Contains(p[0].Problem, "waits until less is loaded") {
-			t.Errorf("%+v", p)
-		}
-		time.Sleep(61 * time.Second)
-		synctest.Wait()
-		if n := loading.Load(); n != 8 {
-			t.Errorf("%d have begun after a minute", n)
-		}
-		close(first)
-		synctest.Wait()
-		if n := loading.Load(); n != 9 {
-			t.Errorf("%d have begun", n)
-		}
-		for _, c := range all {
-			c.Unshare()
-		}
-	})
+				if n := working.Load(); n != int64(work.atOnce) {
+					t.Errorf("%d at the same time", n)
+				}
+				if p := all[len(all)-1].Brief().Problems; len(p) != 1 || p[0].Area != "loading" || !strings.Contains(p[0].Problem, work.waits) {
+					t.Errorf("%+v", p)
+				}
+				time.Sleep(work.most + time.Second)
+				synctest.Wait()
+				if n := working.Load(); n != int64(2*work.atOnce) {
+					t.Errorf("%d have begun after %v", n, work.most)
+				}
+				close(first)
+				synctest.Wait()
+				if n := working.Load(); n != int64(len(all)) {
+					t.Errorf("%d have begun", n)
+				}
+				for _, c := range all {
+					c.Unshare()
+				}
+			})
+		})
+	}
 }
 
 // TestShared_OverTheMemoryLimitNothingIsLoaded, and the connector says so. It goes on
