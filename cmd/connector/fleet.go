@@ -100,7 +100,8 @@ func runFleet(ctx context.Context, stderr io.Writer) error {
 	f := fleet.New(fleet.Config{
 		Read: func() ([]fleet.File, error) { return fleet.Read(s.fleet.Dir) }, Configure: portal,
 		Topic: sink.Config{Opts: opts, Tools: strings.TrimSpace(k.Tool("")), Prefix: k.TopicPrefix, Replication: k.Replication, Logger: log},
-		Parts: s.fleet.Partitions, Addr: s.connector.HTTP.Addr, Address: cmp.Or(s.fleet.Address, reachedAt(s.connector.HTTP.Addr, k.Brokers)),
+		Parts: s.fleet.Partitions, Addr: s.connector.HTTP.Addr,
+		Address: func() string { return cmp.Or(s.fleet.Address, reachedAt(s.connector.HTTP.Addr, k.Brokers)) },
 		Metrics: s.fleet.Metrics, Version: version(), Log: log,
 	})
 	return f.Run(ctx)

@@ -56,6 +56,8 @@ type state struct {
 // step is a part of the way to streaming.
 type step struct {
 	what, wait string
+	area       string
+	runbook    string
 	since      time.Time
 }
 
@@ -91,7 +93,12 @@ func (h *health) change(f func()) {
 // begin notes the next step on the way to streaming, and what an operator can do
 // if it takes long.
 func (h *health) begin(what, wait string) {
-	h.change(func() { h.state.step = step{what, wait, time.Now()} })
+	h.change(func() { h.state.step = step{what, wait, areaLoading, runbookLoading, time.Now()} })
+}
+
+// held notes that the next step on the way to streaming needs its operator.
+func (h *health) held(what, cure, runbook string) {
+	h.change(func() { h.state.step = step{what, cure, areaConnector, runbook, time.Now()} })
 }
 
 // of notes which portal a run follows.
@@ -252,9 +259,9 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// loading says what this process waits for where nothing is wrong.
+// loading says what this process waits for where nothing else is wrong.
 func (h *health) loading(on step) stream.Problem {
-	p := stream.Problem{Area: areaLoading, Problem: "not ready yet: the connector " + on.what, Action: on.wait, Runbook: runbookLoading, Since: on.since}
+	p := stream.Problem{Area: on.area, Problem: "not ready yet: the connector " + on.what, Action: on.wait, Runbook: on.runbook, Since: on.since}
 	if waiting := h.status.Waiting(); len(waiting) > 0 {
 		const most = 5
 		if more := len(waiting) - most; more > 0 {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,6 +273,10 @@ func TestRegistry_Validate(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	certFile, keyFile, _, _ := ca.issue("cdc", &x509.Certificate{})
+	pipe := filepath.Join(t.TempDir(), "pipe") // nobody writes into it
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		r    connector.Registry
@@ -289,6 +294,10 @@ func TestRegistry_Validate(t *testing.T) {
 		{"password alone", connector.Registry{URL: "http://a", Password: "x"}, "SCHEMA_REGISTRY_USERNAME"},
 		{"token", connector.Registry{URL: "http://a", Token: "x"}, ""},
 		{"token, no file", connector.Registry{URL: "http://a", TokenFile: "/no/such/file"}, "SCHEMA_REGISTRY_TOKEN_FILE"},
+		{"token, a pipe", connector.Registry{URL: "http://a", TokenFile: pipe}, "is no regular file"},
+		{"authority, a pipe", connector.Registry{URL: "https://a", CAFile: pipe}, "is no regular file"},
+		{"certificate, a pipe", connector.Registry{URL: "https://a", CertFile: pipe, KeyFile: keyFile}, "is no regular file"},
+		{"key, a device", connector.Registry{URL: "https://a", CertFile: certFile, KeyFile: "/dev/zero"}, "is no regular file"},
 		{"user and token", connector.Registry{URL: "http://a", Username: "x", Token: "x"}, "only one of them"},
 		{"half of OAuth", connector.Registry{URL: "http://a", OAuthClientID: "x"}, "all three"},
 		{"token and OAuth", connector.Registry{URL: "http://a", Token: "x", OAuthTokenURL: "https://idp", OAuthClientID: "x", OAuthClientSecret: "x"}, "only one of them"},

@@ -255,7 +255,7 @@ func (c *Connector) load(ctx context.Context) (done func(), err error) {
 		}
 		done()
 		if !said {
-			c.health.begin("does not load its state: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory")
+			c.health.held("does not load its state: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory", runbookMemory)
 			c.setup.Log.Warn("the state is not loaded: this instance uses more memory than GOMEMLIMIT allows", "cure", "start another instance, or give this one more memory")
 		}
 		select {

@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
+
+	"github.com/hubspot-cdc/connector/internal/regular"
 )
 
 func (k *Kafka) tls() (*tls.Config, error) {
@@ -72,7 +73,7 @@ func dialTLS(config *tls.Config) func(ctx context.Context, network, address stri
 func tlsConfig(names, ca, cert, key string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca != "" {
-		pem, err := os.ReadFile(ca)
+		pem, err := regular.Read(ca)
 		if err != nil {
 			return nil, fmt.Errorf("%s_CA_FILE: %w", names, err)
 		}
@@ -82,11 +83,23 @@ func tlsConfig(names, ca, cert, key string) (*tls.Config, error) {
 		}
 	}
 	if cert != "" || key != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
+		pair, err := keyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("%[1]s_CERT_FILE, %[1]s_KEY_FILE: %[2]w", names, err)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+func keyPair(cert, key string) (tls.Certificate, error) {
+	certPEM, err := regular.Read(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyPEM, err := regular.Read(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certPEM, keyPEM)
 }

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/regular"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/schema"
 	"github.com/hubspot-cdc/connector/pkg/sink"
@@ -60,7 +60,7 @@ func secret(value hubspot.Secret, file string) (hubspot.Secret, error) {
 	if file == "" {
 		return value, nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := regular.Read(file)
 	return hubspot.Secret(strings.TrimSpace(string(b))), err
 }
 

@@ -29,7 +29,7 @@ type Config struct {
 	Topic   sink.Config       // what the group's topic needs: its Prefix is that of the fleet
 	Parts   int32             // partitions of the topic, if it has yet to be created
 	Addr    string            // where this instance answers over HTTP; "": nowhere
-	Address string            // where other instances reach it; "": nowhere
+	Address func() string     // where other instances reach it; "": nowhere. It is asked once the brokers have answered
 	Metrics string            // MetricsPortal or MetricsFull
 	Version string            // of the program
 	Log     *slog.Logger      // not nil
@@ -61,6 +61,7 @@ type Fleet struct {
 
 	mu      sync.Mutex
 	member  *group.Member // nil: not yet
+	address string        // where others reach this instance; "": nowhere, or not known yet
 	in      bool          // it is in the group
 	since   time.Time     // of in
 	problem error         // why it is not in the group
@@ -119,7 +120,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 		defer stop()
 	}
 	log := f.cfg.Log
-	log.Info("fleet starts", "version", f.cfg.Version, "group", Name(f.cfg.Topic.Prefix), "address", f.cfg.Address)
+	log.Info("fleet starts", "version", f.cfg.Version, "group", Name(f.cfg.Topic.Prefix))
 	f.look()
 	for wait := time.Second; ; wait = min(2*wait, membershipAgain) {
 		began := time.Now()
@@ -151,7 +152,8 @@ func (f *Fleet) takePart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m, err := group.Join(ctx, group.Config{Opts: f.cfg.Topic.Opts, Group: topic, Topic: topic, Tools: f.cfg.Topic.Tools, Address: f.cfg.Address})
+	address := f.cfg.Address()
+	m, err := group.Join(ctx, group.Config{Opts: f.cfg.Topic.Opts, Group: topic, Topic: topic, Tools: f.cfg.Topic.Tools, Address: address})
 	if err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (f *Fleet) takePart(ctx context.Context) error {
 	}()
 	defer f.finish() // before it leaves, so that whoever is next need not fence
 	f.mu.Lock()
-	f.member, f.parts = m, parts
+	f.member, f.parts, f.address = m, parts, address
 	f.mu.Unlock()
 	m.Bury(ctx, f.cfg.Log)
 	surveying, end := context.WithCancel(ctx)
@@ -219,24 +221,36 @@ func (f *Fleet) outside(err error) {
 	f.in, f.problem = false, err
 }
 
-// look reads the folder. What cannot be read now stays as it was.
+// look reads the folder. What cannot be read now stays as it was. Only one goroutine
+// looks, so it reads without the lock: a file may be on a disk that does not answer.
 func (f *Fleet) look() {
 	found, err := f.cfg.Read()
+	files := f.files
+	if err == nil {
+		files, err = f.compare(found)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.folder == nil && err != nil {
 		f.unread = time.Now()
 		f.cfg.Log.Error("the folder with the portals' files cannot be read; the portals stay as they were", "err", err)
 	}
-	if f.folder = err; err != nil {
-		return
+	if len(files) == 0 && len(f.files) > 0 {
+		f.cfg.Log.Warn("the folder has no file of a portal any more; all portals end", "portals", len(f.files))
 	}
-	files := map[string]*file{}
+	f.folder, f.files = err, files
+}
+
+// compare returns what the folder says now. A file that says what it said is the same as
+// before, and so is one that cannot be read now; the error is about the first of those.
+func (f *Fleet) compare(found []File) (files map[string]*file, unread error) {
+	files = map[string]*file{}
 	for i := range found {
 		one := found[i]
 		was := f.files[one.Name]
-		if was != nil && len(was.Problems) == 0 && was.same(&one) {
+		if was != nil && len(was.Problems) == 0 && (one.Unread != nil || was.same(&one)) {
 			files[one.Name] = was
+			unread = cmp.Or(unread, one.Unread)
 			continue
 		}
 		now := &file{File: one, since: time.Now()}
@@ -254,7 +268,7 @@ func (f *Fleet) look() {
 		}
 		files[one.Name] = now
 	}
-	f.files = files
+	return files, unread
 }
 
 // settle starts and ends portals, so that those run that the state of the membership
@@ -266,7 +280,7 @@ func (f *Fleet) settle(state *group.State) {
 	if in != f.in {
 		f.in, f.since = in, time.Now()
 		if in {
-			f.cfg.Log.Info("in the group of instances", "group", Name(f.cfg.Topic.Prefix))
+			f.cfg.Log.Info("in the group of instances", "group", Name(f.cfg.Topic.Prefix), "address", f.address)
 		}
 	}
 	f.holds = map[int32]context.Context{}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -358,6 +359,120 @@ func TestFleet_ASecretsFileMayComeLater(t *testing.T) {
 	})
 }
 
+// TestFleet_AFileThatCannotBeReadNowChangesNothing, as on a disk that fails for a moment.
+func TestFleet_AFileThatCannotBeReadNowChangesNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 4)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		before := a.status()
+		unread := func(why error, names ...string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.unread = map[string]error{}
+			for _, name := range names {
+				w.unread[name] = why
+			}
+		}
+		w.add(3, "new")
+		unread(errors.New("input/output error"), append(all, "new")...)
+		time.Sleep(time.Minute)
+		s := a.status()
+		for _, name := range all {
+			if p := of(s)[name]; p.State != fleet.StateStreaming || !p.Since.Equal(of(before)[name].Since) {
+				t.Errorf("%+v", p)
+			}
+		}
+		if p := of(s)["new"]; p.State != fleet.StateStopped || !strings.Contains(fmt.Sprint(p.Problems), "input/output error") {
+			t.Errorf("%+v", p)
+		}
+		if len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "cannot be read: input/output error") {
+			t.Errorf("%+v", s.Problems)
+		}
+		unread(nil)
+		w.until(time.Minute, a.stream)
+		if s := a.status(); len(s.Problems) > 0 {
+			t.Errorf("%+v", s.Problems)
+		}
+		a.stop()
+		w.check(all...)
+	})
+}
+
+// TestFleet_AnEmptyFolderIsSaid: all portals end, and nobody takes that for all is well.
+func TestFleet_AnEmptyFolderIsSaid(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 3)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		w.remove(all...)
+		time.Sleep(time.Minute)
+		if s := a.status(); len(s.Portals) > 0 || s.Headline() != "No portals" || s.Colour() == "good" || !strings.Contains(s.Sentence(), "FLEET_DIR") {
+			t.Errorf("%q, %q, %s", s.Headline(), s.Sentence(), s.Colour())
+		}
+		if !w.log.Has("the folder has no file of a portal any more") {
+			t.Error("the log does not say so")
+		}
+		a.stop()
+	})
+}
+
+// TestFleet_WithoutMemoryNoPortalStarts, neither an old one nor a new one, and each says
+// what to do. They start when there is memory.
+func TestFleet_WithoutMemoryNoPortalStarts(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	inWorld(t, func(w *world) {
+		w.add(3, "old")
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		a.stop()
+		w.add(3, "new")
+		debug.SetMemoryLimit(1)
+		b := w.start()
+		time.Sleep(2 * time.Minute)
+		s := b.status()
+		for _, name := range []string{"old", "new"} {
+			if p := of(s)[name]; p.State != fleet.StateFailing || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Action, "start another instance") {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+		if code := b.get("/readyz").Code; code != http.StatusServiceUnavailable {
+			t.Errorf("/readyz answers %d", code)
+		}
+		debug.SetMemoryLimit(before)
+		w.until(time.Minute, b.stream)
+		b.stop()
+		w.check("old", "new")
+	})
+}
+
+// TestFleet_LearnsItsAddressOnceTheBrokersAnswer: before, it may not be known which of
+// the machine's addresses leads to them.
+func TestFleet_LearnsItsAddressOnceTheBrokersAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(1, names(0, 4)...)
+		w.begin = func(i *instance) {
+			i.hidden.Store(true)
+			i.group.Cut()
+		}
+		a, b := w.start(), w.start()
+		time.Sleep(time.Minute)
+		for _, i := range []*instance{a, b} {
+			i.hidden.Store(false)
+			i.group.Mend()
+		}
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		a.stop()
+		b.stop()
+	})
+}
+
 // TestFleet_BrokersAway: the instances say so, run again when the brokers are back, and
 // nothing is lost.
 func TestFleet_BrokersAway(t *testing.T) {
@@ -463,7 +578,8 @@ func TestFleet_MorePartitions(t *testing.T) {
 		if _, err := adm.UpdatePartitions(w.Context(), 7, prefix+".fleet"); err != nil {
 			t.Fatal(err)
 		}
-		w.until(15*time.Minute, func() bool { return a.status().Partitions == 7 && b.status().Partitions == 7 && a.stream() })
+		// Portals of new partitions run nowhere until the group has shared these out.
+		w.until(time.Minute, func() bool { return a.status().Partitions == 7 && b.status().Partitions == 7 && a.stream() })
 		time.Sleep(10 * time.Minute)
 		if !a.stream() || !b.stream() {
 			t.Errorf("%v %v", a.status().Counts(), b.status().Counts())
@@ -534,7 +650,7 @@ func TestFleet_AnInstanceWithoutTheFiles(t *testing.T) {
 		a := w.start()
 		w.until(2*time.Minute, a.stream)
 		b := w.startAt("10.0.0.9:8080", func() ([]fleet.File, error) { return nil, nil })
-		time.Sleep(2 * time.Minute)
+		time.Sleep(3 * time.Minute)
 		s := a.status()
 		unowned := 0
 		for _, p := range s.Portals {
@@ -559,10 +675,17 @@ func TestFleet_AnInstanceWithoutTheFiles(t *testing.T) {
 		if !metric(unowned) || !w.log.Has("some portals have no instance") {
 			t.Error("neither metric nor log say how many portals no instance has")
 		}
+		w.mu.Lock()
+		delete(w.hosts, b.addr) // it does not answer: nobody knows more than before
+		w.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if n := a.status().Counts(); !metric(unowned) || n[fleet.StateUnknown] != unowned || w.log.Has("every portal has an instance again") {
+			t.Errorf("%v, and it says that every portal has an instance", n)
+		}
 		b.stop()
 		w.until(time.Minute, a.stream)
 		time.Sleep(time.Minute)
-		if !metric(0) {
+		if !metric(0) || !w.log.Has("every portal has an instance again") {
 			t.Error("the metric stays")
 		}
 		a.stop()

@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hubspot-cdc/connector/internal/regular"
 )
 
 // File is what the folder says of a portal: lines VARIABLE=value, over those of the
@@ -18,6 +22,7 @@ type File struct {
 	Name     string // of the portal, and of the file without .env
 	Lines    []Line // in order of the variables' names
 	Problems []Problem
+	Unread   error // why the file system does not give the file that it lists; it is among Problems too
 }
 
 // Line sets a variable. Its value is neither quoted nor expanded.
@@ -41,9 +46,6 @@ const suffix = ".env"
 // letters.
 const longestName = 63
 
-// largestFile is in bytes: what a ConfigMap or a Secret can hold.
-const largestFile = 1 << 20
-
 var (
 	portalName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 	variableName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
@@ -60,35 +62,24 @@ func Read(dir string) ([]File, error) {
 	var files []File
 	for _, entry := range entries {
 		name, portal := strings.CutSuffix(entry.Name(), suffix)
-		if !portal || strings.HasPrefix(name, ".") {
+		if !portal || strings.HasPrefix(entry.Name(), ".") {
 			continue
 		}
 		f := File{Name: name}
 		if len(name) > longestName || !portalName.MatchString(name) {
 			f.problem(0, "%q is no name of a portal: small letters, digits and '-', at most %d, and no '-' at the beginning", name, longestName)
 		}
-		text, err := readFile(filepath.Join(dir, entry.Name()))
+		text, err := regular.Read(filepath.Join(dir, entry.Name()))
 		if err != nil {
 			f.problem(0, "%v", err)
+		}
+		if about := new(fs.PathError); errors.As(err, &about) && !errors.Is(err, fs.ErrNotExist) {
+			f.Unread = err
 		}
 		f.parse(text)
 		files = append(files, f)
 	}
 	return files, nil
-}
-
-// readFile reads a file that a link may lead to. A pipe would keep the instance waiting,
-// and a device has no end.
-func readFile(path string) ([]byte, error) {
-	switch about, err := os.Stat(path); {
-	case err != nil:
-		return nil, err
-	case !about.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", path)
-	case about.Size() > largestFile:
-		return nil, fmt.Errorf("%s has %d bytes, and may have %d", path, about.Size(), largestFile)
-	}
-	return os.ReadFile(path)
 }
 
 func (f *File) parse(text []byte) {

@@ -37,6 +37,7 @@ func TestRead_AFilePerPortal(t *testing.T) {
 		"Upper.env":                      "",
 		"-dash.env":                      "",
 		".hidden.env":                    "HUBSPOT_OBJECTS=a",
+		".env":                           "HUBSPOT_OBJECTS=a",
 		"README.md":                      "text",
 		"windows.env":                    "\ufeffHUBSPOT_OBJECTS=contacts\r\n",
 		strings.Repeat("a", 64) + ".env": "",
@@ -113,6 +114,9 @@ func TestRead_WhatIsNoFileIsItsPortalsProblem(t *testing.T) {
 		if i < 0 {
 			t.Errorf("%q is not there", name)
 			continue
+		}
+		if unread := files[i].Unread != nil; unread != (name == "loop") {
+			t.Errorf("%q: the file system gave it: %v", name, !unread)
 		}
 		if got := strings.Join(problems(files[i]), "; "); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%q: %s, want %s", name, got, want)

@@ -128,7 +128,7 @@ func (f *Fleet) portal(w http.ResponseWriter, r *http.Request) {
 	case owner == "" || r.Header.Get(passedOn) != "":
 		http.Error(w, f.notRunning(name), http.StatusNotFound)
 	default:
-		r.Header.Set(passedOn, f.cfg.Address)
+		r.Header.Set(passedOn, "true")
 		to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner})
 		to.Transport = f.cfg.Others
 		to.ServeHTTP(w, r)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -85,14 +86,14 @@ func (f *Fleet) own() Status {
 			here[one] = f.running[name]
 		}
 	}
-	in, parts, m := f.in, f.parts, f.member
+	in, parts, m, address := f.in, f.parts, f.member, f.address
 	f.mu.Unlock()
 	if m != nil {
 		s.Member = m.ID()
 	}
 	s.Portals = []Portal{}
 	for one, r := range here {
-		p := Portal{Name: one.Name, Instance: f.cfg.Address, Since: moment(one.since), State: StateStopped, Problems: one.problems()}
+		p := Portal{Name: one.Name, Instance: address, Since: moment(one.since), State: StateStopped, Problems: one.problems()}
 		if parts > 0 {
 			p.Partition = sink.PartitionOf([]byte(one.Name), parts)
 		}
@@ -103,7 +104,7 @@ func (f *Fleet) own() Status {
 	}
 	slices.SortFunc(s.Portals, func(a, b Portal) int { return strings.Compare(a.Name, b.Name) })
 	s.Ready = in && !slices.ContainsFunc(s.Portals, func(p Portal) bool { return p.State != StateStreaming && p.State != StateLoading })
-	s.Instances = []Instance{{Address: f.cfg.Address, Self: true, Portals: len(s.Portals)}}
+	s.Instances = []Instance{{Address: address, Self: true, Portals: len(s.Portals)}}
 	return s
 }
 
@@ -308,7 +309,7 @@ func Get(ctx context.Context, url string, transport http.RoundTripper) (s Status
 func ask(ctx context.Context, other *group.Other, others http.RoundTripper) (s Status, err error) {
 	address := other.Address
 	if address == "" {
-		return s, fmt.Errorf("it answers nowhere: it has no HTTP_ADDR")
+		return s, errors.New("it answers nowhere: set HTTP_ADDR, and FLEET_ADDRESS where it cannot tell its own address")
 	}
 	s, err = Get(ctx, "http://"+address+"/status?of=instance", others)
 	if err == nil && s.Member != other.ID { // such as 127.0.0.1 on another machine

@@ -12,11 +12,12 @@ const surveyInterval = time.Minute
 
 // survey looks whether an instance has each portal of the folder, until ctx ends. Where
 // the instances do not see the same files, a portal may have none, and every instance is
-// well.
+// well. A portal counts as unowned if it is at two surveys.
 func (f *Fleet) survey(ctx context.Context) {
 	ticker := time.NewTicker(surveyInterval)
 	defer ticker.Stop()
 	var said []string
+	before := map[string]bool{} // unowned at the last survey
 	for {
 		select {
 		case <-ticker.C:
@@ -28,11 +29,17 @@ func (f *Fleet) survey(ctx context.Context) {
 			return
 		}
 		var unowned []string
+		now := map[string]bool{}
 		for _, p := range s.Portals {
-			if p.State == StateUnowned {
+			// Of what nobody knows now, the last word counts. Once is not enough: Kafka
+			// does not tell who has what while the group shares it out.
+			known := slices.Contains(said, p.Name)
+			now[p.Name] = p.State == StateUnowned || p.State == StateUnknown && (known || before[p.Name])
+			if now[p.Name] && (known || p.State == StateUnowned && before[p.Name]) {
 				unowned = append(unowned, p.Name)
 			}
 		}
+		before = now
 		f.unowned.Store(int64(len(unowned)))
 		switch {
 		case slices.Equal(unowned, said):

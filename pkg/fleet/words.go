@@ -97,6 +97,8 @@ func (s *Status) Headline() string {
 		return fmt.Sprintf("%d portals have problems", wrong)
 	case s.Counts()[StateLoading] > 0:
 		return fmt.Sprintf("%d portals start", s.Counts()[StateLoading])
+	case len(s.Portals) == 0:
+		return "No portals"
 	}
 	return "All portals stream"
 }
@@ -126,6 +128,8 @@ func (s *Status) Sentence() string {
 		return "The other portals are not affected. " + nothingLost
 	case s.Counts()[StateLoading] > 0:
 		return "Nothing is wrong. It needs time."
+	case len(s.Portals) == 0:
+		return "FLEET_DIR has no file of a portal. If it should, see whether it is mounted."
 	}
 	return "Nothing to do."
 }
@@ -135,7 +139,7 @@ func (s *Status) Colour() string {
 	switch headline := s.Headline(); {
 	case headline == "All portals stream":
 		return "good"
-	case s.Wrong() > 0 || headline == "This instance has a problem":
+	case s.Wrong() > 0 || headline == "This instance has a problem" || headline == "No portals":
 		return "bad"
 	}
 	return "wait"

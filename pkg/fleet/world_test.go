@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +47,8 @@ type world struct {
 	mu      sync.Mutex
 	files   map[string]string // of the folder
 	gone    error             // why it cannot be read
+	unread  map[string]error  // why a file of it cannot be read
+	begin   func(*instance)   // called before an instance runs, if it is there
 	shift   int               // lines of comments before what the files say
 	portals map[string]*hubspottest.Portal
 	silent  func(name string) bool // whether HubSpot does not answer for a portal; nil: it does
@@ -119,7 +122,12 @@ func (w *world) read() (out []fleet.File, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, text := range w.files {
-		f := fleet.File{Name: name}
+		f := fleet.File{Name: name, Unread: w.unread[name]}
+		if f.Unread != nil {
+			f.Problems = append(f.Problems, fleet.Problem{Text: f.Unread.Error()})
+			out = append(out, f)
+			continue
+		}
 		for i, line := range strings.Split(text, "\n") {
 			variable, value, ok := strings.Cut(line, "=")
 			if !ok {
@@ -200,6 +208,7 @@ type instance struct {
 	*fleet.Fleet
 	w       *world
 	addr    string
+	hidden  atomic.Bool // it cannot tell its address
 	cancel  context.CancelFunc
 	done    chan error
 	brokers *testkit.Cable // of the portals
@@ -222,14 +231,24 @@ func (w *world) startAt(addr string, read func() ([]fleet.File, error)) *instanc
 	log := w.log.Logger().With("instance", i.addr)
 	dialer := kgo.Dialer(i.brokers.DialContext)
 	i.Fleet = fleet.New(fleet.Config{
-		Read: read, Configure: w.configure, Parts: w.parts, Address: i.addr, Metrics: w.metrics, Version: "test", Log: log,
+		Read: read, Configure: w.configure, Parts: w.parts, Address: i.address, Metrics: w.metrics, Version: "test", Log: log,
 		Topic:  sink.Config{Opts: []kgo.Opt{kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.Dialer(i.group.DialContext)}, Prefix: prefix, Logger: log},
 		Others: network{w}, Each: connector.Options{HubSpot: w, Registry: w.registry, Kafka: []kgo.Opt{dialer}},
 	})
+	if w.begin != nil {
+		w.begin(i)
+	}
 	var ctx context.Context
 	ctx, i.cancel = context.WithCancel(w.Context())
 	go func() { i.done <- i.Run(ctx) }()
 	return i
+}
+
+func (i *instance) address() string {
+	if i.hidden.Load() {
+		return ""
+	}
+	return i.addr
 }
 
 func (w *world) running() (all []*instance) {

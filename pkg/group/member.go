@@ -30,6 +30,9 @@ const (
 	// has died, and the next one gives all members a new session. A member that gave up
 	// before would end what it does, and so would all others.
 	patience = 30 * time.Second
+	// metadataAge is the longest time until the member that shares the partitions out
+	// knows that the topic has more. Portals of the new ones run nowhere until then.
+	metadataAge = 10 * time.Second
 	// Leaving spares the next holder the wait for the session to expire, but the
 	// process has to end within ten seconds.
 	leaveWithin = time.Second
@@ -92,6 +95,7 @@ func Join(ctx context.Context, cfg Config) (*Member, error) {
 		kgo.RebalanceTimeout(SessionTimeout),
 		kgo.HeartbeatInterval(Heartbeat),
 		kgo.RetryTimeout(patience),
+		kgo.MetadataMaxAge(metadataAge),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 			m.gain(ctx, added[cfg.Topic])
