@@ -226,13 +226,14 @@ func (r *sharedRegistry) levelOf(ctx context.Context, ask func() (sr.Compatibili
 	return r.level, r.err
 }
 
-// start waits for a turn to start. The caller calls done when it streams, or does not.
+// start waits for a turn to start, and for memory. The caller calls done when it
+// streams, or does not.
 func (c *Connector) start(ctx context.Context) (done func(), err error) {
 	if c.setup.shared == nil {
 		return func() {}, nil
 	}
 	c.health.begin("waits until fewer start at the same time", "wait: of the portals of an instance, some start at a time")
-	return c.setup.shared.starting.take(ctx)
+	return c.turn(ctx, c.setup.shared.starting)
 }
 
 func (c *Connector) beginsLoading() {
@@ -248,15 +249,20 @@ func (c *Connector) load(ctx context.Context) (done func(), err error) {
 	}
 	defer c.beginsLoading()
 	c.health.begin("waits until less is loaded at the same time", "wait: of the portals of an instance, a few load their state at a time")
+	return c.turn(ctx, c.setup.shared.loading)
+}
+
+// turn waits for one of turns in which the process has memory.
+func (c *Connector) turn(ctx context.Context, of turns) (done func(), err error) {
 	for said := false; ; said = true {
-		done, err := c.setup.shared.loading.take(ctx)
+		done, err := of.take(ctx)
 		if err != nil || !overMemoryLimit() {
 			return done, err
 		}
 		done()
 		if !said {
-			c.health.held("does not load its state: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory", runbookMemory)
-			c.setup.Log.Warn("the state is not loaded: this instance uses more memory than GOMEMLIMIT allows", "cure", "start another instance, or give this one more memory")
+			c.health.held("does not go on: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory", runbookMemory)
+			c.setup.Log.Warn("the portal is not started: this instance uses more memory than GOMEMLIMIT allows", "cure", "start another instance, or give this one more memory")
 		}
 		select {
 		case <-time.After(lookInterval):

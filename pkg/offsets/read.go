@@ -110,15 +110,15 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(places) == 0 {
+		return nil
+	}
 	if r.src.Turn != nil {
 		done, err := r.src.Turn(ctx)
 		if err != nil {
 			return err
 		}
 		defer done()
-	}
-	if len(places) == 0 {
-		return nil
 	}
 	if err := r.connect(); err != nil {
 		return err
