@@ -277,12 +277,14 @@ func (k *Kafka) options(tokens http.RoundTripper, more ...kgo.Opt) ([]kgo.Opt, e
 // the list that all of them share while it starts (kgo.DefaultCompressor).
 func (k *Kafka) compression() (kgo.Opt, error) {
 	codecs := map[string]kgo.CompressionCodec{
-		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(), "snappy": kgo.SnappyCompression(), "gzip": kgo.GzipCompression(),
+		"zstd": kgo.ZstdCompression(), "snappy": kgo.SnappyCompression(), "gzip": kgo.GzipCompression(),
 	}
 	codec, known := codecs[k.Compression]
 	switch {
 	case k.Compression == "none":
 		return kgo.ProducerBatchCompression(), nil // no codec at all
+	case k.Compression == "lz4":
+		return kgo.WithCompressor(oneLZ4), nil
 	case !known:
 		return nil, fmt.Errorf("KAFKA_COMPRESSION: %q is none of lz4, zstd, snappy, gzip, none", k.Compression)
 	}
