@@ -51,6 +51,7 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 	}
 	f.signals.References = f.references.collections()
 	var labelled time.Time
+	began, heard := time.Now(), false
 	for first := true; ; first = false {
 		changed, err := f.take(ctx, seen)
 		if err != nil {
@@ -63,7 +64,10 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 			}
 			labelled = time.Now()
 		}
-		f.signals.Follow(f.types.streamed(), f.pairs.streamed())
+		heard = heard || !f.types.awaited() || time.Since(began) >= signalsPatience
+		if heard {
+			f.signals.Follow(f.types.streamed(), f.pairs.streamed())
+		}
 		if f.journal != nil {
 			f.journal.Follow(f.types.streamed(), f.pairs.streamed())
 		}

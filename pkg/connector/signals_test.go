@@ -464,6 +464,40 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 	})
 }
 
+// TestSignals_WaitForATypeThatHubSpotDoesNotAnswerAbout: a restart does not drop the
+// snapshot of such a type, nor pass over a pause that was sent meanwhile.
+func TestSignals_WaitForATypeThatHubSpotDoesNotAnswerAbout(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 26, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 300 * time.Millisecond}}
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
+	inWorld(t, opt, env, func(w *world) {
+		contacts := w.Portal.Seed("contacts", 3_000)
+		w.Portal.Seed("companies", 10)
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", "companies") })
+		w.signal(execute("all", nil, "contacts"))
+		w.SleepUntil(time.Minute, func() bool {
+			place, _ := offsets.ParseSignals([]byte(w.Cursors()[signalsKey]))
+			return place.ID > 0
+		})
+		p.Stop()
+		w.signal(signalOf("pause", "contacts"))
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503, Endpoint: hubspottest.EndpointProperties, Object: "contacts"})
+		p = w.start()
+		w.SleepUntil(5*time.Minute, func() bool { return p.running() != nil })
+		time.Sleep(3 * time.Minute)
+		w.Portal.ClearFaults()
+		w.SleepUntil(5*time.Minute, func() bool { return w.says("snapshot completed") == 1 })
+		w.each("contacts", 1, contacts...)
+		w.SleepUntil(time.Minute, func() bool { return strings.Contains(w.Log.String(), "type=pause") })
+		if w.Log.Has("cannot be understood") {
+			t.Error("a signal was passed over")
+		}
+		p.Stop()
+		w.check("contacts", "companies")
+	})
+}
+
 // TestPromise2_ASnapshotHasEachRecordOnce: HubSpot does not answer the pages of its list
 // that have some record, and does so soon after; one of its next answers is short.
 // Whatever an id is as a place in the list, the snapshot has every record once.

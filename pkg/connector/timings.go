@@ -105,6 +105,11 @@ func (s *Sync) Trailing(lag stream.Lag, carried bool, leading time.Duration) tim
 // HubSpot did not answer about a type.
 const partialInterval = time.Minute
 
+// signalsPatience is how long a run may take until it obeys signals because HubSpot does
+// not answer about a type that was published before. A signal is taken once: one that
+// names such a type, a snapshot under way among them, would be passed over.
+const signalsPatience = 10 * time.Minute
+
 // laterInterval is the time from a first look that left types for later to the next one.
 // The streams of what is followed begin in between.
 const laterInterval = 10 * time.Second

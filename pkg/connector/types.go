@@ -123,6 +123,15 @@ func (t *types) shown() hubspot.Millis {
 	return t.seen.At
 }
 
+// awaited reports whether HubSpot has given no answer about a type that an earlier run
+// published, and that does not stream yet.
+func (t *types) awaited() bool {
+	return slices.ContainsFunc(t.seen.Unanswered, func(name string) bool {
+		o := t.byName[name]
+		return t.run.loaded.Sets[name] != nil && (o == nil || o.streams == nil)
+	})
+}
+
 // wanted reports whether HUBSPOT_OBJECTS asks for a type.
 func (t *types) wanted(typ hubspot.ObjectType) bool {
 	words := t.ask.Wanted

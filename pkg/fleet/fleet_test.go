@@ -473,6 +473,31 @@ func TestFleet_LearnsItsAddressOnceTheBrokersAnswer(t *testing.T) {
 	})
 }
 
+// TestFleet_APortalThatComesBackSaysSoSoon: its notifications topic is read first, by a
+// client that waits for news of other portals' topics.
+func TestFleet_APortalThatComesBackSaysSoSoon(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 3)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		told := func() int { return len(w.records(prefix + "." + all[0] + ".notifications")) }
+		w.until(time.Minute, func() bool { return told() > 0 })
+		for phase := range 4 {
+			text := w.files[all[0]]
+			w.remove(all[0])
+			w.until(time.Minute, a.stream)
+			time.Sleep(time.Duration(20+7*phase) * time.Second)
+			before := told()
+			w.write(all[0], text)
+			w.until(time.Minute, a.stream)
+			w.until(20*time.Second, func() bool { return told() > before })
+		}
+		a.stop()
+	})
+}
+
 // TestFleet_BrokersAway: the instances say so, run again when the brokers are back, and
 // nothing is lost.
 func TestFleet_BrokersAway(t *testing.T) {

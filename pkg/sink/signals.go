@@ -44,9 +44,10 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	return readFrom(s.cfg, name, at, end)
 }
 
-// fetchWait is how long the brokers hold back an empty answer: the topic is quiet for
-// days.
-const fetchWait = 30 * time.Second
+// fetchWait is how long the brokers hold back an empty answer. The topic is quiet for
+// days; but of a fleet's portals, which share a client, a topic that is to be read from
+// now on waits until the question about the others is answered.
+const fetchWait = 5 * time.Second
 
 // readFrom reads a topic's only partition from an offset on. end is the topic's end
 // now.

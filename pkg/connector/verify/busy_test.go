@@ -80,6 +80,35 @@ func TestVerify_APropertyThatComesMeanwhileIsNoDifference(t *testing.T) {
 	})
 }
 
+// A connector that restarts just when a long list ends was seen while HubSpot listed.
+func TestVerify_ARestartAfterALongListIsNoDifference(t *testing.T) {
+	settings := append([]string{"SYNC_LEADING_INTERVAL=1m"}, contactsOnly...)
+	world.In(t, hubspottest.Options{Seed: 13}, settings, func(w *world.World) {
+		w.Portal.Seed("contacts", 150)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(90 * time.Second)
+		listed, again := false, make(chan *world.Process, 1)
+		r := compared(w, verify.Options{Objects: []string{"contacts"}, Progress: func(is verify.Progress) {
+			if listed || is.Done == 0 {
+				return
+			}
+			listed = true
+			time.Sleep(5 * time.Minute) // the rest of the list takes so long
+			p.Stop()
+			w.Portal.Seed("contacts", 1)
+			go func() {
+				time.Sleep(30 * time.Second)
+				again <- w.Start()
+			}()
+		}})
+		if !listed || !r.Equal {
+			t.Errorf("listed: %v; found %s", listed, jsonOf(t, r))
+		}
+		(<-again).Stop()
+	})
+}
+
 // A connector that restarts while records are compared goes on a moment later: what is
 // under way then is no difference either.
 func TestVerify_ARestartMeanwhileIsNoDifference(t *testing.T) {

@@ -85,7 +85,8 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 	for key := range keys {
 		switch v := l.view(key, seen); {
 		case v.silent: // HubSpot does not show this part of the list
-			t.take(&v, false)
+			t.kafka += v.kafka
+			t.hidden++
 		case len(v.found) > 0:
 			suspects = append(suspects, key)
 		default:

@@ -48,7 +48,10 @@ func (v *verifier) patience(ctx context.Context, topic string) func(left int) ti
 // running reports whether an instance of the connector runs, or may, or seems to be
 // restarting.
 func (v *verifier) running(ctx context.Context) bool {
-	if v.seated(ctx) {
+	seated := v.seated(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if seated {
 		v.ran = time.Now()
 	}
 	return !v.ran.IsZero() && time.Since(v.ran) < restarts

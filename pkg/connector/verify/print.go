@@ -87,7 +87,13 @@ func (r *Report) notes(b *strings.Builder) {
 			fmt.Fprintf(b, "\n%s: the connector has not yet read everything of it once, so some is still to come\n", t.Topic)
 		}
 		if t.changing > 0 {
-			fmt.Fprintf(b, "\n%s: %d keys changed at every look, or HubSpot did not answer about them; they are not judged\n", t.Topic, t.changing)
+			fmt.Fprintf(b, "\n%s: %d keys changed at every look; they are not judged\n", t.Topic, t.changing)
+		}
+		if t.unanswered > 0 {
+			fmt.Fprintf(b, "\n%s: %d keys differed, and HubSpot does not answer about them; they are not judged: compare again later\n", t.Topic, t.unanswered)
+		}
+		if t.hidden > 0 {
+			fmt.Fprintf(b, "\n%s: %d keys are of a part that HubSpot does not show this token; they are not judged\n", t.Topic, t.hidden)
 		}
 	}
 	for _, l := range r.Left {

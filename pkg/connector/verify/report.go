@@ -23,7 +23,8 @@ type Left struct {
 // Failed reports whether some topic could not be compared to the end. Then the report
 // is not equal.
 func (r *Report) Failed() bool {
-	return slices.ContainsFunc(r.Left, func(l Left) bool { return l.Err != nil })
+	return slices.ContainsFunc(r.Left, func(l Left) bool { return l.Err != nil }) ||
+		slices.ContainsFunc(r.Topics, func(t Topic) bool { return t.unanswered > 0 })
 }
 
 // Topic is what was found of one topic: how many keys HubSpot and the topic have, how
@@ -38,12 +39,19 @@ type Topic struct {
 	Stale     []string `json:"stale"`     // the topic has an older version
 	Different []string `json:"different"` // the topic has other content under the same version
 
-	counts   [classes]int
-	changing int          // keys that changed from look to look
-	all      []difference // for a repair
-	object   string       // as signals name it
-	list     bool         // it is a reference list
-	unread   bool         // the connector has not yet read everything of it once
+	counts [classes]int
+	unjudged
+	all    []difference // for a repair
+	object string       // as signals name it
+	list   bool         // it is a reference list
+	unread bool         // the connector has not yet read everything of it once
+}
+
+// unjudged counts keys of which nobody can say whether they differ.
+type unjudged struct {
+	changing   int // they changed from look to look
+	unanswered int // they differed, and HubSpot does not answer about them any more: perhaps they are stuck in the connector too (R18)
+	hidden     int // HubSpot does not show this token the part of a list that has them
 }
 
 // shown is how many keys of each kind a report names.
@@ -58,17 +66,21 @@ type tally struct {
 	list                  bool
 	hubspot, kafka, equal int
 	all                   []difference
-	changing              int
+	unjudged
 }
 
-// take adds what was found of a key. judged is false if its sides went on changing.
+// take adds what was found of a key. judged is false if its sides went on changing, or
+// HubSpot did not answer.
 func (t *tally) take(v *view, judged bool) {
 	t.hubspot += v.hubspot
 	t.kafka += v.kafka
 	t.equal += v.equal
-	if judged {
+	switch {
+	case judged:
 		t.all = append(t.all, v.found...)
-	} else {
+	case v.silent:
+		t.unanswered++
+	default:
 		t.changing++
 	}
 }
@@ -79,7 +91,7 @@ func (t *tally) report(equal int) *Topic {
 	out := &Topic{
 		Topic: t.topic, HubSpot: t.hubspot + equal, Kafka: t.kafka + equal, Equal: t.equal + equal,
 		Missing: []string{}, Extra: []string{}, Stale: []string{}, Different: []string{},
-		changing: t.changing, all: t.all, object: t.object, list: t.list,
+		unjudged: t.unjudged, all: t.all, object: t.object, list: t.list,
 	}
 	slices.SortFunc(out.all, func(a, b difference) int { return byNumber(a.key, b.key) })
 	for _, d := range out.all {

@@ -15,7 +15,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -65,12 +67,17 @@ func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) er
 	if err := v.prepare(ctx); err != nil {
 		return err
 	}
+	if o.Notes != nil {
+		if err := o.Notes.of(v.prefix, v.portal); err != nil {
+			return err
+		}
+	}
 	defer v.heartbeat(ctx)()
 	works, err := v.works(ctx, o.Objects)
 	if err != nil {
 		return err
 	}
-	r.Left = v.hidden
+	r.Left, r.Equal = v.hidden, !slices.ContainsFunc(v.hidden, func(l Left) bool { return l.Err != nil })
 	for _, w := range works {
 		t, err := w.once(ctx, o.Notes)
 		var refusal *hubspot.Error
@@ -86,7 +93,7 @@ func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) er
 			return fmt.Errorf("compare %s: %w", w.topic, err)
 		case !v.there.Has(w.topic) && t.HubSpot == 0 && t.Same(): // it is made by need
 		default:
-			r.Equal = r.Equal && t.Same()
+			r.Equal = r.Equal && t.Same() && t.unanswered == 0
 			r.Topics = append(r.Topics, *t)
 			v.progress(Progress{Topic: w.topic, End: t.sum()})
 		}
@@ -125,15 +132,17 @@ func (v *verifier) explain(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// heartbeat asks HubSpot for the account once a minute, until stop is called. The
-// client tells a request that HubSpot cannot answer from an outage by the answers to
-// others, and a comparison has one request under way.
+// heartbeat looks once a minute whether a connector runs, and asks HubSpot for the
+// account, until stop is called. A connector that restarts just when a long list ends
+// must have been seen. And the client tells a request that HubSpot cannot answer from an
+// outage by the answers to others, and a comparison has one request under way.
 func (v *verifier) heartbeat(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for sleep(ctx, time.Minute) == nil {
+			v.running(ctx)
 			_, _ = v.client.Account(ctx, hubspot.Call{Priority: hubspot.Reconcile})
 		}
 	}()
@@ -153,11 +162,14 @@ type verifier struct {
 	progress func(Progress)
 
 	admin *kadm.Client
-	ran   time.Time // when a connector was last seen to run; zero: none was
 	there kadm.TopicDetails
 	sets  map[string][]byte // property sets of earlier runs
-	// hidden are topics of object types and pairs that HubSpot does not show.
+	// hidden are topics of object types and pairs that HubSpot does not show, or about
+	// which it does not answer.
 	hidden []Left
+
+	mu  sync.Mutex
+	ran time.Time // when a connector was last seen to run; zero: none was
 }
 
 // prepare learns the portal, and what the brokers have of it.

@@ -296,6 +296,40 @@ func TestVerify_SaysWhatOfAListHubSpotDoesNotShow(t *testing.T) {
 	})
 }
 
+// What differed, and what HubSpot does not answer about any more, is not called equal:
+// such a record may be stuck in the connector too.
+func TestVerify_WhatHubSpotDoesNotAnswerAboutIsNotEqual(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 19}, contactsOnly, func(w *world.World) {
+		w.Portal.Seed("contacts", 60)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
+		p.Stop()
+		w.Portal.Seed("contacts", 1)
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointBatchRead, Object: "contacts", Count: 1 << 20})
+		r := compared(w, verify.Options{Objects: []string{"contacts"}})
+		if r.Equal || !r.Failed() || !strings.Contains(r.Notes(), "hubspot.contacts: 1 keys differed, and HubSpot does not answer") {
+			t.Errorf("equal: %v, failed: %v, it says %q; found %s", r.Equal, r.Failed(), r.Notes(), jsonOf(t, r))
+		}
+	})
+}
+
+// Types and pairs about which HubSpot does not answer are named, and nothing is equal.
+func TestVerify_WhatHubSpotDoesNotListIsNotEqual(t *testing.T) {
+	for _, objects := range [][]string{nil, {"companies"}} {
+		world.In(t, hubspottest.Options{Seed: 20}, twoTypes, func(w *world.World) {
+			everything(w)
+			w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503, Endpoint: hubspottest.EndpointProperties, Object: "companies", Count: 1 << 20})
+			r := compared(w, verify.Options{Objects: objects})
+			if r.Equal || !r.Failed() || !strings.Contains(r.Notes(), "hubspot.companies: not compared: HubSpot does not answer") {
+				t.Errorf("equal: %v, failed: %v, it says %q", r.Equal, r.Failed(), r.Notes())
+			}
+			if objects == nil && !strings.Contains(r.Notes(), "hubspot.associations.contacts.companies: not compared: HubSpot does not answer") {
+				t.Errorf("it says %q", r.Notes())
+			}
+		})
+	}
+}
+
 // HubSpot at its most difficult: ids that decrease, short pages, slow answers.
 func TestVerify_AQuietPortalIsEqualHoweverItAnswers(t *testing.T) {
 	harsh := hubspottest.Harsh(13)

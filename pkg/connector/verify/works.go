@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,12 +70,26 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 		types[i] = seen.Found[i].Type
 		shown[types[i].Name] = true
 	}
+	silent := map[string]bool{} // topics about which HubSpot does not answer
+	for _, name := range seen.Unanswered {
+		topic := offsets.ObjectTopic(v.prefix, name)
+		if chosen.has(func(word string) bool { return word == name || word == topic }) {
+			v.hidden = append(v.hidden, Left{topic, errNoAnswer})
+		}
+		shown[name] = true // it is named
+	}
+	for _, from := range seen.Unanswered {
+		for to := range shown {
+			silent[offsets.PairTopic(v.prefix, cdc.Pair{From: from, To: to})] = true
+			silent[offsets.PairTopic(v.prefix, cdc.Pair{From: to, To: from})] = true
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
 		if topic := offsets.ObjectTopic(v.prefix, name); !shown[name] && len(objects) == 0 && v.there.Has(topic) {
 			v.hidden = append(v.hidden, Left{Topic: topic})
 		}
 	}
-	pairs, err := v.pairs(ctx, &chosen, types, &seen)
+	pairs, err := v.pairs(ctx, &chosen, types, &seen, silent)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +115,11 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 	}
 	for _, topic := range v.there.Names() {
 		if len(objects) == 0 && strings.HasPrefix(topic, v.prefix+".associations.") && !slices.ContainsFunc(works, func(w work) bool { return w.topic == topic }) {
-			v.hidden = append(v.hidden, Left{Topic: topic})
+			left := Left{Topic: topic}
+			if silent[topic] {
+				left.Err = errNoAnswer
+			}
+			v.hidden = append(v.hidden, left)
 		}
 	}
 	for _, word := range objects {
@@ -112,8 +131,12 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 	return works, nil
 }
 
-// pairs finds the pairs to compare.
-func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.ObjectType, seen *stream.Seen) ([]stream.Ends, error) {
+// errNoAnswer is about what HubSpot might show another time.
+var errNoAnswer = errors.New("HubSpot does not answer about it; compare again later")
+
+// pairs finds the pairs to compare. It adds to silent the topics of those about which
+// HubSpot does not answer.
+func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.ObjectType, seen *stream.Seen, silent map[string]bool) ([]stream.Ends, error) {
 	topics := v.prefix + ".associations."
 	if len(chosen.words) > 0 && !slices.ContainsFunc(chosen.words, func(word string) bool {
 		return strings.Contains(word, ":") || strings.HasPrefix(word, topics)
@@ -122,7 +145,7 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 	}
 	away := func(word string) bool { return v.sets[word] != nil || seen.Hides(word) }
 	published := func(p cdc.Pair) bool { return v.there.Has(offsets.PairTopic(v.prefix, p)) }
-	found, _, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
+	found, hidden, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
 	var out []stream.Ends
 	for _, p := range found {
 		if chosen.has(func(word string) bool {
@@ -130,6 +153,19 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 			return word == offsets.PairTopic(v.prefix, p.Name()) || stream.Names(p.From, from) && stream.Names(p.To, to)
 		}) {
 			out = append(out, p.Ends)
+		}
+	}
+	for _, p := range hidden {
+		topic := offsets.PairTopic(v.prefix, p.Name())
+		if silent[topic] = p.Unanswered; !p.Unanswered {
+			continue
+		}
+		meant := chosen.has(func(word string) bool {
+			from, to, _ := strings.Cut(word, ":")
+			return word == topic || stream.Names(p.From, from) && stream.Names(p.To, to)
+		})
+		if meant && (len(chosen.words) > 0 || !v.there.Has(topic)) { // the others are named with their topics
+			v.hidden = append(v.hidden, Left{topic, errNoAnswer})
 		}
 	}
 	return out, err
