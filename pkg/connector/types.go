@@ -128,7 +128,7 @@ func (t *types) shown() hubspot.Millis {
 func (t *types) awaited() bool {
 	return slices.ContainsFunc(t.seen.Unanswered, func(name string) bool {
 		o := t.byName[name]
-		return t.run.loaded.Sets[name] != nil && (o == nil || o.streams == nil)
+		return o != nil && o.streams == nil
 	})
 }
 
