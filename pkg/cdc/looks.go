@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -74,6 +75,17 @@ func (l *Looks) Retry(ks []Look, at time.Time) {
 		l.due[k] = d
 	}
 }
+
+// Forget drops the records whose last look is due: whoever reads all links of the pair
+// from now on sees what these looks would. It returns how many are left.
+func (l *Looks) Forget(now time.Time) (left int) {
+	last := l.after[len(l.after)-1]
+	maps.DeleteFunc(l.due, func(_ Look, d dueLook) bool { return !d.since.Add(last).After(now) })
+	return len(l.due)
+}
+
+// Len is how many records wait.
+func (l *Looks) Len() int { return len(l.due) }
 
 // Next is the time until something must be read: 0 if something must, at most an
 // hour. A later look is due a quarter of its time before it must be made, so that it

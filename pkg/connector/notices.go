@@ -51,7 +51,7 @@ type notices struct {
 	ended error           // why the process ends
 	// unfinished is of the run; nil: what is unfinished has been compared with what
 	// was told
-	unfinished func() ([]string, bool)
+	unfinished func() (offsets []string, dropped string, known bool)
 	wake       chan struct{}
 
 	// What follows belongs to run.
@@ -104,7 +104,7 @@ func (n *notices) hasten() {
 
 // begin notes what had been swept before a run began. unfinished lists the signals
 // whose snapshots are not done, once the run knows them.
-func (n *notices) begin(swept map[string]bool, unfinished func() ([]string, bool)) {
+func (n *notices) begin(swept map[string]bool, unfinished func() (offsets []string, dropped string, known bool)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.swept, n.unfinished = swept, unfinished

@@ -156,7 +156,7 @@ func (n *notices) awaited(object string) bool {
 }
 
 // lookAtSnapshots tells, once in a run, of the snapshots that the run before it had
-// completed and not told of.
+// completed and not told of, and of the one that this run cannot go on with.
 func (n *notices) lookAtSnapshots() {
 	n.mu.Lock()
 	unfinished := n.unfinished
@@ -164,7 +164,7 @@ func (n *notices) lookAtSnapshots() {
 	if unfinished == nil {
 		return
 	}
-	left, known := unfinished()
+	left, dropped, known := unfinished()
 	if !known {
 		return
 	}
@@ -173,7 +173,11 @@ func (n *notices) lookAtSnapshots() {
 		if begun.Aggregate != stream.IncrementalSnapshot || slices.Contains(left, begun.Data[stream.DataOffset]) {
 			continue
 		}
-		notice := n.complete(stream.Notice{ID: begun.ID, Aggregate: begun.Aggregate, Type: stream.NoticeCompleted, Data: map[string]string{
+		ended := stream.NoticeCompleted
+		if begun.Data[stream.DataOffset] == dropped {
+			ended = stream.NoticeAborted
+		}
+		notice := n.complete(stream.Notice{ID: begun.ID, Aggregate: begun.Aggregate, Type: ended, Data: map[string]string{
 			stream.DataCollections: begun.Data[stream.DataCollections], stream.DataOffset: begun.Data[stream.DataOffset],
 		}})
 		n.told.note(notice)

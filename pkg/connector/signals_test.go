@@ -465,37 +465,54 @@ func TestSignals_ARestartInTheMiddleGoesOn(t *testing.T) {
 }
 
 // TestSignals_WaitForATypeThatHubSpotDoesNotAnswerAbout: a restart does not drop the
-// snapshot of such a type, nor pass over a pause that was sent meanwhile.
+// snapshot of such a type, nor pass over a pause that was sent meanwhile. After ten
+// minutes it does, and does not say that the snapshot was completed.
 func TestSignals_WaitForATypeThatHubSpotDoesNotAnswerAbout(t *testing.T) {
 	t.Parallel()
 	opt := hubspottest.Options{Seed: 26, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 300 * time.Millisecond}}
 	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
-	inWorld(t, opt, env, func(w *world) {
-		contacts := w.Portal.Seed("contacts", 3_000)
-		w.Portal.Seed("companies", 10)
-		p := w.start()
-		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", "companies") })
-		w.signal(execute("all", nil, "contacts"))
-		w.SleepUntil(time.Minute, func() bool {
-			place, _ := offsets.ParseSignals([]byte(w.Cursors()[signalsKey]))
-			return place.ID > 0
+	for _, outage := range []time.Duration{3 * time.Minute, 15 * time.Minute} {
+		t.Run(outage.String(), func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, opt, env, func(w *world) {
+				contacts := w.Portal.Seed("contacts", 3_000)
+				w.Portal.Seed("companies", 10)
+				p := w.start()
+				w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts", "companies") })
+				w.signal(execute("all", nil, "contacts"))
+				w.SleepUntil(time.Minute, func() bool {
+					place, _ := offsets.ParseSignals([]byte(w.Cursors()[signalsKey]))
+					return place.ID > 0
+				})
+				p.Stop()
+				w.signal(signalOf("pause", "contacts"))
+				w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503, Endpoint: hubspottest.EndpointProperties, Object: "contacts"})
+				p = w.start()
+				time.Sleep(outage)
+				w.Portal.ClearFaults()
+				told := func(what string) bool {
+					return slices.ContainsFunc(w.noticedOf(stream.IncrementalSnapshot), func(text string) bool { return strings.Contains(text, what) })
+				}
+				if outage > 10*time.Minute {
+					w.SleepUntil(5*time.Minute, func() bool { return told("ABORTED") })
+					if told("COMPLETED") || !w.Log.Has("cannot continue") {
+						t.Errorf("it told %q", w.noticedOf(stream.IncrementalSnapshot))
+					}
+					p.Stop()
+					return
+				}
+				w.SleepUntil(5*time.Minute, func() bool { return w.Log.Has("streams are paused") })
+				w.signal(signalOf("resume", "contacts"))
+				w.SleepUntil(5*time.Minute, func() bool { return w.says("snapshot completed") == 1 })
+				w.each("contacts", 1, contacts...)
+				if w.Log.Has("cannot be understood") {
+					t.Error("a signal was passed over")
+				}
+				p.Stop()
+				w.check("contacts", "companies")
+			})
 		})
-		p.Stop()
-		w.signal(signalOf("pause", "contacts"))
-		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503, Endpoint: hubspottest.EndpointProperties, Object: "contacts"})
-		p = w.start()
-		time.Sleep(3 * time.Minute)
-		w.Portal.ClearFaults()
-		w.SleepUntil(5*time.Minute, func() bool { return w.Log.Has("streams are paused") })
-		w.signal(signalOf("resume", "contacts"))
-		w.SleepUntil(5*time.Minute, func() bool { return w.says("snapshot completed") == 1 })
-		w.each("contacts", 1, contacts...)
-		if w.Log.Has("cannot be understood") {
-			t.Error("a signal was passed over")
-		}
-		p.Stop()
-		w.check("contacts", "companies")
-	})
+	}
 }
 
 // TestPromise2_ASnapshotHasEachRecordOnce: HubSpot does not answer the pages of its list

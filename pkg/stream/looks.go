@@ -11,21 +11,30 @@ import (
 // looks are the records of a pair whose links are to be read. Several streams add
 // to them, and one reads.
 type looks struct {
-	wake chan struct{}
+	wake   chan struct{}
+	paused func() bool // whether nobody reads; the pair is swept when it is resumed
 
-	mu  sync.Mutex
-	due *cdc.Looks
+	mu   sync.Mutex
+	due  *cdc.Looks
+	most int // how many may wait until they are looked through
 }
 
-func newLooks(after []time.Duration) *looks {
-	return &looks{wake: make(chan struct{}, 1), due: cdc.NewLooks(after...)}
+// looksKept is how many records a paused pair keeps, however long ago they changed.
+const looksKept = 10_000
+
+func newLooks(after []time.Duration, paused func() bool) *looks {
+	return &looks{wake: make(chan struct{}, 1), paused: paused, due: cdc.NewLooks(after...), most: looksKept}
 }
 
 // add queues a record: its links are read now, and again after each wait (R14).
 func (l *looks) add(k cdc.Look) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.due.Add(k, time.Now())
+	now := time.Now()
+	l.due.Add(k, now)
+	if l.due.Len() > l.most && l.paused() {
+		l.most = max(looksKept, 2*l.due.Forget(now))
+	}
 	select {
 	case l.wake <- struct{}{}:
 	default:

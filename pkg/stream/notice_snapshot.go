@@ -55,14 +55,15 @@ func (s *Signals) tellScanned(r *request, w *work, records int64, status string)
 	}
 }
 
-// Unfinished lists the offsets of the signals whose snapshots are not done. known is
-// false until the topic has been read.
-func (s *Signals) Unfinished() (offsets []string, known bool) {
+// Unfinished lists the offsets of the signals whose snapshots are not done. dropped is
+// that of a signal whose snapshot is given up, or "". known is false until the topic has
+// been read.
+func (s *Signals) Unfinished() (offsets []string, dropped string, known bool) {
 	if !s.caughtUp.Load() {
-		return nil, false
+		return nil, "", false
 	}
 	for _, offset := range s.inbox.unfinished() {
 		offsets = append(offsets, strconv.FormatInt(offset, 10))
 	}
-	return offsets, true
+	return offsets, s.dropped, true
 }

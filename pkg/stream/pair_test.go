@@ -236,7 +236,7 @@ func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
 		{[]time.Duration{0, 20 * time.Second, 20 * time.Second}, "[0s 25s 25s 30s 55s 55s]"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := newLooks(c.waits)
+			l := newLooks(c.waits, func() bool { return false })
 			began := time.Now()
 			var at []time.Duration
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -250,6 +250,35 @@ func TestR14_LooksAtOnceAndAfterOneAndTenMinutes(t *testing.T) {
 			}
 			if got := fmt.Sprint(at); got != c.want {
 				t.Errorf("waits %v: looked at %s, want %s", c.waits, got, c.want)
+			}
+		})
+	}
+}
+
+// TestLooks_APausedPairKeepsWhatALookMayStillShow: what changed longer ago, the sweep
+// shows that a resumed pair owes. A pair that is not paused keeps everything.
+func TestLooks_APausedPairKeepsWhatALookMayStillShow(t *testing.T) {
+	for _, paused := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLooks([]time.Duration{0, time.Minute, 10 * time.Minute}, func() bool { return paused })
+			const minutes, each = 100, looksKept / 10
+			for minute := range minutes {
+				for i := range each {
+					l.add(cdc.Look{ID: hubspot.ID(minute*each + i + 1)})
+				}
+				time.Sleep(time.Minute)
+			}
+			if n := l.due.Len(); paused && n > 3*looksKept || !paused && n != minutes*each {
+				t.Errorf("paused %v: %d records wait", paused, n)
+			}
+			lately := 0
+			for _, k := range l.take() {
+				if k.ID > hubspot.ID((minutes-10)*each) {
+					lately++
+				}
+			}
+			if lately != 10*each {
+				t.Errorf("paused %v: %d records wait of those that changed in the last ten minutes", paused, lately)
 			}
 		})
 	}

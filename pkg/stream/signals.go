@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,7 @@ type Signals struct {
 
 	obeyed   int64 // after the last signal that took effect at once
 	caughtUp atomic.Bool
+	dropped  string        // set before caughtUp: the offset of a signal whose snapshot an earlier run began, and that this run cannot go on with
 	saving   chan struct{} // one slot; who has put something in may use obeyed
 	resumed  chan struct{} // one slot: streams were resumed
 	telling  sync.Mutex    // so that notices come in the order of what they tell
@@ -279,6 +281,7 @@ func (s *Signals) published(c collection) bool {
 // work does what signals ask for, page by page.
 func (s *Signals) work(ctx context.Context) error {
 	if s.Place != nil && !s.inbox.resume(*s.Place) {
+		s.dropped = strconv.FormatInt(s.Place.Offset, 10)
 		s.Log.Warn("a snapshot cannot continue, because its signal is no longer in the topic or asks for something else",
 			"object", s.Place.Object, "cursor", string(s.Place.Bytes()))
 	}
