@@ -14,8 +14,7 @@ const Most = 1 << 20
 // system are returned as they are.
 func Read(path string) ([]byte, error) {
 	switch about, err := os.Stat(path); {
-	case err != nil:
-		return nil, err
+	case err != nil: // reading says it too
 	case !about.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no regular file", path)
 	case about.Size() > Most:

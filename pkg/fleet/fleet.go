@@ -29,7 +29,7 @@ type Config struct {
 	Topic   sink.Config       // what the group's topic needs: its Prefix is that of the fleet
 	Parts   int32             // partitions of the topic, if it has yet to be created
 	Addr    string            // where this instance answers over HTTP; "": nowhere
-	Address func() string     // where other instances reach it; "": nowhere. It is asked once the brokers have answered
+	Address func() string     // where other instances reach it; "", or nil: nowhere. It is asked once the brokers have answered
 	Metrics string            // MetricsPortal or MetricsFull
 	Version string            // of the program
 	Log     *slog.Logger      // not nil
@@ -152,7 +152,10 @@ func (f *Fleet) takePart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	address := f.cfg.Address()
+	address := ""
+	if f.cfg.Address != nil {
+		address = f.cfg.Address()
+	}
 	m, err := group.Join(ctx, group.Config{Opts: f.cfg.Topic.Opts, Group: topic, Topic: topic, Tools: f.cfg.Topic.Tools, Address: address})
 	if err != nil {
 		return err
