@@ -35,9 +35,11 @@ type Beside struct {
 const signalsWaiting = 1000
 
 // NewBeside makes the client. opts are how it reaches the brokers.
-func NewBeside(opts []kgo.Opt) (*Beside, error) {
+func NewBeside(opts []kgo.Opt) (*Beside, error) { return newBeside(opts, sharedWait) }
+
+func newBeside(opts []kgo.Opt, wait time.Duration) (*Beside, error) {
 	cl, err := kgo.NewClient(append(append(append([]kgo.Opt{}, opts...), notificationOpts()...),
-		kgo.FetchMaxWait(fetchWait),
+		kgo.FetchMaxWait(wait),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		freshMetadata(),
 		kgo.KeepControlRecords(),       // else Signals.Next would not see an end that is a marker

@@ -44,10 +44,14 @@ func (s *Sink) Signals(ctx context.Context, from int64) (*Signals, error) {
 	return readFrom(s.cfg, name, at, end)
 }
 
-// fetchWait is how long the brokers hold back an empty answer. The topic is quiet for
-// days; but of a fleet's portals, which share a client, a topic that is to be read from
-// now on waits until the question about the others is answered.
-const fetchWait = 5 * time.Second
+const (
+	// fetchWait is how long the brokers hold back an empty answer: the topic is quiet
+	// for days.
+	fetchWait = 30 * time.Second
+	// sharedWait is the same of a client that many share. A topic that one of them
+	// wants to read from now on waits until the question about the others is answered.
+	sharedWait = 5 * time.Second
+)
 
 // readFrom reads a topic's only partition from an offset on. end is the topic's end
 // now.
@@ -55,7 +59,7 @@ func readFrom(cfg Config, name string, at, end int64) (*Signals, error) {
 	if cfg.Beside != nil {
 		return cfg.Beside.follow(name, at, end), nil
 	}
-	b, err := NewBeside(cfg.Opts)
+	b, err := newBeside(cfg.Opts, fetchWait)
 	if err != nil {
 		return nil, err
 	}
