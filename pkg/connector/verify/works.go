@@ -148,27 +148,27 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 	found, hidden, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
 	var out []stream.Ends
 	for _, p := range found {
-		if chosen.has(func(word string) bool {
-			from, to, _ := strings.Cut(word, ":")
-			return word == offsets.PairTopic(v.prefix, p.Name()) || stream.Names(p.From, from) && stream.Names(p.To, to)
-		}) {
+		if chosen.has(func(word string) bool { return v.means(word, p.Ends) }) {
 			out = append(out, p.Ends)
 		}
 	}
 	for _, p := range hidden {
-		topic := offsets.PairTopic(v.prefix, p.Name())
-		if silent[topic] = p.Unanswered; !p.Unanswered {
+		if !p.Unanswered {
 			continue
 		}
-		meant := chosen.has(func(word string) bool {
-			from, to, _ := strings.Cut(word, ":")
-			return word == topic || stream.Names(p.From, from) && stream.Names(p.To, to)
-		})
-		if meant && (len(chosen.words) > 0 || !v.there.Has(topic)) { // the others are named with their topics
+		topic := offsets.PairTopic(v.prefix, p.Name())
+		silent[topic] = true
+		if meant := chosen.has(func(word string) bool { return v.means(word, p.Ends) }); meant && (len(chosen.words) > 0 || !v.there.Has(topic)) { // the others are named with their topics
 			v.hidden = append(v.hidden, Left{topic, errNoAnswer})
 		}
 	}
 	return out, err
+}
+
+// means reports whether a word names a pair: its topic, or its types.
+func (v *verifier) means(word string, p stream.Ends) bool {
+	from, to, _ := strings.Cut(word, ":")
+	return word == offsets.PairTopic(v.prefix, p.Name()) || stream.Names(p.From, from) && stream.Names(p.To, to)
 }
 
 // worksOf are the comparisons of an object type and of its pairs. The list of the
