@@ -49,7 +49,7 @@ type decoder struct {
 	slab     []byte
 	slabSize int
 	values   [][]byte // not yet given to a record
-	expect   int      // records
+	expect   int      // records: there is room for so many at first
 	page     page
 	order    []property // of the record before
 	scratch  jx.Decoder
@@ -63,8 +63,12 @@ type property struct {
 	merged bool // MergedProperty
 }
 
+// leastRecord is what a record takes in an answer, in bytes, with its id, its times and
+// an empty list of properties. Of most searches the answer has few records, or none.
+const leastRecord = 100
+
 func decodePage(body []byte, slots *Slots, expect int, archived bool) (page, error) {
-	d := &decoder{slots: slots, expect: max(1, expect), archived: archived, slabSize: min(len(body), 32<<10)}
+	d := &decoder{slots: slots, expect: min(max(1, expect), len(body)/leastRecord+1), archived: archived, slabSize: min(len(body), 32<<10)}
 	d.page.total = NoTotal
 	d.plain = utf8.Valid(body) && !bytes.Contains(body, []byte(`\u`))
 	if err := d.decode(body); err != nil {

@@ -129,6 +129,15 @@ func TestOddFormsOfAPageAreTaken(t *testing.T) {
 }
 
 // The decoder rejects an incomplete answer as a whole.
+// TestDecode_AnEmptyPageTakesLittle: a search for two hundred records finds none most of
+// the time, and a process may follow a thousand portals.
+func TestDecode_AnEmptyPageTakesLittle(t *testing.T) {
+	p, err := decodePage([]byte(`{"total":0,"results":[]}`), nil, 200, false)
+	if err != nil || cap(p.records) > 2 {
+		t.Errorf("room for %d records in an empty page (%v)", cap(p.records), err)
+	}
+}
+
 func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	good := `{"results":[{"id":"1","properties":{"a":"b"},"updatedAt":"2020-01-02T03:04:05Z"}],"paging":{"next":{"after":"2"}}}`
 	slots := NewSlots([]string{"a"})

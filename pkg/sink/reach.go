@@ -39,11 +39,12 @@ func (r *Reach) asked() {
 	}
 }
 
-func (r *Reach) failed(address string, err error) {
+func (r *Reach) failed(at kgo.BrokerMetadata, err error) {
 	if err == nil || errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, context.Canceled) {
 		return
 	}
 	r.asked()
+	address := fmt.Sprintf("%s:%d", at.Host, at.Port)
 	if r.latest = err; !strings.Contains(err.Error(), address) {
 		r.latest = fmt.Errorf("%s: %w", address, err)
 	}
@@ -55,13 +56,11 @@ func greeting(key int16) bool {
 	return key == kmsg.ApiVersions.Int16() || key == kmsg.SASLHandshake.Int16() || key == kmsg.SASLAuthenticate.Int16()
 }
 
-func addressOf(meta kgo.BrokerMetadata) string { return fmt.Sprintf("%s:%d", meta.Host, meta.Port) }
-
 // OnBrokerConnect implements kgo.HookBrokerConnect.
 func (r *Reach) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failed(addressOf(meta), err); err == nil {
+	if r.failed(meta, err); err == nil {
 		r.latest = nil
 	}
 }
@@ -74,7 +73,7 @@ func (r *Reach) OnBrokerWrite(meta kgo.BrokerMetadata, _ int16, _ int, _, took t
 	if began := time.Now().Add(-took); began.After(r.answered) {
 		r.asked()
 	}
-	r.failed(addressOf(meta), err)
+	r.failed(meta, err)
 }
 
 // OnBrokerRead implements kgo.HookBrokerRead.
@@ -89,7 +88,7 @@ func (r *Reach) OnBrokerRead(meta kgo.BrokerMetadata, key int16, _ int, _, _ tim
 		r.asked() // a broker that stops: what the next dial brings says more
 		return
 	}
-	r.failed(addressOf(meta), err)
+	r.failed(meta, err)
 }
 
 var (

@@ -24,7 +24,7 @@ type Pace struct {
 	budget  func() Budget
 	fixed   time.Duration
 	portals func() int // of the process
-	atStart time.Duration
+	begin   float64    // part when the run began
 
 	mu      sync.Mutex
 	types   map[string]*paced
@@ -51,7 +51,7 @@ type Patient struct {
 	pace    *Pace
 	object  string
 	demand  func() Demand
-	changed time.Time // or when it began
+	changed time.Time // or when it began, or earlier where many portals begin
 	eager   time.Time // until then it asks as often as it wants
 }
 
@@ -98,10 +98,12 @@ const (
 	awake = 45 * time.Minute
 	// awakeAtStart is how long a portal counts as awake at the start of a run, before a
 	// change is found: somebody may watch what the connector does. Where a process has
-	// more than awakeTogether portals, each counts for less, down to awakeAtLeast.
+	// more than awakeTogether portals, each counts for less, down to awakeAtLeast, and
+	// what seldom changes counts as settled at once, but for the same part.
 	awakeAtStart, awakeAtLeast = 10 * time.Minute, time.Minute
 	awakeTogether              = 50
-	// asleepPart of the spare calls shortens the intervals of a portal that sleeps.
+	// asleepPart of the spare calls shortens the intervals of a portal that sleeps: less
+	// of them where a process has more than awakeTogether portals.
 	asleepPart = 1.0 / 16
 	// saveFor is how much the leading tiers may save, spendOver the time in which
 	// they would spend it.
@@ -125,11 +127,22 @@ const (
 // follows now.
 func NewPace(budget func() Budget, fixed time.Duration, portals func() int) *Pace {
 	now := time.Now()
-	atStart := min(awakeAtStart, max(awakeAtLeast, awakeAtStart*awakeTogether/time.Duration(max(1, portals()))))
-	return &Pace{
-		budget: budget, fixed: fixed, portals: portals, atStart: atStart, woken: now.Add(atStart - awake), counted: now,
+	p := &Pace{
+		budget: budget, fixed: fixed, portals: portals, counted: now,
 		types: map[string]*paced{}, patient: map[demandKey]*Patient{},
 	}
+	p.begin = p.part()
+	p.woken = now.Add(p.atStart() - awake)
+	return p
+}
+
+// part is that of a portal in what a process can do at once: 1 where it has at most
+// awakeTogether of them.
+func (p *Pace) part() float64 { return min(1, awakeTogether/float64(max(1, p.portals()))) }
+
+// atStart is how long the portal counts as awake when a run begins.
+func (p *Pace) atStart() time.Duration {
+	return max(awakeAtLeast, time.Duration(p.begin*float64(awakeAtStart)))
 }
 
 // Add gives an object type a share of the leading searches.
@@ -158,7 +171,8 @@ func (p *Pace) Patient(object, stream string, demand func() Demand) *Patient {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	s := &Patient{pace: p, object: object, demand: demand, changed: now, eager: now.Add(p.atStart)}
+	settled := time.Duration((1 - p.begin) * float64(settledAfter))
+	s := &Patient{pace: p, object: object, demand: demand, changed: now.Add(-settled), eager: now.Add(p.atStart())}
 	p.patient[demandKey{object, stream}], p.planned = s, time.Time{}
 	return s
 }
@@ -381,8 +395,9 @@ func (p *Pace) planNow(now time.Time) plan {
 	made.spare = max(0, idle-patient-leading)
 	made.quiet = time.Duration(float64(longestInterval) * made.excess)
 	if p.fixed == 0 && made.spare > 0 {
-		made.quiet = max(shortestInterval, time.Duration(types/(leading+made.spare*asleepPart)*float64(time.Second)))
-		made.spare *= 1 - asleepPart
+		asleep := asleepPart * p.part()
+		made.quiet = max(shortestInterval, time.Duration(types/(leading+made.spare*asleep)*float64(time.Second)))
+		made.spare *= 1 - asleep
 	}
 	p.plan, p.planned = made, now
 	return made

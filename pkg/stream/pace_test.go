@@ -166,6 +166,29 @@ func TestPace_WhatSeldomChangesIsAskedLess(t *testing.T) {
 	})
 }
 
+// TestPace_ManyPortalsBeginSettled: a process that begins to follow hundreds of portals
+// does not ask for the definitions of all of them again in five minutes. A change
+// shortens the interval all the same.
+func TestPace_ManyPortalsBeginSettled(t *testing.T) {
+	for _, c := range []struct {
+		portals int
+		want    time.Duration
+	}{{1, 5 * time.Minute}, {50, 5 * time.Minute}, {100, 30 * time.Minute}, {1000, 57 * time.Minute}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPace(func() Budget { return rich }, 0, func() int { return c.portals })
+			s := p.Patient("", "schema", func() Demand {
+				return Demand{Calls: 1, Least: 5 * time.Minute, Most: time.Hour, Settles: true}
+			})
+			if got := s.Interval(); got != c.want {
+				t.Errorf("of %d portals each begins with an interval of %v, want %v", c.portals, got, c.want)
+			}
+			if s.Changed(); s.Interval() != 5*time.Minute {
+				t.Errorf("of %d portals each is asked every %v after a change, want 5m", c.portals, s.Interval())
+			}
+		})
+	}
+}
+
 // TestPace_TheFirstChangeWakesItsType, and the portal too, less so.
 func TestPace_TheFirstChangeWakesItsType(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -239,9 +262,9 @@ func TestPace_AmongManyPortals(t *testing.T) {
 	}{
 		{portals: 1, burst: 1, most: 130_000, p50: 2 * time.Second},
 		{portals: 50, burst: 1, most: 65_000, p50: 4 * time.Second},
-		{portals: 333, burst: 1, most: 15_000, p50: 14 * time.Second},
-		{portals: 333, burst: 5, most: 18_000, p50: 2 * time.Second},
-		{portals: 2000, burst: 5, most: 11_000, p50: 10 * time.Second},
+		{portals: 333, burst: 1, most: 12_000, p50: 14 * time.Second},
+		{portals: 333, burst: 5, most: 15_000, p50: 2 * time.Second},
+		{portals: 2000, burst: 5, most: 5_000, p50: 10 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := NewPace(func() Budget { return Budget{IdleShare: 0.2, Day: 650_000, Left: math.Inf(1), Searches: 2.4} }, 0, func() int { return c.portals })
