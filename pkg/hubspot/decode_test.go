@@ -128,7 +128,6 @@ func TestOddFormsOfAPageAreTaken(t *testing.T) {
 	}
 }
 
-// The decoder rejects an incomplete answer as a whole.
 // TestDecode_AnEmptyPageTakesLittle: a search for two hundred records finds none most of
 // the time, and a process may follow a thousand portals.
 func TestDecode_AnEmptyPageTakesLittle(t *testing.T) {
@@ -138,6 +137,7 @@ func TestDecode_AnEmptyPageTakesLittle(t *testing.T) {
 	}
 }
 
+// The decoder rejects an incomplete answer as a whole.
 func TestWhatIsNotAPageIsRefused(t *testing.T) {
 	good := `{"results":[{"id":"1","properties":{"a":"b"},"updatedAt":"2020-01-02T03:04:05Z"}],"paging":{"next":{"after":"2"}}}`
 	slots := NewSlots([]string{"a"})
