@@ -9,7 +9,7 @@ import "github.com/hubspot-cdc/connector/pkg/hubspot"
 type decisions struct {
 	at, before map[hubspot.ID]uint64
 	// turned is the counter when at became before, floor the highest that may be
-	// forgotten.
+	// forgotten or that a fence has set.
 	turned, floor uint64
 }
 
@@ -24,7 +24,10 @@ func (d *decisions) stale(id hubspot.ID, stamp uint64) bool {
 func (d *decisions) note(id hubspot.ID, counter uint64) {
 	if d.at == nil || len(d.at) >= decidedKept {
 		d.at, d.before = map[hubspot.ID]uint64{}, d.at
-		d.floor, d.turned = d.turned, counter
+		d.floor, d.turned = max(d.floor, d.turned), counter
 	}
 	d.at[id] = counter
 }
+
+// fence makes every reading stale that was sent before the counter had this value.
+func (d *decisions) fence(counter uint64) { d.floor = counter }

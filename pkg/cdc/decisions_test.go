@@ -35,6 +35,61 @@ func TestDecisions_ForgottenMeansStale(t *testing.T) {
 	}
 }
 
+// TestDecisions_AFenceStays: what is decided after a fence, the first key of a run and
+// the last that a generation takes included, does not let readings from before it count
+// again (R17).
+func TestDecisions_AFenceStays(t *testing.T) {
+	for _, before := range []hubspot.ID{0, 1, decidedKept - 1, decidedKept, 2*decidedKept + 5} {
+		var d decisions
+		counter := uint64(0)
+		decide := func(ids hubspot.ID) {
+			for i := range ids {
+				counter++
+				d.note(1000+i, counter)
+			}
+		}
+		decide(before)
+		sent := counter
+		counter++
+		d.fence(counter)
+		for range 3 {
+			decide(decidedKept)
+			if !d.stale(1, sent) {
+				t.Errorf("%d keys decided before the fence, %d since: a reading from before it counts", before, counter-sent-1)
+			}
+		}
+	}
+}
+
+// TestR17_AFenceOutlastsTheNextDecision: a confirm is under way when a sweep begins. The
+// sweep shows the record as it is published, and decides about another one. The late
+// answer, that the record is archived, has to be asked for again.
+func TestR17_AFenceOutlastsTheNextDecision(t *testing.T) {
+	slots, content := hubspot.NewSlots(nil), NewContent(nil)
+	table := NewTable() // as a run finds it in the state topic: nothing is decided yet
+	table.Put(1, Row{Live: true, Version: 1 << 40, Settled: true, Hash: content.Hash(&hubspot.Record{})})
+	l := NewLane(LaneConfig{Object: "contacts", Table: table, Slots: slots, Content: content, Committer: &record{}})
+	sent := l.Now()
+	if err := l.Fence(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	read := func(id hubspot.ID, outcome Outcome, stamp uint64) Left {
+		t.Helper()
+		left, err := l.Publish(t.Context(), Page{Stream: "reconcile", Readings: []Reading{{
+			ID: id, Outcome: outcome, Record: &hubspot.Record{ID: id, Updated: 1 << 40}, Slots: l.Slots(), Stamp: stamp, Date: 1,
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}
+	read(1, IsLive, l.Now())
+	read(4711, IsLive, l.Now()) // new
+	if left := read(1, IsArchived, sent); len(left.Again) != 1 || len(left.Committed) != 0 {
+		t.Errorf("an answer from before the sweep decided: committed %v, again %v", left.Committed, left.Again)
+	}
+}
+
 // TestR1_WhatALaneForgetsItHasReadAgain: a reading from before so many decisions that
 // the record's own is forgotten must not overrule it, and a list page from then shows
 // no gap. What was sent later counts as ever.

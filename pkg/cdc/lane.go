@@ -120,7 +120,7 @@ func (l *Lane) Fence(ctx context.Context) error {
 		return err
 	}
 	defer l.release()
-	l.table.decided.floor = l.counter.Add(1)
+	l.table.decided.fence(l.counter.Add(1))
 	return nil
 }
 

@@ -140,7 +140,7 @@ func (l *LinkLane) Fence(ctx context.Context) error {
 		return err
 	}
 	defer l.release()
-	l.decided.floor = l.counter.Add(1)
+	l.decided.fence(l.counter.Add(1))
 	return nil
 }
 
