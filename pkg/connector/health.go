@@ -96,9 +96,16 @@ func (h *health) begin(what, wait string) {
 	h.change(func() { h.state.step = step{what, wait, areaLoading, runbookLoading, time.Now()} })
 }
 
-// held notes that the next step on the way to streaming needs its operator.
-func (h *health) held(what, cure, runbook string) {
-	h.change(func() { h.state.step = step{what, cure, areaConnector, runbook, time.Now()} })
+// held notes that the next step on the way to streaming needs its operator, and since
+// when: a caller may tell the same again, in other words.
+func (h *health) held(area, what, cure, runbook string) {
+	h.change(func() {
+		since := time.Now()
+		if was := h.state.step; was.runbook == runbook {
+			since = was.since
+		}
+		h.state.step = step{what, cure, area, runbook, since}
+	})
 }
 
 // of notes which portal a run follows.

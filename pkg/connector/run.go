@@ -67,6 +67,7 @@ func (c *Connector) once(ctx context.Context, portal int64, started func()) erro
 
 	cfg := s.SinkConfig()
 	cfg.Portal, cfg.Warned, cfg.Committed, cfg.Turn = portal, &c.warned, &c.committed, c.load
+	cfg.Held = c.heldByTransaction
 	c.health.begin("ends the transactions of earlier runs", "wait for the brokers")
 	out, err := sink.Open(ctx, cfg)
 	if err != nil {

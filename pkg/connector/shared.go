@@ -240,6 +240,13 @@ func (c *Connector) beginsLoading() {
 	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
 }
 
+// heldByTransaction says what a read of the state waits for. An open transaction of a
+// producer that lives ends by itself.
+func (c *Connector) heldByTransaction(waits string) {
+	c.health.held(areaKafka, "waits for a transaction that is open in Kafka: "+waits,
+		"wait a minute or two; if it stays, end that transaction as the runbook says, in all partitions that it is open in", runbookHanging)
+}
+
 // load waits for a turn to read what is published, and for memory. The caller calls
 // done when it has read. While it waits for answers about topics and schemas, it needs
 // no turn.
@@ -261,7 +268,7 @@ func (c *Connector) turn(ctx context.Context, of turns) (done func(), err error)
 		}
 		done()
 		if !said {
-			c.health.held("does not go on: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory", runbookMemory)
+			c.health.held(areaConnector, "does not go on: this instance uses more memory than GOMEMLIMIT allows", "start another instance, which takes a part of the portals, or give this one more memory", runbookMemory)
 			c.setup.Log.Warn("the portal is not started: this instance uses more memory than GOMEMLIMIT allows", "cure", "start another instance, or give this one more memory")
 		}
 		select {

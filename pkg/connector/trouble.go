@@ -42,6 +42,7 @@ const (
 	runbookStopped  = "docs/runbook.md#the-connector-has-stopped"
 	runbookNotOwner = "docs/runbook.md#another-instance-is-the-owner"
 	runbookFailed   = "docs/runbook.md#a-run-failed"
+	runbookHanging  = "docs/runbook.md#a-transaction-hangs-in-kafka"
 	runbookMemory   = "docs/runbook.md#an-instance-has-no-memory-for-more"
 )
 

@@ -38,6 +38,9 @@ type Source struct {
 	// Turn waits until this process may read. The reader calls done when it has read.
 	// nil: at once.
 	Turn func(context.Context) (done func(), err error)
+	// Held is told what holds the reading back while somebody's transaction is open in
+	// one of the topics: after ten seconds, and again each minute. nil: only the log is.
+	Held func(waits string)
 }
 
 // Loaded is all that the two topics hold.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -173,11 +174,12 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 		if len(places) == 0 || !overdue && time.Now().Before(report) {
 			continue
 		}
-		waits := waitingFor(limited, r.cl, places)
+		waits, open := waitingFor(limited, r.cl, places)
 		if overdue {
-			return fmt.Errorf("not at the end after %v: %s; find the hanging transaction with "+
-				"kafka-transactions --bootstrap-server … find-hanging --topic …, and end it with "+
-				"kafka-transactions --bootstrap-server … abort --topic … --partition … --start-offset …", readDeadline, waits)
+			return fmt.Errorf("not at the end after %v: %s; end the hanging transaction with kafka-transactions, in every partition that it is open in, those of the data topics first (docs/runbook.md#a-transaction-hangs-in-kafka)", readDeadline, waits)
+		}
+		if open && r.src.Held != nil {
+			r.src.Held(waits)
 		}
 		report = time.Now().Add(readReport)
 		r.src.Logger.Warn("reading the state is taking a long time", "portal", r.src.Portal, "records", read,
@@ -237,9 +239,9 @@ func (r *Reader) ends(ctx context.Context) (places map[partition]*place, consume
 	return places, consume, nil
 }
 
-// waitingFor tells how far each partition is and, as far as the brokers know,
-// whose open transaction holds it back.
-func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place) string {
+// waitingFor tells how far each partition is and, as far as the brokers know, whose
+// open transaction holds it back.
+func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place) (waits string, open bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	var set kadm.TopicsSet
@@ -252,12 +254,14 @@ func waitingFor(ctx context.Context, cl *kgo.Client, places map[partition]*place
 		text := fmt.Sprintf("%s partition %d is read up to offset %d of %d", p.topic, p.id, at.next, at.target)
 		for _, d := range producers[p.topic].Partitions[p.id].ActiveProducers {
 			if d.CurrentTxnStartOffset >= 0 {
+				open = true
 				text += fmt.Sprintf(", producer id %d has a transaction open since offset %d", d.ProducerID, d.CurrentTxnStartOffset)
 			}
 		}
 		all = append(all, text)
 	}
-	return strings.Join(all, "; ")
+	slices.Sort(all)
+	return strings.Join(all, "; "), open
 }
 
 // recordPool lets the records of a batch stand where those of an earlier batch stood:

@@ -44,6 +44,7 @@ type Config struct {
 	Logger     *slog.Logger                                   // nil = slog.Default()
 	Registerer prometheus.Registerer                          // nil = nobody keeps the metrics
 	Beside     *Beside                                        // shared with other sinks; nil = this one's own clients do its work
+	Held       func(waits string)                             // of reading what is published: offsets.Source
 	Turn       func(context.Context) (done func(), err error) // of reading what is published: offsets.Source
 	Now        func() hubspot.Millis                          // HubSpot's time; nil = this machine's
 	Warned     *Warned                                        // of the process; nil = nothing so far

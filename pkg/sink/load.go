@@ -42,7 +42,7 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 }
 
 func (s *Sink) reading(log *slog.Logger) offsets.Source {
-	return offsets.Source{Opts: s.cfg.Opts, Asking: s.setup.cl, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: log, Turn: s.cfg.Turn}
+	return offsets.Source{Opts: s.cfg.Opts, Asking: s.setup.cl, Prefix: s.cfg.Prefix, Portal: s.cfg.Portal, Logger: log, Turn: s.cfg.Turn, Held: s.cfg.Held}
 }
 
 // repairs are records that the first transaction carries to put the topics right.
