@@ -11,6 +11,7 @@ import (
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // ailment is a way in which HubSpot can fail whenever a record is concerned.
@@ -265,6 +266,43 @@ func TestR18_MoreRecordsThanMayBeStuck(t *testing.T) {
 		p.Stop()
 		w.check("contacts")
 	})
+}
+
+// TestR18_RecordsThatAnswersLeaveOutStopNoOtherType: of one type HubSpot's batch reads
+// leave out, or deny without proof, more records than may be stuck. That type waits and
+// says what to do; the other's changes are published as soon as ever.
+func TestR18_RecordsThatAnswersLeaveOutStopNoOtherType(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []hubspottest.Kind{hubspottest.FaultForget, hubspottest.FaultOmit} {
+		t.Run(string(kind), func(t *testing.T) {
+			opt := hubspottest.Options{Seed: 21, Types: []string{"contacts", "companies"}}
+			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=10s"}
+			inWorld(t, opt, env, func(w *world) {
+				ids, firms := w.Portal.Seed("contacts", 1500), w.Portal.Seed("companies", 1)
+				p := w.start()
+				w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts", "companies") })
+				time.Sleep(time.Minute)
+				heal := w.Portal.Inject(hubspottest.Fault{Kind: kind, Endpoint: hubspottest.EndpointBatchRead, Object: "contacts"})
+				w.Portal.BulkUpdate("contacts", ids, map[string]string{"firstname": "Ada"})
+				w.SleepUntil(2*time.Hour, func() bool { // what an answer omits is asked for one by one
+					return slices.ContainsFunc(p.ready().Problems, func(problem stream.Problem) bool {
+						return problem.Object == "contacts" && strings.Contains(problem.Problem, "others wait already") && strings.Contains(problem.Action, "stream stuck")
+					})
+				})
+				w.Portal.Update("companies", firms[0], map[string]string{"name": "Meanwhile"})
+				w.ReadUntil(20*time.Second, func() bool {
+					return slices.ContainsFunc(w.Events("companies"), func(e event) bool { return e.Property("name") == "Meanwhile" })
+				})
+				heal()
+				time.Sleep(70 * time.Minute)
+				if problems := p.ready().Problems; len(problems) > 0 {
+					w.T.Errorf("when HubSpot is well again: %+v", problems)
+				}
+				p.Stop()
+				w.check("contacts", "companies")
+			})
+		})
+	}
 }
 
 // TestR18_WhereNoMoreMayBeStuckTheFewDoNotHoldUpTheRest: as many records are stuck as

@@ -47,6 +47,8 @@ func advise(err error) (action, runbook string) {
 		return "find out who deleted records of the connector's topic; consumers see every record once more (op r, source.snapshot=incremental)", runbookLost
 	case errors.As(err, &records):
 		return "open one of these records in HubSpot, and report it to HubSpot's support if it fails there too; the connector asks again with waits from a minute to an hour, and everything else continues", runbookStuck
+	case errors.Is(err, errLeftOut):
+		return "open one of the records that stream stuck names in HubSpot, and report it to HubSpot's support if it is there; these records stay as published, and the connector asks again every minute", runbookStuck
 	case errors.As(err, &held):
 		return held.action(), runbookHeld
 	case errors.As(err, &journal):

@@ -69,9 +69,10 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 }
 
 // refused reports whether HubSpot answered with a lasting error other than a refused
-// token, or does not sort its search, or the registry refuses the topic's schema.
+// token, or does not sort its search, or leaves out more records than may be stuck (R18),
+// or the registry refuses the topic's schema.
 func refused(err error) bool {
 	var e *hubspot.Error
 	var topic *cdc.RefusedError
-	return errors.Is(err, cdc.ErrUnordered) || errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
+	return errors.Is(err, cdc.ErrUnordered) || errors.Is(err, errLeftOut) || errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
 }
