@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,10 +52,23 @@ func runForPortal(ctx context.Context, name string, args []string, stdout, stder
 	if err := enter(f, portal(f)); err != nil {
 		return err
 	}
+	if args, err = statusOf(name, args); err != nil {
+		return err
+	}
 	if code := command(ctx, args, stdout, stderr); code != connector.ExitOK {
 		return &exited{code}
 	}
 	return nil
+}
+
+// statusOf adds to connector status where the portal's page is, unless it says where to
+// ask: HTTP_ADDR is that of the instance.
+func statusOf(name string, args []string) ([]string, error) {
+	if args[0] != "status" || slices.ContainsFunc(args[1:], func(arg string) bool { return !strings.HasPrefix(arg, "-") }) {
+		return args, nil
+	}
+	instance, err := statusURL(nil)
+	return append(slices.Clone(args), strings.TrimSuffix(instance, "/status")+"/portals/"+name), err
 }
 
 // enter makes the environment that of a portal.

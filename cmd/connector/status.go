@@ -94,9 +94,16 @@ func (r *statusReader) print(ctx context.Context, before string) error {
 	if err != nil {
 		return err
 	}
-	var s statuspage.Status
+	var s struct {
+		statuspage.Status
+		Group string `json:"group"` // of a fleet's instances
+	}
 	if err := json.Unmarshal(body, &s); err != nil || s.V == 0 {
 		return fmt.Errorf("%s does not answer as a connector does", r.target)
+	}
+	if s.Group != "" {
+		page := strings.TrimSuffix(r.target, "/status")
+		return fmt.Errorf("at %s there is an instance of a fleet: connector fleet status %s shows it, connector status %s/portals/NAME one of its portals", r.target, page, page)
 	}
 	var text bytes.Buffer
 	text.WriteString(before)

@@ -6,12 +6,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	depl "github.com/hubspot-cdc/connector/internal/world"
 	statuspage "github.com/hubspot-cdc/connector/pkg/connector/page"
+	"github.com/hubspot-cdc/connector/pkg/fleet"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
@@ -83,6 +87,37 @@ func TestStatus_OfNobody(t *testing.T) {
 }
 
 // TestStatus_DefaultAddress: an address of all interfaces is asked on this machine.
+// TestStatus_OfAFleet: its status is another one; it says how to see it, and asks the
+// instance about the portal where a fleet's portal is named.
+func TestStatus_OfAFleet(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		_ = json.NewEncoder(w).Encode(fleet.Status{V: fleet.StatusVersion, Ready: true, Group: "hubspot.fleet"})
+	}))
+	defer server.Close()
+	addr, dir := server.Listener.Addr().String(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "acme.env"), []byte("HUBSPOT_ACCESS_TOKEN=token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"HTTP_ADDR=" + addr, "FLEET_DIR=" + dir, "KAFKA_BROKERS=kafka:9092", "SCHEMA_REGISTRY_URL=http://registry:8081"} {
+		name, value, _ := strings.Cut(line, "=")
+		t.Setenv(name, value)
+	}
+	for _, name := range []string{"HUBSPOT_ACCESS_TOKEN", "KAFKA_TOPIC_PREFIX"} { // fleet portal sets them
+		t.Setenv(name, "")
+	}
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"fleet", "portal", "acme", "status"}} {
+		var out, stderr bytes.Buffer
+		if code := command(t.Context(), args, &out, &stderr); code != 1 || out.Len() > 0 || !strings.Contains(stderr.String(), "connector fleet status http://"+addr) {
+			t.Errorf("%v: %d %q\n%s", args, code, stderr.String(), out.String())
+		}
+	}
+	if want := []string{"/status", "/status", "/portals/acme/status"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %v, want %v", asked, want)
+	}
+}
+
 func TestStatus_DefaultAddress(t *testing.T) {
 	for addr, want := range map[string]string{
 		"": "http://127.0.0.1:8080/status", ":9": "http://127.0.0.1:9/status", "0.0.0.0:9": "http://127.0.0.1:9/status",

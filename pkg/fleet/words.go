@@ -95,6 +95,8 @@ func (s *Status) Headline() string {
 		return "1 portal has a problem"
 	case wrong > 1:
 		return fmt.Sprintf("%d portals have problems", wrong)
+	case s.Counts()[StateLoading] == 1:
+		return "1 portal starts"
 	case s.Counts()[StateLoading] > 0:
 		return fmt.Sprintf("%d portals start", s.Counts()[StateLoading])
 	case len(s.Portals) == 0:
@@ -118,6 +120,8 @@ const nothingLost = "Nothing is lost: a portal goes on where it was once its pro
 // Sentence says what the headline means for whoever looks.
 func (s *Status) Sentence() string {
 	switch {
+	case len(s.Problems) > 0 && len(s.Instances) < 2:
+		return "See the problems. It knows of no other instance."
 	case len(s.Problems) > 0:
 		return "Other instances run what this one cannot. See the problems."
 	case s.silent() > 0:
