@@ -158,7 +158,7 @@ func printFleet(ctx context.Context, target string, asJSON bool, out io.Writer) 
 	}
 	var s fleet.Status
 	if err := json.Unmarshal(body, &s); err != nil || s.Group == "" {
-		return fmt.Errorf("%s does not answer as an instance of a fleet does", target)
+		return fmt.Errorf("%s does not answer as an instance of a fleet does", shown(target))
 	}
 	switch {
 	case asJSON:

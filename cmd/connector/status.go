@@ -68,10 +68,19 @@ func statusURL(args []string) (string, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", miscalled("%q is no address such as http://10.0.0.7:8080", args[0])
+		return "", miscalled("URL is no address such as http://10.0.0.7:8080") // not repeated: it may hold a password
 	}
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/status"), "/") + "/status"
 	return u.String(), nil
+}
+
+// shown is a target as errors name it, without its password.
+func shown(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "the address"
+	}
+	return u.Redacted()
 }
 
 type statusReader struct {
@@ -99,7 +108,7 @@ func (r *statusReader) print(ctx context.Context, before string) error {
 		Group string `json:"group"` // of a fleet's instances
 	}
 	if err := json.Unmarshal(body, &s); err != nil || s.V == 0 {
-		return fmt.Errorf("%s does not answer as a connector does", r.target)
+		return fmt.Errorf("%s does not answer as a connector does", shown(r.target))
 	}
 	if s.Group != "" {
 		page := strings.TrimSuffix(r.target, "/status")
@@ -139,7 +148,7 @@ func (r *statusReader) ask(ctx context.Context) ([]byte, error) {
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}
-		return nil, fmt.Errorf("no connector answers at %s: %w; is it running, and is this its HTTP_ADDR?", r.target, err)
+		return nil, fmt.Errorf("no connector answers at %s: %w; is it running, and is this its HTTP_ADDR?", shown(r.target), err)
 	}
 	defer answer.Body.Close()
 	const most = 64 << 20
@@ -148,7 +157,7 @@ func (r *statusReader) ask(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", r.target, answer.Status)
+		return nil, fmt.Errorf("%s answers %s", shown(r.target), answer.Status)
 	}
 	return body, nil
 }

@@ -69,18 +69,21 @@ func TestStatus_PrintsWhatTheConnectorSays(t *testing.T) {
 	}
 }
 
-// TestStatus_OfNobody: the error says where nobody answers, and a wrong address is named.
+// TestStatus_OfNobody: the error says where nobody answers, and repeats no
+// password.
 func TestStatus_OfNobody(t *testing.T) {
 	const addr = "127.0.0.1:1" // nobody listens there, nor gets the port of it
 	for args, want := range map[string]string{
-		addr:        "no connector answers at http://" + addr + "/status",
-		"ftp://a":   "is no address",
-		"--watc":    "did you mean --watch?",
-		"a:1 b:1":   "at most 1 arg",
-		"http://[x": "is no address",
+		addr:                                "no connector answers at http://" + addr + "/status",
+		"ftp://a":                           "is no address",
+		"--watc":                            "did you mean --watch?",
+		"a:1 b:1":                           "at most 1 arg",
+		"http://[x":                         "is no address",
+		"http://u:" + canary + "@" + addr:   "no connector answers at http://u:xxxxx@" + addr + "/status",
+		"http://u:a/" + canary + "@" + addr: "is no address",
 	} {
 		var out, stderr bytes.Buffer
-		if code := command(t.Context(), append([]string{"status"}, strings.Fields(args)...), &out, &stderr); code == 0 || !strings.Contains(stderr.String(), want) {
+		if code := command(t.Context(), append([]string{"status"}, strings.Fields(args)...), &out, &stderr); code == 0 || !strings.Contains(stderr.String(), want) || strings.Contains(stderr.String(), canary) {
 			t.Errorf("%s: %d %s", args, code, stderr.String())
 		}
 	}

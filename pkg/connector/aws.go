@@ -219,7 +219,7 @@ func (k *Kafka) validateAWS(p *problems) {
 		if err := checkURL(uri); err != nil {
 			p.add("AWS_CONTAINER_CREDENTIALS_FULL_URI: %v", err)
 		} else if u, _ := url.Parse(uri); u.Scheme == "http" && !awsLocal(u.Hostname()) {
-			p.add("AWS_CONTAINER_CREDENTIALS_FULL_URI: %q must use https, because it is not on this machine", uri)
+			p.add("AWS_CONTAINER_CREDENTIALS_FULL_URI: must use https, because %s is not this machine", u.Hostname())
 		}
 	}
 	if k.AWSRegion != os.Getenv("AWS_REGION") {

@@ -268,6 +268,31 @@ func TestRegistry_OAuthExtensionsAreHeaders(t *testing.T) {
 	}
 }
 
+// TestConfiguration_APasswordInAnAddressIsNotShown: whatever keeps the address from
+// being one, and wherever a comma of the password cuts it.
+func TestConfiguration_APasswordInAnAddressIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, password := range []string{authCanary, "ab/" + authCanary, "12/" + authCanary, "%" + authCanary, "#" + authCanary, "ab," + authCanary, authCanary + ",ab", "12," + authCanary} {
+		for name, set := range map[string]func(c *connector.Config, address string){
+			"HUBSPOT_BASE_URL":    func(c *connector.Config, address string) { c.HubSpot.BaseURL = address },
+			"SCHEMA_REGISTRY_URL": func(c *connector.Config, address string) { c.Registry.URL = address },
+			"KAFKA_OAUTH_TOKEN_URL": func(c *connector.Config, address string) {
+				c.Kafka.SASLMechanism, c.Kafka.OAuthTokenURL, c.Kafka.OAuthClientID, c.Kafka.OAuthClientSecret = "OAUTHBEARER", address, "cdc", "x"
+			},
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI": func(c *connector.Config, address string) {
+				c.Kafka.SASLMechanism, c.Kafka.AWSContainerFullURI = "AWS_MSK_IAM", address
+			},
+		} {
+			cfg := connector.DefaultConfig()
+			cfg.HubSpot.AccessToken, cfg.Kafka.Brokers, cfg.Registry.URL = "x", []string{"kafka:9092"}, "http://a"
+			set(&cfg, "https://KEY:"+password+"@host")
+			if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), authCanary) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
 // TestRegistry_Validate: combinations that make no sense are refused.
 func TestRegistry_Validate(t *testing.T) {
 	t.Parallel()
@@ -285,7 +310,7 @@ func TestRegistry_Validate(t *testing.T) {
 		{"nothing", connector.Registry{}, "SCHEMA_REGISTRY_URL: is required"},
 		{"no address", connector.Registry{URL: " , "}, "SCHEMA_REGISTRY_URL: is required"},
 		{"two", connector.Registry{URL: "http://a,https://b/x"}, ""},
-		{"two, one wrong", connector.Registry{URL: "http://a,b:8081"}, `SCHEMA_REGISTRY_URL: "b:8081"`},
+		{"two, one wrong", connector.Registry{URL: "http://a,b:8081"}, "SCHEMA_REGISTRY_URL: is not an http"},
 		{"authority", connector.Registry{URL: "https://a", CAFile: ca.file}, ""},
 		{"authority without TLS", connector.Registry{URL: "http://a", CAFile: ca.file}, "must begin with https://"},
 		{"no certificate in it", connector.Registry{URL: "https://a", CAFile: keyFile}, "SCHEMA_REGISTRY_CA_FILE"},

@@ -184,13 +184,15 @@ func (s *Sync) validate(p *problems) {
 	}
 }
 
+// checkURL does not repeat the text: it may hold a password, and one with a slash in
+// it is no part of an address that could be left out.
 func checkURL(text string) error {
+	if strings.Contains(text, "@") {
+		return errors.New("the address must not contain a user or password; there are variables for them")
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%q is not an http or https address", text)
-	}
-	if u.User != nil {
-		return errors.New("the address must not contain a user or password; there are variables for them")
+		return errors.New("is not an http or https address, such as https://host:8081")
 	}
 	return nil
 }
