@@ -94,7 +94,7 @@ func readSecret(read func() (Secret, error)) (Secret, error) {
 
 // OAuth is an installed app: access tokens that last half an hour, renewed with
 // a refresh token. HubSpot may answer with a new refresh token; OAuth keeps the
-// latest in memory.
+// latest in memory, and reads the configured one again once HubSpot refuses it.
 func OAuth(clientID string, clientSecret, refreshToken func() (Secret, error)) Auth {
 	return &oauth{clientID: clientID, clientSecret: clientSecret, refreshToken: refreshToken, turn: make(chan struct{}, 1)}
 }
@@ -172,7 +172,7 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	if err != nil {
 		return nil, &SecretError{"client secret", err}
 	}
-	next, another := &oauthState{}, false
+	next := &oauthState{}
 	old := a.state.Load()
 	if old != nil {
 		next.configured, next.rotated = old.configured, old.rotated
@@ -181,21 +181,42 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	if a.refreshToken == nil {
 		form.Set("grant_type", "client_credentials")
 		form.Set("scope", strings.Join(journalScopes, " "))
-	} else {
-		refresh := next.rotated
-		if refresh == nil {
-			configured, err := readSecret(a.refreshToken)
-			if err != nil {
-				return nil, &SecretError{"refresh token", err}
-			}
-			refresh, another = &configured, old != nil && configured != old.configured
-			next.configured = configured
-		}
-		form.Set("grant_type", "refresh_token")
-		form.Set("refresh_token", refresh.Reveal())
+		return next, next.ask(ctx, c, form)
 	}
+	form.Set("grant_type", "refresh_token")
+	var refused error
+	if next.rotated != nil {
+		form.Set("refresh_token", next.rotated.Reveal())
+		if refused = next.ask(ctx, c, form); !Unauthorized(refused) {
+			return next, refused
+		}
+	}
+	// An app that was installed again has another refresh token, which only its file
+	// knows.
+	configured, err := readSecret(a.refreshToken)
+	switch {
+	case refused != nil && (err != nil || configured == *next.rotated):
+		return nil, refused
+	case err != nil:
+		return nil, &SecretError{"refresh token", err}
+	}
+	next.configured, next.rotated = configured, nil
+	form.Set("refresh_token", configured.Reveal())
+	if err := next.ask(ctx, c, form); err != nil {
+		return nil, err
+	}
+	if old != nil && configured != old.configured {
+		if err := c.sameAccount(ctx, next.token); err != nil {
+			return nil, err
+		}
+	}
+	return next, nil
+}
+
+// ask sends the form, and notes what HubSpot answers.
+func (s *oauthState) ask(ctx context.Context, c *Client, form url.Values) error {
 	began := time.Now()
-	_, err = c.do(ctx, Call{}, &request{
+	_, err := c.do(ctx, Call{}, &request{
 		api: "oauth", ungoverned: true, anonymous: true, method: http.MethodPost,
 		path: "/oauth/" + c.version(oauthVersion) + "/token",
 		body: []byte(form.Encode()), contentType: "application/x-www-form-urlencoded",
@@ -212,12 +233,12 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 			if err != nil || answer.ExpiresIn <= 0 {
 				return errors.New("a token answer without access_token or expires_in")
 			}
-			next.token = &token
+			s.token = &token
 			if answer.RefreshToken != "" {
-				next.rotated = &answer.RefreshToken
+				s.rotated = &answer.RefreshToken
 			}
 			lasts := time.Duration(answer.ExpiresIn) * time.Second
-			next.refresh, next.expires = began.Add(lasts*4/5), began.Add(lasts)
+			s.refresh, s.expires = began.Add(lasts*4/5), began.Add(lasts)
 			return nil
 		},
 	})
@@ -225,12 +246,7 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 		e.refusedToken = true
 	}
 	if err != nil {
-		return nil, fmt.Errorf("renew the access token: %w", err)
+		return fmt.Errorf("renew the access token: %w", err)
 	}
-	if another {
-		if err := c.sameAccount(ctx, next.token); err != nil {
-			return nil, err
-		}
-	}
-	return next, nil
+	return nil
 }

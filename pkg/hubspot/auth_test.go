@@ -179,20 +179,26 @@ func (s *oauthServer) rig() *rig {
 	})
 }
 
-// TestOAuthOfAnotherAccountIsRefused: a refresh token of another account takes the place
-// of one that HubSpot no longer accepts.
-func TestOAuthOfAnotherAccountIsRefused(t *testing.T) {
+// TestOAuthANewRefreshTokenIsTakenUp once HubSpot refuses the one before it, and not if
+// it is of another account. HubSpot's answers hold the same refresh token, a new one or none.
+func TestOAuthANewRefreshTokenIsTakenUp(t *testing.T) {
+	for _, answered := range []string{"GIVEN", "GIVEN-rotated", ""} {
+		aNewRefreshTokenIsTakenUp(t, answered)
+	}
+}
+
+func aNewRefreshTokenIsTakenUp(t *testing.T, answered string) {
 	synctest.Test(t, func(t *testing.T) {
 		portals, refresh, revoked := map[string]int{"first": 7, "other": 8, "second": 7}, "first", ""
 		read := map[string]int{}
 		r := newRig(t, func(req *http.Request) (*http.Response, error) {
 			if req.URL.Path == "/oauth/2026-03/token" {
 				form, err := url.ParseQuery(bodyOf(t, req))
-				given := form.Get("refresh_token")
+				given := strings.TrimSuffix(form.Get("refresh_token"), "-rotated")
 				if err != nil || given == revoked {
 					return respond(400, `{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token"}`), nil
 				}
-				return respond(200, fmt.Sprintf(`{"access_token":"access-%s","expires_in":1800,"token_type":"bearer"}`, given)), nil
+				return respond(200, fmt.Sprintf(`{"access_token":"access-%s","refresh_token":%q,"expires_in":1800,"token_type":"bearer"}`, given, strings.ReplaceAll(answered, "GIVEN", given))), nil
 			}
 			of := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer access-")
 			if of == revoked {
