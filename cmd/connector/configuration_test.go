@@ -26,7 +26,7 @@ The connector reads its environment. `+"`connector run -h`"+` prints the list be
 - An empty variable counts as unset.
 - A secret can stand in a file: `+"`HUBSPOT_ACCESS_TOKEN_FILE=/path`"+` overrides
   `+"`HUBSPOT_ACCESS_TOKEN`"+`. White space around it is not part of
-  the secret. A file that a variable names is a regular one of at most 1 MiB, not a pipe. The connector reads HubSpot's secrets again when HubSpot refuses the token.
+  the secret. A file that a variable names is a regular one of at most 1 MiB, not a pipe. The connector reads HubSpot's secrets again when HubSpot refuses the token, and those of Kafka and the registry for each connection or request.
 - Durations are written as `+"`30s`, `5m` or `1h30m`"+`, lists with commas. An empty member is a problem: a
   template that expands to nothing must not choose everything.
 - The connector reports every problem at once and ends with exit code 2.

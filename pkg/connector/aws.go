@@ -153,9 +153,9 @@ func (a *awsCredentials) fetch(ctx context.Context) (auth aws.Auth, expires time
 const awsCure = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a shared credentials file, or give the container or instance a role"
 
 func (a *awsCredentials) container(ctx context.Context, address string) ([]byte, error) {
-	token, err := secret(a.k.AWSContainerToken, a.k.AWSContainerTokenFile)
+	token, err := credential("AWS_CONTAINER_AUTHORIZATION_TOKEN", a.k.AWSContainerToken, a.k.AWSContainerTokenFile)
 	if err != nil {
-		return nil, &CredentialError{Problem: fmt.Sprintf("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %v", err), Cure: "make the file readable"}
+		return nil, err
 	}
 	header := http.Header{}
 	if token != "" {

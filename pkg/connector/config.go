@@ -74,7 +74,7 @@ type Kafka struct {
 	SASLMechanism    string         `envconfig:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM"`
 	SASLUsername     string         `envconfig:"KAFKA_SASL_USERNAME" help:"user for PLAIN and SCRAM"`
 	SASLPassword     hubspot.Secret `envconfig:"KAFKA_SASL_PASSWORD" help:"password for PLAIN and SCRAM" secret:"true"`
-	SASLPasswordFile string         `envconfig:"KAFKA_SASL_PASSWORD_FILE"`
+	SASLPasswordFile string         `envconfig:"KAFKA_SASL_PASSWORD_FILE"` // read again for each connection
 	SASLInsecure     bool           `envconfig:"KAFKA_SASL_INSECURE" help:"allow PLAIN, OAUTHBEARER and AWS_MSK_IAM without TLS to brokers on other machines"`
 
 	OAuthTokenURL         string         `envconfig:"KAFKA_OAUTH_TOKEN_URL" help:"OAUTHBEARER: endpoint that gives tokens to a client (client_credentials)"`
@@ -102,7 +102,7 @@ type Registry struct {
 	URL          string         `envconfig:"SCHEMA_REGISTRY_URL" help:"Confluent API of the schema registry; several addresses, by commas, are tried in order (required)"`
 	Username     string         `envconfig:"SCHEMA_REGISTRY_USERNAME" help:"user of the schema registry"`
 	Password     hubspot.Secret `envconfig:"SCHEMA_REGISTRY_PASSWORD" help:"password of the schema registry" secret:"true"`
-	PasswordFile string         `envconfig:"SCHEMA_REGISTRY_PASSWORD_FILE"`
+	PasswordFile string         `envconfig:"SCHEMA_REGISTRY_PASSWORD_FILE"` // read again for each request
 	Token        hubspot.Secret `envconfig:"SCHEMA_REGISTRY_TOKEN" help:"instead of a user: bearer token" secret:"true"`
 	TokenFile    string         `envconfig:"SCHEMA_REGISTRY_TOKEN_FILE"` // read again for each request
 	CAFile       string         `envconfig:"SCHEMA_REGISTRY_CA_FILE" help:"PEM file of the authorities to trust"`

@@ -42,7 +42,9 @@ func (k *Kafka) mechanism(transport http.RoundTripper) (sasl.Mechanism, error) {
 		}
 		client := oauthClient{
 			names: "KAFKA_OAUTH", url: k.OAuthTokenURL, id: k.OAuthClientID, scope: k.OAuthScope,
-			secret:      func() (hubspot.Secret, error) { return secret(k.OAuthClientSecret, k.OAuthClientSecretFile) },
+			secret: func() (hubspot.Secret, error) {
+				return credential("KAFKA_OAUTH_CLIENT_SECRET", k.OAuthClientSecret, k.OAuthClientSecretFile)
+			},
 			credentials: credentialClient(transport),
 		}
 		tokens := client.tokens()
@@ -53,17 +55,24 @@ func (k *Kafka) mechanism(transport http.RoundTripper) (sasl.Mechanism, error) {
 	case SASLAWS:
 		return aws.ManagedStreamingIAM(newAWSCredentials(k, transport).get), nil
 	}
-	password, err := secret(k.SASLPassword, k.SASLPasswordFile)
-	if err != nil {
-		return nil, fmt.Errorf("KAFKA_SASL_PASSWORD_FILE: %w", err)
+	password := func() (string, error) { // of each connection
+		password, err := credential("KAFKA_SASL_PASSWORD", k.SASLPassword, k.SASLPasswordFile)
+		return password.Reveal(), err
+	}
+	proof := func(context.Context) (scram.Auth, error) {
+		password, err := password()
+		return scram.Auth{User: k.SASLUsername, Pass: password}, err
 	}
 	switch k.Mechanism() {
 	case SASLPlain:
-		return plain.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsMechanism(), nil
+		return plain.Plain(func(context.Context) (plain.Auth, error) {
+			password, err := password()
+			return plain.Auth{User: k.SASLUsername, Pass: password}, err
+		}), nil
 	case SASLSHA256:
-		return scram.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsSha256Mechanism(), nil
+		return scram.Sha256(proof), nil
 	case SASLSHA512:
-		return scram.Auth{User: k.SASLUsername, Pass: password.Reveal()}.AsSha512Mechanism(), nil
+		return scram.Sha512(proof), nil
 	}
 	return nil, fmt.Errorf("KAFKA_SASL_MECHANISM: %q is not known", k.SASLMechanism)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
@@ -425,6 +426,29 @@ func TestAWSMSKIAM_CredentialsAreFoundInOrderAndReplaced(t *testing.T) {
 				t.Error("a secret is in the log")
 			}
 		})
+	}
+}
+
+// TestKafkaAuthentication_APasswordMayChangeInItsFile: each new connection takes what
+// the file holds then.
+func TestKafkaAuthentication_APasswordMayChangeInItsFile(t *testing.T) {
+	t.Parallel()
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		file := filepath.Join(t.TempDir(), "password")
+		k := connector.Kafka{SASLMechanism: mechanism, SASLUsername: "cdc", SASLPasswordFile: file, Compression: "none"}
+		opts, err := k.Options()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, password := range []string{"first", "second"} {
+			if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			broker := testkit.NewBroker(t, kfake.EnableSASL(), kfake.Superuser(mechanism, "cdc", password))
+			if err := testkit.Client(t, append(opts, broker.Options()...)...).Ping(t.Context()); err != nil {
+				t.Errorf("%s, the %s password: %v", mechanism, password, err)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // CredentialError says why there are no credentials for Kafka or the registry.
@@ -19,6 +21,16 @@ func (e *CredentialError) Error() string { return e.Problem + "; " + e.Cure }
 
 // Temporary tells the Kafka client whether to try again.
 func (e *CredentialError) Temporary() bool { return e.Passing }
+
+// credential reads a secret, from its file where one is named. Whoever needs it
+// reads it each time, so that it may change in its file.
+func credential(name string, value hubspot.Secret, file string) (hubspot.Secret, error) {
+	value, err := secret(value, file)
+	if err != nil {
+		err = &CredentialError{Problem: fmt.Sprintf("%s_FILE: %v", name, err), Cure: "make the file readable"}
+	}
+	return value, err
+}
 
 // askAgain is the wait between two attempts to renew what is still valid.
 const askAgain = 10 * time.Second

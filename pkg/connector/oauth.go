@@ -23,7 +23,7 @@ const largestAnswer = 1 << 20
 type oauthClient struct {
 	names       string // what its variables begin with, such as KAFKA_OAUTH
 	url, id     string
-	secret      func() (hubspot.Secret, error) // read for every request, so that it may change in its file
+	secret      func() (hubspot.Secret, error)
 	scope       string
 	credentials *http.Client
 }
@@ -36,7 +36,7 @@ func (o *oauthClient) tokens() func(context.Context) (hubspot.Secret, error) {
 func (o *oauthClient) token(ctx context.Context) (hubspot.Secret, time.Time, error) {
 	secret, err := o.secret()
 	if err != nil {
-		return "", time.Time{}, &CredentialError{Problem: fmt.Sprintf("%s_CLIENT_SECRET_FILE: %v", o.names, err), Cure: "make the file readable"}
+		return "", time.Time{}, err
 	}
 	token, expires, err := o.ask(ctx, secret, false)
 	if refused, ok := errors.AsType[*CredentialError](err); ok && !refused.Passing {

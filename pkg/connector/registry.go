@@ -34,15 +34,19 @@ func (r *Registry) client(version string, transport, tokens http.RoundTripper) (
 	opts := []sr.ClientOpt{sr.URLs(r.URLs()...), sr.UserAgent("hubspot-cdc/" + version)}
 	switch {
 	case r.Username != "":
-		password, err := secret(r.Password, r.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("SCHEMA_REGISTRY_PASSWORD_FILE: %w", err)
-		}
-		opts = append(opts, sr.BasicAuth(r.Username, password.Reveal()))
+		opts = append(opts, sr.PreReq(func(req *http.Request) error {
+			password, err := credential("SCHEMA_REGISTRY_PASSWORD", r.Password, r.PasswordFile)
+			if err == nil {
+				req.SetBasicAuth(r.Username, password.Reveal())
+			}
+			return err
+		}))
 	case r.OAuthTokenURL != "":
 		client := oauthClient{
 			names: "SCHEMA_REGISTRY_OAUTH", url: r.OAuthTokenURL, id: r.OAuthClientID, scope: r.OAuthScope,
-			secret:      func() (hubspot.Secret, error) { return secret(r.OAuthClientSecret, r.OAuthClientSecretFile) },
+			secret: func() (hubspot.Secret, error) {
+				return credential("SCHEMA_REGISTRY_OAUTH_CLIENT_SECRET", r.OAuthClientSecret, r.OAuthClientSecretFile)
+			},
 			credentials: credentialClient(tokens),
 		}
 		token := client.tokens()
@@ -56,8 +60,8 @@ func (r *Registry) client(version string, transport, tokens http.RoundTripper) (
 			return bear(req, value, err)
 		}))
 	case r.Token != "" || r.TokenFile != "":
-		opts = append(opts, sr.PreReq(func(req *http.Request) error { // a token may change in its file
-			value, err := secret(r.Token, r.TokenFile)
+		opts = append(opts, sr.PreReq(func(req *http.Request) error {
+			value, err := credential("SCHEMA_REGISTRY_TOKEN", r.Token, r.TokenFile)
 			return bear(req, value, err)
 		}))
 	}

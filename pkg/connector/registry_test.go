@@ -142,25 +142,41 @@ func guarded(to http.Handler, valid func(token string) bool) http.Handler {
 	})
 }
 
-// TestRegistry_ABearerTokenMayChangeInItsFile without a restart.
-func TestRegistry_ABearerTokenMayChangeInItsFile(t *testing.T) {
+// TestRegistry_ASecretMayChangeInItsFile without a restart.
+func TestRegistry_ASecretMayChangeInItsFile(t *testing.T) {
 	t.Parallel()
-	valid, file := "first", filepath.Join(t.TempDir(), "token")
-	registry := guarded(testkit.NewRegistry(t).Handler(), func(token string) bool { return token == valid })
-	r := connector.Registry{URL: "http://registry.test", TokenFile: file}
-	client, err := r.Client("test", testkit.InProcess{Handler: registry})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, valid = range []string{"first", "second"} {
-		if _, err := client.Subjects(t.Context()); err == nil {
-			t.Error("answered without the token")
-		}
-		if err := os.WriteFile(file, []byte(valid+"\n"), 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "secret")
+	for name, r := range map[string]connector.Registry{
+		"token":    {URL: "http://registry.test", TokenFile: file},
+		"password": {URL: "http://registry.test", Username: "cdc", PasswordFile: file},
+	} {
+		valid, registry := "first", testkit.NewRegistry(t).Handler()
+		client, err := r.Client("test", testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if user, password, _ := req.BasicAuth(); user == "cdc" && password == valid {
+				req.Header.Set("Authorization", "Bearer "+valid)
+			}
+			guarded(registry, func(token string) bool { return token == valid }).ServeHTTP(w, req)
+		})})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.Subjects(t.Context()); err != nil {
-			t.Error(err)
+		for _, valid = range []string{"first", "second"} {
+			if _, err := client.Subjects(t.Context()); err == nil {
+				t.Errorf("answered without the %s", name)
+			}
+			if err := os.WriteFile(file, []byte(valid+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Subjects(t.Context()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Subjects(t.Context())
+		if credentials, ok := errors.AsType[*connector.CredentialError](err); !ok || !strings.Contains(credentials.Problem, "_FILE: open "+file) {
+			t.Errorf("%s without its file: %v", name, err)
 		}
 	}
 }
