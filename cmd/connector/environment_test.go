@@ -111,6 +111,18 @@ func TestConfiguration_AnEmptyMemberIsAProblem(t *testing.T) {
 	}
 }
 
+// TestConfiguration_AShareIsANumber: envconfig takes NaN for one, and no limit holds it.
+func TestConfiguration_AShareIsANumber(t *testing.T) {
+	for _, name := range []string{"HUBSPOT_RATE_SHARE", "HUBSPOT_DAILY_RESERVE", "HUBSPOT_IDLE_SHARE"} {
+		for _, value := range []string{"NaN", "Inf", "-Inf", "-0.1", "1.1"} {
+			environment(t, append(slices.Clone(enough), name+"="+value)...)
+			if _, err := load(); connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(err.Error(), name+": ") {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+	}
+}
+
 // TestConfiguration_AnEmptyTokenFileIsNoToken: OAuth beside it counts.
 func TestConfiguration_AnEmptyTokenFileIsNoToken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")

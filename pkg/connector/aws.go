@@ -230,6 +230,9 @@ func (k *Kafka) validateAWS(p *problems) {
 	// environment, and signs nothing without one.
 	sign := aws.Auth{AccessKey: "x", SecretKey: "x"}.AsManagedStreamingIAMMechanism()
 	for _, broker := range k.Brokers {
+		if !brokerAddress(broker) {
+			continue // a problem of its own
+		}
 		if _, _, err := sign.Authenticate(context.Background(), withPort(broker)); err != nil {
 			p.add("AWS_REGION: is required, because %q of KAFKA_BROKERS names no region", broker)
 		}

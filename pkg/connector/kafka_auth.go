@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -115,6 +117,10 @@ func (k *Kafka) validateSASL(p *problems) {
 		if k.SASLUsername == "" || !password {
 			p.add("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: both are required with KAFKA_SASL_MECHANISM=%s", m)
 		}
+	case "":
+		if k.SASLUsername != "" || password {
+			p.add("KAFKA_SASL_MECHANISM: is required with KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (%s, %s or %s)", SASLPlain, SASLSHA256, SASLSHA512)
+		}
 	case SASLOAuth, SASLAWS:
 		if k.SASLUsername != "" || password {
 			p.add("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: KAFKA_SASL_MECHANISM=%s does not use them", m)
@@ -144,6 +150,15 @@ func (k *Kafka) validateSecrecy(p *problems) {
 
 func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// brokerAddress reports whether the Kafka client can dial a broker's address.
+func brokerAddress(broker string) bool {
+	host, port, err := net.SplitHostPort(withPort(broker))
+	_, noPort := strconv.ParseUint(port, 10, 16)
+	_, noIP := netip.ParseAddr(host) // which may have colons, and a zone
+	known := noIP == nil || host != "" && !strings.ContainsAny(host, ":;/@ ")
+	return err == nil && noPort == nil && known && strings.HasPrefix(broker, "[") == strings.Contains(broker, "]")
 }
 
 // withPort is a broker's address with the port that the Kafka client takes where

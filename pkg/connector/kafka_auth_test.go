@@ -452,6 +452,27 @@ func TestKafkaAuthentication_APasswordMayChangeInItsFile(t *testing.T) {
 	}
 }
 
+// TestConfiguration_ABrokerIsHostAndPort: what the Kafka client could not dial, or would
+// dial as somebody else, is refused, and is not repeated.
+func TestConfiguration_ABrokerIsHostAndPort(t *testing.T) {
+	t.Parallel()
+	for broker, fine := range map[string]bool{
+		"kafka:9092": true, "kafka": true, "my_kafka.example.com.:1": true, "10.0.0.7:9092": true, "10.0.0.7": true,
+		"[::1]:9092": true, "[::1]": true, "::1": true, "[fe80::1%eth0]:9092": true, "b-1.x.c2.kafka.eu-west-1.amazonaws.com:65535": true,
+		"": false, ":9092": false, "kafka:": false, "kafka:9092x": false, "kafka:-1": false, "kafka:65536": false, "[::1": false, "[::1]:": false,
+		"PLAINTEXT://kafka:9092": false, "PLAINTEXT://kafka": false, "kafka:9092;kafka2:9092": false, "kafka:9092 kafka2:9092": false, "kafka kafka2": false, "kafka/": false,
+		"cdc:" + authCanary + "@kafka:9092": false,
+	} {
+		cfg := connector.DefaultConfig()
+		cfg.HubSpot.AccessToken, cfg.Registry.URL, cfg.Kafka.Brokers = "x", "http://r", []string{"other:9092", broker}
+		err := cfg.Validate()
+		refused := err != nil && strings.Contains(err.Error(), "KAFKA_BROKERS: member 2 is not host:port")
+		if fine != (err == nil) || fine == refused || err != nil && strings.Contains(err.Error(), authCanary) {
+			t.Errorf("%q: %v", broker, err)
+		}
+	}
+}
+
 // TestKafkaAuthentication_Validate: what makes no sense, or would show a secret
 // to the network, is refused with the names of the variables.
 func TestKafkaAuthentication_Validate(t *testing.T) {
@@ -491,6 +512,7 @@ func TestKafkaAuthentication_Validate(t *testing.T) {
 		{"aws, region of another process", "AWS_MSK_IAM", "kafka:9098", true, false, func(c *connector.Config) { c.Kafka.AWSRegion = "eu-west-1" }, "AWS_REGION: must be the same"},
 		{"aws, half a key", "AWS_MSK_IAM", "kafka.eu-west-1.amazonaws.com:9098", true, false, func(c *connector.Config) { c.Kafka.AWSAccessKeyID = "x" }, "give both"},
 		{"aws, endpoint elsewhere", "AWS_MSK_IAM", "kafka.eu-west-1.amazonaws.com:9098", true, false, func(c *connector.Config) { c.Kafka.AWSContainerFullURI = "http://example.com/" }, "https"},
+		{"a user alone", "", "kafka:9092", true, false, user, "KAFKA_SASL_MECHANISM: is required"},
 		{"unknown", "GSSAPI", "kafka:9092", true, false, none, "is none of"},
 	} {
 		cfg := connector.DefaultConfig()

@@ -34,6 +34,14 @@ func (p *problems) oneOf(name, value string, allowed ...string) {
 	}
 }
 
+// within is told what holds rather than what does not: NaN is neither above nor below
+// anything.
+func (p *problems) within(name string, value float64, holds bool, limits string) {
+	if !holds {
+		p.add("%s: %v must be %s", name, value, limits)
+	}
+}
+
 // Validate checks everything that can be checked without a request, and reads the
 // files of secrets. It returns nil or a *[ConfigError] with every problem,
 // sorted.
@@ -103,15 +111,9 @@ func (h *HubSpot) validate(p *problems) {
 		p.add("HUBSPOT_BASE_URL: %v", err)
 	}
 	p.oneOf("HUBSPOT_SENSITIVE", h.Sensitive, SensitiveNone, Sensitive, SensitiveHigh)
-	if h.RateShare <= 0 || h.RateShare > 1 {
-		p.add("HUBSPOT_RATE_SHARE: %v must be above 0 and at most 1", h.RateShare)
-	}
-	if h.DailyReserve < 0 || h.DailyReserve >= 1 {
-		p.add("HUBSPOT_DAILY_RESERVE: %v must be at least 0 and below 1", h.DailyReserve)
-	}
-	if h.IdleShare <= 0 || h.IdleShare > 1 {
-		p.add("HUBSPOT_IDLE_SHARE: %v must be above 0 and at most 1", h.IdleShare)
-	}
+	p.within("HUBSPOT_RATE_SHARE", h.RateShare, h.RateShare > 0 && h.RateShare <= 1, "above 0 and at most 1")
+	p.within("HUBSPOT_DAILY_RESERVE", h.DailyReserve, h.DailyReserve >= 0 && h.DailyReserve < 1, "at least 0 and below 1")
+	p.within("HUBSPOT_IDLE_SHARE", h.IdleShare, h.IdleShare > 0 && h.IdleShare <= 1, "above 0 and at most 1")
 	for name, v := range map[string]int{"HUBSPOT_RATE_10S": h.Rate10s, "HUBSPOT_RATE_SEARCH": h.RateSearch, "HUBSPOT_RATE_DAILY": h.RateDaily} {
 		if v < 0 {
 			p.add("%s: %d is below zero", name, v)
@@ -145,6 +147,11 @@ func (h *HubSpot) validateSelection(p *problems) {
 func (k *Kafka) validate(p *problems) {
 	if len(k.Brokers) == 0 {
 		p.add("KAFKA_BROKERS: is required (host:port, several separated by commas)")
+	}
+	for i, broker := range k.Brokers {
+		if !brokerAddress(broker) { // not repeated: somebody may have put a user and a password into it
+			p.add("KAFKA_BROKERS: member %d is not host:port, such as kafka:9092, without a scheme and with commas between several", i+1)
+		}
 	}
 	if !topicName(k.TopicPrefix) {
 		p.add("KAFKA_TOPIC_PREFIX: %q is not a topic name: letters, digits, '.', '_' and '-', at most 100", k.TopicPrefix)
