@@ -246,6 +246,7 @@ func (s *Status) Reset() {
 	clear(s.lanes)
 	clear(s.firsts)
 	s.reads = firstReads{}
+	s.journal = 0
 }
 
 // was is how many live records a lane of an ended run had.

@@ -70,9 +70,15 @@ func TestStatus_OutlivesARun(t *testing.T) {
 		if n := testkit.Metric(t, reg, "hubspot_cdc_live_records", "cars"); n != 0 {
 			t.Errorf("what is not followed has %v records", n)
 		}
+		s.journalRead(hubspot.MillisOf(time.Now()))
+		time.Sleep(time.Minute)
+		lag := func() float64 { return testkit.Metric(t, reg, "hubspot_cdc_journal_lag_seconds") }
+		if got := lag(); got != 60 {
+			t.Errorf("the journal is %v s behind, want 60", got)
+		}
 		s.Reset() // standing by
-		if got := behind("contacts"); got != 0 {
-			t.Errorf("a standby is %v ms behind", got)
+		if behind("contacts") != 0 || lag() != 0 {
+			t.Errorf("a standby is %v ms behind, and its journal %v s", behind("contacts"), lag())
 		}
 	})
 }
