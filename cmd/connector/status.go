@@ -111,8 +111,8 @@ func (r *statusReader) print(ctx context.Context, before string) error {
 		return fmt.Errorf("%s does not answer as a connector does", shown(r.target))
 	}
 	if s.Group != "" {
-		page := strings.TrimSuffix(r.target, "/status")
-		return fmt.Errorf("at %s there is an instance of a fleet: connector fleet status %s shows it, connector status %s/portals/NAME one of its portals", r.target, page, page)
+		page := shown(strings.TrimSuffix(r.target, "/status"))
+		return fmt.Errorf("at %s there is an instance of a fleet: connector fleet status %s shows it, connector status %s/portals/NAME one of its portals", shown(r.target), page, page)
 	}
 	var text bytes.Buffer
 	text.WriteString(before)
