@@ -373,6 +373,30 @@ func TestR18_OneBadArchivedRecord(t *testing.T) {
 	}
 }
 
+// TestR18_SeveralBadArchivedRecords: the list of archived records fails at neighbours
+// that were archived one after the other. Their deletes are found too.
+func TestR18_SeveralBadArchivedRecords(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 22}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_CENSUS_INTERVAL=12h", "SYNC_ARCHIVE_INTERVAL=1m"}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 400)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		gone := ids[255:260]
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 400, Endpoint: hubspottest.EndpointList, IDs: gone})
+		for _, id := range gone {
+			w.Portal.Archive("contacts", id)
+		}
+		deleted := map[string]bool{}
+		w.ReadUntil(3*time.Minute, func() bool {
+			for _, e := range w.Events("contacts") {
+				deleted[e.Key] = e.Op == "d"
+			}
+			return !slices.ContainsFunc(gone, func(id uint64) bool { return !deleted[idText(id)] })
+		})
+		p.Stop()
+	})
+}
+
 // TestR18_EveryOtherAPI: what else the connector asks fails, from the start or later,
 // for one object type where the address names one. The records go on in their usual
 // time, of the other type if this one cannot be begun. Everything is there when

@@ -167,7 +167,7 @@ func (o *Object) archivedPage(ctx context.Context, after string) (hubspot.ListPa
 
 // archived reads a page of the type's archived records, with what they name as
 // merged. Where HubSpot does not answer even a page of one record, the page names
-// the ids there, so that one that is published as live is confirmed.
+// the ids there that are published as live, so that they are confirmed.
 func (o *Object) archived(ctx context.Context, prio hubspot.Priority, after string) (page hubspot.ListPage, err error) {
 	err = o.stuck.patiently(ctx, func() error {
 		page, err = o.list(ctx, hubspot.Call{Priority: prio}, mergedOnly, after, true)
@@ -179,17 +179,22 @@ func (o *Object) archived(ctx context.Context, prio hubspot.Priority, after stri
 	return page, err
 }
 
+// passedMost is how many published records are confirmed where the list of archived
+// records passes over some.
+const passedMost = 1000
+
 // archivedBeyond finds out how the list goes on after a record that HubSpot does not
 // answer. No search shows archived records, so it tries the places as if they were
-// ids (docs/hubspot.md section 2). err is why HubSpot does not answer, and is
-// returned where that does not help.
+// ids (docs/hubspot.md section 2). It cannot know how many it passes over, so the page
+// names those before the place, the nearest first, that are published as live. err is
+// why HubSpot does not answer, and is returned where that does not help.
 func (o *Object) archivedBeyond(ctx context.Context, prio hubspot.Priority, after string, err error) (page hubspot.ListPage, _ error) {
 	o.binPages.inVain(after)
 	low, odd := hubspot.ParseID(after)
 	if after != "" && odd != nil {
 		return page, err
 	}
-	place, ok, lost := o.binPages.bisect(low, farEnd, func(place hubspot.ID) (bool, error) {
+	behind := func(place hubspot.ID) (bool, error) {
 		return answered(ctx, func(ctx context.Context) error {
 			list, err := o.Client.List(ctx, hubspot.Call{Priority: prio, Tries: 1}, o.Type.Path, mergedOnly, place.String(), true, 1)
 			if err == nil && page.Date == 0 {
@@ -197,15 +202,25 @@ func (o *Object) archivedBeyond(ctx context.Context, prio hubspot.Priority, afte
 			}
 			return err
 		})
-	})
-	switch {
-	case lost != nil:
+	}
+	if ok, lost := behind(farEnd); lost != nil {
 		return page, lost
-	case !ok:
+	} else if !ok {
 		return page, err
+	}
+	place, lost := o.binPages.bisect(low, farEnd, behind)
+	if lost != nil {
+		return page, lost
+	}
+	live, lost := o.Lane.Lacking(ctx, max(low, 1)-1, place, nil, o.Lane.Now())
+	if lost != nil {
+		return page, lost
 	}
 	o.binPages.passed(after)
 	o.Log.Debug("HubSpot's list of archived records fails at one; the stream passes over it", "stream", offsets.ArchiveStream, "place", place.String(), "err", err)
-	page.After, page.Records = place.String(), []hubspot.Record{{ID: place - 1}, {ID: place}}
+	page.After = place.String()
+	for _, id := range live[max(0, len(live)-passedMost):] {
+		page.Records = append(page.Records, hubspot.Record{ID: id})
+	}
 	return page, nil
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func (o *Object) search(ctx context.Context, prio hubspot.Priority, q hubspot.Se
 		})
 		if divisiblePage(err) && !o.searchPages.triedInVain(place) {
 			q.Limit = 1
-			page, err = o.unsearchable(ctx, prio, q, place, err)
+			page, err = o.unsearchable(ctx, prio, q, most, place, err)
 		}
 		return err
 	})
@@ -66,15 +67,16 @@ func unsearched(page *hubspot.SearchPage) bool {
 // farEnd is above every id.
 const farEnd hubspot.ID = 1e15
 
-// unsearchable finds the row that HubSpot's search fails at, by halving the range
-// of ids, and returns a page with that row alone. err is why HubSpot does not
-// answer; it is returned if the search fails at any range of ids.
-func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubspot.SearchQuery, place string, err error) (page hubspot.SearchPage, _ error) {
+// unsearchable finds the first row that HubSpot's search fails at, by halving the range
+// of ids, and returns a page with that row alone. If there are rows before it, the page
+// has these, up to most, and the next page comes to it. err is why HubSpot does not
+// answer; it is returned if the search fails where there is no row.
+func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubspot.SearchQuery, most int, place string, err error) (page hubspot.SearchPage, _ error) {
 	o.searchPages.inVain(place)
 	first := hubspot.SearchPage{}
-	behind := func(after hubspot.ID) (bool, error) {
+	answers := func(after, upTo hubspot.ID) (bool, error) {
 		q := q
-		q.After, q.Started = after, true
+		q.After, q.Started, q.UpTo = after, true, upTo
 		return answered(ctx, func(ctx context.Context) error {
 			page, err := o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: 1}, q)
 			if err == nil && first.Date == 0 {
@@ -83,18 +85,29 @@ func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubs
 			return err
 		})
 	}
-	end := farEnd
-	if q.UpTo != 0 {
-		end = q.UpTo
-	}
-	bad, ok, lost := o.searchPages.bisect(q.After, end, behind)
-	switch {
-	case lost != nil:
+	if ok, lost := answers(q.After+1, q.After+1); lost != nil { // nothing can be there
 		return page, lost
-	case !ok:
+	} else if !ok {
 		return page, err
 	}
+	// The search may fail at several rows. Each question begins at the same place, so it
+	// fails exactly if it reaches the first of them.
+	bad, lost := o.searchPages.bisect(q.After, cmp.Or(q.UpTo, farEnd), func(upTo hubspot.ID) (bool, error) {
+		ok, err := answers(q.After, upTo)
+		return !ok, err
+	})
+	if lost != nil {
+		return page, lost
+	}
 	o.searchPages.passed(place)
+	if bad > q.After+1 { // whatever the questions above were answered, nothing before it is lost
+		q.UpTo, q.Limit = bad-1, most
+		page, err := o.search(ctx, prio, q)
+		if err != nil || len(page.Rows) > 0 {
+			page.Answer, page.Total, page.More = first.Answer, hubspot.NoTotal, true
+			return page, err
+		}
+	}
 	o.Log.Debug("HubSpot's search fails at a record; the stream passes over it and reads it directly", "id", bad.String(), "err", err)
 	return hubspot.SearchPage{
 		Answer: first.Answer, More: true,
@@ -102,13 +115,9 @@ func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubs
 	}, nil
 }
 
-// bisect returns the smallest place above low, up to high, behind which HubSpot
-// answers. ok is false if it does not answer behind high. It first tries the places
-// that it found before.
-func (p *pageSizes) bisect(low, high hubspot.ID, behind func(hubspot.ID) (bool, error)) (place hubspot.ID, ok bool, err error) {
-	if ok, err := behind(high); err != nil || !ok {
-		return 0, false, err
-	}
+// bisect returns the smallest place above low at or beyond a bad one, which high is. It
+// first tries the places that it found before.
+func (p *pageSizes) bisect(low, high hubspot.ID, beyond func(hubspot.ID) (bool, error)) (hubspot.ID, error) {
 	var guesses []hubspot.ID
 	if known := p.knownBetween(low, high); known != 0 {
 		guesses = []hubspot.ID{known - 1, known}
@@ -121,9 +130,9 @@ func (p *pageSizes) bisect(low, high hubspot.ID, behind func(hubspot.ID) (bool, 
 				continue
 			}
 		}
-		switch ok, err := behind(middle); {
+		switch ok, err := beyond(middle); {
 		case err != nil:
-			return 0, false, err
+			return 0, err
 		case ok:
 			high = middle
 		default:
@@ -131,7 +140,7 @@ func (p *pageSizes) bisect(low, high hubspot.ID, behind func(hubspot.ID) (bool, 
 		}
 	}
 	p.know(high)
-	return high, true, nil
+	return high, nil
 }
 
 // knownBetween returns the lowest bad place between two others, 0 for none.
