@@ -242,3 +242,83 @@ func TestSweep_APageThatIsAlwaysRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestR2_AListThatLeadsInACircle: while HubSpot's list leads back to a place, its own or
+// an earlier one, the stream that reads it asks seldom and says so. Once the list leads
+// on, it reads the rest.
+func TestR2_AListThatLeadsInACircle(t *testing.T) {
+	const well = 3 * time.Hour
+	for name, back := range map[string]string{"to its own place": "7", "to an earlier one": "4"} {
+		for stream, run := range map[string]func(context.Context, *Object) error{
+			offsets.BackfillStream: func(ctx context.Context, o *Object) error {
+				return (&Sweep{Object: o, Stream: offsets.BackfillStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}).Run(ctx)
+			},
+			offsets.ArchiveStream: func(ctx context.Context, o *Object) error {
+				return (&Archive{Object: o, Interval: well}).Run(ctx)
+			},
+		} {
+			t.Run(stream+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					began, calls, read := time.Now(), 0, false
+					object, _ := answering(func(r *http.Request) (int, string) {
+						time.Sleep(100 * time.Millisecond)
+						if r.Method == http.MethodPost {
+							return 200, `{"results":[]}`
+						}
+						calls++
+						switch after := r.URL.Query().Get("after"); {
+						case after == "":
+							return 200, listPage([]int{1, 2, 3}, "4")
+						case after == "4":
+							return 200, listPage([]int{4, 5, 6}, "7")
+						case time.Since(began) < well:
+							return 200, listPage([]int{7, 8, 9}, back)
+						}
+						read = true
+						return 200, listPage([]int{7, 8, 9}, "")
+					}).contacts(t)
+					go func() { _ = run(t.Context(), object) }() // until the test ends
+					time.Sleep(well - time.Minute)
+					if calls > 900 {
+						t.Errorf("%d calls in three hours, want at most five a minute", calls)
+					}
+					if problems := object.Status.Problems(); len(problems) != 1 || problems[0].Stream != stream || !strings.Contains(problems[0].Problem, errCircle.Error()) {
+						t.Errorf("problems %+v, want the circle of %s", problems, stream)
+					}
+					time.Sleep(3 * time.Minute)
+					if problems := object.Status.Problems(); !read || len(problems) > 0 {
+						t.Errorf("when the list leads on: read to its end %v, problems %+v", read, problems)
+					}
+					if n := object.Lane.Live(); stream == offsets.BackfillStream && n != 9 {
+						t.Errorf("%d of 9 records are published", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestR7_ALookIntoABinThatLeadsInACircle: a confirm does without what the rest of the
+// archived list names.
+func TestR7_ALookIntoABinThatLeadsInACircle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		object, _ := answering(func(r *http.Request) (int, string) {
+			time.Sleep(100 * time.Millisecond)
+			calls++
+			return 200, strings.Replace(listPage([]int{1}, "4"), `"properties":{}`, `"properties":{"hs_merged_object_ids":"8;9"}`, 1)
+		}).contacts(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for range 2 {
+			began := time.Now()
+			copies, err := object.losersInBin(ctx, true)
+			if err != nil || len(copies) != 1 || time.Since(began) > time.Minute {
+				t.Errorf("%v, %d copies after %v", err, len(copies), time.Since(began))
+			}
+		}
+		if calls > 5 {
+			t.Errorf("%d calls, want at most 5", calls)
+		}
+	})
+}

@@ -38,10 +38,10 @@ func (a *Archive) pass(ctx context.Context) error {
 	if err := o.due(ctx, a.Interval, a.last, a.pages, ReliedArchive); err != nil {
 		return err
 	}
-	began := time.Now()
+	began, seen := time.Now(), trail{}
 	for {
 		sent := time.Now()
-		list, err := o.archived(ctx, hubspot.Archive, a.Place.After)
+		list, err := o.archived(ctx, hubspot.Archive, a.Place.After, seen)
 		if hubspot.ArchivedUnsupported(err) {
 			o.Log.Info("HubSpot does not list archived records of this type; the census (by counting) and the reconcile (by reading everything) find its deletes", "stream", offsets.ArchiveStream)
 			o.Status.Clear(o.Type.Name, offsets.ArchiveStream) // nothing is behind
@@ -50,7 +50,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		if hubspot.BadRequest(err) && a.Place.After != "" && !a.restarted { // as in Sweep.sweepRange
 			a.restarted = true
 			o.Log.Warn("HubSpot refuses to continue its list of archived records; the stream reads it from the beginning", "stream", offsets.ArchiveStream, "err", err)
-			a.Place.After = ""
+			a.Place.After, seen = "", trail{}
 			continue
 		}
 		if err != nil {

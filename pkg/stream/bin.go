@@ -127,10 +127,10 @@ func (o *Object) look(ctx context.Context, due func() bool) error {
 	if !due() {
 		return nil
 	}
-	began, pages := time.Now(), 0
+	began, pages, seen := time.Now(), 0, trail{}
 	for after := ""; ; {
 		pages++
-		page, err := o.archivedPage(ctx, after)
+		page, err := o.archivedPage(ctx, after, seen)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -159,18 +159,18 @@ func (o *Object) look(ctx context.Context, due func() bool) error {
 	}
 }
 
-func (o *Object) archivedPage(ctx context.Context, after string) (hubspot.ListPage, error) {
+func (o *Object) archivedPage(ctx context.Context, after string, seen trail) (hubspot.ListPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, binPatience)
 	defer cancel()
-	return o.archived(ctx, hubspot.Confirm, after)
+	return o.archived(ctx, hubspot.Confirm, after, seen)
 }
 
 // archived reads a page of the type's archived records, with what they name as
 // merged. Where HubSpot does not answer even a page of one record, the page names
 // the ids there that are published as live, so that they are confirmed.
-func (o *Object) archived(ctx context.Context, prio hubspot.Priority, after string) (page hubspot.ListPage, err error) {
+func (o *Object) archived(ctx context.Context, prio hubspot.Priority, after string, seen trail) (page hubspot.ListPage, err error) {
 	err = o.stuck.patiently(ctx, func() error {
-		page, err = o.list(ctx, hubspot.Call{Priority: prio}, mergedOnly, after, true)
+		page, err = o.list(ctx, hubspot.Call{Priority: prio}, mergedOnly, after, true, seen)
 		if divisiblePage(err) && !o.binPages.triedInVain(after) {
 			page, err = o.archivedBeyond(ctx, prio, after, err)
 		}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -202,17 +203,39 @@ func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubsp
 	return nil, "", err
 }
 
+// trail has the places of a list whose pages were read. If HubSpot led back to one of
+// them, a stream would read them over and over, as fast as HubSpot answers.
+type trail map[string]bool
+
+// errCircle says that HubSpot's pages of a list lead in a circle.
+var errCircle = errors.New("a page of HubSpot's list leads back to an earlier one")
+
+// circleTries is how often a page is read that leads back.
+const circleTries = 3
+
 // list reads a page of the type's list, or of its archived records, as large as
-// HubSpot answers it.
-func (o *Object) list(ctx context.Context, call hubspot.Call, slots *hubspot.Slots, after string, archived bool) (page hubspot.ListPage, err error) {
+// HubSpot answers it, and adds its place to the trail. It reads a page again that leads
+// back to its own place or to one of the trail, and returns errCircle if it still does.
+func (o *Object) list(ctx context.Context, call hubspot.Call, slots *hubspot.Slots, after string, archived bool, seen trail) (page hubspot.ListPage, err error) {
 	pages := o.pages
 	if archived {
 		pages = o.binPages
 	}
-	err = pages.halving(after, hubspot.MaxList, func(size, tries int) error {
-		call.Tries, call.Quick = tries, quick(size, tries)
-		page, err = o.Client.List(ctx, call, o.Type.Path, slots, after, archived, size)
-		return err
-	})
-	return page, err
+	for try := range circleTries {
+		if err := sleep(ctx, time.Duration(try)*time.Second); err != nil {
+			return page, err
+		}
+		err = pages.halving(after, hubspot.MaxList, func(size, tries int) error {
+			call.Tries, call.Quick = tries, quick(size, tries)
+			page, err = o.Client.List(ctx, call, o.Type.Path, slots, after, archived, size)
+			return err
+		})
+		if err != nil || page.After == "" || page.After != after && !seen[page.After] {
+			if seen != nil {
+				seen[after] = true
+			}
+			return page, err
+		}
+	}
+	return page, errCircle
 }

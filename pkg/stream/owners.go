@@ -28,9 +28,6 @@ type Owners struct {
 // Run reads the owners as often as Pace says, until ctx ends.
 func (o *Owners) Run(ctx context.Context) error { return o.repeat(ctx, o.pass, &o.List) }
 
-// errCircle says that HubSpot's pages of owners lead in a circle.
-var errCircle = errors.New("a page of HubSpot's owners leads back to an earlier one")
-
 // errNameless says that some owners are in no key.
 var errNameless = errors.New("HubSpot's answers have owners without an id that can be read; the others are published")
 
@@ -45,7 +42,7 @@ func (o *Owners) pass(ctx context.Context) (soon time.Duration, err error) {
 	if err == nil {
 		soon, err = o.publish(ctx, &o.List, reading, read)
 	}
-	if refused(err) || errors.Is(err, errCircle) {
+	if refused(err) {
 		o.told(&o.List, began, &referenceError{of: ReferenceOwners, err: err})
 		return 0, nil
 	}
@@ -122,7 +119,7 @@ func (o *Owners) read(ctx context.Context, prio hubspot.Priority) (cdc.Reference
 // that of the last page.
 func (o *Owners) pages(ctx context.Context, prio hubspot.Priority, archived bool, onSend func(hubspot.Millis), calls *int, short *bool, take func(*hubspot.Owner)) (date hubspot.Millis, err error) {
 	call := hubspot.Call{Priority: prio, OnSend: onSend}
-	seen := map[string]bool{}
+	seen := trail{}
 	for after := ""; ; {
 		var page hubspot.OwnersPage
 		place := fmt.Sprint(archived, after)

@@ -79,7 +79,7 @@ func (o *Object) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask)
 	case cdc.AskControls:
 		a.IDs, err = o.Lane.Controls(ctx, slices.Concat(ask.IDs, o.stuck.all()))
 	case cdc.AskList:
-		a.List, err = o.list(ctx, hubspot.Call{Priority: prio}, nil, "", false)
+		a.List, err = o.list(ctx, hubspot.Call{Priority: prio}, nil, "", false, nil)
 		if hubspot.Divisible(err) { // nothing shows whether HubSpot has them
 			a.Stuck, err = slices.Clone(ask.IDs), nil
 		}

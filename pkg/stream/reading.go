@@ -183,10 +183,10 @@ func (r *reading) start(ctx context.Context, c *cdc.Chain) {
 
 // chain reads a chain to its end, or until there are too many readers.
 func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (released bool, err error) {
-	for seen := r.committed.Load(); ; {
+	for seen, came := r.committed.Load(), (trail{}); ; {
 		page := first
 		if first = nil; page == nil {
-			if page, err = r.next(ctx, c); err != nil {
+			if page, err = r.next(ctx, c, came); err != nil {
 				return false, err
 			}
 		}
@@ -233,9 +233,11 @@ func (r *reading) pause(ctx context.Context) error {
 }
 
 // next reads the next page of a chain.
-func (r *reading) next(ctx context.Context, c *cdc.Chain) (*sweepPage, error) {
+func (r *reading) next(ctx context.Context, c *cdc.Chain, seen trail) (*sweepPage, error) {
 	for {
-		page, err := r.fetch(ctx, r.at(c))
+		at := r.at(c)
+		at.seen = seen
+		page, err := r.fetch(ctx, at)
 		switch {
 		case err == nil:
 			return &page, nil
@@ -246,6 +248,7 @@ func (r *reading) next(ctx context.Context, c *cdc.Chain) (*sweepPage, error) {
 			// Start over only once: if it refuses again, the place is not the
 			// reason.
 			r.setRestarted()
+			clear(seen)
 			r.Object.Log.Warn("HubSpot refuses to continue its list; the stream reads it from the beginning", "stream", r.Stream, "after", c.In.After.String(), "err", err)
 		case r.chains.Divided():
 			r.Object.Log.Warn("HubSpot's list cannot be entered in its middle any more; the stream reads it from the beginning", "stream", r.Stream, "err", err)
@@ -329,7 +332,7 @@ func (r *reading) enter(ctx context.Context, c *cdc.Chain, at hubspot.ID, left, 
 	switch {
 	case hubspot.Unanswered(err) && r.unanswered.Add(1) < mostUnanswered:
 		return nil, nil, nil
-	case hubspot.Divisible(err) || errors.Is(err, errNoEntry):
+	case hubspot.Divisible(err) || errors.Is(err, errNoEntry) || errors.Is(err, errCircle):
 		r.readAsOne(err.Error())
 		return nil, nil, nil
 	case err != nil || len(page.ids) == 0:

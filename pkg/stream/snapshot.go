@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -80,7 +81,7 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 		}
 	} else {
 		list, err := c.sweep.fetch(ctx, listPlace{after: at.after, in: cdc.Range{After: at.id}})
-		if hubspot.BadRequest(err) && at.after != "" || c.sweep.unordered() {
+		if (hubspot.BadRequest(err) || errors.Is(err, errCircle)) && at.after != "" || c.sweep.unordered() {
 			return c.page(ctx, place{id: at.id}, nil)
 		}
 		if err != nil {

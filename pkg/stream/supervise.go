@@ -69,10 +69,15 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 }
 
 // refused reports whether HubSpot answered with a lasting error other than a refused
-// token, or does not sort its search, or leaves out more records than may be stuck (R18),
-// or the registry refuses the topic's schema.
+// token, does not sort its search, leads through its list in a circle, or leaves out more
+// records than may be stuck (R18), or whether a topic or its schema is refused.
 func refused(err error) bool {
+	for _, lasting := range []error{cdc.ErrUnordered, errCircle, errLeftOut} {
+		if errors.Is(err, lasting) {
+			return true
+		}
+	}
 	var e *hubspot.Error
 	var topic *cdc.RefusedError
-	return errors.Is(err, cdc.ErrUnordered) || errors.Is(err, errLeftOut) || errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
+	return errors.As(err, &topic) || errors.As(err, &e) && !hubspot.Unauthorized(err)
 }

@@ -38,6 +38,7 @@ type listPlace struct {
 	entered bool
 	// trial says that nobody needs the page: that HubSpot refuses its place is an answer.
 	trial bool
+	seen  trail // of the chain
 }
 
 // errNoEntry says that a page does not begin at the id that was its place.
@@ -84,7 +85,7 @@ func (s *Sweep) page(ctx context.Context, at listPlace) (sweepPage, error) {
 	call := o.call(s.Priority, &sent, 0)
 	note, began := call.OnSend, time.Now()
 	call.OnSend = func(now hubspot.Millis) { note(now); began = time.Now() }
-	list, err := o.list(ctx, call, asked, at.after, false)
+	list, err := o.list(ctx, call, asked, at.after, false, at.seen)
 	trip := time.Since(began)
 	if whole && hubspot.TooLong(err) { // HubSpot does not say how long is too long
 		o.narrow.Store(true)
