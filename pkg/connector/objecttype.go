@@ -139,8 +139,12 @@ func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, c
 			return err
 		}
 		if o.streams == nil {
+			read := o.set
+			if !read.Keyed(o.run.setup.Selection) { // its key is gone, and nothing that the streams read is published
+				read = set
+			}
 			asItIs := func(context.Context) error { return nil }
-			if err := o.adopt(ctx, o.set, nil, places, asItIs); err != nil {
+			if err := o.adopt(ctx, read, nil, places, asItIs); err != nil {
 				return err
 			}
 		}

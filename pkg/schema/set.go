@@ -62,7 +62,7 @@ func (s *Set) Slots(sel *Selection) *hubspot.Slots {
 	for i, f := range s.Fields {
 		if f.InForce {
 			names[i], hashed[i] = f.Property, f.Hashed != ""
-			if hashed[i] && (sel == nil || f.Hashed != sel.keyDigest()) {
+			if !f.keyed(sel) {
 				// Its values would go out unhashed, or under the wrong key.
 				panic(fmt.Sprintf("schema: field %q of %q is hashed with another key than the selection has", f.Name, s.Object))
 			}
@@ -74,6 +74,16 @@ func (s *Set) Slots(sel *Selection) *hubspot.Slots {
 		slots.Hashed, slots.HashKey = hashed, sel.Key
 	}
 	return slots
+}
+
+// Keyed reports whether sel has the key under which the set's values are hashed, so
+// that the set may be read with it.
+func (s *Set) Keyed(sel *Selection) bool {
+	return !slices.ContainsFunc(s.Fields, func(f Field) bool { return f.InForce && !f.keyed(sel) })
+}
+
+func (f *Field) keyed(sel *Selection) bool {
+	return f.Hashed == "" || sel != nil && f.Hashed == sel.keyDigest()
 }
 
 // Content names the fields whose change is a change of the record (R10): all in
