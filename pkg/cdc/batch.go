@@ -129,10 +129,10 @@ type Committer interface {
 	Commit(ctx context.Context, b *Batch) error
 }
 
-// RefusedError reports that a topic cannot be written for now, because of its
-// schemas in the schema registry. It concerns this topic alone.
+// RefusedError reports that a topic cannot be written for now, because Kafka refuses
+// the topic, or the schema registry its schemas. It concerns this topic alone.
 type RefusedError struct {
-	Subject string // in the registry
+	Subject string // in the registry; empty: Kafka refuses
 	Reason  string // why the registry refuses the schema, in its words
 	// What is wrong where the registry does not refuse a schema, and what to do
 	// about it.

@@ -22,7 +22,7 @@ type objectType struct {
 	run     *run
 	records *stream.Object
 	set     *schema.Set // in force, or the last one that was; nil: never published
-	refused bool        // the registry refuses the next set
+	refused bool        // the topic is not ready for the next set
 	doubts  schema.Doubts
 	changed bool          // its properties were not those of the look before
 	again   time.Duration // when its properties are to be listed again; zero for after the interval
@@ -70,8 +70,8 @@ func (o *objectType) replacedBy(t hubspot.ObjectType) bool {
 
 // take follows a type's properties as HubSpot shows them now (R13). shrunk means
 // that the token has lost scopes since: a missing property is then no evidence
-// (R9). first means that the run has only just begun: a topic that cannot be made
-// ready then ends it.
+// (R9). first means that the run has only just begun: what keeps a topic from being made
+// ready then ends it, unless it concerns that topic alone.
 func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first bool) (started bool, err error) {
 	l, useless, err := o.listing(ctx, found, shrunk)
 	if err != nil {
@@ -107,7 +107,7 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 // that affects. If no stream runs, it starts them: one transaction commits all
 // their first cursors before anything is read (R5).
 //
-// While the registry refuses the set, nothing is written to the topic. If the
+// While the topic or its schema is refused, nothing is written to the topic. If the
 // type was published before, its streams run anyway and wait, so that the
 // associations of its records are still followed.
 func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, changed stream.Changed, first bool) error {

@@ -1,11 +1,14 @@
 package connector_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -22,7 +25,7 @@ type answering struct {
 }
 
 func (a answering) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Method != http.MethodPost || !strings.HasPrefix(req.URL.Path, "/subjects/"+a.subject+"/") {
+	if req.Method != http.MethodPost || !strings.HasPrefix(req.URL.Path, "/subjects/"+a.subject) {
 		return a.to.RoundTrip(req)
 	}
 	return testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -101,5 +104,185 @@ func TestSelection_TheHashChangesWhileTheRegistryRefuses(t *testing.T) {
 				w.wantFold("contacts", []string{"score"}, func(_, text string) (string, string) { return c.published(text) })
 			})
 		})
+	}
+}
+
+// denied is Confluent's answer to a user whose role lacks the subject.
+const denied = `{"error_code":40301,"message":"User is denied operation Write on Subject"}`
+
+// TestTopics_OneThatMayNotBeCreatedWaitsAlone: an object type, a pair and a list come
+// whose topics the cluster does not let this user create. Each waits with a problem that
+// has the command, in the run in which it comes and in the next ones; the rest goes on
+// as before. Once the topics may be created, everything is published.
+func TestTopics_OneThatMayNotBeCreatedWaitsAlone(t *testing.T) {
+	t.Parallel()
+	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_REFERENCE_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "SYNC_LEADING_INTERVAL=1s"}
+	inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts", "companies"}}, env, func(w *world) {
+		person, firm := w.Portal.Seed("contacts", 1)[0], w.Portal.Seed("companies", 1)[0]
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(1, []string{"contacts", "companies"}) })
+		time.Sleep(5 * time.Minute)
+		policy := &testkit.Policy{NoCreate: true}
+		w.Kafka.Enforce(policy)
+		car := w.Portal.AddCustomType("car", hubspottest.Property{Name: "maker"}).FullyQualifiedName
+		w.Portal.Create(car, map[string]string{"maker": "Tatra"})
+		w.Portal.Associate("contacts", person, "companies", firm, "", 0)
+		owner := w.Portal.AddOwner(hubspottest.Owner{})
+		for i, name := range []string{"Ada", "Grace"} {
+			time.Sleep(5 * time.Minute)
+			w.Portal.Update("contacts", person, map[string]string{"firstname": name})
+			if took := w.ReadUntil(time.Minute, func() bool { return w.FirstName(person) == name }); took > 15*time.Second {
+				t.Errorf("run %d: a change was published after %v", i+1, took)
+			}
+			for object, topic := range map[string]string{car: car, toCompanies.String(): "associations.contacts.companies", "owners": "owners"} {
+				p.waits(object, "have it created: kafka-topics --bootstrap-server localhost:0 --create --topic hubspot."+topic+" ")
+			}
+			if n := p.said("the run ended; the next one begins"); n > 0 {
+				t.Errorf("run %d: %d runs ended", i+1, n)
+			}
+			p.Stop()
+			p = w.start()
+		}
+		policy.Off.Store(true)
+		w.SleepUntil(5*time.Minute, func() bool { return p.ready().Ready && len(p.ready().Problems) == 0 })
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		w.check("contacts", "companies", car)
+		w.checkLinks(toCompanies)
+		w.tells("owners", "c "+owner)
+	})
+}
+
+// TestTopics_ASubjectThatMayNotBeRegisteredWaitsAlone: the registry does not let this
+// user register the schema of one object type, and of one pair. They wait with a problem
+// that names the subject, also over a restart, and the rest goes on.
+func TestTopics_ASubjectThatMayNotBeRegisteredWaitsAlone(t *testing.T) {
+	t.Parallel()
+	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_OBJECTS=contacts,companies"}
+	inWorld(t, hubspottest.Options{Seed: 11}, env, func(w *world) {
+		people, firms := w.Portal.Seed("contacts", 20), w.Portal.Seed("companies", 20)
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{"contacts", "companies"}) })
+		time.Sleep(5 * time.Minute)
+		accepting := w.Registry.Turn(nil)
+		contacts := answering{accepting, "hubspot.contacts-value", http.StatusForbidden, denied}
+		w.Registry.Turn(answering{contacts, "hubspot.associations.contacts.companies-value", http.StatusForbidden, denied})
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number"})
+		w.Portal.Associate("contacts", people[1], "companies", firms[1], "", 0)
+		for i := range 2 {
+			time.Sleep(5 * time.Minute)
+			w.Portal.Update("companies", firms[0], map[string]string{"name": "New " + idText(uint64(i))})
+			time.Sleep(2 * time.Minute)
+			if n := len(w.told("companies", 20)); n != i+1 {
+				t.Errorf("run %d: %d events of another type, want %d", i+1, n, i+1)
+			}
+			p.waits("contacts", "subject hubspot.contacts-value")
+			p.waits(toCompanies.String(), "subject hubspot.associations.contacts.companies-value")
+			if n := p.said("the run ended; the next one begins"); n > 0 {
+				t.Errorf("run %d: %d runs ended", i+1, n)
+			}
+			p.Stop()
+			p = w.start()
+		}
+		w.Registry.Turn(accepting)
+		w.SleepUntil(5*time.Minute, func() bool { return p.ready().Ready && len(p.ready().Problems) == 0 })
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		w.check("contacts", "companies")
+		w.checkLinks(toCompanies)
+	})
+}
+
+// TestTopics_AllOfThemRefused: nothing can be published, and /readyz says for each
+// object type why.
+func TestTopics_AllOfThemRefused(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(w *world) (action string){
+		"by Kafka": func(w *world) string {
+			w.Kafka.Enforce(&testkit.Policy{NoCreate: true})
+			return "have it created: kafka-topics "
+		},
+		"by the registry": func(w *world) string {
+			w.Registry.Turn(answering{w.Registry.Turn(nil), "", http.StatusForbidden, denied})
+			return "register the schemas of subject hubspot."
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, hubspottest.Options{Seed: 11}, []string{"HUBSPOT_OBJECTS=contacts,companies"}, func(w *world) {
+				w.Portal.Seed("contacts", 20)
+				cl := w.Kafka.Client()
+				compact := "compact"
+				for _, topic := range []string{"hubspot.offsets", "hubspot.state"} {
+					if _, err := kadm.NewClient(cl).CreateTopic(w.T.Context(), 1, 1, map[string]*string{"cleanup.policy": &compact}, topic); err != nil {
+						t.Fatal(err)
+					}
+				}
+				cl.Close()
+				action := refuse(w)
+				p := w.start()
+				defer p.Stop()
+				time.Sleep(5 * time.Minute)
+				if p.ready().Ready {
+					t.Error("ready, and nothing can be published")
+				}
+				for _, object := range []string{"contacts", "companies"} {
+					p.waits(object, action)
+				}
+			})
+		})
+	}
+}
+
+// TestR20_ALossThatNobodyMayMendYet: a topic was deleted, and the cluster does not let
+// this user create it again. Its object waits; once the connector may create the topic,
+// or somebody else has, everything of it is published again, once.
+func TestR20_ALossThatNobodyMayMendYet(t *testing.T) {
+	t.Parallel()
+	for _, topic := range kinds {
+		for _, byHand := range []bool{false, true} {
+			t.Run(fmt.Sprint(topic, ", made by hand: ", byHand), func(t *testing.T) {
+				t.Parallel()
+				if topic != contactsTopic && topic != "hubspot.owners" {
+					long(t)
+				}
+				env := append([]string{"SYNC_SCHEMA_INTERVAL=1m"}, published...)
+				inWorld(t, hubspottest.Options{Seed: 20, Types: []string{"contacts", "companies", "deals"}}, env, func(w *world) {
+					w.peopled(12)
+					p := w.start()
+					time.Sleep(3 * time.Minute)
+					p.Stop()
+					ends, err := w.Kafka.Admin().ListEndOffsets(w.T.Context(), topic)
+					if err != nil {
+						t.Error(err)
+					}
+					loss{keep: -1}.befall(w, topic)
+					policy := &testkit.Policy{NoCreate: true}
+					w.Kafka.Enforce(policy)
+					p = w.start()
+					time.Sleep(5 * time.Minute)
+					if p.said("the run ended; the next one begins") > 0 || slices.Contains(w.Topics(), topic) {
+						t.Error("the object does not wait alone")
+					}
+					policy.Off.Store(true)
+					if byHand {
+						compact := "compact"
+						if _, err := w.Kafka.Admin().CreateTopics(w.T.Context(), int32(len(ends[topic])), 1, map[string]*string{"cleanup.policy": &compact}, topic); err != nil {
+							t.Error(err)
+						}
+					}
+					time.Sleep(15 * time.Minute)
+					for key, n := range w.whole(topic) {
+						if n != 1 {
+							t.Errorf("%d events of %s, want 1", n, key)
+						}
+					}
+					if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+						t.Errorf("readyz %+v", ready)
+					}
+					p.Stop()
+					w.publishesNothing(topic)
+				})
+			})
+		}
 	}
 }

@@ -36,7 +36,6 @@ const (
 	runbookRefuses  = "docs/runbook.md#hubspot-refuses-the-connector"
 	runbookDay      = "docs/runbook.md#the-calls-of-the-day-are-spent"
 	runbookNoTypes  = "docs/runbook.md#the-token-may-read-no-object-type"
-	runbookKafka    = "docs/runbook.md#kafka-cannot-be-used"
 	runbookLoading  = "docs/runbook.md#not-ready-yet"
 	runbookStart    = "docs/runbook.md#the-connector-refuses-to-start"
 	runbookStopped  = "docs/runbook.md#the-connector-has-stopped"
@@ -97,7 +96,7 @@ var errNoAnswer = errors.New("no answer in time")
 
 func (s *Setup) silentKafka(since time.Time, err error) stream.Problem {
 	d := s.Config.Kafka.Diagnose(err)
-	return stream.Problem{Area: areaKafka, Problem: "Kafka does not answer: " + d.Found, Action: d.Cure, Runbook: runbookKafka, Since: since}
+	return stream.Problem{Area: areaKafka, Problem: "Kafka does not answer: " + d.Found, Action: d.Cure, Runbook: stream.RunbookKafka, Since: since}
 }
 
 func (s *Setup) silentRegistry(since time.Time, err error) stream.Problem {
@@ -186,7 +185,7 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 		p.Action, p.Runbook = "nothing: it stands by, and takes over when the other instance ends", runbookNotOwner
 	case ofKafka(err):
 		d := s.DiagnoseKafka(err)
-		p.Area, p.Problem, p.Action, p.Runbook = areaKafka, "Kafka cannot be used: "+d.Found, d.Cure, runbookKafka
+		p.Area, p.Problem, p.Action, p.Runbook = areaKafka, "Kafka cannot be used: "+d.Found, d.Cure, stream.RunbookKafka
 	default:
 		p.Action = "nothing yet: the connector tries again by itself. If it lasts for an hour, report it with the lines of the log before it"
 	}

@@ -14,7 +14,8 @@ import (
 
 // PairTopic makes a pair's topic ready: see Topic. Commit calls it at the pair's
 // first link, so that pairs without links have no topic. A caller that knows from
-// Load that the topic exists calls it at the start.
+// Load that the topic exists calls it at the start. After a *cdc.RefusedError, Commit
+// tries again at the next link.
 func (s *Sink) PairTopic(ctx context.Context, pair cdc.Pair) error {
 	t, err := pairTopic(s.cfg.Prefix, pair)
 	return s.ready(ctx, t, err)

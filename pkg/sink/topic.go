@@ -82,6 +82,10 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	if err != nil {
 		return err
 	}
+	return alone(t, s.makeReady(ctx, t))
+}
+
+func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	s.mu.Lock()
 	was, loaded := s.metas[t.name], s.metas != nil
 	s.mu.Unlock()
@@ -94,6 +98,11 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 	found, err := s.setup.dataTopic(ctx, t, was)
 	s.warn(found)
 	if err != nil {
+		if was.Partitions > 0 && uncreated(err) {
+			s.mu.Lock()
+			s.gone[t.object] = true
+			s.mu.Unlock()
+		}
 		return err
 	}
 	now, err := s.setup.schemas(ctx, t, found, was)

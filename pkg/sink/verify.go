@@ -146,14 +146,15 @@ func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 }
 
 // recognise makes the state know a topic that has just been made ready, and returns
-// the records for it. A topic that was known and gone is published again.
+// the records for it. A topic that was known and gone is published again, whoever has
+// made it again.
 func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]*kgo.Record, error) {
 	there := found.There
 	s.mu.Lock()
 	was, known := s.identities[t.name]
-	written := s.metas[t.name].Partitions > 0
+	written, gone := s.metas[t.name].Partitions > 0, s.gone[t.object]
 	s.mu.Unlock()
-	if known && there || s.identities == nil {
+	if known && there && !gone || s.identities == nil {
 		return nil, nil
 	}
 	now := found.empty()
@@ -169,12 +170,12 @@ func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]
 	ours := s.ends.of(t.name)
 	l := &offsets.Loaded{Identities: map[string]offsets.Identity{}, Ends: map[string]offsets.Ends{}, Cursors: map[offsets.Key][]byte{}}
 	out := s.identify(l, now, offsets.Ends{})
-	if written && !there {
+	if written && (!there || gone) {
 		lost, err := s.setup.compare(ctx, now, was, ours)
 		if err != nil {
 			return nil, err
 		}
-		if !known || lost != nil {
+		if !known || gone || lost != nil {
 			out = append(out, s.republish(l, t.name, t.object, "it was gone"))
 			s.mu.Lock()
 			s.again[t.object] = true
@@ -183,17 +184,18 @@ func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.gone, t.object)
 	s.identities[t.name] = l.Identities[t.name]
 	s.ends.found(t.name, now.ends, l.Ends[t.name])
 	return out, nil
 }
 
-// MadeAgain reports whether an object's topic was gone when it was made ready in
-// this run, so that everything of it has to be published again.
+// MadeAgain reports whether an object's topic was gone when it was to be made ready in
+// this run, so that everything of it has to be published again as soon as it is.
 func (s *Sink) MadeAgain(object string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.again[object]
+	return s.again[object] || s.gone[object]
 }
 
 // TakenOver lists the objects whose topics held what an earlier installation

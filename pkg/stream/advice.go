@@ -24,6 +24,8 @@ const (
 	runbookGone        = "docs/runbook.md#an-object-type-is-not-there"
 	runbookPaused      = "docs/runbook.md#something-is-paused"
 	runbookRefused     = "docs/runbook.md#hubspot-refuses-a-stream"
+	runbookCreate      = "docs/runbook.md#a-topic-cannot-be-made-ready"
+	RunbookKafka       = "docs/runbook.md#kafka-cannot-be-used"
 	RunbookRegistry    = "docs/runbook.md#the-schema-registry-cannot-be-used"
 	runbookUnanswering = "docs/runbook.md#one-of-hubspots-apis-does-not-answer"
 )
@@ -60,11 +62,17 @@ func advise(err error) (action, runbook string) {
 	case errors.As(err, &list):
 		return list.action(), runbookList
 	case errors.As(err, &topic) && topic.Cure != "":
-		return topic.Cure + ". The connector asks the registry again every five minutes", runbookTopic
+		section := runbookTopic
+		if topic.Subject == "" {
+			section = runbookCreate
+		}
+		return topic.Cure + ". The connector tries again by itself, at the latest when it reads the portal's schemas next (SYNC_SCHEMA_INTERVAL)", section
 	case errors.As(err, &topic):
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again whenever it reads the portal's schemas", runbookSchema
 	case errors.As(err, &brake):
 		return "check in HubSpot whether somebody deleted these records on purpose; if so, wait: the connector publishes the deletes of those that are still gone after the hour", runbookBrake
+	case strings.Contains(err.Error(), "create topic"), strings.Contains(err.Error(), "describe topic"):
+		return "bring Kafka back: the connector asks it again whenever it reads the portal's schemas", RunbookKafka
 	case strings.Contains(err.Error(), "ask registry"), strings.Contains(err.Error(), "register schema"):
 		return "bring the schema registry back: the connector asks it again whenever it reads the portal's schemas", RunbookRegistry
 	case hubspot.MissingScopes(err):

@@ -215,7 +215,7 @@ type referenceError struct {
 func (e *referenceError) Error() string { return e.of + ": " + e.err.Error() }
 func (e *referenceError) Unwrap() error { return e.err }
 
-// refusedTopic reports whether the registry refuses the schema of the list's topic.
+// refusedTopic reports whether the list's topic cannot be written for now.
 func (e *referenceError) refusedTopic() bool {
 	var topic *cdc.RefusedError
 	return e != nil && errors.As(e.err, &topic)
@@ -223,7 +223,10 @@ func (e *referenceError) refusedTopic() bool {
 
 func (e *referenceError) action() string {
 	again := "the connector asks again within " + e.again.String() + " (SYNC_REFERENCE_INTERVAL)"
+	var topic *cdc.RefusedError
 	switch {
+	case errors.As(e.err, &topic) && topic.Cure != "":
+		return topic.Cure + "; " + again
 	case e.refusedTopic():
 		return "look at what else was registered under that subject; if it is the connector's alone, set its compatibility to BACKWARD or FULL. The connector asks the registry again with every reading of the list"
 	case hubspot.MissingScopes(e.err) && e.of == ReferenceOwners:

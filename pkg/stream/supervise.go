@@ -14,8 +14,8 @@ import (
 var errFinished = errors.New("stream finished")
 
 // supervise repeats a pass until ctx ends or the pass returns errFinished. A lasting
-// refusal, by HubSpot (a scope, a type that is gone) or by the registry (a schema),
-// concerns this stream alone: supervise reports it and tries again after one second,
+// refusal, by HubSpot (a scope, a type that is gone), by the registry (a schema) or by
+// Kafka (a topic), concerns this stream alone: supervise reports it and tries again after one second,
 // growing to one minute. Every other error, a refused token included, ends the run.
 func supervise(ctx context.Context, o *Object, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	return superviseAs(ctx, subject{o.Type.Name, o.Status, o.Log}, stream, interval, pass)
@@ -70,7 +70,7 @@ func superviseAs(ctx context.Context, of subject, stream string, interval func()
 
 // refused reports whether HubSpot answered with a lasting error other than a refused
 // token, does not sort its search, leads through its list in a circle, or leaves out more
-// records than may be stuck (R18), or whether a topic or its schema is refused.
+// records than may be stuck (R18), or whether the topic cannot be written for now.
 func refused(err error) bool {
 	for _, lasting := range []error{cdc.ErrUnordered, errCircle, errLeftOut} {
 		if errors.Is(err, lasting) {
