@@ -109,7 +109,8 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 //
 // While the topic or its schema is refused, nothing is written to the topic. If the
 // type was published before, its streams run anyway and wait, so that the
-// associations of its records are still followed.
+// associations of its records are still followed. Where the topic may be ready soon,
+// they begin then.
 func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, changed stream.Changed, first bool) error {
 	name := o.records.Type.Name
 	places, err := o.places(changed)
@@ -132,6 +133,10 @@ func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, c
 		o.refused = true
 		o.records.Listed(nil) // they are not those that are read
 		o.run.notFollowed(name, err)
+		if o.streams == nil && !refusedTopic(err) { // only a refusal keeps the streams from writing
+			o.again = o.run.setup.Config.Sync.soon()
+			return nil
+		}
 		if o.set == nil {
 			return nil
 		}

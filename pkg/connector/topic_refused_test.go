@@ -233,6 +233,42 @@ func TestTopics_AllOfThemRefused(t *testing.T) {
 	}
 }
 
+// TestTopics_ATypeComesBackWhileTheRegistryIsAway: its topic cannot be made ready, so
+// the type waits, with a problem, and the other one goes on in the same run. Once the
+// registry is back, nothing is missing.
+func TestTopics_ATypeComesBackWhileTheRegistryIsAway(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=1s"}
+	inWorld(t, hubspottest.Options{Seed: 11}, env, func(w *world) {
+		person, firm := w.Portal.Seed("contacts", 1)[0], w.Portal.Seed("companies", 1)[0]
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(1, []string{"contacts", "companies"}) })
+		p.Stop()
+		without := []string{"crm.objects.contacts.read", "crm.schemas.contacts.read", "crm.objects.owners.read"}
+		w.Portal.SetScopes(without...)
+		p = w.start()
+		time.Sleep(3 * time.Minute)
+		w.Portal.Update("companies", firm, map[string]string{"name": "New"})
+		w.Registry.Cut()
+		w.Portal.SetScopes(append(without, "crm.objects.companies.read", "crm.schemas.companies.read")...)
+		time.Sleep(10 * time.Minute)
+		p.waits("companies", "bring the schema registry back")
+		w.Portal.Update("contacts", person, map[string]string{"firstname": "Ada"})
+		time.Sleep(time.Minute)
+		if n := len(w.Records(contactsTopic)); n != 2 {
+			t.Errorf("%d events of the other type, want 2", n)
+		}
+		w.Registry.Mend()
+		w.SleepUntil(2*time.Minute, func() bool { return p.ready().Ready })
+		time.Sleep(5 * time.Minute)
+		if n := p.said("the run ended; the next one begins"); n > 0 {
+			t.Errorf("%d runs ended", n)
+		}
+		p.Stop()
+		w.check("contacts", "companies")
+	})
+}
+
 // TestR20_ALossThatNobodyMayMendYet: a topic was deleted, and the cluster does not let
 // this user create it again. Its object waits; once the connector may create the topic,
 // or somebody else has, everything of it is published again, once.
