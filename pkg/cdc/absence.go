@@ -108,7 +108,7 @@ func (a *absences) apply(d *decision, readings []Reading, p *Patience) {
 			}
 		case waits && a.first[r.ID] == 0:
 			a.first[r.ID] = r.Date
-		case waits && r.Doubtful && r.SentAt >= a.first[r.ID].Add(a.second(r.ID, p)):
+		case waits && r.Doubtful && !a.doubted[r.ID] && r.SentAt >= a.first[r.ID].Add(a.second(r.ID, p)):
 			a.doubted[r.ID] = true
 			a.named.forget(r.ID) // what HubSpot hides from reads is in doubt, whatever it told
 		case held && a.held[r.ID] == 0:

@@ -67,3 +67,33 @@ func TestR17_WhatASnapshotLeavesOutStaysInDoubt(t *testing.T) {
 		t.Errorf("the record that is gone and published as live does not wait: %v, %v", ids, err)
 	}
 }
+
+// TestR9_TheBrakeEndsWhereEveryConfirmIsDoubtful: when much of a type is purged, the control
+// ids may be gone themselves. One doubt costs one more confirm, and not the hour again and
+// again.
+func TestR9_TheBrakeEndsWhereEveryConfirmIsDoubtful(t *testing.T) {
+	_, read, publish := missed(t)
+	const most = brakeLeast + 1
+	confirm := func(at hubspot.Millis) Left {
+		p := Page{Stream: "census"}
+		for id := range hubspot.ID(most) {
+			r := read(id+1, IsGone, 0, at)
+			r.Doubtful = true
+			p.Readings = append(p.Readings, r)
+		}
+		return publish(p)
+	}
+	var live []Reading
+	for id := range hubspot.ID(most) {
+		live = append(live, read(id+1, IsLive, 100, 6_000))
+	}
+	publish(Page{Stream: "backfill", Readings: live})
+	for _, at := range []hubspot.Millis{10_000, 50_000, 90_000} {
+		if left := confirm(at); len(left.Later) != most {
+			t.Fatalf("at %v %d deletes wait, want %d", at, len(left.Later), most)
+		}
+	}
+	if left := confirm(90_000 + hubspot.Millis(time.Hour.Milliseconds())); len(left.Committed) != most {
+		t.Errorf("after the hour %d deletes are published, want %d", len(left.Committed), most)
+	}
+}
