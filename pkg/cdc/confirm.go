@@ -31,6 +31,7 @@ type confirmRound struct {
 	// reached is the last id of the list page that stood in for the controls of this live
 	// read; 0: there is none, or it is the whole list. It says nothing of ids beyond.
 	reached hubspot.ID
+	listed  bool // the controls are records of that page
 }
 
 type confirmStep uint8
@@ -77,8 +78,8 @@ func (c *confirm) next() (Ask, bool) {
 func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
-		c.controls, c.read = a.IDs, LookUp{left: slices.Concat(c.left, a.IDs), each: a.IDs}
-		c.step = readLive
+		c.reached, c.listed = 0, false
+		c.readWith(a.IDs)
 	case readLive:
 		c.read.Take(a)
 		if _, more := c.read.Next(); !more {
@@ -86,25 +87,18 @@ func (c *confirm) take(a Answer) {
 		}
 	case readList:
 		c.setAside(a.Stuck)
-		c.account(func(id hubspot.ID) bool {
-			shown := slices.ContainsFunc(a.List.Records, func(r hubspot.Record) bool { return r.ID == id }) || slices.Contains(a.List.Unread, id)
-			if shown {
-				c.unresolved = append(c.unresolved, id)
-			}
-			return shown
-		})
-		if a.List.After != "" {
-			for i := range a.List.Records {
-				c.reached = max(c.reached, a.List.Records[i].ID)
-			}
-		}
-		c.takeMissing()
+		c.takeList(&a.List)
 	case readArchived:
 		c.read.Take(a)
 		if _, more := c.read.Next(); !more {
 			c.takeArchived()
 		}
 	}
+}
+
+func (c *confirm) readWith(controls []hubspot.ID) {
+	c.controls, c.read = controls, LookUp{left: slices.Concat(c.left, controls), each: controls}
+	c.step = readLive
 }
 
 func (c *confirm) account(found func(hubspot.ID) bool) { c.left = slices.DeleteFunc(c.left, found) }
@@ -116,7 +110,8 @@ func (c *confirm) setAside(stuck []hubspot.ID) {
 }
 
 // takeLive evaluates a live read. If it found no control id live, a list page of
-// the type that was sent after it must lack the missing ids too.
+// the type that was sent after it must lack the missing ids too. Controls that the page
+// has just shown must all be live.
 func (c *confirm) takeLive() {
 	control := func(id hubspot.ID) bool { return slices.Contains(c.controls, id) }
 	live := 0
@@ -128,19 +123,53 @@ func (c *confirm) takeLive() {
 			live++
 		}
 	}
-	if !c.again {
+	if !c.again && !c.listed {
 		c.first = c.read.sent
 	}
-	c.doubtful, c.reached = c.doubtful || live < len(c.controls), 0
+	c.doubtful = c.doubtful || live < len(c.controls)
 	c.unresolved = append(c.unresolved, slices.DeleteFunc(c.read.unresolved, control)...)
 	c.stuck = append(c.stuck, slices.DeleteFunc(c.read.stuck, control)...)
 	c.left = slices.DeleteFunc(c.read.Missing, control)
-	if len(c.left) > 0 && live == 0 {
+	switch {
+	case c.listed && live == len(c.controls):
+		c.reached = 0
+	case !c.listed && live == 0 && len(c.left) > 0:
 		c.step = readList
 		return
 	}
 	c.takeMissing()
 }
+
+// takeList evaluates the list page that stands in for the controls. After a purge of many
+// records the controls may be gone too, and the page reaches only the lowest ids. Those
+// beyond it are read once more, along with records that the page shows.
+func (c *confirm) takeList(list *hubspot.ListPage) {
+	var live []hubspot.ID
+	for i := range list.Records {
+		r := &list.Records[i]
+		if !r.Archived && !slices.Contains(c.left, r.ID) {
+			live = append(live, r.ID)
+		}
+		if list.After != "" {
+			c.reached = max(c.reached, r.ID)
+		}
+	}
+	c.account(func(id hubspot.ID) bool {
+		shown := slices.ContainsFunc(list.Records, func(r hubspot.Record) bool { return r.ID == id }) || slices.Contains(list.Unread, id)
+		if shown {
+			c.unresolved = append(c.unresolved, id)
+		}
+		return shown
+	})
+	if n := len(live); n > 0 && slices.ContainsFunc(c.left, c.beyond) {
+		c.listed = true
+		c.readWith(slices.Compact([]hubspot.ID{live[0], live[n/2], live[n-1]}))
+		return
+	}
+	c.takeMissing()
+}
+
+func (c *confirm) beyond(id hubspot.ID) bool { return c.reached != 0 && id > c.reached }
 
 // takeMissing continues with the ids that HubSpot credibly does not have.
 func (c *confirm) takeMissing() {
@@ -149,7 +178,7 @@ func (c *confirm) takeMissing() {
 		return
 	}
 	for _, id := range c.left {
-		if c.reached != 0 && id > c.reached {
+		if c.beyond(id) {
 			c.unresolved = append(c.unresolved, id)
 			continue
 		}

@@ -144,20 +144,24 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 	}
 }
 
-// TestR7_AListPageSaysNothingOfIDsBeyondIt: where HubSpot denies the controls too, only
-// an archived copy shows that such a record is gone.
+// TestR7_AListPageSaysNothingOfIDsBeyondIt: where HubSpot denies the controls too, such a
+// record is gone only if there is an archived copy, or if a read that denies it answers
+// records of that page live.
 func TestR7_AListPageSaysNothingOfIDsBeyondIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		id         hubspot.ID
 		after      string
+		live       []hubspot.ID
 		archived   bool
 		readings   string
 		unresolved string
 	}{
-		"it reaches the id":  {50, "100", false, "[50 gone, doubtful, sent at 2]", "[]"},
-		"it does not":        {300, "100", false, "[]", "[300]"},
-		"there is a copy":    {300, "100", true, "[300 archived, sent at 2]", "[]"},
-		"it is the last one": {300, "", false, "[300 gone, doubtful, sent at 2]", "[]"},
+		"it reaches the id":                     {50, "100", nil, false, "[50 gone, doubtful, sent at 2]", "[]"},
+		"it does not":                           {300, "100", nil, false, "[]", "[300]"},
+		"it does not, and its records are live": {300, "100", []hubspot.ID{99, 100}, false, "[300 gone, doubtful, sent at 2]", "[]"},
+		"one of them is not":                    {300, "100", []hubspot.ID{99}, false, "[]", "[300]"},
+		"there is a copy":                       {300, "100", nil, true, "[300 archived, sent at 2]", "[]"},
+		"it is the last one":                    {300, "", nil, false, "[300 gone, doubtful, sent at 2]", "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewComplete(nil, []hubspot.ID{c.id}, nil)
@@ -169,7 +173,13 @@ func TestR7_AListPageSaysNothingOfIDsBeyondIt(t *testing.T) {
 				case AskControls:
 					out.IDs = []hubspot.ID{7, 8}
 				case AskLive:
-					out.Batch.Missing = a.IDs
+					for _, id := range a.IDs {
+						if slices.Contains(c.live, id) {
+							out.Batch.Records = append(out.Batch.Records, hubspot.Record{ID: id})
+						} else {
+							out.Batch.Missing = append(out.Batch.Missing, id)
+						}
+					}
 				case AskList:
 					out.List.Records, out.List.After = []hubspot.Record{{ID: 99}, {ID: 100}}, c.after
 				case AskArchived:

@@ -100,6 +100,39 @@ func TestR9_TheBrakeHoldsAMassDelete(t *testing.T) {
 	})
 }
 
+// TestR9_WhatWasReadLastMayBePurgedWithoutATrace: an import is read, and then more of it is
+// purged than may be stuck (R18): the newest records of the type, far beyond the first page
+// of its list, and all that the confirms take as controls (R7). Nothing is stuck, and the
+// deletes follow after the brake.
+func TestR9_WhatWasReadLastMayBePurgedWithoutATrace(t *testing.T) {
+	t.Parallel()
+	long(t)
+	opt := hubspottest.Options{Seed: 21, Types: []string{"contacts"}}
+	inWorld(t, opt, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=10s"}, func(w *world) {
+		w.Portal.Seed("contacts", 3_000)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") })
+		var ids []uint64
+		for range 2_500 {
+			ids = append(ids, w.Portal.Create("contacts", map[string]string{"firstname": "Ada"}))
+		}
+		w.SleepUntil(10*time.Minute, func() bool { return p.live("contacts") == 5_500 })
+		for _, id := range ids {
+			w.Portal.Purge("contacts", id)
+		}
+		w.SleepUntil(2*time.Hour, func() bool {
+			for _, problem := range p.ready().Problems {
+				if problem.Stream != "brake" {
+					w.T.Fatalf("problem %+v", problem)
+				}
+			}
+			return p.live("contacts") == 3_000
+		})
+		p.Stop()
+		w.check("contacts")
+	})
+}
+
 func (p *process) live(object string) int {
 	status := p.Status()
 	if status == nil {
