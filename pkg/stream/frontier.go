@@ -72,12 +72,12 @@ func (v *verification) shownSince(at hubspot.Millis) bool {
 }
 
 // settle looks which sweeps have shown everything by now. Call it when something was
-// decided.
-func (v *verification) settle(ctx context.Context) error {
-	if !v.some.Load() {
-		return nil
+// decided. That is committed, so there is no error: if ctx ends first, as in a pause, the
+// next decision looks.
+func (v *verification) settle(ctx context.Context) {
+	if v.some.Load() {
+		_ = v.with(ctx, func([]hubspot.ID) {})
 	}
-	return v.with(ctx, func([]hubspot.ID) {})
 }
 
 func (v *verification) with(ctx context.Context, change func(waiting []hubspot.ID)) error {

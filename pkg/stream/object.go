@@ -134,7 +134,8 @@ func (o *Object) publishes(ctx context.Context, page cdc.Page) (waits bool, err 
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
 			o.Status.started(o.Type.Name, page.Stream)
-			return waits, o.verified.settle(ctx)
+			o.verified.settle(ctx)
+			return waits, nil
 		}
 		for _, a := range left.Again {
 			o.Metrics.rereads.WithLabelValues(o.Type.Name, a.Cause.String()).Inc()
