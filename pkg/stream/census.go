@@ -277,7 +277,11 @@ func (c *Census) halve(ctx context.Context, in cdc.Range, has counted, l *look) 
 	}
 	if max(has.index, has.ours.Certain+has.ours.Recent) <= censusLeaf || !ok {
 		l.leaves++
-		return c.leaf(ctx, in, l)
+		err := c.leaf(ctx, in, l)
+		if l.found { // what the table has no id to halve at may be many leaves
+			l.leaves += max(0, has.index-has.ours.Certain-has.ours.Recent) / censusLeaf
+		}
+		return err
 	}
 	low, err := c.count(ctx, c.spend(l), cdc.Range{After: in.After, UpTo: middle})
 	if err != nil || low.index == hubspot.NoTotal {
