@@ -34,8 +34,8 @@ func (s *Status) Followed() []Followed {
 		all[object] = &Followed{Object: object, Live: lane.Live(), Backfill: backfills[object], Streams: []Age{}}
 	}
 	for k, st := range s.streams {
-		if k.object == "" || k.stream == offsets.BackfillStream || !st.expected && !st.started && st.reached == 0 {
-			continue // no object's, without an age, or known for its problem alone
+		if k.object == "" || k.stream == offsets.BackfillStream || st.reached == 0 && (st.started || !st.expected) {
+			continue // no object's, without an age, as what reads a record again, or known for its problem alone
 		}
 		f := all[k.object]
 		if f == nil {
