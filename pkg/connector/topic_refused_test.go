@@ -269,6 +269,30 @@ func TestTopics_ATypeComesBackWhileTheRegistryIsAway(t *testing.T) {
 	})
 }
 
+// TestR9_ATypeIsRemovedWhileItsNextSchemaIsRefused: its deletes need no other schema than
+// the one that is registered, so they are published in the same run.
+func TestR9_ATypeIsRemovedWhileItsNextSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}
+	inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, env, func(w *world) {
+		car := w.Portal.AddCustomType("car", hubspottest.Property{Name: "maker"}).FullyQualifiedName
+		w.Portal.Create(car, map[string]string{"maker": "Tatra"})
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(1, []string{car}) })
+		w.Registry.Turn(answering{w.Registry.Turn(nil), "hubspot." + car + "-value", http.StatusForbidden, denied})
+		w.Portal.AddProperty(car, hubspottest.Property{Name: "points"})
+		time.Sleep(5 * time.Minute)
+		p.waits(car, "subject hubspot."+car+"-value")
+		w.Portal.RemoveCustomType(car)
+		time.Sleep(3 * time.Hour)
+		if n := p.said("the run ended; the next one begins"); n > 0 {
+			t.Errorf("%d runs ended", n)
+		}
+		p.Stop()
+		w.check(car)
+	})
+}
+
 // TestR20_ALossThatNobodyMayMendYet: a topic was deleted, and the cluster does not let
 // this user create it again. Its object waits; once the connector may create the topic,
 // or somebody else has, everything of it is published again, once.
