@@ -149,6 +149,41 @@ func TestSweep_AnOldCursorOfTheListIsRefused(t *testing.T) {
 	})
 }
 
+// TestR8_ARecordThatAListShowsAsArchivedIsMissing: it is not published as live, and where
+// it is, a confirm decides.
+func TestR8_ARecordThatAListShowsAsArchivedIsMissing(t *testing.T) {
+	for name, c := range map[string]struct {
+		live []hubspot.ID // published before
+		want string
+	}{
+		"not published": {nil, "2 c"},
+		"published":     {[]hubspot.ID{1, 2}, "2 u, 1 d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				object, _ := answering(func(*http.Request) (int, string) { // batch reads say the same
+					return 200, strings.Replace(listPage([]int{1, 2}, ""), `"archived":false`, `"archived":true`, 1)
+				}).contacts(t)
+				var out transactions
+				published := cdc.NewTable()
+				for _, id := range c.live {
+					published.Put(id, cdc.Row{Live: true, Version: 1})
+				}
+				object.Lane = cdc.NewLane(cdc.LaneConfig{
+					Object: "contacts", Slots: &hubspot.Slots{}, Content: cdc.NewContent(nil), Committer: &out, Table: published,
+				})
+				s := &Sweep{Object: object, Stream: offsets.BackfillStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}}}
+				if err := s.sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := strings.Join(out, "; "); got != c.want {
+					t.Errorf("published %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 // TestLook_OneTypeThatIsNotAnswered: the others are found, and so are the other
 // pairs. While HubSpot is away, Look waits and takes nothing for refused.
 func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {

@@ -112,13 +112,19 @@ func (s *Sweep) page(ctx context.Context, at listPlace) (sweepPage, error) {
 	}
 	alone := list.Unread // to be read by batch
 	if whole {
+		var missing []hubspot.ID
 		for i := range list.Records {
-			if r := &list.Records[i]; at.wants(r.ID) {
+			r := &list.Records[i]
+			if !at.wants(r.ID) {
+				continue
+			}
+			if page.ids = append(page.ids, r.ID); r.Archived { // as in a batch read (R8)
+				missing = append(missing, r.ID)
+			} else {
 				page.readings = append(page.readings, sent.Reading(r.ID, cdc.IsLive, r, list.Date))
-				page.ids = append(page.ids, r.ID)
 			}
 		}
-		page.readings, err = o.complete(ctx, page.readings, nil)
+		page.readings, err = o.complete(ctx, page.readings, missing)
 	} else {
 		alone = ids
 	}

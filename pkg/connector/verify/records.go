@@ -110,12 +110,14 @@ func (r *records) sweep(ctx context.Context, topic string) (suspects []hubspot.I
 		for i := range page.Records {
 			record := &page.Records[i]
 			ids = append(ids, record.ID)
-			if v := r.view(record.ID, record, 0); len(v.found) > 0 {
+			if v := r.view(record.ID, record, 0); record.Archived || len(v.found) > 0 {
 				suspects = append(suspects, record.ID)
 			} else {
 				equal++
 			}
-			r.met(record.ID)
+			if !record.Archived {
+				r.met(record.ID)
+			}
 		}
 		if r.ids != nil {
 			for _, id := range ids {

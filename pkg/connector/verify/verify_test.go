@@ -313,6 +313,16 @@ func TestVerify_WhatHubSpotDoesNotAnswerAboutIsNotEqual(t *testing.T) {
 	})
 }
 
+// What HubSpot answers with archived: true, in its list too, is missing there (R8).
+func TestVerify_WhatAListShowsAsArchivedIsMissing(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 23}, contactsOnly, func(w *world.World) {
+		ids := w.Ran(60)
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOdd, Object: "contacts", IDs: ids[:1], Member: "archived", Value: "true"})
+		r := compared(w, verify.Options{Objects: []string{"contacts"}})
+		check(t, only(t, r, "hubspot.contacts"), verify.Topic{Topic: "hubspot.contacts", HubSpot: 59, Kafka: 60, Equal: 59, Extra: []string{text(ids[0])}})
+	})
+}
+
 // A type about which HubSpot does not answer is named, with the pairs that cannot be
 // compared without it, and the whole is not equal.
 func TestVerify_WhatHubSpotDoesNotListIsNotEqual(t *testing.T) {
