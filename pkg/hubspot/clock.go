@@ -150,8 +150,13 @@ func (c *clock) supported(d *dated) bool {
 	// Our monotonic clock stood still, as it does while the machine sleeps, or the
 	// first time that counted was wrong.
 	before := c.base.at(d.received)
+	// The machine's sleep is what our own clock has gained on the monotonic one since the
+	// latest Date that counts. A wrong Date does not fit it, however short it was.
+	expected := own.Add(c.offset)
+	off, slept := difference(d.date, expected).Abs(), difference(before, expected).Abs()
 	return near(d.date, own) && !near(before, own) ||
-		near(d.date, own.Add(c.offset)) && !near(before, own.Add(c.offset))
+		off <= clockMargin && slept > clockMargin ||
+		off <= clockSkew+time.Second && slept > off
 }
 
 // witness looks for proof that our own clock is behind HubSpot's: the time of a

@@ -120,6 +120,39 @@ func TestR21_OurClockIsOff(t *testing.T) {
 	}
 }
 
+// TestR21_AShortSleepOfTheMachine: its monotonic clock stood still. HubSpot's time is
+// right again within three answers; a wrong Date counts no more than without the sleep.
+func TestR21_AShortSleepOfTheMachine(t *testing.T) {
+	for _, off := range []time.Duration{0, -2 * time.Minute, -time.Hour} {
+		for _, slept := range []time.Duration{2 * time.Second, 4 * time.Second, time.Minute, 4 * time.Minute, 8 * time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDates(off)
+				for range 10 {
+					d.answer(0)
+				}
+				d.base.date = d.base.date.Add(-slept)
+				wrong := time.Duration(0)
+				if off == 0 && slept < clockMargin { // else five minutes are near enough
+					wrong = slept
+				}
+				for range 2 * clockVotes {
+					if d.answer(wrong); d.now() > d.truth() {
+						t.Fatalf("off by %v, slept %v: %v is ahead of %v", off, slept, d.now(), d.truth())
+					}
+				}
+				for range clockVotes {
+					if at := d.answer(0); at > d.truth() || d.now() > d.truth() {
+						t.Fatalf("off by %v, slept %v: %v, and now %v, are ahead of %v", off, slept, at, d.now(), d.truth())
+					}
+				}
+				if late := d.truth() - d.now(); late > 2500 {
+					t.Errorf("off by %v, slept %v: %d ms behind", off, slept, late)
+				}
+			})
+		}
+	}
+}
+
 // TestR21_OneEdgeServerIsWrong: every tenth answer, or every second one.
 func TestR21_OneEdgeServerIsWrong(t *testing.T) {
 	for _, shift := range []time.Duration{-time.Hour, -time.Minute, time.Minute, time.Hour} {
