@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -111,16 +112,32 @@ func (h *health) held(area, what, cure, runbook string) {
 // of notes which portal a run follows.
 func (h *health) of(portal int64) { h.change(func() { h.state.portal = portal }) }
 
-// running notes that a run streams.
+// running notes that a run streams. What kept the last one from committing is over only
+// once this one has committed something: brokers may answer everything else.
 func (h *health) running(s *sink.Sink) {
 	h.status.Commits(s.Stalled)
 	h.begin("starts its streams", "wait: a stream has started once its first pass is over")
-	h.change(func() { h.state.sink, h.err, h.failing = s, nil, time.Time{} })
+	h.change(func() {
+		h.state.sink = s
+		if _, uncommitted := errors.AsType[*sink.CommitError](h.err); !uncommitted || !ofKafka(h.err) {
+			h.err, h.failing = nil, time.Time{}
+		}
+	})
+}
+
+// proven notes that what the last run could not commit this one could. Its caller holds mu.
+func (h *health) proven() {
+	if h.state.sink != nil && h.state.sink.Proven() {
+		h.err, h.failing = nil, time.Time{}
+	}
 }
 
 func (h *health) ended() {
 	h.status.Between()
-	h.change(func() { h.state.sink = nil })
+	h.change(func() {
+		h.proven()
+		h.state.sink = nil
+	})
 }
 
 // failed notes what ended the last run, or what keeps this process from taking
@@ -128,8 +145,12 @@ func (h *health) ended() {
 func (h *health) failed(err error) {
 	h.change(func() {
 		h.err, h.standby = err, false
-		if h.failing.IsZero() {
-			h.failing = time.Now()
+		if !h.failing.IsZero() {
+			return
+		}
+		h.failing = time.Now()
+		if uncommitted, ok := errors.AsType[*sink.CommitError](err); ok {
+			h.failing = uncommitted.Since
 		}
 	})
 }
@@ -239,6 +260,7 @@ func (h *health) known(is *state, unreachable error) Readiness {
 		body.Problems = append(body.Problems, h.setup.silentKafka(since, unreachable))
 	}
 	if is.role == roleOwner {
+		body.Ready = body.Ready && !has(body.Problems, areaKafka)
 		body.Problems = append(body.Problems, h.status.Problems()...)
 	}
 	if !body.Ready && len(body.Problems) == 0 {

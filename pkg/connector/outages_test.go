@@ -1,11 +1,19 @@
 package connector_test
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -23,7 +31,7 @@ type outage struct {
 // away.
 func outages() []outage {
 	var original http.RoundTripper
-	var heal func()
+	var heal, few func()
 	fault := func(kind hubspottest.Fault) func(*world, *process) {
 		return func(w *world, _ *process) { heal = w.Portal.Inject(kind) }
 	}
@@ -38,6 +46,10 @@ func outages() []outage {
 		{"the day's calls are spent", "hubspot", func(w *world, _ *process) { w.Portal.UseDaily(700_000) }, func(w *world, _ *process) { w.Portal.UseDaily(-700_000) }, "HUBSPOT_DAILY_RESERVE"},
 		{"Kafka refuses connections", "kafka", func(w *world, _ *process) { w.Brokers.Cut() }, func(w *world, _ *process) { w.Brokers.Mend() }, "KAFKA_BROKERS"},
 		{"the registry refuses connections", "registry", func(w *world, _ *process) { w.Registry.Cut() }, func(w *world, _ *process) { w.Registry.Mend() }, "SCHEMA_REGISTRY_URL"},
+		{"Kafka has too few replicas", "kafka", func(w *world, _ *process) {
+			few = refuseToProduce(w)
+			w.Portal.Create("contacts", nil)
+		}, func(*world, *process) { few() }, "min.insync.replicas"},
 		{"something else answers for the registry", "registry", func(w *world, _ *process) { original = answerWith(w, 404) }, func(w *world, _ *process) { w.Registry.Turn(original) }, "path of SCHEMA_REGISTRY_URL"},
 		{"the registry fails", "registry", func(w *world, _ *process) { original = answerWith(w, 503) }, func(w *world, _ *process) { w.Registry.Turn(original) }, "registry's log"},
 	}
@@ -133,6 +145,72 @@ func TestOutages_AHangIsLogged(t *testing.T) {
 		w.SleepUntil(time.Minute, func() bool { return p.Log.Has("the problem is over") })
 		if !p.Log.Has("HubSpot does not answer requests for changed records (search): no answer in time") || p.Log.Count("HubSpot does not answer") != 1 || p.Log.Has("cannot be read for now") || !p.Log.Has("lasted=") {
 			t.Errorf("the log is\n%s", p.Log)
+		}
+	})
+}
+
+// refuseToProduce makes the brokers answer every produce request as those do that have
+// too few replicas, until again is called.
+func refuseToProduce(w *world) (again func()) {
+	var takes atomic.Bool
+	w.Kafka.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.Kafka.KeepControl()
+		if takes.Load() {
+			return nil, nil, false
+		}
+		req := r.(*kmsg.ProduceRequest)
+		resp := req.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range req.Topics {
+			refused := kmsg.NewProduceResponseTopic()
+			refused.Topic, refused.TopicID = topic.Topic, topic.TopicID
+			for _, p := range topic.Partitions {
+				one := kmsg.NewProduceResponseTopicPartition()
+				one.Partition, one.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+				refused.Partitions = append(refused.Partitions, one)
+			}
+			resp.Topics = append(resp.Topics, refused)
+		}
+		return resp, nil, true
+	})
+	return func() { takes.Store(true) }
+}
+
+// TestOutages_OneBrokerOfThree: the others answer, and nothing can be committed without
+// the one that coordinates the transactions. The connector is not ready within half a minute, and says why until it has
+// committed something.
+func TestOutages_OneBrokerOfThree(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 48}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_LEADING_INTERVAL=5s", "KAFKA_PARTITIONS=1"}, func(w *world) {
+		w.Kafka.Replace(kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094))
+		w.Config.Kafka.Brokers = w.Kafka.ListenAddrs()
+		var away atomic.Value
+		away.Store("")
+		w.Brokers = testkit.NewCable(func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == away.Load() {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: context.DeadlineExceeded}
+			}
+			return w.Kafka.Network.DialContext(ctx, network, address)
+		})
+		ids := w.Portal.Seed("contacts", 20)
+		p := w.start()
+		defer p.Stop()
+		w.SleepUntil(time.Minute, p.streams)
+		time.Sleep(3 * time.Minute)
+		away.Store(w.Kafka.ListenAddrs()[w.Kafka.CoordinatorFor("hubspot.4242")])
+		w.Brokers.Break()
+		w.Portal.Update("contacts", ids[0], map[string]string{"firstname": "New"})
+		began := time.Now()
+		for time.Sleep(35 * time.Second); time.Since(began) < 10*time.Minute; time.Sleep(time.Second) {
+			if r := p.ready(); r.Ready || !slices.ContainsFunc(r.Problems, func(p stream.Problem) bool {
+				return p.Area == "kafka" && p.Action != "" && p.Since.After(began) && p.Since.Before(began.Add(10*time.Second))
+			}) {
+				w.T.Fatalf("after %v: %+v", time.Since(began), r)
+			}
+		}
+		away.Store("")
+		w.SleepUntil(3*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
+		if w.FirstName(ids[0]) != "New" {
+			w.T.Error("ready before the change was committed")
 		}
 	})
 }

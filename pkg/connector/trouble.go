@@ -55,17 +55,28 @@ const refusedFor = 5 * time.Second
 // dependencies lists what is wrong with HubSpot, Kafka and the registry, and with
 // the run as such: at most one problem per area, and per API of HubSpot.
 func (h *health) dependencies() []stream.Problem {
+	due := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= silentAfter }
 	h.mu.Lock()
-	failed, since, registry, standby := h.err, h.failing, h.registry, h.standby
+	h.proven()
+	failed, since, registry, standby, to := h.err, h.failing, h.registry, h.standby, h.state.sink
 	h.mu.Unlock()
+	if to != nil && failed == nil {
+		if pending := to.Pending(); pending != nil && due(pending.Since) {
+			failed, since = pending, pending.Since
+		}
+	}
 	var out []stream.Problem
 	if failed != nil {
 		out = append(out, h.setup.problem(failed, since))
 	}
-	due := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= silentAfter }
 	since, latest := h.setup.reach.Silent()
 	if refused := latest != nil && time.Since(since) >= refusedFor; (refused || due(since)) && (latest != nil || !has(out, areaKafka)) {
-		out = slices.DeleteFunc(out, func(p stream.Problem) bool { return p.Area == areaKafka })
+		out = slices.DeleteFunc(out, func(p stream.Problem) bool {
+			if p.Area == areaKafka && p.Since.Before(since) {
+				since = p.Since
+			}
+			return p.Area == areaKafka
+		})
 		out = append(out, h.setup.silentKafka(since, cmp.Or(latest, errNoAnswer)))
 	}
 	if due(registry.since) && !has(out, areaRegistry) {
@@ -219,11 +230,12 @@ func ofKafka(err error) bool {
 	var network net.Error
 	var missing *sink.MissingTopicError
 	var credentials *CredentialError
+	var stalled *sink.StalledError
 	for _, sign := range []error{context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, kgo.ErrClientClosed, kgo.ErrRecordTimeout, kgo.ErrRecordRetries} {
 		if errors.Is(err, sign) {
 			return true
 		}
 	}
 	return errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &missing) || errors.As(err, &credentials) ||
-		kgo.IsRetryableBrokerErr(err) || strings.Contains(err.Error(), "unable to dial") || strings.Contains(err.Error(), "the brokers did not answer in time")
+		kgo.IsRetryableBrokerErr(err) || strings.Contains(err.Error(), "unable to dial") || errors.As(err, &stalled)
 }

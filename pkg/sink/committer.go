@@ -222,7 +222,7 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 	}
 	if len(tx.records) > 0 {
 		if err := s.transact(ctx, tx.records); err != nil {
-			return err
+			return &CommitError{began, err}
 		}
 		s.proven.Store(true)
 		s.metrics.commits.WithLabelValues("ok").Inc()
@@ -245,11 +245,12 @@ func (s *Sink) commit(ctx context.Context, w *work) error {
 // only if every record of this transaction, and no other, was acknowledged. A
 // client that has seen an error must not be used again: it may answer the next
 // commit with success although nothing was written.
-func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
+func (s *Sink) transact(ctx context.Context, records []*kgo.Record) (err error) {
 	// The transaction outlives ctx: when the process shuts down, the one under
 	// way gets a few more seconds.
 	sending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
+	s.waits.Store(unacknowledged)
 	finished, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -258,6 +259,11 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 	defer func() {
 		close(finished)
 		<-watched
+	}()
+	defer func() {
+		if given, up := errors.AsType[*StalledError](context.Cause(sending)); up && err != nil {
+			err = errors.Join(err, given)
+		}
 	}()
 
 	data := spans(records, s.cursorTopic, s.stateTopic, s.frontiers.topic)
@@ -285,8 +291,9 @@ func (s *Sink) transact(ctx context.Context, records []*kgo.Record) error {
 		}
 	}
 	if err := s.learned.wait(sending, records, s.cl.PartitionLeader); err != nil {
-		return fmt.Errorf("partitions of new topics: %w", errors.Join(err, context.Cause(sending)))
+		return fmt.Errorf("partitions of new topics: %w", err)
 	}
+	s.waits.Store(uncommitted)
 	// This context never ends: an EndTransaction that is abandoned halfway leaves
 	// the client in an unknown state. If the brokers do not answer, watch closes
 	// the client.
@@ -311,7 +318,7 @@ func (s *Sink) send(sending context.Context, cancel context.CancelCauseFunc, rec
 		return fmt.Errorf("produce: %w", err)
 	}
 	if flushErr != nil {
-		return fmt.Errorf("flush: %w", errors.Join(flushErr, context.Cause(sending)))
+		return fmt.Errorf("flush: %w", flushErr)
 	}
 	if n := acks.count(); n != len(records) {
 		return fmt.Errorf("flush: %d of %d records were acknowledged", n, len(records))
@@ -333,12 +340,33 @@ func (s *Sink) watch(ctx context.Context, finished <-chan struct{}, cancel conte
 			ending = nil
 			limit.Reset(lastChance)
 		case <-limit.C:
-			cancel(errors.New("the brokers did not answer in time"))
+			cancel(s.waits.Load())
 			s.closeClient()
 			return
 		}
 	}
 }
+
+// CommitError says since when a transaction has been under way, or was until it failed,
+// and what kept it from being committed.
+type CommitError struct {
+	Since time.Time
+	Err   error
+}
+
+func (e *CommitError) Error() string { return e.Err.Error() }
+func (e *CommitError) Unwrap() error { return e.Err }
+
+// StalledError says what a transaction waits for. Why the brokers do not do it, the client
+// tells nobody: it tries again while they refuse with an error that may pass.
+type StalledError struct{ what string }
+
+func (e *StalledError) Error() string { return e.what }
+
+var (
+	unacknowledged = &StalledError{"the brokers do not acknowledge what is written"}
+	uncommitted    = &StalledError{"the brokers do not commit what is written"}
+)
 
 // acknowledgements collects the results of a transaction's records.
 type acknowledgements struct {

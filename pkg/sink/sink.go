@@ -66,9 +66,10 @@ type Sink struct {
 	gone      map[string]bool // objects whose topic is gone and could not be made again yet
 	learned   learned
 	committer
-	seq       int64        // the last one assigned; only Run uses it once it has begun
-	proven    atomic.Bool  // a transaction was committed
-	busySince atomic.Int64 // when the transaction under way began, in Unix milliseconds; 0 = idle
+	seq       int64                        // the last one assigned; only Run uses it once it has begun
+	proven    atomic.Bool                  // a transaction was committed
+	busySince atomic.Int64                 // when the transaction under way began, in Unix milliseconds; 0 = idle
+	waits     atomic.Pointer[StalledError] // what that transaction waits for
 }
 
 // Open connects, makes the internal topics ready and fences the predecessor. When
@@ -150,6 +151,7 @@ func connect(cfg Config) (*Sink, error) {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	s.cl, s.closed = cl, make(chan struct{})
+	s.waits.Store(unacknowledged)
 	s.written = newWritten(cfg.Registry, s.log)
 	if cfg.Beside != nil {
 		cl = cfg.Beside.cl
@@ -268,6 +270,18 @@ func (s *Sink) Hanging() bool { return s.busyFor() > hangingAfter }
 // Stalled reports that Kafka takes nothing: the first transaction has yet to be
 // committed, or the one under way takes long.
 func (s *Sink) Stalled() bool { return !s.proven.Load() || s.busyFor() > stalledAfter }
+
+// Proven reports that a transaction was committed.
+func (s *Sink) Proven() bool { return s.proven.Load() }
+
+// Pending is the transaction under way, nil if there is none.
+func (s *Sink) Pending() *CommitError {
+	since := s.busySince.Load()
+	if since == 0 {
+		return nil
+	}
+	return &CommitError{time.UnixMilli(since), s.waits.Load()}
+}
 
 // busyFor is how long the transaction under way has taken so far.
 func (s *Sink) busyFor() time.Duration {
