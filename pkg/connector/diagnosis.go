@@ -45,7 +45,7 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 	case errors.As(err, &cured):
 		return Diagnosis{Plainly(cured.err), cured.cure}
 	case errors.As(err, &stalled):
-		return Diagnosis{"it takes nothing: " + stalled.Error(), "see whether every broker runs and can be reached from here, and whether the topics have as many replicas in sync as their min.insync.replicas asks for (kafka-topics.sh --describe --under-min-isr-partitions)"}
+		return Diagnosis{"it takes nothing: " + stalled.Error(), "see whether every broker runs and can be reached from here, and whether the topics have as many replicas in sync as their min.insync.replicas asks for (kafka-topics --describe --under-min-isr-partitions)"}
 	case errors.As(err, &missing):
 		return Diagnosis{Plainly(missing.Err), "have it created: " + missing.Command}
 	case errors.As(err, &unseen):
