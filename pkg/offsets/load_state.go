@@ -108,7 +108,7 @@ func (s *stateLog) add(r *kgo.Record) error {
 	default:
 		err = fmt.Errorf("an unknown kind of record (%q)", r.Key[0])
 	}
-	if err != nil {
+	if err != nil && r.Value != nil { // a tombstone of somebody else's takes back what is not there
 		return s.refuse(r, err)
 	}
 	return nil
@@ -153,10 +153,11 @@ func (s *stateLog) addLink(r *kgo.Record) error {
 	}
 	last := &s.lastPair
 	if last.table == nil || last.name != string(name) {
-		if last.pair, err = parsePair(name); err != nil {
+		pair, err := parsePair(name)
+		if err != nil {
 			return err
 		}
-		last.name = string(name)
+		last.name, last.pair = string(name), pair
 		if last.table = s.links[last.pair]; last.table == nil {
 			last.table = cdc.NewLinkTable()
 			s.links[last.pair] = last.table

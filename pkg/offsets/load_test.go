@@ -303,6 +303,9 @@ func TestLoad_WhatIsTombstonedDoesNoHarm(t *testing.T) {
 		k.write(append(birth("A"), cursor(`nonsense`, `nonsense`), cursor(leading.String(), `nonsense`),
 			cursor(`{"portal":99,"stream":"x"}`, `1`))...)
 		k.write(cursor(`nonsense`, ""), cursor(leading.String(), ""), cursor(`{"portal":99,"stream":"x"}`, ""))
+		for _, key := range []string{"hello", "Zebra", "Ohne", "Laura", "Emil", "Anna", "Lno pair\x00"} { // some begin as kinds do
+			k.write(state([]byte(key), nil))
+		}
 		l := k.mustLoad()
 		if len(l.Cursors) != 0 || len(l.Odd) != 0 {
 			t.Errorf("cursors %v, odd %v", l.Cursors, l.Odd)
