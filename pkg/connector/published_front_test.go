@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -342,4 +343,44 @@ func TestR20_ThePoliciesOfTheInternalTopics(t *testing.T) {
 			}
 		}
 	}
+}
+
+// R17: a topic has lost its last record and gets again what it held. What is published
+// takes it past the offsets of the frontier from before the loss. By then that frontier
+// is taken back, however young it is.
+func TestR17_NothingThatIsPublishedAgainReachesAnOldFrontier(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 20, Types: []string{"contacts"}, ListPage: 5, Latency: hubspottest.Span{Min: 900 * time.Millisecond, Max: time.Second}}
+	settings := []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "KAFKA_PARTITIONS=1", "SYNC_TRAILING_LAG=1m", "FRONTIER_INTERVAL=1m"}
+	inWorld(t, opt, settings, func(w *world) {
+		ids := w.Portal.Seed("contacts", 40)
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(contactsTopic).Verified != nil })
+		w.Portal.Update("contacts", ids[39], map[string]string{"firstname": "Ada"})
+		updated := w.Portal.Now()
+		w.ReadUntil(5*time.Minute, func() bool { return after(w.frontier(contactsTopic).Leading, updated) })
+		p.Stop()
+		kept := len(w.Records(contactsTopic)) - 1
+		loss{"cut", kept, true}.befall(w, contactsTopic)
+		old := w.frontier(contactsTopic).Offsets["0"]
+
+		p = w.start()
+		var end int64
+		there := func() bool {
+			records := w.Records(contactsTopic)
+			end = records[len(records)-1].Offset + 1
+			return slices.ContainsFunc(records[kept:], func(r *kgo.Record) bool { return string(r.Key) == idText(ids[39]) })
+		}
+		passed := false
+		for ; !there() && w.Portal.Now().Sub(updated) < time.Hour; time.Sleep(100 * time.Millisecond) {
+			if f := w.frontier(contactsTopic); after(f.Leading, updated) && end >= f.Offsets["0"] {
+				t.Fatalf("a reader at offset %d lacks a change of %v; its frontier says leading %v from offset %d on", end, updated, f.Leading, f.Offsets["0"])
+			}
+			passed = passed || end >= old
+		}
+		if !passed {
+			t.Error("the change was there before the topic was past the old frontier: this test shows nothing")
+		}
+		p.Stop()
+	})
 }

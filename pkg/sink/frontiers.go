@@ -13,7 +13,7 @@ import (
 
 // Frontiers configures the frontiers topic (R17).
 type Frontiers struct {
-	Interval time.Duration // the least time between two records of a topic; 0 = there is no such topic
+	Interval time.Duration // the least time between two records of a topic, unless one takes back the other; 0 = there is no such topic
 	Tiers    []string      // the streams of the tiers, the leading one first
 }
 
@@ -185,6 +185,14 @@ func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets
 	return out
 }
 
+// retracts reports whether a claim takes back what the last record says. It does not
+// wait, not even for the streams of a topic that gets again what it has lost: the events
+// to come may take the topic past the last record's offsets.
+func (f *frontier) retracts(claim, was offsets.Frontier) bool {
+	return (f.followed || f.places.renewing) &&
+		(claim.Leading < was.Leading || claim.Complete < was.Complete || claim.Verified < was.Verified)
+}
+
 // composed is the frontiers' part of a transaction.
 type composed struct {
 	records []*kgo.Record
@@ -214,14 +222,14 @@ func (f *frontiers) compose(now time.Time, seq int64, tx *transaction, at func(o
 	}
 	for object, one := range f.objects {
 		was := f.written[one.topic]
-		if !one.followed || now.Before(was.At.Add(f.cfg.Interval)) {
-			continue
-		}
 		p, moves := out.places[object]
 		if _, writes := tx.live[object]; writes || !moves {
 			p = one.places
 		}
 		claim := one.claim(p, f.cfg.Tiers, was.Frontier)
+		if !one.retracts(claim, was.Frontier) && (!one.followed || now.Before(was.At.Add(f.cfg.Interval))) {
+			continue
+		}
 		claim.Seq, claim.Offsets = seq, at(object, one.topic)
 		if claim.Same(was.Frontier) || was.At.IsZero() && !claim.Claims() {
 			continue
@@ -260,10 +268,13 @@ func (f *frontiers) due(at func(object, topic string) map[int32]int64) (due time
 	for object, one := range f.objects {
 		was := f.written[one.topic]
 		next := was.At.Add(f.cfg.Interval)
+		claim := one.claim(one.places, f.cfg.Tiers, was.Frontier)
+		if f.topic != "" && one.retracts(claim, was.Frontier) {
+			return was.At // at once
+		}
 		if f.topic == "" || !one.followed || !due.IsZero() && !next.Before(due) {
 			continue
 		}
-		claim := one.claim(one.places, f.cfg.Tiers, was.Frontier)
 		claim.Offsets = at(object, one.topic)
 		if !claim.Same(was.Frontier) && (!was.At.IsZero() || claim.Claims()) {
 			due = next
