@@ -26,17 +26,18 @@ func TestPublished_FormatsAreFrozen(t *testing.T) {
 		{TopicID([16]byte{}), ""},
 		{string(Republish{After: "124", ID: 123, Records: 9}.Bytes()), `{"after":"124","id":"123","records":9,"v":1}`},
 		{string(Republish{Records: 9, Left: []hubspot.ID{7, 8}, Swept: true}.Bytes()), `{"after":"","id":"0","records":9,"left":["7","8"],"swept":true,"v":1}`},
+		{string(Republish{Records: 9, Swept: true, Owed: 946684800123}.Bytes()), `{"after":"","id":"0","records":9,"swept":true,"owed":"2000-01-01T00:00:00.123Z","v":1}`},
 	} {
 		if c.got != c.want {
 			t.Errorf("got  %q\nwant %q", c.got, c.want)
 		}
 	}
-	for _, r := range []Republish{{After: "124", ID: 123, Records: 9, Left: []hubspot.ID{7}}, {Left: []hubspot.ID{7, 8}, Swept: true}, {}} {
+	for _, r := range []Republish{{After: "124", ID: 123, Records: 9, Left: []hubspot.ID{7}}, {Left: []hubspot.ID{7, 8}, Swept: true}, {Swept: true, Owed: 123}, {}} {
 		if got, err := ParseRepublish(r.Bytes()); err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%s is read back as %+v, %v", r.Bytes(), got, err)
 		}
 	}
-	for _, text := range []string{`{"left":[7]}`, `{"left":["x"]}`, `{"left":"7"}`, `{"records":"9"}`, `{"id":7}`, `{"swept":1}`, `[]`} {
+	for _, text := range []string{`{"left":[7]}`, `{"left":["x"]}`, `{"left":"7"}`, `{"records":"9"}`, `{"id":7}`, `{"swept":1}`, `{"owed":"x"}`, `[]`} {
 		if got, err := ParseRepublish([]byte(text)); err == nil {
 			t.Errorf("%s is taken for %+v", text, got)
 		}

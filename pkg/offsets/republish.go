@@ -8,16 +8,18 @@ import (
 
 // Republish is the place in the snapshot that follows when a topic has lost
 // records (R20). The cursor exists from the moment at which the loss is known
-// until everything is published again.
+// until everything is published again and, of an object type or a pair, a sweep that
+// began after that has shown everything (R17).
 type Republish struct {
-	After   string       // HubSpot's paging token for the next page
-	ID      hubspot.ID   // the last id that is done
-	Records int64        // so far
-	Left    []hubspot.ID // passed, but HubSpot did not answer them; ascending
-	Swept   bool         // only Left is left
+	After   string         // HubSpot's paging token for the next page
+	ID      hubspot.ID     // the last id that is done
+	Records int64          // so far
+	Left    []hubspot.ID   // passed, but HubSpot did not answer them; ascending
+	Swept   bool           // only Left is left
+	Owed    hubspot.Millis // when everything was published again: only the sweep is left; 0 before
 }
 
-// Bytes writes the cursor: left and swept where there is any of it.
+// Bytes writes the cursor: left, swept and owed where there is any of it.
 func (r Republish) Bytes() []byte {
 	members := []any{"after", r.After, "id", r.ID, "records", r.Records}
 	if len(r.Left) > 0 {
@@ -29,6 +31,9 @@ func (r Republish) Bytes() []byte {
 	}
 	if r.Swept {
 		members = append(members, "swept", true)
+	}
+	if r.Owed != 0 {
+		members = append(members, "owed", r.Owed)
 	}
 	return object(members...)
 }
@@ -63,6 +68,9 @@ func ParseRepublish(text []byte) (r Republish, err error) {
 	}
 	if err == nil {
 		r.Swept, err = m.flag("swept")
+	}
+	if err == nil {
+		r.Owed, err = m.optionalMillis("owed")
 	}
 	return r, err
 }

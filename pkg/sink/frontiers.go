@@ -46,11 +46,15 @@ type frontier struct {
 type places struct {
 	tiers      map[string]hubspot.Millis
 	backfilled bool
-	again      bool // it was, and runs again for a tier that has no cursor
-	short      bool // the list that the backfill read came short
-	stuck      bool // HubSpot does not answer about some records (R18)
-	renewing   bool // the topic has lost what was published, and gets it again (R20)
+	again      bool           // it was, and runs again for a tier that has no cursor
+	short      bool           // the list that the backfill read came short
+	stuck      bool           // HubSpot does not answer about some records (R18)
+	renewing   bool           // the topic has lost what was published, and gets it again (R20)
+	owed       hubspot.Millis // since when it has it again, while no sweep that began later has shown everything
 }
+
+// lost reports whether nothing is verified of what is published.
+func (p places) lost() bool { return p.renewing || p.owed != 0 }
 
 func newFrontiers(cfg *Config) *frontiers {
 	return &frontiers{
@@ -127,7 +131,8 @@ func (p places) after(stream string, value []byte) places {
 	case offsets.StuckStream:
 		p.stuck = value != nil
 	case offsets.RepublishStream:
-		p.renewing = value != nil
+		at, err := offsets.ParseRepublish(value)
+		p.renewing, p.owed = err == nil && at.Owed == 0, at.Owed
 	default:
 		tier, err := offsets.ParseTier(value)
 		if p.tiers = maps.Clone(p.tiers); err != nil { // forgotten, or no tier's
@@ -145,7 +150,7 @@ func (p places) after(stream string, value []byte) places {
 // move takes over where an object is. Of a topic that has lost something nobody
 // knows what it held, until another sweep has ended.
 func (f *frontier) move(to places) {
-	if to.renewing && !f.places.renewing {
+	if to.lost() && !f.places.lost() {
 		f.verified = 0
 	}
 	f.places = to
@@ -177,7 +182,9 @@ func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets
 	if f.places.renewing || p.renewing {
 		return out
 	}
-	out.Verified = f.verified
+	if !f.places.lost() && !p.lost() {
+		out.Verified = f.verified
+	}
 	out.Leading, out.Complete = p.reached(tiers, was)
 	if p.stuck || p.short && f.verified == 0 { // what the search showed is not there, or what was there before it
 		out.Leading, out.Complete = min(out.Leading, was.Leading), min(out.Complete, was.Complete)
@@ -303,10 +310,12 @@ func (s *Sink) Verified(object string) hubspot.Millis {
 	return s.frontiers.of(object).verified
 }
 
-// SetVerified says that everything that HubSpot had at a time is committed.
-func (s *Sink) SetVerified(object string, at hubspot.Millis) {
+// SetVerified says that everything that HubSpot had at a time is committed, as a sweep
+// has shown that began at a time. One that began before the topic had again what it had
+// lost says nothing of it.
+func (s *Sink) SetVerified(object string, began, at hubspot.Millis) {
 	s.frontiers.mu.Lock()
-	if one := s.frontiers.of(object); !one.places.renewing {
+	if one := s.frontiers.of(object); !one.places.renewing && began >= one.places.owed {
 		one.verified = max(one.verified, at)
 	}
 	s.frontiers.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // reference list is published that HubSpot had then (R17).
 type Frontiers interface {
 	Verified(object string) hubspot.Millis
-	SetVerified(object string, at hubspot.Millis)
+	SetVerified(object string, began, at hubspot.Millis)
 }
 
 // verification says when a sweep has shown everything. That is not when it ends: what
@@ -92,18 +92,16 @@ func (v *verification) with(ctx context.Context, change func(waiting []hubspot.I
 		return err
 	}
 	change(waiting)
-	began, at := hubspot.Millis(v.shown.Load()), hubspot.Millis(0)
 	v.ended = slices.DeleteFunc(v.ended, func(e endedSweep) bool {
 		shown := !slices.ContainsFunc(e.left, func(id hubspot.ID) bool { return slices.Contains(waiting, id) })
 		if shown {
-			began, at = max(began, e.began), max(at, e.at)
+			if e.at != 0 {
+				v.frontiers.SetVerified(v.object, e.began, e.at)
+			}
+			v.shown.Store(max(v.shown.Load(), int64(e.began)))
 		}
 		return shown
 	})
 	v.some.Store(len(v.ended) > 0)
-	v.shown.Store(int64(began))
-	if at != 0 {
-		v.frontiers.SetVerified(v.object, at)
-	}
 	return nil
 }

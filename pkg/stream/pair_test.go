@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -356,6 +357,7 @@ func TestR20_APairIsPublishedAgainThoughAnswersLeaveOutWhoHasNoLinks(t *testing.
 			return answer()
 		})
 		p.Lane = cdc.NewLinkLane(cdc.LinkLaneConfig{Pair: p.Lane.Pair(), From: p.From.Lane, Table: loadedLinks(t, 1, 10), Swept: true, Committer: out})
+		p.verified.shown.Store(math.MaxInt64) // no sweep is owed
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
 		if err := NewPairRepublish(p, "hubspot", offsets.Republish{}).Run(ctx); err != nil {

@@ -176,7 +176,7 @@ func (r *Reference) verify(l *ReferenceList, at hubspot.Millis, soon time.Durati
 		return
 	}
 	if l.shown != 0 {
-		r.Frontiers.SetVerified(l.Lane.Reference(), l.shown)
+		r.Frontiers.SetVerified(l.Lane.Reference(), l.shown, l.shown)
 	}
 	l.shown = at
 }

@@ -17,11 +17,15 @@ import (
 // again, because its topic has lost what was published (R20). It is a snapshot like
 // that of a signal, with a cursor of its own: the cursor is there from the moment
 // at which the loss was found until all of it is made good. It moves in the
-// transactions of the events, so a restart goes on where the last run stopped.
+// transactions of the events, so a restart goes on where the last run stopped. After
+// that it says which sweep is owed: only one that began later shows what the topic has
+// now (R17).
 type Republish struct {
 	Place offsets.Republish
 
 	of      collection
+	client  *hubspot.Client
+	asked   bool // this run has asked for the sweep
 	status  *Status
 	metrics *Metrics
 	log     *slog.Logger
@@ -30,23 +34,54 @@ type Republish struct {
 // NewObjectRepublish makes the stream of an object type. prefix is that of the
 // topics.
 func NewObjectRepublish(o *Object, prefix string, at offsets.Republish) *Republish {
-	return &Republish{at, newObjectCollection(o, prefix), o.Status, o.Metrics, o.Log}
+	return &Republish{Place: at, of: newObjectCollection(o, prefix), client: o.Client, status: o.Status, metrics: o.Metrics, log: o.Log}
 }
 
 // NewPairRepublish makes the stream of a pair.
 func NewPairRepublish(p *Pair, prefix string, at offsets.Republish) *Republish {
-	return &Republish{at, &pairCollection{p, prefix}, p.From.Status, p.From.Metrics, p.Log}
+	return &Republish{Place: at, of: &pairCollection{p, prefix}, client: p.From.Client, status: p.From.Status, metrics: p.From.Metrics, log: p.Log}
 }
 
 // NewReferenceRepublish makes the stream of a reference list.
 func NewReferenceRepublish(c ReferenceCollection, shared *Reference, at offsets.Republish) *Republish {
 	c.whole = true
-	return &Republish{at, &c, shared.Status, shared.Metrics, shared.Log.With("object", c.name())}
+	return &Republish{Place: at, of: &c, client: shared.Client, status: shared.Status, metrics: shared.Metrics, log: shared.Log.With("object", c.name())}
 }
 
-// Run returns once everything is published again.
+// Run returns once everything is published again and the sweep that follows has shown
+// everything.
 func (r *Republish) Run(ctx context.Context) error {
-	return superviseAs(ctx, subject{r.of.name(), r.status, r.log}, offsets.RepublishStream, func() time.Duration { return 0 }, r.pass)
+	of := subject{r.of.name(), r.status, r.log}
+	if r.Place.Owed == 0 {
+		if err := superviseAs(ctx, of, offsets.RepublishStream, func() time.Duration { return 0 }, r.pass); err != nil {
+			return err
+		}
+	}
+	c, sweeps := r.of.(pausable)
+	if !sweeps {
+		return nil
+	}
+	return superviseAs(ctx, of, offsets.RepublishStream, func() time.Duration { return payInterval }, func(ctx context.Context) error {
+		return r.payOff(ctx, c)
+	})
+}
+
+// payOff asks for the sweep that is owed, once in a run and until it has begun. When it
+// has shown everything the cursor goes.
+func (r *Republish) payOff(ctx context.Context, c pausable) error {
+	begun, all := c.readSince(r.Place.Owed)
+	if !all {
+		if !begun || !r.asked {
+			c.readAgain()
+			r.asked = true
+		}
+		return nil
+	}
+	nothing, err := c.page(ctx, place{}, []hubspot.ID{}) // moves the cursor
+	if err = r.publish(ctx, nothing, offsets.Republish{Swept: true}, err); err != nil {
+		return err
+	}
+	return errFinished
 }
 
 func (r *Republish) pass(ctx context.Context) error {
@@ -75,9 +110,6 @@ func (r *Republish) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	if c, sweeps := r.of.(pausable); sweeps { // nothing is verified of a topic that began again (R17)
-		c.readAgain()
-	}
 	r.log.Info("everything is published again", "topic", r.of.topic(), "stream", offsets.RepublishStream, "records", r.Place.Records)
 	return errFinished
 }
@@ -93,7 +125,11 @@ func (r *Republish) publish(ctx context.Context, page snapshotPage, next offsets
 	name := r.of.name()
 	next.Records = r.Place.Records + int64(page.records)
 	cursor := cdc.Cursor{Object: name, Stream: offsets.RepublishStream}
-	if !next.Swept || len(next.Left) > 0 {
+	left := !next.Swept || len(next.Left) > 0
+	if _, sweeps := r.of.(pausable); sweeps && !left && r.Place.Owed == 0 {
+		next.Owed, left = r.client.Now(), true
+	}
+	if left {
 		cursor.Value = next.Bytes()
 	}
 	if err == nil {
