@@ -166,16 +166,21 @@ func (o *Object) beyond(ctx context.Context, prio hubspot.Priority, slots *hubsp
 		return nil, "", err
 	}
 	o.pages.inVain(at)
-	w, lost := o.walk(ctx, prio, hubspot.SearchQuery{After: from, Started: from != 0, Limit: passMost})
-	switch {
-	case refused(lost):
-		return nil, "", err
-	case lost != nil:
-		return nil, "", lost
+	var rows []hubspot.SearchRow
+	more := true
+	for more && len(rows) < passMost { // several pages only where the search fails too
+		w, lost := o.walk(ctx, prio, hubspot.SearchQuery{After: from, Started: from != 0, Limit: passMost - len(rows)})
+		switch {
+		case refused(lost):
+			return nil, "", err
+		case lost != nil:
+			return nil, "", lost
+		}
+		rows, more, from = append(rows, w.Page.Rows...), w.Page.More, w.End
 	}
-	for i, row := range w.Page.Rows {
+	for i, row := range rows {
 		ids = append(ids, row.ID)
-		end := i == len(w.Page.Rows)-1 && !w.Page.More
+		end := i == len(rows)-1 && !more
 		if i&(i+1) != 0 && !end { // try after 1, 2, 4, 8 … records
 			continue
 		}
