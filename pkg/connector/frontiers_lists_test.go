@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -174,6 +175,53 @@ func TestR17_ABackfillWhoseListCameShortClaimsNothing(t *testing.T) {
 			w.ReadUntil(5*time.Minute, func() bool { f := w.frontier(topic); return f.Leading != nil && f.Complete != nil && f.Verified != nil })
 			p.Stop()
 			w.check("contacts")
+		})
+	}
+}
+
+// TestR17_ABackfillThatRunsAgainAndComesShortClaimsNothingNew: the backfill of a type that
+// was verified runs again for a new trailing lag, and its list comes short. leading and
+// complete stay where they are until a sweep has shown everything since.
+func TestR17_ABackfillThatRunsAgainAndComesShortClaimsNothingNew(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	for _, killed := range []bool{false, true} {
+		inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}, ListPage: 5}, []string{
+			"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_TRAILING_LAG=1m", "SYNC_RECONCILE_INTERVAL=2m", "SYNC_CENSUS_INTERVAL=24h", "SYNC_LEADING_INTERVAL=5s",
+		}, func(w *world) {
+			w.Portal.Seed("contacts", 40)
+			p := w.start()
+			began := w.Portal.Now()
+			w.ReadUntil(10*time.Minute, func() bool {
+				f := w.frontier(topic)
+				return after(f.Verified, began.Add(time.Minute)) && f.Complete != nil
+			})
+			p.Stop()
+			w.Set("SYNC_TRAILING_LAG=1m,2m", "SYNC_RECONCILE_INTERVAL=24h")
+			w.Portal.Inject(hubspottest.Fault{Endpoint: hubspottest.EndpointList, Object: "contacts", Kind: hubspottest.FaultShort, Lost: hubspottest.LostHalf, Count: 9}) // the first look, and eight pages
+			was, began := w.frontier(topic), w.Portal.Now()
+			short := func() bool {
+				return strings.Contains(w.Cursors()[`{"portal":4242,"object":"contacts","stream":"backfill"}`], `"short":true`)
+			}
+			p = w.start()
+			w.SleepUntil(5*time.Minute, short)
+			if killed {
+				p.Kill()
+				w.Brokers.Mend()
+				p = w.start()
+			}
+			took := w.ReadUntil(30*time.Minute, func() bool {
+				f := w.frontier(topic)
+				if (after(f.Leading, *was.Leading) || after(f.Complete, *was.Complete)) && !after(f.Verified, began) {
+					t.Errorf("killed %v: leading %v and complete %v, were %v and %v; verified %v", killed, f.Leading, f.Complete, was.Leading, was.Complete, f.Verified)
+					return true
+				}
+				return after(f.Complete, began)
+			})
+			if !short() {
+				t.Errorf("the list did not come short; it took %v", took)
+			}
+			p.Stop()
 		})
 	}
 }

@@ -47,7 +47,7 @@ type places struct {
 	tiers      map[string]hubspot.Millis
 	backfilled bool
 	again      bool           // it was, and runs again for a tier that has no cursor
-	short      bool           // the list that the backfill read came short
+	short      hubspot.Millis // when the backfill ended whose list came short; 0 = it did not
 	stuck      bool           // HubSpot does not answer about some records (R18)
 	renewing   bool           // the topic has lost what was published, and gets it again (R20)
 	owed       hubspot.Millis // since when it has it again, while no sweep that began later has shown everything
@@ -127,7 +127,9 @@ func (p places) after(stream string, value []byte) places {
 		sweep, err := offsets.ParseSweep(value)
 		done := err == nil && sweep.Done
 		p.again = err == nil && !done && (p.backfilled || p.again)
-		p.backfilled, p.short = done, done && sweep.Short
+		if p.backfilled, p.short = done, 0; done && sweep.Short {
+			p.short = sweep.Completed
+		}
 	case offsets.StuckStream:
 		p.stuck = value != nil
 	case offsets.RepublishStream:
@@ -186,7 +188,7 @@ func (f *frontier) claim(p places, tiers []string, was offsets.Frontier) offsets
 		out.Verified = f.verified
 	}
 	out.Leading, out.Complete = p.reached(tiers, was)
-	if p.stuck || p.short && f.verified == 0 { // what the search showed is not there, or what was there before it
+	if p.stuck || f.verified < p.short { // what the search showed is not there, or what was there before it
 		out.Leading, out.Complete = min(out.Leading, was.Leading), min(out.Complete, was.Complete)
 	}
 	return out

@@ -44,13 +44,13 @@ func (r *Reconcile) Run(ctx context.Context) error {
 			r.Since = r.Object.Client.Now()
 		}
 		r.Place = offsets.Sweep{Started: r.Since, Done: true}
-		if r.Short {
-			r.Object.askReconcile()
-		}
 	} else if r.Place.Done && !r.Place.Waits { // perhaps the run before ended before it could say so
 		if err := r.Object.verified.end(ctx, r.Place.Started, r.Place.Started); err != nil {
 			return err
 		}
+	}
+	if r.Short && r.Place.Started <= r.Since {
+		r.Object.askReconcile()
 	}
 	return supervise(ctx, r.Object, offsets.ReconcileStream, func() time.Duration { return 0 }, r.pass)
 }
