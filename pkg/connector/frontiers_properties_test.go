@@ -61,6 +61,42 @@ func TestR17_ANewPropertyHoldsTheFrontierOverARestart(t *testing.T) {
 	})
 }
 
+// TestR17_ARefusedPropertyIsNotVerified: the registry refuses the schema with a new
+// property. A reconcile reads without it and verifies nothing; nor do later looks at the
+// schemas, or another run, take that reconcile for one that has shown everything.
+func TestR17_ARefusedPropertyIsNotVerified(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	const cursor = `{"portal":4242,"object":"contacts","stream":"reconcile"}`
+	inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}}, []string{
+		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=2m", "SYNC_SCHEMA_INTERVAL=1m",
+	}, func(w *world) {
+		ids := w.Portal.Seed("contacts", 300)
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+		w.Registry.Turn(refusing{w.Registry.Turn(nil), "hubspot.contacts-value"})
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
+		for i, id := range ids {
+			w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})
+		}
+		there := w.Portal.Now()
+		w.ReadUntil(30*time.Minute, func() bool {
+			s, err := offsets.ParseSweep([]byte(w.Cursors()[cursor]))
+			return err == nil && s.Done && s.Started > hubspot.Millis(there.UnixMilli())
+		})
+		for _, when := range []string{"while it runs", "after a restart"} {
+			time.Sleep(5 * time.Minute)
+			if f := w.frontier(topic); after(f.Verified, there) {
+				t.Errorf("%s verified is %v, and of %d records the topic lacks a value that was there at %v", when, f.Verified, w.without("points", f), there)
+			}
+			p.Stop()
+			w.Set("SYNC_RECONCILE_INTERVAL=24h")
+			p = w.start()
+		}
+		p.Stop()
+	})
+}
+
 // newPoints starts the connector and, shortly before its first reconcile, makes a calculated
 // property whose values are there from a time on.
 func (w *world) newPoints(topic string) (p *process, there time.Time) {

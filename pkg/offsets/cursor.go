@@ -67,7 +67,7 @@ type Sweep struct {
 	Done      bool
 	// Waits says that something of what was read was not decided when the cursor moved
 	// past it. A run that goes on there does not know whether it was decided since, so
-	// the sweep verifies nothing (R17).
+	// the sweep verifies nothing (R17). Nor does one that says so for another reason.
 	Waits bool
 	// Short says that HubSpot's list lacked a record that HubSpot shows when asked for it.
 	// It may have lacked others, which were never published: until another sweep has shown

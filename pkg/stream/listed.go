@@ -7,8 +7,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
-// Listed takes the properties that HubSpot lists for the type, of which records are read
-// and published with those that the operator has chosen.
+// Listed takes the properties that HubSpot lists for the type, as far as they count (R19):
+// records are read and published with those of them that the operator has chosen.
 func (o *Object) Listed(all []hubspot.Property) {
 	now := map[string]string{}
 	for _, p := range all {
@@ -23,7 +23,7 @@ func (o *Object) Listed(all []hubspot.Property) {
 // before a sweep began. What it got meanwhile may have had values when the sweep began,
 // and a calculated value moves no modified time: the sweep has not shown it (R17).
 func (o *Object) sameProperties(ctx context.Context, listed *map[string]string) (bool, error) {
-	if o.Frontiers == nil || listed == nil { // nil: an earlier run read it all, and this one has looked since
+	if o.Frontiers == nil {
 		return true, nil
 	}
 	short, cancel := context.WithTimeout(ctx, lookPatience) // the associations wait for the end of a backfill

@@ -30,7 +30,7 @@ type Sweep struct {
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
 	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
-	partly    bool // not everything of it was read, or shows what is missing
+	partly    bool // not everything of it was read, or shows what is missing, or not all properties
 	short     bool // the list lacks a record that HubSpot shows when asked for it
 }
 
@@ -75,15 +75,26 @@ func unbegun(p offsets.Sweep) bool {
 }
 
 // verify takes the sweep, which has ended, for one that has shown everything, if it
-// has read everything, and with all properties that there are.
+// has read everything.
 func (s *Sweep) verify(ctx context.Context) error {
 	if s.lacks() {
 		return nil
 	}
-	if same, err := s.Object.sameProperties(ctx, s.listed); !same || err != nil {
-		return err
-	}
 	return s.Object.verified.end(ctx, s.Place.Started, s.Place.Started)
+}
+
+// compare notes, before the last page is committed, whether HubSpot has properties that the
+// sweep did not read. The cursor says so, because who begins with it must not take the
+// sweep for one that has shown everything.
+func (s *Sweep) compare(ctx context.Context) error {
+	if s.lacks() {
+		return nil
+	}
+	same, err := s.Object.sameProperties(ctx, s.listed)
+	if err == nil && !same {
+		s.setPartly()
+	}
+	return err
 }
 
 // lacks reports whether something of the sweep was not read, or waited when an earlier
@@ -125,6 +136,12 @@ func (s *Sweep) setRestarted() {
 	s.restarted = true
 }
 
+func (s *Sweep) setPartly() {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.partly = true
+}
+
 // publish commits pages and the place after them.
 func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain) error {
 	next := s.Place
@@ -139,6 +156,9 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 		end.Last = max(end.Last, p.last)
 	}
 	if len(left) == 0 {
+		if err := s.compare(ctx); err != nil {
+			return err
+		}
 		next.Ranges, next.Done, next.Completed = []offsets.Range{rangeOf(end)}, true, pages[len(pages)-1].date
 		page.Sync = true
 	}

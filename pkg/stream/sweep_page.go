@@ -62,9 +62,7 @@ func (s *Sweep) passOver(ctx context.Context, slots *hubspot.Slots, at listPlace
 		return sweepPage{}, err
 	}
 	page := sweepPage{after: after, last: ids[len(ids)-1], date: o.Client.Now()}
-	s.order.Lock()
-	s.partly = true
-	s.order.Unlock()
+	s.setPartly()
 	ids = slices.DeleteFunc(ids, func(id hubspot.ID) bool { return !at.in.Contains(id) })
 	page.ids = ids
 	page.readings, err = o.read(ctx, s.Priority, ids)
