@@ -97,6 +97,39 @@ func TestR17_ARefusedPropertyIsNotVerified(t *testing.T) {
 	})
 }
 
+// TestR17_APropertyOfADoubtedListIsNotVerified: HubSpot's list lacks many properties at
+// once, so that what is new in it does not count either (R19). What a reconcile reads
+// without the new one is not everything.
+func TestR17_APropertyOfADoubtedListIsNotVerified(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.contacts"
+	inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}}, []string{
+		"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_RECONCILE_INTERVAL=30m", "SYNC_SCHEMA_INTERVAL=1m",
+	}, func(w *world) {
+		for i := range 12 {
+			w.Portal.AddProperty("contacts", hubspottest.Property{Name: fmt.Sprint("c", i), Type: "string"})
+		}
+		ids := w.Portal.Seed("contacts", 300)
+		p := w.start()
+		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+		time.Sleep(time.Until(w.frontier(topic).Verified.Add(26 * time.Minute)))
+		for i := range 11 {
+			w.Portal.RemoveProperty("contacts", fmt.Sprint("c", i))
+		}
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
+		for i, id := range ids {
+			w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})
+		}
+		there := w.Portal.Now()
+		w.ReadUntil(3*time.Hour, func() bool { return after(w.frontier(topic).Verified, there) })
+		f := w.frontier(topic)
+		if lacking := w.without("points", f); lacking > 0 {
+			t.Errorf("verified is %v, and of %d records the topic lacks a value that was there at %v", f.Verified, lacking, there)
+		}
+		p.Stop()
+	})
+}
+
 // newPoints starts the connector and, shortly before its first reconcile, makes a calculated
 // property whose values are there from a time on.
 func (w *world) newPoints(topic string) (p *process, there time.Time) {

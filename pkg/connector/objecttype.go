@@ -84,7 +84,7 @@ func (o *objectType) take(ctx context.Context, found stream.Found, shrunk, first
 	set, diff := schema.Next(o.set, found.Type, l, o.run.setup.Selection)
 	same := o.set != nil && o.set.Same(set)
 	o.changed = !same && !first
-	o.records.Listed(found.Properties)
+	o.records.Listed(l.Properties)
 	if o.streams != nil && !o.refused && same {
 		o.set = set // with today's labels
 		return false, nil
