@@ -69,7 +69,7 @@ func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 			f.signals.Follow(f.types.streamed(), f.pairs.streamed())
 		}
 		if f.journal != nil {
-			f.journal.Follow(f.types.streamed(), f.pairs.streamed())
+			f.journal.Follow(f.types.streamed(), f.pairs.streamed(), f.types.lacking() || f.pairs.lacking())
 		}
 		if first {
 			r.status.Settle()

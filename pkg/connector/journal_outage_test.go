@@ -138,6 +138,45 @@ func (w *world) sweptSince(p *process) {
 	}
 }
 
+// TestR16_ALostPlaceWaitsForWhatIsFollowedLater: while HubSpot does not answer about a
+// type or a pair that was published, a loss is not made good. It is once that is read too.
+func TestR16_ALostPlaceWaitsForWhatIsFollowedLater(t *testing.T) {
+	t.Parallel()
+	for what, fault := range map[string]hubspottest.Fault{
+		"a type's properties": {Endpoint: hubspottest.EndpointProperties, Object: "companies"},
+		"a pair's labels":     {Endpoint: hubspottest.EndpointLabels, Object: "contacts"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			journalWorld(t, 161, "auto", func(w *world, contacts, companies []uint64) {
+				t := w.T
+				w.Set("HUBSPOT_ASSOCIATIONS=" + firms.String() + ",companies:companies")
+				w.Portal.SetJournal(hubspottest.Journal{App: journalApp, Retention: time.Hour})
+				w.Portal.AddProperty("companies", hubspottest.Property{Name: "score", Type: "number", Calculated: true})
+				p := w.start()
+				p.streaming()
+				w.link(contacts[40], companies[0], time.Minute)
+				p.Stop()
+				time.Sleep(2 * time.Hour)
+				w.Portal.Dissociate("contacts", contacts[3], "companies", companies[3], "HUBSPOT_DEFINED", 279)
+				w.Portal.UpdateCalculated("companies", companies[3], map[string]string{"score": "7"})
+				time.Sleep(2 * time.Hour)
+				fault.Kind, fault.Status = hubspottest.FaultStatus, 503
+				w.Portal.Inject(fault)
+				p = w.start()
+				time.Sleep(15 * time.Minute)
+				if place, err := offsets.ParseJournal([]byte(w.Cursors()[journalKey])); err != nil || place.Lost == 0 {
+					t.Errorf("the cursor is %+v, %v: everything counts as read again, and not everything was", place, err)
+				}
+				w.Portal.ClearFaults()
+				w.SleepUntil(24*time.Hour, func() bool { return p.Log.Has("everything was read again since the journal's place was lost") })
+				time.Sleep(10 * time.Minute)
+				p.Stop()
+			})
+		})
+	}
+}
+
 // TestR16_KilledInTheMiddleOfAFile: the cursor resumes after the last file that was
 // read whole. What of the next one was published is not published again.
 func TestR16_KilledInTheMiddleOfAFile(t *testing.T) {

@@ -73,6 +73,15 @@ func (ps *pairs) streamed() []*stream.Pair {
 	return out
 }
 
+// lacking reports whether a pair that was published does not stream because HubSpot
+// tells nothing about it. One that lacks a type is the type's to report.
+func (ps *pairs) lacking() bool {
+	return slices.ContainsFunc(ps.learnt.hidden, func(h stream.HiddenPair) bool {
+		p := ps.byName[h.Name()]
+		return ps.published(h.Name()) && (p == nil || p.streams == nil)
+	})
+}
+
 // take follows the pairs that are to be followed, and sweeps those again whose
 // labels have changed. first means the beginning of a run, which need not ask for
 // what the run before it has just learnt.
@@ -148,9 +157,10 @@ func (ps *pairs) spaced(ctx context.Context) error {
 // learntPairs are the pairs that HubSpot named. There may be hundreds to ask for,
 // one call each, so runs that follow each other do not ask again.
 type learntPairs struct {
-	types []hubspot.ObjectType
-	pairs []stream.FoundPair
-	at    time.Time
+	types  []hubspot.ObjectType
+	pairs  []stream.FoundPair
+	hidden []stream.HiddenPair
+	at     time.Time
 }
 
 const pairsLastFor = time.Hour
@@ -184,7 +194,7 @@ func (ps *pairs) learn(ctx context.Context, objects []*stream.Object, first bool
 			return cmp.Or(strings.Compare(a.Category, b.Category), cmp.Compare(a.TypeID, b.TypeID))
 		})
 	}
-	*ps.learnt = learntPairs{types, found, time.Now()}
+	*ps.learnt = learntPairs{types, found, hidden, time.Now()}
 	return found, nil
 }
 

@@ -132,6 +132,17 @@ func (t *types) awaited() bool {
 	})
 }
 
+// lacking reports whether a type that the run should follow and that was published does
+// not stream yet.
+func (t *types) lacking() bool {
+	for _, o := range t.byName {
+		if o.streams == nil && o.records.Lane.Live() > 0 && t.wanted(o.records.Type) {
+			return true
+		}
+	}
+	return false
+}
+
 // wanted reports whether HUBSPOT_OBJECTS asks for a type.
 func (t *types) wanted(typ hubspot.ObjectType) bool {
 	words := t.ask.Wanted

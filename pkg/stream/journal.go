@@ -45,6 +45,7 @@ type Journal struct {
 	mu      sync.Mutex
 	objects []*Object
 	pairs   []*Pair
+	awaited bool   // something that was published is not among them yet
 	refused string // why it does not work, as last logged; "" = it does
 
 	subscribed []string  // the types that HubSpot was last told of
@@ -65,11 +66,12 @@ func NewJournal(j *Journal) *Journal {
 	return j
 }
 
-// Follow sets what is followed from now on.
-func (j *Journal) Follow(objects []*Object, pairs []*Pair) {
+// Follow sets what is followed from now on. awaited says that a type or a pair that was
+// published is not among them yet.
+func (j *Journal) Follow(objects []*Object, pairs []*Pair, awaited bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.objects, j.pairs = objects, pairs
+	j.objects, j.pairs, j.awaited = objects, pairs, awaited
 	select {
 	case <-j.followed:
 	default:

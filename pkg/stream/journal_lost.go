@@ -87,7 +87,7 @@ func (r *rereads) begin(lost, now hubspot.Millis, begun func(since hubspot.Milli
 }
 
 // settled has everything read again after something was lost, and forgets the loss
-// once that has ended.
+// once that has ended. What is followed only later is read again then.
 func (j *Journal) settled(ctx context.Context) error {
 	lost := j.Place.Lost
 	if lost == 0 {
@@ -123,12 +123,22 @@ func (j *Journal) settled(ctx context.Context) error {
 	if left {
 		return nil
 	}
-	covered := j.again.lost == lost
-	if j.again.lost = 0; !covered {
+	if j.again.lost != lost { // there was another one meanwhile
+		j.again.lost = 0
 		return nil
 	}
+	if j.awaits() {
+		return nil
+	}
+	j.again.lost = 0
 	j.Log.Info("everything was read again since the journal's place was lost")
 	to := *j.Place
 	to.Lost = 0
 	return j.move(ctx, to)
+}
+
+func (j *Journal) awaits() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.awaited
 }
