@@ -23,6 +23,17 @@ def began_again(before, offsets):
     return any(offsets.get(partition, 0) < offset for partition, offset in before.items())
 
 
+def frontiers_of(topic, topics):
+    """Names the topic of the frontiers of a topic. It stands behind the prefix of the
+    connector's topics, which may have dots: the longest one that has such a topic."""
+    prefix = topic
+    while "." in prefix:
+        prefix = prefix.rpartition(".")[0]
+        if prefix + ".frontiers" in topics:
+            return prefix + ".frontiers"
+    raise SystemExit(f"there are no frontiers beside the topic {topic}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("topic")
@@ -30,7 +41,6 @@ def main():
     parser.add_argument("--until", type=time, help="end once everything up to this time is there, such as 2026-11-24T13:00:00Z")
     args = parser.parse_args()
     says = "verified" if args.verified else "complete"
-    frontiers = args.topic.split(".")[0] + ".frontiers"  # behind the prefix of the connector's topics
 
     consumer = Consumer({
         "bootstrap.servers": os.environ.get("KAFKA_BROKERS", "localhost:9092"),
@@ -41,9 +51,9 @@ def main():
         "enable.partition.eof": True,
     })
     topics = consumer.list_topics(timeout=30).topics
-    for topic in (args.topic, frontiers):
-        if topic not in topics:
-            raise SystemExit(f"there is no topic {topic}")
+    if args.topic not in topics:
+        raise SystemExit(f"there is no topic {args.topic}")
+    frontiers = frontiers_of(args.topic, topics)
     consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t in (args.topic, frontiers) for p in topics[t].partitions])
 
     # Nothing is claimed before all frontiers of now are read: the first of them may be

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -46,5 +47,25 @@ func TestClaim(t *testing.T) {
 				t.Errorf("a reader that was there before claims %v, want %v", meanwhile.at, test.want)
 			}
 		})
+	}
+}
+
+// TestFrontiersOf: the prefix of the connector's topics may have dots, and so may what
+// stands behind it.
+func TestFrontiersOf(t *testing.T) {
+	topics := []string{"hubspot.frontiers", "hubspot.4242.frontiers", "acme.eu.frontiers"}
+	for topic, want := range map[string]string{
+		"hubspot.contacts":                             "hubspot.frontiers",
+		"hubspot.associations.contacts.companies":      "hubspot.frontiers",
+		"hubspot.4242.contacts":                        "hubspot.4242.frontiers",
+		"hubspot.4242.associations.contacts.companies": "hubspot.4242.frontiers",
+		"acme.eu.contacts":                             "acme.eu.frontiers",
+		"acme.contacts":                                "",
+		"contacts":                                     "",
+	} {
+		got, err := frontiersOf(topic, func(name string) bool { return slices.Contains(topics, name) })
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("the frontiers of %s are in %q, %v; want %q", topic, got, err, want)
+		}
 	}
 }

@@ -37,11 +37,8 @@ func main() {
 }
 
 func run(ctx context.Context, topic string, verified bool, until time.Time) error {
-	prefix, _, _ := strings.Cut(topic, ".") // of the connector's topics
-	frontiers := prefix + ".frontiers"
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(env("KAFKA_BROKERS", "localhost:9092"), ",")...),
-		kgo.ConsumeTopics(topic, frontiers),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), // franz-go's default is read_uncommitted
 		kgo.KeepControlRecords(),                     // a partition ends with one, a transaction's marker
@@ -50,7 +47,17 @@ func run(ctx context.Context, topic string, verified bool, until time.Time) erro
 		return err
 	}
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, frontiers)
+	admin := kadm.NewClient(client)
+	topics, err := admin.ListTopics(ctx)
+	if err != nil {
+		return err
+	}
+	frontiers, err := frontiersOf(topic, topics.Has)
+	if err != nil {
+		return err
+	}
+	client.AddConsumeTopics(topic, frontiers)
+	ends, err := admin.ListCommittedOffsets(ctx, frontiers)
 	if err == nil {
 		err = ends.Error()
 	}
@@ -93,6 +100,17 @@ func run(ctx context.Context, topic string, verified bool, until time.Time) erro
 		}
 	}
 	return nil
+}
+
+// frontiersOf names the topic of the frontiers of a topic. It stands behind the prefix of
+// the connector's topics, which may have dots: the longest one that has such a topic.
+func frontiersOf(topic string, there func(topic string) bool) (string, error) {
+	for at := strings.LastIndex(topic, "."); at >= 0; at = strings.LastIndex(topic[:at], ".") {
+		if frontiers := topic[:at] + ".frontiers"; there(frontiers) {
+			return frontiers, nil
+		}
+	}
+	return "", fmt.Errorf("there are no frontiers beside the topic %s", topic)
 }
 
 // about returns the frontier that a record holds; nil: it is about another topic, or

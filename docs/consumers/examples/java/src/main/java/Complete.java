@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -37,13 +38,13 @@ public class Complete {
   }
 
   private static void run(String topic, String says, Instant until) throws Exception {
-    String frontiers = topic.split("\\.")[0] + ".frontiers"; // behind the prefix of the connector's topics
     Map<String, Object> config = Map.of(
         "bootstrap.servers", System.getenv().getOrDefault("KAFKA_BROKERS", "localhost:9092"),
         "isolation.level", "read_committed", // Java's default is read_uncommitted
         "auto.offset.reset", "earliest",
         "enable.auto.commit", false);
     try (var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new ByteArrayDeserializer())) {
+      String frontiers = frontiersOf(topic, consumer.listTopics().keySet());
       List<TopicPartition> partitions = new ArrayList<>();
       for (String name : List.of(topic, frontiers)) {
         consumer.partitionsFor(name).forEach(p -> partitions.add(new TopicPartition(name, p.partition())));
@@ -87,6 +88,20 @@ public class Complete {
         }
       }
     }
+  }
+
+  /**
+   * Names the topic of the frontiers of a topic. It stands behind the prefix of the connector's
+   * topics, which may have dots: the longest one that has such a topic.
+   */
+  private static String frontiersOf(String topic, Set<String> topics) {
+    for (int at = topic.lastIndexOf('.'); at >= 0; at = topic.lastIndexOf('.', at - 1)) {
+      String frontiers = topic.substring(0, at) + ".frontiers";
+      if (topics.contains(frontiers)) {
+        return frontiers;
+      }
+    }
+    throw new IllegalStateException("there are no frontiers beside the topic " + topic);
   }
 
   /** Reports whether the positions in a topic are at or past those of a frontier. */
