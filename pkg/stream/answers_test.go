@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,13 +295,15 @@ func TestR2_AListThatLeadsInACircle(t *testing.T) {
 		} {
 			t.Run(stream+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					began, calls, read := time.Now(), 0, false
+					began := time.Now()
+					var calls atomic.Int64
+					var read atomic.Bool
 					object, _ := answering(func(r *http.Request) (int, string) {
 						time.Sleep(100 * time.Millisecond)
 						if r.Method == http.MethodPost {
 							return 200, `{"results":[]}`
 						}
-						calls++
+						calls.Add(1)
 						switch after := r.URL.Query().Get("after"); {
 						case after == "":
 							return 200, listPage([]int{1, 2, 3}, "4")
@@ -309,20 +312,20 @@ func TestR2_AListThatLeadsInACircle(t *testing.T) {
 						case time.Since(began) < well:
 							return 200, listPage([]int{7, 8, 9}, back)
 						}
-						read = true
+						read.Store(true)
 						return 200, listPage([]int{7, 8, 9}, "")
 					}).contacts(t)
 					go func() { _ = run(t.Context(), object) }() // until the test ends
 					time.Sleep(well - time.Minute)
-					if calls > 900 {
-						t.Errorf("%d calls in three hours, want at most five a minute", calls)
+					if n := calls.Load(); n > 900 {
+						t.Errorf("%d calls in three hours, want at most five a minute", n)
 					}
 					if problems := object.Status.Problems(); len(problems) != 1 || problems[0].Stream != stream || !strings.Contains(problems[0].Problem, errCircle.Error()) {
 						t.Errorf("problems %+v, want the circle of %s", problems, stream)
 					}
 					time.Sleep(3 * time.Minute)
-					if problems := object.Status.Problems(); !read || len(problems) > 0 {
-						t.Errorf("when the list leads on: read to its end %v, problems %+v", read, problems)
+					if problems := object.Status.Problems(); !read.Load() || len(problems) > 0 {
+						t.Errorf("when the list leads on: read to its end %v, problems %+v", read.Load(), problems)
 					}
 					if n := object.Lane.Live(); stream == offsets.BackfillStream && n != 9 {
 						t.Errorf("%d of 9 records are published", n)
