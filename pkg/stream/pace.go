@@ -45,41 +45,6 @@ type Budget struct {
 	Searches  float64 // a second, for all leading tiers
 }
 
-// Patient is a stream that can wait. Where no interval is set, its own grows until
-// the idle share suffices, or until what it reads is likely to have changed.
-type Patient struct {
-	pace    *Pace
-	object  string
-	demand  func() Demand
-	changed time.Time // or when it began, or earlier where many portals begin
-	eager   time.Time // until then it asks as often as it wants
-}
-
-// Demand is what a patient stream costs.
-type Demand struct {
-	Calls float64 // of one pass
-	// Least is the interval that the stream wants, and Most the longest before the
-	// leading tiers stretch too.
-	Least, Most time.Duration
-	// Relied is the least interval while the journal may be relied on.
-	Relied time.Duration
-	// Fixed says that the interval is always Least, as an operator set it.
-	Fixed bool
-	// Settles says that what changed lately is likely to change again: the interval
-	// grows from Least to Most with the time since the last change.
-	Settles bool
-}
-
-type demandKey struct{ object, stream string }
-
-// plan is how the idle share is divided.
-type plan struct {
-	stretch float64       // of patient intervals, up to Most
-	excess  float64       // of all intervals, beyond that
-	quiet   time.Duration // leading interval of a portal that sleeps
-	spare   float64       // calls a second that it saves
-}
-
 const (
 	shortestInterval = time.Second
 	// longestInterval leaves time for HubSpot's index and for the read, so that a
@@ -165,69 +130,12 @@ func (p *Pace) Remove(object string) {
 	p.planned = time.Time{}
 }
 
-// Patient adds a stream of an object; "" is the whole portal. demand is called again
-// and again: what a pass costs changes with what there is.
-func (p *Pace) Patient(object, stream string, demand func() Demand) *Patient {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	settled := time.Duration((1 - p.begin) * float64(settledAfter))
-	s := &Patient{pace: p, object: object, demand: demand, changed: now.Add(-settled), eager: now.Add(p.atStart())}
-	p.patient[demandKey{object, stream}], p.planned = s, time.Time{}
-	return s
-}
-
-// Interval is the time from one pass to the next. It changes with what all streams
-// cost.
-func (s *Patient) Interval() time.Duration {
-	s.pace.mu.Lock()
-	defer s.pace.mu.Unlock()
-	now, d := time.Now(), s.demand()
-	plan, unchanged := s.pace.planNow(now), now.Sub(s.changed)
-	every := plan.interval(d)
-	switch {
-	case d.Fixed:
-	case d.Settles:
-		return min(every, max(d.Least, time.Duration(float64(d.Most)*float64(unchanged)/float64(settledAfter))))
-	case now.Before(s.eager):
-		every = min(every, d.Least)
-	}
-	return s.relied(d, every)
-}
-
-// relied is an interval as it is where the journal may be relied on.
-func (s *Patient) relied(d Demand, every time.Duration) time.Duration {
-	if d.Fixed || !s.pace.relies(s.object) {
-		return every
-	}
-	return max(every, d.Relied)
-}
-
-func (p *Pace) relies(object string) bool { return p.Relied != nil && p.Relied(object) }
-
-// Quiet is the interval of a portal in which nothing changes.
-func (s *Patient) Quiet() time.Duration {
-	s.pace.mu.Lock()
-	defer s.pace.mu.Unlock()
-	d := s.demand()
-	return s.relied(d, s.pace.planNow(time.Now()).interval(d))
-}
-
 // Excess returns an interval as it is where all intervals together cost more than
 // the idle share even at their longest.
 func (p *Pace) Excess(d time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Duration(float64(d) * p.planNow(time.Now()).excess)
-}
-
-// Changed notes that a pass found something changed: for a while the stream asks as
-// often as it wants.
-func (s *Patient) Changed() {
-	s.pace.mu.Lock()
-	defer s.pace.mu.Unlock()
-	s.changed = time.Now()
-	s.eager = s.changed.Add(awake)
 }
 
 // Seen notes a leading walk of a type, and how many changes it found.
@@ -338,80 +246,6 @@ func (p *Pace) save(now time.Time) {
 	perSecond := plan.spare + float64(len(p.types))/plan.quiet.Seconds()
 	p.saved = min(p.saved+perSecond*now.Sub(p.counted).Seconds(), most)
 	p.counted = now
-}
-
-// planNow divides the idle share among the streams.
-func (p *Pace) planNow(now time.Time) plan {
-	if now.Sub(p.planned) < replan {
-		return p.plan
-	}
-	b := p.budget()
-	day := b.Day
-	if day == 0 {
-		day = dayUnknown
-	}
-	idle := b.IdleShare * float64(day) / (24 * time.Hour).Seconds() * idleMargin
-	types := float64(max(1, len(p.types)))
-	leading := types / longestInterval.Seconds()
-	if p.fixed > 0 {
-		idle, leading = idle-types/p.fixed.Seconds(), 0
-	}
-	var stretchy []Demand
-	widest := 1.0
-	for _, s := range p.patient {
-		d := s.demand()
-		if d.Fixed {
-			idle -= d.Calls / max(d.Least, time.Second).Seconds()
-			continue
-		}
-		if d.Settles { // in time
-			idle -= d.Calls / d.Most.Seconds()
-			continue
-		}
-		stretchy = append(stretchy, d)
-		widest = max(widest, float64(d.Most)/float64(d.Least))
-	}
-	made := plan{stretch: 1, excess: 1}
-	cost := func() (sum float64) {
-		for _, d := range stretchy {
-			sum += d.Calls / made.interval(d).Seconds()
-		}
-		return sum
-	}
-	if cost() > idle-leading {
-		low, high := 1.0, widest
-		for range 30 {
-			if made.stretch = math.Sqrt(low * high); cost() > idle-leading {
-				low = made.stretch
-			} else {
-				high = made.stretch
-			}
-		}
-		made.stretch = high
-	}
-	patient := cost()
-	// Where an operator's intervals already spend the share, the others keep asking.
-	made.excess = max(1, (patient+leading)/max(idle, b.IdleShare*dayUnknown/(24*time.Hour).Seconds()/100))
-	made.spare = max(0, idle-patient-leading)
-	made.quiet = time.Duration(float64(longestInterval) * made.excess)
-	if p.fixed == 0 && made.spare > 0 {
-		asleep := asleepPart * p.part()
-		made.quiet = max(shortestInterval, time.Duration(types/(leading+made.spare*asleep)*float64(time.Second)))
-		made.spare *= 1 - asleep
-	}
-	p.plan, p.planned = made, now
-	return made
-}
-
-// interval is that of a patient stream.
-func (p plan) interval(d Demand) time.Duration {
-	switch {
-	case d.Fixed:
-		return d.Least
-	case d.Settles:
-		return time.Duration(float64(d.Most) * p.excess)
-	}
-	return time.Duration(min(float64(d.Least)*p.stretch, float64(d.Most)) * p.excess)
 }
 
 // divide gives each type an interval, by the square-root rule. Types at a bound take
