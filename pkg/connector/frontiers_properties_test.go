@@ -74,7 +74,7 @@ func TestR17_ARefusedPropertyIsNotVerified(t *testing.T) {
 		ids := w.Portal.Seed("contacts", 300)
 		p := w.start()
 		w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
-		w.Registry.Turn(refusing{w.Registry.Turn(nil), "hubspot.contacts-value"})
+		w.Registry.Turn(refusing(w.Registry.Turn(nil), "hubspot.contacts-value"))
 		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number", Calculated: true})
 		for i, id := range ids {
 			w.Portal.UpdateCalculated("contacts", id, map[string]string{"points": fmt.Sprint(i + 1)})

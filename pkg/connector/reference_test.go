@@ -235,7 +235,7 @@ func TestReferences_TheRegistryRefusesOneTopic(t *testing.T) {
 	inWorld(t, hubspottest.Options{Seed: 1}, env, func(w *world) {
 		owner := w.Portal.AddOwner(hubspottest.Owner{})
 		accepting := w.Registry.Turn(nil)
-		w.Registry.Turn(refusing{accepting, "hubspot.pipelines-value"})
+		w.Registry.Turn(refusing(accepting, "hubspot.pipelines-value"))
 		for range 2 {
 			p := w.start()
 			time.Sleep(3 * time.Minute)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/check"
@@ -463,7 +462,7 @@ func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 		p := w.start()
 		w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{"contacts", "companies"}) })
 		accepting := w.Registry.Turn(nil)
-		w.Registry.Turn(refusing{accepting, "hubspot.contacts-value"})
+		w.Registry.Turn(refusing(accepting, "hubspot.contacts-value"))
 		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points", Type: "number"})
 		time.Sleep(2 * time.Minute)
 		w.Portal.Update("contacts", people[0], map[string]string{"points": "1"})
@@ -501,21 +500,9 @@ func TestSchema_TheRegistryRefusesOneTopic(t *testing.T) {
 	})
 }
 
-// refusing is a registry that calls every schema of a subject incompatible.
-type refusing struct {
-	to      http.RoundTripper
-	subject string
-}
-
-func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
-	if strings.Contains(req.URL.Path, r.subject) && req.Method == http.MethodPost {
-		return testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusConflict)
-			_, _ = w.Write([]byte(`{"error_code":409,"message":"Schema being registered is incompatible"}`))
-		})}.RoundTrip(req)
-	}
-	return r.to.RoundTrip(req)
+// refusing is a registry that refuses each schema of a subject as incompatible.
+func refusing(to http.RoundTripper, subject string) answering {
+	return answering{to, subject, http.StatusConflict, `{"error_code":409,"message":"Schema being registered is incompatible"}`}
 }
 
 // finds expects a check, which runs beside the connector, to say what to do about

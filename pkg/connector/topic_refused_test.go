@@ -15,8 +15,8 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
-// answering is a registry that gives one answer to every schema that is to be
-// registered under a subject.
+// answering is a registry that gives one answer to every schema that is to be looked up
+// or registered under a subject ("": any).
 type answering struct {
 	to      http.RoundTripper
 	subject string
