@@ -131,3 +131,30 @@ func TestR1_WhatALaneForgetsItHasReadAgain(t *testing.T) {
 		t.Errorf("a reading from now leaves %v", left)
 	}
 }
+
+// TestR17_ASnapshotFromBeforeASweepHidesNoDelete: a snapshot read a record that was purged
+// then. Were its answer published again, a list page of the sweep that was sent before
+// that would not show the record to be missing.
+func TestR17_ASnapshotFromBeforeASweepHidesNoDelete(t *testing.T) {
+	slots, content := hubspot.NewSlots(nil), NewContent(nil)
+	table := NewTable()
+	table.Put(1, Row{Live: true, Version: 1 << 40, Settled: true, Hash: content.Hash(&hubspot.Record{})})
+	l := NewLane(LaneConfig{Object: "contacts", Table: table, Slots: slots, Content: content, Committer: &record{}})
+	sent := l.Now()
+	if err := l.Fence(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page := l.Now()
+	left, err := l.Publish(t.Context(), Page{Stream: "snapshot", Snapshot: true, Readings: []Reading{{
+		ID: 1, Outcome: IsLive, Record: &hubspot.Record{ID: 1, Updated: 1 << 40}, Slots: l.Slots(), Stamp: sent, Date: 1,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left.Again) != 1 {
+		t.Errorf("the answer from before the sweep is published: %+v", left)
+	}
+	if lacking, err := l.Lacking(t.Context(), 0, 0, nil, page); err != nil || len(lacking) != 1 {
+		t.Errorf("the sweep's page shows %v to be missing, %v", lacking, err)
+	}
+}

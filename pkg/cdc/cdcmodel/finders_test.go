@@ -250,6 +250,11 @@ func (s *sweep) pass(a *agent) error {
 	}
 	if s.done {
 		s.done, s.after, s.answers = false, 0, a.feed.reconcile
+		if s.stream == reconcile { // else an older reading that repeats what is published hides a delete
+			if err := a.lane.Fence(context.Background()); err != nil {
+				return err
+			}
+		}
 	}
 	if s.divides(a) {
 		return s.ranges(a)

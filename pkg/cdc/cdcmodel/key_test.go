@@ -87,7 +87,7 @@ var leftOut = map[string]string{
 	"LinkTable.index":    "it repeats world.linkRows",
 	"decisions.before":   "empty before the 16,384th record",
 	"decisions.turned":   "zero before that",
-	"decisions.floor":    "zero before that",
+	"decisions.floor":    "key compares the stamps with it",
 }
 
 // key is a state, as 128 bits: among a million states, the chance that two are
@@ -143,19 +143,11 @@ func lastOf[E any](b []byte, events []E) []byte {
 // decision is above every stamp taken before.
 func (p *process) stampsIn(b []byte) []byte {
 	var decided, sets, lacking [lastID + 1]uint64
-	at := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("decided").FieldByName("at")
-	for id := range decided {
-		if e := at.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
-			decided[id] = e.Uint()
-		}
-	}
+	records := reflect.ValueOf(p.recordLane).Elem().FieldByName("table").Elem().FieldByName("decided")
+	fillFrom(&decided, records)
 	if p.linkLane != nil {
-		at := reflect.ValueOf(p.linkLane).Elem().FieldByName("decided").FieldByName("at")
-		for id := range sets {
-			if e := at.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
-				sets[id] = e.Uint()
-			}
-		}
+		links := reflect.ValueOf(p.linkLane).Elem().FieldByName("decided")
+		fillFrom(&sets, links)
 		absences := reflect.ValueOf(p.linkLane).Elem().FieldByName("absences").FieldByName("sets")
 		for id := range lacking {
 			if e := absences.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
@@ -169,13 +161,32 @@ func (p *process) stampsIn(b []byte) []byte {
 				b = spelled(b, reflect.ValueOf(e.IsValid() && e.Uint() == decided[id]), nil)
 			}
 		}
+		raise(&sets, links)
 	}
+	raise(&decided, records)
 	for _, a := range p.agents {
 		b = against(b, a.stamps, &decided)
 		b = against(b, a.linkStamps, &sets)
 		b = against(b, a.linkStamps, &lacking)
 	}
 	return b
+}
+
+func fillFrom(decided *[lastID + 1]uint64, decisions reflect.Value) {
+	at := decisions.FieldByName("at")
+	for id := range decided {
+		if e := at.MapIndex(reflect.ValueOf(hubspot.ID(id))); e.IsValid() {
+			decided[id] = e.Uint()
+		}
+	}
+}
+
+// raise makes what a fence has set count as the decision of every key.
+func raise(decided *[lastID + 1]uint64, decisions reflect.Value) {
+	floor := decisions.FieldByName("floor").Uint()
+	for id := range decided {
+		decided[id] = max(decided[id], floor)
+	}
 }
 
 func against(b []byte, stamps []uint64, decided *[lastID + 1]uint64) []byte {

@@ -102,6 +102,9 @@ func (l heardLane) Publish(ctx context.Context, p cdc.Page) (cdc.Left, error) {
 	return left, err
 }
 
+// Fence tells its caller nothing.
+func (l heardLane) Fence(ctx context.Context) error { return l.lane.Fence(ctx) }
+
 // Controls sorts the ids: the lane takes them in the order of a map if it has read
 // nothing yet.
 func (l heardLane) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID, error) {
@@ -157,6 +160,8 @@ func (l heardLinks) Publish(ctx context.Context, p cdc.LinkPage) (cdc.LinkLeft, 
 	l.hear(left)
 	return left, err
 }
+
+func (l heardLinks) Fence(ctx context.Context) error { return l.lane.Fence(ctx) }
 
 func (l heardLinks) Controls(ctx context.Context, except []hubspot.ID) ([]hubspot.ID, error) {
 	ids, err := l.lane.Controls(ctx, except)

@@ -129,6 +129,9 @@ func (a *agent) sweepLinks() error {
 	answers := 0 // which request of the journal's finder (R16)
 	if !s.UnderWay() {
 		*s, answers = s.Begin(a.now()), a.feed.sweep
+		if err := a.links.Fence(context.Background()); err != nil {
+			return err
+		}
 	}
 	a.begun = true
 	first := s.Completed == 0
