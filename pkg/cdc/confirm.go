@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"math"
 	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -28,8 +29,8 @@ type confirmRound struct {
 	read     LookUp       // of the step
 	first    Sent         // of the first live read: all readings are as old as that
 	doubtful bool         // a control id was not answered live
-	// reached is the last id of the list page that stood in for the controls of this live
-	// read; 0: there is none, or it is the whole list. It says nothing of ids beyond.
+	// reached is the last id of which the list page says anything that stood in for the
+	// controls of this live read; everyID: there is none, or it is the whole list.
 	reached hubspot.ID
 	listed  bool // the controls are records of that page
 }
@@ -46,6 +47,8 @@ const (
 // controlIDs is how many control ids a live read adds: ids of the type that were
 // found live lately. If HubSpot answers none of them, it answers nothing.
 const controlIDs = 3
+
+const everyID hubspot.ID = math.MaxUint64
 
 // newConfirm confirms ids, however many.
 func newConfirm(ids []hubspot.ID) confirm {
@@ -78,7 +81,7 @@ func (c *confirm) next() (Ask, bool) {
 func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
-		c.reached, c.listed = 0, false
+		c.reached, c.listed = everyID, false
 		c.readWith(a.IDs)
 	case readLive:
 		c.read.Take(a)
@@ -132,7 +135,7 @@ func (c *confirm) takeLive() {
 	c.left = slices.DeleteFunc(c.read.Missing, control)
 	switch {
 	case c.listed && live == len(c.controls):
-		c.reached = 0
+		c.reached = everyID
 	case !c.listed && live == 0 && len(c.left) > 0:
 		c.step = readList
 		return
@@ -142,17 +145,24 @@ func (c *confirm) takeLive() {
 
 // takeList evaluates the list page that stands in for the controls. After a purge of many
 // records the controls may be gone too, and the page reaches only the lowest ids. Those
-// beyond it are read once more, along with records that the page shows.
+// beyond it are read once more, along with records that the page shows. A page with a record
+// whose id cannot be read reaches none: each of them may be that record. Nor does an empty
+// page that others follow.
 func (c *confirm) takeList(list *hubspot.ListPage) {
 	var live []hubspot.ID
+	var last hubspot.ID
 	for i := range list.Records {
 		r := &list.Records[i]
 		if !r.Archived && !slices.Contains(c.left, r.ID) {
 			live = append(live, r.ID)
 		}
-		if list.After != "" {
-			c.reached = max(c.reached, r.ID)
-		}
+		last = max(last, r.ID)
+	}
+	switch {
+	case list.Odd > 0:
+		c.reached = 0
+	case list.After != "":
+		c.reached = last
 	}
 	c.account(func(id hubspot.ID) bool {
 		shown := slices.ContainsFunc(list.Records, func(r hubspot.Record) bool { return r.ID == id }) || slices.Contains(list.Unread, id)
@@ -169,7 +179,7 @@ func (c *confirm) takeList(list *hubspot.ListPage) {
 	c.takeMissing()
 }
 
-func (c *confirm) beyond(id hubspot.ID) bool { return c.reached != 0 && id > c.reached }
+func (c *confirm) beyond(id hubspot.ID) bool { return id > c.reached }
 
 // takeMissing continues with the ids that HubSpot credibly does not have.
 func (c *confirm) takeMissing() {

@@ -197,6 +197,37 @@ func TestR7_AListPageSaysNothingOfIDsBeyondIt(t *testing.T) {
 	}
 }
 
+// TestR7_AListPageWithoutReadableRecordsIsNoEvidence: an id may be one of those that cannot
+// be read, or stand on a later page.
+func TestR7_AListPageWithoutReadableRecordsIsNoEvidence(t *testing.T) {
+	for name, page := range map[string]hubspot.ListPage{
+		"ids that are none":            {Odd: 3, After: "13"},
+		"they are the whole list":      {Odd: 3},
+		"one of them among others":     {Records: live(600), Odd: 1, After: "601"},
+		"properties that are none":     {Unread: []hubspot.ID{10, 11, 12}, After: "13"},
+		"empty, and others follow":     {After: "13"},
+		"an archived one, and another": {Records: []hubspot.Record{{ID: 600, Archived: true}}, Odd: 1},
+	} {
+		p := NewComplete(nil, []hubspot.ID{500}, nil)
+		asked(t, p, func(_ int, a Ask) (out Answer) {
+			switch a.What {
+			case AskLiveAmong, AskGoneBefore:
+				out.IDs = a.IDs
+			case AskControls:
+				out.IDs = []hubspot.ID{700}
+			case AskLive:
+				out.Batch.Missing = a.IDs
+			case AskList:
+				out.List = page
+			}
+			return out
+		})
+		if len(p.Readings) > 0 || !slices.Equal(p.Unresolved(), []hubspot.ID{500}) {
+			t.Errorf("%s: %v, unresolved %v", name, spelledReadings(p.Readings), p.Unresolved())
+		}
+	}
+}
+
 // TestR7_ControlsAreNotInQuestion: those that HubSpot's answer leaves out are not asked
 // for again on their own account.
 func TestR7_ControlsAreNotInQuestion(t *testing.T) {

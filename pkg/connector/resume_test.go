@@ -203,19 +203,32 @@ func TestDeletesHaveAReason(t *testing.T) {
 }
 
 // TestR7_AnAnswerThatForgetsEverythingIsNoEvidence: a batch read that knows no
-// record at all, not even the control ids, deletes nothing.
+// record at all, not even the control ids, deletes nothing, whether HubSpot's list has
+// ids that can be read or not.
 func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
-	t.Parallel()
+	for _, unreadable := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the list's ids are unreadable: %t", unreadable), func(t *testing.T) {
+			t.Parallel()
+			forgets(t, unreadable)
+		})
+	}
+}
+
+func forgets(t *testing.T, unreadable bool) {
 	inWorld(t, hubspottest.Options{Seed: 13}, []string{"HUBSPOT_OBJECTS=contacts", "SYNC_ARCHIVE_INTERVAL=10s", "SYNC_LEADING_INTERVAL=1s"}, func(w *world) {
-		ids := w.Portal.Seed("contacts", 50)
+		const n = 120 // more than a page
+		ids := w.Portal.Seed("contacts", n)
 		p := w.start()
-		w.SleepUntil(time.Minute, func() bool { return p.backfilled(50, []string{"contacts"}) })
-		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultForget})
-		for _, id := range ids {
+		w.SleepUntil(time.Minute, func() bool { return p.backfilled(n, []string{"contacts"}) })
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultForget})
+		if unreadable {
+			w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultOdd, Endpoint: hubspottest.EndpointList, IDs: ids, Member: "id", Value: "null"})
+		}
+		for _, id := range ids[:50] {
 			w.Portal.Update("contacts", id, map[string]string{"firstname": "Still here"})
 		}
 		time.Sleep(5 * time.Minute)
-		remove()
+		w.Portal.ClearFaults()
 		time.Sleep(10 * time.Minute)
 		p.Stop()
 		r := w.check("contacts")
@@ -224,8 +237,8 @@ func TestR7_AnAnswerThatForgetsEverythingIsNoEvidence(t *testing.T) {
 				t.Errorf("false delete of %s", e.Key)
 			}
 		}
-		if r.Events < 100 {
-			t.Errorf("%d events, want the 50 updates after the 50 reads", r.Events)
+		if r.Events < n+50 {
+			t.Errorf("%d events, want the 50 updates after the %d reads", r.Events, n)
 		}
 	})
 }

@@ -15,6 +15,7 @@ type ListPage struct {
 	Answer
 	Records []Record
 	Unread  []ID // they are in the page, but their properties cannot be read
+	Odd     int  // how many records it leaves out because their id is not a number
 	After   string
 }
 
@@ -59,7 +60,7 @@ func (c *Client) List(ctx context.Context, call Call, object string, slots *Slot
 	}
 	c.oddIDs.note(c.log, object, read.odd)
 	c.clock.witness(read.records)
-	return ListPage{Answer: answer, Records: read.records, Unread: read.unread, After: read.after}, nil
+	return ListPage{Answer: answer, Records: read.records, Unread: read.unread, Odd: read.odd, After: read.after}, nil
 }
 
 // ListFits reports whether a list request can ask for all slots at once. If
