@@ -33,7 +33,7 @@ The connector reads its environment. `+"`connector run -h`"+` prints the list be
 - It warns of variables that begin with HUBSPOT_, SYNC_ or EVENT_ but that it does not know, and of
   any others that differ from one of these by two letters at most, or in small letters, such as
   KAFAK_BROKERS, and says which it takes them for.
-  It refuses to start with one that seems to choose what is published, such as
+  It refuses to start, a fleet too, with one that seems to choose what is published, such as
   `+"`HUBSPOT_PROPERTY_EXCLUDE`"+`.
 
 See [selection.md](selection.md) for the patterns of HUBSPOT_PROPERTIES_* and

@@ -139,12 +139,9 @@ func kindOf(typeName string) string {
 func unsafe() []string {
 	var p []string
 	for _, one := range unknown() {
-		name := one.name
-		for _, word := range []string{"PROPERT", "INCLUDE", "EXCLUDE", "HASH", "SENSITIV"} {
-			if strings.Contains(name, word) {
-				p = append(p, name+": is not a variable of this version, see connector run -h; the connector does not ignore a variable that may choose the properties to publish")
-				break
-			}
+		words := strings.ToUpper(one.name) + " " + one.meant
+		if slices.ContainsFunc([]string{"PROPERT", "INCLUDE", "EXCLUDE", "HASH", "SENSITIV"}, func(word string) bool { return strings.Contains(words, word) }) {
+			p = append(p, one.String()+": is not a variable of this version, see connector run -h; the connector does not ignore a variable that may choose the properties to publish")
 		}
 	}
 	return p

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,6 +177,28 @@ func TestVariablesThatAreNotKnown(t *testing.T) {
 	_, err := load()
 	if connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(fmt.Sprint(err), "HUBSPOT_PROPERTIES_EXCLUDES") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestVariablesThatAreNotKnown_NoneThatMayHidePersonalDataIsIgnored: however it is
+// misspelt, by a run, a fleet and the check of a fleet.
+func TestVariablesThatAreNotKnown_NoneThatMayHidePersonalDataIsIgnored(t *testing.T) {
+	h, _ := simulatedAccounts(map[string]int64{"one.test": 1})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, name := range []string{
+		"HUBSPOT_PROPERTY_EXCLUDE", "hubspot_properties_exclude", "HUBSPOT_PROPETIES_EXCLUDE", "HUBSPOT_PROPRETIES_EXCULDE", "hubspot_property_exclude",
+		"HUBSPOT_HAHS_KEY", "HUBSPOT_SENSTIVE",
+	} {
+		environment(t, append(slices.Clone(enough), name+"=contacts.email")...)
+		fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=x\nHUBSPOT_BASE_URL=https://one.test\n"})
+		_, run := load()
+		_, check := h.checked(t, false)
+		for who, err := range map[string]error{"run": run, "fleet": runFleet(ended, io.Discard), "fleet check": check} {
+			if connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(fmt.Sprint(err), name) || !strings.Contains(fmt.Sprint(err), "may choose the properties to publish") {
+				t.Errorf("%s with %s: %v", who, name, err)
+			}
+		}
 	}
 }
 

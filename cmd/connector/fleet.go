@@ -79,6 +79,9 @@ var ofTheFleet = []string{"KAFKA_", "HTTP_", "LOG_", "FLEET_"}
 func runFleet(ctx context.Context, stderr io.Writer) error {
 	boundMemory()
 	sweepOften()
+	if wrong := unsafe(); len(wrong) > 0 { // no portal's file makes them right
+		return &connector.ConfigError{Problems: wrong}
+	}
 	s, err := load(ofTheFleet...)
 	if err != nil {
 		return err
@@ -243,6 +246,9 @@ const (
 // checkFleet checks portals, writes what it found, and returns an error if something is
 // wrong.
 func checkFleet(ctx context.Context, files []fleet.File, o connector.Options, asJSON bool, stdout io.Writer) error {
+	if wrong := unsafe(); len(wrong) > 0 {
+		return &connector.ConfigError{Problems: wrong}
+	}
 	checks := make([]portalCheck, len(files))
 	var g errgroup.Group
 	g.SetLimit(checkedAtOnce)

@@ -38,7 +38,7 @@ func unknown() []unknownVariable {
 			continue
 		}
 		capitals := strings.ToUpper(name)
-		mine := slices.ContainsFunc(ours, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		mine := slices.ContainsFunc(ours, func(prefix string) bool { return strings.HasPrefix(capitals, prefix) })
 		near := cmp.Or(nearest(capitals, known), shortened(capitals, known))
 		if mine && near == "" {
 			near = sameWords(capitals, known)
