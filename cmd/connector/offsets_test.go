@@ -187,7 +187,7 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 	pair := func(partition, offset string) string {
 		return fmt.Sprintf(`{"offsets":[%s,{"partition":%s,"offset":%s}]}`, good, partition, offset)
 	}
-	inWorld(t, hubspottest.Options{Seed: 34}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+	inWorld(t, hubspottest.Options{Seed: 34}, []string{"HUBSPOT_OBJECTS=contacts,deals"}, func(w *world) {
 		w.Ran(3)
 		before := len(w.Records("hubspot.offsets"))
 		for body, want := range map[string]string{
@@ -199,8 +199,15 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 			pair(key("contacts", "trailing-5m"), `{"at":"2031-01-01T00:00:00Z"}`):   "future",
 			pair(key("contacts", "trailing-soon"), `{"at":"1999-01-01T00:00:00Z"}`): "named after a lag",
 			pair(key("contacts", "following"), `{"at":"1999-01-01T00:00:00Z"}`):     `no stream "following"`,
-			pair(key("contcats", "leading"), `{"at":"1999-01-01T00:00:00Z"}`):       `object "contcats" is not known here; there are contacts`,
+			pair(key("contcats", "leading"), `{"at":"1999-01-01T00:00:00Z"}`):       `object "contcats" is not known here; there are contacts, contacts:contacts, contacts:deals, deals`,
 			pair(key("companies:deals", "associations"), `{"id":"1"}`):              "is not known here",
+			pair(key("contacts:unicorns", "associations"), `null`):                  "is not known here",
+			pair(key("deals:contacts", "associations"), `null`):                     "the pair is contacts:deals",
+			pair(key("contacts:deals", "leading"), `{"at":"1999-01-01T00:00:00Z"}`): "belongs to an object type",
+			pair(key("owners", "backfill"), `null`):                                 "belongs to an object type",
+			pair(key("contacts", "associations"), `{"id":"1"}`):                     "belongs to a pair",
+			pair(key("contacts", "reference"), `null`):                              "belongs to a reference list",
+			pair(key("contacts", "trailing-7m"), `null`):                            "there are trailing-1h, trailing-5m",
 			pair(key("contacts", "backfill"), `{"done":"yes"}`):                     "not true or false",
 			pair(`{"portal":4242,"stream":"birth"}`, `{"id":"mine"}`):               "cannot be set",
 			pair(`{"portal":4242,"stream":"birth"}`, `null`):                        "cannot be set",

@@ -23,7 +23,8 @@ type Listing struct {
 
 	topic   string
 	births  map[int64]bool
-	objects map[string]bool // that have cursors, or that the state knows
+	objects map[string]byte // that have or had cursors, or that the state knows: kindSet, kindLink or kindEntry
+	lags    map[string]bool // the trailing tiers that have or had cursors
 	values  [][]byte        // keys as spelt that have a value, without birth ids
 }
 
@@ -52,7 +53,7 @@ type Edit struct {
 // state topic for the objects that it knows. It ignores Source.Portal.
 func ReadListing(ctx context.Context, src Source, state bool) (*Listing, error) {
 	log := &cursorLog{topic: CursorTopic(src.Prefix), latest: map[string]cursorRecord{}}
-	l := &Listing{topic: log.topic, births: map[int64]bool{}, objects: map[string]bool{}}
+	l := &Listing{topic: log.topic, births: map[int64]bool{}, objects: map[string]byte{}, lags: map[string]bool{}}
 	topics := map[string]func(*kgo.Record) error{log.topic: log.add}
 	if state {
 		topics[StateTopic(src.Prefix)] = l.addState
@@ -72,11 +73,11 @@ func (l *Listing) addState(r *kgo.Record) error {
 	}
 	switch name := r.Key[1:]; r.Key[0] {
 	case kindSet:
-		l.objects[string(name)] = true
+		l.objects[string(name)] = kindSet
 	case kindEntry, kindLink:
 		name, _, _ = bytes.Cut(name, []byte{0})
-		if !l.objects[string(name)] { // millions of links share a name, and only an assignment allocates it
-			l.objects[string(name)] = true
+		if l.objects[string(name)] == 0 { // millions of links share a name, and only an assignment allocates it
+			l.objects[string(name)] = r.Key[0]
 		}
 	}
 	return nil
@@ -106,10 +107,11 @@ func (l *Listing) take(log *cursorLog) {
 		}
 	}
 	for key, r := range latest {
+		l.learn(key)
 		if r.value == nil {
 			continue
 		}
-		l.objects[key.Object], portals[key.Portal] = true, true
+		portals[key.Portal] = true
 		e := Entry{Key: key, Raw: r.raw, Value: r.value, Offset: r.offset}
 		if err := checkValue(key.Stream, r.value); err != nil {
 			e.Err = fmt.Errorf("the value cannot be understood: %w", err)
@@ -121,6 +123,25 @@ func (l *Listing) take(log *cursorLog) {
 			strings.Compare(a.Key.Stream, b.Key.Stream), bytes.Compare(a.Raw, b.Raw))
 	})
 	l.Portals = slices.Sorted(maps.Keys(portals))
+}
+
+// learn notes what a key says is there. One that was forgotten says so too:
+// cursors that were printed before a reset can be set after it.
+func (l *Listing) learn(k Key) {
+	if strings.HasPrefix(k.Stream, TrailingPrefix) {
+		l.lags[k.Stream] = true
+	}
+	if k.Object == "" || l.objects[k.Object] != 0 { // the state knows better
+		return
+	}
+	switch {
+	case strings.Contains(k.Object, ":"):
+		l.objects[k.Object] = kindLink
+	case k.Stream == ReferenceStream:
+		l.objects[k.Object] = kindEntry
+	default:
+		l.objects[k.Object] = kindSet
+	}
 }
 
 // Set returns the records that change a portal's cursors. It checks every change
@@ -198,9 +219,8 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 	case !slices.Contains(streams, s):
 		return fmt.Errorf("there is no stream %q; there are %s and %s5m (or another lag)", s, strings.Join(streams, ", "), TrailingPrefix)
 	}
-	if o := c.Key.Object; o != "" && !l.knows(o) {
-		names := slices.Sorted(maps.Keys(l.objects))
-		return fmt.Errorf("object %q is not known here; there are %s", o, strings.Join(slices.DeleteFunc(names, func(n string) bool { return n == "" }), ", "))
+	if err := l.exists(c.Key); err != nil {
+		return err
 	}
 	if c.Value == nil {
 		return nil
@@ -215,11 +235,34 @@ func (l *Listing) check(portal int64, c Change, now time.Time) error {
 // tiers.
 var streams = []string{LeadingStream, BackfillStream, ReconcileStream, ArchiveStream, AssociationsStream, ReferenceStream, RefillStream, StuckStream, SignalsStream, PausedStream, RepublishStream, JournalStream}
 
-// knows reports whether an object, a pair or a reference list was followed here.
-// Of a pair, its from type is enough.
-func (l *Listing) knows(object string) bool {
-	from, _, pair := strings.Cut(object, ":")
-	return l.objects[object] || pair && l.objects[from]
+// exists finds cursors that no stream would ever read. One that is in the topic
+// may be set and forgotten.
+func (l *Listing) exists(k Key) error {
+	if slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Key == k }) || k.Object == "" {
+		return nil
+	}
+	kind := l.objects[k.Object]
+	from, to, _ := strings.Cut(k.Object, ":")
+	switch s := k.Stream; {
+	case kind == 0 && l.objects[to+":"+from] != 0:
+		return fmt.Errorf("object %q is not known here; the pair is %s:%s", k.Object, to, from)
+	case kind == 0:
+		return fmt.Errorf("object %q is not known here; there are %s", k.Object, strings.Join(slices.Sorted(maps.Keys(l.objects)), ", "))
+	case s == RepublishStream, s == StuckStream && kind != kindEntry:
+	case s == AssociationsStream:
+		if kind != kindLink {
+			return fmt.Errorf("stream %q belongs to a pair, such as contacts:companies", s)
+		}
+	case s == ReferenceStream:
+		if kind != kindEntry {
+			return fmt.Errorf("stream %q belongs to a reference list, such as owners", s)
+		}
+	case kind != kindSet:
+		return fmt.Errorf("stream %q belongs to an object type, such as contacts", s)
+	case strings.HasPrefix(s, TrailingPrefix) && len(l.lags) > 0 && !l.lags[s]:
+		return fmt.Errorf("no tier is called %q here; there are %s", s, strings.Join(slices.Sorted(maps.Keys(l.lags)), ", "))
+	}
+	return nil
 }
 
 // OneLine returns a JSON value on one line, as the connector writes it.
