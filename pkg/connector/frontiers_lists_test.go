@@ -141,19 +141,23 @@ func TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified(t *testing.T) {
 }
 
 // TestR17_ABackfillWhoseListCameShortClaimsNothing: the list lacks a record that search has
-// shown already, so it may lack others too. It is read again at once.
+// shown already, so it may lack others too. It is read again at once, and that counts also
+// where the clocks of HubSpot's servers differ (R21).
 func TestR17_ABackfillWhoseListCameShortClaimsNothing(t *testing.T) {
 	t.Parallel()
 	const topic = "hubspot.contacts"
-	for _, killed := range []bool{false, true} {
+	for i := range 4 {
+		killed, shift := i&1 != 0, time.Duration(i&2)*time.Second
 		inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts"}, ListPage: 5}, []string{
 			"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none", "SYNC_CENSUS_INTERVAL=24h", "SYNC_LEADING_INTERVAL=5s",
 		}, func(w *world) {
 			ids := w.Portal.Seed("contacts", 40)
 			list := hubspottest.Fault{Endpoint: hubspottest.EndpointList, Object: "contacts"}
-			late, short := list, list
+			late, short, ahead := list, list, list
 			late.Kind, late.Latency = hubspottest.FaultSlow, 5*time.Second
 			short.Kind, short.Lost, short.Count = hubspottest.FaultShort, hubspottest.LostHalf, 9 // the first look, and eight pages
+			ahead.Kind, ahead.Shift = hubspottest.FaultDate, shift
+			w.Portal.Inject(ahead)
 			w.Portal.Inject(late)
 			w.Portal.Inject(short)
 			p := w.start()

@@ -18,9 +18,10 @@ type Object struct {
 	recheck     *queue
 	claims      *claims
 	bin         *bin
-	held        *atomic.Int64 // Lane.Held as last reported
-	swept       chan struct{} // closed when the backfill is done
-	wanted      chan struct{} // one slot: somebody wants a reconcile now
+	held        *atomic.Int64  // Lane.Held as last reported
+	swept       chan struct{}  // closed when the backfill is done
+	sweptAt     hubspot.Millis // when it was, by its last page; set before swept is closed
+	wanted      chan struct{}  // one slot: somebody wants a reconcile now
 	watchers    *watchers
 	withheld    *atomic.Value // what Withheld last reported, a string
 	narrow      *atomic.Bool  // HubSpot found a list with all properties too long

@@ -39,10 +39,8 @@ func (r *Reconcile) Run(ctx context.Context) error {
 	if err := r.Object.backfilled(ctx); err != nil {
 		return err
 	}
+	r.Since = cmp.Or(r.Since, r.Object.sweptAt)
 	if len(r.Place.Ranges) == 0 { // no reconcile yet: the backfill counts as one
-		if r.Since == 0 {
-			r.Since = r.Object.Client.Now()
-		}
 		r.Place = offsets.Sweep{Started: r.Since, Done: true}
 	} else if r.Place.Done && !r.Place.Waits { // perhaps the run before ended before it could say so
 		if err := r.Object.verified.end(ctx, r.Place.Started, r.Place.Started); err != nil {
@@ -64,7 +62,9 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		if err := r.due(ctx); err != nil {
 			return err
 		}
-		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: o.Client.Now()}
+		// HubSpot's servers differ (R21): by the latest answer it may be earlier than when the
+		// backfill ended, and what began before that does not show what its list lacked.
+		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: max(o.Client.Now(), r.Since+1)}
 	}
 	if r.sweep == nil {
 		if unbegun(r.Place) {

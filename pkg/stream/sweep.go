@@ -52,6 +52,7 @@ func (s *Sweep) Run(ctx context.Context) error {
 	}
 	o.Status.started(o.Type.Name, s.Stream)
 	o.Status.backfillDone(o.Type.Name)
+	o.sweptAt = s.Place.Completed
 	close(o.swept)
 	return nil
 }
