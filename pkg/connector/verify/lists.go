@@ -86,7 +86,11 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 		switch v := l.view(key, seen); {
 		case v.silent: // HubSpot does not show this part of the list
 			t.kafka += v.kafka
-			t.hidden++
+			if l.leftOut(key, seen) {
+				t.leftOut++
+			} else {
+				t.hidden++
+			}
 		case len(v.found) > 0:
 			suspects = append(suspects, key)
 		default:
@@ -103,6 +107,13 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 		return views, err
 	}, t.take)
 	return t.report(equal), err
+}
+
+// leftOut reports whether an entry that HubSpot does not show is of an object type that
+// is not compared: the settings leave it out, or the portal does not have it.
+func (l *list) leftOut(key cdc.EntryKey, seen listed) bool {
+	object := key.Parts()[0]
+	return !seen.short && l.away(object) == nil && !slices.ContainsFunc(l.types, func(t hubspot.ObjectType) bool { return t.Name == object })
 }
 
 // add folds a record of the topic.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
 // WriteJSON writes the report as one JSON object.
@@ -92,15 +90,14 @@ func (r *Report) notes(b *strings.Builder) {
 		if t.unanswered > 0 {
 			fmt.Fprintf(b, "\n%s: %d keys differed, and HubSpot does not answer about them; they are not judged: compare again later\n", t.Topic, t.unanswered)
 		}
+		if t.leftOut > 0 {
+			fmt.Fprintf(b, "\n%s: %d keys are of types that HUBSPOT_OBJECTS leaves out, or that HubSpot does not have any more; they are not judged\n", t.Topic, t.leftOut)
+		}
 		if t.hidden > 0 {
 			fmt.Fprintf(b, "\n%s: %d keys are of a part that HubSpot does not show this token; they are not judged\n", t.Topic, t.hidden)
 		}
 	}
 	for _, l := range r.Left {
-		why := "HubSpot does not show this token what it holds, or HUBSPOT_OBJECTS or HUBSPOT_ASSOCIATIONS leaves it out"
-		if l.Err != nil {
-			why = connector.Plainly(l.Err)
-		}
-		fmt.Fprintf(b, "\n%s: not compared: %s\n", l.Topic, why)
+		fmt.Fprintf(b, "\n%s: not compared: %s\n", l.Topic, l.why())
 	}
 }

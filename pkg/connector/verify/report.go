@@ -2,29 +2,48 @@ package verify
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/hubspot-cdc/connector/pkg/connector"
 )
 
 // Report is what a comparison found.
 type Report struct {
 	Equal  bool    `json:"equal"`
 	Topics []Topic `json:"topics"`
-	Left   []Left  `json:"-"`
+	Left   []Left  `json:"left_out,omitempty"`
 }
 
-// Left is a topic that is not compared. Without an error, HubSpot does not show what it
-// holds.
+// Left is a topic that is not compared. Without an error, the settings leave it out, or
+// there is nothing to compare.
 type Left struct {
 	Topic string
 	Err   error
+}
+
+func (l Left) why() string {
+	if l.Err == nil {
+		return "HUBSPOT_OBJECTS or HUBSPOT_ASSOCIATIONS leaves it out, HubSpot does not have it any more, or nothing of it was published"
+	}
+	return connector.Plainly(l.Err)
+}
+
+// MarshalJSON implements json.Marshaler.
+func (l Left) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Topic  string `json:"topic"`
+		Reason string `json:"reason"`
+		Failed bool   `json:"failed"` // the report is not equal because of it
+	}{l.Topic, l.why(), l.Err != nil})
 }
 
 // Failed reports whether some topic could not be compared to the end. Then the report
 // is not equal.
 func (r *Report) Failed() bool {
 	return slices.ContainsFunc(r.Left, func(l Left) bool { return l.Err != nil }) ||
-		slices.ContainsFunc(r.Topics, func(t Topic) bool { return t.unanswered > 0 })
+		slices.ContainsFunc(r.Topics, func(t Topic) bool { return t.unanswered+t.hidden > 0 })
 }
 
 // Topic is what was found of one topic: how many keys HubSpot and the topic have, how
@@ -52,6 +71,7 @@ type unjudged struct {
 	changing   int // they changed from look to look
 	unanswered int // they differed, and HubSpot does not answer about them any more: perhaps they are stuck in the connector too (R18)
 	hidden     int // HubSpot does not show this token the part of a list that has them
+	leftOut    int // the settings leave out their part of a list, or HubSpot does not have it any more
 }
 
 // shown is how many keys of each kind a report names.

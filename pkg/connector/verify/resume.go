@@ -37,6 +37,7 @@ type note struct {
 	Changing   int        `json:"changing,omitempty"`
 	Unanswered int        `json:"unanswered,omitempty"`
 	Hidden     int        `json:"hidden,omitempty"`
+	LeftOut    int        `json:"left_out,omitempty"`
 	All        [][]string `json:"all"` // the keys of each class, all of them
 }
 
@@ -72,7 +73,7 @@ func OpenNotes(path string) (*Notes, error) {
 		t := &tally{
 			topic: one.Topic.Topic, object: one.Object, list: one.List,
 			hubspot: one.HubSpot, kafka: one.Kafka, equal: one.Equal,
-			unjudged: unjudged{one.Changing, one.Unanswered, one.Hidden},
+			unjudged: unjudged{one.Changing, one.Unanswered, one.Hidden, one.LeftOut},
 		}
 		for c, keys := range one.All {
 			for _, key := range keys {
@@ -115,7 +116,7 @@ func (n *Notes) of(prefix string, portal int64) error {
 // add notes a finished topic.
 func (n *Notes) add(t *Topic) error {
 	one := note{
-		Topic: *t, Object: t.object, List: t.list, Changing: t.changing, Unanswered: t.unanswered, Hidden: t.hidden, All: make([][]string, classes),
+		Topic: *t, Object: t.object, List: t.list, Changing: t.changing, Unanswered: t.unanswered, Hidden: t.hidden, LeftOut: t.leftOut, All: make([][]string, classes),
 	}
 	for c := range one.All {
 		one.All[c] = []string{}

@@ -84,7 +84,7 @@ func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) er
 		switch {
 		case err != nil && ctx.Err() != nil: // whatever it says, nobody waited for the answer
 			return fmt.Errorf("compare %s: %w", w.topic, err)
-		case hubspot.MissingScopes(err) && len(o.Objects) == 0:
+		case hubspot.MissingScopes(err) && len(o.Objects) == 0 && !v.there.Has(w.topic): // it never was published
 			r.Left = append(r.Left, Left{Topic: w.topic})
 		case errors.As(err, &refusal) && !hubspot.Unauthorized(err): // it concerns this topic alone
 			r.Left, r.Equal = append(r.Left, Left{w.topic, err}), false
@@ -93,7 +93,7 @@ func (r *Report) fill(ctx context.Context, setup *connector.Setup, o Options) er
 			return fmt.Errorf("compare %s: %w", w.topic, err)
 		case !v.there.Has(w.topic) && t.HubSpot == 0 && t.Same(): // it is made by need
 		default:
-			r.Equal = r.Equal && t.Same() && t.unanswered == 0
+			r.Equal = r.Equal && t.Same() && t.unanswered+t.hidden == 0
 			r.Topics = append(r.Topics, *t)
 			v.progress(Progress{Topic: w.topic, End: t.sum()})
 		}
@@ -164,8 +164,9 @@ type verifier struct {
 	admin *kadm.Client
 	there kadm.TopicDetails
 	sets  map[string][]byte // property sets of earlier runs
-	// hidden are topics of object types and pairs that HubSpot does not show, or about
-	// which it does not answer.
+	seen  stream.Seen       // the object types that HubSpot shows
+	// hidden are topics of object types and pairs that HubSpot does not show, about
+	// which it does not answer, or that the settings leave out.
 	hidden []Left
 
 	mu  sync.Mutex

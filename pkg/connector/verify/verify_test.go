@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -290,8 +291,63 @@ func TestVerify_SaysWhatOfAListHubSpotDoesNotShow(t *testing.T) {
 		r := compared(w, verify.Options{Objects: []string{"pipelines"}})
 		n := len(w.Portal.Pipelines("deals"))
 		check(t, only(t, r, "hubspot.pipelines"), verify.Topic{Topic: "hubspot.pipelines", Kafka: n})
-		if !strings.Contains(r.Notes(), fmt.Sprintf("hubspot.pipelines: %d keys", n)) {
-			t.Errorf("it says %q", r.Notes())
+		if r.Equal || !r.Failed() || !strings.Contains(r.Notes(), fmt.Sprintf("hubspot.pipelines: %d keys", n)) {
+			t.Errorf("equal: %v, failed: %v, it says %q", r.Equal, r.Failed(), r.Notes())
+		}
+		w.Config.HubSpot.Objects = []string{"contacts", "companies"}
+		r = compared(w, verify.Options{Objects: []string{"pipelines"}})
+		if !r.Equal || r.Failed() || !strings.Contains(r.Notes(), fmt.Sprintf("hubspot.pipelines: %d keys are of types that HUBSPOT_OBJECTS leaves out", n)) {
+			t.Errorf("deals are left out; equal: %v, failed: %v, it says %q", r.Equal, r.Failed(), r.Notes())
+		}
+	})
+}
+
+// What was published and HubSpot does not show this token is not called equal; what the
+// settings leave out does not count.
+func TestVerify_WhatHubSpotHidesIsNotEqual(t *testing.T) {
+	const pair = "hubspot.associations.contacts.companies"
+	world.In(t, hubspottest.Options{Seed: 24, Types: []string{"contacts", "companies"}}, nil, func(w *world.World) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.Seed(car, 1)
+		everything(w)
+		const companies, owners, cars = "crm.objects.companies.read crm.schemas.companies.read", "crm.objects.owners.read", "crm.objects.custom.read crm.schemas.custom.read"
+		const contacts = "crm.objects.contacts.read crm.schemas.contacts.read"
+		for _, c := range []struct {
+			name, scopes   string
+			objects, pairs []string
+			failed         []string // of the topics that are left out
+			neutral        []string
+		}{
+			{"contacts are hidden", companies + " " + owners + " " + cars, nil, nil, []string{"hubspot.contacts", pair}, nil},
+			{"owners are hidden", contacts + " " + companies + " " + cars, nil, nil, []string{"hubspot.owners"}, nil},
+			{"custom types are hidden", contacts + " " + companies + " " + owners, nil, nil, []string{"hubspot." + car}, nil},
+			{"everything is hidden", "oauth", nil, nil, []string{"hubspot.companies", "hubspot.contacts", "hubspot.owners", "hubspot." + car, pair}, nil},
+			{"contacts are left out", companies + " " + owners, []string{"companies"}, nil, nil, []string{"hubspot.contacts", "hubspot." + car, pair}},
+			{"the pair is left out", companies + " " + owners + " " + cars, nil, []string{"none"}, []string{"hubspot.contacts"}, []string{pair}},
+		} {
+			w.Portal.SetScopes(strings.Fields(c.scopes)...)
+			w.Config.HubSpot.Objects, w.Config.HubSpot.Associations = c.objects, c.pairs
+			r := compared(w, verify.Options{})
+			left := map[bool][]string{}
+			for _, l := range r.Left {
+				left[l.Err != nil] = append(left[l.Err != nil], l.Topic)
+			}
+			slices.Sort(left[true])
+			slices.Sort(left[false])
+			if fail := len(c.failed) > 0; r.Equal == fail || r.Failed() != fail {
+				t.Errorf("%s: equal %v, failed %v", c.name, r.Equal, r.Failed())
+			}
+			for failed, want := range map[bool][]string{true: c.failed, false: c.neutral} {
+				slices.Sort(want)
+				if !slices.Equal(left[failed], want) {
+					t.Errorf("%s: left out %q, want %q; failed: %v", c.name, left[failed], want, failed)
+				}
+				for _, topic := range want {
+					if part := fmt.Sprintf(`"failed":%v}`, failed); !strings.Contains(jsonOf(t, r), `{"topic":"`+topic+`","reason":"`) || !strings.Contains(jsonOf(t, r), part) {
+						t.Errorf("%s: %s with %s is not in %s", c.name, topic, part, jsonOf(t, r))
+					}
+				}
+			}
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,13 +65,13 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 	if err != nil {
 		return nil, err
 	}
+	v.seen = seen
 	types := make([]hubspot.ObjectType, len(seen.Found))
 	shown := map[string]bool{}
 	for i := range seen.Found {
 		types[i] = seen.Found[i].Type
 		shown[types[i].Name] = true
 	}
-	silent := map[string]bool{} // topics about which HubSpot does not answer
 	for _, name := range seen.Unanswered {
 		topic := offsets.ObjectTopic(v.prefix, name)
 		if chosen.has(func(word string) bool { return word == name || word == topic }) {
@@ -78,18 +79,15 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 		}
 		shown[name] = true // it is named
 	}
-	for _, from := range seen.Unanswered {
-		for to := range shown {
-			silent[offsets.PairTopic(v.prefix, cdc.Pair{From: from, To: to})] = true
-			silent[offsets.PairTopic(v.prefix, cdc.Pair{From: to, To: from})] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
+	known := slices.AppendSeq(slices.Collect(maps.Keys(v.sets)), maps.Keys(seen.Refused)) // the state may be lost
+	slices.Sort(known)
+	for _, name := range slices.Compact(known) {
 		if topic := offsets.ObjectTopic(v.prefix, name); !shown[name] && len(objects) == 0 && v.there.Has(topic) {
-			v.hidden = append(v.hidden, Left{Topic: topic})
+			v.hidden = append(v.hidden, Left{topic, v.away(name)})
 		}
 	}
-	pairs, err := v.pairs(ctx, &chosen, types, &seen, silent)
+	silent := map[string]error{} // topics of pairs about which HubSpot tells nothing
+	pairs, err := v.pairs(ctx, &chosen, types, silent)
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +113,12 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 	}
 	for _, topic := range v.there.Names() {
 		if len(objects) == 0 && strings.HasPrefix(topic, v.prefix+".associations.") && !slices.ContainsFunc(works, func(w work) bool { return w.topic == topic }) {
-			left := Left{Topic: topic}
-			if silent[topic] {
-				left.Err = errNoAnswer
+			from, to, _ := strings.Cut(strings.TrimPrefix(topic, v.prefix+".associations."), ".")
+			why := silent[topic]
+			if why == nil && v.chooses(from, to, shown) {
+				why = cmp.Or(v.away(from), v.away(to))
 			}
-			v.hidden = append(v.hidden, left)
+			v.hidden = append(v.hidden, Left{topic, why})
 		}
 	}
 	for _, word := range objects {
@@ -131,19 +130,56 @@ func (v *verifier) works(ctx context.Context, objects []string) ([]work, error) 
 	return works, nil
 }
 
-// errNoAnswer is about what HubSpot might show another time.
-var errNoAnswer = errors.New("HubSpot does not answer about it; compare again later")
+// These say why a topic that was published cannot be compared.
+var (
+	errNoAnswer = errors.New("HubSpot does not answer about it; compare again later")
+	errHidden   = errors.New("HubSpot does not show this token what it holds; connector check names the scopes")
+)
+
+// away says why HubSpot does not show an object type that the settings choose: nil if it
+// does, if they leave it out, and if the portal does not have it.
+func (v *verifier) away(name string) error {
+	wanted := v.setup.Config.HubSpot.Objects
+	switch {
+	case slices.Contains(v.seen.Unanswered, name):
+		return errNoAnswer
+	case v.seen.Refused[name] != nil, v.seen.Hides(name) && (len(wanted) == 0 || slices.ContainsFunc(wanted, func(word string) bool { return mayMean(word, name) })):
+		return errHidden
+	}
+	return nil
+}
+
+// chooses reports whether the settings choose a pair, of whose types HubSpot shows some.
+func (v *verifier) chooses(from, to string, shown map[string]bool) bool {
+	if wanted := v.setup.Config.HubSpot.Associations; len(wanted) > 0 {
+		return slices.ContainsFunc(wanted, func(word string) bool {
+			a, b, _ := strings.Cut(word, ":")
+			return mayMean(a, from) && mayMean(b, to)
+		})
+	}
+	return (shown[from] || v.away(from) != nil) && (shown[to] || v.away(to) != nil)
+}
+
+// mayMean reports whether an operator's word may mean the type with a name. Nobody knows
+// the id of a custom type that HubSpot does not show.
+func mayMean(word, name string) bool {
+	t := hubspot.ObjectType{Name: name}
+	if i := slices.IndexFunc(hubspot.StandardTypes(), func(s hubspot.ObjectType) bool { return s.Name == name }); i >= 0 {
+		t = hubspot.StandardTypes()[i]
+	}
+	return stream.Names(t, word) || stream.CustomWord(name) && strings.HasPrefix(word, "2-")
+}
 
 // pairs finds the pairs to compare. It adds to silent the topics of those about which
-// HubSpot does not answer.
-func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.ObjectType, seen *stream.Seen, silent map[string]bool) ([]stream.Ends, error) {
+// HubSpot tells nothing.
+func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.ObjectType, silent map[string]error) ([]stream.Ends, error) {
 	topics := v.prefix + ".associations."
 	if len(chosen.words) > 0 && !slices.ContainsFunc(chosen.words, func(word string) bool {
 		return strings.Contains(word, ":") || strings.HasPrefix(word, topics)
 	}) {
 		return nil, nil // none is named: HubSpot need not be asked
 	}
-	away := func(word string) bool { return v.sets[word] != nil || seen.Hides(word) }
+	away := func(word string) bool { return v.sets[word] != nil || v.seen.Hides(word) }
 	published := func(p cdc.Pair) bool { return v.there.Has(offsets.PairTopic(v.prefix, p)) }
 	found, hidden, err := stream.Pairs(ctx, v.client, types, v.setup.Config.HubSpot.Associations, away, published)
 	var out []stream.Ends
@@ -153,13 +189,16 @@ func (v *verifier) pairs(ctx context.Context, chosen *choice, types []hubspot.Ob
 		}
 	}
 	for _, p := range hidden {
-		if !p.Unanswered {
+		if slices.Contains(out, p.Ends) { // its comparison says so
 			continue
 		}
-		topic := offsets.PairTopic(v.prefix, p.Name())
-		silent[topic] = true
-		if meant := chosen.has(func(word string) bool { return v.means(word, p.Ends) }); meant && (len(chosen.words) > 0 || !v.there.Has(topic)) { // the others are named with their topics
-			v.hidden = append(v.hidden, Left{topic, errNoAnswer})
+		topic, why := offsets.PairTopic(v.prefix, p.Name()), errHidden
+		if p.Unanswered {
+			why = errNoAnswer
+		}
+		silent[topic] = why
+		if meant := chosen.has(func(word string) bool { return v.means(word, p.Ends) }); meant && (len(chosen.words) > 0 || p.Unanswered && !v.there.Has(topic)) { // the others are named with their topics
+			v.hidden = append(v.hidden, Left{topic, why})
 		}
 	}
 	return out, err
