@@ -99,6 +99,11 @@ func TestSignal_Usage(t *testing.T) {
 		{[]string{"snapshot"}, "the name of an object type"},
 		{[]string{"snapshot", "contacts", "deals", "--ids", "1"}, "--ids needs one name"},
 		{[]string{"snapshot", "contacts", "--ids", "Ada"}, "not a list of ids"},
+		{[]string{"snapshot", ".*", "--ids", "5"}, `nothing is published under ".*"`},
+		{[]string{"snapshot", "contacts", ""}, `nothing is published under ""`},
+		{[]string{"signal", "stop-snapshot", "--data", `{"data-collections":[""]}`}, `nothing is published under ""`},
+		{[]string{"signal", "pause", "--collections", "owners"}, "lists are read as a whole and cannot be paused"},
+		{[]string{"signal", "pause", "--collections", "contacts,hubspot.pipelines"}, "cannot be paused"},
 		{[]string{"signal", "pause", "--collections", "contacts, deals"}, "KAFKA_BROKERS"},
 		{[]string{"snapshot", "contacts", "--ids", "1,2"}, "KAFKA_BROKERS"},
 	} {

@@ -83,6 +83,9 @@ func parseSignal(text []byte) (signal, error) {
 	s.Filters = map[string][]hubspot.ID{}
 	for _, c := range raw.Data.Conditions {
 		ids, err := c.ids()
+		if err == nil && (c.Collection == "" || c.Collection == everything) {
+			err = fmt.Errorf("nothing is published under %q", c.Collection)
+		}
 		if err != nil {
 			return s, fmt.Errorf("data.additional-conditions: %w", err)
 		}
@@ -132,7 +135,7 @@ type work struct {
 func (s *signal) plan(all []collection) (out []*work, unknown []string, err error) {
 	filters := map[string][]hubspot.ID{}
 	for entry, ids := range s.Filters {
-		i := slices.IndexFunc(all, func(c collection) bool { return entry != everything && names(entry, c) })
+		i := slices.IndexFunc(all, func(c collection) bool { return names(entry, c) })
 		if i < 0 {
 			return nil, nil, fmt.Errorf("data.additional-conditions: nothing is published under %q", entry)
 		}
@@ -172,8 +175,23 @@ func inOrder(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// CheckSignal says why the connector would pass over a signal, whatever it follows.
+// errListsNotPaused says that a pause names lists alone.
+var errListsNotPaused = errors.New("lists are read as a whole and cannot be paused")
+
+// CheckSignal says why the connector would pass over a signal or over a name in it,
+// whatever it follows.
 func CheckSignal(text []byte) error {
-	_, err := parseSignal(text)
-	return err
+	s, err := parseSignal(text)
+	isList := func(entry string) bool { // by its name or its topic
+		return slices.Contains(References(), entry[strings.LastIndex(entry, ".")+1:])
+	}
+	switch {
+	case err != nil:
+		return err
+	case slices.Contains(s.Collections, ""):
+		return &unknownError{[]string{`""`}}
+	case s.Type == pauseStreams && slices.ContainsFunc(s.Collections, isList):
+		return errListsNotPaused
+	}
+	return nil
 }

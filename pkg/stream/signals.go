@@ -218,7 +218,7 @@ func (s *Signals) take(ctx context.Context, raw offsets.Signal) (request, error)
 		return passOver(&unknownError{unknown})
 	}
 	if _, can := firstPausable(work); sig.Type == pauseStreams && !can {
-		return passOver(errors.New("lists are read as a whole and cannot be paused"))
+		return passOver(errListsNotPaused)
 	}
 	if len(unknown) > 0 {
 		log.Warn("a signal names something that is not published here; the connector does the rest of it", "signal", r.signal, "unknown", strings.Join(unknown, ","))
