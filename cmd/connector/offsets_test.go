@@ -114,7 +114,9 @@ func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
 		ids := w.Ran(150)
 		w.Portal.UpdateCalculated("contacts", ids[9], map[string]string{"firstname": "Calculated"})
 		w.Produce("hubspot.offsets", `{"nobody":"knows"}`, "what this is")
+		w.Produce("hubspot.offsets", `{"portal":7,"object":"contacts","stream":"leading"}`, `{"at":"2000-01-01T00:00:00Z"}`)
 		tool := w.cursorTool()
+		tool.portal = 4242
 		if err := tool.reset(w.T.Context(), false, &bytes.Buffer{}); connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(err.Error(), "--yes") {
 			t.Errorf("without --yes: %v", err)
 		}
@@ -133,6 +135,26 @@ func TestOffsets_ResetReadsEverythingAndPublishesNothingTwice(t *testing.T) {
 		}
 		if cursors, text, _ := w.gotten(); !strings.Contains(cursors[`{"portal":4242,"object":"contacts","stream":"backfill"}`], `"done":true`) {
 			t.Errorf("after the run\n%s", text)
+		}
+	})
+}
+
+// TestOffsets_ResetIsOfOnePortal: the cursors of another portal that ran with this
+// prefix stay.
+func TestOffsets_ResetIsOfOnePortal(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 37}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
+		w.Ran(3)
+		theirs := `{"portal":7,"object":"contacts","stream":"leading"}`
+		w.Produce("hubspot.offsets", `{"portal":7,"stream":"birth"}`, `{"id":"theirs"}`)
+		w.Produce("hubspot.offsets", theirs, `{"at":"2000-01-01T00:00:00Z"}`)
+		tool := w.cursorTool()
+		tool.portal = 4242
+		if err := tool.reset(w.T.Context(), true, &bytes.Buffer{}); err != nil {
+			t.Fatal(err)
+		}
+		if cursors, text, _ := w.gotten(); len(cursors) != 1 || cursors[theirs] == "" {
+			t.Errorf("left:\n%s", text)
 		}
 	})
 }

@@ -179,15 +179,18 @@ func (l *Listing) Set(portal int64, changes []Change, now time.Time) ([]Edit, er
 }
 
 // Reset returns the records that make the connector forget every cursor, even
-// those that it cannot understand. The birth id stays, and so does the memory of
-// what is published.
+// those that it cannot understand and those of a portal that it never ran for: it
+// would not start beside them. Birth ids stay, and so do the cursors of another
+// portal that has one, and the memory of what is published.
 func (l *Listing) Reset(portal int64) ([]Edit, error) {
 	if err := l.begun(portal); err != nil {
 		return nil, err
 	}
 	var edits []Edit
 	for _, raw := range l.values {
-		edits = append(edits, Edit{Key: raw})
+		if key, err := ParseKey(raw); err != nil || key.Portal == portal || !l.births[key.Portal] {
+			edits = append(edits, Edit{Key: raw})
+		}
 	}
 	return edits, nil
 }
