@@ -295,7 +295,7 @@ func parseChanges(text []byte) ([]offsets.Change, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(&body)
-	if err == nil && decoder.More() {
+	if err == nil && decoder.Decode(&json.RawMessage{}) != io.EOF {
 		err = errors.New("there is something behind it")
 	}
 	if err == nil && len(body.Offsets) == 0 {

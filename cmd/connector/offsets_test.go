@@ -213,9 +213,10 @@ func TestOffsets_NothingWrongIsWritten(t *testing.T) {
 		w.Ran(3)
 		before := len(w.Records("hubspot.offsets"))
 		for body, want := range map[string]string{
-			`{"offset":[]}`:                   "unknown field",
-			`{"offsets":[]}`:                  "is empty",
-			one(depl.LeadingKey, `{}`) + `{}`: "behind it",
+			`{"offset":[]}`:                                                         "unknown field",
+			`{"offsets":[]}`:                                                        "is empty",
+			one(depl.LeadingKey, `{}`) + `{}`:                                       "behind it",
+			one(depl.LeadingKey, `{}`) + `}]`:                                       "behind it",
 			`{"offsets":[{"partition":` + depl.LeadingKey + `}]}`:                   "both needed",
 			pair(key("contacts", "leading"), `{"at":"tomorrow"}`):                   "not a time",
 			pair(key("contacts", "trailing-5m"), `{"at":"2031-01-01T00:00:00Z"}`):   "future",
