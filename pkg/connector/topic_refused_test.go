@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -344,5 +347,52 @@ func TestR20_ALossThatNobodyMayMendYet(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestR20_ATopicMadeAgainWhoseSchemaIsRefused: a topic was deleted, and the registry does
+// not take the type's next schema. The connector makes the topic again and cannot write to
+// it. The loss is not forgotten: once the registry takes the schema, everything is
+// published again, also where brokers tell no topic ids.
+func TestR20_ATopicMadeAgainWhoseSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, ids := range []bool{true, false} {
+		t.Run(fmt.Sprint("topic ids: ", ids), func(t *testing.T) {
+			t.Parallel()
+			env := append([]string{"SYNC_SCHEMA_INTERVAL=1m"}, published...)
+			inWorld(t, hubspottest.Options{Seed: 20, Types: []string{"contacts", "companies", "deals"}}, env, func(w *world) {
+				if !ids {
+					old := kversion.Stable()
+					old.SetMaxKeyVersion(int16(kmsg.Metadata), 9)
+					w.Kafka.Replace(kfake.MaxVersions(old))
+					w.Config.Kafka.Brokers = w.Kafka.ListenAddrs()
+				}
+				w.peopled(12)
+				p := w.start()
+				time.Sleep(3 * time.Minute)
+				p.Stop()
+				loss{keep: -1}.befall(w, contactsTopic)
+				accepting := w.Registry.Turn(nil)
+				w.Registry.Turn(answering{accepting, contactsTopic + "-value", http.StatusConflict, `{"error_code":409,"message":"incompatible"}`})
+				w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points"})
+				p = w.start()
+				time.Sleep(5 * time.Minute)
+				if !slices.Contains(w.Topics(), contactsTopic) || p.said("the run ended; the next one begins") > 0 {
+					t.Error("the topic is not made again, or its object does not wait alone")
+				}
+				w.Registry.Turn(accepting)
+				time.Sleep(5 * time.Minute)
+				for key, n := range w.whole(contactsTopic) {
+					if n != 1 {
+						t.Errorf("%d events of %s, want 1", n, key)
+					}
+				}
+				if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+					t.Errorf("readyz %+v", ready)
+				}
+				p.Stop()
+				w.publishesNothing(contactsTopic)
+			})
+		})
 	}
 }

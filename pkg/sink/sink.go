@@ -63,7 +63,7 @@ type Sink struct {
 	written   *written
 	adopted   []string        // objects whose topics were taken over at Load
 	again     map[string]bool // objects whose topic was gone and is made again
-	gone      map[string]bool // objects whose topic is gone and could not be made again yet
+	gone      map[string]bool // objects whose topic was gone and is not ready yet
 	learned   learned
 	committer
 	seq       int64                        // the last one assigned; only Run uses it once it has begun

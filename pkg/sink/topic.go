@@ -97,12 +97,12 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	}
 	found, err := s.setup.dataTopic(ctx, t, was)
 	s.warn(found)
+	if was.Partitions > 0 && (found.fresh || uncreated(err)) {
+		s.mu.Lock()
+		s.gone[t.object] = true // until it is ready: next time it may be there, and still lack everything
+		s.mu.Unlock()
+	}
 	if err != nil {
-		if was.Partitions > 0 && uncreated(err) {
-			s.mu.Lock()
-			s.gone[t.object] = true
-			s.mu.Unlock()
-		}
 		return err
 	}
 	now, err := s.setup.schemas(ctx, t, found, was)
