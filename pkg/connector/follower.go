@@ -171,8 +171,8 @@ func (f *follower) take(ctx context.Context, seen stream.Seen) (changed bool, er
 // takeMissing watches a custom type that HubSpot does not list, and ends it once
 // it is certain that the type is gone (R9).
 func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool) (ended bool, err error) {
-	if o.records.Lane.Live() == 0 && o.streams == nil {
-		return false, nil
+	if left, err := f.left(ctx, o); err != nil || !left {
+		return false, err
 	}
 	if !evidence || f.shared.status.Paused(o.records.Type.Name) {
 		f.types.removals.Back(o.records.Type)
@@ -187,8 +187,8 @@ func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool
 
 // takeReplaced ends a custom type whose name now belongs to another id.
 func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool) (ended bool, err error) {
-	if o.records.Lane.Live() == 0 && o.streams == nil {
-		return true, nil
+	if left, err := f.left(ctx, o); err != nil || !left {
+		return err == nil, err
 	}
 	if shrunk || f.shared.status.Paused(o.records.Type.Name) {
 		return false, nil
@@ -198,6 +198,16 @@ func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool)
 		return false, err
 	}
 	return true, f.endType(ctx, o)
+}
+
+// left reports whether a removed type still has something to end. Each of its topics ends
+// on its own: a run that was killed meanwhile has left those that were to follow.
+func (f *follower) left(ctx context.Context, o *objectType) (bool, error) {
+	name := o.records.Type.Name
+	if o.streams != nil || o.records.Lane.Live() > 0 || slices.ContainsFunc(f.pairs.of(name), func(p *pair) bool { return p.lane.Live() > 0 }) {
+		return true, nil
+	}
+	return f.references.pipelines.Left(ctx, name)
 }
 
 // endType publishes a delete for everything of a removed type: its records, their

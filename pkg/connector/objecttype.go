@@ -280,7 +280,7 @@ func (o *objectType) stop() {
 // streams have been stopped.
 func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
 	name := o.records.Type.Name
-	if o.streams == nil || o.refused { // it was already missing when the run began, or waits for another set
+	if o.records.Lane.Live() > 0 && (o.streams == nil || o.refused) { // it was already missing when the run began, or waits for another set
 		if err := o.run.out.Topic(ctx, name, o.set); err != nil {
 			return fmt.Errorf("end %s: %w", name, err)
 		}

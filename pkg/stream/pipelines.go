@@ -283,6 +283,16 @@ func (p *Pipelines) End(ctx context.Context, object string, date hubspot.Millis)
 	return nil
 }
 
+// Left reports whether pipelines or stages of a type are published as live.
+func (p *Pipelines) Left(ctx context.Context, object string) (bool, error) {
+	pipelines, err := p.Pipelines.Lane.LiveUnder(ctx, object)
+	if err != nil || len(pipelines) > 0 {
+		return len(pipelines) > 0, err
+	}
+	stages, err := p.Stages.Lane.LiveUnder(ctx, object)
+	return len(stages) > 0, err
+}
+
 // Collections returns both lists as a signal can name them. Their readings leave
 // out types that HubSpot refuses, unless something of them is published and the
 // whole is wanted. prefix is that of the topics.

@@ -1,0 +1,89 @@
+package connector_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hubspot-cdc/connector/internal/testkit"
+	"github.com/hubspot-cdc/connector/pkg/cdc"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
+)
+
+// barred is a registry that lets this user neither read nor register the schemas of the
+// subjects that begin so.
+type barred struct {
+	to       http.RoundTripper
+	subjects string
+}
+
+func (b barred) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.HasPrefix(req.URL.Path, "/subjects/"+b.subjects) {
+		return b.to.RoundTrip(req)
+	}
+	return testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(denied))
+	})}.RoundTrip(req)
+}
+
+// TestR9_AKillInTheMidstOfARemoval: the deletes of a removed type's records are
+// published, and those of its links and pipelines not yet. The next run publishes them.
+func TestR9_AKillInTheMidstOfARemoval(t *testing.T) {
+	t.Parallel()
+	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_ASSOCIATIONS=contacts:p4242_car,p4242_car:contacts"}
+	inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, env, func(w *world) {
+		person := w.Portal.Seed("contacts", 1)[0]
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.Associate("contacts", person, car, w.Portal.Seed(car, 1)[0], "", 0)
+		w.Portal.AddPipeline(car, hubspottest.Pipeline{Label: "Sales"})
+		there, back := cdc.Pair{From: "contacts", To: car}, cdc.Pair{From: car, To: "contacts"}
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.live(car) == 1 && p.live(there.String()) == 1 && p.live(back.String()) == 1 })
+		time.Sleep(5 * time.Minute)
+		p.Stop()
+		accepting := w.Registry.Turn(nil)
+		w.Registry.Turn(barred{accepting, "hubspot.associations."})
+		p = w.start()
+		time.Sleep(time.Minute)
+		w.Portal.RemoveCustomType(car)
+		w.ReadUntil(10*time.Minute, func() bool { return len(w.keysOf("hubspot."+car)) == 0 })
+		p.Kill()
+		w.Brokers.Mend()
+		if len(w.keysOf(offsets.PairTopic("hubspot", there))) == 0 {
+			t.Error("no link is left at the kill")
+		}
+		w.Registry.Turn(accepting)
+		p = w.start()
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		w.check(car)
+		w.checkLinks(there)
+		w.checkLinks(back)
+		if n := len(w.keysOf("hubspot.pipelines")); n != 0 {
+			t.Errorf("%d pipelines are live", n)
+		}
+	})
+}
+
+// TestR9_ATypeWithoutRecordsIsRemovedWhileStopped: its pipelines are deleted.
+func TestR9_ATypeWithoutRecordsIsRemovedWhileStopped(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, []string{"SYNC_SCHEMA_INTERVAL=1m"}, func(w *world) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.AddPipeline(car, hubspottest.Pipeline{Label: "Sales"})
+		p := w.start()
+		w.ReadUntil(time.Hour, func() bool { return len(w.keysOf("hubspot.pipelines")) == 1 })
+		p.Stop()
+		w.Portal.RemoveCustomType(car)
+		p = w.start()
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		if n := len(w.keysOf("hubspot.pipelines")); n != 0 {
+			t.Errorf("%d pipelines are live", n)
+		}
+	})
+}
