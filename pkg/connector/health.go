@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hubspot-cdc/connector/pkg/connector/page"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -151,6 +152,9 @@ func (h *health) failed(err error) {
 		h.failing = time.Now()
 		if uncommitted, ok := errors.AsType[*sink.CommitError](err); ok {
 			h.failing = uncommitted.Since
+		}
+		if open, ok := errors.AsType[*offsets.OpenTransactionError](err); ok {
+			h.failing = open.Since
 		}
 	})
 }
@@ -288,9 +292,11 @@ func (h *health) readyz(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
+const notReady = "not ready yet: the connector "
+
 // loading says what this process waits for where nothing else is wrong.
 func (h *health) loading(on step) stream.Problem {
-	p := stream.Problem{Area: on.area, Problem: "not ready yet: the connector " + on.what, Action: on.wait, Runbook: on.runbook, Since: on.since}
+	p := stream.Problem{Area: on.area, Problem: notReady + on.what, Action: on.wait, Runbook: on.runbook, Since: on.since}
 	if waiting := h.status.Waiting(); len(waiting) > 0 {
 		const most = 5
 		if more := len(waiting) - most; more > 0 {

@@ -240,11 +240,15 @@ func (c *Connector) beginsLoading() {
 	c.health.begin("reads the state from Kafka", "wait: the state of ten million records takes some seconds")
 }
 
+const (
+	waitsForTransaction = "waits for a transaction that is open in Kafka: "
+	endTransaction      = "wait a minute or two; if it stays, end that transaction as the runbook says, in all partitions that it is open in"
+)
+
 // heldByTransaction says what a read of the state waits for. An open transaction of a
 // producer that lives ends by itself.
 func (c *Connector) heldByTransaction(waits string) {
-	c.health.held(areaKafka, "waits for a transaction that is open in Kafka: "+waits,
-		"wait a minute or two; if it stays, end that transaction as the runbook says, in all partitions that it is open in", runbookHanging)
+	c.health.held(areaKafka, waitsForTransaction+waits, endTransaction, runbookHanging)
 }
 
 // load waits for a turn to read what is published, and for memory. The caller calls

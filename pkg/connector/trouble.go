@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -175,6 +176,7 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	p := stream.Problem{Area: areaConnector, Problem: Plainly(err), Runbook: runbookFailed, Since: since}
 	var cured *curedError
+	var open *offsets.OpenTransactionError
 	switch {
 	case permanent(err):
 		p.Action, p.Runbook = "do what the problem says, then start the connector again", runbookStart
@@ -190,6 +192,8 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 		}
 	case ofRegistry(err):
 		return s.silentRegistry(since, err)
+	case errors.As(err, &open): // as heldByTransaction says it, until a run has read to the end
+		p.Area, p.Problem, p.Action, p.Runbook = areaKafka, notReady+waitsForTransaction+open.Waits, endTransaction, runbookHanging
 	case errors.As(err, &cured) && !answeredByKafka(err):
 		p.Problem, p.Action = Plainly(cured.err), cured.cure
 	case errors.Is(err, errNotOwner) && (sink.Fenced(err) || answeredByKafka(err)):

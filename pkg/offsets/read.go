@@ -36,6 +36,17 @@ type partition struct {
 	id    int32
 }
 
+// OpenTransactionError says that a read did not get to the end in time: somebody's
+// transaction holds it back.
+type OpenTransactionError struct {
+	Since time.Time // when Source.Held was told first
+	Waits string    // as Source.Held is told it
+}
+
+func (e *OpenTransactionError) Error() string {
+	return fmt.Sprintf("not at the end after %v: %s; end the hanging transaction with kafka-transactions, in every partition that it is open in, those of the data topics first (docs/runbook.md#a-transaction-hangs-in-kafka)", readDeadline, e.Waits)
+}
+
 // ReadToEnd passes each committed record of the topics, from the start to the
 // high watermark at the time of the call, to the topic's function; see
 // [Reader.ToEnd].
@@ -176,7 +187,7 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 		}
 		waits, open := waitingFor(limited, r.cl, places)
 		if overdue {
-			return fmt.Errorf("not at the end after %v: %s; end the hanging transaction with kafka-transactions, in every partition that it is open in, those of the data topics first (docs/runbook.md#a-transaction-hangs-in-kafka)", readDeadline, waits)
+			return &OpenTransactionError{Since: began.Add(readPatience), Waits: waits}
 		}
 		if open && r.src.Held != nil {
 			r.src.Held(waits)
