@@ -92,12 +92,15 @@ It sends the signal execute-snapshot (see connector signal -h). Live changes go 
 	return c
 }
 
+// listFlag is a flag whose value is a list. A template that expands to nothing must not
+// choose everything.
 func listFlag(c *cobra.Command, name, help string, into *[]string) {
 	c.Flags().Func(name, help, func(text string) error {
 		for one := range strings.SplitSeq(text, ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				*into = append(*into, one)
+			if one = strings.TrimSpace(one); one == "" {
+				return errors.New("it has an empty member; for everything, leave the flag out")
 			}
+			*into = append(*into, one)
 		}
 		return nil
 	})

@@ -60,7 +60,7 @@ both. Ctrl-C ends it.
 		},
 	}
 	c.Flags().BoolVar(&f.fromBeginning, "from-beginning", false, "from the first record on (default: from now on)")
-	c.Flags().StringSliceVar(&objects, "object", nil, "the topic of the object type `NAME`; contacts:companies names that of a pair")
+	listFlag(c, "object", "the topic of the object type `NAME`; contacts:companies names that of a pair", &objects)
 	c.Flags().Func("op", "only events with these ops, such as `c,u,d,r`; d includes the tombstones", func(text string) error {
 		for op := range strings.SplitSeq(text, ",") {
 			if _, ok := opColours[op]; !ok {

@@ -53,7 +53,7 @@ wrong.
 			return v.run(c.Context(), setup, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	c.Flags().StringSliceVar(&v.options.Objects, "object", nil, "only the object type `NAME`, a pair (contacts:companies) or owners, pipelines, pipeline_stages; may be repeated")
+	listFlag(c, "object", "only the object type `NAME`, a pair (contacts:companies) or owners, pipelines, pipeline_stages; may be repeated", &v.options.Objects)
 	c.Flags().BoolVar(&v.fix, "fix", false, "ask the running connector, by signals, to publish what differs again")
 	c.Flags().StringVar(&v.notes, "resume", "", "note finished topics in `FILE`, and skip those that an interrupted run has noted there")
 	c.Flags().BoolVar(&v.json, "json", false, "write one JSON object instead of a table")
