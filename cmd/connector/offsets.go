@@ -66,7 +66,7 @@ func offsetsCommand() *cobra.Command {
 		case "get":
 			return tool.get(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		case "set":
-			body, err := readBody(args, c.InOrStdin())
+			body, err := readBody(c.Context(), args, c.InOrStdin())
 			if err != nil {
 				return err
 			}
@@ -99,12 +99,21 @@ func newCursorTool(portal int64, stderr io.Writer) (*cursorTool, error) {
 	return &cursorTool{prefix: k.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: portal, log: log}, nil
 }
 
-func readBody(files []string, stdin io.Reader) ([]byte, error) {
+func readBody(ctx context.Context, files []string, stdin io.Reader) (body []byte, err error) {
 	if len(files) == 0 || files[0] == "-" {
-		return io.ReadAll(stdin)
+		read := make(chan struct{})
+		go func() { // nothing but the end of the process ends a read
+			defer close(read)
+			body, err = io.ReadAll(stdin)
+		}()
+		select {
+		case <-read:
+			return body, err
+		case <-ctx.Done():
+			return nil, errors.New("connector offsets set: interrupted; no cursor is changed")
+		}
 	}
-	body, err := os.ReadFile(files[0])
-	if err != nil {
+	if body, err = os.ReadFile(files[0]); err != nil {
 		return nil, misused("%v", err)
 	}
 	return body, nil

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -316,5 +318,20 @@ func TestOffsets_Usage(t *testing.T) {
 	}
 	if _, text := run("get"); !strings.Contains(text, "KAFKA_BROKERS") || strings.Contains(text, "HUBSPOT_ACCESS_TOKEN") {
 		t.Errorf("it asks for variables that it does not need:\n%s", text)
+	}
+}
+
+// TestOffsets_ASignalEndsTheWaitForStandardInput, and changes nothing.
+func TestOffsets_ASignalEndsTheWaitForStandardInput(t *testing.T) {
+	stdin, typing := io.Pipe()
+	defer typing.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, interrupt)
+	if _, err := readBody(ctx, nil, stdin); connector.ExitCode(err) != connector.ExitFailed || !strings.Contains(fmt.Sprint(err), "no cursor is changed") {
+		t.Errorf("interrupted: %v", err)
+	}
+	const text = `{"offsets":[]}`
+	if body, err := readBody(t.Context(), []string{"-"}, strings.NewReader(text)); err != nil || string(body) != text {
+		t.Errorf("got %q, %v", body, err)
 	}
 }
