@@ -19,6 +19,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 )
 
 // tailCommand is connector tail.
@@ -79,7 +80,7 @@ both. Ctrl-C ends it.
 
 // reach prepares the way to the brokers and to the registry.
 func (f *consumer) reach(cfg *connector.Config) (err error) {
-	f.prefix = cfg.Kafka.TopicPrefix
+	f.prefix, f.brokers = cfg.Kafka.TopicPrefix, cfg.Kafka
 	if f.kafka, err = cfg.Kafka.Options(); err != nil {
 		return err
 	}
@@ -118,6 +119,7 @@ func objectTopic(prefix, object string) string {
 // consumer reads topics and prints their records.
 type consumer struct {
 	kafka         []kgo.Opt
+	brokers       connector.Kafka // what was set for them; a diagnosis needs it
 	registry      *sr.Client
 	prefix        string
 	topics        []string // none: all topics with events
@@ -137,7 +139,8 @@ func (f *consumer) follow(ctx context.Context) error {
 	if !f.fromBeginning {
 		start = kgo.NewOffset().AfterMilli(time.Now().UnixMilli()) // and all of topics that come later
 	}
-	opts := append(slices.Clone(f.kafka),
+	reach := new(sink.Reach)
+	opts := append(slices.Clone(f.kafka), kgo.WithHooks(reach),
 		kgo.ConsumeResetOffset(start),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MetadataMinAge(f.look), kgo.MetadataMaxAge(f.look), // to see new topics soon
@@ -153,8 +156,8 @@ func (f *consumer) follow(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	if err := f.there(ctx, client); err != nil {
-		return ended(ctx, err)
+	if err := f.there(ctx, client, reach); err != nil {
+		return err
 	}
 	printed := 0
 	for {
@@ -200,15 +203,25 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// there checks that the named topics exist. tail would wait forever for a
-// misspelt name.
-func (f *consumer) there(ctx context.Context, client *kgo.Client) error {
-	if len(f.topics) == 0 {
+// brokersPatience is how long the brokers may take for their first answer.
+const brokersPatience = 10 * time.Second
+
+// there checks that the brokers answer and that the named topics exist. The client tells
+// nobody that it tries to connect over and over, and would wait forever for a misspelt
+// name.
+func (f *consumer) there(ctx context.Context, client *kgo.Client, reach *sink.Reach) error {
+	short, cancel := context.WithTimeout(ctx, brokersPatience)
+	defer cancel()
+	details, err := kadm.NewClient(client).ListTopics(short)
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil
 	}
-	details, err := kadm.NewClient(client).ListTopics(ctx)
 	if err != nil {
-		return err
+		if _, latest := reach.Silent(); latest != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = latest
+		}
+		d := f.brokers.Diagnose(err)
+		return fmt.Errorf("connector tail: Kafka does not answer: %s\n%s", d.Found, d.Cure)
 	}
 	var missing []string
 	for _, name := range f.topics {

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -245,4 +249,29 @@ func TestTail_ATopicThatIsDeletedComesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTail_SaysThatKafkaDoesNotAnswer, with and without a topic, and why; an interruption
+// is no error.
+func TestTail_SaysThatKafkaDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 45}, nil, func(w *world) {
+		for _, topics := range [][]string{nil, {"hubspot.contacts"}} {
+			for _, limit := range []time.Duration{time.Hour, 5 * time.Second} { // --for
+				f := consumer{topics: topics, look: time.Second, prefix: "hubspot", registry: w.RegistryClient(), kafka: append(w.Kafka.Options(), kgo.Dialer(func(context.Context, string, string) (net.Conn, error) {
+					return nil, errors.New("connection refused")
+				}))}
+				ctx, cancel := context.WithTimeout(w.T.Context(), limit)
+				began := time.Now()
+				err := f.follow(ctx)
+				if text := fmt.Sprint(err); connector.ExitCode(err) != connector.ExitFailed || !strings.Contains(text, "connection refused") || !strings.Contains(text, "check KAFKA_BROKERS") || time.Since(began) > 11*time.Second {
+					t.Errorf("topics %q, for %s: after %s %v", topics, limit, time.Since(began), err)
+				}
+				cancel()
+				if err := f.follow(ctx); limit == time.Hour && err != nil {
+					t.Errorf("interrupted: %v", err)
+				}
+			}
+		}
+	})
 }
