@@ -68,10 +68,14 @@ func TestLog_ErrorsHaveTheFormOfTheLog(t *testing.T) {
 	if lines, text := logged(t, "LOG_FORMAT=text"); lines != nil || !strings.HasPrefix(text, "configuration:\n") {
 		t.Errorf("LOG_FORMAT=text:\n%s", text)
 	}
-	environment(t, "LOG_FORMAT=json")
+	environment(t, "LOG_FORMAT=json", "KAFKA_BROKERS=a:1")
 	var out bytes.Buffer
-	if command(t.Context(), []string{"run", "--fast"}, &out, &out); !strings.HasPrefix(out.String(), "{") || strings.Count(out.String(), "\n") != 1 {
-		t.Errorf("connector run --fast:\n%s", out.String())
+	for _, args := range [][]string{{"run", "--fast"}, {"fleet", "--fast"}, {"fleet"}} {
+		out.Reset()
+		var line map[string]any
+		if command(t.Context(), args, &out, &out); json.Unmarshal(out.Bytes(), &line) != nil || line["exit_code"] != 2.0 {
+			t.Errorf("connector %q:\n%s", args, out.String())
+		}
 	}
 	if command(t.Context(), []string{"offsets", "--fast"}, &out, &out); !strings.Contains(out.String(), "\nconnector offsets: ") {
 		t.Errorf("a command that does not log speaks JSON:\n%s", out.String())

@@ -49,7 +49,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 	case errors.As(err, &nested):
 		return nested.code
-	case c.Name() == "run": // the one with a log
+	case c.Name() == "run", c.Name() == "fleet": // those with a log
 		complain(stderr, err)
 	default:
 		fmt.Fprintln(stderr, err)
