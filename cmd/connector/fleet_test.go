@@ -195,6 +195,47 @@ func TestPortal_ItsFileIsOverTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestPortal_ItsOwnSecretCounts: a file that the environment names for all portals does
+// not replace the secret that a portal's file gives.
+func TestPortal_ItsOwnSecretCounts(t *testing.T) {
+	own, shared := "pat-of-acme", filepath.Join(t.TempDir(), "shared")
+	if err := os.WriteFile(shared, []byte("pat-of-all"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "own")
+	if err := os.WriteFile(file, []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"HUBSPOT_ACCESS_TOKEN=" + own + "\n":                                        own,
+		"HUBSPOT_ACCESS_TOKEN_FILE=" + file + "\n":                                  own,
+		"HUBSPOT_ACCESS_TOKEN_FILE=" + file + "\nHUBSPOT_ACCESS_TOKEN=overridden\n": own,
+		"HUBSPOT_ACCESS_TOKEN=\n":                                                   "pat-of-all",
+		"":                                                                          "pat-of-all",
+	} {
+		environment(t, "HUBSPOT_ACCESS_TOKEN=", "HUBSPOT_ACCESS_TOKEN_FILE="+shared, "KAFKA_TOPIC_PREFIX=hubspot") // enter changes them; this restores them
+		fleetOf(t, map[string]string{"acme.env": text})
+		files, err := folder()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := portal(&files[0])
+		if got, err := cfg.HubSpot.Token(); err != nil || got.Reveal() != want || len(files[0].Problems) > 0 {
+			t.Errorf("%q: a fleet sends %q, want %q; %v %v", text, got.Reveal(), want, err, files[0].Problems)
+		}
+		if err := enter(&files[0], cfg); err != nil {
+			t.Fatal(err)
+		}
+		s, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.connector.HubSpot.Token(); err != nil || got.Reveal() != want {
+			t.Errorf("%q: a command for the portal sends %q, want %q; %v", text, got.Reveal(), want, err)
+		}
+	}
+}
+
 // TestPortal_AWrongEnvironmentIsTheProblemOfWhoeverUsesIt: each time, and not of a portal
 // whose file gives the variable.
 func TestPortal_AWrongEnvironmentIsTheProblemOfWhoeverUsesIt(t *testing.T) {

@@ -80,6 +80,11 @@ func enter(f *fleet.File, cfg connector.Config) error {
 		}
 		return wrong
 	}
+	for _, name := range overruled(f) {
+		if err := os.Unsetenv(name); err != nil {
+			return err
+		}
+	}
 	for _, line := range append(slices.Clone(f.Lines), fleet.Line{Variable: "KAFKA_TOPIC_PREFIX", Value: cfg.Kafka.TopicPrefix}) {
 		if line.Value == "" {
 			continue

@@ -22,6 +22,11 @@ var ofTheProcess = []string{"HTTP_ADDR", "LOG_FORMAT", "LOG_LEVEL", "KAFKA_TOPIC
 // it does, under a prefix that nobody else uses.
 func portal(f *fleet.File) connector.Config {
 	s, known, prefix := defaults(), names(), "portal:"+f.Name
+	for _, name := range overruled(f) {
+		key := strings.ToUpper(prefix + "_" + name)
+		_ = os.Setenv(key, "") // never fails
+		defer os.Unsetenv(key) //nolint:errcheck // it never fails
+	}
 	for _, line := range f.Lines {
 		name := line.Variable
 		switch {
@@ -52,4 +57,16 @@ func portal(f *fleet.File) connector.Config {
 		f.Blame(text[:strings.IndexFunc(text+":", func(r rune) bool { return r == ':' || r == ' ' })], text)
 	}
 	return c
+}
+
+// overruled are the variables that do not count for a portal, whatever the environment
+// says: NAME_FILE where the portal's file gives the secret NAME.
+func overruled(f *fleet.File) (all []string) {
+	known := names()
+	for _, line := range f.Lines {
+		if name := line.Variable + "_FILE"; line.Value != "" && slices.Contains(known, name) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
