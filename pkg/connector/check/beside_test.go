@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -98,6 +99,73 @@ func TestCheck_BesideARunningInstance(t *testing.T) {
 			t.Errorf("the table does not say what is left:\n%s", c.table)
 		}
 		t.Logf("%v, %d calls, %d searches\n%s", c.took, len(line.calls), len(line.searches), c.table)
+	})
+}
+
+// TestCheck_ManyTypesAreAllCounted: alone and beside a run, however long the
+// questions wait for their turn.
+func TestCheck_ManyTypesAreAllCounted(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 31, NoHistory: true, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 300 * time.Millisecond}}
+	inWorld(t, opt, []string{"HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		const types = 40
+		for i := range types {
+			name := w.Portal.AddCustomType(fmt.Sprintf("thing%d", i), hubspottest.Property{Name: "x"}).FullyQualifiedName
+			w.Portal.Seed(name, 3)
+		}
+		inspect := func(within time.Duration, plan string) {
+			t.Helper()
+			c := w.inspect().is(connector.ExitOK)
+			c.silent("hubspot", "scopes")
+			if c.Plan.Records != 3*types || !strings.Contains(c.table, plan) || c.took > within {
+				t.Errorf("%d records in %v, want %d in %v and %q:\n%s", c.Plan.Records, c.took, 3*types, within, plan, c.table)
+			}
+		}
+		inspect(time.Minute, "120 records in 43 calls")
+		p := w.Start()
+		defer p.Stop()
+		time.Sleep(10 * time.Minute)
+		inspect(5*time.Minute, "done; HubSpot has 120 records")
+	})
+}
+
+// TestCheck_ASmallShare: what a check has no turn to ask says nothing about a run,
+// and the report says which share is too small.
+func TestCheck_ASmallShare(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 35}, threeTypes, func(w *world) {
+		w.Portal.Seed("contacts", 3)
+		c := w.inspect("HUBSPOT_RATE_SHARE=0.02").is(connector.ExitOK)
+		c.silent("hubspot", "scopes")
+		if c.Plan == nil || c.Plan.Records != 3 {
+			t.Errorf("plan: %+v", c.Plan)
+		}
+		c = w.inspect("HUBSPOT_RATE_SHARE=0.002").is(connector.ExitOK)
+		c.says("object_types", "", Warn, "not asked", "raise HUBSPOT_RATE_SHARE (0.002)")
+		if c.took > 15*time.Minute {
+			t.Errorf("took %v", c.took)
+		}
+	})
+}
+
+// TestCheck_WhatIsNotCountedHasNoPlan: it is neither empty nor done.
+func TestCheck_WhatIsNotCountedHasNoPlan(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 36}, threeTypes, func(w *world) {
+		w.Portal.Seed("contacts", 3)
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointSearch})
+		c := w.inspect().is(connector.ExitOK)
+		c.says("records", "contacts,companies,deals", Warn, "not counted", "500", "status page")
+		if c.took > time.Minute || !strings.Contains(c.table, "not known, because no type is counted") || strings.Contains(c.table, "0 records") {
+			t.Errorf("took %v:\n%s", c.took, c.table)
+		}
+		w.Portal.ClearFaults()
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointSearch, Object: "deals"})
+		c = w.inspect().is(connector.ExitOK)
+		c.says("records", "deals", Warn, "not counted", "500")
+		if c.Plan.Records != 3 || !strings.Contains(c.table, "besides 1 type, not counted") {
+			t.Errorf("plan:\n%s", c.table)
+		}
 	})
 }
 

@@ -71,8 +71,9 @@ func (r *Report) Failed() (n int) {
 }
 
 // Run checks everything that a run needs. journal says how closely to look there. more are the caller's own findings,
-// which take their place in the report. It takes a minute at most, about ten
-// seconds if everything is away, and a few minutes beside a running instance.
+// which take their place in the report. It takes about a minute at most, and about
+// ten seconds if everything is away. Beside a running instance, or with a small
+// HUBSPOT_RATE_SHARE, it takes some minutes: as long as its questions have to wait.
 func Run(ctx context.Context, setup *connector.Setup, journal Journal, more ...Finding) *Report {
 	k := &checker{setup: setup, journal: journal}
 	for _, f := range more {
@@ -85,11 +86,13 @@ func Run(ctx context.Context, setup *connector.Setup, journal Journal, more ...F
 // answers.
 const (
 	reachPatience = 5 * time.Second  // to reach HubSpot, the brokers, the registry
-	askPatience   = 15 * time.Second // for all questions of one kind
+	askPatience   = 15 * time.Second // for the answers to all questions of one kind
 	// Beside a running instance, which has the share of HUBSPOT_RATE_SHARE, a check
 	// takes a tenth of HubSpot's limits, and more time.
 	besideShare    = 0.1
 	besidePatience = time.Minute
+	// The questions of one kind wait for their turn no longer than this.
+	turnPatience = 3 * time.Minute
 )
 
 // checker collects what the parts of a check find. They run side by side.
@@ -115,6 +118,7 @@ type checker struct {
 	commands              []string             // which create them
 	ofCluster             []string             // warnings about the cluster that are reported
 	running               bool                 // an instance runs, or stands by
+	rushed                bool                 // more questions of a kind than there are turns in turnPatience
 	noRules               bool                 // the registry takes any schema
 }
 

@@ -16,13 +16,17 @@ import (
 func (k *checker) count(ctx context.Context) {
 	p := &k.portal
 	p.records, p.ids, p.archived = map[string]int{}, map[string][]hubspot.ID{}, map[string]binSeen{}
-	k.limited(ctx, func(ctx context.Context) {
+	searches := float64(len(p.found)) / k.setup.Governor.Rates().Search
+	k.limited(ctx, time.Duration(searches*float64(time.Second)), func(ctx context.Context) {
 		var failed error
 		var uncounted []string
 		for _, f := range p.found {
 			page, err := k.setup.HubSpot.Search(ctx, asking, hubspot.SearchQuery{Object: f.Type.Path, ModifiedProperty: f.Type.ModifiedProperty})
 			if err != nil {
-				failed, uncounted = err, append(uncounted, f.Type.Name)
+				if failed == nil { // of the others, too late, it says nothing
+					failed = err
+				}
+				uncounted = append(uncounted, f.Type.Name)
 				continue
 			}
 			p.records[f.Type.Name] = page.Total
@@ -32,10 +36,10 @@ func (k *checker) count(ctx context.Context) {
 		}
 		if failed != nil {
 			k.add(Finding{Area: "hubspot", Check: "records", Subject: strings.Join(uncounted, ","), Status: Warn,
-				Found: "not counted, so the plan leaves them out: " + connector.Plainly(failed), Todo: []string{"run the check again"}})
+				Found: "not counted, so the plan has no backfill of theirs, and takes them for empty: " + connector.Plainly(failed), Todo: k.again(failed)})
 		}
 	})
-	k.limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, k.turns(1+listedPages*len(p.found)), func(ctx context.Context) {
 		for _, f := range p.found {
 			p.archived[f.Type.Name] = k.bin(ctx, f.Type)
 		}

@@ -111,15 +111,44 @@ func (k *checker) checkPortal(ctx context.Context) {
 }
 
 // limited runs a part, whose calls together may take askPatience, or besidePatience
-// beside a running instance.
-func (k *checker) limited(ctx context.Context, part func(context.Context)) {
+// beside a running instance, besides the time in which all have their turn.
+func (k *checker) limited(ctx context.Context, turns time.Duration, part func(context.Context)) {
 	patience := askPatience
 	if k.running {
 		patience = besidePatience
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	if turns > turnPatience {
+		k.rushed, turns = true, turnPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience+turns)
 	defer cancel()
 	part(ctx)
+}
+
+// turns is how long it takes until so many calls that count per ten seconds have
+// had their turn.
+func (k *checker) turns(calls int) time.Duration {
+	return time.Duration(float64(calls) / k.setup.Governor.Rates().Objects * float64(time.Second))
+}
+
+// silence is what it means for a run that HubSpot did not answer. Where the check
+// itself had too little time to ask, it means nothing.
+func (k *checker) silence(err error) Status {
+	if k.rushed && errors.Is(err, context.DeadlineExceeded) {
+		return Warn
+	}
+	return Fail
+}
+
+// again is the advice where HubSpot did not answer, or not in the time of a check.
+func (k *checker) again(err error) []string {
+	if k.silence(err) == Fail {
+		return []string{"run the check again; see HubSpot's status page"}
+	}
+	if k.running {
+		return []string{fmt.Sprintf("run the check while no instance runs: beside one it takes %s of HubSpot's limits", percent(besideShare))}
+	}
+	return []string{fmt.Sprintf("raise HUBSPOT_RATE_SHARE (%g), which leaves the check too few calls a second", k.setup.Config.HubSpot.RateShare)}
 }
 
 // callsLeft is how many of the day's calls are left to us; below zero: no limit is

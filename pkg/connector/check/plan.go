@@ -22,9 +22,12 @@ type Plan struct {
 	Later    int          `json:"topics_later"` // of pairs and reference lists that have none yet
 	Objects  []planObject `json:"objects"`
 	Records  int          `json:"records"` // by HubSpot's own count
-	Backfill planBackfill `json:"backfill"`
-	Idle     []planStream `json:"idle_calls_a_day"`
-	IdleSum  int          `json:"idle_calls_a_day_sum"`
+	// Uncounted are the types of which HubSpot gave no count. The backfill leaves them
+	// out, and idle calls are those of empty types.
+	Uncounted int          `json:"types_not_counted,omitempty"`
+	Backfill  planBackfill `json:"backfill"`
+	Idle      []planStream `json:"idle_calls_a_day"`
+	IdleSum   int          `json:"idle_calls_a_day_sum"`
 	// IdleRelied is the sum while the journal may be relied on; 0: there is no journal.
 	IdleRelied int      `json:"idle_calls_a_day_journal_sum,omitempty"`
 	Limit      int64    `json:"daily_limit"`                   // 0: none
@@ -145,7 +148,11 @@ func (k *checker) planBackfill(out *Plan) {
 	rates, longest := k.setup.Governor.Rates(), time.Duration(0)
 	for i := range p.found {
 		f := &p.found[i]
-		n := p.records[f.Type.Name]
+		n, counted := p.records[f.Type.Name]
+		if !counted {
+			out.Uncounted++
+			continue
+		}
 		slots, err := k.slots(f)
 		if err != nil {
 			continue // checkTopics has reported it

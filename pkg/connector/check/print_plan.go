@@ -24,6 +24,8 @@ func (p *Plan) write(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "topics to be created\t%s\n", create)
 	switch b := &p.Backfill; {
+	case p.Uncounted > 0 && len(p.Objects) == 0:
+		fmt.Fprintf(t, "backfill\tnot known, because no type is counted\n")
 	case b.Calls == 0:
 		fmt.Fprintf(t, "backfill\tdone; HubSpot has %s\n", records(p.Records))
 	case b.Left < p.Records:
@@ -31,6 +33,9 @@ func (p *Plan) write(w io.Writer) error {
 			number(b.Left), records(p.Records), calls(b.Calls), span(b.Minutes/60), calls(b.Links))
 	default:
 		fmt.Fprintf(t, "backfill\t%s in %s, about %s; then %s for associations\n", records(p.Records), calls(b.Calls), span(b.Minutes/60), calls(b.Links))
+	}
+	if p.Uncounted > 0 && len(p.Objects) > 0 {
+		fmt.Fprintf(t, "\tbesides %s, not counted\n", plural(p.Uncounted, "type"))
 	}
 	if p.Backfill.Days > 0 {
 		fmt.Fprintf(t, "\tthat is more than today's calls allow: it takes about %s\n", plural(p.Backfill.Days, "day"))

@@ -27,13 +27,14 @@ type looked struct {
 // would follow and which scopes the other types need.
 func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 	var all []looked
-	var wanted []hubspot.ObjectType
-	k.limited(ctx, func(ctx context.Context) {
+	var types, wanted []hubspot.ObjectType
+	k.limited(ctx, k.turns(2), func(ctx context.Context) {
 		custom := hubspot.ObjectType{Custom: true}.Scopes().All()
-		types, refusal, err := stream.Types(ctx, k.setup.HubSpot)
+		var refusal, err error
+		types, refusal, err = stream.Types(ctx, k.setup.HubSpot)
 		switch {
 		case err != nil:
-			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Fail, Found: connector.Plainly(err), Todo: []string{"run the check again; see HubSpot's status page"}})
+			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: k.silence(err), Found: connector.Plainly(err), Todo: k.again(err)})
 			return
 		case refusal != nil && len(k.setup.Config.HubSpot.Objects) == 0:
 			k.add(Finding{Area: "scopes", Check: "custom_objects", Status: Note, Found: "left out; to include them, click " + strings.Join(custom, " and "), Scopes: custom})
@@ -55,6 +56,8 @@ func (k *checker) checkTypes(ctx context.Context) []hubspot.ObjectType {
 			k.add(f)
 		}
 		k.portal.custom = refusal == nil
+	})
+	k.limited(ctx, k.turns(len(types)*(1+len(k.setup.Config.HubSpot.Sensitivities()))), func(ctx context.Context) {
 		all = make([]looked, len(types))
 		var wg sync.WaitGroup
 		atOnce := make(chan struct{}, 8)
@@ -123,7 +126,7 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 			case hubspot.MissingScopes(l.err) || hubspot.NotFound(l.err) || hubspot.BadRequest(l.err):
 				absent = append(absent, l.typ.Name)
 			default:
-				f.Status, f.Todo = Warn, []string{"run the check again; see HubSpot's status page"}
+				f.Status, f.Todo = Warn, k.again(l.err)
 				k.add(f)
 			}
 		}
@@ -144,9 +147,9 @@ func (k *checker) sayTypes(all []looked, wanted []hubspot.ObjectType) {
 	case len(unasked) > 0:
 		f := Finding{Area: "scopes", Check: "object_types", Subject: strings.Join(unasked, ","), Status: Warn,
 			Found: "not asked within the time that a check has, so the plan leaves them out",
-			Todo:  []string{"see whether the day's calls are used up (limit_day above), or run the check again"}}
+			Todo:  k.again(context.DeadlineExceeded)}
 		if len(k.portal.found) == 0 {
-			f.Status = Fail
+			f.Status = k.silence(context.DeadlineExceeded)
 		}
 		k.add(f)
 	case len(k.portal.found) == 0 && len(all) > 0 && (len(wanted) > 0 || !named): // else checkTypes has named the words
@@ -228,7 +231,7 @@ func (k *checker) checkSelection() {
 // checkReferences asks for the owners, and for the pipelines of the types to
 // follow.
 func (k *checker) checkReferences(ctx context.Context) {
-	k.limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, k.turns(listedPages+len(k.portal.found)), func(ctx context.Context) {
 		k.checkOwners(ctx)
 		k.checkPipelines(ctx)
 	})
@@ -260,7 +263,7 @@ func (k *checker) checkOwners(ctx context.Context) {
 		f.Scopes = []string{hubspot.ScopeOwners}
 		f.Todo = click(f.Scopes)
 	default:
-		f.Status, f.Found, f.Todo = Warn, connector.Plainly(err), []string{"run the check again; see HubSpot's status page"}
+		f.Status, f.Found, f.Todo = Warn, connector.Plainly(err), k.again(err)
 	}
 	k.add(f)
 }
@@ -272,6 +275,7 @@ const listedPages = 5
 // types that cannot have any.
 func (k *checker) checkPipelines(ctx context.Context) {
 	var with, failed []string
+	var latest error
 	for _, f := range k.portal.found {
 		answer, err := k.setup.HubSpot.Pipelines(ctx, asking, f.Type.Path)
 		switch {
@@ -287,7 +291,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 				Found: "not readable, so its pipelines and stages are left out", Todo: click(scopes), Scopes: scopes})
 		case hubspot.NotFound(err), hubspot.BadRequest(err):
 		default:
-			failed = append(failed, f.Type.Name+": "+connector.Plainly(err))
+			latest, failed = err, append(failed, f.Type.Name+": "+connector.Plainly(err))
 		}
 	}
 	f := Finding{Area: "scopes", Check: "pipelines", Status: OK, Found: "none"}
@@ -295,7 +299,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 		f.Found = "readable, for " + strings.Join(with, ", ")
 	}
 	if len(failed) > 0 {
-		f.Status, f.Found, f.Todo = Warn, strings.Join(failed, "; "), []string{"run the check again; see HubSpot's status page"}
+		f.Status, f.Found, f.Todo = Warn, strings.Join(failed, "; "), k.again(latest)
 	}
 	k.add(f)
 }
@@ -304,7 +308,7 @@ func (k *checker) checkPipelines(ctx context.Context) {
 func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 	p := &k.portal
 	p.links = map[stream.Ends]bool{}
-	k.limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, 0, func(ctx context.Context) {
 		found, hidden, err := stream.Pairs(ctx, k.setup.HubSpot, types, k.setup.Config.HubSpot.Associations, func(word string) bool {
 			return k.published(word) || stream.Hidden(word, p.hidden, p.custom)
 		}, func(pair cdc.Pair) bool {
@@ -337,9 +341,9 @@ func (k *checker) checkPairs(ctx context.Context, types []hubspot.ObjectType) {
 			f.Status = Note
 			f.Found = fmt.Sprintf("%d types make up to %d pairs, too many for a check to ask; the plan counts them all", len(types), len(p.ends))
 		default:
-			f.Status, f.Found, f.Todo = Fail, connector.Plainly(err), []string{"run the check again; see HubSpot's status page"}
+			f.Status, f.Found, f.Todo = Fail, connector.Plainly(err), k.again(err)
 		}
 		k.add(f)
 	})
-	k.limited(ctx, k.sample)
+	k.limited(ctx, 0, k.sample)
 }

@@ -32,7 +32,7 @@ func (k *checker) checkState(ctx context.Context) {
 		return // checkBrokers has reported it
 	}
 	k.probe = probe
-	k.limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, 0, func(ctx context.Context) {
 		ok := true
 		for _, name := range []string{offsets.CursorTopic(k.setup.Config.Kafka.TopicPrefix), offsets.StateTopic(k.setup.Config.Kafka.TopicPrefix)} {
 			t, err := probe.Internal(ctx, name)

@@ -23,7 +23,7 @@ func (k *checker) checkTopics(ctx context.Context) {
 	if k.probe == nil {
 		return
 	}
-	k.limited(ctx, func(ctx context.Context) {
+	k.limited(ctx, 0, func(ctx context.Context) {
 		for i := range k.portal.found {
 			f := &k.portal.found[i]
 			set, err := k.set(f)
