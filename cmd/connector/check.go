@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -71,6 +72,9 @@ func runCheck(ctx context.Context, o connector.Options, journal check.Journal, a
 		more = append(more, f)
 	}
 	report := check.Run(ctx, setup, journal, more...)
+	if ctx.Err() != nil { // what was not answered by then is no problem
+		return errors.New("connector check: interrupted, so nothing is known; run it again")
+	}
 	if asJSON {
 		err = report.WriteJSON(stdout)
 	} else {

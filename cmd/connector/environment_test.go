@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/check"
@@ -272,6 +273,24 @@ func TestCheckCommand(t *testing.T) {
 		environment(t, append(variables, "KAFKA_PARTITIONS=0")...)
 		if err := runCheck(w.T.Context(), o, check.Journal{}, false, io.Discard); connector.ExitCode(err) != connector.ExitConfig {
 			t.Errorf("KAFKA_PARTITIONS=0: %v", err)
+		}
+	})
+}
+
+// TestCheckCommand_Interrupted: a check that is ended says so, and gives no report.
+func TestCheckCommand_Interrupted(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 5}, nil, func(w *world) {
+		o := w.Options(w.Portal.Transport(), w.Brokers)
+		o.Logger = slog.New(slog.DiscardHandler)
+		environment(t, "HUBSPOT_ACCESS_TOKEN="+canary, "HUBSPOT_BASE_URL=https://hubspot.test",
+			"KAFKA_BROKERS="+w.Kafka.ListenAddrs()[0], "SCHEMA_REGISTRY_URL=http://registry.test")
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Hour})
+		ctx, cancel := context.WithCancel(w.T.Context())
+		time.AfterFunc(time.Second, cancel)
+		var text bytes.Buffer
+		err := runCheck(ctx, o, check.Journal{}, false, &text)
+		if connector.ExitCode(err) != connector.ExitFailed || !strings.Contains(fmt.Sprint(err), "interrupted") || text.Len() > 0 {
+			t.Errorf("%v\n%s", err, text.String())
 		}
 	})
 }
