@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -182,7 +183,7 @@ func (f *follower) takeMissing(ctx context.Context, o *objectType, evidence bool
 	if err != nil || !removed {
 		return false, err
 	}
-	return true, f.endType(ctx, o)
+	return f.endType(ctx, o)
 }
 
 // takeReplaced ends a custom type whose name now belongs to another id.
@@ -197,7 +198,7 @@ func (f *follower) takeReplaced(ctx context.Context, o *objectType, shrunk bool)
 	if err != nil || !removed {
 		return false, err
 	}
-	return true, f.endType(ctx, o)
+	return f.endType(ctx, o)
 }
 
 // left reports whether a removed type still has something to end. Each of its topics ends
@@ -210,31 +211,51 @@ func (f *follower) left(ctx context.Context, o *objectType) (bool, error) {
 	return f.references.pipelines.Left(ctx, name)
 }
 
-// endType publishes a delete for everything of a removed type: its records, their
-// links, its pipelines and their stages.
-func (f *follower) endType(ctx context.Context, o *objectType) error {
+// endType publishes a delete for everything of a removed type. What a topic does not take
+// now is left to a later look.
+func (f *follower) endType(ctx context.Context, o *objectType) (ended bool, err error) {
 	name := o.records.Type.Name
-	f.shared.log.Warn("an object type was removed from the portal; its records and their associations are published as deleted",
-		"object", name, "records", o.records.Lane.Live())
-	f.shared.tellSchema(name, map[string][]string{"removed_object_type": {name}})
 	for _, p := range f.pairs.of(name) {
 		p.stop()
 	}
 	o.stop()
-	date := f.shared.setup.HubSpot.Now() // after the last event of a stream
-	if err := o.end(ctx, date); err != nil {
-		return err
+	ready := o.streams != nil && !o.refused
+	if !o.removed {
+		f.shared.log.Warn("an object type was removed from the portal; its records and their associations are published as deleted",
+			"object", name, "records", o.records.Lane.Live())
+		f.shared.tellSchema(name, map[string][]string{"removed_object_type": {name}})
+		o = f.types.forget(o)
+		o.removed = true
 	}
-	for _, p := range f.pairs.of(name) {
-		if err := p.end(ctx, date); err != nil {
-			return err
-		}
+	err = f.endTopics(ctx, o, ready)
+	if refusedTopic(err) {
+		f.shared.notFollowed(name, err)
+		return false, nil
 	}
-	if err := f.references.end(ctx, name, date); err != nil {
-		return err
+	if err != nil {
+		return false, err
 	}
 	f.types.forget(o)
-	return nil
+	return true, nil
+}
+
+// endTopics ends the records of a type, their links, its pipelines and their stages. The
+// links follow the records, because they have their reason.
+func (f *follower) endTopics(ctx context.Context, o *objectType, ready bool) error {
+	name := o.records.Type.Name
+	date := f.shared.setup.HubSpot.Now() // after the last event of a stream
+	if err := o.end(ctx, date, ready); err != nil {
+		return err
+	}
+	var refused error
+	for _, p := range f.pairs.of(name) {
+		err := p.end(ctx, date)
+		if err != nil && !refusedTopic(err) {
+			return err
+		}
+		refused = cmp.Or(refused, err)
+	}
+	return cmp.Or(f.references.end(ctx, name, date), refused)
 }
 
 // newSignals resumes the signals where the last run stopped reading them.

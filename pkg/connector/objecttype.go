@@ -23,6 +23,7 @@ type objectType struct {
 	records *stream.Object
 	set     *schema.Set // in force, or the last one that was; nil: never published
 	refused bool        // the topic is not ready for the next set
+	removed bool        // from the portal, as the log has said; a topic has not taken its deletes yet
 	doubts  schema.Doubts
 	changed bool          // its properties were not those of the look before
 	again   time.Duration // when its properties are to be listed again; zero for after the interval
@@ -277,19 +278,20 @@ func (o *objectType) stop() {
 }
 
 // end publishes a delete for every record, because the type was removed. Its
-// streams have been stopped.
-func (o *objectType) end(ctx context.Context, date hubspot.Millis) error {
+// streams have been stopped. ready: they wrote to the topic.
+func (o *objectType) end(ctx context.Context, date hubspot.Millis, ready bool) error {
 	name := o.records.Type.Name
-	if o.records.Lane.Live() > 0 && (o.streams == nil || o.refused) { // it was already missing when the run began, or waits for another set
-		if err := o.run.out.Topic(ctx, name, o.set); err != nil {
-			return fmt.Errorf("end %s: %w", name, err)
-		}
-	}
 	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream, offsets.StuckStream, offsets.RepublishStream}
 	for _, lag := range o.run.setup.Lags {
 		streams = append(streams, lag.Stream)
 	}
-	return stream.End(ctx, o.records.Lane, date, o.run.forget(name, streams...))
+	cursors := o.run.forget(name, streams...)
+	if o.records.Lane.Live() > 0 && !ready { // it was already missing when the run began, or waits for another set
+		if err := o.run.out.Topic(ctx, name, o.set); err != nil {
+			return fmt.Errorf("end %s: %w", name, err)
+		}
+	}
+	return stream.End(ctx, o.records.Lane, date, cursors)
 }
 
 // forget drops cursors, and gives their tombstones.

@@ -295,11 +295,8 @@ func (p *pair) stop() {
 // removed.
 func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 	name := p.lane.Pair().String()
-	if err := stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream, offsets.StuckStream, offsets.RepublishStream)); err != nil {
-		return err
-	}
 	p.unread = nil
 	p.run.status.Forget(name)
 	p.run.pace.Remove(name)
-	return nil
+	return stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream, offsets.StuckStream, offsets.RepublishStream))
 }

@@ -87,3 +87,55 @@ func TestR9_ATypeWithoutRecordsIsRemovedWhileStopped(t *testing.T) {
 		}
 	})
 }
+
+// TestR9_ATypeIsRemovedWhileATopicIsRefused: the topic of the type, of its links or of its
+// pipelines cannot be written. What it holds of the type waits, with a problem, in the same
+// run. Everything else goes on, and once the topic can be written nothing is left.
+func TestR9_ATypeIsRemovedWhileATopicIsRefused(t *testing.T) {
+	t.Parallel()
+	const car = "p4242_car"
+	there := cdc.Pair{From: "contacts", To: car}
+	topics := []string{"hubspot." + car, offsets.PairTopic("hubspot", there), "hubspot.pipelines"}
+	for i, topic := range topics {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_ASSOCIATIONS=" + there.String()}
+			inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, env, func(w *world) {
+				person := w.Portal.Seed("contacts", 1)[0]
+				w.Portal.AddCustomType("car")
+				w.Portal.Associate("contacts", person, car, w.Portal.Seed(car, 1)[0], "", 0)
+				w.Portal.AddPipeline(car, hubspottest.Pipeline{Label: "Sales"})
+				p := w.start()
+				w.SleepUntil(time.Hour, func() bool { return p.live(car) == 1 && p.live(there.String()) == 1 })
+				time.Sleep(5 * time.Minute)
+				p.Stop()
+				accepting := w.Registry.Turn(nil)
+				w.Registry.Turn(barred{accepting, topic + "-value"})
+				p = w.start()
+				time.Sleep(time.Minute)
+				w.Portal.RemoveCustomType(car)
+				time.Sleep(10 * time.Minute)
+				p.waits(car, "subject "+topic+"-value")
+				for j, other := range topics {
+					if n := len(w.keysOf(other)); n != 0 && i > 0 && j != i { // what is not refused has ended
+						t.Errorf("%d keys of %s are live", n, other)
+					}
+				}
+				w.Portal.Update("contacts", person, map[string]string{"firstname": "Ada"})
+				w.ReadUntil(time.Minute, func() bool { return w.FirstName(person) == "Ada" })
+				w.Registry.Turn(accepting)
+				w.SleepUntil(5*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
+				if ended, told := p.said("the run ended; the next one begins"), p.said("an object type was removed from the portal"); ended != 0 || told != 1 {
+					t.Errorf("%d runs ended, and the log says the removal %d times", ended, told)
+				}
+				p.Stop()
+				w.check(car)
+				for _, topic := range topics {
+					if n := len(w.keysOf(topic)); n != 0 {
+						t.Errorf("%d keys of %s are live", n, topic)
+					}
+				}
+			})
+		})
+	}
+}

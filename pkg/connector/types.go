@@ -177,7 +177,7 @@ func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (star
 	switch {
 	case o == nil:
 		o = newObjectType(t.run, found.Type, nil, nil)
-	case o.records.Type != found.Type: // o is of a type that was removed
+	case o.removed || o.records.Type != found.Type: // o is of a type that was removed
 		o = newObjectType(t.run, found.Type, o.set, o.records.Lane)
 	}
 	t.byName[found.Type.Name] = o
@@ -187,14 +187,15 @@ func (t *types) take(ctx context.Context, found stream.Found, shrunk bool) (star
 	return started, err
 }
 
-// forget drops a type whose end was published. If it comes back, even under the same
+// forget drops a type that was removed. If it comes back, even under the same
 // id, its streams begin with nothing of before.
-func (t *types) forget(o *objectType) {
+func (t *types) forget(o *objectType) *objectType {
 	name := o.records.Type.Name
 	t.run.status.Forget(name)
 	t.run.pace.Remove(name)
 	t.run.rounds.Remove(name)
 	t.byName[name] = newObjectType(t.run, o.records.Type, o.set, o.records.Lane)
+	return t.byName[name]
 }
 
 // sayRefused reports the types that the token may not read. Those that were asked
