@@ -392,6 +392,22 @@ func TestPages_FollowTheStatus(t *testing.T) {
 	b.until(`document.getElementById("lost").hidden`)
 }
 
+// TestPages_SayThatTheConnectorHangs: it is stopped, or a network drops what it says.
+func TestPages_SayThatTheConnectorHangs(t *testing.T) {
+	t.Parallel()
+	b := open(t, standby(t))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.lookedAt() > 0 {
+			<-r.Context().Done()
+			return
+		}
+		b.serve(w, r)
+	}))
+	defer server.Close()
+	b.do(chromedp.Navigate(server.URL + "/"))
+	b.until(`!document.getElementById("lost").hidden`)
+}
+
 // TestPages_StayWhereTheyWereScrolledTo when they look again, wide and narrow: at first,
 // rows further down are not laid out.
 func TestPages_StayWhereTheyWereScrolledTo(t *testing.T) {
