@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -383,4 +384,69 @@ func TestR17_NothingThatIsPublishedAgainReachesAnOldFrontier(t *testing.T) {
 		}
 		p.Stop()
 	})
+}
+
+// TestR17_NothingIsSaidOfATopicThatIsGone: a topic was deleted. From the moment at which
+// the connector finds that out, its frontier claims nothing, over a restart too, however
+// long it takes until the topic can be written again. Then everything is published again
+// and verified.
+func TestR17_NothingIsSaidOfATopicThatIsGone(t *testing.T) {
+	t.Parallel()
+	notCreated := func(w *world) (allow func()) {
+		policy := &testkit.Policy{NoCreate: true}
+		w.Kafka.Enforce(policy)
+		return func() { policy.Off.Store(true) }
+	}
+	schemaRefused := func(w *world) (allow func()) {
+		accepting := w.Registry.Turn(nil)
+		w.Registry.Turn(answering{accepting, contactsTopic + "-value", http.StatusConflict, `{"error_code":409,"message":"incompatible"}`})
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points"})
+		return func() { w.Registry.Turn(accepting) }
+	}
+	for name, c := range map[string]struct {
+		topic  string
+		hinder func(*world) (allow func())
+	}{
+		"a type's, that may not be created":      {contactsTopic, notCreated},
+		"a type's, whose next schema is refused": {contactsTopic, schemaRefused},
+		"a pair's, that may not be created":      {linksTopic, notCreated},
+		"a list's, that may not be created":      {"hubspot.owners", notCreated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := append([]string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=2m", "FRONTIER_INTERVAL=1m"}, published...)
+			inWorld(t, hubspottest.Options{Seed: 20, Types: []string{"contacts", "companies", "deals"}}, env, func(w *world) {
+				w.peopled(12)
+				p := w.start()
+				w.ReadUntil(10*time.Minute, func() bool { return w.frontier(c.topic).Verified != nil })
+				p.Stop()
+				loss{keep: -1}.befall(w, c.topic)
+				allow, said := c.hinder(w), len(w.frontiers(c.topic))
+				for _, lasts := range []time.Duration{2 * time.Second, 10 * time.Minute, 10 * time.Minute} {
+					p = w.start()
+					time.Sleep(lasts)
+					all := w.frontiers(c.topic)
+					if len(all) == said {
+						w.T.Fatalf("%v after the start nothing is taken back", lasts)
+					}
+					for _, f := range all[said:] {
+						if f.Leading != nil || f.Complete != nil || f.Verified != nil {
+							w.T.Fatalf("the topic is gone, and its frontier says %+v", f)
+						}
+					}
+					if lasts > time.Minute && p.said("the run ended; the next one begins") > 0 {
+						t.Error("the object does not wait alone")
+					}
+					p.Stop()
+				}
+				p = w.start()
+				time.Sleep(5 * time.Minute)
+				allow()
+				allowed := w.Portal.Now()
+				w.ReadUntil(20*time.Minute, func() bool { return after(w.frontier(c.topic).Verified, allowed) })
+				w.whole(c.topic)
+				p.Stop()
+			})
+		})
+	}
 }

@@ -49,7 +49,7 @@ type places struct {
 	again      bool           // it was, and runs again for a tier that has no cursor
 	short      hubspot.Millis // when the backfill ended whose list came short; 0 = it did not
 	stuck      bool           // HubSpot does not answer about some records (R18)
-	renewing   bool           // the topic has lost what was published, and gets it again (R20)
+	renewing   bool           // the topic has lost what was published: it is gone, or gets it again (R20)
 	owed       hubspot.Millis // since when it has it again, while no sweep that began later has shown everything
 }
 
@@ -206,7 +206,7 @@ func (f *frontier) retracts(claim, was offsets.Frontier) bool {
 type composed struct {
 	records []*kgo.Record
 	written map[string]offsets.WrittenFrontier // by topic
-	places  map[string]places                  // by object, once the transaction is committed
+	cursors []movedCursor
 	live    map[string]int
 }
 
@@ -219,19 +219,20 @@ func (f *frontiers) compose(now time.Time, seq int64, tx *transaction, at func(o
 	if f.topic == "" {
 		return nil
 	}
-	out := &composed{written: map[string]offsets.WrittenFrontier{}, places: map[string]places{}, live: tx.live}
+	out := &composed{written: map[string]offsets.WrittenFrontier{}, cursors: tx.cursors, live: tx.live}
+	moved := map[string]places{}
 	for _, cur := range tx.cursors {
 		if cur.key.Object != "" {
-			p, known := out.places[cur.key.Object]
+			p, known := moved[cur.key.Object]
 			if !known {
 				p = f.of(cur.key.Object).places
 			}
-			out.places[cur.key.Object] = p.after(cur.key.Stream, cur.value)
+			moved[cur.key.Object] = p.after(cur.key.Stream, cur.value)
 		}
 	}
 	for object, one := range f.objects {
 		was := f.written[one.topic]
-		p, moves := out.places[object]
+		p, moves := moved[object]
 		if _, writes := tx.live[object]; writes || !moves {
 			p = one.places
 		}
@@ -262,8 +263,11 @@ func (f *frontiers) committed(c *composed) {
 	for _, is := range c.written {
 		f.latest = is.At
 	}
-	for object, p := range c.places {
-		f.of(object).move(p)
+	for _, cur := range c.cursors {
+		if cur.key.Object != "" {
+			one := f.of(cur.key.Object)
+			one.move(one.places.after(cur.key.Stream, cur.value)) // the topic may have been found gone meanwhile
+		}
 	}
 	for object, live := range c.live {
 		f.of(object).live = live
@@ -302,6 +306,17 @@ func (s *Sink) FollowFrontier(object string) {
 	s.frontiers.of(object).followed = true
 	s.frontiers.mu.Unlock()
 	s.frontierDue()
+}
+
+// lose takes back what is said of an object, because its topic is gone. Nothing is said of
+// it until the topic has again what it has lost.
+func (f *frontiers) lose(object string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one := f.of(object)
+	lost := one.places
+	lost.renewing = true
+	one.move(lost)
 }
 
 // Verified is the time for which everything of an object is published that HubSpot

@@ -101,6 +101,8 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 		s.mu.Lock()
 		s.gone[t.object] = true // until it is ready: next time it may be there, and still lack everything
 		s.mu.Unlock()
+		s.frontiers.lose(t.object)
+		s.frontierDue()
 	}
 	if err != nil {
 		return err
