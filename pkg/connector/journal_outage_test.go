@@ -177,6 +177,42 @@ func TestR16_ALostPlaceWaitsForWhatIsFollowedLater(t *testing.T) {
 	}
 }
 
+// TestR16_WhatIsRefusedIsReadAgain: the journal names a record and a link whose topics
+// cannot be written, and goes on. Both are published once they can be, also where the
+// connector was killed meanwhile.
+func TestR16_WhatIsRefusedIsReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprint("killed: ", killed), func(t *testing.T) {
+			t.Parallel()
+			journalWorld(t, 166, "auto", func(w *world, contacts, companies []uint64) {
+				w.Set("SYNC_SCHEMA_INTERVAL=1m")
+				p := w.start()
+				p.streaming()
+				w.Portal.Archive("contacts", contacts[50])
+				time.Sleep(10 * time.Minute)
+				p.Stop()
+				accepting := w.Registry.Turn(nil)
+				w.Registry.Turn(barred{barred{accepting, "hubspot.contacts-value"}, offsets.PairTopic("hubspot", firms) + "-value"})
+				p = w.start()
+				time.Sleep(15 * time.Minute)
+				w.Portal.Restore("contacts", contacts[50], false)
+				w.Portal.Associate("contacts", contacts[40], "companies", companies[0], "HUBSPOT_DEFINED", 279)
+				time.Sleep(5 * time.Minute)
+				if killed {
+					p.Kill()
+					w.Brokers.Mend()
+					p = w.start()
+					time.Sleep(time.Minute)
+				}
+				w.Registry.Turn(accepting)
+				w.SleepUntil(15*time.Minute, func() bool { return p.live("contacts") == 60 && p.live(firms.String()) == 21 })
+				p.Stop()
+			})
+		})
+	}
+}
+
 // TestR16_KilledInTheMiddleOfAFile: the cursor resumes after the last file that was
 // read whole. What of the next one was published is not published again.
 func TestR16_KilledInTheMiddleOfAFile(t *testing.T) {

@@ -21,7 +21,8 @@ const (
 )
 
 // take reads a file, and those after it that are there already, and moves past them
-// once everything that they name is published.
+// once everything that they name is published. It does not wait for what is refused: that
+// is read again as after a loss, which a kill does not make it forget.
 func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
 	entries := []*hubspot.JournalEntry{first}
 	files := make([]*hubspot.JournalFile, 1)
@@ -67,8 +68,12 @@ func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
 	if j.Place != nil {
 		to.Published, to.Lost = j.Place.Published, j.Place.Lost
 	}
-	if err := j.publish(ctx, files); err != nil {
+	missed, err := j.publish(ctx, files)
+	if err != nil {
 		return err
+	}
+	if missed {
+		j.sayLost("the journal names what cannot be read from HubSpot or written to its topic for now, and goes on; every record and association is read again", "offset", to.Offset)
 	}
 	missing := 0
 	for _, f := range files {
@@ -84,7 +89,7 @@ func (j *Journal) take(ctx context.Context, first *hubspot.JournalEntry) error {
 	j.Metrics.journalFiles.WithLabelValues(journalUnreadable).Add(float64(missing))
 	j.Status.journalRead(to.Published)
 	j.Status.reached("", offsets.JournalStream, to.Published)
-	if missing > 0 {
+	if missing > 0 || missed {
 		return j.miss(ctx, to)
 	}
 	return j.move(ctx, to)

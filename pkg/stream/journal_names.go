@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -78,15 +79,17 @@ func (n *journalNames) lately(e *hubspot.JournalEvent) bool {
 
 // publish reads what files name and publishes it. Links of records that the files
 // name too come after those: a link that went with its record has the record's
-// reason. A nil file names nothing.
-func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) error {
+// reason. A nil file names nothing. missed reports that something cannot be read or
+// written for now.
+func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) (missed bool, err error) {
 	objects, pairs, err := j.following(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	names := j.names(files, objects, pairs)
 	maps.DeleteFunc(names.records, func(o *Object, _ *namedRecords) bool { return j.Status.Paused(o.Type.Name) })
 	maps.DeleteFunc(names.links, func(p *Pair, _ *namedLinks) bool { return j.Status.Paused(p.Name()) })
+	var passedOver atomic.Bool
 	g, gctx := errgroup.WithContext(ctx)
 	after := map[*Pair]*namedLinks{}
 	for p, named := range names.links {
@@ -94,19 +97,20 @@ func (j *Journal) publish(ctx context.Context, files []*hubspot.JournalFile) err
 			return names.records[p.From].names(from) || p.To != nil && names.records[p.To].names(to)
 		})
 		after[p] = later
-		g.Go(func() error { return p.publishNamed(gctx, now) })
+		g.Go(func() error { return p.publishNamed(gctx, now, &passedOver) })
 	}
 	for o, named := range names.records {
-		g.Go(func() error { return o.publishNamed(gctx, named) })
+		g.Go(func() error { return o.publishNamed(gctx, named, &passedOver) })
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return false, err
 	}
 	g, gctx = errgroup.WithContext(ctx)
 	for p, named := range after {
-		g.Go(func() error { return p.publishNamed(gctx, named) })
+		g.Go(func() error { return p.publishNamed(gctx, named, &passedOver) })
 	}
-	return g.Wait()
+	err = g.Wait()
+	return passedOver.Load(), err
 }
 
 // names sorts the events of files by what they name, and counts them.
@@ -220,14 +224,14 @@ const (
 
 // publishNamed reads records and publishes them. Pages do not wait for each other,
 // because the confirm of a merge takes several questions.
-func (o *Object) publishNamed(ctx context.Context, named *namedRecords) error {
+func (o *Object) publishNamed(ctx context.Context, named *namedRecords, passedOver *atomic.Bool) error {
 	if err := o.Lane.Witness(ctx, named.purged); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(namedAtOnce)
 	page := func(changed, gone []hubspot.ID) {
-		g.Go(func() error { return o.passOver(o.publishIDs(ctx, changed, gone)) })
+		g.Go(func() error { return o.passOver(o.publishIDs(ctx, changed, gone), passedOver) })
 	}
 	for survivors := range slices.Chunk(slices.Sorted(maps.Keys(named.merged)), mergePage) {
 		var losers []hubspot.ID
@@ -276,19 +280,20 @@ func (o *Object) publishIDs(ctx context.Context, changed, gone []hubspot.ID) err
 
 // passOver takes what keeps a type from being read or written for now: it must not
 // hold up the others.
-func (o *Object) passOver(err error) error {
+func (o *Object) passOver(err error, passedOver *atomic.Bool) error {
 	if !refused(err) {
 		return err
 	}
 	o.Status.Problem(o.Type.Name, offsets.JournalStream, err)
 	o.askReconcile()
+	passedOver.Store(true)
 	return nil
 }
 
 // publishNamed reads the links of records and publishes them. The links of a record
 // that is not published are read when it is: if it went before, nothing would ever
 // end its links (R8).
-func (p *Pair) publishNamed(ctx context.Context, named *namedLinks) error {
+func (p *Pair) publishNamed(ctx context.Context, named *namedLinks, passedOver *atomic.Bool) error {
 	if err := p.Lane.Witness(ctx, named.witnessed); err != nil {
 		return err
 	}
@@ -308,6 +313,7 @@ func (p *Pair) publishNamed(ctx context.Context, named *namedLinks) error {
 		}
 		if refused(err) {
 			p.SweepNow()
+			passedOver.Store(true)
 			continue
 		}
 		if err != nil {
