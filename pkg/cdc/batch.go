@@ -137,6 +137,9 @@ type RefusedError struct {
 	// What is wrong where the registry does not refuse a schema, and what to do
 	// about it.
 	What, Cure string
+	// Denied says that the registry does not let this user see what events were written
+	// with: nothing of it may be lost.
+	Denied bool
 }
 
 func (e *RefusedError) Error() string {

@@ -196,6 +196,61 @@ func TestTopics_ASubjectThatMayNotBeRegisteredWaitsAlone(t *testing.T) {
 	})
 }
 
+// hiding is a registry that does not let this user see a subject, nor the schema under an
+// id.
+type hiding struct {
+	to      http.RoundTripper
+	subject string
+	id      uint32
+}
+
+func (h hiding) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.HasPrefix(req.URL.Path, "/subjects/"+h.subject) && req.URL.Path != fmt.Sprintf("/schemas/ids/%d", h.id) {
+		return h.to.RoundTrip(req)
+	}
+	return testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(denied))
+	})}.RoundTrip(req)
+}
+
+// TestTopics_ASubjectThatMayNotBeReadWaitsAlone: the registry takes away this user's role
+// for the subject of one object type. That type waits with a problem that names the subject,
+// in the run and after a restart; the rest goes on, and nothing is lost.
+func TestTopics_ASubjectThatMayNotBeReadWaitsAlone(t *testing.T) {
+	t.Parallel()
+	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
+	inWorld(t, hubspottest.Options{Seed: 11}, env, func(w *world) {
+		people, firms := w.Portal.Seed("contacts", 20), w.Portal.Seed("companies", 20)
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{"contacts", "companies"}) })
+		time.Sleep(5 * time.Minute)
+		seen := w.Registry.Turn(nil)
+		w.Registry.Turn(hiding{seen, "hubspot.contacts-value", w.schemaOf(contactsTopic)})
+		for i := range 2 {
+			time.Sleep(7 * time.Minute) // the registry is asked every five
+			w.Portal.Update("contacts", people[i], map[string]string{"firstname": "Ada"})
+			w.Portal.Update("companies", firms[i], map[string]string{"name": "New"})
+			time.Sleep(2 * time.Minute)
+			if n := len(w.told("companies", 20)); n != i+1 {
+				t.Errorf("run %d: %d events of another type, want %d", i+1, n, i+1)
+			}
+			p.waits("contacts", "subject hubspot.contacts-value")
+			if n := p.said("the run ended; the next one begins"); n > 0 {
+				t.Errorf("run %d: %d runs ended", i+1, n)
+			}
+			p.Stop()
+			p = w.start()
+		}
+		w.Registry.Turn(seen)
+		w.SleepUntil(10*time.Minute, func() bool { return p.ready().Ready && len(p.ready().Problems) == 0 })
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		w.check("contacts", "companies")
+	})
+}
+
 // TestTopics_AllOfThemRefused: nothing can be published, and /readyz says for each
 // object type why.
 func TestTopics_AllOfThemRefused(t *testing.T) {

@@ -149,6 +149,10 @@ func (p *Probe) compare(ctx context.Context, f *TopicFinding, l *offsets.Loaded)
 		why := otherSchema(s)
 		return &offsets.Refusal{What: why.What, Cure: why.Cure}
 	}
+	for _, s := range wrong[denied] {
+		why := deniedSchema(s)
+		f.warn(why.What, slog.String("cure", why.Cure))
+	}
 	for _, s := range wrong[missing] {
 		if err := w.takesBack(ctx, s.Subject); err != nil && forGood(err) {
 			why := lostSchemas(s.Subject, slices.DeleteFunc(wrong[missing], func(o offsets.Schema) bool { return o.Subject != s.Subject }), err)

@@ -35,7 +35,7 @@ func alone(t *topic, err error) error {
 		if key := t.name + keySubject; strings.Contains(err.Error(), key) {
 			refused.Subject = key
 		}
-		refused.Cure = fmt.Sprintf("let this user of the schema registry (SCHEMA_REGISTRY_USERNAME, or its token) read and register the schemas of subject %s", refused.Subject)
+		refused.Cure = letUseSubject(refused.Subject)
 	default:
 		return err
 	}
@@ -44,6 +44,10 @@ func alone(t *topic, err error) error {
 		refused.What = "the schema registry refuses a request: " + refused.What
 	}
 	return refused
+}
+
+func letUseSubject(subject string) string {
+	return fmt.Sprintf("let this user of the schema registry (SCHEMA_REGISTRY_USERNAME, or its token) read and register the schemas of subject %s", subject)
 }
 
 // uncreated reports whether a topic is missing, and the cluster does not create it.

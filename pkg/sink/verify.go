@@ -51,6 +51,11 @@ func (s *Sink) Verify(ctx context.Context) (map[string]*cdc.RefusedError, error)
 	if err != nil {
 		return nil, err
 	}
+	return maps.Clone(s.stopUnreadable(wrong)), nil
+}
+
+// stopUnreadable stops the topics of some subjects, and no others, and returns why, by object.
+func (s *Sink) stopUnreadable(wrong map[string]*cdc.RefusedError) map[string]*cdc.RefusedError {
 	unreadable := map[string]*cdc.RefusedError{}
 	for subject, why := range wrong {
 		unreadable[s.objectOf(subject)] = why
@@ -58,7 +63,7 @@ func (s *Sink) Verify(ctx context.Context) (map[string]*cdc.RefusedError, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unreadable = unreadable
-	return maps.Clone(unreadable), nil
+	return unreadable
 }
 
 // objectOf returns the object whose topic a subject belongs to.
@@ -233,14 +238,18 @@ func (s *Sink) writtenWith(ctx context.Context, subjects []SubjectFinding, befor
 	return out, nil
 }
 
-// checkSchemas refuses to start where events can no longer be read.
+// checkSchemas refuses to start where events can no longer be read. Topics whose schemas
+// this user may not see wait alone.
 func (s *Sink) checkSchemas(ctx context.Context) error {
 	wrong, err := s.written.verify(ctx)
 	if err != nil {
 		return err
 	}
 	for _, subject := range slices.Sorted(maps.Keys(wrong)) {
-		return &offsets.Refusal{What: wrong[subject].What, Cure: wrong[subject].Cure}
+		if !wrong[subject].Denied {
+			return &offsets.Refusal{What: wrong[subject].What, Cure: wrong[subject].Cure}
+		}
 	}
+	s.stopUnreadable(wrong)
 	return nil
 }

@@ -110,6 +110,7 @@ const (
 	intact  standing = iota
 	missing          // it does not know the id
 	other            // it has another schema under the id
+	denied           // it does not let this user see the schema
 )
 
 func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) {
@@ -122,6 +123,8 @@ func (w *written) look(ctx context.Context, s offsets.Schema) (standing, error) 
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && answer.ErrorCode != 0:
 		return missing, nil // the answer of a registry, not of something in front of it
+	case statusOf(err) == http.StatusForbidden:
+		return denied, nil
 	case err != nil:
 		return intact, fmt.Errorf("ask registry for schema %d of %s: %w", s.ID, s.Subject, err)
 	case sameSchema(text, now.Schema):
@@ -175,10 +178,13 @@ func (w *written) verify(ctx context.Context, subjects ...string) (map[string]*c
 	if err := wait(ctx, secondLook); err != nil {
 		return nil, err
 	}
-	if wrong, err = w.notIntact(ctx, slices.Concat(wrong[missing], wrong[other])); err != nil {
+	if wrong, err = w.notIntact(ctx, slices.Concat(wrong[missing], wrong[other], wrong[denied])); err != nil {
 		return nil, err
 	}
 	out := map[string]*cdc.RefusedError{}
+	for _, s := range wrong[denied] {
+		out[s.Subject] = deniedSchema(s)
+	}
 	for _, s := range wrong[other] {
 		out[s.Subject] = otherSchema(s)
 	}
@@ -297,6 +303,14 @@ func otherSchema(s offsets.Schema) *cdc.RefusedError {
 		Subject: s.Subject,
 		What:    fmt.Sprintf("the schema registry has another schema under id %d than the one with which events of subject %s were written, so nobody reads them as what they are", s.ID, s.Subject),
 		Cure:    restoreRegistry,
+	}
+}
+
+func deniedSchema(s offsets.Schema) *cdc.RefusedError {
+	return &cdc.RefusedError{
+		Subject: s.Subject, Denied: true,
+		What: fmt.Sprintf("the schema registry does not let this user read the schema %d of subject %s, with which events were written (403), so nobody knows whether they can be read", s.ID, s.Subject),
+		Cure: letUseSubject(s.Subject),
 	}
 }
 
