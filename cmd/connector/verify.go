@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,11 +99,18 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, stdout, 
 		return errInterrupted
 	}
 	if v.fix {
-		sent, err := report.Fix(ctx, setup)
+		sent, byHand, err := report.Fix(ctx, setup)
 		if err != nil {
 			return fmt.Errorf("connector verify --fix: %w", err)
 		}
-		fmt.Fprintf(stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
+		if sent > 0 {
+			fmt.Fprintf(stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
+		} else {
+			fmt.Fprintln(stderr, "asked the connector for nothing: no key that a signal can name is known to differ")
+		}
+		if len(byHand) > 0 {
+			fmt.Fprintf(stderr, "no signal can name these keys; each needs a tombstone of yours (docs/operations.md#verify):\n  %s\n", strings.Join(byHand, "\n  "))
+		}
 	}
 	if report.Failed() {
 		return errUnfinished

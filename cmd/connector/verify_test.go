@@ -98,6 +98,33 @@ func TestVerify_SaysWhatDiffersAndAsksForIt(t *testing.T) {
 	})
 }
 
+// --fix says what it has asked for: nothing, where no signal can name a key, and where
+// nothing could be compared. Such a key needs a tombstone, and is named.
+func TestVerify_FixSaysWhenItAsksForNothing(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 4, Types: []string{"contacts"}}, []string{"HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		ids := w.Ran(12)
+		w.Produce("hubspot.contacts", "no-id", string(w.Records("hubspot.contacts")[0].Value))
+		const nothing, byHand = "asked the connector for nothing", "needs a tombstone of yours (docs/operations.md#verify):\n  hubspot.contacts no-id\n"
+		_, said := w.verified(&verification{fix: true}, connector.ExitFailed)
+		if !strings.Contains(said, nothing) || !strings.HasSuffix(said, byHand) {
+			t.Errorf("no key can be asked for, but it says %q", said)
+		}
+		w.Portal.Update("contacts", ids[0], map[string]string{"firstname": "Changed"})
+		_, said = w.verified(&verification{fix: true}, connector.ExitFailed)
+		if !strings.Contains(said, "by 1 signals") || !strings.HasSuffix(said, byHand) {
+			t.Errorf("one of two keys can be asked for, but it says %q", said)
+		}
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Object: "contacts"})
+		_, said = w.verified(&verification{fix: true, options: verify.Options{Objects: []string{"contacts"}}}, connector.ExitFailed)
+		if !strings.Contains(said, nothing) || strings.Contains(said, "signals") {
+			t.Errorf("nothing could be compared, but it says %q", said)
+		}
+		if n := len(w.Records("hubspot.signals")); n != 1 {
+			t.Errorf("%d signals were sent, want 1", n)
+		}
+	})
+}
+
 func TestVerify_GoesOnWhereItWasInterrupted(t *testing.T) {
 	settings := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
 	inWorld(t, hubspottest.Options{Seed: 2, Types: []string{"contacts", "companies"}}, settings, func(w *world) {

@@ -36,29 +36,34 @@ type signalCondition struct {
 const idsPerSignal = 1000
 
 // Fix asks the connector, by signals, to publish what differs again, as HubSpot has
-// it then. Keys that are no ids of HubSpot's cannot be asked for. It returns how many
-// signals it has sent.
-func (r *Report) Fix(ctx context.Context, setup *connector.Setup) (sent int, err error) {
+// it then. It returns how many signals it has sent, and the keys that no signal can
+// name, each after its topic: they are no ids of HubSpot's.
+func (r *Report) Fix(ctx context.Context, setup *connector.Setup) (sent int, byHand []string, err error) {
 	var signals []signal
 	for i := range r.Topics {
-		signals = append(signals, r.Topics[i].signals(time.Now().UTC())...)
+		t := &r.Topics[i]
+		ask, unnamed := t.signals(time.Now().UTC())
+		signals = append(signals, ask...)
+		for _, key := range unnamed {
+			byHand = append(byHand, t.Topic+" "+key)
+		}
 	}
 	prefix := setup.Config.Kafka.TopicPrefix
 	for _, s := range signals {
 		text, err := json.Marshal(s)
 		if err != nil {
-			return sent, err
+			return sent, byHand, err
 		}
 		if _, err := sink.SendSignal(ctx, setup.Kafka, prefix, text); err != nil {
-			return sent, err
+			return sent, byHand, err
 		}
 		sent++
 	}
-	return sent, nil
+	return sent, byHand, nil
 }
 
-// signals ask for what differs in a topic.
-func (t *Topic) signals(now time.Time) (out []signal) {
+// signals ask for what differs in a topic, without the keys that none can name.
+func (t *Topic) signals(now time.Time) (out []signal, unnamed []string) {
 	var ids []hubspot.ID
 	whole := false
 	for _, d := range t.all {
@@ -69,7 +74,9 @@ func (t *Topic) signals(now time.Time) (out []signal) {
 		}
 		id, err := hubspot.ParseID(text)
 		if err != nil {
-			whole = whole || t.list
+			if whole = whole || t.list; !t.list {
+				unnamed = append(unnamed, d.key)
+			}
 			continue
 		}
 		ids = append(ids, id)
@@ -93,10 +100,10 @@ func (t *Topic) signals(now time.Time) (out []signal) {
 	}
 	if whole { // ids that are words cannot be asked for one by one
 		one(nil)
-		return out
+		return out, nil
 	}
 	for chunk := range slices.Chunk(ids, idsPerSignal) {
 		one(chunk)
 	}
-	return out
+	return out, unnamed
 }

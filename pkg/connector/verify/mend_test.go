@@ -57,7 +57,7 @@ func TestVerify_MendsEveryClassOfDifference(t *testing.T) {
 			t.Errorf("got %s, want pipeline %s missing", jsonOf(t, pipelines), pipeline)
 		}
 
-		if _, err := r.Fix(w.T.Context(), prepared(w)); err != nil {
+		if _, _, err := r.Fix(w.T.Context(), prepared(w)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)

@@ -451,7 +451,7 @@ func repaired(w *world.World, want func(*verify.Report)) {
 	w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
 	r := compared(w, verify.Options{Objects: []string{"contacts", "contacts:companies"}})
 	want(r)
-	if sent, err := r.Fix(w.T.Context(), prepared(w)); err != nil || sent == 0 {
+	if sent, _, err := r.Fix(w.T.Context(), prepared(w)); err != nil || sent == 0 {
 		w.T.Fatalf("sent %d signals: %v", sent, err)
 	}
 	time.Sleep(5 * time.Minute)
