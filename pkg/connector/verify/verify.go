@@ -173,11 +173,21 @@ type verifier struct {
 	ran time.Time // when a connector was last seen to run; zero: none was
 }
 
+// accountPatience is how long HubSpot may take for the first answer. An outage that
+// begins later is waited for.
+const accountPatience = time.Minute
+
 // prepare learns the portal, and what the brokers have of it.
 func (v *verifier) prepare(ctx context.Context) error {
-	account, err := v.client.Account(ctx, hubspot.Call{Priority: hubspot.Schema})
-	if err != nil {
-		return fmt.Errorf("ask HubSpot for the account: %w", err)
+	short, cancel := context.WithTimeout(ctx, accountPatience)
+	defer cancel()
+	account, err := v.client.Account(short, hubspot.Call{Priority: hubspot.Schema})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		d := v.setup.Config.HubSpot.Diagnose(err)
+		return fmt.Errorf("ask HubSpot for the account: %s\n%s", d.Found, d.Cure)
 	}
 	v.portal = account.PortalID
 	v.setup.LearnDay(ctx, v.setup.Log)

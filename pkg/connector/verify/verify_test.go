@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -488,4 +489,23 @@ func jsonOf(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// A HubSpot that never answers ends the comparison, with what to look at; an interruption
+// before that is one.
+func TestVerify_GivesUpOnAHubSpotThatDoesNotAnswer(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 25}, contactsOnly, func(w *world.World) {
+		w.Ran(1)
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 503})
+		began := time.Now()
+		r, err := verify.Run(w.T.Context(), prepared(w), verify.Options{})
+		if r.Equal || err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "\n") || time.Since(began) > 2*time.Minute {
+			t.Errorf("after %s: equal %v, %v", time.Since(began), r.Equal, err)
+		}
+		ctx, cancel := context.WithTimeout(w.T.Context(), time.Second)
+		defer cancel()
+		if _, err := verify.Run(ctx, prepared(w), verify.Options{}); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "503") {
+			t.Errorf("interrupted: %v", err)
+		}
+	})
 }
