@@ -35,8 +35,11 @@ func (d *decoder) avro(ctx context.Context, registry *sr.Client, value []byte) (
 	schema := d.schemas[id]
 	if schema == nil {
 		text, err := registry.SchemaByID(ctx, id)
+		if answer, ok := errors.AsType[*sr.ResponseError](err); ok && answer.ErrorCode == sr.ErrSchemaNotFound.Code {
+			return nil, nil, fmt.Errorf("the registry has no schema %d", id)
+		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("fetch schema %d: %w", id, err)
+			return nil, nil, &registryError{fmt.Errorf("fetch schema %d: %w", id, err)}
 		}
 		if schema, err = avro.Parse(text.Schema); err != nil {
 			return nil, nil, fmt.Errorf("parse schema %d: %w", id, err)
@@ -51,6 +54,12 @@ func (d *decoder) avro(ctx context.Context, registry *sr.Client, value []byte) (
 	return event, schema, err
 }
 
+// registryError says that the registry did not answer: the record is not to blame.
+type registryError struct{ error }
+
+// Unwrap returns the registry's error.
+func (e *registryError) Unwrap() error { return e.error }
+
 // record is a decoded record of any of the connector's topics.
 type record struct {
 	Topic     string          `json:"topic"`
@@ -59,6 +68,7 @@ type record struct {
 	Key       json.RawMessage `json:"key"`
 	Value     json.RawMessage `json:"value"` // null: a tombstone
 	Timestamp int64           `json:"timestamp"`
+	Error     string          `json:"error,omitempty"` // why it cannot be decoded; key and value are then texts
 
 	key   string         // as with string keys, else JSON
 	event map[string]any // the envelope, if the value is one
@@ -86,9 +96,7 @@ func (d *decoder) record(ctx context.Context, registry *sr.Client, prefix string
 		}
 		return out, wrong(r, err)
 	}
-	if out.Key, err = json.Marshal(string(r.Key)); err != nil {
-		return nil, err
-	}
+	out.Key = asText(r.Key)
 	if framed(r.Key) {
 		key, schema, err := d.avro(ctx, registry, r.Key)
 		if err != nil {
@@ -115,6 +123,19 @@ func (d *decoder) record(ctx context.Context, registry *sr.Client, prefix string
 		out.Value = asJSON(r.Value)
 	}
 	return out, nil
+}
+
+// undecodable is a record that cannot be decoded, because somebody else wrote it, or the
+// registry lost its schema.
+func undecodable(r *kgo.Record, err error) *record {
+	out := &record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
+		Key: asText(r.Key), Value: json.RawMessage("null"), Error: err.Error(), key: string(r.Key),
+	}
+	if r.Value != nil {
+		out.Value = asText(r.Value)
+	}
+	return out
 }
 
 // spellDates writes the dates of an event's properties as days: decoded they are

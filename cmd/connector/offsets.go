@@ -184,6 +184,11 @@ func asJSON(text []byte) []byte {
 	if line, err := offsets.OneLine(text); err == nil {
 		return line
 	}
+	return asText(text)
+}
+
+// asText gives a text as a JSON string.
+func asText(text []byte) []byte {
 	quoted, err := json.Marshal(string(text))
 	if err != nil {
 		panic(err) // a string

@@ -52,6 +52,8 @@ func (t *tail) print(r *record, asJSON bool) error {
 	}
 	var err error
 	switch {
+	case r.Error != "":
+		_, err = fmt.Fprintf(t.out, "! %-38s %-10s %s %s\n", r.Topic, r.key, r.when(), r.Error)
 	case r.event != nil:
 		source, _ := r.event["source"].(map[string]any)
 		_, err = fmt.Fprintf(t.out, "%s %-38s %-10s %s %s  [%v%s]\n",

@@ -33,10 +33,10 @@ func tailCommand() *cobra.Command {
 signals, notifications, frontiers, state; contacts:companies names that of a pair. Without a name, it reads all topics with
 events, also those that come later.
 
-A line has the op (- is a tombstone), the topic, the key, HubSpot's time of the change, some of the
+A line has the op (- is a tombstone, ! a record that cannot be decoded), the topic, the key, HubSpot's time of the change, some of the
 properties or the two ends of an association, and in brackets what found it and why it is gone.
 
-With --json, value null is a tombstone; dates are days, times milliseconds since 1970.
+With --json, value null is a tombstone; error says why a record cannot be decoded; dates are days, times milliseconds since 1970.
 
 It needs KAFKA_BROKERS and SCHEMA_REGISTRY_URL, and whatever else the connector needs to reach
 both. Ctrl-C ends it.
@@ -174,9 +174,13 @@ func (f *consumer) follow(ctx context.Context) error {
 			return fmt.Errorf("read %s[%d]: %w", e.Topic, e.Partition, e.Err)
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
-			r, err := f.tail.record(ctx, f.registry, f.prefix, it.Next())
-			if err != nil {
+			next := it.Next()
+			r, err := f.tail.record(ctx, f.registry, f.prefix, next)
+			if _, away := errors.AsType[*registryError](err); away {
 				return ended(ctx, err)
+			}
+			if err != nil {
+				r = undecodable(next, err)
 			}
 			if !f.wanted(r) {
 				continue

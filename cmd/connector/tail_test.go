@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -272,6 +275,44 @@ func TestTail_SaysThatKafkaDoesNotAnswer(t *testing.T) {
 					t.Errorf("interrupted: %v", err)
 				}
 			}
+		}
+	})
+}
+
+// TestTail_GoesOnAfterARecordThatCannotBeDecoded: it says so of somebody else's records,
+// with their place, and prints the next ones.
+func TestTail_GoesOnAfterARecordThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 46}, []string{"HUBSPOT_OBJECTS=contacts", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Ran(3)
+		ours := w.Records("hubspot.contacts")[0]
+		for _, value := range []string{"\x00\x00\x00\x00\x63garbage", string(ours.Value[:len(ours.Value)/2])} {
+			w.Produce("hubspot.contacts", "7", value)
+		}
+		w.Produce("hubspot.contacts", "8", string(ours.Value))
+		all := consumer{topics: []string{"hubspot.contacts"}, fromBeginning: true}
+		text, err := w.tailed(all)
+		if err != nil || strings.Count(text, "\n") != 6 || strings.Count(text, "\n! hubspot.contacts") != 2 || !strings.Contains(text, ": the registry has no schema 99\n") || !strings.Contains(text, "\nr hubspot.contacts                       8 ") {
+			t.Errorf("%v\n%s", err, text)
+		}
+		all.json = true
+		text, err = w.tailed(all)
+		n := 0
+		for _, r := range printed(t, text) {
+			if r.Error != "" && string(r.Key) == `"7"` && strings.Contains(r.Error, fmt.Sprintf("decode hubspot.contacts[%d]@%d: ", r.Partition, r.Offset)) && !r.tombstone() {
+				n++
+			}
+		}
+		if err != nil || n != 2 {
+			t.Errorf("%d records are told as such: %v\n%s", n, err, text)
+		}
+		// A registry that is away is no fault of the records.
+		f := consumer{topics: all.topics, fromBeginning: true, prefix: "hubspot", look: time.Second, kafka: w.Kafka.Options(), tail: newTail(io.Discard, false)}
+		if f.registry, err = sr.NewClient(sr.URLs("http://registry.test"), sr.HTTPClient(&http.Client{Transport: http.NewFileTransport(http.Dir(t.TempDir()))})); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.follow(w.T.Context()); err == nil || !strings.Contains(err.Error(), "fetch schema") {
+			t.Errorf("a registry that is away: %v", err)
 		}
 	})
 }
