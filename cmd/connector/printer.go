@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/twmb/avro"
 )
@@ -50,20 +51,37 @@ func (t *tail) print(r *record, asJSON bool) error {
 		_, err = fmt.Fprintf(t.out, "%s\n", line)
 		return err
 	}
-	var err error
+	mark, line := " ", fmt.Sprintf("%-38s %-10s %s ", r.Topic, r.key, r.when())
 	switch {
 	case r.Error != "":
-		_, err = fmt.Fprintf(t.out, "! %-38s %-10s %s %s\n", r.Topic, r.key, r.when(), r.Error)
+		mark, line = "!", line+r.Error
 	case r.event != nil:
 		source, _ := r.event["source"].(map[string]any)
-		_, err = fmt.Fprintf(t.out, "%s %-38s %-10s %s %s  [%v%s]\n",
-			t.colour(r.op()), r.Topic, r.key, r.when(), brief(r.event), source["stream"], because(source))
+		mark, line = t.colour(visible(r.op())), fmt.Sprintf("%s%s  [%v%s]", line, brief(r.event), source["stream"], because(source))
 	case r.tombstone():
-		_, err = fmt.Fprintf(t.out, "- %-38s %-10s %s tombstone\n", r.Topic, r.key, r.when())
+		mark, line = "-", line+"tombstone"
 	default:
-		_, err = fmt.Fprintf(t.out, "  %-38s %s %s %s\n", r.Topic, r.key, r.when(), r.Value)
+		line = fmt.Sprintf("%-38s %s %s %s", r.Topic, r.key, r.when(), r.Value)
 	}
+	_, err := fmt.Fprintf(t.out, "%s %s\n", mark, visible(line))
 	return err
+}
+
+// visible writes control characters as Go does, such as \x1b: what somebody else has
+// written into a topic must not command the terminal.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // Write puts a line between the events.

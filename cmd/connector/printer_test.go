@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // TestTail_LinesForPeople: a line has HubSpot's time of the change, and of an
@@ -37,6 +38,26 @@ func TestTail_LinesForPeople(t *testing.T) {
 		}
 		if got := strings.Join(strings.Fields(out.String()), " "); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// TestTail_NothingCommandsTheTerminal: control characters of keys, values and errors are
+// written out, those of two bytes too, and a line stays one line.
+func TestTail_NothingCommandsTheTerminal(t *testing.T) {
+	const evil = "\x1b]0;owned\a\n\r\u009b31m\x7fZoë"
+	source := map[string]any{"stream": evil, "reason": evil}
+	for name, r := range map[string]*record{
+		"event":     {key: evil, event: map[string]any{"op": evil, "source": source, "after": map[string]any{"toObjectId": evil, "fromObjectId": evil}}},
+		"tombstone": {key: evil, Value: []byte("null")}, "other": {key: evil, Value: []byte(`"` + evil + `"`)}, "undecodable": {key: evil, Error: evil},
+	} {
+		var out strings.Builder
+		if err := newTail(&out, false).print(r, false); err != nil {
+			t.Fatal(err)
+		}
+		line, more, _ := strings.Cut(out.String(), "\n")
+		if more != "" || strings.ContainsFunc(line, unicode.IsControl) || !strings.Contains(line, `\x1b]0;owned\a\n\r\u009b31m\x7fZoë`) {
+			t.Errorf("%s: %q", name, out.String())
 		}
 	}
 }

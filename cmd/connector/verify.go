@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,7 +108,10 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, stdout, 
 			fmt.Fprintln(stderr, "asked the connector for nothing: no key that a signal can name is known to differ")
 		}
 		if len(byHand) > 0 {
-			fmt.Fprintf(stderr, "no signal can name these keys; each needs a tombstone of yours (docs/operations.md#verify):\n  %s\n", strings.Join(byHand, "\n  "))
+			fmt.Fprintln(stderr, "no signal can name these keys; each needs a tombstone of yours (docs/operations.md#verify):")
+		}
+		for _, key := range byHand {
+			fmt.Fprintln(stderr, " ", visible(key))
 		}
 	}
 	if report.Failed() {
