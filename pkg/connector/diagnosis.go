@@ -77,6 +77,8 @@ func (k *Kafka) Diagnose(err error) Diagnosis {
 		return Diagnosis{"it closed the connection at once", k.closedAtOnce()}
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
 		return Diagnosis{"a topic was deleted while the connector wrote to it: " + text, "find out who deleted it; the next run makes a topic of events again and fills it; it waits first for the end of the transaction that was under way, which takes up to a minute or so"}
+	case errors.Is(err, kerr.InvalidReplicationFactor):
+		return Diagnosis{text, sink.ReplicationCure}
 	case answeredByKafka(err):
 		return Diagnosis{text, asTheBrokersSay}
 	}

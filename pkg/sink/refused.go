@@ -27,7 +27,7 @@ func alone(t *topic, err error) error {
 	case errors.Is(err, kerr.InvalidTopicException):
 		refused.Cure = "choose a KAFKA_TOPIC_PREFIX with which Kafka takes the topic's name, or leave out what it is for with HUBSPOT_OBJECTS or HUBSPOT_ASSOCIATIONS"
 	case errors.Is(err, kerr.InvalidReplicationFactor):
-		refused.Cure = "set KAFKA_REPLICATION to at most the number of brokers, or leave it out; bring back brokers that are away"
+		refused.Cure = ReplicationCure
 	case errors.Is(err, kerr.InvalidPartitions):
 		refused.Cure = "set KAFKA_PARTITIONS to what the cluster allows, or leave it out"
 	case deniedByRegistry(err):
@@ -49,6 +49,10 @@ func alone(t *topic, err error) error {
 func letUseSubject(subject string) string {
 	return fmt.Sprintf("let this user of the schema registry (SCHEMA_REGISTRY_USERNAME, or its token) read and register the schemas of subject %s", subject)
 }
+
+// ReplicationCure is the cure where a topic is to have more replicas than there are
+// brokers (INVALID_REPLICATION_FACTOR).
+const ReplicationCure = "set KAFKA_REPLICATION to at most the number of brokers, or leave it out; bring back brokers that are away"
 
 // uncreated reports whether a topic is missing, and the cluster does not create it.
 func uncreated(err error) bool {

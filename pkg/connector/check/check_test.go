@@ -22,6 +22,8 @@ import (
 	depl "github.com/hubspot-cdc/connector/internal/world"
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/sink"
+	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // checked is what one check found, and its table.
@@ -336,6 +338,19 @@ func TestCheck_RefusesAsARunDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.inspect().is(connector.ExitRefused).says("topic", "hubspot.contacts", Fail, "7 partitions", "written with 3")
+	})
+}
+
+// TestCheck_TooManyReplicas: a check and a run name the same cure.
+func TestCheck_TooManyReplicas(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 37}, append([]string{"KAFKA_REPLICATION=5"}, threeTypes...), func(w *world) {
+		w.inspect().is(connector.ExitFailed).says("topic", "hubspot.offsets", Fail, sink.ReplicationCure)
+		p := w.Start()
+		w.SleepUntil(time.Minute, func() bool {
+			return slices.ContainsFunc(p.Ready().Problems, func(one stream.Problem) bool { return one.Action == sink.ReplicationCure })
+		})
+		p.Stop()
 	})
 }
 

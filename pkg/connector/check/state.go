@@ -115,7 +115,7 @@ func (k *checker) troubles(area, check, subject string, err error) {
 		return
 	case missing != nil:
 	case errors.Is(err, kerr.InvalidReplicationFactor):
-		f.Todo = []string{"set KAFKA_REPLICATION to at most the number of brokers, or leave it out"}
+		f.Todo = []string{sink.ReplicationCure}
 	default:
 		f.Todo = []string{"look at the brokers' logs, and run the check again"}
 	}
