@@ -177,6 +177,9 @@ func (h *HubSpot) Diagnose(err error) Diagnosis {
 		return Diagnosis{Plainly(err), "see HubSpot's status page; if it lasts, ask HubSpot's support, with the correlation id"}
 	}
 	text := Plainly(err)
+	if unanswered, ok := errors.AsType[*hubspot.UnansweredError](err); ok {
+		return Diagnosis{"HubSpot cannot be asked: " + text, unanswered.Cure}
+	}
 	return Diagnosis{"HubSpot cannot be asked: " + text, hubspot.Unreachable(h.BaseURL, text)}
 }
 

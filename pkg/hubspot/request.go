@@ -75,7 +75,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	defer func() { c.outages.left(r.api, unanswered) }()
 	var (
 		token, stale *Secret
-		last         string // the latest failure, for an error that says more than "canceled"
+		last, cure   string // the latest failure, for an error that says more than "canceled"
 		let          *pass  // the governor's, of the latest attempt
 		failures     int    // failures after which this request backed off by itself
 		late         bool   // one of them was a time-out
@@ -83,7 +83,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 	)
 	gaveUp := func() (Answer, error) {
 		if last != "" {
-			return Answer{}, fmt.Errorf("%s %s (latest: %s): %w", r.method, r.path, last, ctx.Err())
+			return Answer{}, &UnansweredError{fmt.Errorf("%s %s (latest: %s): %w", r.method, r.path, last, ctx.Err()), cure}
 		}
 		return Answer{}, fmt.Errorf("%s %s: %w", r.method, r.path, ctx.Err())
 	}
@@ -151,8 +151,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 
 		case v.policy != "":
 			if r.ungoverned { // it is a limit of its own, and no policy's
-				last = kindThrottled
-				t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", "nothing: the connector waits and asks again")
+				last, cure = kindThrottled, "nothing: the connector waits and asks again"
+				t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", cure)
 				failures++
 				if err := pause(ctx, max(backoff(failures), v.wait), nil, nil); err != nil {
 					return gaveUp()
@@ -160,8 +160,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 				continue
 			}
 			c.metrics.throttled.WithLabelValues(v.policy).Inc()
-			last = kindThrottled + " " + v.policy
-			t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", throttleCure(v.policy))
+			last, cure = kindThrottled+" "+v.policy, throttleCure(v.policy)
+			t.failed(last, "path", r.path, "correlation_id", v.correlation, "cure", cure)
 			c.governor.throttled(r.class, r.account, v.policy, v.wait, a.sent)
 
 		case v.lasting != nil:
@@ -175,7 +175,7 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 					// One 401 is no proof (docs/hubspot.md section 7): HubSpot's
 					// edge servers are wrong for moments. Send the same token
 					// again.
-					last = "401"
+					last, cure = "401", c.cure(r.api, "401", "401")
 					if err := pause(ctx, secondThought, nil, nil); err != nil {
 						return gaveUp()
 					}
@@ -193,7 +193,8 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			last = redact(v.transient, token, r.address)
 			allOpens, oneOpens := c.outages.failed(r.api)
 			c.outages.heard(r.api, v.kind, last)
-			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", c.cure(r.api, v.kind, last))
+			cure = c.cure(r.api, v.kind, last)
+			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", cure)
 			late = late || errors.Is(a.err, context.DeadlineExceeded)
 			failures++
 			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && (r.address != nil || c.outages.answers() > heard) {

@@ -40,6 +40,16 @@ func Unreachable(address, failure string) string {
 	return "check that " + address + " can be reached from here (HUBSPOT_BASE_URL, HTTPS_PROXY, firewall), and HubSpot's status page"
 }
 
+// UnansweredError says that HubSpot had not answered a request when its time was over,
+// what the latest attempt brought, and what an operator can do about that.
+type UnansweredError struct {
+	err  error
+	Cure string
+}
+
+func (e *UnansweredError) Error() string { return e.err.Error() }
+func (e *UnansweredError) Unwrap() error { return e.err }
+
 // cure says what an operator can do about a kind of failure of an API. latest is
 // what the latest attempt brought.
 func (c *Client) cure(api, kind, latest string) string {

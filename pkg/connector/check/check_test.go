@@ -260,6 +260,11 @@ func TestCheck_OneThingAwayHidesNothingElse(t *testing.T) {
 			c.silent("kafka", "access", "registry")
 			w.Portal.ClearFaults()
 		}
+		{ // a proxy's page in HubSpot's place
+			w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultHTML, Status: 200})
+			w.inspect().is(connector.ExitFailed).says("account", "", Fail, "not the expected JSON", "something else than HubSpot's API answers")
+			w.Portal.ClearFaults()
+		}
 		{ // HubSpot silent
 			w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: time.Hour})
 			w.inspect().is(connector.ExitFailed).says("account", "", Fail, "no answer")
