@@ -294,8 +294,9 @@ func (o *objectType) end(ctx context.Context, date hubspot.Millis, ready bool) e
 	return stream.End(ctx, o.records.Lane, date, cursors)
 }
 
-// forget drops cursors, and gives their tombstones.
+// forget drops the cursors of an object that ends, and gives their tombstones.
 func (r *run) forget(name string, streams ...string) []cdc.Cursor {
+	r.out.Forget(name)
 	var out []cdc.Cursor
 	for _, s := range streams {
 		delete(r.loaded.Cursors, offsets.Key{Portal: r.portal, Object: name, Stream: s})

@@ -203,6 +203,14 @@ func (s *Sink) MadeAgain(object string) bool {
 	return s.again[object] || s.gone[object]
 }
 
+// Forget is for an object whose end is published: what its topic had lost need not be
+// published again any more.
+func (s *Sink) Forget(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.again, object)
+}
+
 // TakenOver lists the objects whose topics held what an earlier installation
 // published.
 func (s *Sink) TakenOver() []string { return s.adopted }
