@@ -13,15 +13,15 @@ import (
 // republish returns where the stream continues that publishes everything of an
 // object again (R20); nil if its topic has lost nothing.
 func (r *run) republish(object string) *offsets.Republish {
+	if r.out.MadeAgain(object) { // from the beginning, whatever an earlier loss has left to do
+		return &offsets.Republish{}
+	}
 	if v := r.cursor(object, offsets.RepublishStream); v != nil {
 		at, err := offsets.ParseRepublish(v)
 		if err != nil {
 			panic(err) // Load has checked it
 		}
 		return &at
-	}
-	if r.out.MadeAgain(object) {
-		return &offsets.Republish{}
 	}
 	return nil
 }

@@ -52,3 +52,36 @@ func TestR20_TheSweepAfterALossIsOwedOverARestart(t *testing.T) {
 		})
 	}
 }
+
+// TestR20_ATopicThatIsLostAgainWhileASweepIsOwed: a topic was published again, and is
+// deleted before the sweep that follows has ended. What the new loss took is published
+// again too.
+func TestR20_ATopicThatIsLostAgainWhileASweepIsOwed(t *testing.T) {
+	t.Parallel()
+	for _, topic := range []string{contactsTopic, linksTopic} {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, hubspottest.Options{Seed: 20, Types: []string{"contacts", "companies", "deals"}}, published, func(w *world) {
+				w.peopled(30)
+				p := w.start()
+				time.Sleep(3 * time.Minute)
+				p.Stop()
+				for range 2 {
+					loss{keep: -1}.befall(w, topic)
+					p = w.start()
+					w.SleepUntil(time.Minute, func() bool { return p.Log.Has("everything is published again") })
+					p.Kill()
+					w.Brokers.Mend()
+				}
+				p = w.start()
+				time.Sleep(5 * time.Minute)
+				p.Stop()
+				for key, n := range w.whole(topic) {
+					if n != 1 {
+						t.Errorf("%d events of %s, want 1", n, key)
+					}
+				}
+			})
+		})
+	}
+}
