@@ -451,3 +451,49 @@ func TestR20_ATopicMadeAgainWhoseSchemaIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestR20_ATopicThatHeldNothingLive: a topic without a live key was deleted, and may not be
+// created yet. Once it may, it is there again and verified, though there is nothing to
+// publish. What comes later is published once.
+func TestR20_ATopicThatHeldNothingLive(t *testing.T) {
+	t.Parallel()
+	for topic, comes := range map[string]func(w *world, people, firms []uint64){
+		"hubspot.deals": func(w *world, _, _ []uint64) { w.Portal.Seed("deals", 1) },
+		linksTopic: func(w *world, people, firms []uint64) {
+			w.Portal.Associate("contacts", people[1], "companies", firms[1], "", 0)
+		},
+		"hubspot.owners": func(w *world, _, _ []uint64) { w.Portal.AddOwner(hubspottest.Owner{}) },
+	} {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			env := append([]string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=2m"}, published...)
+			inWorld(t, hubspottest.Options{Seed: 20, Types: []string{"contacts", "companies", "deals"}}, env, func(w *world) {
+				people, firms := w.Portal.Seed("contacts", 2), w.Portal.Seed("companies", 2)
+				w.Portal.Associate("contacts", people[0], "companies", firms[0], "", 0)
+				owner := w.Portal.AddOwner(hubspottest.Owner{})
+				p := w.start()
+				time.Sleep(3 * time.Minute)
+				w.Portal.Dissociate("contacts", people[0], "companies", firms[0], "", 0)
+				w.Portal.ArchiveOwner(owner)
+				w.ReadUntil(2*time.Hour, func() bool { return len(w.keysOf(topic)) == 0 && w.frontier(topic).Verified != nil })
+				p.Stop()
+				loss{keep: -1}.befall(w, topic)
+				policy := &testkit.Policy{NoCreate: true}
+				w.Kafka.Enforce(policy)
+				p = w.start()
+				time.Sleep(10 * time.Minute)
+				policy.Off.Store(true)
+				allowed := w.Portal.Now()
+				w.ReadUntil(20*time.Minute, func() bool { return after(w.frontier(topic).Verified, allowed) })
+				comes(w, people, firms)
+				come := w.Portal.Now()
+				w.ReadUntil(20*time.Minute, func() bool { return len(w.keysOf(topic)) > 0 && after(w.frontier(topic).Verified, come) })
+				if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+					t.Errorf("readyz %+v", ready)
+				}
+				p.Stop()
+				w.publishesNothing(topic)
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -46,6 +47,22 @@ func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
 		return s.ReferenceTopic(ctx, b.Object)
 	}
 	return nil
+}
+
+// needAgain makes a topic ready that is gone, before the place of what is published again
+// moves, even if that is nothing. Otherwise republish would have ended when somebody else
+// needs the topic, and nobody would make the loss good.
+func (s *Sink) needAgain(ctx context.Context, b *cdc.Batch) error {
+	s.mu.Lock()
+	t := s.gone[b.Object]
+	s.mu.Unlock()
+	if t == nil || !slices.ContainsFunc(b.Cursors, func(c cdc.Cursor) bool { return c.Stream == offsets.RepublishStream }) {
+		return nil
+	}
+	if err := s.stopped(b.Object); err != nil {
+		return err
+	}
+	return s.ready(ctx, t, nil)
 }
 
 // composeLinks makes the records of a pair's batch, as composeBatch does for an

@@ -61,9 +61,9 @@ type Sink struct {
 	ends      *ends
 	frontiers *frontiers
 	written   *written
-	adopted   []string        // objects whose topics were taken over at Load
-	again     map[string]bool // objects whose topic was gone and is made again
-	gone      map[string]bool // objects whose topic was gone and is not ready yet
+	adopted   []string          // objects whose topics were taken over at Load
+	again     map[string]bool   // objects whose topic was gone and is made again
+	gone      map[string]*topic // by object: topics that were gone and are not ready yet
 	learned   learned
 	committer
 	seq       int64                        // the last one assigned; only Run uses it once it has begun
@@ -132,7 +132,7 @@ func connect(cfg Config) (*Sink, error) {
 		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
-		topics: map[string]*topic{}, again: map[string]bool{}, gone: map[string]bool{}, limits: map[string]int{}, learned: learned{}, refused: map[string]*cdc.RefusedError{},
+		topics: map[string]*topic{}, again: map[string]bool{}, gone: map[string]*topic{}, limits: map[string]int{}, learned: learned{}, refused: map[string]*cdc.RefusedError{},
 		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(),
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
@@ -234,6 +234,9 @@ func (s *Sink) fence(ctx context.Context) error {
 // Commit makes a batch durable: see [cdc.Committer], which it implements.
 func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
 	if len(b.Changes)+len(b.Links)+len(b.Entries) == 0 && b.Set == nil && !b.Sync {
+		if err := s.needAgain(ctx, b); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
 		return s.note(b.Cursors, s.cfg.Portal)
 	}
 	if len(b.Changes)+len(b.Links)+len(b.Entries) > 0 {

@@ -99,7 +99,7 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	s.warn(found)
 	if was.Partitions > 0 && (found.fresh || uncreated(err)) {
 		s.mu.Lock()
-		s.gone[t.object] = true // until it is ready: next time it may be there, and still lack everything
+		s.gone[t.object] = t // until it is ready: next time it may be there, and still lack everything
 		s.mu.Unlock()
 		s.frontiers.lose(t.object)
 		s.frontierDue()

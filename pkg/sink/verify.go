@@ -157,7 +157,7 @@ func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]
 	there := found.There
 	s.mu.Lock()
 	was, known := s.identities[t.name]
-	written, gone := s.metas[t.name].Partitions > 0, s.gone[t.object]
+	written, gone := s.metas[t.name].Partitions > 0, s.gone[t.object] != nil
 	s.mu.Unlock()
 	if known && there && !gone || s.identities == nil {
 		return nil, nil
@@ -200,7 +200,7 @@ func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]
 func (s *Sink) MadeAgain(object string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.again[object] || s.gone[object]
+	return s.again[object] || s.gone[object] != nil
 }
 
 // Forget is for an object whose end is published: what its topic had lost need not be
