@@ -179,7 +179,7 @@ func TestR16_ALostPlaceWaitsForWhatIsFollowedLater(t *testing.T) {
 
 // TestR16_WhatIsRefusedIsReadAgain: the journal names a record and a link whose topics
 // cannot be written, and goes on. Both are published once they can be, also where the
-// connector was killed meanwhile.
+// connector was killed meanwhile. Then nothing is wrong any more.
 func TestR16_WhatIsRefusedIsReadAgain(t *testing.T) {
 	t.Parallel()
 	for _, killed := range []bool{false, true} {
@@ -206,7 +206,9 @@ func TestR16_WhatIsRefusedIsReadAgain(t *testing.T) {
 					time.Sleep(time.Minute)
 				}
 				w.Registry.Turn(accepting)
-				w.SleepUntil(15*time.Minute, func() bool { return p.live("contacts") == 60 && p.live(firms.String()) == 21 })
+				w.SleepUntil(15*time.Minute, func() bool {
+					return p.live("contacts") == 60 && p.live(firms.String()) == 21 && len(p.ready().Problems) == 0
+				})
 				p.Stop()
 			})
 		})

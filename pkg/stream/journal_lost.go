@@ -131,6 +131,9 @@ func (j *Journal) settled(ctx context.Context) error {
 		return nil
 	}
 	j.again.lost = 0
+	for _, o := range objects {
+		j.Status.Clear(o.Type.Name, offsets.JournalStream)
+	}
 	j.Log.Info("everything was read again since the journal's place was lost")
 	to := *j.Place
 	to.Lost = 0

@@ -131,6 +131,9 @@ func (o *Object) publishes(ctx context.Context, page cdc.Page) (waits bool, err 
 		if o.Unexplained != nil && slices.ContainsFunc(left.Committed, func(c cdc.Change) bool { return c.Unexplained }) {
 			o.Unexplained()
 		}
+		if len(left.Committed) > 0 { // its topic takes events again
+			o.Status.Clear(o.Type.Name, offsets.JournalStream)
+		}
 		o.sayHeld()
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
