@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -175,8 +176,15 @@ func printFleet(ctx context.Context, target string, asJSON bool, out io.Writer) 
 			return err
 		}
 	}
-	if n := s.Wrong(); n > 0 || len(s.Problems) > 0 {
-		return fmt.Errorf("%d of %d portals have problems", n, len(s.Portals))
+	var wrong []string
+	for _, p := range s.Problems {
+		wrong = append(wrong, "the instance has a problem: "+p.Problem)
+	}
+	if n := s.Wrong(); n > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d of %d portals have problems", n, len(s.Portals)))
+	}
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
 }

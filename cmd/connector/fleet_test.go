@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/fleet"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // hosts are simulated portals, each at a host of its own.
@@ -263,5 +267,18 @@ func TestPortal_AWrongEnvironmentIsTheProblemOfWhoeverUsesIt(t *testing.T) {
 				t.Errorf("%q, want %s", got, want)
 			}
 		}
+	}
+}
+
+// TestFleetStatus_NamesTheInstancesProblem: one without brokers knows of no portals.
+func TestFleetStatus_NamesTheInstancesProblem(t *testing.T) {
+	s := fleet.Status{V: fleet.StatusVersion, Group: "hubspot.fleet", Problems: []stream.Problem{{Area: "kafka", Problem: "Kafka cannot be used"}}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s) }))
+	defer server.Close()
+	for _, want := range []string{"the instance has a problem: Kafka cannot be used", "the instance has a problem: Kafka cannot be used; 1 of 1 portals have problems"} {
+		if err := printFleet(t.Context(), server.URL, false, io.Discard); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+		s.Portals = []fleet.Portal{{Name: "acme", State: fleet.StateStopped}}
 	}
 }
