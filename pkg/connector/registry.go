@@ -125,6 +125,8 @@ func (r *Registry) validate(p *problems) {
 	switch {
 	case ways > 1:
 		p.add("SCHEMA_REGISTRY_USERNAME, SCHEMA_REGISTRY_TOKEN, SCHEMA_REGISTRY_OAUTH_TOKEN_URL: give a user, a token or OAuth, and only one of them")
+	case ways == 0 && r.TokenFile != "":
+		p.add("SCHEMA_REGISTRY_TOKEN: the file %s, which SCHEMA_REGISTRY_TOKEN_FILE names, is empty", r.TokenFile)
 	case password && r.Username == "":
 		p.add("SCHEMA_REGISTRY_USERNAME: is required with SCHEMA_REGISTRY_PASSWORD")
 	}

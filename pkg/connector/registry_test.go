@@ -318,6 +318,10 @@ func TestRegistry_Validate(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		r    connector.Registry
@@ -335,6 +339,8 @@ func TestRegistry_Validate(t *testing.T) {
 		{"password alone", connector.Registry{URL: "http://a", Password: "x"}, "SCHEMA_REGISTRY_USERNAME"},
 		{"token", connector.Registry{URL: "http://a", Token: "x"}, ""},
 		{"token, no file", connector.Registry{URL: "http://a", TokenFile: "/no/such/file"}, "SCHEMA_REGISTRY_TOKEN_FILE"},
+		{"token, an empty file", connector.Registry{URL: "http://a", TokenFile: empty}, "is empty"},
+		{"user, an empty file", connector.Registry{URL: "http://a", TokenFile: empty, Username: "x"}, ""},
 		{"token, a pipe", connector.Registry{URL: "http://a", TokenFile: pipe}, "is no regular file"},
 		{"authority, a pipe", connector.Registry{URL: "https://a", CAFile: pipe}, "is no regular file"},
 		{"certificate, a pipe", connector.Registry{URL: "https://a", CertFile: pipe, KeyFile: keyFile}, "is no regular file"},
