@@ -53,7 +53,7 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 		"LOG_LEVEL=loud",
 		// These have no default.
 		"SYNC_LEADING_INTERVAL=abc", "SYNC_ASSOCIATIONS_INTERVAL=abc", "HUBSPOT_RATE_10S=abc", "HUBSPOT_RATE_SEARCH=abc",
-		"KAFKA_TLS_ENABLED=abc", "EVENT_SKIP_UNCHANGED=abc",
+		"KAFKA_TLS_ENABLED=abc", "EVENT_SKIP_UNCHANGED=abc", "HUBSPOT_RATE_DAILY=9223372036854775807",
 	)
 	_, err := load()
 	var config *connector.ConfigError
@@ -64,6 +64,7 @@ func TestConfigurationReportsEveryProblemAtOnce(t *testing.T) {
 		"SYNC_ARCHIVE_INTERVAL", "HUBSPOT_RATE_SHARE", "KAFKA_PARTITIONS", "SYNC_TRAILING_LAG", "HUBSPOT_REFRESH_TOKEN",
 		"EVENT_BEFORE", "SCHEMA_REGISTRY_URL", "HUBSPOT_VOLATILE", "KAFKA_BROKERS", "LOG_LEVEL",
 		"SYNC_LEADING_INTERVAL", "SYNC_ASSOCIATIONS_INTERVAL", "HUBSPOT_RATE_10S", "HUBSPOT_RATE_SEARCH", "KAFKA_TLS_ENABLED", "EVENT_SKIP_UNCHANGED",
+		"HUBSPOT_RATE_DAILY",
 	} {
 		if n := strings.Count(err.Error(), name); n != 1 {
 			t.Errorf("%s is reported %d times in\n%v", name, n, err)

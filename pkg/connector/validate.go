@@ -23,6 +23,9 @@ const shortestKey = 16
 // without values fits into it.
 const smallestMessage = 16 << 10
 
+// largestRate is more calls than any limit of HubSpot's, and few enough to count with.
+const largestRate = 1_000_000_000
+
 // problems collects what is wrong with a configuration.
 type problems []string
 
@@ -115,8 +118,8 @@ func (h *HubSpot) validate(p *problems) {
 	p.within("HUBSPOT_DAILY_RESERVE", h.DailyReserve, h.DailyReserve >= 0 && h.DailyReserve < 1, "at least 0 and below 1")
 	p.within("HUBSPOT_IDLE_SHARE", h.IdleShare, h.IdleShare > 0 && h.IdleShare <= 1, "above 0 and at most 1")
 	for name, v := range map[string]int{"HUBSPOT_RATE_10S": h.Rate10s, "HUBSPOT_RATE_SEARCH": h.RateSearch, "HUBSPOT_RATE_DAILY": h.RateDaily} {
-		if v < 0 {
-			p.add("%s: %d is below zero", name, v)
+		if v < 0 || v > largestRate {
+			p.add("%s: %d is not between 0 and %d", name, v, largestRate)
 		}
 	}
 	if err := stream.CheckPairs(h.Associations); err != nil {
