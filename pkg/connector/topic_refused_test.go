@@ -196,6 +196,79 @@ func TestTopics_ASubjectThatMayNotBeRegisteredWaitsAlone(t *testing.T) {
 	})
 }
 
+// TestTopics_OneThatMayNotBeUsedWaitsAlone: the cluster takes away a right of this user for
+// the topic of one object type. That type waits with a problem that names the topic, in the
+// run, which may end once, and after a restart; the rest goes on. Once the right is back,
+// everything is published, also what the topic has lost meanwhile.
+func TestTopics_OneThatMayNotBeUsedWaitsAlone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		right kmsg.ACLOperation
+		lost  bool
+	}{{kmsg.ACLOperationWrite, false}, {kmsg.ACLOperationDescribe, false}, {kmsg.ACLOperationAll, false}, {kmsg.ACLOperationDescribe, true}} {
+		t.Run(fmt.Sprint(c.right, ", lost: ", c.lost), func(t *testing.T) {
+			t.Parallel()
+			env := []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none", "SYNC_LEADING_INTERVAL=5s"}
+			inWorld(t, hubspottest.Options{Seed: 11}, env, func(w *world) {
+				w.Kafka.Replace(kfake.EnableACLs(), kfake.User("PLAIN", "ANONYMOUS", "nobody asks", everything()...))
+				w.Config.Kafka.Brokers = w.Kafka.ListenAddrs()
+				people, firms := w.Portal.Seed("contacts", 20), w.Portal.Seed("companies", 20)
+				p := w.start()
+				w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{"contacts", "companies"}) })
+				time.Sleep(5 * time.Minute)
+				rights := kadm.NewACLs().Deny("User:ANONYMOUS").DenyHosts("*").ResourcePatternType(kadm.ACLPatternLiteral).Topics(contactsTopic).Operations(c.right)
+				if _, err := w.Kafka.Admin().CreateACLs(w.T.Context(), rights); err != nil {
+					t.Fatal(err)
+				}
+				for i := range 2 {
+					time.Sleep(2 * time.Minute)
+					w.Portal.Update("contacts", people[i], map[string]string{"firstname": "Ada"})
+					time.Sleep(2 * time.Minute)
+					w.Portal.Update("companies", firms[i], map[string]string{"name": "New"})
+					time.Sleep(6 * time.Minute)
+					if n := len(w.told("companies", 20)); n != i+1 {
+						t.Errorf("run %d: %d events of another type, want %d", i+1, n, i+1)
+					}
+					if i > 0 || c.right != kmsg.ACLOperationDescribe { // a run that writes need not see it
+						p.waits("contacts", "read and write the topic hubspot.contacts;")
+					}
+					if n := p.said("the run ended; the next one begins"); n > 1-i {
+						t.Errorf("run %d: %d runs ended", i+1, n)
+					}
+					p.Stop()
+					p = w.start()
+				}
+				time.Sleep(5 * time.Minute)
+				if _, err := w.Kafka.Admin().DeleteACLs(w.T.Context(), rights); err != nil {
+					t.Fatal(err)
+				}
+				if c.lost {
+					loss{keep: 5}.befall(w, contactsTopic)
+				}
+				w.SleepUntil(10*time.Minute, func() bool { return p.ready().Ready && len(p.ready().Problems) == 0 })
+				time.Sleep(10 * time.Minute)
+				p.Stop()
+				w.check("companies")
+				if w.whole(contactsTopic); !c.lost {
+					w.check("contacts")
+				}
+			})
+		})
+	}
+}
+
+// everything lists the rights to everything.
+func everything() (all []kfake.ACL) {
+	for _, of := range []kmsg.ACLResourceType{kmsg.ACLResourceTypeTopic, kmsg.ACLResourceTypeGroup, kmsg.ACLResourceTypeTransactionalId, kmsg.ACLResourceTypeCluster} {
+		name := "*"
+		if of == kmsg.ACLResourceTypeCluster {
+			name = "kafka-cluster"
+		}
+		all = append(all, kfake.ACL{Resource: of, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationAll, Allow: true})
+	}
+	return all
+}
+
 // hiding is a registry that does not let this user see a subject, nor the schema under an
 // id.
 type hiding struct {

@@ -19,6 +19,7 @@ type look struct {
 	name         string
 	id           string // see offsets.TopicID
 	starts, ends []int64
+	denied       bool // this user may not see it, so nothing else is known
 }
 
 // empty is the look of a topic that this run has just created; nil: it has not.
@@ -30,8 +31,9 @@ func (t *TopicFinding) empty() *look {
 }
 
 // topicIDs asks for the ids of topics by name; with no names, of all that this
-// user may see. A topic that is not there is left out.
-func (s *setup) topicIDs(ctx context.Context, names []string) (map[string]string, error) {
+// user may see. A topic that is not there is left out; denied are those that this user
+// may not see.
+func (s *setup) topicIDs(ctx context.Context, names []string) (ids map[string]string, denied []string, err error) {
 	// Not through kadm, which may answer from the client's cache.
 	req := kmsg.NewPtrMetadataRequest()
 	if names != nil {
@@ -45,18 +47,20 @@ func (s *setup) topicIDs(ctx context.Context, names []string) (map[string]string
 	req.AllowAutoTopicCreation = false
 	resp, err := req.RequestWith(ctx, s.cl)
 	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
+		return nil, nil, fmt.Errorf("list topics: %w", err)
 	}
-	ids := map[string]string{}
+	ids = map[string]string{}
 	for _, t := range resp.Topics {
 		switch err := kerr.ErrorForCode(t.ErrorCode); {
 		case err == nil && t.Topic != nil:
 			ids[*t.Topic] = offsets.TopicID(t.TopicID)
+		case errors.Is(err, kerr.TopicAuthorizationFailed):
+			denied = append(denied, deref(t.Topic))
 		case names != nil && !errors.Is(err, kerr.UnknownTopicOrPartition):
-			return nil, fmt.Errorf("describe topic %s: %w", deref(t.Topic), err)
+			return nil, nil, fmt.Errorf("describe topic %s: %w", deref(t.Topic), err)
 		}
 	}
-	return ids, nil
+	return ids, denied, nil
 }
 
 // looks shows topics of these names; one that is not there is left out.
@@ -64,7 +68,7 @@ func (s *setup) looks(ctx context.Context, names []string) (map[string]*look, er
 	if len(names) == 0 {
 		return nil, nil
 	}
-	ids, err := s.topicIDs(ctx, names)
+	ids, denied, err := s.topicIDs(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +77,9 @@ func (s *setup) looks(ctx context.Context, names []string) (map[string]*look, er
 	for name, id := range ids {
 		out[name] = &look{name: name, id: id}
 		there = append(there, name)
+	}
+	for _, name := range denied {
+		out[name] = &look{name: name, denied: true}
 	}
 	if len(there) == 0 {
 		return out, nil
@@ -86,7 +93,8 @@ func (s *setup) looks(ctx context.Context, names []string) (map[string]*look, er
 	if err != nil {
 		return nil, fmt.Errorf("list end offsets: %w", err)
 	}
-	for name, l := range out {
+	for _, name := range there {
+		l := out[name]
 		if l.starts, err = byPartition(name, starts); err != nil {
 			return nil, fmt.Errorf("list start offsets of %s: %w", name, err)
 		}
@@ -128,6 +136,8 @@ func (s *setup) compare(ctx context.Context, now *look, was offsets.Identity, ou
 	switch {
 	case now == nil:
 		return &loss{what: "it is gone"}, nil
+	case now.denied: // its topic waits alone, and is compared when it may be seen
+		return nil, nil
 	case was.ID != "" && now.id != "" && was.ID != now.id:
 		return &loss{what: fmt.Sprintf("it was created again: its id is %s and was %s", now.id, was.ID)}, nil
 	case ours.Cut:

@@ -70,6 +70,11 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 		out = append(out, more...)
 	}
 	for name, now := range known {
+		if now.denied {
+			s.ends.found(name, l.Ends[name].After, l.Ends[name])
+			s.unseen[name] = true
+			continue
+		}
 		// Of an earlier version of the connector, or of brokers that knew no ids: the
 		// topic is taken as it is, once.
 		if was, identified := l.Identities[name]; !identified || was.ID == "" && now.id != "" {
@@ -155,7 +160,10 @@ func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look
 
 // listing gives all topics that this user may see. Sinks that share a client share it.
 func (s *Sink) listing(ctx context.Context) (map[string]string, error) {
-	ask := func() (map[string]string, error) { return s.setup.topicIDs(ctx, nil) }
+	ask := func() (map[string]string, error) {
+		ids, _, err := s.setup.topicIDs(ctx, nil)
+		return ids, err
+	}
 	if s.cfg.Beside == nil {
 		return ask()
 	}

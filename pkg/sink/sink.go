@@ -64,6 +64,7 @@ type Sink struct {
 	adopted   []string          // objects whose topics were taken over at Load
 	again     map[string]bool   // objects whose topic was gone and is made again
 	gone      map[string]*topic // by object: topics that were gone and are not ready yet
+	unseen    map[string]bool   // topics that this user was not allowed to see when the run began
 	learned   learned
 	committer
 	seq       int64                        // the last one assigned; only Run uses it once it has begun
@@ -132,7 +133,7 @@ func connect(cfg Config) (*Sink, error) {
 		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
-		topics: map[string]*topic{}, again: map[string]bool{}, gone: map[string]*topic{}, limits: map[string]int{}, learned: learned{}, refused: map[string]*cdc.RefusedError{},
+		topics: map[string]*topic{}, again: map[string]bool{}, gone: map[string]*topic{}, unseen: map[string]bool{}, limits: map[string]int{}, learned: learned{}, refused: map[string]*cdc.RefusedError{},
 		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(),
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{

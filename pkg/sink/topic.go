@@ -10,6 +10,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
@@ -106,6 +109,9 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	}
 	if err != nil {
 		return err
+	}
+	if len(found.Operations) > 0 && found.Denied(kmsg.ACLOperationWrite) { // it would fail the transaction of all
+		return fmt.Errorf("write topic %s: %w", t.name, kerr.TopicAuthorizationFailed)
 	}
 	now, err := s.setup.schemas(ctx, t, found, was)
 	if err != nil {

@@ -71,16 +71,17 @@ func (s *Sink) objectOf(subject string) string {
 	return s.holding(strings.TrimSuffix(strings.TrimSuffix(subject, valueSubject), keySubject)).object
 }
 
-// verifyTopics compares the topics that are written to with what the state says of
-// them.
+// verifyTopics compares the topics that are written to, and those that this user could not
+// see at first, with what the state says of them.
 func (s *Sink) verifyTopics(ctx context.Context) error {
 	s.mu.Lock()
-	var names []string
+	names := slices.Collect(maps.Keys(s.unseen))
 	for _, t := range s.topics {
 		names = append(names, t.name)
 	}
 	s.mu.Unlock()
 	slices.Sort(names)
+	names = slices.Compact(names)
 	lost, err := s.losses(ctx, names)
 	if err != nil || len(lost) == 0 {
 		return err
@@ -123,12 +124,13 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 	return out, nil
 }
 
-// stillThere finds out whether a topic that this run writes to has lost something,
+// stillThere finds out whether a topic that this run writes to, or could not see when it
+// began, has lost something,
 // or its schemas are lost, before either would be created again. The next run
 // settles the loss of a topic.
 func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 	s.mu.Lock()
-	used := s.topics[t.object] != nil
+	used := s.topics[t.object] != nil || s.unseen[t.name]
 	s.mu.Unlock()
 	if !used {
 		return nil
@@ -168,7 +170,7 @@ func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]
 		if err != nil {
 			return nil, err
 		}
-		if now = looks[t.name]; now == nil {
+		if now = looks[t.name]; now == nil || now.denied {
 			return nil, fmt.Errorf("topic %s: it is gone again", t.name)
 		}
 	}
