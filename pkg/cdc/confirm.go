@@ -1,7 +1,6 @@
 package cdc
 
 import (
-	"math"
 	"slices"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
@@ -29,9 +28,9 @@ type confirmRound struct {
 	read     LookUp       // of the step
 	first    Sent         // of the first live read: all readings are as old as that
 	doubtful bool         // a control id was not answered live
-	// reached is the last id of which the list page says anything that stood in for the
-	// controls of this live read; everyID: there is none, or it is the whole list.
-	reached hubspot.ID
+	// partial: the list page that stood in for the controls of this live read is not the
+	// whole list, so it says nothing of ids that it does not show.
+	partial bool
 	listed  bool // the controls are records of that page
 }
 
@@ -47,8 +46,6 @@ const (
 // controlIDs is how many control ids a live read adds: ids of the type that were
 // found live lately. If HubSpot answers none of them, it answers nothing.
 const controlIDs = 3
-
-const everyID hubspot.ID = math.MaxUint64
 
 // newConfirm confirms ids, however many.
 func newConfirm(ids []hubspot.ID) confirm {
@@ -81,7 +78,7 @@ func (c *confirm) next() (Ask, bool) {
 func (c *confirm) take(a Answer) {
 	switch c.step {
 	case chooseControls:
-		c.reached, c.listed = everyID, false
+		c.partial, c.listed = false, false
 		c.readWith(a.IDs)
 	case readLive:
 		c.read.Take(a)
@@ -135,7 +132,7 @@ func (c *confirm) takeLive() {
 	c.left = slices.DeleteFunc(c.read.Missing, control)
 	switch {
 	case c.listed && live == len(c.controls):
-		c.reached = everyID
+		c.partial = false
 	case !c.listed && live == 0 && len(c.left) > 0:
 		c.step = readList
 		return
@@ -144,26 +141,19 @@ func (c *confirm) takeLive() {
 }
 
 // takeList evaluates the list page that stands in for the controls. After a purge of many
-// records the controls may be gone too, and the page reaches only the lowest ids. Those
-// beyond it are read once more, along with records that the page shows. A page with a record
-// whose id cannot be read reaches none: each of them may be that record. Nor does an empty
-// page that others follow.
+// records the controls may be gone too. Where others follow the page, the list need not be in
+// order of ids (R11), and any id may come later; where the id of a record cannot be read, any
+// may be that record. So what is left is then read once more, along with records that the
+// page shows.
 func (c *confirm) takeList(list *hubspot.ListPage) {
 	var live []hubspot.ID
-	var last hubspot.ID
 	for i := range list.Records {
 		r := &list.Records[i]
 		if !r.Archived && !slices.Contains(c.left, r.ID) {
 			live = append(live, r.ID)
 		}
-		last = max(last, r.ID)
 	}
-	switch {
-	case list.Odd > 0:
-		c.reached = 0
-	case list.After != "":
-		c.reached = last
-	}
+	c.partial = list.After != "" || list.Odd > 0
 	c.account(func(id hubspot.ID) bool {
 		shown := slices.ContainsFunc(list.Records, func(r hubspot.Record) bool { return r.ID == id }) || slices.Contains(list.Unread, id)
 		if shown {
@@ -171,7 +161,7 @@ func (c *confirm) takeList(list *hubspot.ListPage) {
 		}
 		return shown
 	})
-	if n := len(live); n > 0 && slices.ContainsFunc(c.left, c.beyond) {
+	if n := len(live); n > 0 && c.partial && len(c.left) > 0 {
 		c.listed = true
 		c.readWith(slices.Compact([]hubspot.ID{live[0], live[n/2], live[n-1]}))
 		return
@@ -179,19 +169,16 @@ func (c *confirm) takeList(list *hubspot.ListPage) {
 	c.takeMissing()
 }
 
-func (c *confirm) beyond(id hubspot.ID) bool { return id > c.reached }
-
 // takeMissing continues with the ids that HubSpot credibly does not have.
 func (c *confirm) takeMissing() {
 	if len(c.left) > 0 && !c.again {
 		c.step, c.read = readArchived, LookUp{archived: true, left: c.left}
 		return
 	}
+	if c.partial {
+		c.unresolved, c.left = append(c.unresolved, c.left...), nil
+	}
 	for _, id := range c.left {
-		if c.beyond(id) {
-			c.unresolved = append(c.unresolved, id)
-			continue
-		}
 		gone := c.first.Reading(id, IsGone, nil, c.read.date)
 		gone.Doubtful = c.doubtful
 		c.readings = append(c.readings, gone)

@@ -144,10 +144,10 @@ func TestR7_ADeleteTakesThreeReads(t *testing.T) {
 	}
 }
 
-// TestR7_AListPageSaysNothingOfIDsBeyondIt: where HubSpot denies the controls too, such a
-// record is gone only if there is an archived copy, or if a read that denies it answers
-// records of that page live.
-func TestR7_AListPageSaysNothingOfIDsBeyondIt(t *testing.T) {
+// TestR7_APageThatOthersFollowSaysNothingOfWhatItDoesNotShow: the list need not be in order
+// of ids. Where HubSpot denies the controls too, a record is gone only if there is an archived
+// copy, or if a read that denies it answers records of that page live.
+func TestR7_APageThatOthersFollowSaysNothingOfWhatItDoesNotShow(t *testing.T) {
 	for name, c := range map[string]struct {
 		id         hubspot.ID
 		after      string
@@ -156,12 +156,12 @@ func TestR7_AListPageSaysNothingOfIDsBeyondIt(t *testing.T) {
 		readings   string
 		unresolved string
 	}{
-		"it reaches the id":                     {50, "100", nil, false, "[50 gone, doubtful, sent at 2]", "[]"},
-		"it does not":                           {300, "100", nil, false, "[]", "[300]"},
-		"it does not, and its records are live": {300, "100", []hubspot.ID{99, 100}, false, "[300 gone, doubtful, sent at 2]", "[]"},
-		"one of them is not":                    {300, "100", []hubspot.ID{99}, false, "[]", "[300]"},
-		"there is a copy":                       {300, "100", nil, true, "[300 archived, sent at 2]", "[]"},
-		"it is the last one":                    {300, "", nil, false, "[300 gone, doubtful, sent at 2]", "[]"},
+		"a lower id":           {50, "100", nil, false, "[]", "[50]"},
+		"a higher id":          {300, "100", nil, false, "[]", "[300]"},
+		"its records are live": {300, "100", []hubspot.ID{99, 100}, false, "[300 gone, doubtful, sent at 2]", "[]"},
+		"one of them is not":   {300, "100", []hubspot.ID{99}, false, "[]", "[300]"},
+		"there is a copy":      {300, "100", nil, true, "[300 archived, sent at 2]", "[]"},
+		"it is the last one":   {300, "", nil, false, "[300 gone, doubtful, sent at 2]", "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewComplete(nil, []hubspot.ID{c.id}, nil)
