@@ -46,7 +46,10 @@ func newFollower(r *run, learnt *learntPairs) (*follower, error) {
 // schemas again at every interval.
 func (f *follower) run(ctx context.Context, seen stream.Seen) error {
 	r := f.shared
-	var err error
+	err := r.moveOwedBack(ctx)
+	if err != nil {
+		return err
+	}
 	if f.references, err = startReferences(ctx, r); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -22,6 +23,25 @@ func (r *run) republish(object string) *offsets.Republish {
 			panic(err) // Load has checked it
 		}
 		return &at
+	}
+	return nil
+}
+
+// moveOwedBack moves back what lies ahead of HubSpot's time (R21) of the sweeps that follow
+// a republish: no sweep begins after it, however often one is asked for. The frontiers
+// follow the cursor, so it is committed before any stream begins.
+func (r *run) moveOwedBack(ctx context.Context) error {
+	for key, value := range r.loaded.Cursors {
+		at, err := offsets.ParseRepublish(value)
+		if key.Stream != offsets.RepublishStream || err != nil || !r.clock().Back(&at.Owed) {
+			continue
+		}
+		r.sayAhead(key.Object, key.Stream)
+		r.loaded.Cursors[key] = at.Bytes()
+		cursor := cdc.Cursor{Object: key.Object, Stream: key.Stream, Value: at.Bytes()}
+		if err := r.out.Commit(ctx, &cdc.Batch{Object: key.Object, Sync: true, Cursors: []cdc.Cursor{cursor}}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // TestR20_TheSweepAfterALossIsOwedOverARestart: a topic is published again, and the
@@ -81,6 +83,39 @@ func TestR20_ATopicThatIsLostAgainWhileASweepIsOwed(t *testing.T) {
 						t.Errorf("%d events of %s, want 1", n, key)
 					}
 				}
+			})
+		})
+	}
+}
+
+// TestR21_ASweepThatIsOwedAheadOfHubSpotsTime: the cursor of republish owes a sweep since a
+// time that is hours away. It is moved back, and the log says so. The sweep that follows
+// at once pays it off, and verifies what it has shown.
+func TestR21_ASweepThatIsOwedAheadOfHubSpotsTime(t *testing.T) {
+	t.Parallel()
+	for object, topic := range map[string]string{"contacts": contactsTopic, toCompanies.String(): linksTopic} {
+		t.Run(object, func(t *testing.T) {
+			t.Parallel()
+			env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=24h", "SYNC_CENSUS_INTERVAL=24h"}
+			inWorld(t, hubspottest.Options{Seed: 6, Types: []string{"contacts", "companies"}}, env, func(w *world) {
+				w.peopled(30)
+				p := w.start()
+				w.ReadUntil(5*time.Minute, func() bool { return w.frontier(topic).Verified != nil })
+				p.Stop()
+				key := `{"portal":4242,"object":"` + object + `","stream":"republish"}`
+				ahead := hubspot.MillisOf(w.Portal.Now().Add(6 * time.Hour))
+				w.Produce("hubspot.offsets", key, string(offsets.Republish{Records: 30, Swept: true, Owed: ahead}.Bytes()))
+				said := len(w.frontiers(topic))
+				p = w.start()
+				w.ReadUntil(5*time.Minute, func() bool {
+					late := w.frontiers(topic)[said:]
+					return len(late) > 1 && late[len(late)-1].Verified != nil
+				})
+				time.Sleep(time.Minute)
+				if left := w.Cursors()[key]; left != "" || p.said("a cursor lies ahead of HubSpot's time") != 1 {
+					t.Errorf("the cursor %q is left; the log says %d times that it lies ahead", left, p.said("a cursor lies ahead of HubSpot's time"))
+				}
+				p.Stop()
 			})
 		})
 	}
