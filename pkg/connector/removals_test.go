@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -134,6 +135,60 @@ func TestR9_ATypeIsRemovedWhileATopicIsRefused(t *testing.T) {
 					if n := len(w.keysOf(topic)); n != 0 {
 						t.Errorf("%d keys of %s are live", n, topic)
 					}
+				}
+			})
+		})
+	}
+}
+
+// TestR9_ATypeComesBackWhileItsEndWaits: the records of a type are published as deleted and
+// its links are not yet, because their topic is refused. Then HubSpot shows the type again,
+// or another one under its name: in the end that is what is published.
+func TestR9_ATypeComesBackWhileItsEndWaits(t *testing.T) {
+	t.Parallel()
+	const car = "p4242_car"
+	there := cdc.Pair{From: "contacts", To: car}
+	for _, another := range []bool{false, true} {
+		t.Run(fmt.Sprint("another: ", another), func(t *testing.T) {
+			t.Parallel()
+			env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_ASSOCIATIONS=" + there.String()}
+			inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, env, func(w *world) {
+				person := w.Portal.Seed("contacts", 1)[0]
+				w.Portal.AddCustomType("car")
+				w.Portal.Associate("contacts", person, car, w.Portal.Seed(car, 1)[0], "", 0)
+				p := w.start()
+				w.SleepUntil(time.Hour, func() bool { return p.live(car) == 1 && p.live(there.String()) == 1 })
+				time.Sleep(5 * time.Minute)
+				p.Stop()
+				accepting, topic := w.Registry.Turn(nil), offsets.PairTopic("hubspot", there)
+				w.Registry.Turn(barred{accepting, topic + "-value"})
+				p = w.start()
+				time.Sleep(time.Minute)
+				if another {
+					w.Portal.RemoveCustomType(car)
+				} else {
+					w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: hubspottest.LostAll, Endpoint: hubspottest.EndpointSchemas})
+					w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 404, Endpoint: hubspottest.EndpointSchema})
+				}
+				w.ReadUntil(10*time.Minute, func() bool { return len(w.keysOf("hubspot."+car)) == 0 })
+				p.waits(car, "subject "+topic+"-value")
+				links := 1
+				if another {
+					w.Portal.AddCustomType("car")
+					w.Portal.Seed(car, 1)
+					links = 0
+				}
+				w.Portal.ClearFaults()
+				time.Sleep(5 * time.Minute)
+				w.Registry.Turn(accepting)
+				w.SleepUntil(5*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) == 0 })
+				time.Sleep(5 * time.Minute)
+				if n := p.said("the run ended; the next one begins"); n > 0 {
+					t.Errorf("%d runs ended", n)
+				}
+				p.Stop()
+				if n, m := len(w.keysOf("hubspot."+car)), len(w.keysOf(topic)); n != 1 || m != links {
+					t.Errorf("%d records are live, and %d links, want 1 and %d", n, m, links)
 				}
 			})
 		})
