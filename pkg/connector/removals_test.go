@@ -194,3 +194,32 @@ func TestR9_ATypeComesBackWhileItsEndWaits(t *testing.T) {
 		})
 	}
 }
+
+// TestR9_ATypeUnderARemovedOnesNameKeepsItsLinks: its own topic waits, and its links are
+// published. A restart does not take them for those of the type before.
+func TestR9_ATypeUnderARemovedOnesNameKeepsItsLinks(t *testing.T) {
+	t.Parallel()
+	const car = "p4242_car"
+	there := cdc.Pair{From: "contacts", To: car}
+	env := []string{"SYNC_SCHEMA_INTERVAL=1m", "SYNC_ASSOCIATIONS_INTERVAL=2m", "HUBSPOT_ASSOCIATIONS=" + there.String()}
+	inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, env, func(w *world) {
+		person := w.Portal.Seed("contacts", 1)[0]
+		w.Portal.AddCustomType("car")
+		w.Portal.Associate("contacts", person, car, w.Portal.Seed(car, 1)[0], "", 0)
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.live(car) == 1 && p.live(there.String()) == 1 })
+		time.Sleep(5 * time.Minute)
+		w.Registry.Turn(answering{w.Registry.Turn(nil), "hubspot." + car + "-value", http.StatusForbidden, denied})
+		w.Portal.RemoveCustomType(car)
+		w.Portal.AddCustomType("car", hubspottest.Property{Name: "doors"})
+		w.Portal.Associate("contacts", person, car, w.Portal.Seed(car, 1)[0], "", 0)
+		w.SleepUntil(10*time.Minute, func() bool { return len(w.story(there)) == 3 })
+		p.Stop()
+		p = w.start()
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		if story := w.story(there); len(story) != 3 {
+			t.Errorf("links: %v", story)
+		}
+	})
+}
