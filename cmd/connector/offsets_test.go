@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,8 +52,8 @@ func one(key, value string) string {
 	return fmt.Sprintf(`{"offsets":[{"partition":%s,"offset":%s}]}`, key, value)
 }
 
-// TestOffsets_WhatIsPrintedCanBeSet: set takes what get prints (KIP-875), and
-// setting it changes nothing.
+// TestOffsets_WhatIsPrintedCanBeSet: set takes what get prints (KIP-875), after a
+// reset too, and setting it changes nothing.
 func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 	t.Parallel()
 	inWorld(t, hubspottest.Options{Seed: 31}, []string{"HUBSPOT_OBJECTS=contacts"}, func(w *world) {
@@ -67,6 +68,9 @@ func TestOffsets_WhatIsPrintedCanBeSet(t *testing.T) {
 			t.Errorf("printed\n%s\n%s", text, warnings)
 		}
 		if err := w.set(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.cursorTool().reset(w.T.Context(), true, &bytes.Buffer{}), w.set(text)); err != nil {
 			t.Fatal(err)
 		}
 		after, _, _ := w.gotten()
