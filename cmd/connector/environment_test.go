@@ -189,8 +189,8 @@ func TestVariablesThatAreNotKnown_NoneThatMayHidePersonalDataIsIgnored(t *testin
 	ended, end := context.WithCancel(t.Context())
 	end()
 	for _, name := range []string{
-		"HUBSPOT_PROPERTY_EXCLUDE", "hubspot_properties_exclude", "HUBSPOT_PROPETIES_EXCLUDE", "HUBSPOT_PROPRETIES_EXCULDE", "hubspot_property_exclude",
-		"HUBSPOT_HAHS_KEY", "HUBSPOT_SENSTIVE",
+		"HUBSPOT_PROPERTY_EXCLUDE", "hubspot_properties_exclude", "HUBSPOT_PROPRTIES_EXCLUDE", "HUBSPOT_PROEPRTIES_EXCLDUE", "hubspot_property_exclude",
+		"HUBSPOT_HAHS_KEY", "HUBSPOT_SENSITVE",
 	} {
 		environment(t, append(slices.Clone(enough), name+"=contacts.email")...)
 		fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=x\nHUBSPOT_BASE_URL=https://one.test\n"})
