@@ -133,6 +133,31 @@ func TestR14_ALinksLife(t *testing.T) {
 	})
 }
 
+// TestR8_ALastLinkEndsThoughHubSpotListsOneErrorOfMany: a read counts an error for each record
+// without links, and lists only the first of them.
+func TestR8_ALastLinkEndsThoughHubSpotListsOneErrorOfMany(t *testing.T) {
+	t.Parallel()
+	env := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=30s"}
+	inWorld(t, hubspottest.Options{Seed: 3, LinkErrors: 1}, env, func(w *world) {
+		contacts, company := w.Portal.Seed("contacts", 50), w.Portal.Seed("companies", 1)[0]
+		const linked, unlinked = 5, 3
+		for _, id := range contacts[len(contacts)-linked:] {
+			w.Portal.Associate("contacts", id, "companies", company, "", 0)
+		}
+		p := w.start()
+		w.SleepUntil(5*time.Minute, func() bool { return p.live(toCompanies.String()) == linked })
+		for _, id := range contacts[len(contacts)-unlinked:] {
+			w.Portal.Dissociate("contacts", id, "companies", company, "", 0)
+		}
+		time.Sleep(3 * time.Minute)
+		if n := p.live(toCompanies.String()); n != linked-unlinked {
+			t.Errorf("%d links are live, want %d", n, linked-unlinked)
+		}
+		p.Stop()
+		w.checkLinks(toCompanies)
+	})
+}
+
 // TestR14_HowSoon: a link of a record that changed as well is published within
 // seconds, one that was made after a record's change a minute later, any other
 // within one sweep.

@@ -125,9 +125,8 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 }
 
 // stillThere finds out whether a topic that this run writes to, or could not see when it
-// began, has lost something,
-// or its schemas are lost, before either would be created again. The next run
-// settles the loss of a topic.
+// began, has lost something, or its schemas are lost, before either would be created
+// again. The next run settles the loss of a topic.
 func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 	s.mu.Lock()
 	used := s.topics[t.object] != nil || s.unseen[t.name]

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -157,34 +158,63 @@ func (p *Pair) sayHeld() {
 func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.LinkReading, error) {
 	var out []cdc.LinkReading
 	for chunk := range slices.Chunk(ids, hubspot.MaxLinks) {
-		r := cdc.NewLinkRead(chunk)
-		if err := drive(ctx, r, p.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return p.answer(ctx, prio, ask) }); err != nil {
-			return nil, fmt.Errorf("read the links of %d records: %w", len(chunk), err)
-		}
-		p.unfound.add(r.Unfound(), p.From.Client.Now())
-		if err := p.settle(ctx, r); err != nil {
+		r, err := p.ask(ctx, prio, chunk)
+		if err != nil {
 			return nil, err
 		}
 		out = append(out, r.Readings...)
+		silent, stuck := r.Unresolved(), r.Stuck()
+		// HubSpot counts more errors than it lists (R8): among many records it may never say
+		// that one has no links left. So those of which links are published are asked for
+		// alone, until HubSpot is as silent about one.
+		linking, err := p.Lane.LinkingAmong(ctx, silent)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range linking {
+			one, err := p.ask(ctx, prio, []hubspot.ID{id})
+			if err != nil {
+				return nil, err
+			}
+			if len(one.Unresolved()) > 0 {
+				break
+			}
+			silent = slices.DeleteFunc(silent, func(other hubspot.ID) bool { return other == id })
+			out, stuck = append(out, one.Readings...), append(stuck, one.Stuck()...)
+		}
+		if err := p.settle(ctx, silent, stuck); err != nil {
+			return nil, err
+		}
 	}
+	slices.SortFunc(out, func(a, b cdc.LinkReading) int { return cmp.Compare(a.From, b.From) })
 	return out, nil
+}
+
+// ask reads the links of as many records as one call takes.
+func (p *Pair) ask(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) (*cdc.LinkRead, error) {
+	r := cdc.NewLinkRead(ids)
+	if err := drive(ctx, r, p.stuck, func(ask cdc.Ask) (cdc.Answer, error) { return p.answer(ctx, prio, ask) }); err != nil {
+		return nil, fmt.Errorf("read the links of %d records: %w", len(ids), err)
+	}
+	p.unfound.add(r.Unfound(), p.From.Client.Now())
+	return r, nil
 }
 
 // settle leaves to the next sweep what HubSpot's answers leave out: they may do so with
 // every record that has no links. What was stuck stays so.
-func (p *Pair) settle(ctx context.Context, r *cdc.LinkRead) error {
+func (p *Pair) settle(ctx context.Context, silent, stuck []hubspot.ID) error {
 	var again []hubspot.ID
-	for _, id := range r.Unresolved() {
+	for _, id := range silent {
 		if p.stuck.retrying(id) {
 			again = append(again, id)
 		}
 	}
-	if n := len(r.Unresolved()); n > 0 {
+	if n := len(silent); n > 0 {
 		p.aside.Add(uint64(n))
 		p.From.Metrics.unresolved.WithLabelValues(p.Name()).Add(float64(n))
 		p.Log.Warn("HubSpot neither returns the links of some records nor says that they have none; their links stay as published", "records", n)
 	}
-	return p.stuck.settle(ctx, r.Stuck(), again)
+	return p.stuck.settle(ctx, stuck, again)
 }
 
 func (p *Pair) answer(ctx context.Context, prio hubspot.Priority, ask cdc.Ask) (a cdc.Answer, err error) {

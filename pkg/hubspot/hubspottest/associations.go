@@ -109,7 +109,7 @@ func (p *Portal) serveLinks(c *call) (int, []byte, *failure) {
 			}
 		default:
 			numErrors++
-			if !omit {
+			if !omit && (p.opt.LinkErrors == 0 || len(errors) < p.opt.LinkErrors) {
 				errors = append(errors, pr.without(in.id, p.opt.LinksNotFound && !pr.from.shows(id)))
 			}
 		}

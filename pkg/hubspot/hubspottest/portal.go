@@ -57,6 +57,7 @@ type Options struct {
 	ListPage        int      // most records in a page of a list; zero: as many as requested
 	Places          Places   // what the places of lists are, and what an id is as a place
 	OwnerPage       int      // most owners in a page; zero: as many as requested
+	LinkErrors      int      // reads of associations list at most so many of the errors that they count; 0: all
 	LinksNotFound   bool     // a record that is not live is not found, rather than without associations
 	NoHistory       bool     // keep no history (for a demo that runs for days)
 
