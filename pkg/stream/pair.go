@@ -164,14 +164,11 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 		}
 		out = append(out, r.Readings...)
 		silent, stuck := r.Unresolved(), r.Stuck()
-		// HubSpot counts more errors than it lists (R8): among many records it may never say
-		// that one has no links left. So those of which links are published are asked for
-		// alone, until HubSpot is as silent about one.
-		linking, err := p.Lane.LinkingAmong(ctx, silent)
+		alone, err := p.linking(ctx, silent)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range linking {
+		for _, id := range alone {
 			one, err := p.ask(ctx, prio, []hubspot.ID{id})
 			if err != nil {
 				return nil, err
@@ -188,6 +185,16 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 	}
 	slices.SortFunc(out, func(a, b cdc.LinkReading) int { return cmp.Compare(a.From, b.From) })
 	return out, nil
+}
+
+// linking are those of some records of which links are published. HubSpot counts more
+// errors than it lists (R8), so among many records it may never say that one has no links
+// left. Such a record is asked for alone, until HubSpot is as silent about one.
+func (p *Pair) linking(ctx context.Context, silent []hubspot.ID) ([]hubspot.ID, error) {
+	if len(silent) == 0 { // as usual: a read must not wait for a commit
+		return nil, nil
+	}
+	return p.Lane.LinkingAmong(ctx, silent)
 }
 
 // ask reads the links of as many records as one call takes.
