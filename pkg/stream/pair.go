@@ -164,7 +164,7 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 		}
 		out = append(out, r.Readings...)
 		silent, stuck := r.Unresolved(), r.Stuck()
-		alone, err := p.linking(ctx, silent)
+		alone, err := p.linking(ctx, chunk, silent)
 		if err != nil {
 			return nil, err
 		}
@@ -187,11 +187,12 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 	return out, nil
 }
 
-// linking are those of some records of which links are published. HubSpot counts more
-// errors than it lists (R8), so among many records it may never say that one has no links
-// left. Such a record is asked for alone, until HubSpot is as silent about one.
-func (p *Pair) linking(ctx context.Context, silent []hubspot.ID) ([]hubspot.ID, error) {
-	if len(silent) == 0 { // as usual: a read must not wait for a commit
+// linking are those of many records that HubSpot's answer left out of which links are
+// published. HubSpot counts more errors than it lists (R8), so it may never say that one of
+// many has no links left. Such a record is asked for alone, until HubSpot is as silent about
+// one.
+func (p *Pair) linking(ctx context.Context, asked, silent []hubspot.ID) ([]hubspot.ID, error) {
+	if len(asked) == 1 || len(silent) == 0 { // as usual: a read must not wait for a commit
 		return nil, nil
 	}
 	return p.Lane.LinkingAmong(ctx, silent)
