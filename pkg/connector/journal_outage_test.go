@@ -193,7 +193,7 @@ func TestR16_WhatIsRefusedIsReadAgain(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				p.Stop()
 				accepting := w.Registry.Turn(nil)
-				w.Registry.Turn(barred{barred{accepting, "hubspot.contacts-value"}, offsets.PairTopic("hubspot", firms) + "-value"})
+				w.Registry.Turn(hiding{to: hiding{to: accepting, subjects: "hubspot.contacts-value"}, subjects: offsets.PairTopic("hubspot", firms) + "-value"})
 				p = w.start()
 				time.Sleep(15 * time.Minute)
 				w.Portal.Restore("contacts", contacts[50], false)

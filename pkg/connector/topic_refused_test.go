@@ -269,16 +269,16 @@ func everything() (all []kfake.ACL) {
 	return all
 }
 
-// hiding is a registry that does not let this user see a subject, nor the schema under an
-// id.
+// hiding is a registry that lets this user neither see nor register the schemas of the
+// subjects that begin so, nor see the schema under an id; 0: it hides none by its id.
 type hiding struct {
-	to      http.RoundTripper
-	subject string
-	id      uint32
+	to       http.RoundTripper
+	subjects string
+	id       uint32
 }
 
 func (h hiding) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !strings.HasPrefix(req.URL.Path, "/subjects/"+h.subject) && req.URL.Path != fmt.Sprintf("/schemas/ids/%d", h.id) {
+	if !strings.HasPrefix(req.URL.Path, "/subjects/"+h.subjects) && req.URL.Path != fmt.Sprintf("/schemas/ids/%d", h.id) {
 		return h.to.RoundTrip(req)
 	}
 	return testkit.InProcess{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
