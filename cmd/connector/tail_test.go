@@ -292,7 +292,8 @@ func TestTail_GoesOnAfterARecordThatCannotBeDecoded(t *testing.T) {
 		w.Produce("hubspot.contacts", "8", string(ours.Value))
 		all := consumer{topics: []string{"hubspot.contacts"}, fromBeginning: true}
 		text, err := w.tailed(all)
-		if err != nil || strings.Count(text, "\n") != 6 || strings.Count(text, "\n! hubspot.contacts") != 2 || !strings.Contains(text, ": the registry has no schema 99\n") || !strings.Contains(text, "\nr hubspot.contacts                       8 ") {
+		text = "\n" + text
+		if err != nil || strings.Count(text, "\n") != 7 || strings.Count(text, "\n! hubspot.contacts") != 2 || !strings.Contains(text, ": the registry has no schema 99\n") || !strings.Contains(text, "\nr hubspot.contacts                       8 ") {
 			t.Errorf("%v\n%s", err, text)
 		}
 		all.json = true

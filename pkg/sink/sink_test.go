@@ -302,7 +302,7 @@ func TestRun_GivesUpATransactionThatTakesTooLong(t *testing.T) {
 		began := time.Now()
 		err := r.Commit(t.Context(), batch(change(cdc.Read, 2, "b")))
 		failed, ok := errors.AsType[*CommitError](err)
-		if _, stalled := errors.AsType[*StalledError](err); !ok || !stalled || !failed.Since.Equal(began) {
+		if _, stalled := errors.AsType[*StalledError](err); !ok || !stalled || failed.Since.Before(began) || failed.Since.After(began.Add(longestRest)) {
 			t.Errorf("with a silent broker: %v", err)
 		}
 		if took := time.Since(began); took < time.Minute || took > 2*time.Minute {
