@@ -140,6 +140,42 @@ func TestR17_ALinkOfARecordThatHubSpotDoesNotFindIsNotVerified(t *testing.T) {
 	})
 }
 
+// TestR8_AnErrorThatHubSpotCountsAndDoesNotListIsNoEmptySet: HubSpot lists one error of those
+// that it counts, and that says that a record has no links. Results and errors are as many as
+// the records that it was asked about, and yet one of the errors may be of another kind: the
+// link of such a record is neither deleted nor claimed not to be there.
+func TestR8_AnErrorThatHubSpotCountsAndDoesNotListIsNoEmptySet(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.associations.contacts.companies"
+	inWorld(t, hubspottest.Options{Seed: 16, Types: []string{"contacts", "companies"}, LinkErrors: 1}, []string{
+		"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=1m",
+	}, func(w *world) {
+		people, firm := w.Portal.Seed("contacts", 10), w.Portal.Seed("companies", 1)[0]
+		published, hidden := people[5], people[7]
+		w.Portal.Associate("contacts", published, "companies", firm, "", 0)
+		p := w.start()
+		w.SleepUntil(5*time.Minute, func() bool { return p.live(toCompanies.String()) == 1 })
+		w.Portal.Associate("contacts", hidden, "companies", firm, "", 0)
+		remove := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultFailed, Endpoint: hubspottest.EndpointLinks, IDs: []uint64{published, hidden}})
+		time.Sleep(10 * time.Minute)
+		if n := p.live(toCompanies.String()); n != 1 {
+			t.Errorf("%d links are live, want the one that HubSpot showed before", n)
+		}
+		if at := w.frontier(topic).Verified; at != nil {
+			t.Errorf("everything up to %v counts as published, without a link that HubSpot has", at)
+		}
+		remove()
+		for _, id := range people {
+			w.Portal.Associate("contacts", id, "companies", firm, "", 0)
+		}
+		well := w.Portal.Now()
+		w.ReadUntil(5*time.Minute, func() bool { return after(w.frontier(topic).Verified, well) })
+		p.Stop()
+		w.checkLinks(toCompanies)
+		w.evidence(&watched{surely: time.Minute}, []string{"contacts", "companies"}, []cdc.Pair{toCompanies}).checkFrontiers()
+	})
+}
+
 // TestR17_ABackfillWhoseListCameShortClaimsNothing: the list lacks a record that search has
 // shown already, so it may lack others too. It is read again at once, and that counts also
 // where the clocks of HubSpot's servers differ (R21).

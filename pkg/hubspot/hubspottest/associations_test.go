@@ -350,6 +350,27 @@ func TestOmittedAssociationsAreInNeitherListAndCounted(t *testing.T) {
 	}
 }
 
+// A record whose links cannot be read is an error like one that has none, and may be an
+// error that is counted alone.
+func TestAFailedReadOfAssociationsIsCountedAndListedLikeAnyError(t *testing.T) {
+	for most, want := range map[int]int{0: 2, 1: 1} {
+		p := calm()
+		p.opt.LinkErrors = most
+		a, b, c := p.Create("contacts", nil), p.Create("contacts", nil), p.Create("contacts", nil)
+		firm := p.Create("companies", nil)
+		p.Associate("contacts", b, "companies", firm, "", 0)
+		p.Associate("contacts", c, "companies", firm, "", 0)
+		p.Inject(Fault{Kind: FaultFailed, Endpoint: EndpointLinks, Object: "contacts", IDs: []uint64{b}})
+		pg := links(t, p, linksPath, 207, str(a), str(b), str(c))
+		if len(pg.Results) != 1 || len(pg.Errors) != want || pg.NumErrors != 2 || pg.Errors[0].SubCategory == "" {
+			t.Errorf("where %d errors are listed: got %+v", most, pg)
+		}
+		if pg := links(t, p, linksPath, 207, str(b)); len(pg.Results) != 0 || len(pg.Errors) != 1 || pg.NumErrors != 1 || pg.Errors[0].SubCategory != "" {
+			t.Errorf("asked for alone: got %+v", pg)
+		}
+	}
+}
+
 // The folded history of links equals what reads see, in both directions.
 func TestLinkHistoryEndsInTheTruth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

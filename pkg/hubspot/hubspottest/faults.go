@@ -25,6 +25,7 @@ const (
 	FaultLarge  Kind = "large"   // the answer announces a body of a gigabyte
 	FaultShort  Kind = "short"   // a list, of definitions, labels or records, lacks what Fault.Lost says; so does each set of links
 	FaultOdd    Kind = "odd"     // in the results about Fault.IDs, Fault.Member is Fault.Value
+	FaultFailed Kind = "failed"  // reads of associations have an error of another kind in place of the results about Fault.IDs
 )
 
 // Fault is a fault for the portal to play. With the zero values of its
@@ -94,6 +95,8 @@ type appliedFault struct {
 	large      bool
 	short      Fault
 	odd        []*liveFault
+	failed     []*liveFault
+	listed     int // Options.LinkErrors
 }
 
 // pickFaults picks those that hit a request, before the portal has looked at its
@@ -129,6 +132,8 @@ func (p *Portal) pickFaults(c *call, looked bool) (applied appliedFault) {
 			applied.large = true
 		case FaultOdd:
 			applied.odd = append(applied.odd, f)
+		case FaultFailed:
+			applied.failed, applied.listed = append(applied.failed, f), p.opt.LinkErrors
 		case FaultOmit:
 			if applied.omit = f.Share; f.Share == 0 {
 				applied.omit = 1
@@ -197,5 +202,34 @@ func (f *liveFault) spoil(body []byte) []byte {
 		}
 	}
 	answer["results"] = encode(results)
+	return encode(answer)
+}
+
+// replace puts errors in the place of the links of some ids. HubSpot's documents do not
+// say which errors a batch may have besides those about records without links. The answer
+// counts each, and lists at most so many errors in all; 0: all.
+func (f *liveFault) replace(body []byte, most int) []byte {
+	var answer map[string]json.RawMessage
+	var read struct {
+		Results   []linksJSON  `json:"results"`
+		Errors    []batchError `json:"errors"`
+		NumErrors int          `json:"numErrors"`
+	}
+	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(body, &read) != nil {
+		return body
+	}
+	read.Results = slices.DeleteFunc(read.Results, func(r linksJSON) bool {
+		id, err := strconv.ParseUint(r.From.ID, 10, 64)
+		if err != nil || !slices.Contains(f.IDs, id) {
+			return false
+		}
+		if read.NumErrors++; most == 0 || len(read.Errors) < most {
+			read.Errors = append(read.Errors, batchError{
+				Status: "error", Category: "INTERNAL_ERROR", Message: "internal error", Context: map[string][]string{"fromObjectId": {r.From.ID}},
+			})
+		}
+		return true
+	})
+	answer["results"], answer["errors"], answer["numErrors"] = encode(read.Results), encode(read.Errors), encode(read.NumErrors)
 	return encode(answer)
 }

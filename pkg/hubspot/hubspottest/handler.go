@@ -157,6 +157,9 @@ func (a *answer) spoil(fault appliedFault, correlationID string) *answer {
 	for _, f := range fault.odd {
 		a.body = f.spoil(a.body)
 	}
+	for _, f := range fault.failed {
+		a.status, a.body = http.StatusMultiStatus, f.replace(a.body, fault.listed)
+	}
 	switch {
 	case fault.page != 0:
 		return a.page(fault.page)
