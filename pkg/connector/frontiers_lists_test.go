@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +174,44 @@ func TestR8_AnErrorThatHubSpotCountsAndDoesNotListIsNoEmptySet(t *testing.T) {
 		p.Stop()
 		w.checkLinks(toCompanies)
 		w.evidence(&watched{surely: time.Minute}, []string{"contacts", "companies"}, []cdc.Pair{toCompanies}).checkFrontiers()
+	})
+}
+
+// TestR17_WhatHoldsThePairsFrontierIsAProblem: where HubSpot's answers leave out records, a
+// sweep verifies nothing of the pair. /readyz and status say so from its end until one whose
+// answers leave out none.
+func TestR17_WhatHoldsThePairsFrontierIsAProblem(t *testing.T) {
+	t.Parallel()
+	const topic = "hubspot.associations.contacts.companies"
+	inWorld(t, hubspottest.Options{Seed: 17, Types: []string{"contacts", "companies"}, LinkErrors: 1}, []string{
+		"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=contacts:companies", "SYNC_ASSOCIATIONS_INTERVAL=1m", "SYNC_RECONCILE_INTERVAL=1m",
+	}, func(w *world) {
+		people, firm := w.Portal.Seed("contacts", 10), w.Portal.Seed("companies", 1)[0]
+		w.Portal.Associate("contacts", people[0], "companies", firm, "", 0)
+		p := w.start()
+		w.SleepUntil(5*time.Minute, func() bool { r := p.ready(); return r.Ready && len(r.Problems) > 0 })
+		// Each of four tries lists one error.
+		ready, named := p.ready(), fmt.Sprintf("whether 5 records have associations of contacts:companies: its answers have neither a result nor a listed error for %d,", people[5])
+		if problem := ready.Problems[0]; !ready.Ready || len(ready.Problems) != 1 || problem.Object != "contacts:companies" || problem.Stream != "left-out" ||
+			!strings.Contains(problem.Problem, named) || !strings.Contains(problem.Action, "numErrors") {
+			t.Errorf("ready: %+v", ready)
+		}
+		if problems := p.status().Problems; len(problems) != 1 || problems[0].Problem != ready.Problems[0].Problem {
+			t.Errorf("status has %+v", problems)
+		}
+		time.Sleep(5 * time.Minute)
+		if at := w.frontier(topic).Verified; at != nil || len(p.ready().Problems) != 1 {
+			t.Errorf("after more sweeps everything up to %v is verified, and the problems are %+v", at, p.ready().Problems)
+		}
+		for _, id := range people {
+			w.Portal.Associate("contacts", id, "companies", firm, "", 0)
+		}
+		well := w.Portal.Now()
+		w.ReadUntil(5*time.Minute, func() bool { return after(w.frontier(topic).Verified, well) })
+		if problems := p.ready().Problems; len(problems) > 0 {
+			t.Errorf("everything is verified, and there is a problem: %+v", problems)
+		}
+		p.Stop()
 	})
 }
 

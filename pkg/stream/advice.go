@@ -12,6 +12,7 @@ import (
 const (
 	runbookLost        = "docs/runbook.md#a-topic-has-lost-what-was-published"
 	runbookStuck       = "docs/runbook.md#hubspot-does-not-answer-about-some-records"
+	runbookLeftOut     = "docs/runbook.md#hubspot-does-not-say-whether-records-have-associations"
 	runbookHeld        = "docs/runbook.md#hubspot-no-longer-shows-something"
 	runbookBrake       = "docs/runbook.md#many-records-are-gone-at-once"
 	runbookJournal     = "docs/runbook.md#the-webhooks-journal-does-not-work"
@@ -40,6 +41,7 @@ func advise(err error) (action, runbook string) {
 	var inbox *inboxError
 	var journal *journalError
 	var records *stuckError
+	var silent *leftOutError
 	var held *HeldError
 	var paused *pausedError
 	switch {
@@ -51,6 +53,8 @@ func advise(err error) (action, runbook string) {
 		return "open one of these records in HubSpot, and report it to HubSpot's support if it fails there too; the connector asks again with waits from a minute to an hour, and everything else continues", runbookStuck
 	case errors.Is(err, errLeftOut):
 		return "open one of the records that stream stuck names in HubSpot, and report it to HubSpot's support if it is there; these records stay as published, and the connector asks again every minute", runbookStuck
+	case errors.As(err, &silent):
+		return "ask HubSpot for the associations of these records, as the runbook says, and report it to HubSpot's support if the answer counts more errors (numErrors) than it lists (errors). The next sweep asks again (SYNC_ASSOCIATIONS_INTERVAL)", runbookLeftOut
 	case errors.As(err, &held):
 		return held.action(), runbookHeld
 	case errors.As(err, &journal):

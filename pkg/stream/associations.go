@@ -20,6 +20,8 @@ type AssociationSweep struct {
 	begun bool           // this run began the sweep under way
 	from  hubspot.Millis // for which time the from type was verified then
 	aside uint64         // Pair.aside then
+
+	leftOut leftOut
 }
 
 // Run sweeps until ctx ends. The first sweep waits for the backfill of the from
@@ -51,7 +53,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		if err := p.Lane.Fence(ctx); err != nil {
 			return err
 		}
-		s.begun, s.from, s.aside = true, p.From.verified.at(), p.aside.Load()
+		s.begun, s.from, s.aside, s.leftOut = true, p.From.verified.at(), p.aside.Load(), leftOut{}
 	}
 	p.begun.Store(true)
 	p.sweeps.begin(s.Place.Started)
@@ -71,7 +73,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		readings, err := p.read(ctx, hubspot.AssociationSweep, ids)
+		readings, silent, err := p.readings(ctx, hubspot.AssociationSweep, ids)
 		if err != nil {
 			return err
 		}
@@ -84,6 +86,7 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 			return err
 		}
 		place, s.Place = next, offsets.Associations(next)
+		s.leftOut.add(silent)
 		p.From.Status.started(p.Name(), offsets.AssociationsStream)
 		p.From.Status.advance(p.Name(), offsets.AssociationsStream, len(ids))
 		if ended {
@@ -96,6 +99,9 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	}
 	p.From.Status.reached(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	p.sweeps.end(s.Place.Started)
+	if err := s.leftOut.say(ctx, p); err != nil {
+		return err
+	}
 	if s.begun && s.aside == p.aside.Load() {
 		if err := p.verified.end(ctx, s.Place.Started, min(s.Place.Started, s.from)); err != nil {
 			return err

@@ -18,6 +18,7 @@ const (
 const (
 	brakePart     = "brake"
 	answersPart   = "answers"
+	leftOutPart   = "left-out"
 	sensitivePart = "sensitive"
 	// PropertiesPart is the list of a type's properties, where it lacks some that
 	// are published.

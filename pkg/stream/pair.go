@@ -156,22 +156,27 @@ func (p *Pair) sayHeld() {
 // read reads the links of any number of records, each to its last page. It
 // returns no reading of a record about which HubSpot says nothing that counts (R8).
 func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) ([]cdc.LinkReading, error) {
-	var out []cdc.LinkReading
+	readings, _, err := p.readings(ctx, prio, ids)
+	return readings, err
+}
+
+// readings is read for one who has to know which records HubSpot's answers leave out.
+func (p *Pair) readings(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID) (out []cdc.LinkReading, leftOut []hubspot.ID, err error) {
 	for chunk := range slices.Chunk(ids, hubspot.MaxLinks) {
 		r, err := p.ask(ctx, prio, chunk)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, r.Readings...)
 		silent, stuck := r.Unresolved(), r.Stuck()
 		alone, err := p.linking(ctx, chunk, silent)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, id := range alone {
 			one, err := p.ask(ctx, prio, []hubspot.ID{id})
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			if len(one.Unresolved()) > 0 {
 				break
@@ -180,11 +185,12 @@ func (p *Pair) read(ctx context.Context, prio hubspot.Priority, ids []hubspot.ID
 			out, stuck = append(out, one.Readings...), append(stuck, one.Stuck()...)
 		}
 		if err := p.settle(ctx, silent, stuck); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		leftOut = append(leftOut, silent...)
 	}
 	slices.SortFunc(out, func(a, b cdc.LinkReading) int { return cmp.Compare(a.From, b.From) })
-	return out, nil
+	return out, leftOut, nil
 }
 
 // linking are those of many records that HubSpot's answer left out of which links are

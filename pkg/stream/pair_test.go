@@ -129,6 +129,40 @@ func (p *Pair) deleteContact(t testing.TB, id hubspot.ID) {
 	}
 }
 
+// TestR8_AMergedRecordIsNotLeftOutOnceItsDeleteIsPublished: HubSpot may answer for it under
+// its survivor's id. However many others are left out, the problem counts all of them and
+// names the first.
+func TestR8_AMergedRecordIsNotLeftOutOnceItsDeleteIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := testPair(t, nil)
+		said := func(ids ...hubspot.ID) string {
+			var l leftOut
+			l.add(ids)
+			if err := l.say(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			for _, problem := range p.From.Status.Problems() {
+				return problem.Problem
+			}
+			return ""
+		}
+		if text := said(1, 2); !strings.Contains(text, "2 records") || !strings.Contains(text, " 1,2;") {
+			t.Errorf("of two records it says %q", text)
+		}
+		p.deleteContact(t, 1)
+		if text := said(1, 2); !strings.Contains(text, "1 records") || !strings.Contains(text, " 2;") {
+			t.Errorf("when one of them is deleted it says %q", text)
+		}
+		if text := said(1); text != "" {
+			t.Errorf("of a deleted one it says %q", text)
+		}
+		many := slices.Repeat([]hubspot.ID{3}, leftOutKept+500)
+		if text := said(many...); !strings.Contains(text, "1500 records") || !strings.Contains(text, " 3,3,") {
+			t.Errorf("of many it says %q", text)
+		}
+	})
+}
+
 // TestR8_WhatAnAssociationAnswerMeans: a result is a set; "no associations found" is
 // an empty one; "not found" is an empty one only if the delete was published before
 // the read was sent; and an id in neither results nor errors is asked for again.
