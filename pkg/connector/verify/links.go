@@ -203,7 +203,33 @@ func (l *links) look(ctx context.Context, ids []hubspot.ID) ([]view, error) {
 		}
 		views[i] = l.view(id, read.Readings[at].Links)
 	}
+	if len(ids) == 1 {
+		return views, nil
+	}
+	// As the connector does (R8): of many records HubSpot may never say that one has no
+	// links left, because it counts more errors than it lists.
+	for _, id := range read.Unresolved() {
+		if !l.linking(id) {
+			continue
+		}
+		alone, err := l.look(ctx, []hubspot.ID{id})
+		if err != nil {
+			return nil, err
+		}
+		if alone[0].silent {
+			break
+		}
+		views[slices.Index(ids, id)] = alone[0]
+	}
 	return views, nil
+}
+
+// linking reports whether a consumer has links of a record.
+func (l *links) linking(from hubspot.ID) bool {
+	for range l.latest(from) {
+		return true
+	}
+	return false
 }
 
 // answer answers the questions of a read of links: HubSpot does, and a direct read of
