@@ -244,6 +244,19 @@ func TestVerify_NamesTheLinksOfAMergedRecord(t *testing.T) {
 	})
 }
 
+// What HubSpot says nothing about does not differ.
+func TestVerify_SaysWhereHubSpotDoesNotTellWhetherRecordsHaveLinks(t *testing.T) {
+	world.In(t, hubspottest.Options{Seed: 23, LinkErrors: 1}, twoTypes, func(w *world.World) {
+		w.Portal.Seed("contacts", 400)
+		everything(w)
+		r := compared(w, verify.Options{Objects: []string{"contacts:companies"}})
+		check(t, only(t, r, "hubspot.associations.contacts.companies"), verify.Topic{Topic: "hubspot.associations.contacts.companies", HubSpot: 40, Kafka: 40, Equal: 40})
+		if notes := r.Notes(); r.Equal || !r.Failed() || strings.Contains(notes, "differed") || !strings.Contains(notes, "records neither which associations they have nor that they have none") {
+			t.Errorf("equal: %v, failed: %v, it says %q", r.Equal, r.Failed(), notes)
+		}
+	})
+}
+
 // Of nearly all records without links HubSpot counts an error and does not list it. A link
 // that it does not have any more is found all the same: the topic has that one, so the record
 // is asked for alone.
