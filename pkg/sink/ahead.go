@@ -3,7 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
-	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -108,17 +108,16 @@ func (s *Sink) internalWanted() []*TopicFinding {
 // those that the state knows, all at once. Nothing follows from it but that making them
 // ready takes fewer requests.
 func (s *Sink) Expect(ctx context.Context, objects []string) {
-	s.mu.Lock()
-	metas := maps.Clone(s.metas)
-	s.mu.Unlock()
 	want := []*TopicFinding{queueWanted(offsets.SignalsTopic(s.cfg.Prefix)), queueWanted(offsets.NotificationsTopic(s.cfg.Prefix))}
 	for _, object := range objects {
 		name := offsets.ObjectTopic(s.cfg.Prefix, object)
-		want = append(want, s.setup.dataWanted(name, metas[name]))
-		delete(metas, name)
+		want = append(want, s.setup.dataWanted(name, s.topics.get(name).meta))
 	}
-	for name := range metas { // what is gone of these is made by whoever needs it
-		want = append(want, &TopicFinding{Name: name})
+	planned := names(want)
+	for _, name := range s.topics.names((*topicState).written) { // what is gone of these is made by whoever needs it
+		if !slices.Contains(planned, name) {
+			want = append(want, &TopicFinding{Name: name})
+		}
 	}
 	s.setup.together(ctx, want)
 }

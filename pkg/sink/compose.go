@@ -173,9 +173,7 @@ func (t *transaction) move(s *Sink, key offsets.Key, value []byte) {
 
 // topicOf returns the topic of an object, a pair or a reference list.
 func (s *Sink) topicOf(object string) (*topic, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.topics[object]; t != nil {
+	if t := s.topics.get(offsets.TopicOf(s.cfg.Prefix, object)).ready; t != nil {
 		return t, nil
 	}
 	return nil, fmt.Errorf("object %s has no topic yet", object)

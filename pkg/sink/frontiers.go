@@ -213,7 +213,7 @@ type composed struct {
 // compose says how far the topics are complete, in a transaction with these cursors
 // and these numbers of live keys. seq is the last sequence number before it, and at
 // the position after the last event that a topic had before it.
-func (f *frontiers) compose(now time.Time, seq int64, tx *transaction, at func(object, topic string) map[int32]int64) *composed {
+func (f *frontiers) compose(now time.Time, seq int64, tx *transaction, at func(topic string) map[int32]int64) *composed {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.topic == "" {
@@ -240,7 +240,7 @@ func (f *frontiers) compose(now time.Time, seq int64, tx *transaction, at func(o
 		if !one.retracts(claim, was.Frontier) && (!one.followed || now.Before(was.At.Add(f.cfg.Interval))) {
 			continue
 		}
-		claim.Seq, claim.Offsets = seq, at(object, one.topic)
+		claim.Seq, claim.Offsets = seq, at(one.topic)
 		if claim.Same(was.Frontier) || was.At.IsZero() && !claim.Claims() {
 			continue
 		}
@@ -277,8 +277,8 @@ func (f *frontiers) committed(c *composed) {
 // due is when the next record has to be written, even if nothing else is; zero if
 // none differs from the one before it. Each transaction leaves a marker in what it
 // touches (see idleInterval), so those of all topics go together. The caller holds mu.
-func (f *frontiers) due(at func(object, topic string) map[int32]int64) (due time.Time) {
-	for object, one := range f.objects {
+func (f *frontiers) due(at func(topic string) map[int32]int64) (due time.Time) {
+	for _, one := range f.objects {
 		was := f.written[one.topic]
 		next := was.At.Add(f.cfg.Interval)
 		claim := one.claim(one.places, f.cfg.Tiers, was.Frontier)
@@ -288,7 +288,7 @@ func (f *frontiers) due(at func(object, topic string) map[int32]int64) (due time
 		if f.topic == "" || !one.followed || !due.IsZero() && !next.Before(due) {
 			continue
 		}
-		claim.Offsets = at(object, one.topic)
+		claim.Offsets = at(one.topic)
 		if !claim.Same(was.Frontier) && (!was.At.IsZero() || claim.Claims()) {
 			due = next
 		}
@@ -314,9 +314,7 @@ func (f *frontiers) lose(object string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	one := f.of(object)
-	lost := one.places
-	lost.renewing = true
-	one.move(lost)
+	one.move(one.places.after(offsets.RepublishStream, offsets.Republish{}.Bytes()))
 }
 
 // Verified is the time for which everything of an object is published that HubSpot
@@ -346,15 +344,13 @@ func (s *Sink) frontierDue() {
 	s.writeBy(s.frontiers.due(s.positions))
 }
 
-// positions are those after the last event of an object's topic, by partition.
-func (s *Sink) positions(object, topic string) map[int32]int64 {
+// positions are those after the last event of a topic, by partition.
+func (s *Sink) positions(topic string) map[int32]int64 {
 	after := s.ends.of(topic).After
-	s.mu.Lock()
 	n := len(after)
-	if t := s.topics[object]; t != nil {
+	if t := s.topics.get(topic).ready; t != nil {
 		n = max(n, int(t.partitions))
 	}
-	s.mu.Unlock()
 	out := make(map[int32]int64, n)
 	for p := range n {
 		out[int32(p)] = 0

@@ -28,9 +28,7 @@ func (s *Sink) frontierTopic(ctx context.Context) error {
 		s.frontiers.topic = t.Name
 	}
 	s.warn(t)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.limits[t.Name] = t.batchLimit()
+	s.topics.change(t.Name, func(st *topicState) { st.limit = t.batchLimit() })
 	return nil
 }
 

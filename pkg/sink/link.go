@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/hubspot-cdc/connector/pkg/cdc"
@@ -33,36 +32,21 @@ func pairTopic(prefix string, pair cdc.Pair) (t *topic, err error) {
 	return t, err
 }
 
-// need makes the topic ready for a pair's first link or a reference list's first
-// entry.
+// need returns why the events of a batch cannot be written now. It makes the topic ready
+// for a pair's first link or a reference list's first entry.
 func (s *Sink) need(ctx context.Context, b *cdc.Batch) error {
-	s.mu.Lock()
-	t := s.topics[b.Object]
-	s.mu.Unlock()
+	t := s.topics.get(offsets.TopicOf(s.cfg.Prefix, b.Object))
+	if err := t.stopped(); err != nil {
+		return err
+	}
 	switch {
-	case t != nil:
+	case t.ready != nil:
 	case len(b.Links) > 0:
 		return s.PairTopic(ctx, b.Pair)
 	case len(b.Entries) > 0:
 		return s.ReferenceTopic(ctx, b.Object)
 	}
 	return nil
-}
-
-// needAgain makes a topic ready that is gone, before the place of what is published again
-// moves, even if that is nothing. Otherwise republish would have ended when somebody else
-// needs the topic, and nobody would make the loss good.
-func (s *Sink) needAgain(ctx context.Context, b *cdc.Batch) error {
-	s.mu.Lock()
-	t := s.gone[b.Object]
-	s.mu.Unlock()
-	if t == nil || !slices.ContainsFunc(b.Cursors, func(c cdc.Cursor) bool { return c.Stream == offsets.RepublishStream }) {
-		return nil
-	}
-	if err := s.stopped(b.Object); err != nil {
-		return err
-	}
-	return s.ready(ctx, t, nil)
 }
 
 // composeLinks makes the records of a pair's batch, as composeBatch does for an

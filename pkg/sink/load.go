@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"maps"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -34,9 +33,10 @@ func (s *Sink) Load(ctx context.Context) (*offsets.Loaded, error) {
 	if err := checkFormats(l.Topics, s.cfg.KeyFormat); err != nil { // of those that were taken over
 		return nil, err
 	}
-	s.mu.Lock()
-	s.seq, s.metas, s.identities = l.Seq, maps.Clone(l.Topics), maps.Clone(l.Identities)
-	s.mu.Unlock()
+	s.seq = l.Seq
+	for name, meta := range l.Topics {
+		s.topics.change(name, func(t *topicState) { t.meta, t.identity = meta, l.Identities[name] })
+	}
 	s.attach(append(first, s.frontiers.load(l)...)...)
 	return l, nil
 }

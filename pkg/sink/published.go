@@ -72,7 +72,7 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 	for name, now := range known {
 		if now.denied {
 			s.ends.found(name, l.Ends[name].After, l.Ends[name])
-			s.unseen[name] = true
+			s.topics.change(name, func(t *topicState) { t.presence = hidden })
 			continue
 		}
 		// Of an earlier version of the connector, or of brokers that knew no ids: the
@@ -80,7 +80,7 @@ func (s *Sink) settle(ctx context.Context, l *offsets.Loaded) ([]*kgo.Record, er
 		if was, identified := l.Identities[name]; !identified || was.ID == "" && now.id != "" {
 			out = append(out, s.identify(l, now, l.Ends[name])...)
 		}
-		s.ends.found(name, now.ends, l.Ends[name])
+		s.found(now, l)
 	}
 	if err := rows.flush(ctx); err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (s *Sink) takeOver(ctx context.Context, l *offsets.Loaded, h *holding, now 
 		return nil, err
 	}
 	out := append(s.identify(l, now, offsets.Ends{}), s.stateRecord(offsets.TopicKey(h.topic), meta.Bytes()))
-	s.ends.found(h.topic, now.ends, l.Ends[h.topic])
+	s.found(now, l)
 	return out, nil
 }
 
@@ -206,16 +206,16 @@ func (s *Sink) renew(ctx context.Context, l *offsets.Loaded, h *holding, now *lo
 	if err := h.merge(ctx, l, rows); err != nil {
 		return nil, err
 	}
-	return append(out, s.republish(l, h.topic, h.object, lost.what)), nil
+	return append(out, s.republish(l.Cursors, h.topic, h.object, lost.what)), nil
 }
 
 // republish asks for everything of an object to be published again: whoever
 // follows it begins with the cursor.
-func (s *Sink) republish(l *offsets.Loaded, topic, object, why string) *kgo.Record {
+func (s *Sink) republish(cursors map[offsets.Key][]byte, topic, object, why string) *kgo.Record {
 	s.log.Error("a data topic has lost what was published; everything of it is published again", "topic", topic, "object", object, "err", why)
 	key := offsets.Key{Portal: s.cfg.Portal, Object: object, Stream: offsets.RepublishStream}
 	value := offsets.Republish{}.Bytes()
-	l.Cursors[key] = value
+	cursors[key] = value
 	return s.cursorRecord(key, value)
 }
 

@@ -1,12 +1,12 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,23 +48,11 @@ type Sink struct {
 	cursorTopic, stateTopic string
 	db                      string // source.db
 
-	mu         sync.Mutex
-	topics     map[string]*topic            // by object
-	metas      map[string]offsets.TopicMeta // by topic, as the state has them; nil before Load
-	identities map[string]offsets.Identity
-	limits     map[string]int // by topic: bytes of the largest record batch
-	// refused are the objects whose topic must not be written, and why (Topic).
-	refused map[string]*cdc.RefusedError
-	// unreadable are the objects whose events nobody can read any more (Verify).
-	unreadable map[string]*cdc.RefusedError
-
+	topics    topicStates
 	ends      *ends
 	frontiers *frontiers
 	written   *written
-	adopted   []string          // objects whose topics were taken over at Load
-	again     map[string]bool   // objects whose topic was gone and is made again
-	gone      map[string]*topic // by object: topics that were gone and are not ready yet
-	unseen    map[string]bool   // topics that this user was not allowed to see when the run began
+	adopted   []string // objects whose topics were taken over at Load
 	learned   learned
 	committer
 	seq       int64                        // the last one assigned; only Run uses it once it has begun
@@ -133,7 +121,7 @@ func connect(cfg Config) (*Sink, error) {
 		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
-		topics: map[string]*topic{}, again: map[string]bool{}, gone: map[string]*topic{}, unseen: map[string]bool{}, limits: map[string]int{}, learned: learned{}, refused: map[string]*cdc.RefusedError{},
+		topics: topicStates{byName: map[string]*topicState{}}, learned: learned{},
 		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(),
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
@@ -207,21 +195,14 @@ func (s *Sink) prepare(ctx context.Context) error {
 func (s *Sink) internalTopic(ctx context.Context, name string) error {
 	found, err := s.setup.internalTopic(ctx, name)
 	s.warn(found)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.limits[name] = found.batchLimit()
+	s.topics.change(name, func(t *topicState) { t.limit = found.batchLimit() })
 	return err
 }
 
 // batchLimit tells the client how large a topic's record batches may be, in
 // bytes.
 func (s *Sink) batchLimit(topic string) int32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if limit, ok := s.limits[topic]; ok {
-		return int32(limit)
-	}
-	return int32(min(s.cfg.MaxMessageBytes, largestBatch))
+	return int32(cmp.Or(s.topics.get(topic).limit, min(s.cfg.MaxMessageBytes, largestBatch)))
 }
 
 // fence ends what a predecessor has under way, and its right to continue.
@@ -234,18 +215,11 @@ func (s *Sink) fence(ctx context.Context) error {
 
 // Commit makes a batch durable: see [cdc.Committer], which it implements.
 func (s *Sink) Commit(ctx context.Context, b *cdc.Batch) error {
-	if len(b.Changes)+len(b.Links)+len(b.Entries) == 0 && b.Set == nil && !b.Sync {
-		if err := s.needAgain(ctx, b); err != nil {
-			return fmt.Errorf("commit: %w", err)
+	if len(b.Changes)+len(b.Links)+len(b.Entries) == 0 {
+		if b.Set == nil && !b.Sync {
+			return s.note(b.Cursors, s.cfg.Portal)
 		}
-		return s.note(b.Cursors, s.cfg.Portal)
-	}
-	if len(b.Changes)+len(b.Links)+len(b.Entries) > 0 {
-		if err := s.stopped(b.Object); err != nil {
-			return fmt.Errorf("commit: %w", err)
-		}
-	}
-	if err := s.need(ctx, b); err != nil {
+	} else if err := s.need(ctx, b); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	w, err := s.enqueue(b, s.cfg.Portal)

@@ -49,9 +49,7 @@ func (s *Sink) Topic(ctx context.Context, object string, set *schema.Set) error 
 	t, err := objectTopic(s.cfg.Prefix, object, set)
 	err = s.ready(ctx, t, err)
 	if refused, ok := errors.AsType[*cdc.RefusedError](err); ok || err == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.refused[object] = refused
+		s.topics.change(t.name, func(t *topicState) { t.refused = refused })
 	}
 	return err
 }
@@ -67,18 +65,6 @@ func objectTopic(prefix, object string, set *schema.Set) (t *topic, err error) {
 	return t, err
 }
 
-// stopped returns why an object's topic is not written for now; nil if it is.
-func (s *Sink) stopped(object string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, why := range []*cdc.RefusedError{s.refused[object], s.unreadable[object]} {
-		if why != nil {
-			return why
-		}
-	}
-	return nil
-}
-
 // ready makes a topic and its schemas ready; from then on events are written to
 // it. err is why the topic's schema did not compile, nil if it did.
 func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
@@ -89,23 +75,16 @@ func (s *Sink) ready(ctx context.Context, t *topic, err error) error {
 }
 
 func (s *Sink) makeReady(ctx context.Context, t *topic) error {
-	s.mu.Lock()
-	was, loaded := s.metas[t.name], s.metas != nil
-	s.mu.Unlock()
-	if !loaded {
-		return fmt.Errorf("topic %s: Load comes first", t.name)
+	was := s.topics.get(t.name)
+	if was.watched() {
+		if err := s.stillThere(ctx, t); err != nil {
+			return err
+		}
 	}
-	if err := s.stillThere(ctx, t); err != nil {
-		return err
-	}
-	found, err := s.setup.dataTopic(ctx, t, was)
+	found, err := s.setup.dataTopic(ctx, t, was.meta)
 	s.warn(found)
-	if was.Partitions > 0 && (found.fresh || uncreated(err)) {
-		s.mu.Lock()
-		s.gone[t.object] = t // until it is ready: next time it may be there, and still lack everything
-		s.mu.Unlock()
-		s.frontiers.lose(t.object)
-		s.frontierDue()
+	if was.written() && (found.fresh || uncreated(err)) {
+		s.lose(t)
 	}
 	if err != nil {
 		return err
@@ -113,11 +92,11 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	if len(found.Operations) > 0 && found.Denied(kmsg.ACLOperationWrite) { // it would fail the transaction of all
 		return fmt.Errorf("write topic %s: %w", t.name, kerr.TopicAuthorizationFailed)
 	}
-	now, err := s.setup.schemas(ctx, t, found, was)
+	now, err := s.setup.schemas(ctx, t, found, was.meta)
 	if err != nil {
 		return err
 	}
-	records, err := s.writtenWith(ctx, found.Subjects, was.Partitions > 0)
+	records, err := s.writtenWith(ctx, found.Subjects, was.written())
 	if err != nil {
 		return err
 	}
@@ -125,13 +104,12 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.topics[t.object], s.limits[t.name] = t, t.limit
-	if was.Partitions == 0 { // the state does not know it yet
-		s.metas[t.name] = now
+	if was.written() {
+		now = was.meta
+	} else { // the state does not know it yet
 		records = append(records, s.stateRecord(offsets.TopicKey(t.name), now.Bytes()))
 	}
+	s.topics.change(t.name, func(st *topicState) { st.ready, st.limit, st.meta = t, t.limit, now })
 	s.attach(append(records, more...)...)
 	return nil
 }

@@ -79,7 +79,7 @@ func TestTopics_AreCreatedWithTheRightSettings(t *testing.T) {
 func TestTopics_PartitionsAsConfigured(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(c *Config) { c.Partitions, c.Replication = 7, 1 })
-		if got := r.topics["contacts"].partitions; got != 7 {
+		if got := r.topics.get(contacts).ready.partitions; got != 7 {
 			t.Errorf("%d partitions", got)
 		}
 	})
@@ -114,7 +114,7 @@ func TestTopic_DataTopicThatDeletesIsSaid(t *testing.T) {
 		if !w.log.Has("deleted after its retention time") {
 			t.Error("the log does not say so")
 		}
-		if got := r.topics["contacts"]; got.limit != 100000 || got.partitions != 2 {
+		if got := r.topics.get(contacts).ready; got.limit != 100000 || got.partitions != 2 {
 			t.Errorf("limit %d, %d partitions", got.limit, got.partitions)
 		}
 	})
@@ -147,7 +147,7 @@ func TestTopic_LostTopicIsCreatedWithTheSamePartitions(t *testing.T) {
 			t.Fatal(err)
 		}
 		r = w.start()
-		if got := r.topics["contacts"].partitions; got != 5 {
+		if got := r.topics.get(contacts).ready.partitions; got != 5 {
 			t.Errorf("%d partitions", got)
 		}
 		if !w.log.Has("everything of it is published again") {

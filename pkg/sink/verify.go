@@ -51,38 +51,24 @@ func (s *Sink) Verify(ctx context.Context) (map[string]*cdc.RefusedError, error)
 	if err != nil {
 		return nil, err
 	}
-	return maps.Clone(s.stopUnreadable(wrong)), nil
+	return s.stopUnreadable(wrong), nil
 }
 
 // stopUnreadable stops the topics of some subjects, and no others, and returns why, by object.
 func (s *Sink) stopUnreadable(wrong map[string]*cdc.RefusedError) map[string]*cdc.RefusedError {
-	unreadable := map[string]*cdc.RefusedError{}
+	topics, objects := map[string]*cdc.RefusedError{}, map[string]*cdc.RefusedError{}
 	for subject, why := range wrong {
-		unreadable[s.objectOf(subject)] = why
+		topic := strings.TrimSuffix(strings.TrimSuffix(subject, valueSubject), keySubject)
+		topics[topic], objects[s.holding(topic).object] = why, why
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unreadable = unreadable
-	return unreadable
-}
-
-// objectOf returns the object whose topic a subject belongs to.
-func (s *Sink) objectOf(subject string) string {
-	return s.holding(strings.TrimSuffix(strings.TrimSuffix(subject, valueSubject), keySubject)).object
+	s.topics.stop(topics)
+	return objects
 }
 
 // verifyTopics compares the topics that are written to, and those that this user could not
 // see at first, with what the state says of them.
 func (s *Sink) verifyTopics(ctx context.Context) error {
-	s.mu.Lock()
-	names := slices.Collect(maps.Keys(s.unseen))
-	for _, t := range s.topics {
-		names = append(names, t.name)
-	}
-	s.mu.Unlock()
-	slices.Sort(names)
-	names = slices.Compact(names)
-	lost, err := s.losses(ctx, names)
+	lost, err := s.losses(ctx, s.topics.names((*topicState).watched))
 	if err != nil || len(lost) == 0 {
 		return err
 	}
@@ -109,10 +95,7 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 	}
 	out := map[string]*loss{}
 	for _, name := range names {
-		s.mu.Lock()
-		was := s.identities[name]
-		s.mu.Unlock()
-		lost, err := s.setup.compare(ctx, now[name], was, ours[name])
+		lost, err := s.setup.compare(ctx, now[name], s.topics.get(name).identity, ours[name])
 		if err != nil {
 			return nil, err
 		}
@@ -128,12 +111,6 @@ func (s *Sink) losses(ctx context.Context, names []string) (map[string]*loss, er
 // began, has lost something, or its schemas are lost, before either would be created
 // again. The next run settles the loss of a topic.
 func (s *Sink) stillThere(ctx context.Context, t *topic) error {
-	s.mu.Lock()
-	used := s.topics[t.object] != nil || s.unseen[t.name]
-	s.mu.Unlock()
-	if !used {
-		return nil
-	}
 	lost, err := s.losses(ctx, []string{t.name})
 	if err == nil && lost[t.name] != nil {
 		err = &lossError{t.name, lost[t.name].what}
@@ -149,67 +126,6 @@ func (s *Sink) stillThere(ctx context.Context, t *topic) error {
 		return why
 	}
 	return nil
-}
-
-// recognise makes the state know a topic that has just been made ready, and returns
-// the records for it. A topic that was known and gone is published again, whoever has
-// made it again.
-func (s *Sink) recognise(ctx context.Context, t *topic, found *TopicFinding) ([]*kgo.Record, error) {
-	there := found.There
-	s.mu.Lock()
-	was, known := s.identities[t.name]
-	written, gone := s.metas[t.name].Partitions > 0, s.gone[t.object] != nil
-	s.mu.Unlock()
-	if known && there && !gone || s.identities == nil {
-		return nil, nil
-	}
-	now := found.empty()
-	if now == nil {
-		looks, err := s.setup.looks(ctx, []string{t.name})
-		if err != nil {
-			return nil, err
-		}
-		if now = looks[t.name]; now == nil || now.denied {
-			return nil, fmt.Errorf("topic %s: it is gone again", t.name)
-		}
-	}
-	ours := s.ends.of(t.name)
-	l := &offsets.Loaded{Identities: map[string]offsets.Identity{}, Ends: map[string]offsets.Ends{}, Cursors: map[offsets.Key][]byte{}}
-	out := s.identify(l, now, offsets.Ends{})
-	if written && (!there || gone) {
-		lost, err := s.setup.compare(ctx, now, was, ours)
-		if err != nil {
-			return nil, err
-		}
-		if !known || gone || lost != nil {
-			out = append(out, s.republish(l, t.name, t.object, "it was gone"))
-			s.mu.Lock()
-			s.again[t.object] = true
-			s.mu.Unlock()
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.gone, t.object)
-	s.identities[t.name] = l.Identities[t.name]
-	s.ends.found(t.name, now.ends, l.Ends[t.name])
-	return out, nil
-}
-
-// MadeAgain reports whether an object's topic was gone when it was to be made ready in
-// this run, so that everything of it has to be published again as soon as it is.
-func (s *Sink) MadeAgain(object string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.again[object] || s.gone[object] != nil
-}
-
-// Forget is for an object whose end is published: what its topic had lost need not be
-// published again any more.
-func (s *Sink) Forget(object string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.again, object)
 }
 
 // TakenOver lists the objects whose topics held what an earlier installation
