@@ -281,28 +281,35 @@ func (o *objectType) stop() {
 // streams have been stopped. ready: they wrote to the topic.
 func (o *objectType) end(ctx context.Context, date hubspot.Millis, ready bool) error {
 	name := o.records.Type.Name
-	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream, offsets.StuckStream, offsets.RepublishStream}
+	streams := []string{offsets.BackfillStream, offsets.ReconcileStream, offsets.ArchiveStream, offsets.RefillStream, offsets.StuckStream}
 	for _, lag := range o.run.setup.Lags {
 		streams = append(streams, lag.Stream)
 	}
-	cursors := o.run.forget(name, streams...)
-	if o.records.Lane.Live() > 0 && !ready { // it was already missing when the run began, or waits for another set
-		if err := o.run.out.Topic(ctx, name, o.set); err != nil {
-			return fmt.Errorf("end %s: %w", name, err)
+	return o.run.forget(name, streams, func(cursors []cdc.Cursor) error {
+		if o.records.Lane.Live() > 0 && !ready { // it was already missing when the run began, or waits for another set
+			if err := o.run.out.Topic(ctx, name, o.set); err != nil {
+				return fmt.Errorf("end %s: %w", name, err)
+			}
 		}
-	}
-	return stream.End(ctx, o.records.Lane, date, cursors)
+		return stream.End(ctx, o.records.Lane, date, cursors)
+	})
 }
 
-// forget drops the cursors of an object that ends, and gives their tombstones.
-func (r *run) forget(name string, streams ...string) []cdc.Cursor {
-	r.out.Forget(name)
-	var out []cdc.Cursor
+// forget drops the cursors of an object that ends; end commits their tombstones. What the
+// topic has lost is forgotten only then: the object may come back while its end waits.
+func (r *run) forget(name string, streams []string, end func(cursors []cdc.Cursor) error) error {
+	key := func(s string) offsets.Key { return offsets.Key{Portal: r.portal, Object: name, Stream: s} }
+	cursors := []cdc.Cursor{{Object: name, Stream: offsets.RepublishStream}}
 	for _, s := range streams {
-		delete(r.loaded.Cursors, offsets.Key{Portal: r.portal, Object: name, Stream: s})
-		out = append(out, cdc.Cursor{Object: name, Stream: s})
+		delete(r.loaded.Cursors, key(s))
+		cursors = append(cursors, cdc.Cursor{Object: name, Stream: s})
 	}
-	return out
+	if err := end(cursors); err != nil {
+		return err
+	}
+	delete(r.loaded.Cursors, key(offsets.RepublishStream))
+	r.out.Forget(name)
+	return nil
 }
 
 // sayChanged logs and tells a change of the properties. It warns of volatile properties

@@ -298,5 +298,7 @@ func (p *pair) end(ctx context.Context, date hubspot.Millis) error {
 	p.unread = nil
 	p.run.status.Forget(name)
 	p.run.pace.Remove(name)
-	return stream.EndLinks(ctx, p.lane, date, p.run.forget(name, offsets.AssociationsStream, offsets.StuckStream, offsets.RepublishStream))
+	return p.run.forget(name, []string{offsets.AssociationsStream, offsets.StuckStream}, func(cursors []cdc.Cursor) error {
+		return stream.EndLinks(ctx, p.lane, date, cursors)
+	})
 }

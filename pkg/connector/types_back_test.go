@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -61,4 +62,80 @@ func TestR20_ALossIsMadeGoodOnce(t *testing.T) {
 			t.Errorf("%d records were published again, want 150", again)
 		}
 	})
+}
+
+// TestR20_ATypeThatComesBackToATopicMadeAgain: the topic of a custom type was deleted while
+// the connector was stopped, and HubSpot denies the type when it starts. The connector makes
+// the topic again to publish the type's end. When the type comes back in the same run,
+// nothing is lost, so it is published as always.
+func TestR20_ATypeThatComesBackToATopicMadeAgain(t *testing.T) {
+	t.Parallel()
+	opt := hubspottest.Options{Seed: 11, ListPage: 5, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 400 * time.Millisecond}, Types: []string{"contacts"}}
+	inWorld(t, opt, []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		topic := "hubspot." + car
+		w.Portal.Seed(car, 150)
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(150, []string{car}) })
+		p.Stop()
+		loss{keep: -1}.befall(w, topic)
+		back := w.denies()
+		p = w.start()
+		w.SleepUntil(10*time.Minute, func() bool { return p.Log.Has("an object type was removed from the portal") })
+		time.Sleep(time.Minute)
+		back()
+		w.SleepUntil(10*time.Minute, func() bool { return p.live(car) == 150 })
+		time.Sleep(10 * time.Minute)
+		p.Stop()
+		for key, n := range w.keysOf(topic) {
+			if n != 2 { // the delete and what came back
+				t.Fatalf("%d events of %s, want 2", n, key)
+			}
+		}
+	})
+}
+
+// TestR20_ATypeThatComesBackWhileItsEndWaits: the topic of a custom type has lost something
+// while the connector was stopped. HubSpot denies the type, and nothing can be written to
+// the topic. When the type comes back, so does what the topic has lost, in the same run.
+func TestR20_ATypeThatComesBackWhileItsEndWaits(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []loss{{"deleted", -1, false}, {"made again", 0, false}} {
+		t.Run(lost.name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+				car := w.Portal.AddCustomType("car").FullyQualifiedName
+				topic := "hubspot." + car
+				w.Portal.Seed(car, 20)
+				p := w.start()
+				w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{car}) })
+				p.Stop()
+				lost.befall(w, topic)
+				accepting := w.Registry.Turn(nil)
+				w.Registry.Turn(hiding{to: accepting, subjects: topic + "-value"})
+				back := w.denies()
+				p = w.start()
+				time.Sleep(10 * time.Minute)
+				p.waits(car, "subject "+topic+"-value")
+				w.Registry.Turn(accepting)
+				back()
+				time.Sleep(10 * time.Minute)
+				if n := p.said("the run ended; the next one begins"); n > 0 {
+					t.Errorf("%d runs ended", n)
+				}
+				if n := len(w.keysOf(topic)); n != 20 {
+					t.Errorf("%d records are live in the topic, want 20", n)
+				}
+				p.Stop()
+				w.publishesNothing(topic)
+			})
+		})
+	}
+}
+
+// denies makes HubSpot deny that there are custom types, until back is called.
+func (w *world) denies() (back func()) {
+	list := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: hubspottest.LostAll, Endpoint: hubspottest.EndpointSchemas})
+	own := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: http.StatusNotFound, Endpoint: hubspottest.EndpointSchema})
+	return func() { list(); own() }
 }
