@@ -13,6 +13,7 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/schema"
+	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
@@ -128,7 +129,7 @@ func (o *objectType) evolve(ctx context.Context, set *schema.Set, text []byte, c
 		o.set, o.refused = set, false
 		o.sayAlike()
 		o.run.status.Clear(name, stream.SchemaStream)
-	case topic == nil || ctx.Err() != nil || permanent(err) || first && !refusedTopic(err):
+	case topic == nil || ctx.Err() != nil || permanent(err) || sink.Lost(err) || first && !refusedTopic(err):
 		return err
 	default:
 		o.refused = true

@@ -570,3 +570,35 @@ func TestR20_ATopicThatHeldNothingLive(t *testing.T) {
 		})
 	}
 }
+
+// TestR20_ATopicThatIsDeletedWhileItIsRefused: the registry does not take a type's next
+// schema, so the topic is not ready when somebody deletes it. Once the registry takes the
+// schema, everything is published again, once.
+func TestR20_ATopicThatIsDeletedWhileItIsRefused(t *testing.T) {
+	t.Parallel()
+	env := append([]string{"SYNC_SCHEMA_INTERVAL=1m"}, published...)
+	inWorld(t, hubspottest.Options{Seed: 20, Types: []string{"contacts", "companies", "deals"}}, env, func(w *world) {
+		w.peopled(12)
+		p := w.start()
+		time.Sleep(3 * time.Minute)
+		p.Stop()
+		accepting := w.Registry.Turn(nil)
+		w.Registry.Turn(answering{accepting, contactsTopic + "-value", http.StatusConflict, `{"error_code":409,"message":"incompatible"}`})
+		w.Portal.AddProperty("contacts", hubspottest.Property{Name: "points"})
+		p = w.start()
+		time.Sleep(3 * time.Minute)
+		loss{keep: -1}.befall(w, contactsTopic)
+		w.Registry.Turn(accepting)
+		time.Sleep(10 * time.Minute)
+		for key, n := range w.whole(contactsTopic) {
+			if n != 1 {
+				t.Errorf("%d events of %s, want 1", n, key)
+			}
+		}
+		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+			t.Errorf("readyz %+v", ready)
+		}
+		p.Stop()
+		w.publishesNothing(contactsTopic)
+	})
+}

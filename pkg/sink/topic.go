@@ -84,6 +84,9 @@ func (s *Sink) makeReady(ctx context.Context, t *topic) error {
 	found, err := s.setup.dataTopic(ctx, t, was.meta)
 	s.warn(found)
 	if was.written() && (found.fresh || uncreated(err)) {
+		if was.presence != absent { // streams may run that publish nothing again
+			return &lossError{t.name, "it is gone"}
+		}
 		s.lose(t)
 	}
 	if err != nil {

@@ -20,8 +20,9 @@ import (
 //   - Topic makes it ready, or is refused. An object type's topic that is refused is not
 //     written, even if it was ready for the set before; any other is tried again by the
 //     next batch with events.
-//   - A topic that was written and is gone when it is to be made ready is lost, whether it
-//     can be created or not: everything of it is published again (R20), until Forget.
+//   - A topic that was written, was gone when the run began and still is when it is to be
+//     made ready is lost, whether it can be created or not: everything of it is published
+//     again (R20), until Forget. One that goes later ends the run.
 //   - One that is made ready and was not there is recognised: the state learns its
 //     identity.
 //   - Verify makes a topic unreadable, and readable again. What else it finds ends the run.
@@ -110,12 +111,11 @@ func (ts *topicStates) names(f func(*topicState) bool) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ts.byName)), func(name string) bool { return !f(ts.byName[name]) })
 }
 
-// lose notes that a topic was gone when it was to be made ready. Whoever makes it, and
-// whenever, everything of it is published again: the cursor of that does not wait for the
-// topic.
+// lose notes that a topic is gone. Whoever makes it, and whenever, everything of it is
+// published again: the cursor of that does not wait for the topic.
 func (s *Sink) lose(t *topic) {
 	known := false
-	s.topics.change(t.name, func(st *topicState) { known, st.lost, st.presence = st.lost, true, absent })
+	s.topics.change(t.name, func(st *topicState) { known, st.lost = st.lost, true })
 	if known {
 		return
 	}
