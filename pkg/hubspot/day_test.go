@@ -411,3 +411,33 @@ func TestADayOfUnknownEndDoesNotLastForEver(t *testing.T) {
 		}
 	})
 }
+
+// docs/contract.md section 3: nobody starves for ever. The day's rate is one for the
+// calls of all classes, and whoever is the most urgent of them takes the next one.
+func TestThePatientOfAllClassesShareTheDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(Limits{DailyReserve: 0.2})
+		g.learnDay(DailyUsage{Used: 2_000, Limit: 10_000, ResetsAt: MillisOf(time.Now().Add(10 * time.Hour))}) // 600 an hour
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var wg sync.WaitGroup
+		passed := make([]int, classes)
+		for c, p := range map[class]Priority{searches: Census, objectCalls: Reconcile, exemptCalls: AssociationSweep} {
+			for range 3 { // so that one always waits
+				wg.Go(func() {
+					for passes(g.acquire(ctx, c, p, false, time.Now())) {
+						g.mu.Lock()
+						passed[c]++
+						g.mu.Unlock()
+					}
+				})
+			}
+		}
+		wg.Wait()
+		for c, n := range passed {
+			if n < 60 {
+				t.Errorf("class %d: %d calls in an hour, want a fair part of 600: %v", c, n, passed)
+			}
+		}
+	})
+}

@@ -256,36 +256,23 @@ func (l *line) remove(w *waiter) {
 	}
 }
 
-// pump lets every waiter pass that may, and sets the timer for the next one.
-// g.mu is held.
+// pump lets every waiter pass that may, the most urgent of all classes first because
+// the day is one for all, and sets the timer for the next one. g.mu is held.
 func (g *Governor) pump() {
 	now := time.Now()
 	g.day.roll(now)
 	g.tune(now)
 	var next time.Time
-	earlier := func(t time.Time) {
-		if next.IsZero() || t.Before(next) {
-			next = t
+	for {
+		l, w, at := g.first(now)
+		if next = at; w == nil {
+			break
 		}
-	}
-	for c := range g.lines {
-		l := &g.lines[c]
-		for len(l.waiting) > 0 {
-			if at := g.ready(class(c), now); at.After(now) {
-				earlier(at)
-				break
-			}
-			w, at := g.best(l, now)
-			if w == nil {
-				earlier(at)
-				break
-			}
-			l.limiter.AllowN(now, 1)
-			g.day.spend(now, w)
-			w.pass = l.sent.add(now)
-			l.remove(w)
-			close(w.passed)
-		}
+		l.limiter.AllowN(now, 1)
+		g.day.spend(now, w)
+		w.pass = l.sent.add(now)
+		l.remove(w)
+		close(w.passed)
 	}
 	switch {
 	case next.IsZero():
@@ -303,6 +290,29 @@ func (g *Governor) fire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pump()
+}
+
+// first returns the most urgent waiter that may pass, and its line. If there is none,
+// it returns when the first one may; zero if nobody waits.
+func (g *Governor) first(now time.Time) (in *line, first *waiter, next time.Time) {
+	for c := range g.lines {
+		l := &g.lines[c]
+		if len(l.waiting) == 0 {
+			continue
+		}
+		var w *waiter
+		at := g.ready(class(c), now)
+		if !at.After(now) {
+			w, at = g.best(l, now)
+		}
+		switch {
+		case w == nil && (next.IsZero() || at.Before(next)):
+			next = at
+		case w != nil && (first == nil || w.urgency().Before(first.urgency())):
+			in, first = l, w
+		}
+	}
+	return in, first, next
 }
 
 // best returns the most urgent waiter that the daily limit lets pass. If there
