@@ -123,8 +123,10 @@ func (c *Client) DailyUsage(ctx context.Context, call Call) (DailyUsage, error) 
 		},
 	})
 	if err == nil {
-		ours := usage // by our clock, which decides when the day ends (R21)
-		ours.ResetsAt = usage.ResetsAt.Add(-c.clock.apart())
+		ours := usage
+		if usage.ResetsAt != 0 { // by our clock, which decides when the day ends (R21)
+			ours.ResetsAt = usage.ResetsAt.Add(-c.clock.apart())
+		}
 		c.governor.learnDay(ours)
 	}
 	return usage, err

@@ -20,6 +20,8 @@ type day struct {
 	reserve  float64
 	resets   time.Time // zero: not known
 	latest   time.Time // while resets is not known: the latest time at which the day ends
+	began    time.Time // zero: not known
+	before   int64     // used of the day before
 	location *time.Location
 	pace     *rate.Limiter // for priorities that spend the day as a rate
 	others   hold
@@ -74,6 +76,16 @@ func (d *day) learn(used, limit int64) {
 	}
 }
 
+// heard takes the count of an answer's headers, unless that is the count of the day
+// before: the answer was on its way when the day began, or HubSpot's clock is behind
+// ours. Taken for the new day's, it would stop everything until that ends.
+func (d *day) heard(now time.Time, used, limit int64) {
+	if now.Sub(d.began) < clockMargin && used > d.before/2 {
+		used = d.used
+	}
+	d.learn(used, limit)
+}
+
 // roll starts a new day when the old one has ended, and sets the pace.
 func (d *day) roll(now time.Time) {
 	switch {
@@ -85,7 +97,7 @@ func (d *day) roll(now time.Time) {
 			d.latest = now.Add(24 * time.Hour)
 		}
 	case !now.Before(d.resets):
-		d.used = 0
+		d.began, d.before, d.used = now, d.used, 0
 		d.others.strikes, d.account.strikes = 0, 0
 		if d.location != nil {
 			d.resets = nextMidnight(now, d.location)

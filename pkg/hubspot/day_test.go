@@ -441,3 +441,43 @@ func TestThePatientOfAllClassesShareTheDay(t *testing.T) {
 		}
 	})
 }
+
+// A count of the day that has just ended does not hold up the new one: that of an answer
+// that was on its way at midnight, of a HubSpot whose midnight comes later than ours, or
+// one that HubSpot kept from before.
+func TestACountOfTheDayBeforeIsNotTheNewDays(t *testing.T) {
+	for _, late := range []time.Duration{100 * time.Millisecond, 3 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			resets, spent := time.Now().Add(time.Hour), "2000" // what is left of 10,000: the reserve
+			r := newRig(t, func(*http.Request) (*http.Response, error) {
+				left := spent
+				if !time.Now().Before(resets.Add(late)) {
+					left = "9990"
+				}
+				time.Sleep(300 * time.Millisecond)
+				return respond(200, emptyPage, "X-HubSpot-RateLimit-Daily", "10000", "X-HubSpot-RateLimit-Daily-Remaining", left), nil
+			}, func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+			r.governor.learnDay(DailyUsage{Used: 8_000, Limit: 10_000, ResetsAt: MillisOf(resets)})
+			for i := range 10 { // the first one waits for midnight
+				time.Sleep(time.Until(resets.Add(time.Duration(i) * 30 * time.Second)))
+				began := time.Now()
+				if err := r.listing(Leading)(t.Context()); err != nil || time.Since(began) > time.Second {
+					t.Errorf("HubSpot's midnight %v late: a call %v after ours was answered after %v, %v", late, began.Sub(resets), time.Since(began), err)
+				}
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		resets := MillisOf(time.Now().Add(time.Hour))
+		g := NewGovernor(Limits{DailyReserve: 0.2})
+		g.learnDay(DailyUsage{Used: 8_000, Limit: 10_000, ResetsAt: resets})
+		if _, err := g.acquire(t.Context(), searches, Leading, false, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		g.learnDay(DailyUsage{Used: 8_000, Limit: 10_000, ResetsAt: resets})
+		began := time.Now()
+		if _, err := g.acquire(t.Context(), searches, Leading, false, time.Now()); err != nil || time.Since(began) > time.Minute {
+			t.Errorf("a kept count: passed after %v, %v; want at once", time.Since(began), err)
+		}
+	})
+}

@@ -20,7 +20,7 @@ func (g *Governor) observe(c class, account bool, header http.Header, sent time.
 	g.day.passed(account, sent)
 	if limit, ok := headerNumber(header, "X-HubSpot-RateLimit-Daily"); ok {
 		if left, ok := headerNumber(header, "X-HubSpot-RateLimit-Daily-Remaining"); ok && limit > 0 {
-			g.day.learn(int64(limit-left), int64(limit))
+			g.day.heard(now, int64(limit-left), int64(limit))
 		}
 	}
 	if c == objectCalls {
@@ -120,10 +120,13 @@ func (g *Governor) learnDay(u DailyUsage) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.day.learn(u.Used, u.Limit)
-	if u.ResetsAt.Time().After(time.Now()) {
+	switch {
+	case u.ResetsAt.Time().After(time.Now()):
 		g.day.resets = u.ResetsAt.Time()
+	case u.ResetsAt != 0: // a count that HubSpot kept, of a day that has ended
+		u.Used = g.day.used
 	}
+	g.day.learn(u.Used, u.Limit)
 	g.day.counted(time.Now())
 	g.pump()
 }
