@@ -33,13 +33,14 @@ func (b *body) free() {
 	}
 }
 
-// read reads and decompresses the whole body, up to maxAnswer bytes.
+// read reads and decompresses the whole body, up to maxAnswer bytes. An empty one has
+// nothing to decompress, whatever its header says.
 func (b *body) read(res *http.Response) ([]byte, error) {
 	if res.ContentLength > maxAnswer {
 		return nil, errTooLarge
 	}
 	packed, err := fill(&b.packed, res.Body)
-	if err != nil || !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") && !bytes.HasPrefix(packed, gzipMagic) {
+	if err != nil || len(packed) == 0 || !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") && !bytes.HasPrefix(packed, gzipMagic) {
 		return packed, err
 	}
 	b.source.Reset(packed)

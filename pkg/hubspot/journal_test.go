@@ -69,6 +69,20 @@ func TestOnlyA204IsNothingNew(t *testing.T) {
 	}
 }
 
+// TestNothingNewMayBeCalledGzip: a server or a proxy names the encoding of a body that
+// is not there.
+func TestNothingNewMayBeCalledGzip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const path = "GET " + journalRoot + "/latest"
+		j := newJournalRig(t, map[string]func() (*http.Response, error){path: answers(204, "", "Content-Encoding", "gzip")})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if e, err := j.Latest(ctx, Call{}); e != nil || err != nil || j.count(path) != 1 {
+			t.Errorf("%v, %v after %d answers, want neither after one", e, err, j.count(path))
+		}
+	})
+}
+
 func TestAPlaceIsLostOnlyByHubSpotsWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const path = "GET " + journalRoot + "/offset/" + offset1 + "/next"
