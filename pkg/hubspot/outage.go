@@ -89,47 +89,59 @@ type slot struct {
 func (o *outages) enter(ctx context.Context, api string) (slot, error) {
 	for {
 		o.mu.Lock()
-		now := time.Now()
-		all, one := o.gate(anyAPI), o.gate(api)
-		var wait time.Duration
-		if one.closed != nil {
-			wait = one.next.Sub(now)
-		}
-		if all.closed != nil {
-			turn := all.next
-			if one.closed != nil {
-				turn = turn.Add(yield)
-			}
-			if api == o.latest {
-				turn = turn.Add(yield)
-			}
-			wait = max(wait, turn.Sub(now))
-		}
-		if wait <= 0 {
-			// Take both slots at once: a request that took one and then waited
-			// for the other would waste it.
-			all.next, one.next = now.Add(probeInterval), now.Add(probeInterval)
-			probe := all.closed != nil || one.closed != nil
-			o.latest = api
-			o.mu.Unlock()
-			return slot{now, probe}, nil
-		}
-		allOpens, oneOpens := all.closed, one.closed
+		s, wait := o.take(api)
+		allOpens, oneOpens := o.gate(anyAPI).closed, o.gate(api).closed
 		o.mu.Unlock()
+		if wait <= 0 {
+			return s, nil
+		}
 		if err := pause(ctx, wait, allOpens, oneOpens); err != nil {
 			return slot{}, err
 		}
 	}
 }
 
-// holds reports whether the slot still lets an attempt through.
+// take takes a slot, unless it has to wait for one. o.mu is held.
+func (o *outages) take(api string) (_ slot, wait time.Duration) {
+	now := time.Now()
+	all, one := o.gate(anyAPI), o.gate(api)
+	if one.closed != nil {
+		wait = one.next.Sub(now)
+	}
+	if all.closed != nil {
+		turn := all.next
+		if one.closed != nil {
+			turn = turn.Add(yield)
+		}
+		if api == o.latest {
+			turn = turn.Add(yield)
+		}
+		wait = max(wait, turn.Sub(now))
+	}
+	if wait > 0 {
+		return slot{}, wait
+	}
+	// Take both slots at once: a request that took one and then waited
+	// for the other would waste it.
+	all.next, one.next = now.Add(probeInterval), now.Add(probeInterval)
+	o.latest = api
+	return slot{now, all.closed != nil || one.closed != nil}, 0
+}
+
+// holds reports whether the slot still lets an attempt through. Where the request
+// waited too long for the governor, it takes the next slot if that is free: its turn
+// at the day may come less often than a slot lasts.
 func (o *outages) holds(s slot, api string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.gate(anyAPI).closed == nil && o.gate(api).closed == nil {
 		return true
 	}
-	return s.probe && time.Since(s.taken) < probeInterval
+	if s.probe && time.Since(s.taken) < probeInterval {
+		return true
+	}
+	_, wait := o.take(api)
+	return wait <= 0
 }
 
 // succeeded opens the gates: HubSpot answered.

@@ -288,3 +288,24 @@ func TestAShort429IsNoWarning(t *testing.T) {
 		})
 	}
 }
+
+// The gate of an API whose requests spend the day as a rate opens again, although
+// their turn comes seldom: a turn is a turn at the gate too.
+func TestAGateOpensForThoseWhoWaitForTheDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []func() (*http.Response, error){answers(503, ""), answers(503, ""), answers(503, ""), answers(200, emptyPage)}}
+		r := newRig(t, s.wire(), func(c *Config) { c.Governor = NewGovernor(Limits{DailyReserve: 0.2}) })
+		r.governor.learnDay(DailyUsage{Used: 70_000, Limit: 100_000, ResetsAt: MillisOf(time.Now().Add(20 * time.Hour))}) // 500 an hour
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if err := r.listing(Reconcile)(ctx); err != nil {
+					t.Errorf("%v after %d attempts; %d calls of the day are spent", err, len(s.at), r.governor.day.used-70_000)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
