@@ -128,7 +128,8 @@ type oauthState struct {
 
 // bearer refreshes the token after four fifths of its lifetime, or when HubSpot
 // has refused it. One caller refreshes. The others continue with the old token
-// while it is valid, and otherwise wait for the new one.
+// while it is valid, and otherwise wait for the new one. The one who refreshes
+// continues with it too, where HubSpot does not renew it at once.
 func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, error) {
 	valid := func() *Secret {
 		s := a.state.Load()
@@ -157,7 +158,19 @@ func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, 
 	if token := valid(); token != nil && time.Now().Before(a.state.Load().refresh) {
 		return token, nil // renewed while this caller waited for its turn
 	}
-	state, err := a.renew(ctx, c)
+	if token := valid(); token != nil {
+		early, cancel := context.WithTimeout(ctx, quickTimeout)
+		defer cancel()
+		state, err := a.renew(early, c, Call{Tries: 1})
+		if err != nil {
+			next := *a.state.Load()
+			next.refresh = time.Now().Add(renewAgain)
+			state = &next
+		}
+		a.state.Store(state)
+		return state.token, ctx.Err()
+	}
+	state, err := a.renew(ctx, c, Call{})
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +178,13 @@ func (a *oauth) bearer(ctx context.Context, c *Client, stale *Secret) (*Secret, 
 	return state.token, nil
 }
 
+// renewAgain is how long a token that is still valid is used before HubSpot is asked
+// again for a new one that it did not give.
+const renewAgain = time.Minute
+
 // renew asks for a new token, with the form of RFC 6749, section 6 or 4.4, as the
 // body.
-func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
+func (a *oauth) renew(ctx context.Context, c *Client, call Call) (*oauthState, error) {
 	secret, err := readSecret(a.clientSecret)
 	if err != nil {
 		return nil, &SecretError{"client secret", err}
@@ -181,13 +198,13 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	if a.refreshToken == nil {
 		form.Set("grant_type", "client_credentials")
 		form.Set("scope", strings.Join(journalScopes, " "))
-		return next, next.ask(ctx, c, form)
+		return next, next.ask(ctx, c, call, form)
 	}
 	form.Set("grant_type", "refresh_token")
 	var refused error
 	if next.rotated != nil {
 		form.Set("refresh_token", next.rotated.Reveal())
-		if refused = next.ask(ctx, c, form); !Unauthorized(refused) {
+		if refused = next.ask(ctx, c, call, form); !Unauthorized(refused) {
 			return next, refused
 		}
 	}
@@ -202,7 +219,7 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 	}
 	next.configured, next.rotated = configured, nil
 	form.Set("refresh_token", configured.Reveal())
-	if err := next.ask(ctx, c, form); err != nil {
+	if err := next.ask(ctx, c, call, form); err != nil {
 		return nil, err
 	}
 	if old != nil && configured != old.configured {
@@ -214,9 +231,9 @@ func (a *oauth) renew(ctx context.Context, c *Client) (*oauthState, error) {
 }
 
 // ask sends the form, and notes what HubSpot answers.
-func (s *oauthState) ask(ctx context.Context, c *Client, form url.Values) error {
+func (s *oauthState) ask(ctx context.Context, c *Client, call Call, form url.Values) error {
 	began := time.Now()
-	_, err := c.do(ctx, Call{}, &request{
+	_, err := c.do(ctx, call, &request{
 		api: "oauth", ungoverned: true, anonymous: true, method: http.MethodPost,
 		path: "/oauth/" + c.version(oauthVersion) + "/token",
 		body: []byte(form.Encode()), contentType: "application/x-www-form-urlencoded",
@@ -242,7 +259,7 @@ func (s *oauthState) ask(ctx context.Context, c *Client, form url.Values) error 
 			return nil
 		},
 	})
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*Error](err); ok && e.trouble == "" {
 		e.refusedToken = true
 	}
 	if err != nil {

@@ -364,3 +364,35 @@ func TestOAuthATransientRefusalIsWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// A token that is still valid is used while HubSpot does not renew it.
+func TestOAuthAValidTokenNeedsNoRenewal(t *testing.T) {
+	for name, refuse := range map[string]func() (*http.Response, error){
+		"away": answers(502, htmlPage), "refused": answers(400, `{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token"}`),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, asked, began := &oauthServer{t: t, latency: 100 * time.Millisecond}, 0, time.Now()
+			r := s.rig()
+			server := r.http.Transport
+			r.http.Transport = wire(func(req *http.Request) (*http.Response, error) {
+				if d := time.Since(began); req.URL.Path == "/oauth/2026-03/token" && d >= 24*time.Minute && d < 29*time.Minute {
+					asked++
+					return refuse()
+				}
+				return server.RoundTrip(req)
+			})
+			for minute := range 40 {
+				time.Sleep(time.Until(began.Add(time.Duration(minute) * time.Minute)))
+				for range 3 {
+					at := time.Now()
+					if err := r.ask(t.Context()); err != nil || time.Since(at) > 2*time.Second {
+						t.Errorf("%s, minute %d: answered after %v, %v", name, minute, time.Since(at), err)
+					}
+				}
+			}
+			if s.issued != 2 || asked < 4 || asked > 10 { // each time with the latest refresh token and, if refused, the configured one
+				t.Errorf("%s: %d tokens, want 2; HubSpot was asked %d times in five minutes, want once or twice a minute", name, s.issued, asked)
+			}
+		})
+	}
+}
