@@ -2,7 +2,6 @@ package hubspot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -49,9 +48,8 @@ func (c *Client) accountOf(ctx context.Context, call Call, token *Secret) (Accou
 		api: "account", class: objectCalls, account: true, token: token, method: http.MethodGet,
 		path: "/account-info/" + c.version(accountVersion) + "/details",
 		read: func(body []byte) error {
-			account = Account{}
-			if json.Unmarshal(body, &account) != nil {
-				return errNotTheJSON
+			if err := readOne(body, &account); err != nil {
+				return err
 			}
 			if account.PortalID == 0 {
 				return errors.New("an account without portalId")

@@ -46,6 +46,17 @@ func lenient(raw json.RawMessage, v reflect.Value) {
 	}
 }
 
+// readOne reads an answer that is one thing. A member of an odd form stays empty, as in
+// readResults.
+func readOne[T any](body []byte, one *T) error {
+	if !json.Valid(body) {
+		return errNotTheJSON
+	}
+	*one = *new(T)
+	lenient(body, reflect.ValueOf(one).Elem())
+	return nil
+}
+
 // int32In reads a whole number, also in quotes or with a fraction of zero.
 func int32In(raw json.RawMessage) (int32, bool) {
 	n, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)

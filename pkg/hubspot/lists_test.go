@@ -1,9 +1,12 @@
 package hubspot
 
 import (
+	"context"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestOwners_AreReadAsTheyCome: docs/hubspot.md section 5; owners without
@@ -168,5 +171,36 @@ func TestR18_OneOddMemberOfAListCostsThatMember(t *testing.T) {
 		if err != nil || a.Short != short[0] || a.StagesShort != short[1] {
 			t.Errorf("%s: %+v, %v", pipeline, a, err)
 		}
+	}
+}
+
+// TestR18_OneOddMemberOfOneThingCostsThatMember: what a list shows, HubSpot shows when
+// asked for it alone.
+func TestR18_OneOddMemberOfOneThingCostsThatMember(t *testing.T) {
+	for body, ask := range map[string]func(context.Context, *Client) (string, error){
+		`{"id":41,"updatedAt":"soon","archived":"no","teams":7}`: func(ctx context.Context, c *Client) (string, error) {
+			o, err := c.Owner(ctx, Call{}, "41")
+			return string(o.ID), err
+		},
+		`{"id":"41","displayOrder":3.0,"createdAt":true,"stages":[{"id":"1","displayOrder":"first"}]}`: func(ctx context.Context, c *Client) (string, error) {
+			p, err := c.Pipeline(ctx, Call{}, "deals", "41")
+			return string(p.ID), err
+		},
+		`{"name":"41","type":"number","calculated":"false","description":{}}`: func(ctx context.Context, c *Client) (string, error) {
+			p, err := c.Property(ctx, Call{}, "deals", "41", "")
+			return p.Name, err
+		},
+		`{"portalId":41,"timeZone":null,"uiDomain":7,"utcOffsetMilliseconds":"-14400000"}`: func(ctx context.Context, c *Client) (string, error) {
+			a, err := c.Account(ctx, Call{})
+			return strconv.FormatInt(a.PortalID, 10), err
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if name, err := ask(ctx, newRig(t, always(200, body)).Client); err != nil || name != "41" {
+				t.Errorf("%s: %q, %v", body, name, err)
+			}
+		})
 	}
 }

@@ -81,9 +81,8 @@ func (c *Client) Owner(ctx context.Context, call Call, id string) (Owner, error)
 		api: "owners", class: objectCalls, method: http.MethodGet,
 		path: "/crm/owners/" + c.version(ownersVersion) + "/" + url.PathEscape(id), query: "idProperty=id&archived=false",
 		read: func(body []byte) error {
-			owner = Owner{}
-			if json.Unmarshal(body, &owner) != nil {
-				return errNotTheJSON
+			if err := readOne(body, &owner); err != nil {
+				return err
 			}
 			if !owner.ID.isID() {
 				return &contentError{"an owner without id"}

@@ -92,9 +92,8 @@ func (c *Client) Pipeline(ctx context.Context, call Call, object, id string) (Pi
 		api: "pipelines", class: objectCalls, method: http.MethodGet,
 		path: "/crm/pipelines/" + c.version(pipelinesVersion) + "/" + url.PathEscape(object) + "/" + url.PathEscape(id),
 		read: func(body []byte) error {
-			pipeline = Pipeline{}
-			if json.Unmarshal(body, &pipeline) != nil {
-				return errNotTheJSON
+			if err := readOne(body, &pipeline); err != nil {
+				return err
 			}
 			return pipeline.check()
 		},

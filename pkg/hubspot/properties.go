@@ -72,9 +72,8 @@ func (c *Client) Property(ctx context.Context, call Call, object, name, sensitiv
 		path:  "/crm/properties/" + c.version(propertiesVersion) + "/" + url.PathEscape(object) + "/" + url.PathEscape(name),
 		query: q.Encode(),
 		read: func(body []byte) error {
-			property = Property{}
-			if json.Unmarshal(body, &property) != nil {
-				return errNotTheJSON
+			if err := readOne(body, &property); err != nil {
+				return err
 			}
 			if property.Name == "" {
 				return errors.New("a property without name")

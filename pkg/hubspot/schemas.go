@@ -2,11 +2,9 @@ package hubspot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 )
 
@@ -57,11 +55,9 @@ func (c *Client) Schema(ctx context.Context, call Call, typeID string) (ObjectSc
 		api: "schemas", class: objectCalls, method: http.MethodGet,
 		path: "/crm-object-schemas/" + c.version(schemasVersion) + "/schemas/" + url.PathEscape(typeID),
 		read: func(body []byte) error {
-			schema = ObjectSchema{}
-			if !json.Valid(body) {
-				return errNotTheJSON
+			if err := readOne(body, &schema); err != nil {
+				return err
 			}
-			lenient(body, reflect.ValueOf(&schema).Elem())
 			return schema.check()
 		},
 	})
