@@ -11,13 +11,14 @@ import (
 
 // LinkRead reads the links of records, each to its last page. It keeps apart what
 // HubSpot says about a record (R8): a set, an empty one, or nothing that counts,
-// and then there is no reading. A set whose page leads to itself is read from its
-// beginning.
+// and then there is no reading. A set of which a page leads back to one that was read
+// is read from its beginning.
 type LinkRead struct {
 	Readings []LinkReading
 
-	inputs []hubspot.LinkInput // of the next call
-	begins bool                // the next call is the first of a try
+	inputs []hubspot.LinkInput        // of the next call
+	begins bool                       // the next call is the first of a try
+	came   map[hubspot.LinkInput]bool // the pages of the try
 	try    int
 	open   map[hubspot.ID]*LinkReading // sets with pages to come
 	again  []hubspot.ID                // ids to ask for in the next try
@@ -42,7 +43,7 @@ func NewLinkRead(ids []hubspot.ID) *LinkRead {
 }
 
 func (r *LinkRead) begin(ids []hubspot.ID) {
-	r.inputs, r.begins = make([]hubspot.LinkInput, len(ids)), true
+	r.inputs, r.begins, r.came = make([]hubspot.LinkInput, len(ids)), true, make(map[hubspot.LinkInput]bool, len(ids))
 	for i, id := range ids {
 		r.inputs[i].ID = id
 	}
@@ -101,21 +102,20 @@ func (r *LinkRead) Take(a Answer) {
 }
 
 func (r *LinkRead) takePage(page *hubspot.LinksPage) {
-	asked := make(map[hubspot.ID]string, len(r.inputs))
 	for _, in := range r.inputs {
-		asked[in.ID] = in.After
+		r.came[in] = true
 	}
 	r.inputs, r.begins = nil, false
 	for _, set := range page.Sets {
 		reading := r.part(set.From)
 		reading.Links = append(reading.Links, set.Links...)
-		switch {
+		switch next := (hubspot.LinkInput{ID: set.From, After: set.After}); {
 		case set.After == "":
 			r.finish(reading)
-		case set.After == asked[set.From]:
+		case r.came[next]:
 			r.again = append(r.again, set.From)
 		default:
-			r.inputs = append(r.inputs, hubspot.LinkInput{ID: set.From, After: set.After})
+			r.inputs = append(r.inputs, next)
 		}
 	}
 	for _, id := range page.Empty {

@@ -338,3 +338,26 @@ func TestR14_APageDoesNotWaitForLinksThatKeepChanging(t *testing.T) {
 	ids, aside, done := p.Left(again)
 	holds(t, fmt.Sprint(ids, aside, done), "[] [1] true")
 }
+
+// TestR8_PagesOfLinksThatLeadInACircleEnd: a set of which a page leads back to an earlier
+// one is read from its beginning, and without a reading if it still does.
+func TestR8_PagesOfLinksThatLeadInACircleEnd(t *testing.T) {
+	for _, circle := range []map[string]string{{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}, {"": "a", "a": "b", "b": "c", "c": "b"}} {
+		r, calls := NewLinkRead([]hubspot.ID{7, 8}), 0
+		for q, more := r.Next(); more && calls < 100; q, more = r.Next() {
+			calls++
+			var a Answer
+			for _, in := range q.Links {
+				set := hubspot.LinkSet{From: in.ID, Links: []hubspot.Link{{To: 1, Category: "HUBSPOT_DEFINED", TypeID: 279}}}
+				if in.ID == 7 {
+					set.After = circle[in.After]
+				}
+				a.Links.Sets = append(a.Links.Sets, set)
+			}
+			r.Take(a)
+		}
+		if calls == 100 || !slices.Equal(r.Unresolved(), []hubspot.ID{7}) || len(r.Readings) != 1 {
+			t.Errorf("%v: %d calls, unresolved %v, readings %v; want 7 unresolved", circle, calls, r.Unresolved(), r.Readings)
+		}
+	}
+}
