@@ -213,6 +213,8 @@ func decodeLinks(body []byte, expect int) (linksAnswer, error) {
 			return dec.Arr(d.set)
 		case "errors":
 			return d.errors(dec)
+		case "status":
+			return complete(dec)
 		}
 		return dec.Skip()
 	})

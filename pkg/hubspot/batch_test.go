@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"testing/synctest"
 )
 
 func ids(records []Record) []ID {
@@ -89,5 +90,30 @@ func TestBatchReadAsAWholeRefused(t *testing.T) {
 	p, err := r.BatchRead(t.Context(), Call{}, "contacts", nil, []ID{1}, false)
 	if !NotFound(err) || p.Missing != nil || p.Unanswered != nil {
 		t.Errorf("page %+v, err = %v", p, err)
+	}
+}
+
+// TestR8_ABatchThatIsUnderWaySaysNothing: HubSpot's OpenAPI file knows answers that are not
+// complete. What they lack is neither missing nor without a copy or a link.
+func TestR8_ABatchThatIsUnderWaySaysNothing(t *testing.T) {
+	for _, status := range []string{"PENDING", "PROCESSING", "CANCELED"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{steps: []func() (*http.Response, error){
+				answers(200, `{"status":"`+status+`","results":[],"startedAt":"2026-11-24T10:00:00Z"}`),
+				answers(200, `{"status":"COMPLETE","results":[{"id":"1","properties":{},"archived":true}]}`),
+			}}
+			p, err := newRig(t, s.wire()).BatchRead(t.Context(), Call{}, "contacts", nil, []ID{1}, true)
+			if err != nil || len(s.at) != 2 || len(p.Records) != 1 {
+				t.Errorf("%s: %+v, %v after %d attempts", status, p, err, len(s.at))
+			}
+			s = &script{steps: []func() (*http.Response, error){
+				answers(200, `{"results":[{"from":{"id":"1"},"to":[]}],"status":"`+status+`"}`),
+				answers(207, `{"results":[{"from":{"id":"1"},"to":[{"toObjectId":2,"associationTypes":[{"category":"HUBSPOT_DEFINED","typeId":279}]}]}],"status":"COMPLETE"}`),
+			}}
+			l, err := newRig(t, s.wire()).Links(t.Context(), Call{}, "contacts", "companies", []LinkInput{{ID: 1}})
+			if err != nil || len(s.at) != 2 || len(l.Sets) != 1 || len(l.Sets[0].Links) != 1 {
+				t.Errorf("%s: %+v, %v after %d attempts", status, l, err, len(s.at))
+			}
+		})
 	}
 }

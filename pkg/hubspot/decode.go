@@ -94,6 +94,8 @@ func (d *decoder) decode(body []byte) error {
 			return err
 		case "errors":
 			return d.errors(dec)
+		case "status":
+			return complete(dec)
 		}
 		return dec.Skip()
 	})
@@ -104,6 +106,15 @@ func (d *decoder) decode(body []byte) error {
 		return errNoResults
 	}
 	return nil
+}
+
+// complete reads the status of a batch. What is under way, or canceled, may lack anything.
+func complete(dec *jx.Decoder) error {
+	text, err := lenientText(dec)
+	if err == nil && len(text) > 0 && !strings.EqualFold(string(text), "COMPLETE") {
+		return &contentError{"a batch that is not complete"}
+	}
+	return err
 }
 
 // whole returns what is wrong with an answer whose decoding returned err, or
