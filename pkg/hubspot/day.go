@@ -38,7 +38,7 @@ type hold struct {
 	strikes int       // 429s in a row
 }
 
-// longestHold is the longest a hold lasts. probeLasts is how long the others
+// longestHold is the longest a hold lasts, and the longest Retry-After of a 429 that counts. probeLasts is how long the others
 // wait for a probe before another call probes.
 const (
 	longestHold = 15 * time.Minute

@@ -435,6 +435,29 @@ func TestThrottledWaitsGrow(t *testing.T) {
 	})
 }
 
+// A limit of seconds frees itself. One answer that asks for a longer wait, perhaps not
+// even HubSpot's, does not stop a class, or the renewal of the token, for a day.
+func TestA429HeedsARetryAfterForAWhile(t *testing.T) {
+	for asks, want := range map[string]time.Duration{"90": 90 * time.Second, "86400": longestHold} {
+		for name, ask := range map[string]func(*rig, context.Context) error{
+			"search": func(r *rig, ctx context.Context) error { return r.searching(Leading)(ctx) },
+			"list":   func(r *rig, ctx context.Context) error { return r.listing(Leading)(ctx) },
+			"token": func(r *rig, ctx context.Context) error {
+				return (&oauthState{}).ask(ctx, r.Client, Call{}, nil)
+			},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: []func() (*http.Response, error){
+					answers(429, `{"status":"error"}`, "Retry-After", asks), answers(200, `{"results":[],"access_token":"a","expires_in":1800}`),
+				}}
+				if err := ask(newRig(t, s.wire()), t.Context()); err != nil || s.waits()[0].Round(time.Second) != want {
+					t.Errorf("%s, Retry-After %s: waits %v, %v, want %v", name, asks, s.waits(), err, want)
+				}
+			})
+		}
+	}
+}
+
 func TestPolicyOfA429(t *testing.T) {
 	for _, c := range []struct {
 		class class

@@ -362,7 +362,7 @@ func judge(r *request, a attempt) verdict {
 	}
 	switch {
 	case a.status == http.StatusTooManyRequests && r.address == nil:
-		v.policy, v.hubspot = policyOf(r.class, b), true
+		v.policy, v.hubspot, v.wait = policyOf(r.class, b), true, min(v.wait, longestHold)
 		return v
 	case a.status == http.StatusLocked:
 		v.kind, v.wait = kindLocked, max(v.wait, 2*time.Second)
