@@ -46,6 +46,36 @@ func TestATokenThatChangedIsTakenUp(t *testing.T) {
 	})
 }
 
+// TestATokenThatChangedIsTakenUpWithoutHubSpotsWord: its edge servers refuse a malformed
+// token with a 530 (docs/hubspot.md section 7), and not every 401 has HubSpot's JSON.
+// Whoever corrects the file need not restart the connector.
+func TestATokenThatChangedIsTakenUpWithoutHubSpotsWord(t *testing.T) {
+	for _, status := range []int{401, 530} {
+		synctest.Test(t, func(t *testing.T) {
+			began, refused := time.Now(), 0
+			r := newRig(t, func(req *http.Request) (*http.Response, error) {
+				if req.Header.Get("Authorization") != "Bearer "+canary {
+					refused++
+					return respond(status, htmlPage), nil
+				}
+				return respond(200, accountBody), nil
+			}, func(c *Config) {
+				c.Auth = AccessToken(func() (Secret, error) {
+					if time.Since(began) < 10*time.Minute {
+						return "malformed", nil
+					}
+					return canary, nil
+				})
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			if err := r.ask(ctx); err != nil || time.Since(began) > 12*time.Minute || refused < 8 {
+				t.Errorf("%d: %v after %v and %d refusals, want an answer once the file is right", status, err, time.Since(began), refused)
+			}
+		})
+	}
+}
+
 // TestATokenOfAnotherAccountIsRefused: what it reads would go into the topics of the
 // portal that the client followed until then.
 func TestATokenOfAnotherAccountIsRefused(t *testing.T) {

@@ -53,6 +53,10 @@ var (
 // secondThought is how long to wait before sending a refused token again.
 const secondThought = 2 * time.Second
 
+// statusEdge is how the servers before HubSpot's answer where they cannot pass a request
+// on, above all with a malformed token.
+const statusEdge = 530
+
 // attempt is the outcome of one attempt.
 type attempt struct {
 	sent     time.Time
@@ -197,6 +201,12 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", cure)
 			late = late || errors.Is(a.err, context.DeadlineExceeded)
 			failures++
+			if file, ok := c.auth.(*accessToken); ok && !r.anonymous && r.token == nil && (a.status == http.StatusUnauthorized || a.status == statusEdge) {
+				// It may be the token, and somebody may have corrected its file.
+				if _, err := file.bearer(ctx, c, token); err != nil {
+					return Answer{}, err
+				}
+			}
 			if call.Tries == 1 || call.Tries > 0 && failures >= call.Tries && (r.address != nil || c.outages.answers() > heard) {
 				unanswered = true
 				return Answer{}, &Error{Method: r.method, Path: r.path, CorrelationID: v.correlation, trouble: last, garbled: v.garbled}

@@ -3,6 +3,7 @@ package hubspot
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -62,6 +63,8 @@ func (c *Client) cure(api, kind, latest string) string {
 		return "wait: HubSpot has locked what was asked for; if it lasts, ask HubSpot's support"
 	case kind == kindContent, strings.Contains(kind, "without HubSpot's JSON"), kind == kindRedirected:
 		return "check HUBSPOT_BASE_URL and HTTPS_PROXY: something else than HubSpot's API answers"
+	case kind == strconv.Itoa(statusEdge):
+		return "check the access token: HubSpot's edge answers so to a malformed one. Else wait, and see HubSpot's status page"
 	case kind != "" && kind != kindUnreachable && kind != kindCut:
 		return "wait, and see HubSpot's status page"
 	}
