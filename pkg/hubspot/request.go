@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -199,7 +200,9 @@ func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) 
 			c.outages.heard(r.api, v.kind, last)
 			cure = c.cure(r.api, v.kind, last)
 			t.failed(v.kind, "path", r.path, "correlation_id", v.correlation, "err", last, "cure", cure)
-			late = late || errors.Is(a.err, context.DeadlineExceeded)
+			if e, ok := errors.AsType[net.Error](a.err); ok && e.Timeout() {
+				late = true
+			}
 			failures++
 			if file, ok := c.auth.(*accessToken); ok && !r.anonymous && r.token == nil && (a.status == http.StatusUnauthorized || a.status == statusEdge) {
 				// It may be the token, and somebody may have corrected its file.

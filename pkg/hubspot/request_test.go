@@ -135,6 +135,36 @@ func TestAnAttemptHasATimeout(t *testing.T) {
 }
 
 // HubSpot's own refusals return at once, and say what and where.
+// noHeader is how the transport says of HTTP/2 that no header came in time: a time-out
+// that is no context.DeadlineExceeded.
+type noHeader struct{}
+
+func (noHeader) Error() string   { return "http2: timeout awaiting response headers" }
+func (noHeader) Timeout() bool   { return true }
+func (noHeader) Temporary() bool { return true }
+
+// TestR18_ATimeOutOfTheTransportIsATimeOut: the tries after it are quick.
+func TestR18_ATimeOutOfTheTransportIsATimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lasted []time.Duration
+		r := newRig(t, func(req *http.Request) (*http.Response, error) {
+			began := time.Now()
+			defer func() { lasted = append(lasted, time.Since(began)) }()
+			select {
+			case <-time.After(60 * time.Second):
+				return nil, noHeader{}
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		if _, err := r.List(ctx, Call{Tries: 3}, "contacts", nil, "", false, 0); err == nil || len(lasted) < 3 || lasted[0] != time.Minute || lasted[1] != quickTimeout || lasted[2] != quickTimeout {
+			t.Errorf("%v; tries of %v, want one of a minute and two of %v", err, lasted, quickTimeout)
+		}
+	})
+}
+
 func TestLastingErrors(t *testing.T) {
 	cases := []struct {
 		status int
