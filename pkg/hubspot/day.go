@@ -196,5 +196,9 @@ func (d *day) counted(now time.Time) {
 // nextMidnight returns when the day of now ends.
 func nextMidnight(now time.Time, loc *time.Location) time.Time {
 	y, m, d := now.In(loc).Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, loc)
+	end := time.Date(y, m, d+1, 0, 0, 0, 0, loc)
+	if end.Day() == d { // clocks that go forward at midnight: time.Date may give an hour before
+		end = end.Add(time.Hour)
+	}
+	return end
 }

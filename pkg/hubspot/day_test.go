@@ -481,3 +481,25 @@ func TestACountOfTheDayBeforeIsNotTheNewDays(t *testing.T) {
 		}
 	})
 }
+
+// Where the clocks change at midnight, the day that has none begins when they have.
+func TestTheDayEndsWhereThereIsNoMidnight(t *testing.T) {
+	for zone, ends := range map[string]string{
+		"America/Santiago": "2026-09-06T01:00:00-03:00", "America/Havana": "2026-03-08T01:00:00-04:00", "Africa/Cairo": "2026-04-24T01:00:00+03:00",
+		"America/New_York": "2026-03-08T00:00:00-05:00",
+	} {
+		loc, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := time.Parse(time.RFC3339, ends)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, before := range []time.Duration{time.Second, 30 * time.Minute, 23 * time.Hour} {
+			if got := nextMidnight(want.Add(-before), loc); !got.Equal(want) {
+				t.Errorf("%s, %v before: the day ends at %v, want %v", zone, before, got, want)
+			}
+		}
+	}
+}
