@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -357,6 +358,32 @@ func TestR7_ALookIntoABinThatLeadsInACircle(t *testing.T) {
 		}
 		if calls > 5 {
 			t.Errorf("%d calls, want at most 5", calls)
+		}
+	})
+}
+
+// TestR18_WhoWaitsForTheDayIsNotUnanswered: on a day of few calls each question waits for
+// its turn. The list of archived records passes over the one that HubSpot does not
+// answer, and no more.
+func TestR18_WhoWaitsForTheDayIsNotUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		resets := time.Now().Add(20 * time.Hour).UTC().Format(time.RFC3339)
+		object, _ := answering(func(r *http.Request) (int, string) {
+			place, _ := strconv.Atoi(r.URL.Query().Get("after"))
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/account-info/"):
+				return 200, `{"results":[{"usageLimit":10000,"currentUsage":8800,"fetchStatus":"SUCCESS","resetsAt":"` + resets + `"}]}`
+			case place <= 104:
+				return 400, refusal
+			}
+			return 200, `{"results":[]}`
+		}).contacts(t)
+		if _, err := object.Client.DailyUsage(t.Context(), hubspot.Call{}); err != nil { // a call a minute
+			t.Fatal(err)
+		}
+		page, err := object.archived(t.Context(), hubspot.Archive, "100", trail{})
+		if err != nil || page.After != "105" {
+			t.Errorf("the list goes on after %s, %v; want 105", page.After, err)
 		}
 	})
 }

@@ -195,8 +195,8 @@ func (o *Object) archivedBeyond(ctx context.Context, prio hubspot.Priority, afte
 		return page, err
 	}
 	behind := func(place hubspot.ID) (bool, error) {
-		return answered(ctx, func(ctx context.Context) error {
-			list, err := o.Client.List(ctx, hubspot.Call{Priority: prio, Tries: 1}, o.Type.Path, mergedOnly, place.String(), true, 1)
+		return answered(ctx, func(ctx context.Context, sent func(hubspot.Millis)) error {
+			list, err := o.Client.List(ctx, hubspot.Call{Priority: prio, Tries: 1, OnSend: sent}, o.Type.Path, mergedOnly, place.String(), true, 1)
 			if err == nil && page.Date == 0 {
 				page.Answer = list.Answer
 			}

@@ -77,8 +77,8 @@ func (o *Object) unsearchable(ctx context.Context, prio hubspot.Priority, q hubs
 	answers := func(after, upTo hubspot.ID) (bool, error) {
 		q := q
 		q.After, q.Started, q.UpTo = after, true, upTo
-		return answered(ctx, func(ctx context.Context) error {
-			page, err := o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: 1}, q)
+		return answered(ctx, func(ctx context.Context, sent func(hubspot.Millis)) error {
+			page, err := o.Client.Search(ctx, hubspot.Call{Priority: prio, Tries: 1, OnSend: sent}, q)
 			if err == nil && first.Date == 0 {
 				first = page
 			}
@@ -166,17 +166,21 @@ func (p *pageSizes) know(place hubspot.ID) {
 // probePatience is how long HubSpot has for a page of one row.
 const probePatience = 20 * time.Second
 
-// answered reports whether HubSpot answers a small request.
-func answered(ctx context.Context, ask func(context.Context) error) (bool, error) {
-	short, cancel := context.WithTimeout(ctx, probePatience)
-	defer cancel()
-	err := ask(short)
+// answered reports whether HubSpot answers a small request. sent begins its time: until
+// then the request may have waited for HubSpot's limits.
+func answered(ctx context.Context, ask func(ctx context.Context, sent func(hubspot.Millis)) error) (bool, error) {
+	short, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(probePatience, func() { cancel(context.DeadlineExceeded) })
+	timer.Stop() // until it is sent
+	defer timer.Stop()
+	err := ask(short, func(hubspot.Millis) { timer.Reset(probePatience) })
 	switch {
 	case err == nil:
 		return true, nil
 	case ctx.Err() != nil:
 		return false, ctx.Err()
-	case hubspot.Divisible(err), errors.Is(err, context.DeadlineExceeded):
+	case hubspot.Divisible(err), errors.Is(context.Cause(short), context.DeadlineExceeded):
 		return false, nil
 	}
 	return false, err
