@@ -108,14 +108,20 @@ func (d *decoder) decode(body []byte) error {
 	return nil
 }
 
-// complete reads the status of a batch. What is under way, or canceled, may lack anything.
+// complete reads the status of a batch.
 func complete(dec *jx.Decoder) error {
 	text, err := lenientText(dec)
-	if err == nil && len(text) > 0 && !strings.EqualFold(string(text), "COMPLETE") {
-		return &contentError{"a batch that is not complete"}
+	if err == nil && !completed(string(text)) {
+		return errUnderWay
 	}
 	return err
 }
+
+// completed reports whether a batch with this status is complete. One that is under
+// way, or canceled, may lack anything.
+func completed(status string) bool { return status == "" || strings.EqualFold(status, "COMPLETE") }
+
+var errUnderWay = &contentError{"a batch that is not complete"}
 
 // whole returns what is wrong with an answer whose decoding returned err, or
 // nil if the decoder read the answer to its end.

@@ -142,6 +142,20 @@ func TestABatchIsOldestFirstUpToWhatCannotBeUnderstood(t *testing.T) {
 	}
 }
 
+// TestABatchOfTheJournalThatIsUnderWaySaysNothing: no file is given up for it.
+func TestABatchOfTheJournalThatIsUnderWaySaysNothing(t *testing.T) {
+	for _, status := range []string{"PENDING", "PROCESSING", "CANCELED"} {
+		synctest.Test(t, func(t *testing.T) {
+			const path = "POST " + journalRoot + "/batch/read"
+			j := newJournalRig(t, map[string]func() (*http.Response, error){path: inTurn(
+				answers(200, `{"status":"`+status+`","results":[]}`), answers(207, `{"results":[`+goodEntry(offset1)+`],"status":"COMPLETE"}`))})
+			if e, err := j.again(t.Context(), Call{}, offset1); err != nil || e.Offset != offset1 || j.count(path) != 2 {
+				t.Errorf("%s: %+v, %v after %d answers, want the entry after two", status, e, err, j.count(path))
+			}
+		})
+	}
+}
+
 func TestAnEntrysAgeIsInItsOffset(t *testing.T) {
 	for offset, want := range map[string]Millis{
 		offset1:                                1755578433536,

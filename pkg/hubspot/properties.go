@@ -90,9 +90,13 @@ func (c *Client) Property(ctx context.Context, call Call, object, name, sensitiv
 func readResults[T any](body []byte) ([]T, error) {
 	var page struct {
 		Results json.RawMessage `json:"results"`
+		Status  any             `json:"status"` // of a batch
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
 		return nil, errNotTheJSON
+	}
+	if text, _ := page.Status.(string); !completed(text) {
+		return nil, errUnderWay
 	}
 	var elements []json.RawMessage
 	if json.Unmarshal(page.Results, &elements) != nil || elements == nil {
