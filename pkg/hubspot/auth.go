@@ -21,7 +21,7 @@ type Auth interface {
 }
 
 // AccessToken is the token of a service key or a private app. The client calls
-// read at the first request and after a 401, so it picks up a token that
+// read at the first request and after a 401 or a 530, so it picks up a token that
 // changed in its file without a restart, if it is of the same account.
 func AccessToken(read func() (Secret, error)) Auth {
 	return &accessToken{read: read, turn: make(chan struct{}, 1)}
