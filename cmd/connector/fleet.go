@@ -30,7 +30,8 @@ func fleetCommand() *cobra.Command {
 		Long: `FLEET_DIR names the folder. The portal NAME has the file NAME.env (small letters, digits and -),
 with lines VARIABLE=value: the variables of connector run, over those of the environment. Give
 secrets as files (HUBSPOT_ACCESS_TOKEN_FILE). Empty lines, and lines that begin with #, say nothing.
-A value is neither quoted nor expanded. The portal's topics begin with KAFKA_TOPIC_PREFIX.NAME.
+Write values without quotes, and no comment behind one. Nothing is expanded. The portal's topics begin
+with KAFKA_TOPIC_PREFIX.NAME.
 
 Instances with one KAFKA_TOPIC_PREFIX share the portals out, by the consumer group PREFIX.fleet. A
 file that comes, changes or goes starts, restarts or ends its portal within 30 seconds.

@@ -25,7 +25,8 @@ type File struct {
 	Unread   error // why the file system does not give the file that it lists; it is among Problems too
 }
 
-// Line sets a variable. Its value is neither quoted nor expanded.
+// Line sets a variable. Its value is not expanded, and neither in quotes nor before a
+// comment.
 type Line struct {
 	Number   int // from 1
 	Variable string
@@ -91,8 +92,8 @@ func (f *File) parse(text []byte) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, value, assigns := strings.Cut(line, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		name, text, assigns := strings.Cut(line, "=")
+		name, value := strings.TrimSpace(name), strings.TrimSpace(text)
 		switch before := seen[name]; {
 		case !assigns || !variableName.MatchString(name): // perhaps it has a secret, so it is not shown
 			f.problem(number, "is not of the form VARIABLE=value")
@@ -100,12 +101,25 @@ func (f *File) parse(text []byte) {
 			f.problem(number, "%s: has a byte that is zero", name)
 		case before != 0:
 			f.problem(number, "%s: line %d sets it too", name, before)
+		case quoted(value):
+			f.problem(number, "%s: is in quotes, which would be part of the value; leave them out", name)
+		case remarked.MatchString(text):
+			f.problem(number, "%s: a comment behind a value would be part of it; give it a line of its own", name)
 		default:
 			seen[name] = number
 			f.Lines = append(f.Lines, Line{number, name, value})
 		}
 	}
 	slices.SortFunc(f.Lines, func(a, b Line) int { return cmp.Compare(a.Variable, b.Variable) })
+}
+
+// Files of this name are often written as for a shell. A pattern with a quote or a comment
+// in it matches nothing, so what it was meant to leave out would be published.
+var remarked = regexp.MustCompile(`\s#`)
+
+func quoted(value string) bool {
+	n := len(value)
+	return n > 1 && value[0] == value[n-1] && (value[0] == '"' || value[0] == '\'')
 }
 
 func (f *File) problem(line int, format string, args ...any) {

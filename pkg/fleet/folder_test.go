@@ -90,6 +90,31 @@ func TestRead_AFilePerPortal(t *testing.T) {
 	}
 }
 
+// TestRead_WhatAShellWouldLeaveOutIsNotPartOfAValue: a pattern with it matches no
+// property, and what it was meant to leave out would be published.
+func TestRead_WhatAShellWouldLeaveOutIsNotPartOfAValue(t *testing.T) {
+	dir := t.TempDir()
+	const exclude = "HUBSPOT_PROPERTIES_EXCLUDE"
+	for value, want := range map[string]string{
+		`contacts.ssn,contacts.phone`: "", `*.p#hone`: "", `#contacts.ssn`: "", `"`: "", `contacts."ssn`: "",
+		`"contacts.ssn,contacts.phone"`: "is in quotes", `'contacts.ssn'`: "is in quotes", `"contacts.ssn","contacts.phone"`: "is in quotes", `""`: "is in quotes",
+		`contacts.ssn # personal`: "a comment behind a value", "contacts.ssn\t#personal": "a comment behind a value", ` # nothing`: "a comment behind a value", `"contacts.ssn" # personal`: "a comment behind a value",
+	} {
+		write(t, dir, map[string]string{"acme.env": exclude + "=" + value + "\n"})
+		files, err := fleet.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(problems(files[0]), "; ")
+		if want == "" && got != "" || want != "" && !strings.HasPrefix(got, "acme.env:1: "+exclude+": "+want) {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+		if strings.Contains(got, "contacts") {
+			t.Errorf("%s: a value shows, which may be a secret: %s", value, got)
+		}
+	}
+}
+
 // TestRead_WhatIsNoFileIsItsPortalsProblem: the others are read.
 func TestRead_WhatIsNoFileIsItsPortalsProblem(t *testing.T) {
 	dir := t.TempDir()
