@@ -56,7 +56,8 @@ type Fleet struct {
 	cfg     Config
 	shared  *connector.Shared
 	started time.Time
-	wake    chan struct{} // one slot: a portal's goroutine has ended
+	wake    chan struct{} // one slot: a portal's goroutine has ended, or the folder was read
+	reading chan struct{} // one slot: the folder is being read
 	unowned atomic.Int64  // portals that no instance had at the last survey
 
 	mu      sync.Mutex
@@ -67,6 +68,7 @@ type Fleet struct {
 	problem error         // why it is not in the group
 	folder  error         // why the folder could not be read
 	unread  time.Time     // since when
+	looked  time.Time     // when the latest reading of the folder began
 	parts   int32         // partitions of the topic; 0: not known
 	holds   map[int32]context.Context
 	files   map[string]*file
@@ -103,7 +105,7 @@ type running struct {
 func New(cfg Config) *Fleet {
 	now := time.Now()
 	return &Fleet{
-		cfg: cfg, shared: connector.NewShared(cfg.Log), started: now, since: now, wake: make(chan struct{}, 1),
+		cfg: cfg, shared: connector.NewShared(cfg.Log), started: now, since: now, wake: make(chan struct{}, 1), reading: make(chan struct{}, 1),
 		holds: map[int32]context.Context{}, files: map[string]*file{}, running: map[string]*running{},
 	}
 }
@@ -224,9 +226,32 @@ func (f *Fleet) outside(err error) {
 	f.in, f.problem = false, err
 }
 
-// look reads the folder. What cannot be read now stays as it was. Only one goroutine
-// looks, so it reads without the lock: a file may be on a disk that does not answer.
+// look begins to read the folder, unless that is under way already: a disk may not
+// answer. Until it does, what the folder said before counts.
 func (f *Fleet) look() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case f.reading <- struct{}{}:
+	default:
+		if time.Since(f.looked) >= foldersAlike {
+			f.cannotRead(errSilent, f.looked)
+		}
+		return
+	}
+	f.looked = time.Now()
+	go func() { // ends once the disk has answered: nothing else can end it
+		f.read()
+		<-f.reading
+		f.rouse()
+	}()
+}
+
+var errSilent = errors.New("it does not answer")
+
+// read reads the folder. What cannot be read now stays as it was. Only one goroutine
+// reads, so it does without the lock.
+func (f *Fleet) read() {
 	found, err := f.cfg.Read()
 	files := f.files
 	if err == nil {
@@ -234,14 +259,28 @@ func (f *Fleet) look() {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.folder == nil && err != nil {
-		f.unread = time.Now()
-		f.cfg.Log.Error("the folder with the portals' files cannot be read; the portals stay as they were", "err", err)
-	}
 	if len(files) == 0 && len(f.files) > 0 {
 		f.cfg.Log.Warn("the folder has no file of a portal any more; all portals end", "portals", len(f.files))
 	}
-	f.folder, f.files = err, files
+	f.files = files
+	f.cannotRead(err, time.Now())
+}
+
+// cannotRead notes why the folder cannot be read; nil: it can. Its caller holds mu.
+func (f *Fleet) cannotRead(err error, since time.Time) {
+	if f.folder == nil && err != nil {
+		f.unread = since
+		f.cfg.Log.Error("the folder with the portals' files cannot be read; the portals stay as they were", "err", err)
+	}
+	f.folder = err
+}
+
+// rouse has takePart look at what has changed.
+func (f *Fleet) rouse() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
 }
 
 // compare returns what the folder says now. A file that says what it said is the same as
@@ -331,10 +370,7 @@ func (f *Fleet) start(one *file, term context.Context) {
 			f.mu.Lock()
 			delete(f.running, one.Name)
 			f.mu.Unlock()
-			select {
-			case f.wake <- struct{}{}:
-			default:
-			}
+			f.rouse()
 		}()
 		f.follow(ctx, r)
 	}()

@@ -401,6 +401,59 @@ func TestFleet_AFileThatCannotBeReadNowChangesNothing(t *testing.T) {
 	})
 }
 
+// TestFleet_AFolderThatDoesNotAnswerHoldsNothingUp: while its disk hangs, the instance
+// takes the portals of another that dies, says what is wrong, and ends when it is told to.
+func TestFleet_AFolderThatDoesNotAnswerHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 6)
+		w.add(3, all...)
+		var hangs atomic.Bool
+		answers := make(chan struct{})
+		read := func() ([]fleet.File, error) {
+			if hangs.Load() {
+				<-answers
+			}
+			return w.read()
+		}
+		a, b := w.startAt("10.0.0.8:8080", read), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		hangs.Store(true)
+		time.Sleep(time.Minute)
+		b.kill()
+		w.until(20*time.Second, a.stream)
+		if s := a.status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "cannot be read: it does not answer") || s.Time.Sub(s.Problems[0].Since) < 50*time.Second {
+			t.Errorf("%+v", s.Problems)
+		}
+		w.add(3, "new")
+		hangs.Store(false)
+		answers <- struct{}{}
+		w.until(time.Minute, a.stream)
+		if s := a.status(); len(s.Problems) > 0 {
+			t.Errorf("%+v", s.Problems)
+		}
+		hangs.Store(true)
+		time.Sleep(time.Minute)
+		a.cancel()
+		select {
+		case err := <-a.done:
+			a.done <- err
+		case <-time.After(10 * time.Second):
+			t.Error("it does not end")
+		}
+		c := w.startAt("10.0.0.9:8080", read) // it has never seen the folder
+		time.Sleep(time.Minute)
+		if s := c.status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Problem, "does not answer") {
+			t.Errorf("%s: %+v", s.Headline(), s.Problems)
+		}
+		close(answers)
+		w.until(time.Minute, c.stream)
+		a.stop()
+		c.stop()
+		w.check(all...)
+	})
+}
+
 // TestFleet_AnEmptyFolderIsSaid: all portals end, and nobody takes that for all is well.
 func TestFleet_AnEmptyFolderIsSaid(t *testing.T) {
 	t.Parallel()
