@@ -95,10 +95,10 @@ type running struct {
 	term   context.Context
 	cancel context.CancelCauseFunc
 
-	mu     sync.Mutex
-	c      *connector.Connector // the latest; nil: none could be made
-	failed error                // why it needs its operator
-	since  time.Time            // of failed
+	mu      sync.Mutex
+	c       *connector.Connector // the latest; nil: none could be made
+	stopped []stream.Problem     // why it needs its operator, as the last try found; nil: no try has ended
+	trying  time.Time            // since when it is tried again; zero: it is not
 }
 
 // New makes an instance, and connects to nobody.
@@ -384,14 +384,14 @@ func (f *Fleet) follow(ctx context.Context, r *running) {
 	for wait := startAgain; ; wait = min(2*wait, startSeldom) {
 		began := time.Now()
 		c, err := connector.New(r.file.cfg, o)
-		r.is(c, nil)
+		r.tries(c)
 		if err == nil {
 			err = c.Run(ctx)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		r.is(c, cmp.Or(err, errors.New("it has stopped")))
+		r.stops(cmp.Or(err, errors.New("it has stopped")))
 		if time.Since(began) > startSeldom {
 			wait = startAgain
 		}
@@ -404,17 +404,37 @@ func (f *Fleet) follow(ctx context.Context, r *running) {
 	}
 }
 
-func (r *running) is(c *connector.Connector, failed error) {
+func (r *running) tries(c *connector.Connector) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.c, r.failed, r.since = c, failed, time.Now()
+	r.c, r.trying = c, time.Now()
 }
 
-// now gives the latest connector, and since when it needs its operator, and why.
-func (r *running) now() (c *connector.Connector, since time.Time, failed error) {
+// stops notes that the portal needs its operator.
+func (r *running) stops(failed error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.c, r.since, r.failed
+	before := r.stopped
+	r.trying, r.stopped = time.Time{}, nil
+	if r.c != nil {
+		r.stopped = r.c.Brief().Problems
+	}
+	if len(r.stopped) == 0 {
+		r.stopped = []stream.Problem{{Area: "connector", Problem: failed.Error(), Action: "do what the problem says; the portal is tried again by itself", Since: moment(time.Now())}}
+	}
+	for i := range r.stopped { // the try before may have found the same
+		if same := slices.IndexFunc(before, func(p stream.Problem) bool { return p.Problem == r.stopped[i].Problem }); same >= 0 {
+			r.stopped[i].Since = before[same].Since
+		}
+	}
+}
+
+// now gives the latest connector, and why the portal needs its operator. It does until a
+// try streams, or finds something else wrong.
+func (r *running) now() (c *connector.Connector, stopped []stream.Problem, trying time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.c, r.stopped, r.trying
 }
 
 // confirm asks the coordinator whether this instance is still in the group. A portal

@@ -321,6 +321,42 @@ func TestFleet_APortalsProblemIsItsOwn(t *testing.T) {
 	})
 }
 
+// TestFleet_APortalThatIsTriedAgainIsStillStopped: until it streams, its operator, /readyz
+// and the alerts see why it needs him, though a try takes longer than a scrape.
+func TestFleet_APortalThatIsTriedAgainIsStillStopped(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme", "globex")
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		w.mu.Lock()
+		w.silent = func(name string) bool { // it answers slowly
+			if name == "globex" {
+				time.Sleep(20 * time.Second)
+			}
+			return false
+		}
+		w.mu.Unlock()
+		w.remove("globex")
+		w.write("acme", "HUBSPOT_ACCESS_TOKEN=pat-globex")
+		stopped := func() bool { return of(a.alone())["acme"].State == fleet.StateStopped }
+		w.until(2*time.Minute, stopped)
+		first := of(a.alone())["acme"]
+		for range 30 * 12 {
+			time.Sleep(5 * time.Second)
+			if p := of(a.alone())["acme"]; p.State != first.State || fmt.Sprint(p.Problems) != fmt.Sprint(first.Problems) || a.get("/readyz").Code == http.StatusOK {
+				t.Fatalf("%v: it is %s: %+v, was %+v", time.Now(), p.State, p.Problems, first.Problems)
+			}
+		}
+		if n := strings.Count(w.log.String(), "the portal needs its operator"); n < 3 {
+			t.Errorf("it is tried %d times", n)
+		}
+		w.write("acme", "HUBSPOT_ACCESS_TOKEN=pat-acme")
+		w.until(time.Minute, a.stream)
+		a.stop()
+	})
+}
+
 // TestFleet_ASecretsFileMayComeLater than the portal's file, and may change: a mounted
 // Secret is another volume than a mounted ConfigMap.
 func TestFleet_ASecretsFileMayComeLater(t *testing.T) {

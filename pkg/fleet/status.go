@@ -114,7 +114,7 @@ func (p *Portal) fill(r *running) {
 	if r == nil {
 		return
 	}
-	c, since, failed := r.now()
+	c, stopped, trying := r.now()
 	if c != nil {
 		b := c.Brief()
 		p.Since, p.Portal, p.Live, p.Behind, p.Backfill, p.Problems = b.Since, b.Portal, b.Live, b.Behind, b.Backfill, b.Problems
@@ -125,12 +125,9 @@ func (p *Portal) fill(r *running) {
 			p.State = StateFailing
 		}
 	}
-	if failed == nil {
-		return
-	}
-	p.State = StateStopped
-	if len(p.Problems) == 0 {
-		p.Problems = []stream.Problem{{Area: "connector", Problem: failed.Error(), Action: "do what the problem says; the portal is tried again by itself", Since: moment(since)}}
+	// A try that has streamed changed its role after it began.
+	if len(stopped) > 0 && (trying.IsZero() || p.State == StateLoading && !p.Since.After(trying)) {
+		p.State, p.Problems = StateStopped, slices.Clone(stopped)
 	}
 }
 
