@@ -180,6 +180,9 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	switch {
 	case permanent(err):
 		p.Action, p.Runbook = "do what the problem says, then start the connector again", runbookStart
+		if s.shared != nil { // whoever runs many tries each again
+			p.Action = "do what the problem says; the portal is tried again by itself"
+		}
 	case errors.Is(err, errStopped):
 		p.Action, p.Runbook = "start it again", runbookStopped
 	case errors.Is(err, errNoTypes):

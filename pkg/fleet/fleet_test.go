@@ -342,6 +342,9 @@ func TestFleet_APortalThatIsTriedAgainIsStillStopped(t *testing.T) {
 		stopped := func() bool { return of(a.alone())["acme"].State == fleet.StateStopped }
 		w.until(2*time.Minute, stopped)
 		first := of(a.alone())["acme"]
+		if action := first.Problems[0].Action; !strings.Contains(action, "tried again by itself") {
+			t.Errorf("what to do: %s", action)
+		}
 		for range 30 * 12 {
 			time.Sleep(5 * time.Second)
 			if p := of(a.alone())["acme"]; p.State != first.State || fmt.Sprint(p.Problems) != fmt.Sprint(first.Problems) || a.get("/readyz").Code == http.StatusOK {
