@@ -681,6 +681,44 @@ func TestFleet_WhoAnswersInAnothersPlaceIsNotBelieved(t *testing.T) {
 	})
 }
 
+// TestFleet_ThePageOfAPortalSaysWhoHasIt where its instance cannot be asked.
+func TestFleet_ThePageOfAPortalSaysWhoHasIt(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(1, names(0, 6)...)
+		a, b := w.start(), w.start()
+		w.begin = func(i *instance) { i.hidden.Store(true) }
+		c := w.start()
+		w.until(2*time.Minute, func() bool { return len(owners(a.status())) == 3 })
+		said := map[string]string{}
+		w.mu.Lock()
+		delete(w.hosts, b.addr)
+		w.mu.Unlock()
+		for name, p := range of(a.status()) {
+			if p.Instance == a.addr {
+				continue
+			}
+			r := a.get("/portals/" + name + "/status")
+			want := p.Instance + " has " + name + ", and does not answer: dial tcp " + b.addr
+			if p.Instance != b.addr {
+				want = "the instance on " + p.Instance + " has " + name + ", and it answers nowhere"
+			}
+			if said[p.Instance] = r.Body.String(); r.Code != http.StatusBadGateway || !strings.Contains(said[p.Instance], want) {
+				t.Errorf("%d %q, want %s", r.Code, said[p.Instance], want)
+			}
+		}
+		if len(said) != 2 {
+			t.Errorf("%v", said)
+		}
+		w.mu.Lock()
+		w.hosts[b.addr] = b
+		w.mu.Unlock()
+		for _, i := range []*instance{a, b, c} {
+			i.stop()
+		}
+	})
+}
+
 // TestFleet_MorePartitions: an operator adds partitions to the fleet's topic while it
 // runs. Each portal still runs once.
 func TestFleet_MorePartitions(t *testing.T) {

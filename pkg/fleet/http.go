@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/connector/page"
@@ -125,12 +127,17 @@ func (f *Fleet) portal(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	case owner == "" || r.Header.Get(passedOn) != "":
+	case owner == nil || r.Header.Get(passedOn) != "":
 		http.Error(w, f.notRunning(name), http.StatusNotFound)
+	case owner.Address == "":
+		http.Error(w, fmt.Sprintf("the instance on %s has %s, and %v", strings.TrimPrefix(owner.Host, "/"), name, errNowhere), http.StatusBadGateway)
 	default:
 		r.Header.Set(passedOn, "true")
-		to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner})
+		to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: owner.Address})
 		to.Transport = f.cfg.Others
+		to.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, fmt.Sprintf("%s has %s, and does not answer: %v", owner.Address, name, err), http.StatusBadGateway)
+		}
 		to.ServeHTTP(w, r)
 	}
 }
@@ -150,24 +157,24 @@ func (f *Fleet) notRunning(name string) string {
 	return "no connector runs for " + name + " now; see the list of portals"
 }
 
-// owner is the address of the instance that has a portal; "": none that answers.
-func (f *Fleet) owner(ctx context.Context, name string) (string, error) {
+// owner is the instance that has a portal; nil: no other has.
+func (f *Fleet) owner(ctx context.Context, name string) (*group.Other, error) {
 	f.mu.Lock()
 	m, parts := f.member, f.parts
 	_, known := f.files[name]
 	f.mu.Unlock()
 	if m == nil || !known {
-		return "", nil
+		return nil, nil
 	}
-	var others []group.Other
+	ctx, cancel := context.WithTimeout(ctx, othersPatience)
+	defer cancel()
 	others, err := m.Others(ctx)
 	partition := sink.PartitionOf([]byte(name), parts)
-	for _, one := range others {
-		for _, p := range one.Partitions[Name(f.cfg.Topic.Prefix)] {
-			if p == partition && one.ID != m.ID() {
-				return one.Address, nil
-			}
+	for i := range others {
+		one := &others[i]
+		if one.ID != m.ID() && slices.Contains(one.Partitions[Name(f.cfg.Topic.Prefix)], partition) {
+			return one, nil
 		}
 	}
-	return "", err
+	return nil, err
 }

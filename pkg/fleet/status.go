@@ -302,11 +302,13 @@ func Get(ctx context.Context, url string, transport http.RoundTripper) (s Status
 	return s, err
 }
 
+var errNowhere = errors.New("it answers nowhere: set HTTP_ADDR, and FLEET_ADDRESS where it cannot tell its own address")
+
 // ask asks another instance for its own status.
 func ask(ctx context.Context, other *group.Other, others http.RoundTripper) (s Status, err error) {
 	address := other.Address
 	if address == "" {
-		return s, errors.New("it answers nowhere: set HTTP_ADDR, and FLEET_ADDRESS where it cannot tell its own address")
+		return s, errNowhere
 	}
 	s, err = Get(ctx, "http://"+address+"/status?of=instance", others)
 	if err == nil && s.Member != other.ID { // such as 127.0.0.1 on another machine
