@@ -197,8 +197,8 @@ func fleetCheckCommand() *cobra.Command {
 		Long: `It asks HubSpot once for each portal, and nobody else. For everything that a run of one portal needs,
 run connector fleet portal NAME check.
 
-Exit code: 0 all is well, 1 HubSpot refuses a token or does not answer, 2 a file is wrong, or two
-portals are the same HubSpot account.
+Exit code: 0 all is well, 1 HubSpot refuses a token or does not answer, 2 a file or the environment is
+wrong, or two portals are the same HubSpot account.
 `,
 		RunE: func(c *cobra.Command, _ []string) error {
 			files, err := folder()
@@ -257,6 +257,9 @@ const (
 func checkFleet(ctx context.Context, files []fleet.File, o connector.Options, asJSON bool, stdout io.Writer) error {
 	if wrong := unsafe(); len(wrong) > 0 {
 		return &connector.ConfigError{Problems: wrong}
+	}
+	if _, err := load(ofTheFleet...); err != nil { // no instance would start
+		return err
 	}
 	checks := make([]portalCheck, len(files))
 	var g errgroup.Group

@@ -148,6 +148,26 @@ func TestFleetCheck_NeedsAFolder(t *testing.T) {
 	}
 }
 
+// TestFleetCheck_FindsWhatKeepsAnInstanceFromStarting: the files may give what the process
+// needs itself, or it may be wrong where no file looks.
+func TestFleetCheck_FindsWhatKeepsAnInstanceFromStarting(t *testing.T) {
+	h, _ := simulatedAccounts(map[string]int64{"one.test": 1})
+	for variable, want := range map[string]string{
+		"KAFKA_BROKERS=": "KAFKA_BROKERS: is required", "FLEET_METRICS=all": `FLEET_METRICS: "all" is none of`, "FLEET_PARTITIONS=many": `FLEET_PARTITIONS: "many" is not a number`,
+		"LOG_LEVEL=loud": `LOG_LEVEL: "loud" is none of`, "SYNC_LEADING_INTERVAL=soon": "", "HUBSPOT_RATE_SHARE=9": "",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=a\nHUBSPOT_BASE_URL=https://one.test\nKAFKA_BROKERS=localhost:9092\nSYNC_LEADING_INTERVAL=5s\nHUBSPOT_RATE_SHARE=0.5\n"})
+			name, value, _ := strings.Cut(variable, "=")
+			t.Setenv(name, value)
+			_, err := h.checked(t, false)
+			if want == "" && err != nil || want != "" && (connectorCode(err) != connector.ExitConfig || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		})
+	}
+}
+
 // TestFleetPortal_RunsACommand with the portal's variables and prefix, and ends with its
 // exit code.
 func TestFleetPortal_RunsACommand(t *testing.T) {
