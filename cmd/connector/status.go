@@ -157,7 +157,11 @@ func (r *statusReader) ask(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", shown(r.target), answer.Status)
+		err := fmt.Errorf("%s answers %s", shown(r.target), answer.Status)
+		if why := strings.TrimSpace(string(body)); strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain") && why != "" { // such as of a fleet's instance about a portal
+			err = fmt.Errorf("%w: %.500s", err, why)
+		}
+		return nil, err
 	}
 	return body, nil
 }

@@ -19,6 +19,20 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
+// TestStatus_SaysWhyItIsRefused: an instance of a fleet says so of a portal that it cannot
+// show.
+func TestStatus_SaysWhyItIsRefused(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "acme does not run: acme.env:1: is not of the form VARIABLE=value", http.StatusNotFound)
+	}))
+	defer server.Close()
+	var out, stderr bytes.Buffer
+	want := server.URL + "/portals/acme/status answers 404 Not Found: acme does not run: acme.env:1: is not of the form VARIABLE=value\n"
+	if code := command(t.Context(), []string{"status", server.URL + "/portals/acme"}, &out, &stderr); code != 1 || stderr.String() != want {
+		t.Errorf("%d %q, want %q", code, stderr.String(), want)
+	}
+}
+
 // TestStatus_PrintsWhatTheConnectorSays, as text or as JSON; the exit code says whether
 // it is ready.
 func TestStatus_PrintsWhatTheConnectorSays(t *testing.T) {
