@@ -713,6 +713,12 @@ func TestFleet_ThePageOfAPortalSaysWhoHasIt(t *testing.T) {
 		w.mu.Lock()
 		w.hosts[b.addr] = b
 		w.mu.Unlock()
+		a.cut()
+		time.Sleep(2 * time.Minute)
+		if r := a.get("/portals/" + names(0, 1)[0] + "/"); r.Code != http.StatusServiceUnavailable || !strings.Contains(r.Body.String(), "not in the group of the fleet's instances, and does not know who has") {
+			t.Errorf("without Kafka: %d %s", r.Code, r.Body)
+		}
+		a.mend()
 		for _, i := range []*instance{a, b, c} {
 			i.stop()
 		}

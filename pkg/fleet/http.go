@@ -157,14 +157,19 @@ func (f *Fleet) notRunning(name string) string {
 	return "no connector runs for " + name + " now; see the list of portals"
 }
 
-// owner is the instance that has a portal; nil: no other has.
+// owner is the instance that has a portal; nil: no other has. An error says why nobody
+// knows.
 func (f *Fleet) owner(ctx context.Context, name string) (*group.Other, error) {
 	f.mu.Lock()
 	m, parts := f.member, f.parts
 	_, known := f.files[name]
+	in := f.in
 	f.mu.Unlock()
-	if m == nil || !known {
+	switch {
+	case !known:
 		return nil, nil
+	case m == nil || !in:
+		return nil, fmt.Errorf("%w, and does not know who has %s", errOutside, name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, othersPatience)
 	defer cancel()
