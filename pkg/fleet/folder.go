@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hubspot-cdc/connector/internal/regular"
 )
@@ -97,8 +99,8 @@ func (f *File) parse(text []byte) {
 		switch before := seen[name]; {
 		case !assigns || !variableName.MatchString(name): // perhaps it has a secret, so it is not shown
 			f.problem(number, "is not of the form VARIABLE=value")
-		case strings.ContainsRune(value, 0):
-			f.problem(number, "%s: has a byte that is zero", name)
+		case strings.ContainsFunc(value, hidden):
+			f.problem(number, "%s: has a character that does not show; write the value by hand", name)
 		case before != 0:
 			f.problem(number, "%s: line %d sets it too", name, before)
 		case quoted(value):
@@ -118,9 +120,15 @@ func (f *File) parse(text []byte) {
 var remarked = regexp.MustCompile(`\s#`)
 
 func quoted(value string) bool {
-	n := len(value)
-	return n > 1 && value[0] == value[n-1] && (value[0] == '"' || value[0] == '\'')
+	const quotes = "\"'“”‘’"
+	first, n := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value[n:])
+	return strings.ContainsRune(quotes, first) && strings.ContainsRune(quotes, last)
 }
+
+// hidden reports whether a character is one that comes with a text from a web page, or
+// with the line ends of another system.
+func hidden(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) || r == '\r' }
 
 func (f *File) problem(line int, format string, args ...any) {
 	f.Problems = append(f.Problems, Problem{line, fmt.Sprintf(format, args...)})

@@ -62,7 +62,7 @@ func TestRead_AFilePerPortal(t *testing.T) {
 	}
 	if f, want := of["b-2"], []string{
 		"b-2.env:1: is not of the form VARIABLE=value", "b-2.env:3: HUBSPOT_OBJECTS: line 2 sets it too",
-		"b-2.env:5: is not of the form VARIABLE=value", "b-2.env:6: ZERO: has a byte that is zero",
+		"b-2.env:5: is not of the form VARIABLE=value", "b-2.env:6: ZERO: has a character that does not show; write the value by hand",
 		"b-2.env:7: is not of the form VARIABLE=value",
 	}; !slices.Equal(problems(f), want) {
 		t.Errorf("b-2: %q", problems(f))
@@ -97,7 +97,8 @@ func TestRead_WhatAShellWouldLeaveOutIsNotPartOfAValue(t *testing.T) {
 	const exclude = "HUBSPOT_PROPERTIES_EXCLUDE"
 	for value, want := range map[string]string{
 		`contacts.ssn,contacts.phone`: "", `*.p#hone`: "", `#contacts.ssn`: "", `"`: "", `contacts."ssn`: "",
-		`"contacts.ssn,contacts.phone"`: "is in quotes", `'contacts.ssn'`: "is in quotes", `"contacts.ssn","contacts.phone"`: "is in quotes", `""`: "is in quotes",
+		`"contacts.ssn,contacts.phone"`: "is in quotes", `'contacts.ssn'`: "is in quotes", `"contacts.ssn","contacts.phone"`: "is in quotes", `""`: "is in quotes", "“contacts.ssn”": "is in quotes",
+		"contacts.ssn\u200b": "has a character that does not show", "contacts.ssn\rHUBSPOT_OBJECTS=contacts": "has a character that does not show", "contacts.ssn,\u00a0contacts.phone,\tcontacts.größe": "",
 		`contacts.ssn # personal`: "a comment behind a value", "contacts.ssn\t#personal": "a comment behind a value", ` # nothing`: "a comment behind a value", `"contacts.ssn" # personal`: "a comment behind a value",
 	} {
 		write(t, dir, map[string]string{"acme.env": exclude + "=" + value + "\n"})
