@@ -187,10 +187,11 @@ func TestFleetPortal_RunsACommand(t *testing.T) {
 		{"akme check", connector.ExitConfig, `FLEET_DIR has no portal "akme"; did you mean acme?`},
 		{"wrong check", connector.ExitConfig, "wrong.env:1: HUBSPOT_TOKEN: connector run has no such variable"},
 		{"acme", connector.ExitConfig, "see connector help fleet portal"},
+		{"acme fleet portal other signal resume", connector.ExitConfig, "fleet is about all portals"}, // it would have acme's token
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			environment(t, "HUBSPOT_ACCESS_TOKEN=", "KAFKA_TOPIC_PREFIX=hubspot") // the command sets them; this restores them
-			fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=a\nKAFKA_BROKERS=" + kafka.ListenAddrs()[0] + "\n", "wrong.env": "HUBSPOT_TOKEN=a\n"})
+			fleetOf(t, map[string]string{"acme.env": "HUBSPOT_ACCESS_TOKEN=a\nKAFKA_BROKERS=" + kafka.ListenAddrs()[0] + "\n", "wrong.env": "HUBSPOT_TOKEN=a\n", "other.env": ""})
 			var out bytes.Buffer
 			if code := command(t.Context(), append([]string{"fleet", "portal"}, strings.Fields(c.args)...), &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
 				t.Errorf("exit %d, want %d and %q in\n%s", code, c.code, c.want, out.String())

@@ -36,6 +36,9 @@ Exit code: that of COMMAND; 2 if there is no such file, or it is wrong.
 
 // runForPortal runs a command with the environment of a portal. The process keeps it.
 func runForPortal(ctx context.Context, name string, args []string, stdout, stderr io.Writer) error {
+	if args[0] == "fleet" { // all others would be below this one's prefix, and have its variables
+		return misused("fleet is about all portals, and no command for one")
+	}
 	files, err := folder()
 	if err != nil {
 		return err
