@@ -964,6 +964,42 @@ func TestHolder_IsWhoeverHasThePortal(t *testing.T) {
 	})
 }
 
+// deafTo carries the requests to all instances but one, which does not answer.
+type deafTo struct {
+	network
+	host string
+}
+
+func (d deafTo) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != d.host {
+		return d.network.RoundTrip(r)
+	}
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestHolder_IsNotWhoeverDoesNotAnswer where another instance says that it has the portal.
+func TestHolder_IsNotWhoeverDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(1, names(0, 6)...)
+		a, b, c := w.start(), w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 3 })
+		for _, silent := range []*instance{a, b, c} {
+			for name, p := range of(a.status()) {
+				ctx, cancel := context.WithTimeout(w.Context(), 5*time.Second)
+				if at, err := fleet.Holder(ctx, w.kafka.Options(), prefix+"."+name, deafTo{network{w}, silent.addr}); err != nil || at != p.Instance {
+					t.Errorf("%s: %s %v, want %s; %s does not answer", name, at, err, p.Instance, silent.addr)
+				}
+				cancel()
+			}
+		}
+		for _, i := range []*instance{a, b, c} {
+			i.stop()
+		}
+	})
+}
+
 // TestFleet_Metrics have the portal's name, whether they are sums or all there is.
 func TestFleet_Metrics(t *testing.T) {
 	t.Parallel()
