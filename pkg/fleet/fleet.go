@@ -129,7 +129,6 @@ func (f *Fleet) Run(ctx context.Context) error {
 		err := f.takePart(ctx)
 		f.settle(nil)
 		if ctx.Err() != nil || connector.ExitCode(err) != connector.ExitFailed {
-			f.finish()
 			log.Info("fleet stopped")
 			if ctx.Err() != nil {
 				return nil
@@ -457,19 +456,30 @@ var (
 
 var errOutside = errors.New("this instance is not in the group of the fleet's instances")
 
-// finish ends all portals, and waits for them.
+// endWithin is how long portals may take to end: the process has to leave the group too, and
+// to end within ten seconds (docs/contract.md section 7).
+const endWithin = 8 * time.Second
+
+// finish ends all portals, and waits for them. It leaves behind those that something
+// keeps, such as a secret's file on a disk that does not answer: others wait for the rest.
 func (f *Fleet) finish() {
+	late := time.After(endWithin)
 	for {
 		f.mu.Lock()
-		n := len(f.running)
+		left := slices.Sorted(maps.Keys(f.running))
 		for _, r := range f.running {
 			r.cancel(nil)
 		}
 		f.mu.Unlock()
-		if n == 0 {
+		if len(left) == 0 {
 			return
 		}
-		<-f.wake
+		select {
+		case <-f.wake:
+		case <-late:
+			f.cfg.Log.Error("some portals do not end; the instance does not wait for them", "portals", len(left), "first", left[0])
+			return
+		}
 	}
 }
 

@@ -493,6 +493,52 @@ func TestFleet_AFolderThatDoesNotAnswerHoldsNothingUp(t *testing.T) {
 	})
 }
 
+// TestFleet_APortalThatDoesNotEndHoldsNoOtherUp: the instance ends in time, and others get
+// its portals.
+func TestFleet_APortalThatDoesNotEndHoldsNoOtherUp(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 6)
+		w.add(3, all...)
+		a, b := w.start(), w.start()
+		w.until(2*time.Minute, func() bool { return a.stream() && len(owners(a.status())) == 2 })
+		stuck, answers := "", make(chan struct{})
+		for name, p := range of(a.status()) {
+			if p.Instance == a.addr {
+				stuck = name
+			}
+		}
+		w.mu.Lock()
+		w.silent = func(name string) bool { // nothing ends its requests
+			if name == stuck {
+				<-answers
+			}
+			return false
+		}
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		a.cancel()
+		select {
+		case err := <-a.done:
+			a.done <- err
+		case <-time.After(10 * time.Second):
+			t.Error("it does not end")
+		}
+		if !w.log.Has("some portals do not end") {
+			t.Error("the log does not say so")
+		}
+		w.until(20*time.Second, func() bool {
+			s := b.status()
+			return s.Counts()[fleet.StateStreaming] == len(all)-1 && owners(s)[b.addr] == len(all)
+		})
+		close(answers)
+		a.stop()
+		w.until(2*time.Minute, b.stream)
+		b.stop()
+		w.check(all...)
+	})
+}
+
 // TestFleet_AnEmptyFolderIsSaid: all portals end, and nobody takes that for all is well.
 func TestFleet_AnEmptyFolderIsSaid(t *testing.T) {
 	t.Parallel()
