@@ -2,6 +2,8 @@ package fleet_test
 
 import (
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,5 +51,51 @@ func TestFleet_ADeletedSignalsTopicIsMadeAgain(t *testing.T) {
 			}
 		}
 		a.stop()
+	})
+}
+
+// TestFleet_NobodyAsksForTheTopicsOfAPortalThatIsGone: the client that its portals share
+// forgets them, so that who deletes them has peace.
+func TestFleet_NobodyAsksForTheTopicsOfAPortalThatIsGone(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.add(3, "acme", "gone")
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		time.Sleep(time.Minute)
+		w.remove("gone")
+		time.Sleep(time.Minute)
+		topics, err := w.kafka.Admin().ListTopics(w.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range topics.Names() {
+			if strings.HasPrefix(name, prefix+".gone.") {
+				if _, err := w.kafka.Admin().DeleteTopics(w.Context(), name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var asked atomic.Int64
+		w.kafka.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			for _, topic := range r.(*kmsg.MetadataRequest).Topics {
+				if topic.Topic != nil && strings.HasPrefix(*topic.Topic, prefix+".gone.") {
+					asked.Add(1)
+				}
+			}
+			return nil, nil, false
+		})
+		time.Sleep(10 * time.Minute)
+		if n := asked.Load(); n > 0 {
+			t.Errorf("%d requests in ten minutes", n)
+		}
+		w.mu.Lock()
+		w.files["gone"] = "HUBSPOT_ACCESS_TOKEN=pat-gone" // its topics are made again
+		w.mu.Unlock()
+		w.until(time.Minute, a.stream)
+		w.until(time.Minute, func() bool { return len(w.records(prefix+".gone.notifications")) > 0 })
+		a.stop()
+		w.check("acme", "gone")
 	})
 }

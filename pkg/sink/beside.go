@@ -178,6 +178,12 @@ func (b *Beside) leave(s *Signals) {
 	})
 }
 
+// forget ends the writing of a topic. Else the client would ask for its partitions as long
+// as it lives, and once somebody has deleted it, ten times a second.
+func (b *Beside) forget(topic string) {
+	b.change(func() { b.cl.PurgeTopicsFromProducing(topic) })
+}
+
 // again fetches a topic of which too much waited.
 func (b *Beside) again(topic string) {
 	b.cl.ResumeFetchPartitions(map[string][]int32{topic: {0}})

@@ -30,7 +30,7 @@ func OpenNotifications(ctx context.Context, cfg Config, create bool) (*Notificat
 	}
 	n := &Notifications{cfg: cfg, name: offsets.NotificationsTopic(cfg.Prefix)}
 	if cfg.Beside != nil {
-		n.cl, n.done = cfg.Beside.cl, func() {}
+		n.cl, n.done = cfg.Beside.cl, func() { cfg.Beside.forget(n.name) }
 	} else {
 		if n.cl, err = kgo.NewClient(append(append([]kgo.Opt{}, cfg.Opts...), notificationOpts()...)...); err != nil {
 			return nil, fmt.Errorf("kafka client: %w", err)
