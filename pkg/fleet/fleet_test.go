@@ -736,6 +736,11 @@ func TestFleet_ThePageOfAPortalSaysWhoHasIt(t *testing.T) {
 		w.begin = func(i *instance) { i.hidden.Store(true) }
 		c := w.start()
 		w.until(2*time.Minute, func() bool { return len(owners(a.status())) == 3 })
+		for name, p := range of(c.status()) {
+			if p.Instance == "" {
+				t.Errorf("%s is %s, and nobody has it", name, p.State)
+			}
+		}
 		said := map[string]string{}
 		w.mu.Lock()
 		delete(w.hosts, b.addr)

@@ -197,6 +197,12 @@ func (f *Fleet) whole(ctx context.Context) Status {
 			switch {
 			case at.Self:
 				at.Portals = len(s.Portals)
+				for _, p := range s.Portals {
+					if p.Instance == "" { // it cannot tell its address
+						p.Instance = at.Host
+						known[p.Name] = p
+					}
+				}
 			case problems[i] != nil:
 				at.Problem = problems[i].Error()
 			}
