@@ -539,6 +539,45 @@ func TestFleet_APortalThatDoesNotEndHoldsNoOtherUp(t *testing.T) {
 	})
 }
 
+// TestFleet_WhoHasAPortalTellsHowItIs, not an instance that is still ending it.
+func TestFleet_WhoHasAPortalTellsHowItIs(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		all := names(0, 12)
+		w.add(3, all...)
+		a := w.start()
+		w.until(2*time.Minute, a.stream)
+		var stuck atomic.Bool
+		answers := make(chan struct{})
+		w.mu.Lock()
+		w.silent = func(string) bool { // what is asked now is answered late, and nothing ends it
+			if stuck.Load() {
+				<-answers
+			}
+			return false
+		}
+		w.mu.Unlock()
+		stuck.Store(true)
+		time.Sleep(10 * time.Second)
+		stuck.Store(false)
+		b := w.start()
+		w.until(20*time.Second, func() bool { return b.alone().Counts()[fleet.StateStreaming] > 0 })
+		time.Sleep(10 * time.Second)
+		for _, i := range []*instance{a, b} {
+			for name, p := range of(b.alone()) {
+				if now := of(i.status())[name]; now.Instance != b.addr || now.State != p.State {
+					t.Errorf("%s says that %s is %s on %s, and there it is %s", i.addr, name, now.State, now.Instance, p.State)
+				}
+			}
+		}
+		close(answers)
+		w.until(time.Minute, func() bool { return a.stream() && b.stream() })
+		a.stop()
+		b.stop()
+		w.check(all...)
+	})
+}
+
 // TestFleet_AnEmptyFolderIsSaid: all portals end, and nobody takes that for all is well.
 func TestFleet_AnEmptyFolderIsSaid(t *testing.T) {
 	t.Parallel()

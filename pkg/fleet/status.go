@@ -206,10 +206,13 @@ func (f *Fleet) whole(ctx context.Context) Status {
 			case problems[i] != nil:
 				at.Problem = problems[i].Error()
 			}
+			holds := one.Partitions[Name(f.cfg.Topic.Prefix)]
 			for _, p := range answers[i].Portals {
-				known[p.Name] = p
+				if _, told := known[p.Name]; !told || slices.Contains(holds, p.Partition) { // else it may be ending it
+					known[p.Name] = p
+				}
 			}
-			for _, p := range one.Partitions[Name(f.cfg.Topic.Prefix)] {
+			for _, p := range holds {
 				owners[p] = at
 			}
 			s.Instances = append(s.Instances, at)
