@@ -1,10 +1,10 @@
 {{/* What the pods of the Deployment and of helm test have in common. */}}
 
-{{/* files: the variables whose secrets are mounted, with commas. AWS keys have no variable for a file. */}}
+{{/* files: the variables that are mounted, with commas. Other variables than those of secrets, and AWS keys, have none for a file. */}}
 {{- define "hubspot-cdc.files" -}}
 {{- $files := list }}
 {{- range $name, $from := .Values.secrets }}
-{{- $mounted := and (eq $.Values.secretsAs "files") (not (has $name (list "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN"))) }}
+{{- $mounted := and (eq $.Values.secretsAs "files") (regexMatch "(TOKEN|SECRET|PASSWORD|HASH_KEY)$" $name) (ne $name "AWS_SESSION_TOKEN") }}
 {{- if and $from (or $mounted (hasSuffix "_FILE" $name)) }}
 {{- $files = append $files $name }}
 {{- end }}
