@@ -11,7 +11,12 @@ import (
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	v2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -347,6 +352,35 @@ func TestChart_Notes(t *testing.T) {
 	for _, as := range []string{"env: {HUBSPOT_ACCESS_TOKEN_FILE: /mnt/token}", "secrets: {HUBSPOT_REFRESH_TOKEN_FILE: {secret: hubspot, key: refresh}}"} {
 		if notes := render(t, enough, "secrets: {HUBSPOT_ACCESS_TOKEN: null}", as).notes; strings.Contains(notes, missing) {
 			t.Errorf("%s: got\n%s", as, notes)
+		}
+	}
+}
+
+// TestChart_AnotherChartMayHoldIt, and leave it out by the condition that charts have
+// for that: Helm hands its value to this chart too.
+func TestChart_AnotherChartMayHoldIt(t *testing.T) {
+	for enabled, want := range map[string]int{"true": 1, "false": 0} {
+		one, err := loader.Load(chart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent := &v2.Chart{Metadata: &v2.Metadata{APIVersion: v2.APIVersionV2, Name: "crm", Version: "1.0.0", Dependencies: []*v2.Dependency{
+			{Name: one.Name(), Version: one.Metadata.Version, Condition: one.Name() + ".enabled"},
+		}}}
+		parent.AddDependency(one)
+		given, err := loader.LoadValues(strings.NewReader(enough + "enabled: " + enabled))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]any{one.Name(): given}
+		if err := chartutil.ProcessDependencies(parent, values); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := util.ToRenderValues(parent, values, common.ReleaseOptions{Name: "crm"}, common.DefaultCapabilities); err != nil {
+			t.Errorf("enabled=%s: %v", enabled, err)
+		}
+		if got := len(parent.Dependencies()); got != want {
+			t.Errorf("enabled=%s: the parent has %d charts, want %d", enabled, got, want)
 		}
 	}
 }
