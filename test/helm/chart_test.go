@@ -348,6 +348,9 @@ func TestChart_Notes(t *testing.T) {
 	if notes := render(t, enough, "secrets: {HUBSPOT_ACCESS_TOKEN: null}").notes; !strings.Contains(notes, missing) {
 		t.Errorf("without a token: got\n%s", notes)
 	}
+	if notes := render(t, enough, "secrets: # none here").notes; !strings.Contains(notes, missing) {
+		t.Errorf("without secrets: got\n%s", notes)
+	}
 	// A driver mounts the token, and the variable names its file.
 	for _, as := range []string{"env: {HUBSPOT_ACCESS_TOKEN_FILE: /mnt/token}", "secrets: {HUBSPOT_REFRESH_TOKEN_FILE: {secret: hubspot, key: refresh}}"} {
 		if notes := render(t, enough, "secrets: {HUBSPOT_ACCESS_TOKEN: null}", as).notes; strings.Contains(notes, missing) {
