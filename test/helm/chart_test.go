@@ -245,7 +245,7 @@ func reaches(t *testing.T, r release, name string, file bool, where [2]string) {
 }
 
 // TestChart_ValuesArriveAsTheyAreWritten: a large number without an exponent, a list
-// with commas, null not at all.
+// with commas, null not at all, on and off of HUBSPOT_JOURNAL as such.
 func TestChart_ValuesArriveAsTheyAreWritten(t *testing.T) {
 	got := render(t, enough, `
 env:
@@ -263,6 +263,11 @@ env:
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	for _, journal := range []string{"auto", "on", "off", "'off'"} {
+		if got := render(t, enough, "env: {HUBSPOT_JOURNAL: "+journal+"}").config.Data["HUBSPOT_JOURNAL"]; got != strings.Trim(journal, "'") {
+			t.Errorf("HUBSPOT_JOURNAL: %s: got %q", journal, got)
+		}
 	}
 }
 
