@@ -45,7 +45,15 @@ func run(ctx context.Context, topic string, untilEnd bool) error {
 		return err
 	}
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	admin := kadm.NewClient(client)
+	begins, err := admin.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = begins.Error()
+	}
+	if err != nil {
+		return err
+	}
+	ends, err := admin.ListCommittedOffsets(ctx, topic)
 	if err == nil {
 		err = ends.Error()
 	}
@@ -54,7 +62,7 @@ func run(ctx context.Context, topic string, untilEnd bool) error {
 	}
 	reading := map[int32]int64{} // ends that are not reached yet
 	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
+		if begin, _ := begins.Lookup(topic, o.Partition); o.Offset > begin.Offset {
 			reading[o.Partition] = o.Offset
 		}
 	})

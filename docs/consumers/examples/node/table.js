@@ -40,8 +40,8 @@ const ends = new Map() // partitions whose end is not reached yet
 if (untilEnd) {
   const admin = kafka.admin()
   await admin.connect()
-  for (const { partition, high } of await admin.fetchTopicOffsets(topic)) {
-    if (high !== '0') ends.set(partition, BigInt(high))
+  for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+    if (high !== low) ends.set(partition, BigInt(high))
   }
   await admin.disconnect()
 }

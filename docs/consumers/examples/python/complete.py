@@ -72,6 +72,8 @@ def main():
                 raise SystemExit(message.error())
             if message.topic() == frontiers:
                 unread.discard(message.partition())
+            else:  # what was aborted, and what retention took, counts too
+                position[message.partition()] = message.offset()
         elif message.topic() == args.topic:
             position[message.partition()] = message.offset() + 1  # a consumer does its work here: see table.py
         elif json.loads(message.key())["topic"] == args.topic:

@@ -56,6 +56,15 @@ func run(ctx context.Context, topic string, verified bool, until time.Time) erro
 	if err != nil {
 		return err
 	}
+	begins, err := admin.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = begins.Error()
+	}
+	if err != nil {
+		return err
+	}
+	position := map[int32]int64{}                                               // behind the last record of each partition
+	begins.Each(func(o kadm.ListedOffset) { position[o.Partition] = o.Offset }) // retention took what was before
 	client.AddConsumeTopics(topic, frontiers)
 	ends, err := admin.ListCommittedOffsets(ctx, frontiers)
 	if err == nil {
@@ -73,7 +82,6 @@ func run(ctx context.Context, topic string, verified bool, until time.Time) erro
 		}
 	})
 	has := claim{verified: verified}
-	position := map[int32]int64{} // behind the last record of each partition
 	for has.at.Before(until) {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
