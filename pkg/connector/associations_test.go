@@ -23,7 +23,7 @@ func (w *world) seenOf(topic, table string, keyFields []string, text func(image 
 	w.T.Helper()
 	var out []cdctest.LinkEvent
 	for _, r := range w.Records(topic) {
-		e := cdctest.LinkEvent{Key: string(r.Key), Partition: r.Partition, Offset: r.Offset, Tombstone: r.Value == nil}
+		e := cdctest.LinkEvent{Key: string(r.Key), Partition: r.Partition, Offset: r.Offset, Tombstone: r.Value == nil, At: r.Timestamp}
 		if !e.Tombstone {
 			m := w.Decode(r.Value)
 			source := m["source"].(map[string]any)

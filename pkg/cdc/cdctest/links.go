@@ -3,6 +3,7 @@ package cdctest
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
@@ -39,6 +40,7 @@ type LinkEvent struct {
 
 	Label string
 	Seq   int64
+	At    time.Time // Kafka's time of the record, for findings
 }
 
 func (e *LinkEvent) isDelete() bool { return e.Op == "d" }
@@ -123,6 +125,15 @@ func checkKeys(history LinkHistory, events []LinkEvent, group func(key string) s
 	return r
 }
 
+// story tells the events of a key, one a line.
+func story(events []LinkEvent) string {
+	var b strings.Builder
+	for _, e := range events {
+		fmt.Fprintf(&b, "\n\t%s seq %d %s %q %s %s", e.At.UTC().Format(time.RFC3339Nano), e.Seq, e.Op, e.Label, e.Reason, e.Stream)
+	}
+	return b.String()
+}
+
 func (r *LinkReport) key(key string, states []LinkState, events []LinkEvent) {
 	next := 0 // the earliest state that the present event may show
 	var before *LinkEvent
@@ -162,7 +173,7 @@ func (r *LinkReport) key(key string, states []LinkState, events []LinkEvent) {
 			next++
 		}
 		if next == len(states) {
-			r.Reordered = append(r.Reordered, fmt.Sprintf("%s: seq %d (%s %q) shows no state of %v after those that the events before it show", key, e.Seq, e.Op, e.Label, states))
+			r.Reordered = append(r.Reordered, fmt.Sprintf("%s: seq %d (%s %q) shows no state of %v after those that the events before it show:%s", key, e.Seq, e.Op, e.Label, states, story(events)))
 			return
 		}
 		next++
