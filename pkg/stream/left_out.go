@@ -36,7 +36,7 @@ func (l *leftOut) say(ctx context.Context, p *Pair) error {
 		p.From.Status.Clear(p.Name(), leftOutPart)
 		return nil
 	}
-	p.From.Status.Problem(p.Name(), leftOutPart, &leftOutError{p.Name(), firstOf(live, stuckShown), len(live) + l.more})
+	p.From.Status.Problem(p.Name(), leftOutPart, &leftOutError{p.Name(), firstShown(live), len(live) + l.more})
 	return nil
 }
 

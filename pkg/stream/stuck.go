@@ -199,7 +199,7 @@ func (s *stuck) set(ctx context.Context, ids []hubspot.ID) error {
 	}
 	if added {
 		s.log.Warn("HubSpot does not answer about some records; they stay as published, everything else continues, and the connector asks again",
-			"stream", offsets.StuckStream, "ids", idList(firstOf(s.all(), stuckShown)), "err", why)
+			"stream", offsets.StuckStream, "ids", idList(firstShown(s.all())), "err", why)
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -229,7 +229,7 @@ func (s *stuck) unset(ctx context.Context, ids, waiting []hubspot.ID) error {
 	}
 	s.mu.Unlock()
 	if len(gone) > 0 {
-		s.log.Info("HubSpot answers about some records again", "stream", offsets.StuckStream, "ids", idList(firstOf(gone, stuckShown)))
+		s.log.Info("HubSpot answers about some records again", "stream", offsets.StuckStream, "ids", idList(firstShown(gone)))
 	}
 	return s.save(ctx)
 }
@@ -280,11 +280,11 @@ type stuckError struct {
 // stuckShown is how many ids a problem or a log line names.
 const stuckShown = 20
 
-func firstOf(ids []hubspot.ID, n int) []hubspot.ID { return ids[:min(n, len(ids))] }
+func firstShown(ids []hubspot.ID) []hubspot.ID { return ids[:min(stuckShown, len(ids))] }
 
 func (e *stuckError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "HubSpot does not answer about %d records: %s", len(e.ids), idList(firstOf(e.ids, stuckShown)))
+	fmt.Fprintf(&b, "HubSpot does not answer about %d records: %s", len(e.ids), idList(firstShown(e.ids)))
 	if len(e.ids) > stuckShown {
 		b.WriteString(" …")
 	}
