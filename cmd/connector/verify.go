@@ -87,7 +87,7 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, stdout, 
 		err = report.WriteJSON(stdout)
 		fmt.Fprint(stderr, report.Notes())
 	} else {
-		err = report.WriteTable(stdout)
+		err = report.WriteTable(stdout, v.fix)
 	}
 	switch {
 	case err != nil || report.Equal:
@@ -103,7 +103,7 @@ func (v *verification) run(ctx context.Context, setup *connector.Setup, stdout, 
 			return fmt.Errorf("connector verify --fix: %w", err)
 		}
 		if sent > 0 {
-			fmt.Fprintf(stderr, "asked the connector, by %d signals, to publish these keys again; compare again when it has\n", sent)
+			fmt.Fprintf(stderr, "asked the connector to publish these keys again, or to delete what it has published and HubSpot does not have (signals sent: %d); compare again when it has\n", sent)
 		} else {
 			fmt.Fprintln(stderr, "asked the connector for nothing: no key that a signal can name is known to differ")
 		}

@@ -111,7 +111,7 @@ func TestVerify_FixSaysWhenItAsksForNothing(t *testing.T) {
 		}
 		w.Portal.Update("contacts", ids[0], map[string]string{"firstname": "Changed"})
 		_, said = w.verified(&verification{fix: true}, connector.ExitFailed)
-		if !strings.Contains(said, "by 1 signals") || !strings.HasSuffix(said, byHand) {
+		if !strings.Contains(said, "(signals sent: 1)") || !strings.HasSuffix(said, byHand) {
 			t.Errorf("one of two keys can be asked for, but it says %q", said)
 		}
 		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 500, Endpoint: hubspottest.EndpointList, Object: "contacts"})

@@ -59,6 +59,7 @@ func (a *accessToken) bearer(ctx context.Context, c *Client, stale *Secret) (*Se
 		if err := c.sameAccount(ctx, &fresh); err != nil {
 			return nil, err
 		}
+		c.log.Info("HubSpot refused the access token; the one that its file has now takes its place")
 	}
 	a.token.Store(&fresh)
 	return &fresh, nil

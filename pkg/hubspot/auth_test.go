@@ -39,6 +39,9 @@ func TestATokenThatChangedIsTakenUp(t *testing.T) {
 		if err := r.ask(t.Context()); err != nil || reads != 2 {
 			t.Errorf("after the change: err = %v, %d reads", err, reads)
 		}
+		if n := strings.Count(r.log.String(), "the one that its file has now takes its place"); n != 1 {
+			t.Errorf("the log says %d times that the token changed, want once", n)
+		}
 		accepted = "Bearer other"
 		if err := r.ask(t.Context()); !Unauthorized(err) || reads != 3 {
 			t.Errorf("a refused token: err = %v, %d reads, want Unauthorized after one more", err, reads)

@@ -20,8 +20,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 }
 
 // WriteTable writes the report for people: a line per topic, the first keys that
-// differ, and what to do about them.
-func (r *Report) WriteTable(w io.Writer) error {
+// differ, and what to do about them: fixing says that the caller does it.
+func (r *Report) WriteTable(w io.Writer, fixing bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TOPIC\tHUBSPOT\tKAFKA\tEQUAL\tMISSING\tEXTRA\tSTALE\tDIFFERENT")
 	for i := range r.Topics {
@@ -42,6 +42,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 		b.WriteString("\nequal: a consumer of these topics has what HubSpot has\n")
 	case !slices.ContainsFunc(r.Topics, func(t Topic) bool { return !t.Same() }):
 		b.WriteString("\nnot compared to the end\n")
+	case fixing:
+		b.WriteString("\nnot equal\n")
 	default:
 		b.WriteString("\nnot equal; \"connector verify --fix\" asks the running connector to publish these keys again\n")
 	}
