@@ -79,7 +79,7 @@ func TestVerify_SaysWhatDiffersAndAsksForIt(t *testing.T) {
 		if !strings.HasPrefix(said, "hubspot.contacts: 12 keys differ; looked at again for some seconds\nhubspot.contacts: 12 differ, 18 records are equal\n") {
 			t.Errorf("12 differ, but it says %q", said)
 		}
-		if !strings.Contains(said, "1 signals") {
+		if !strings.Contains(said, "(signals sent: 1)") {
 			t.Errorf("asked, but it says %q", said)
 		}
 		signals := w.Records("hubspot.signals")
