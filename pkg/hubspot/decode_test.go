@@ -254,16 +254,20 @@ func TestValuesDoNotOverlap(t *testing.T) {
 
 // naive is a second decoder, based on encoding/json, for the fuzz test.
 func naive(body []byte, slots *Slots) ([]Record, error) {
-	var page map[string]json.RawMessage
-	if err := json.Unmarshal(body, &page); err != nil {
+	page, err := membersOnce(body)
+	if err != nil {
 		return nil, err
 	}
-	var list []map[string]json.RawMessage
+	var list []json.RawMessage
 	if err := json.Unmarshal(page["results"], &list); err != nil || list == nil {
 		return nil, errors.New("no results")
 	}
 	var records []Record
-	for _, m := range list {
+	for _, one := range list {
+		m, err := membersOnce(one)
+		if err != nil {
+			return nil, err
+		}
 		var properties map[string]json.RawMessage
 		if err := json.Unmarshal(m["properties"], &properties); err != nil || properties == nil {
 			return nil, errors.New("no properties")
@@ -309,6 +313,29 @@ func naive(body []byte, slots *Slots) ([]Record, error) {
 	return records, nil
 }
 
+// membersOnce are the members of an object that has none of them twice: the decoder adds
+// what a second one says to the first.
+func membersOnce(object []byte) (map[string]json.RawMessage, error) {
+	members := map[string]json.RawMessage{}
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("no object")
+	}
+	for dec.More() {
+		var value json.RawMessage
+		name, err := dec.Token()
+		if err == nil {
+			err = dec.Decode(&value)
+		}
+		text, ok := name.(string)
+		if _, twice := members[text]; err != nil || !ok || twice {
+			return nil, fmt.Errorf("member %v: %v, twice: %v", name, err, twice)
+		}
+		members[text] = value
+	}
+	return members, nil
+}
+
 // The decoder accepts only JSON, and reads it as encoding/json does.
 func FuzzDecodePage(f *testing.F) {
 	for _, s := range []string{
@@ -317,6 +344,7 @@ func FuzzDecodePage(f *testing.F) {
 		`{"results":[],"total":3,"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["1"]}}]}`,
 		`{"results":[{"id":"1","properties":{"a":"\ud800\ud800\udc00","a":"twice"},"updatedAt":1}]}`,
 		`{"results":[{"id":"1","properties":{"a":"x","b":"x","hs_merged_object_ids":"17;18"},"updatedAt":1}]}`,
+		`{"results":[{"id":"1","properties":{"a":"x"},"properties":{"b":"x"}}]}`,
 		"{\"results\":[{\"id\":\"1\",\"properties\":{\"a\":\"\xff\\n\xfe\"},\"updatedAt\":1}]}",
 	} {
 		f.Add([]byte(s))
