@@ -327,9 +327,12 @@ func membersOnce(object []byte) (map[string]json.RawMessage, error) {
 		if err == nil {
 			err = dec.Decode(&value)
 		}
-		text, ok := name.(string)
-		if _, twice := members[text]; err != nil || !ok || twice {
-			return nil, fmt.Errorf("member %v: %v, twice: %v", name, err, twice)
+		if err != nil {
+			return nil, err
+		}
+		text := fmt.Sprint(name)
+		if _, twice := members[text]; twice {
+			return nil, fmt.Errorf("member %s comes twice", text)
 		}
 		members[text] = value
 	}
