@@ -510,16 +510,7 @@ func TestR20_ATopicMadeAgainWhoseSchemaIsRefused(t *testing.T) {
 				}
 				w.Registry.Turn(accepting)
 				time.Sleep(5 * time.Minute)
-				for key, n := range w.whole(contactsTopic) {
-					if n != 1 {
-						t.Errorf("%d events of %s, want 1", n, key)
-					}
-				}
-				if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
-					t.Errorf("readyz %+v", ready)
-				}
-				p.Stop()
-				w.publishesNothing(contactsTopic)
+				w.againOnce(p, contactsTopic)
 			})
 		})
 	}
@@ -590,15 +581,22 @@ func TestR20_ATopicThatIsDeletedWhileItIsRefused(t *testing.T) {
 		loss{keep: -1}.befall(w, contactsTopic)
 		w.Registry.Turn(accepting)
 		time.Sleep(10 * time.Minute)
-		for key, n := range w.whole(contactsTopic) {
-			if n != 1 {
-				t.Errorf("%d events of %s, want 1", n, key)
-			}
-		}
-		if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
-			t.Errorf("readyz %+v", ready)
-		}
-		p.Stop()
-		w.publishesNothing(contactsTopic)
+		w.againOnce(p, contactsTopic)
 	})
+}
+
+// againOnce ends a process after a topic was made again: it has everything, each key once,
+// nothing is left to do, and the next run publishes nothing.
+func (w *world) againOnce(p *process, topic string) {
+	w.T.Helper()
+	for key, n := range w.whole(topic) {
+		if n != 1 {
+			w.T.Errorf("%d events of %s, want 1", n, key)
+		}
+	}
+	if ready := p.ready(); !ready.Ready || len(ready.Problems) > 0 {
+		w.T.Errorf("readyz %+v", ready)
+	}
+	p.Stop()
+	w.publishesNothing(topic)
 }

@@ -172,6 +172,9 @@ func (s *Setup) silentHubSpot(due func(time.Time) bool) []stream.Problem {
 	return single
 }
 
+// TriedAgain is what the operator of a portal that has stopped can do, where a fleet runs it.
+const TriedAgain = "do what the problem says; the portal is tried again by itself"
+
 // problem says what ended a run, or keeps one from beginning.
 func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	p := stream.Problem{Area: areaConnector, Problem: Plainly(err), Runbook: runbookFailed, Since: since}
@@ -181,7 +184,7 @@ func (s *Setup) problem(err error, since time.Time) stream.Problem {
 	case permanent(err):
 		p.Action, p.Runbook = "do what the problem says, then start the connector again", runbookStart
 		if s.shared != nil { // whoever runs many tries each again
-			p.Action = "do what the problem says; the portal is tried again by itself"
+			p.Action = TriedAgain
 		}
 	case errors.Is(err, errStopped):
 		p.Action, p.Runbook = "start it again", runbookStopped

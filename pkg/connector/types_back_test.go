@@ -17,11 +17,9 @@ func TestR9_ATypeThatComesBackInARun(t *testing.T) {
 		w.Portal.Seed(car, 20)
 		p := w.start()
 		w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{car}) })
-		list := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: hubspottest.LostAll, Endpoint: hubspottest.EndpointSchemas})
-		own := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 404, Endpoint: hubspottest.EndpointSchema})
+		back := w.denies()
 		w.SleepUntil(10*time.Minute, func() bool { return p.live(car) == 0 })
-		list()
-		own()
+		back()
 		w.SleepUntil(10*time.Minute, func() bool { return p.live(car) == 20 })
 		time.Sleep(5 * time.Minute)
 		p.Stop()
@@ -33,22 +31,12 @@ func TestR9_ATypeThatComesBackInARun(t *testing.T) {
 // Nothing is lost by then, so what comes back is published as always.
 func TestR20_ALossIsMadeGoodOnce(t *testing.T) {
 	t.Parallel()
-	opt := hubspottest.Options{Seed: 11, ListPage: 5, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 400 * time.Millisecond}, Types: []string{"contacts"}}
-	inWorld(t, opt, []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
-		car := w.Portal.AddCustomType("car").FullyQualifiedName
-		topic := "hubspot." + car
-		w.Portal.Seed(car, 150)
+	inWorldOfCars(t, 150, loss{keep: -1}, func(w *world, car, topic string) {
 		p := w.start()
-		w.SleepUntil(time.Hour, func() bool { return p.backfilled(150, []string{car}) })
-		p.Stop()
-		loss{keep: -1}.befall(w, topic)
-		p = w.start()
 		w.SleepUntil(10*time.Minute, func() bool { return p.Log.Has("everything is published again") })
-		list := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: hubspottest.LostAll, Endpoint: hubspottest.EndpointSchemas})
-		own := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: 404, Endpoint: hubspottest.EndpointSchema})
+		back := w.denies()
 		w.SleepUntil(10*time.Minute, func() bool { return p.live(car) == 0 })
-		list()
-		own()
+		back()
 		w.SleepUntil(10*time.Minute, func() bool { return p.live(car) == 150 })
 		time.Sleep(10 * time.Minute)
 		p.Stop()
@@ -70,17 +58,9 @@ func TestR20_ALossIsMadeGoodOnce(t *testing.T) {
 // nothing is lost, so it is published as always.
 func TestR20_ATypeThatComesBackToATopicMadeAgain(t *testing.T) {
 	t.Parallel()
-	opt := hubspottest.Options{Seed: 11, ListPage: 5, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 400 * time.Millisecond}, Types: []string{"contacts"}}
-	inWorld(t, opt, []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
-		car := w.Portal.AddCustomType("car").FullyQualifiedName
-		topic := "hubspot." + car
-		w.Portal.Seed(car, 150)
-		p := w.start()
-		w.SleepUntil(time.Hour, func() bool { return p.backfilled(150, []string{car}) })
-		p.Stop()
-		loss{keep: -1}.befall(w, topic)
+	inWorldOfCars(t, 150, loss{keep: -1}, func(w *world, car, topic string) {
 		back := w.denies()
-		p = w.start()
+		p := w.start()
 		w.SleepUntil(10*time.Minute, func() bool { return p.Log.Has("an object type was removed from the portal") })
 		time.Sleep(time.Minute)
 		back()
@@ -103,18 +83,11 @@ func TestR20_ATypeThatComesBackWhileItsEndWaits(t *testing.T) {
 	for _, lost := range []loss{{"deleted", -1, false}, {"made again", 0, false}} {
 		t.Run(lost.name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, hubspottest.Options{Seed: 11, Types: []string{"contacts"}}, []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
-				car := w.Portal.AddCustomType("car").FullyQualifiedName
-				topic := "hubspot." + car
-				w.Portal.Seed(car, 20)
-				p := w.start()
-				w.SleepUntil(time.Hour, func() bool { return p.backfilled(20, []string{car}) })
-				p.Stop()
-				lost.befall(w, topic)
+			inWorldOfCars(t, 20, lost, func(w *world, car, topic string) {
 				accepting := w.Registry.Turn(nil)
 				w.Registry.Turn(hiding{to: accepting, subjects: topic + "-value"})
 				back := w.denies()
-				p = w.start()
+				p := w.start()
 				time.Sleep(10 * time.Minute)
 				p.waits(car, "subject "+topic+"-value")
 				w.Registry.Turn(accepting)
@@ -138,4 +111,19 @@ func (w *world) denies() (back func()) {
 	list := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultShort, Lost: hubspottest.LostAll, Endpoint: hubspottest.EndpointSchemas})
 	own := w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultStatus, Status: http.StatusNotFound, Endpoint: hubspottest.EndpointSchema})
 	return func() { list(); own() }
+}
+
+// inWorldOfCars gives f a world whose custom type was published, and whose topic has lost
+// something since the connector was stopped.
+func inWorldOfCars(t *testing.T, n int, lost loss, f func(w *world, car, topic string)) {
+	opt := hubspottest.Options{Seed: 11, ListPage: 5, Latency: hubspottest.Span{Min: 100 * time.Millisecond, Max: 400 * time.Millisecond}, Types: []string{"contacts"}}
+	inWorld(t, opt, []string{"SYNC_SCHEMA_INTERVAL=1m", "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		car := w.Portal.AddCustomType("car").FullyQualifiedName
+		w.Portal.Seed(car, n)
+		p := w.start()
+		w.SleepUntil(time.Hour, func() bool { return p.backfilled(n, []string{car}) })
+		p.Stop()
+		lost.befall(w, "hubspot."+car)
+		f(w, car, "hubspot."+car)
+	})
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"github.com/hubspot-cdc/connector/pkg/connector"
 	"github.com/hubspot-cdc/connector/pkg/group"
 	"github.com/hubspot-cdc/connector/pkg/sink"
-	"github.com/hubspot-cdc/connector/pkg/stream"
 )
 
 // Config is what an instance of a fleet needs to know.
@@ -73,32 +71,6 @@ type Fleet struct {
 	holds   map[int32]context.Context
 	files   map[string]*file
 	running map[string]*running
-}
-
-// file is what the folder says of a portal.
-type file struct {
-	File
-	read  []Problem // those that reading found
-	since time.Time
-	cfg   connector.Config
-}
-
-// same reports whether a file says what it said. Where it says so does not matter.
-func (one *file) same(now *File) bool {
-	alike := func(a, b Line) bool { return a.Variable == b.Variable && a.Value == b.Value }
-	return slices.EqualFunc(one.Lines, now.Lines, alike) && slices.Equal(one.read, now.Problems)
-}
-
-// running is a portal that this instance runs, or ends.
-type running struct {
-	file   *file
-	term   context.Context
-	cancel context.CancelCauseFunc
-
-	mu      sync.Mutex
-	c       *connector.Connector // the latest; nil: none could be made
-	stopped []stream.Problem     // why it needs its operator, as the last try found; nil: no try has ended
-	trying  time.Time            // since when it is tried again; zero: it is not
 }
 
 // New makes an instance, and connects to nobody.
@@ -225,91 +197,12 @@ func (f *Fleet) outside(err error) {
 	f.in, f.problem = false, err
 }
 
-// look begins to read the folder, unless that is under way already: a disk may not
-// answer. Until it does, what the folder said before counts.
-func (f *Fleet) look() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	select {
-	case f.reading <- struct{}{}:
-	default:
-		if time.Since(f.looked) >= foldersAlike {
-			f.cannotRead(errSilent, f.looked)
-		}
-		return
-	}
-	f.looked = time.Now()
-	go func() { // ends once the disk has answered: nothing else can end it
-		f.read()
-		<-f.reading
-		f.rouse()
-	}()
-}
-
-var errSilent = errors.New("it does not answer")
-
-// read reads the folder. What cannot be read now stays as it was. Only one goroutine
-// reads, so it does without the lock.
-func (f *Fleet) read() {
-	found, err := f.cfg.Read()
-	files := f.files
-	if err == nil {
-		files, err = f.compare(found)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(files) == 0 && len(f.files) > 0 {
-		f.cfg.Log.Warn("the folder has no file of a portal any more; all portals end", "portals", len(f.files))
-	}
-	f.files = files
-	f.cannotRead(err, time.Now())
-}
-
-// cannotRead notes why the folder cannot be read; nil: it can. Its caller holds mu.
-func (f *Fleet) cannotRead(err error, since time.Time) {
-	if f.folder == nil && err != nil {
-		f.unread = since
-		f.cfg.Log.Error("the folder with the portals' files cannot be read; the portals stay as they were", "err", err)
-	}
-	f.folder = err
-}
-
 // rouse has takePart look at what has changed.
 func (f *Fleet) rouse() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
 	}
-}
-
-// compare returns what the folder says now. A file that says what it said is the same as
-// before, and so is one that cannot be read now; the error is about the first of those.
-func (f *Fleet) compare(found []File) (files map[string]*file, unread error) {
-	files = map[string]*file{}
-	for i := range found {
-		one := found[i]
-		was := f.files[one.Name]
-		if was != nil && len(was.Problems) == 0 && (one.Unread != nil || was.same(&one)) {
-			files[one.Name] = was
-			unread = cmp.Or(unread, one.Unread)
-			continue
-		}
-		now := &file{File: one, since: time.Now()}
-		now.read = slices.Clone(one.Problems)
-		if len(one.Problems) == 0 {
-			now.cfg = f.cfg.Configure(&now.File)
-		}
-		// What was wrong may be right without another line: a secret's file is there.
-		if was != nil && was.same(&one) && slices.Equal(was.Problems, now.Problems) {
-			files[one.Name] = was
-			continue
-		}
-		for _, p := range now.Problems {
-			f.cfg.Log.Error("a portal's file is wrong; the portal does not run", "portal_name", one.Name, "err", now.Where(p))
-		}
-		files[one.Name] = now
-	}
-	return files, unread
 }
 
 // settle starts and ends portals, so that those run that the state of the membership
@@ -358,84 +251,6 @@ func (f *Fleet) term(name string) context.Context {
 	return term
 }
 
-// start runs a portal until its term ends or it is cancelled.
-func (f *Fleet) start(one *file, term context.Context) {
-	ctx, cancel := context.WithCancelCause(term)
-	r := &running{file: one, term: term, cancel: cancel}
-	f.running[one.Name] = r
-	go func() { // finish waits for it
-		defer func() {
-			cancel(nil)
-			f.mu.Lock()
-			delete(f.running, one.Name)
-			f.mu.Unlock()
-			f.rouse()
-		}()
-		f.follow(ctx, r)
-	}()
-}
-
-// follow runs a portal until ctx ends. What ends it otherwise needs its operator.
-func (f *Fleet) follow(ctx context.Context, r *running) {
-	o := f.cfg.Each
-	o.Shared, o.Own, o.Version, o.List = f.shared, f.confirm, f.cfg.Version, "../../"
-	o.Logger = f.cfg.Log.With("portal_name", r.file.Name)
-	for wait := startAgain; ; wait = min(2*wait, startSeldom) {
-		began := time.Now()
-		c, err := connector.New(r.file.cfg, o)
-		r.tries(c)
-		if err == nil {
-			err = c.Run(ctx)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		r.stops(cmp.Or(err, errors.New("it has stopped")))
-		if time.Since(began) > startSeldom {
-			wait = startAgain
-		}
-		o.Logger.Error("the portal needs its operator; it is tried again", "err", err, "after", wait.String())
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (r *running) tries(c *connector.Connector) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.c, r.trying = c, time.Now()
-}
-
-// stops notes that the portal needs its operator.
-func (r *running) stops(failed error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := r.stopped
-	r.trying, r.stopped = time.Time{}, nil
-	if r.c != nil {
-		r.stopped = r.c.Brief().Problems
-	}
-	if len(r.stopped) == 0 {
-		r.stopped = []stream.Problem{{Area: "connector", Problem: failed.Error(), Action: "do what the problem says; the portal is tried again by itself", Since: moment(time.Now())}}
-	}
-	for i := range r.stopped { // the try before may have found the same
-		if same := slices.IndexFunc(before, func(p stream.Problem) bool { return p.Problem == r.stopped[i].Problem }); same >= 0 {
-			r.stopped[i].Since = before[same].Since
-		}
-	}
-}
-
-// now gives the latest connector, and why the portal needs its operator. It does until a
-// try streams, or finds something else wrong.
-func (r *running) now() (c *connector.Connector, stopped []stream.Problem, trying time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.c, r.stopped, r.trying
-}
-
 // confirm asks the coordinator whether this instance is still in the group. A portal
 // asks before each of its runs.
 func (f *Fleet) confirm(ctx context.Context) error {
@@ -481,15 +296,4 @@ func (f *Fleet) finish() {
 			return
 		}
 	}
-}
-
-// problems are those of the file, as the status shows them.
-func (one *file) problems() (out []stream.Problem) {
-	for _, p := range one.Problems {
-		out = append(out, stream.Problem{
-			Area: "connector", Problem: one.Where(p), Action: "correct the file, or the environment of the process; the portal starts by itself then",
-			Runbook: "docs/runbook.md#a-portals-file-is-wrong", Since: one.since.UTC().Truncate(time.Millisecond),
-		})
-	}
-	return out
 }

@@ -38,8 +38,8 @@ type hold struct {
 	strikes int       // 429s in a row
 }
 
-// longestHold is the longest a hold lasts, and the longest Retry-After of a 429 that counts. probeLasts is how long the others
-// wait for a probe before another call probes.
+// longestHold is the longest a hold lasts, and the longest Retry-After of a 429 that
+// counts. probeLasts is how long the others wait for a probe before another call probes.
 const (
 	longestHold = 15 * time.Minute
 	probeLasts  = 10 * time.Second

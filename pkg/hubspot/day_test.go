@@ -412,8 +412,8 @@ func TestADayOfUnknownEndDoesNotLastForEver(t *testing.T) {
 	})
 }
 
-// docs/contract.md section 3: nobody starves for ever. The day's rate is one for the
-// calls of all classes, and whoever is the most urgent of them takes the next one.
+// docs/contract.md section 3: no caller starves. The calls of all classes share the
+// day's rate, and the most urgent of them takes the next turn.
 func TestThePatientOfAllClassesShareTheDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGovernor(Limits{DailyReserve: 0.2})

@@ -349,41 +349,6 @@ func (d *decoder) number(dec *jx.Decoder) error {
 	return nil
 }
 
-// lenientText is readText, with "" for what is neither text nor a number.
-func lenientText(dec *jx.Decoder) ([]byte, error) {
-	switch dec.Next() {
-	case jx.String, jx.Number:
-		return readText(dec)
-	}
-	return nil, dec.Skip()
-}
-
-// lenientID reads an id; ok is false if it is none.
-func lenientID(dec *jx.Decoder) (id ID, ok bool, err error) {
-	text, err := lenientText(dec)
-	if err != nil {
-		return 0, false, err
-	}
-	id, odd := ParseID(string(text))
-	return id, odd == nil, nil
-}
-
-// lenientBool reads true or false, also in quotes. Anything else is what it is taken
-// for.
-func lenientBool(dec *jx.Decoder, otherwise bool) (bool, error) {
-	switch dec.Next() {
-	case jx.Bool:
-		return dec.Bool()
-	case jx.String:
-		text, err := dec.StrBytes()
-		if b, odd := strconv.ParseBool(string(text)); odd == nil {
-			return b, err
-		}
-		return otherwise, err
-	}
-	return otherwise, dec.Skip()
-}
-
 // readPaging reads {"next":{"after":"…"}}; more reports that there is a next
 // page. What does not tell where the next page begins is an error: it must not pass
 // for the end.

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/go-faster/jx"
 )
 
 // lenient reads a JSON value into v as encoding/json does. Where a part of it has a
@@ -64,4 +66,39 @@ func int32In(raw json.RawMessage) (int32, bool) {
 		return 0, false
 	}
 	return int32(n), true
+}
+
+// lenientText is readText, with "" for what is neither text nor a number.
+func lenientText(dec *jx.Decoder) ([]byte, error) {
+	switch dec.Next() {
+	case jx.String, jx.Number:
+		return readText(dec)
+	}
+	return nil, dec.Skip()
+}
+
+// lenientID reads an id; ok is false if it is none.
+func lenientID(dec *jx.Decoder) (id ID, ok bool, err error) {
+	text, err := lenientText(dec)
+	if err != nil {
+		return 0, false, err
+	}
+	id, odd := ParseID(string(text))
+	return id, odd == nil, nil
+}
+
+// lenientBool reads true or false, also in quotes. Anything else is what it is taken
+// for.
+func lenientBool(dec *jx.Decoder, otherwise bool) (bool, error) {
+	switch dec.Next() {
+	case jx.Bool:
+		return dec.Bool()
+	case jx.String:
+		text, err := dec.StrBytes()
+		if b, odd := strconv.ParseBool(string(text)); odd == nil {
+			return b, err
+		}
+		return otherwise, err
+	}
+	return otherwise, dec.Skip()
 }
