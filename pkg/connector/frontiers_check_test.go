@@ -202,7 +202,8 @@ type evidence struct {
 	objects   map[string][]cdctest.Event
 	lists     map[string][]cdctest.LinkEvent // of pairs and reference lists
 	histories map[string]cdctest.LinkHistory
-	hidden    map[string]hidden         // by topic
+	hidden    map[string]hidden         // what lists lacked, by topic
+	searches  map[string]hidden         // what searches lacked, by topic
 	unknown   map[string]hubspot.Millis // until when a type was not followed, because HubSpot did not show it
 }
 
@@ -228,7 +229,7 @@ func (h hidden) twice(key string, since, until hubspot.Millis) bool {
 
 func (w *world) evidence(h *watched, objects []string, pairs []cdc.Pair) *evidence {
 	w.T.Helper()
-	t := &evidence{w, w.Log.Has("it is moved back") || w.Log.Has("an object type was removed"), h, map[string][]cdctest.Event{}, map[string][]cdctest.LinkEvent{}, map[string]cdctest.LinkHistory{}, map[string]hidden{}, map[string]hubspot.Millis{}}
+	t := &evidence{w, w.Log.Has("it is moved back") || w.Log.Has("an object type was removed"), h, map[string][]cdctest.Event{}, map[string][]cdctest.LinkEvent{}, map[string]cdctest.LinkHistory{}, map[string]hidden{}, map[string]hidden{}, map[string]hubspot.Millis{}}
 	for _, object := range objects {
 		t.objects[object] = w.Seen(object)
 	}
@@ -244,12 +245,13 @@ func (w *world) evidence(h *watched, objects []string, pairs []cdc.Pair) *eviden
 	return t
 }
 
-// hide notes what HubSpot hid from its lists, and which types it did not show at first:
+// hide notes what HubSpot hid from its lists and searches, and which types it did not show at first:
 // pipelines say nothing of a type for times before the type has a frontier. A page of records that lacks a record
 // which is published as live shows that it is short: that hides nothing.
 func (t *evidence) hide() {
 	live := map[string]func(id string, at int64) bool{}
 	for object, events := range t.objects {
+		t.searches["hubspot."+object] = hidden{}
 		t.hidden["hubspot."+object], live[object] = hidden{}, t.w.published(object, events)
 	}
 	for topic := range t.lists {
@@ -270,6 +272,8 @@ func (t *evidence) hide() {
 				if !slices.ContainsFunc(h.Keys, func(id string) bool { return live[h.Object](id, h.At) }) {
 					t.hidden["hubspot."+h.Object].from(h.At, key)
 				}
+			case hubspottest.EndpointSearch:
+				t.searches["hubspot."+h.Object].from(h.At, key)
 			case hubspottest.EndpointSchemas:
 				unshown[key] = true
 			case hubspottest.EndpointOwners:
@@ -331,7 +335,8 @@ func (t *evidence) wrong(frontiers map[string][]cdctest.Frontier) map[string][]s
 			for i := range showings { // a trailing tier may have begun where the leading one is
 				showings[i].Leading = showings[i].Leading && !t.back
 			}
-			return cdctest.CheckFrontiers(cdctest.HistoryOf(t.w.Portal, object), events, all, showings, t.processes.surely, late, t.hidden["hubspot."+object].once)
+			hidings := cdctest.Hidings{Lists: t.hidden["hubspot."+object].once, Searches: t.searches["hubspot."+object].once}
+			return cdctest.CheckFrontiers(cdctest.HistoryOf(t.w.Portal, object), events, all, showings, t.processes.surely, late, hidings)
 		})
 	}
 	for topic, events := range t.lists {

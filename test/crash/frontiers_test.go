@@ -30,7 +30,7 @@ func (l *life) checkFrontiers(t *testing.T, c *consumer, prefix string) {
 		}
 		wrong := append(
 			cdctest.CheckFrontierPlaces(places, all, false),
-			cdctest.CheckFrontiers(cdctest.HistoryOf(l.portal, object), of, all, nil, longestLag, func(string) bool { return false }, nil)...)
+			cdctest.CheckFrontiers(cdctest.HistoryOf(l.portal, object), of, all, nil, longestLag, func(string) bool { return false }, cdctest.Hidings{})...)
 		if len(wrong) > 0 {
 			t.Errorf("%s: %d claims of %d frontiers are wrong (-seed %d):\n%s", object, len(wrong), len(all), *seed, strings.Join(wrong[:min(len(wrong), 12)], "\n"))
 		}

@@ -142,14 +142,31 @@ type Showing struct {
 	Leading  bool           // the leading tier searched
 }
 
+// Hidings report whether HubSpot, between two times, hid a record in a way that nobody
+// could see through. nil: it hid none.
+type Hidings struct {
+	Lists    func(id string, since, until hubspot.Millis) bool // a list lacked it
+	Searches func(id string, since, until hubspot.Millis) bool // a search that matched it lacked it, or showed older values
+}
+
+func (h Hidings) withDefaults() Hidings {
+	never := func(string, hubspot.Millis, hubspot.Millis) bool { return false }
+	if h.Lists == nil {
+		h.Lists = never
+	}
+	if h.Searches == nil {
+		h.Searches = never
+	}
+	return h
+}
+
 // CheckFrontiers checks what every frontier of an object type's topic claims of the
 // portal, by the fold of the topic up to its offsets. A key may be further than
 // claimed, never less far. showings are what searches showed of the type. lag is
-// within which the index surely showed a change to a search. hidden (nil: nothing was)
-// reports whether HubSpot, between two times, hid a record in a way that nobody could
-// see through: then verified does not count for it, nor the other times if it was never
-// published. It returns what is wrong.
-func CheckFrontiers(history History, events []Event, frontiers []Frontier, showings []Showing, lag time.Duration, evolving func(property string) bool, hidden func(id string, since, until hubspot.Millis) bool) (wrong []string) {
+// within which the index surely showed a change to a search. Of a record that a list hid,
+// verified does not count, nor the other times if it was never published; of a change that
+// a search hid after the lag, complete does not. It returns what is wrong.
+func CheckFrontiers(history History, events []Event, frontiers []Frontier, showings []Showing, lag time.Duration, evolving func(property string) bool, hidden Hidings) (wrong []string) {
 	topic := fold[*Event]{place: func(e *Event) (string, int32, int64) { return e.Key.ID, e.Partition, e.Offset }}
 	for i := range events {
 		if !events[i].Tombstone {
@@ -157,9 +174,7 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 		}
 	}
 	report := &Report{evolving: evolving}
-	if hidden == nil {
-		hidden = func(string, hubspot.Millis, hubspot.Millis) bool { return false }
-	}
+	hidden = hidden.withDefaults()
 	keys := map[string]*reach{}
 	for key, states := range history {
 		keys[key.ID] = &reach{states: states, shows: report.shows}
@@ -172,14 +187,15 @@ func CheckFrontiers(history History, events []Event, frontiers []Frontier, showi
 				i, f.At, f.Leading, f.Complete, f.Verified, f.Seq, id, least, len(states), states[least].Since, states[least].Version, states[least].Live, keys[id].now, what))
 		}
 		last := topic.at(f)
-		never := func(id string) bool { return last[id] == nil && hidden(id, 0, f.At) }
+		never := func(id string) bool { return last[id] == nil && hidden.Lists(id, 0, f.At) }
 		for _, id := range slices.Sorted(maps.Keys(keys)) {
 			k := keys[id]
 			k.now = k.at(last[id], f.At)
-			if least := inForce(k.states, f.Verified); least > k.now && !hidden(id, f.Verified, f.At) {
+			if least := inForce(k.states, f.Verified); least > k.now && !hidden.Lists(id, f.Verified, f.At) {
 				lacks(id, least, "it was so at verified")
 			}
-			if least := shownBy(k.states, f.Complete, lag); least > k.now && !k.wentSince(least, f.At) && !never(id) {
+			hid := func(since hubspot.Millis) bool { return hidden.Searches(id, since, f.At) }
+			if least := shownBy(k.states, f.Complete, lag, hid); least > k.now && !k.wentSince(least, f.At) && !never(id) {
 				lacks(id, least, "the index showed it in time for complete")
 			}
 		}
@@ -252,12 +268,12 @@ func inForce(states []State, at hubspot.Millis) int {
 }
 
 // shownBy is the last state with a new version up to a time that the index showed
-// in time, -1 for none.
-func shownBy(states []State, at hubspot.Millis, lag time.Duration) int {
+// within lag, and that no search hid after it, -1 for none.
+func shownBy(states []State, at hubspot.Millis, lag time.Duration, hid func(since hubspot.Millis) bool) int {
 	least := -1
 	for i := range states {
 		s := &states[i]
-		if s.Live && s.Version <= at && s.Indexed != 0 && s.Indexed <= s.Version.Add(lag) && (i == 0 || s.Version > states[i-1].Version) {
+		if s.Live && s.Version <= at && s.Indexed != 0 && s.Indexed <= s.Version.Add(lag) && (i == 0 || s.Version > states[i-1].Version) && !hid(s.Version.Add(lag)) {
 			least = i
 		}
 	}

@@ -46,7 +46,7 @@ func (p *Portal) serveSearch(c *call) (int, []byte, *failure) {
 		return 0, nil, fail
 	}
 	t.index.catchUp(p.now())
-	total, page, more := p.search(t, req)
+	total, page, more := p.search(c, t, req)
 
 	b := append([]byte(`{"total":`), strconv.Itoa(total)...)
 	b = append(b, `,"results":[`...)
@@ -56,7 +56,7 @@ func (p *Portal) serveSearch(c *call) (int, []byte, *failure) {
 			b = append(b, ',')
 		}
 		c.records = append(c.records, e.row.current.id)
-		b = p.appendRecord(b, t, p.answeredVersion(t, e.row), names, withURL)
+		b = p.appendRecord(b, t, p.answeredVersion(c, t, e.row), names, withURL)
 	}
 	b = append(b, ']')
 	if more {
@@ -70,13 +70,14 @@ func (p *Portal) serveSearch(c *call) (int, []byte, *failure) {
 
 // answeredVersion picks the values to return for a matching row: mostly those
 // that matched, at times newer or older ones.
-func (p *Portal) answeredVersion(t *objectType, r *row) *state {
+func (p *Portal) answeredVersion(c *call, t *objectType, r *row) *state {
 	switch x := p.opt.Index; {
 	case chance(p.chaos, x.Fresh):
 		if st := t.liveState(r.current.id); st != nil {
 			return st
 		}
 	case r.previous != nil && chance(p.chaos, x.Stale):
+		c.hide(r.current.id)
 		return r.previous
 	}
 	return r.current
@@ -84,23 +85,32 @@ func (p *Portal) answeredVersion(t *objectType, r *row) *state {
 
 // search finds the rows of a page. total counts every match in the index. more
 // reports whether rows that this answer can see follow the page.
-func (p *Portal) search(t *objectType, req searchRequest) (total int, page []entry, more bool) {
+func (p *Portal) search(c *call, t *objectType, req searchRequest) (total int, page []entry, more bool) {
 	if req.sort == (sortRule{property: "hs_object_id"}) {
-		return p.searchByID(t, req)
+		return p.searchByID(c, t, req)
 	}
 	matches := collect(t.index.byID, req.groups)
 	total = len(matches)
 	p.order(t, matches, req.sort)
-	matches = slices.DeleteFunc(matches, func(entry) bool { return chance(p.chaos, p.opt.Index.Flap) })
+	matches = slices.DeleteFunc(matches, func(e entry) bool { return p.flaps(c, e) })
 	from := min(req.after, len(matches))
 	to := min(from+req.limit, len(matches))
 	return total, matches[from:to], to < len(matches)
 }
 
+// flaps reports whether an answer lacks a row that matches.
+func (p *Portal) flaps(c *call, e entry) bool {
+	if !chance(p.chaos, p.opt.Index.Flap) {
+		return false
+	}
+	c.hide(e.row.current.id)
+	return true
+}
+
 // searchByID is search sorted by ascending id, the reliable sort and the one that
 // must be fast. It goes through the ids in range or, if the window of times holds
 // far fewer rows, through those.
-func (p *Portal) searchByID(t *objectType, req searchRequest) (total int, page []entry, more bool) {
+func (p *Portal) searchByID(c *call, t *objectType, req searchRequest) (total int, page []entry, more bool) {
 	candidates, groups := t.index.byID, req.groups
 	if len(groups) == 1 {
 		g := groups[0]
@@ -128,7 +138,7 @@ func (p *Portal) searchByID(t *objectType, req searchRequest) (total int, page [
 			continue
 		}
 		total++
-		if more || flap && chance(p.chaos, p.opt.Index.Flap) {
+		if more || flap && p.flaps(c, e) {
 			continue
 		}
 		switch {

@@ -237,8 +237,12 @@ func TestAnswersCarryFresherOrOlderValuesThanMatched(t *testing.T) {
 			return *search(t, p, 10, matched).Results[0].Properties["email"]
 		}
 		for want, x := range map[string]Index{"2@example.com": {}, "3@example.com": {Fresh: 1}, "1@example.com": {Stale: 1}} {
+			before := hiddenBySearches(p)
 			if got := got(x); got != want {
 				t.Errorf("%+v: got %s, want %s", x, got, want)
+			}
+			if got, want := hiddenBySearches(p)-before, int(x.Stale); got != want {
+				t.Errorf("%+v: the portal knows of %d hidden rows, want %d", x, got, want)
 			}
 		}
 	})
@@ -261,6 +265,18 @@ func TestRowsFlapAndTheTotalDoesNot(t *testing.T) {
 	if missed == 0 || len(seen) != len(ids) {
 		t.Errorf("got %d missing rows and %d ids seen, want some and %d", missed, len(seen), len(ids))
 	}
+	if got := hiddenBySearches(p); got != missed {
+		t.Errorf("the portal knows of %d missing rows, want %d", got, missed)
+	}
+}
+
+func hiddenBySearches(p *Portal) (rows int) {
+	for _, h := range p.Hidings() {
+		if h.Endpoint == EndpointSearch && h.Object == "contacts" {
+			rows += len(h.Keys)
+		}
+	}
+	return rows
 }
 
 func TestSortByModifiedTimeIsNotToBeTrusted(t *testing.T) {

@@ -31,7 +31,9 @@ func (l Loss) kept(n int) int {
 	return n
 }
 
-// Hiding is an answer to a list of live entries that came short (FaultShort) and was sent whole.
+// Hiding is an answer that hid something and was sent whole: a list of live entries that
+// came short (FaultShort), or a search that lacks rows which match or shows older values of
+// them (Index).
 type Hiding struct {
 	At       int64 // when the portal made it: milliseconds since 1970-01-01T00:00:00Z
 	Endpoint Endpoint
@@ -42,7 +44,7 @@ type Hiding struct {
 	Keys []string
 }
 
-// Hidings returns the answers to lists of live entries that came short, in order.
+// Hidings returns the answers that hid something, in order.
 func (p *Portal) Hidings() []Hiding {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,6 +70,9 @@ func (p *Portal) noteHiding(c *call, a *answer) {
 	}
 	p.hidings = append(p.hidings, h)
 }
+
+// hide notes a record that an answer hides.
+func (c *call) hide(id uint64) { c.hidden = append(c.hidden, strconv.FormatUint(id, 10)) }
 
 // short takes results out of an answer, and with FaultShort's Stages stages out of
 // each pipeline. Every such answer lacks the same ones: the last by id or name. An
@@ -95,7 +100,8 @@ func (c *call) short(body []byte) []byte {
 			}
 		}
 	} else {
-		results, c.hidden = c.lost.first(results)
+		kept, lost := c.lost.first(results)
+		results, c.hidden = kept, append(c.hidden, lost...)
 	}
 	answer["results"] = encode(results)
 	if len(results) == 0 {
