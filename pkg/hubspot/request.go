@@ -72,6 +72,8 @@ type attempt struct {
 // it for good, or ctx ends.
 func (c *Client) do(ctx context.Context, call Call, r *request) (Answer, error) {
 	made := time.Now()
+	patienceOf(ctx).requests(1)
+	defer patienceOf(ctx).requests(-1)
 	t := &trouble{o: c.outages, api: r.api}
 	answered, unanswered := false, false
 	defer func() { t.leave(answered) }()
@@ -243,7 +245,10 @@ func (c *Client) admit(ctx context.Context, call Call, r *request, made time.Tim
 			return nil, err
 		}
 		if !r.ungoverned {
-			if let, err = c.governor.acquire(ctx, r.class, call.Priority, r.account, made); err != nil {
+			patienceOf(ctx).requests(-1)
+			let, err = c.governor.acquire(ctx, r.class, call.Priority, r.account, made)
+			patienceOf(ctx).requests(1)
+			if err != nil {
 				return nil, err
 			}
 		}

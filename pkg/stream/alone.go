@@ -8,7 +8,7 @@ import (
 )
 
 // alonePatience is how long HubSpot may take to answer about one thing that its list
-// lacks.
+// lacks, but for what the question waits for HubSpot's limits.
 const alonePatience = 20 * time.Second
 
 // Shown is what HubSpot says when asked for one thing that its list lacks (R19).
@@ -25,8 +25,8 @@ const (
 // AskAlone asks for one thing that a list lacks. ask reports whether HubSpot shows
 // it.
 func AskAlone(ctx context.Context, ask func(context.Context) (bool, error)) (Shown, error) {
-	asking, cancel := context.WithTimeout(ctx, alonePatience)
-	defer cancel()
+	asking, patience := hubspot.WithPatience(ctx, alonePatience, errNoAnswer)
+	defer patience.Stop()
 	shown, err := ask(asking)
 	switch {
 	case err == nil && shown:

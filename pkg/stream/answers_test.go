@@ -34,9 +34,14 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 // client returns a client of this HubSpot.
 func (a answering) client(t *testing.T) *hubspot.Client {
 	t.Helper()
+	return a.limited(t, hubspot.Limits{})
+}
+
+func (a answering) limited(t *testing.T, limits hubspot.Limits) *hubspot.Client {
+	t.Helper()
 	client, err := hubspot.New(hubspot.Config{
 		Auth:      hubspot.AccessToken(func() (hubspot.Secret, error) { return "token", nil }),
-		Transport: a, Governor: hubspot.NewGovernor(hubspot.Limits{}), Registerer: prometheus.NewRegistry(),
+		Transport: a, Governor: hubspot.NewGovernor(limits), Registerer: prometheus.NewRegistry(),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
@@ -231,6 +236,22 @@ func TestLook_OneTypeThatIsNotAnswered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLook_FewCallsAreNoSilence: where the limits let one call pass in ten seconds, Look
+// finds every type, and takes none for one that HubSpot does not answer about.
+func TestLook_FewCallsAreNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hubspotAnswers := answering(func(*http.Request) (int, string) { return 200, `{"results":[]}` })
+		in := Introspection{
+			Client: hubspotAnswers.limited(t, hubspot.Limits{Share: 1, TenSeconds: 1}), Log: slog.New(slog.DiscardHandler), Sensitivities: []string{"non_sensitive", "sensitive", "highly_sensitive"},
+			Known: func(string) bool { return false }, Streaming: func(hubspot.ObjectType) bool { return false },
+		}
+		seen, err := in.Look(t.Context())
+		if err != nil || len(seen.Found) != len(hubspot.StandardTypes()) || len(seen.Unanswered) != 0 {
+			t.Errorf("%v, found %d, refused %v", err, len(seen.Found), seen.Refused)
+		}
+	})
 }
 
 // TestArchive_AnOldCursorOfTheListIsRefused: the stream reads the recycle bin from

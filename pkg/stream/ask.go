@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hubspot-cdc/connector/pkg/hubspot"
 )
 
 // errNoAnswer says that HubSpot answered other questions, but gave this one
@@ -16,7 +18,7 @@ const (
 	// askAtOnce is the most questions that askEach has under way.
 	askAtOnce = 8
 	// askPatience is how long askEach waits for the next answer once it has had
-	// one.
+	// one. Time stands still while all questions wait for HubSpot's limits.
 	askPatience = 20 * time.Second
 )
 
@@ -28,16 +30,13 @@ const (
 func askEach(ctx context.Context, n int, ask func(ctx context.Context, i int) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(askAtOnce)
-	late, giveUp := context.WithCancelCause(gctx)
-	defer giveUp(nil)
-	timer := time.AfterFunc(askPatience, func() { giveUp(errNoAnswer) })
-	timer.Stop() // until the first answer
-	defer timer.Stop()
+	late, patience := hubspot.WithPatience(gctx, 0, errNoAnswer) // until the first answer
+	defer patience.Stop()
 	for i := range n {
 		g.Go(func() error {
 			err := ask(late, i)
 			if err == nil && !unanswered(late) {
-				timer.Reset(askPatience)
+				patience.Again(askPatience)
 			}
 			return err
 		})

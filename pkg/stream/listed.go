@@ -26,8 +26,8 @@ func (o *Object) sameProperties(ctx context.Context, listed *map[string]string) 
 	if o.Frontiers == nil {
 		return true, nil
 	}
-	short, cancel := context.WithTimeout(ctx, lookPatience) // the associations wait for the end of a backfill
-	defer cancel()
+	short, patience := hubspot.WithPatience(ctx, lookPatience, errNoAnswer) // the associations wait for the end of a backfill
+	defer patience.Stop()
 	now, err := properties(short, o.Client, o.Type, o.Sensitivities)
 	if ctx.Err() != nil {
 		return false, ctx.Err()

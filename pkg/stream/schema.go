@@ -266,8 +266,8 @@ func Look(ctx context.Context, client *hubspot.Client, t hubspot.ObjectType, sen
 		return nil, err
 	}
 	call := hubspot.Call{Priority: hubspot.Schema, Tries: cdc.PartTries}
-	short, cancel := context.WithTimeout(ctx, lookPatience)
-	defer cancel()
+	short, patience := hubspot.WithPatience(ctx, lookPatience, errNoAnswer)
+	defer patience.Stop()
 	_, err = client.List(short, call, t.Path, nil, "", false, 1)
 	late := ctx.Err() == nil && short.Err() != nil
 	if !late && !hubspot.Divisible(err) {
