@@ -17,9 +17,9 @@ const lateAfter = 3 * time.Minute
 
 // behind lists what is not up to date: what has not been read at all yet, streams that
 // have a problem, and types in which nobody has looked for changes for minutes. What
-// has one reason is one entry.
-func (h *health) behind(objects []page.Object, problems []stream.Problem) []page.Behind {
-	late := max(lateAfter, 3*h.setup.Config.Sync.LeadingInterval).Seconds()
+// has one reason is one entry. since is when the run began.
+func (h *health) behind(objects []page.Object, problems []stream.Problem, since time.Time) []page.Behind {
+	late := lateness{max(lateAfter, 3*h.setup.Config.Sync.LeadingInterval), since, h.status}
 	out := []page.Behind{}
 	add := func(same func(*page.Behind) bool, object, name string, seconds *float64, why, action string) {
 		i := slices.IndexFunc(out, func(b page.Behind) bool { return same(&b) })
@@ -40,8 +40,12 @@ func (h *health) behind(objects []page.Object, problems []stream.Problem) []page
 				continue
 			}
 			said[p.Stream] = true
-			add(func(b *page.Behind) bool { return b.Action == p.Action && slices.Equal(b.Objects, []string{o.Object}) },
-				o.Object, p.Stream, age(o, p.Stream), p.Problem, p.Action)
+			add(func(b *page.Behind) bool {
+				return b.Action == p.Action && (slices.Equal(b.Objects, []string{o.Object}) || b.Why == p.Problem && slices.Equal(b.Streams, []string{p.Stream}))
+			}, o.Object, p.Stream, age(o, p.Stream), p.Problem, p.Action)
+		}
+		if said[offsets.PausedStream] {
+			continue // that is the reason
 		}
 		alike := func(why, action string) func(*page.Behind) bool {
 			return func(b *page.Behind) bool { return b.Why == why && b.Action == action }
@@ -50,13 +54,31 @@ func (h *health) behind(objects []page.Object, problems []stream.Problem) []page
 			why, action := because(problems, does)
 			add(alike(why, action), o.Object, first, nil, why, action)
 		}
-		if behind := age(o, offsets.LeadingStream); behind != nil && *behind > late && !said[offsets.LeadingStream] {
-			why, action := because(problems, "no search for changes has ended for minutes: it finds many, waits for its share of HubSpot's limits, or begins seldom, because other streams use the idle share of the day")
+		if behind := age(o, offsets.LeadingStream); behind != nil && *behind > late.after.Seconds() && !said[offsets.LeadingStream] {
+			why, action := because(problems, late.why(o.Object))
 			add(alike(why, action), o.Object, offsets.LeadingStream, behind, why, action)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b page.Behind) int { return cmp.Compare(order(&a), order(&b)) })
 	return out
+}
+
+// lateness is when the search for changes of an object counts as behind, and why it may be.
+type lateness struct {
+	after  time.Duration
+	since  time.Time // when the run began
+	status *stream.Status
+}
+
+func (l *lateness) why(object string) string {
+	began := l.since
+	if resumed := l.status.Resumed(object); resumed.After(began) {
+		began = resumed
+	}
+	if time.Since(began) < l.after {
+		return "the search for changes goes on since " + began.UTC().Format(time.RFC3339) + " (it was paused, or the connector did not run), and catches up"
+	}
+	return "no search for changes has ended for minutes: it finds many, waits for its share of HubSpot's limits, or begins seldom, because other streams use the idle share of the day"
 }
 
 func with(all []string, one string) []string {

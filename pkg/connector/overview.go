@@ -34,7 +34,7 @@ func (h *health) overview() page.Status {
 		out.Objects = append(out.Objects, o)
 	}
 	out.Backfill = h.status.Backfill()
-	out.Behind = h.behind(out.Objects, out.Problems)
+	out.Behind = h.behind(out.Objects, out.Problems, is.since)
 	out.Budget, out.Commits = h.budget(counts), counts.commits
 	return out
 }

@@ -84,6 +84,37 @@ func TestPage_OfEachState(t *testing.T) {
 	})
 }
 
+// TestPage_AfterAPauseItCatchesUp: nobody is told of limits or of many changes where the
+// search for changes only begins again.
+func TestPage_AfterAPauseItCatchesUp(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 3, Types: []string{"contacts"}}, nil, func(w *world) {
+		w.Portal.Seed("contacts", 20)
+		p := w.start()
+		w.SleepUntil(time.Minute, func() bool { return p.Backfilled("contacts") && p.status().Ready })
+		w.signal(signalOf("pause", "contacts"))
+		w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 1 })
+		time.Sleep(10 * time.Minute)
+		p.pageSays("Running, with pauses", "contacts · paused")
+		if b := p.status().Behind; len(b) != 1 || b[0].Streams[0] != "paused" {
+			t.Errorf("while it is paused, it is behind because of %+v", b)
+		}
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Endpoint: hubspottest.EndpointSearch, Latency: 5 * time.Second})
+		w.signal(signalOf("resume"))
+		why := map[string]bool{}
+		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(50 * time.Millisecond) {
+			for _, b := range p.status().Behind {
+				why[b.Why[:min(30, len(b.Why))]] = true
+			}
+		}
+		delete(why, "its streams are paused by a si")
+		if !why["the search for changes goes on"] || len(why) != 1 {
+			t.Errorf("reasons to be behind: %v, want that it goes on", why)
+		}
+		p.Stop()
+	})
+}
+
 // TestPage_NamesALostScope, and what else goes on.
 func TestPage_NamesALostScope(t *testing.T) {
 	t.Parallel()

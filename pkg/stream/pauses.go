@@ -23,6 +23,7 @@ type pauses struct {
 	all     hubspot.Millis            // of the snapshots; 0: they are not paused
 	changed chan struct{}             // closed by the next change; nil: nobody waits
 	passes  map[*passing]bool
+	resumed map[string]time.Time // when the latest pause ended, by our clock
 }
 
 // errPaused ends a pass.
@@ -46,6 +47,15 @@ func (e *pausedError) action() string {
 func (p *pauses) set(objects map[string]hubspot.Millis, snapshots hubspot.Millis) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for name := range p.objects {
+		if _, still := objects[name]; still {
+			continue
+		}
+		if p.resumed == nil {
+			p.resumed = map[string]time.Time{}
+		}
+		p.resumed[name] = time.Now()
+	}
 	p.objects, p.all = objects, snapshots
 	if p.changed != nil {
 		close(p.changed)
@@ -90,6 +100,14 @@ func (s *Status) Paused(object string) bool {
 	s.pauses.mu.Lock()
 	defer s.pauses.mu.Unlock()
 	return s.pauses.paused(object, false)
+}
+
+// Resumed is when the latest pause of an object type or a pair ended in this run, zero
+// where there was none.
+func (s *Status) Resumed(object string) time.Time {
+	s.pauses.mu.Lock()
+	defer s.pauses.mu.Unlock()
+	return s.pauses.resumed[object]
 }
 
 // wait returns when an object is not paused. first, unless nil, is called if it is.
@@ -177,19 +195,19 @@ func (a *Audit) excuse(object string, until time.Time) {
 // showPauses makes the status show what is paused.
 func (s *Status) showPauses(objects map[string]hubspot.Millis, snapshots hubspot.Millis) {
 	was, all := s.pauses.get()
+	for name, since := range objects {
+		s.Problem(name, offsets.PausedStream, &pausedError{"its streams", "resume", since})
+	}
+	if snapshots != 0 {
+		s.Problem("", offsets.PausedStream, &pausedError{"the snapshots that signals asked for", "resume-snapshot", snapshots})
+	}
+	s.pauses.set(objects, snapshots) // before it clears anything: Resumed says why something is behind
 	for name := range was {
 		if _, still := objects[name]; !still {
 			s.Clear(name, offsets.PausedStream)
 		}
 	}
-	for name, since := range objects {
-		s.Problem(name, offsets.PausedStream, &pausedError{"its streams", "resume", since})
-	}
-	switch {
-	case snapshots != 0:
-		s.Problem("", offsets.PausedStream, &pausedError{"the snapshots that signals asked for", "resume-snapshot", snapshots})
-	case all != 0:
+	if snapshots == 0 && all != 0 {
 		s.Clear("", offsets.PausedStream)
 	}
-	s.pauses.set(objects, snapshots)
 }

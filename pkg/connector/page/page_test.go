@@ -143,6 +143,35 @@ func TestHTML_ShowsTheProblemAndWhatToDo(t *testing.T) {
 	}
 }
 
+// TestPauses_AreOneLineAndNothingIsWrong: whoever paused something sees that it is paused,
+// once for all that he named.
+func TestPauses_AreOneLineAndNothingIsWrong(t *testing.T) {
+	s := busy()
+	paused := func(object string, ago time.Duration) stream.Problem {
+		return stream.Problem{Area: stream.ProblemArea, Object: object, Stream: "paused", Problem: "its streams are paused", Action: "send resume", Runbook: "docs/runbook.md#something-is-paused", Since: s.Time.Add(-ago)}
+	}
+	s.Problems = []stream.Problem{paused("contacts", time.Minute), paused("deals", time.Hour), paused("contacts:deals", time.Minute)}
+	var b strings.Builder
+	if err := s.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Running, with pauses. A signal has paused what is listed below.",
+		"\n! its streams are paused\n  what to do: send resume\n  stream contacts, deals, contacts:deals paused docs/runbook.md#something-is-paused, for 1 h\n",
+	} {
+		if strings.Count(b.String(), want) != 1 {
+			t.Errorf("it does not say %q once:\n%s", want, b.String())
+		}
+	}
+	if s.Colour() != "wait" {
+		t.Errorf("the page is %s", s.Colour())
+	}
+	s.Problems = append(s.Problems, busy().Problems...)
+	if s.Headline() != "Running, with problems" || s.Colour() != "bad" || len(s.Together()) != 2 {
+		t.Errorf("with a problem besides: %s, %s, %+v", s.Headline(), s.Colour(), s.Together())
+	}
+}
+
 // TestSpan_HasTwoUnits.
 func TestSpan_HasTwoUnits(t *testing.T) {
 	for seconds, want := range map[float64]string{

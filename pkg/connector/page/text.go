@@ -21,7 +21,7 @@ func (s *Status) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "%s. %s\n%s for %s%s%s\n", s.Headline(), s.Sentence(), s.Role, span(s.Age(s.Since)), portal, version)
 	for _, g := range s.Together() {
 		p := g.First
-		fmt.Fprintf(&b, "\n! %s\n  what to do: %s\n  %s, for %s\n", p.Problem, p.Action, words(p.Area, p.Object, join(g.Streams), p.Runbook), span(s.Age(p.Since)))
+		fmt.Fprintf(&b, "\n! %s\n  what to do: %s\n  %s, for %s\n", p.Problem, p.Action, words(p.Area, join(g.Objects), join(g.Streams), p.Runbook), span(s.Age(p.Since)))
 	}
 	for i := range s.Behind {
 		one := &s.Behind[i]

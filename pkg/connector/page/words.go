@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hubspot-cdc/connector/pkg/offsets"
 )
 
 // Headline is the state in a word or two.
@@ -20,6 +22,8 @@ func (s *Status) Headline() string {
 		return "Starting"
 	case !s.Ready:
 		return "Not ready"
+	case s.paused():
+		return "Running, with pauses"
 	case len(s.Problems) > 0:
 		return "Running, with problems"
 	case s.Backfill != nil:
@@ -42,6 +46,8 @@ func (s *Status) Sentence() string {
 		return "Nothing is published now. The connector goes on by itself, where it was, once the problem is solved."
 	case s.Role == "starting":
 		return "Nothing is published yet. Wait for the step below."
+	case s.Ready && s.paused():
+		return "A signal has paused what is listed below. It goes on where it stopped, and nothing is lost; everything else goes on."
 	case wrong:
 		return "Nothing is lost: what has a problem waits, and everything else goes on."
 	case !s.Ready:
@@ -57,10 +63,15 @@ func (s *Status) Colour() string {
 	switch {
 	case s.Headline() == "Up to date" || s.Headline() == "Standing by" && len(s.Problems) == 0:
 		return "good"
-	case s.wrong():
+	case s.wrong() && !s.paused():
 		return "bad"
 	}
 	return "wait"
+}
+
+// paused reports whether the problems are pauses that signals asked for, and nothing else.
+func (s *Status) paused() bool {
+	return len(s.Problems) > 0 && !slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Stream != offsets.PausedStream })
 }
 
 // wrong reports whether there is a problem that waiting does not solve.
@@ -68,20 +79,42 @@ func (s *Status) wrong() bool {
 	return slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Area != "loading" })
 }
 
-// Group is one problem, and all streams of an object that have it.
+// Group is one problem, and all objects and streams that have it.
 type Group struct {
 	First   Problem // since the earliest
+	Objects []string
 	Streams []string
 }
 
-// Together lists the problems, those of an object with one cure as one.
+// Together lists the problems: those of an object with one cure as one, and those that
+// several objects have alike.
 func (s *Status) Together() (out []Group) {
+	for _, g := range s.byObject() {
+		i := slices.IndexFunc(out, func(o Group) bool {
+			return o.First.Area == g.First.Area && o.First.Problem == g.First.Problem && o.First.Action == g.First.Action && slices.Equal(o.Streams, g.Streams)
+		})
+		if g.First.Object == "" || i < 0 {
+			out = append(out, g)
+			continue
+		}
+		out[i].Objects = append(out[i].Objects, g.First.Object)
+		if g.First.Since.Before(out[i].First.Since) {
+			out[i].First.Since = g.First.Since
+		}
+	}
+	return out
+}
+
+func (s *Status) byObject() (out []Group) {
 	for _, p := range s.Problems {
 		i := slices.IndexFunc(out, func(g Group) bool {
 			return g.First.Area == p.Area && g.First.Object == p.Object && g.First.Action == p.Action
 		})
 		if p.Object == "" || i < 0 {
 			i, out = len(out), append(out, Group{First: p})
+			if p.Object != "" {
+				out[i].Objects = []string{p.Object}
+			}
 		}
 		if p.Stream != "" {
 			out[i].Streams = append(out[i].Streams, p.Stream)
