@@ -163,44 +163,47 @@ func (c *ChangedAssociations) Run(ctx context.Context) error {
 
 func (c *ChangedAssociations) pass(ctx context.Context) error {
 	p := c.Pair
-	if err := p.looks.wait(ctx); err != nil {
-		return err
-	}
-	if err := c.Wait(ctx); err != nil {
-		return err
-	}
-	due := p.looks.take()
-	err := c.look(ctx, due)
-	if err != nil {
-		p.looks.retry(due)
-		return err
+	for asked := false; !asked; {
+		if err := p.looks.wait(ctx); err != nil {
+			return err
+		}
+		if err := c.Wait(ctx); err != nil {
+			return err
+		}
+		due := p.looks.take()
+		var err error
+		if asked, err = c.look(ctx, due); err != nil {
+			p.looks.retry(due)
+			return err
+		}
 	}
 	p.From.Status.started(p.Name(), changedStream)
 	return nil
 }
 
-func (c *ChangedAssociations) look(ctx context.Context, due []cdc.Look) error {
+// look reads the links of records. It asks nothing where none of them may have any.
+func (c *ChangedAssociations) look(ctx context.Context, due []cdc.Look) (asked bool, err error) {
 	p := c.Pair
 	ids, others := cdc.Ends(due)
 	holders, err := p.Lane.Holders(ctx, others)
 	if err != nil {
-		return err
+		return false, err
 	}
 	ids = append(ids, holders...)
 	slices.Sort(ids)
 	for i, chunk := range slices.Collect(slices.Chunk(slices.Compact(ids), hubspot.MaxLinks)) {
 		if i > 0 {
 			if err := c.Wait(ctx); err != nil {
-				return err
+				return false, err
 			}
 		}
 		readings, err := p.read(ctx, hubspot.ChangedAssociations, chunk)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := p.publish(ctx, cdc.LinkPage{Stream: offsets.AssociationsStream, Readings: readings}); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return len(ids) > 0, nil
 }

@@ -149,7 +149,7 @@ func (p *Pair) sayHeld() {
 	}
 	p.From.Status.Held(p.Log, p.Name(), brakePart, &HeldError{
 		What: fmt.Sprintf("HubSpot's answers lack %d of the published links", held),
-		Wait: "their deletes are held back until they have been missing for an hour",
+		Wait: "their deletes are held back until more answers agree, at most until they have been missing for an hour",
 	})
 }
 

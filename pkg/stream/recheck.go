@@ -21,12 +21,9 @@ func (r *Recheck) Run(ctx context.Context) error {
 
 func (r *Recheck) pass(ctx context.Context) error {
 	o := r.Object
-	stream, ids, wait := o.recheck.take()
-	if len(ids) == 0 {
-		if err := o.lookAhead(ctx, wait); err != nil {
-			return err
-		}
-		return o.recheck.wait(ctx, wait)
+	stream, ids, err := o.recheck.next(ctx, o.lookAhead)
+	if err != nil {
+		return err
 	}
 	readings, err := o.complete(ctx, nil, ids)
 	if err == nil {
@@ -34,8 +31,10 @@ func (r *Recheck) pass(ctx context.Context) error {
 	}
 	if err != nil {
 		o.recheck.add(stream, later(ids))
+		return err
 	}
-	return err
+	o.Status.Clear(o.Type.Name, recheckStream)
+	return nil
 }
 
 // recheckRetry is how long an id waits after HubSpot refused to read it.
@@ -84,6 +83,26 @@ func (q *queue) take() (stream string, ids []hubspot.ID, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.due.Take(q.now().Time())
+}
+
+// next waits until ids are due. Before each wait it calls ahead, unless that is nil, with
+// how long nothing will be. It returns nothing that is not due: a pass that has asked
+// HubSpot nothing would count as one that HubSpot has answered.
+func (q *queue) next(ctx context.Context, ahead func(context.Context, time.Duration) error) (stream string, ids []hubspot.ID, err error) {
+	for {
+		stream, ids, wait := q.take()
+		if len(ids) > 0 {
+			return stream, ids, nil
+		}
+		if ahead != nil {
+			if err := ahead(ctx, wait); err != nil {
+				return "", nil, err
+			}
+		}
+		if err := q.wait(ctx, wait); err != nil {
+			return "", nil, err
+		}
+	}
 }
 
 // wait returns when something is added, or after d.

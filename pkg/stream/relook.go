@@ -22,9 +22,9 @@ func (r *RecheckLinks) Run(ctx context.Context) error {
 
 func (r *RecheckLinks) pass(ctx context.Context) error {
 	p := r.Pair
-	stream, ids, wait := p.recheck.take()
-	if len(ids) == 0 {
-		return p.recheck.wait(ctx, wait)
+	stream, ids, err := p.recheck.next(ctx, nil)
+	if err != nil {
+		return err
 	}
 	for len(ids) > 0 {
 		n := min(len(ids), cdc.LinkWitnesses)
