@@ -14,6 +14,9 @@ import (
 // patience is how long a reader waits for a transaction that is still open.
 const patience = 2 * time.Minute
 
+// again is how often a reader asks for a topic that a broker does not know yet.
+const again = 100 * time.Millisecond
+
 // ReadCommitted gives what a read_committed consumer sees of a topic at this
 // moment, partition by partition. An open transaction hides everything behind it.
 func ReadCommitted(tb testing.TB, topic string, broker ...kgo.Opt) []*kgo.Record {
@@ -32,22 +35,23 @@ func read(tb testing.TB, topic string, broker []kgo.Opt, list func(*kadm.Client,
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	// Without control records, the end would be missed where it is a marker.
+	// Without control records, the end would be missed where it is a marker. The client
+	// keeps for five seconds that a topic is unknown, unless told otherwise.
 	cl, err := kgo.NewClient(append(slices.Clone(broker),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableFetchSessions())...)
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableFetchSessions(), kgo.MetadataMinAge(again))...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer cl.Close()
 	var ends kadm.ListedOffsets
-	for range 20 { // a broker may not know yet of a topic that another has just made
+	for range 50 { // a broker may not know yet of a topic that another has just made
 		if ends, err = list(kadm.NewClient(cl), ctx, topic); err == nil {
 			err = ends.Error()
 		}
 		if !kerr.IsRetriable(err) {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(again)
 	}
 	if err != nil {
 		tb.Fatalf("read %s: %v", topic, err)

@@ -74,6 +74,21 @@ func TestRead_SeesWhatIsCommittedAlone(t *testing.T) {
 	})
 }
 
+// TestReadCommitted_WaitsForATopicThatABrokerDoesNotKnowYet.
+func TestReadCommitted_WaitsForATopicThatABrokerDoesNotKnowYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := testkit.NewBroker(t)
+		time.AfterFunc(time.Second, func() {
+			if _, err := b.Admin().CreateTopic(t.Context(), 1, 1, nil, "late"); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := testkit.ReadCommitted(t, "late", b.Options()...); len(got) != 0 {
+			t.Errorf("%d records of an empty topic", len(got))
+		}
+	})
+}
+
 // TestBroker_ReplacedIsEmpty, and clients find the new one.
 func TestBroker_ReplacedIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
