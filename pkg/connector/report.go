@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -101,11 +102,9 @@ func (c *Connector) report(what string) { c.reporter.say(what, c.health.dependen
 // watch looks after what the connector depends on, until ctx ends. Kafka and
 // HubSpot are asked all the time anyway; the registry is asked here.
 func (c *Connector) watch(ctx context.Context) {
-	ticker := time.NewTicker(lookInterval)
-	defer ticker.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-time.After(beat.Until(lookInterval)):
 			_ = c.askRegistry(ctx) // noted in health
 			c.report("")
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -127,7 +128,7 @@ func (s *AssociationSweep) due(ctx context.Context) error {
 		if wait <= 0 {
 			break
 		}
-		t := time.NewTimer(min(wait, sweepLook))
+		t := time.NewTimer(min(wait, beat.Until(sweepLook)))
 		select {
 		case <-t.C:
 		case <-s.Pair.wanted:

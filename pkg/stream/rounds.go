@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hubspot-cdc/connector/internal/beat"
 )
 
 // Rounds says how often an object type is looked at for deletes, by the census and
@@ -139,8 +141,9 @@ func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls 
 		again := r.Relied != nil && r.Relied(object)
 		if again {
 			wait = max(wait, relied-time.Since(last))
-			again = wait > tierLook
-			wait = min(wait, tierLook)
+			look := beat.Until(tierLook)
+			again = wait > look
+			wait = min(wait, look)
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -113,7 +114,7 @@ func (t *Tier) due(ctx context.Context) error {
 		}
 		t.done()
 		if t.Lag == 0 {
-			wait = min(wait, tierLook)
+			wait = min(wait, beat.Until(tierLook))
 		}
 		timer := time.NewTimer(wait)
 		select {

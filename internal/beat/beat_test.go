@@ -1,0 +1,38 @@
+package beat_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hubspot-cdc/connector/internal/beat"
+)
+
+// TestUntil_WhoLooksAtAnyTimeLooksWithTheOthers: whenever they begin, and again and again.
+func TestUntil_WhoLooksAtAnyTimeLooksWithTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const period = 15 * time.Second
+		looks := make(chan time.Time, 1000)
+		for i := range 20 {
+			time.AfterFunc(time.Duration(i)*777*time.Millisecond, func() {
+				for range 3 {
+					d := beat.Until(period)
+					if d <= 0 || d > period {
+						t.Errorf("the next beat is in %s", d)
+					}
+					time.Sleep(d)
+					looks <- time.Now()
+				}
+			})
+		}
+		time.Sleep(2 * time.Minute)
+		close(looks)
+		moments := map[time.Time]int{}
+		for at := range looks {
+			moments[at]++
+		}
+		if len(moments) != 3 {
+			t.Errorf("60 looks at %d moments, want 3: %v", len(moments), moments)
+		}
+	})
+}
