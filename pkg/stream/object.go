@@ -102,15 +102,18 @@ func (o *Object) askReconcile() {
 	}
 }
 
-// publish commits a page. It rereads and republishes whatever the lane returns,
-// until the page's cursors have moved.
+// publish commits a page of the stream that read it, whose problem is over then.
 func (o *Object) publish(ctx context.Context, page cdc.Page) error {
 	_, err := o.publishes(ctx, page)
+	if err == nil {
+		o.Status.started(o.Type.Name, page.Stream)
+	}
 	return err
 }
 
-// publishes is publish. waits reports that something of the page waits for another
-// confirm.
+// publishes commits a page. It rereads and republishes whatever the lane returns, until
+// the page's cursors have moved. waits reports that something of the page waits for
+// another confirm.
 func (o *Object) publishes(ctx context.Context, page cdc.Page) (waits bool, err error) {
 	p := cdc.NewPublication(page)
 	for {
@@ -137,7 +140,6 @@ func (o *Object) publishes(ctx context.Context, page cdc.Page) (waits bool, err 
 		o.sayHeld()
 		ids, wait := p.Left(left.Again)
 		if len(ids) == 0 {
-			o.Status.started(o.Type.Name, page.Stream)
 			o.verified.settle(ctx)
 			return waits, nil
 		}

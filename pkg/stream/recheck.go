@@ -27,7 +27,7 @@ func (r *Recheck) pass(ctx context.Context) error {
 	}
 	readings, err := o.complete(ctx, nil, ids)
 	if err == nil {
-		err = o.publish(ctx, cdc.Page{Stream: stream, Readings: readings})
+		_, err = o.publishes(ctx, cdc.Page{Stream: stream, Readings: readings}) // the finder may be refused still
 	}
 	if err != nil {
 		o.recheck.add(stream, later(ids))

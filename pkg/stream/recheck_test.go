@@ -75,3 +75,53 @@ func TestRefused_OnceUntilHubSpotAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestRecheck_LeavesTheFindersProblem: what it confirms for a stream that HubSpot refuses
+// does not show that HubSpot answers that stream.
+func TestRecheck_LeavesTheFindersProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := 0
+		o, out := answering(func(*http.Request) (int, string) {
+			read++
+			return 200, `{"status":"COMPLETE","results":[{"id":"1","createdAt":"2000-01-01T00:00:00Z","updatedAt":"2000-01-01T00:00:00Z","properties":{}}]}`
+		}).contacts(t)
+		rows := cdc.NewTable()
+		rows.Put(1, cdc.Row{Live: true, Version: 1})
+		o.Lane = cdc.NewLane(cdc.LaneConfig{Object: "contacts", Slots: &hubspot.Slots{}, Content: cdc.NewContent(nil), Committer: out, Table: rows})
+		o.Status.Problem("contacts", CensusStream, errNoAnswer)
+		o.recheck.add(CensusStream, []cdc.Later{{ID: 1}})
+		if err := (&Recheck{o}).pass(t.Context()); err != nil || read == 0 {
+			t.Fatalf("%v after %d calls", err, read)
+		}
+		if left := o.Status.Problems(); len(left) != 1 || left[0].Stream != CensusStream {
+			t.Errorf("the problems are %+v, want that of the census", left)
+		}
+	})
+}
+
+// TestUnanswered_AStreamThatEndsLeavesNoProblem: it may have been paused, or its type may
+// be followed no more.
+func TestUnanswered_AStreamThatEndsLeavesNoProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := answering(func(*http.Request) (int, string) { return 502, "" }).contacts(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			done <- o.stuck.patiently(ctx, func() error {
+				_, err := o.Client.List(ctx, hubspot.Call{Priority: hubspot.Census, Tries: 1}, "contacts", nil, "", false, 1)
+				return err
+			})
+		}()
+		time.Sleep(10 * time.Second)
+		if wrong := o.Status.Problems(); len(wrong) != 1 {
+			t.Errorf("while HubSpot does not answer, the problems are %+v", wrong)
+		}
+		cancel()
+		if err := <-done; err == nil {
+			t.Error("it ended well")
+		}
+		if left := o.Status.Problems(); len(left) != 0 {
+			t.Errorf("this is left: %+v", left)
+		}
+	})
+}

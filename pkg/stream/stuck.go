@@ -158,12 +158,14 @@ func (s *stuck) ask(ctx context.Context, q cdc.Ask, answer func(cdc.Ask) (cdc.An
 // and although the records are not the reason: one of its APIs is down.
 func (s *stuck) patiently(ctx context.Context, try func() error) error {
 	said := false
+	defer func() {
+		if said {
+			s.status.Clear(s.object, answersPart)
+		}
+	}()
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		err := try()
 		if !hubspot.Unanswered(err) {
-			if said {
-				s.status.Clear(s.object, answersPart)
-			}
 			return err
 		}
 		said = true

@@ -174,6 +174,7 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 	page.Cursors = cursor()
 	waits, err := s.Object.publishes(ctx, page)
 	if err == nil {
+		s.Object.Status.started(s.Object.Type.Name, s.Stream)
 		next.Waits = next.Waits || waits
 		s.Place = next
 	}
