@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -252,6 +253,51 @@ func TestLook_FewCallsAreNoSilence(t *testing.T) {
 			t.Errorf("%v, found %d, refused %v", err, len(seen.Found), seen.Refused)
 		}
 	})
+}
+
+// TestLists_APlaceThatBecameOldIsRefusedAnotherTime: after a list was begun once more, HubSpot
+// refuses the stream for hours, and then the new place, which is old by then. The list is
+// begun another time.
+func TestLists_APlaceThatBecameOldIsRefusedAnotherTime(t *testing.T) {
+	for name, stream := range map[string]func(*Object) (run func(context.Context) error, done func() bool){
+		"archive": func(o *Object) (func(context.Context) error, func() bool) {
+			a := &Archive{Object: o, Place: offsets.Archive{After: "t1"}, Interval: 24 * time.Hour}
+			return a.Run, func() bool { return a.Place.Completed != 0 }
+		},
+		"backfill": func(o *Object) (func(context.Context) error, func() bool) {
+			s := &Sweep{Object: o, Stream: offsets.BackfillStream, Place: offsets.Sweep{Ranges: []offsets.Range{{From: "0", ID: "7", After: "t1"}}}}
+			return s.Run, func() bool { return s.Place.Done }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				o, _ := answering(func(r *http.Request) (int, string) {
+					after := r.URL.Query().Get("after")
+					issued, _ := strconv.ParseInt(strings.TrimPrefix(after, "t"), 10, 64)
+					switch {
+					case after == "":
+						return 200, fmt.Sprintf(`{"results":[],"paging":{"next":{"after":"t%d"}}}`, time.Now().Unix())
+					case time.Since(time.Unix(issued, 0)) > 10*time.Minute:
+						return 400, refusal
+					case time.Since(began) < 3*time.Hour:
+						return 403, refusal
+					}
+					return 200, `{"results":[]}`
+				}).contacts(t)
+				run, done := stream(o)
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- run(ctx) }()
+				time.Sleep(5 * time.Hour)
+				cancel()
+				<-ended
+				if !done() {
+					t.Errorf("after five hours it is not done; problems: %+v", o.Status.Problems())
+				}
+			})
+		})
+	}
 }
 
 // TestArchive_AnOldCursorOfTheListIsRefused: the stream reads the recycle bin from

@@ -23,7 +23,7 @@ type Archive struct {
 	last      time.Time // when the last pass began that ended a sweep; zero: none has
 	began     time.Time // when the sweep began; zero: in an earlier run
 	pages     int       // of the sweep, in this run
-	restarted bool      // HubSpot refused to continue the list, so it is read from the beginning
+	restarted time.Time // when HubSpot refused to continue the list, so that it is read from the beginning
 }
 
 // Run sweeps the recycle bin, the more often the shorter it is. It ends when ctx
@@ -47,8 +47,8 @@ func (a *Archive) pass(ctx context.Context) error {
 			o.Status.Clear(o.Type.Name, offsets.ArchiveStream) // nothing is behind
 			return errFinished
 		}
-		if hubspot.BadRequest(err) && a.Place.After != "" && !a.restarted { // as in Sweep.sweepRange
-			a.restarted = true
+		if hubspot.BadRequest(err) && a.Place.After != "" && !justRestarted(a.restarted) { // as in reading.next
+			a.restarted = time.Now()
 			o.Log.Warn("HubSpot refuses to continue its list of archived records; the stream reads it from the beginning", "stream", offsets.ArchiveStream, "err", err)
 			a.Place.After, seen = "", trail{}
 			continue
@@ -77,7 +77,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		}
 		a.Place = next
 		if next.After == "" {
-			a.restarted, a.last = false, began
+			a.restarted, a.last = time.Time{}, began
 			if !a.began.IsZero() {
 				o.bin.whole(a.began, a.pages)
 			}

@@ -36,7 +36,7 @@ var errSwept = errors.New("everything is read")
 // read reads what is left of the ranges.
 func (s *Sweep) read(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	r := &reading{Sweep: s, chains: chainsOf(s.Place.Ranges, s.restarted), group: g, pages: make(chan sweepPage)}
+	r := &reading{Sweep: s, chains: chainsOf(s.Place.Ranges, s.wasRestarted()), group: g, pages: make(chan sweepPage)}
 	first := r.chains.Claim()
 	if first == nil {
 		return nil

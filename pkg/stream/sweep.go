@@ -29,9 +29,9 @@ type Sweep struct {
 
 	order     sync.Mutex // guards what follows
 	gaps      cdc.Gaps
-	restarted bool // HubSpot refused to continue the list, so it is read from the beginning
-	partly    bool // not everything of it was read, or shows what is missing, or not all properties
-	short     bool // the list lacks a record that HubSpot shows when asked for it
+	restarted time.Time // when HubSpot refused to continue the list, so that it is read from the beginning
+	partly    bool      // not everything of it was read, or shows what is missing, or not all properties
+	short     bool      // the list lacks a record that HubSpot shows when asked for it
 }
 
 // Run is the backfill: it sweeps once and returns when the sweep is done. A pause of
@@ -134,8 +134,21 @@ func (s *Sweep) sweep(ctx context.Context) error {
 func (s *Sweep) setRestarted() {
 	s.order.Lock()
 	defer s.order.Unlock()
-	s.restarted = true
+	s.restarted = time.Now()
 }
+
+func (s *Sweep) wasRestarted() bool {
+	s.order.Lock()
+	defer s.order.Unlock()
+	return justRestarted(s.restarted)
+}
+
+// restartAgain is how long after a list was begun once more a refused place is no reason
+// to begin it another time: HubSpot refuses places that are old, and this one is new.
+const restartAgain = time.Hour
+
+// justRestarted reports whether a list was begun once more lately. at is zero for never.
+func justRestarted(at time.Time) bool { return !at.IsZero() && time.Since(at) < restartAgain }
 
 func (s *Sweep) setPartly() {
 	s.order.Lock()
@@ -237,7 +250,7 @@ func rangeOf(c cdc.Chain) offsets.Range {
 }
 
 // chainsOf are the ranges of a cursor. restarted says that HubSpot has refused a
-// place of this sweep before.
+// place of this sweep lately.
 func chainsOf(ranges []offsets.Range, restarted bool) *cdc.Chains {
 	var left []cdc.Chain
 	for _, r := range ranges {
