@@ -18,6 +18,8 @@ type Refill struct {
 	Place  offsets.Refill
 	// Lag is the longest lag of the tiers.
 	Lag time.Duration
+
+	due time.Time // when the second round begins; zero: not known yet
 }
 
 const (
@@ -70,7 +72,10 @@ func (r *Refill) giveUp(ctx context.Context, why error) error {
 func (r *Refill) pass(ctx context.Context) error {
 	o := r.Object
 	if r.Place.Round > 1 && r.Place.After == 0 {
-		if err := sleep(ctx, r.Lag); err != nil {
+		if r.due.IsZero() { // once: HubSpot may refuse the round, or a pause end its wait
+			r.due = time.Now().Add(r.Lag)
+		}
+		if err := sleep(ctx, time.Until(r.due)); err != nil {
 			return err
 		}
 	}
