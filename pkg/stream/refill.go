@@ -19,7 +19,8 @@ type Refill struct {
 	// Lag is the longest lag of the tiers.
 	Lag time.Duration
 
-	due time.Time // when the second round begins; zero: not known yet
+	due   time.Time      // when the second round begins; zero: not known yet
+	asked hubspot.Millis // when it asked for a reconcile instead; 0: it did not
 }
 
 const (
@@ -52,11 +53,13 @@ func (r *Refill) Run(ctx context.Context) error {
 // again.
 func (r *Refill) giveUp(ctx context.Context, why error) error {
 	o := r.Object
-	o.Log.Warn("HubSpot cannot search for the holders of these properties; the reconcile reads every record instead",
-		"stream", offsets.RefillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
-	since := o.Client.Now()
-	o.askReconcile()
-	for !o.sweeps.endedSince(since) {
+	if r.asked == 0 { // else a pause ended the wait for it
+		o.Log.Warn("HubSpot cannot search for the holders of these properties; the reconcile reads every record instead",
+			"stream", offsets.RefillStream, "properties", strings.Join(r.Place.Properties, ","), "err", why)
+		r.asked = o.Client.Now()
+		o.askReconcile()
+	}
+	for !o.sweeps.endedSince(r.asked) {
 		if err := sleep(ctx, reconcileLook); err != nil {
 			return err
 		}
