@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/sink"
 	"github.com/hubspot-cdc/connector/pkg/stream"
@@ -192,7 +191,7 @@ func (n *notices) next() time.Duration {
 	if c.young() || !n.known || len(n.queue)+len(n.told.open)+len(c.came)+len(c.went) > 0 {
 		return noticeLook
 	}
-	return beat.Until(calmLook)
+	return stream.UntilBeat(calmLook)
 }
 
 // look puts what is new into the queue.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 
-	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
 	"github.com/hubspot-cdc/connector/pkg/stream"
 )
@@ -104,7 +103,7 @@ func (c *Connector) report(what string) { c.reporter.say(what, c.health.dependen
 func (c *Connector) watch(ctx context.Context) {
 	for {
 		select {
-		case <-time.After(beat.Until(lookInterval)):
+		case <-time.After(stream.UntilBeat(lookInterval)):
 			_ = c.askRegistry(ctx) // noted in health
 			c.report("")
 		case <-ctx.Done():

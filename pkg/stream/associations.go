@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -128,7 +127,7 @@ func (s *AssociationSweep) due(ctx context.Context) error {
 		if wait <= 0 {
 			break
 		}
-		t := time.NewTimer(min(wait, beat.Until(sweepLook)))
+		t := time.NewTimer(min(wait, UntilBeat(sweepLook)))
 		select {
 		case <-t.C:
 		case <-s.Pair.wanted:

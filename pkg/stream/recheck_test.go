@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -70,7 +71,9 @@ func TestRefused_OnceUntilHubSpotAnswers(t *testing.T) {
 					t.Errorf("HubSpot answers again, and this is left: %+v", left)
 				}
 				cancel()
-				<-done
+				if err := <-done; !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
 			})
 		})
 	}

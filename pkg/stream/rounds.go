@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/hubspot-cdc/connector/internal/beat"
 )
 
 // Rounds says how often an object type is looked at for deletes, by the census and
@@ -141,7 +139,7 @@ func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls 
 		again := r.Relied != nil && r.Relied(object)
 		if again {
 			wait = max(wait, relied-time.Since(last))
-			look := beat.Until(tierLook)
+			look := UntilBeat(tierLook)
 			again = wait > look
 			wait = min(wait, look)
 		}

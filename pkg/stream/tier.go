@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hubspot-cdc/connector/internal/beat"
 	"github.com/hubspot-cdc/connector/pkg/cdc"
 	"github.com/hubspot-cdc/connector/pkg/hubspot"
 	"github.com/hubspot-cdc/connector/pkg/offsets"
@@ -114,7 +113,7 @@ func (t *Tier) due(ctx context.Context) error {
 		}
 		t.done()
 		if t.Lag == 0 {
-			wait = min(wait, beat.Until(tierLook))
+			wait = min(wait, UntilBeat(tierLook))
 		}
 		timer := time.NewTimer(wait)
 		select {

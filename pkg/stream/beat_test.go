@@ -1,22 +1,20 @@
-package beat_test
+package stream
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/hubspot-cdc/connector/internal/beat"
 )
 
-// TestUntil_WhoLooksAtAnyTimeLooksWithTheOthers: whenever they begin, and again and again.
-func TestUntil_WhoLooksAtAnyTimeLooksWithTheOthers(t *testing.T) {
+// TestUntilBeat_WhoLooksAtAnyTimeLooksWithTheOthers: whenever they begin, and again and again.
+func TestUntilBeat_WhoLooksAtAnyTimeLooksWithTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const period = 15 * time.Second
 		looks := make(chan time.Time, 1000)
 		for i := range 20 {
 			time.AfterFunc(time.Duration(i)*777*time.Millisecond, func() {
 				for range 3 {
-					d := beat.Until(period)
+					d := UntilBeat(period)
 					if d <= 0 || d > period {
 						t.Errorf("the next beat is in %s", d)
 					}
