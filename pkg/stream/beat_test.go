@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,8 +12,10 @@ func TestUntilBeat_WhoLooksAtAnyTimeLooksWithTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const period = 15 * time.Second
 		looks := make(chan time.Time, 1000)
+		var all sync.WaitGroup
 		for i := range 20 {
-			time.AfterFunc(time.Duration(i)*777*time.Millisecond, func() {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 777 * time.Millisecond)
 				for range 3 {
 					d := UntilBeat(period)
 					if d <= 0 || d > period {
@@ -23,7 +26,7 @@ func TestUntilBeat_WhoLooksAtAnyTimeLooksWithTheOthers(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(2 * time.Minute)
+		all.Wait()
 		close(looks)
 		moments := map[time.Time]int{}
 		for at := range looks {
