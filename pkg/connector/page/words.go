@@ -47,7 +47,7 @@ func (s *Status) Sentence() string {
 	case s.Role == "starting":
 		return "Nothing is published yet. Wait for the step below."
 	case s.Ready && s.paused():
-		return "A signal has paused what is listed below. It goes on where it stopped, and nothing is lost; everything else goes on."
+		return "A signal has paused what is listed below. After resume it goes on where it stopped, and nothing is lost. Everything else goes on."
 	case wrong:
 		return "Nothing is lost: what has a problem waits, and everything else goes on."
 	case !s.Ready:
