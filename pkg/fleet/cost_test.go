@@ -20,13 +20,14 @@ import (
 type counter struct {
 	w *world
 
-	mu               sync.Mutex
-	brokers          map[int16]int
-	registry, called int
+	mu       sync.Mutex
+	brokers  map[int16]int
+	registry int
+	called   map[string]int // of each portal
 }
 
 func newCounter(w *world) *counter {
-	c := &counter{w: w, brokers: map[int16]int{}}
+	c := &counter{w: w, brokers: map[int16]int{}, called: map[string]int{}}
 	for key := range int16(kmsg.MaxKey) {
 		w.kafka.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) {
 			w.kafka.KeepControl()
@@ -46,27 +47,32 @@ type counts struct {
 	registry, calls float64
 }
 
-// take gives what was counted since the last take, in so many portals. What an instance
-// asks, however many portals it has, is left out.
-func (c *counter) take(portals int) counts {
+// take gives what was counted since the last take, for each of some portals. Calls are
+// those of these portals; all else that an instance asked is taken to be for them.
+func (c *counter) take(portals []string) counts {
 	calls := 0
-	for _, p := range c.w.portals {
+	for name, p := range c.w.portals {
+		now := 0
 		for _, n := range p.Stats().Calls {
-			calls += n
+			now += n
 		}
+		if slices.Contains(portals, name) {
+			calls += now - c.called[name]
+		}
+		c.called[name] = now
 	}
 	registry := int(c.w.registry.Requests.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	per := func(n int) float64 { return float64(n) / float64(portals) }
-	out := counts{brokers: map[string]float64{}, registry: per(registry - c.registry), calls: per(calls - c.called)}
+	per := func(n int) float64 { return float64(n) / float64(max(1, len(portals))) }
+	out := counts{brokers: map[string]float64{}, registry: per(registry - c.registry), calls: per(calls)}
 	for key, n := range c.brokers {
 		if key != kmsg.Heartbeat.Int16() && key != kmsg.DescribeGroups.Int16() { // the status asks for the group too
 			out.brokers[kmsg.NameForKey(key)] = per(n)
 			out.all += per(n)
 		}
 	}
-	c.registry, c.called = registry, calls
+	c.registry = registry
 	clear(c.brokers)
 	return out
 }
@@ -112,10 +118,11 @@ func TestFleet_WhatAStartCosts(t *testing.T) {
 		const portals = 8
 		a := w.start()
 		w.until(time.Minute, func() bool { return len(a.status().Problems) == 0 })
+		all := names(0, portals)
 		w.largePortals(portals, hubspottest.Span{Min: 150 * time.Millisecond, Max: 300 * time.Millisecond})
-		count.take(1)
+		count.take(nil)
 		w.until(2*time.Minute, a.stream)
-		first := count.take(portals)
+		first := count.take(all)
 		t.Log("first start:", first)
 		if n := first.about(); n > 40 {
 			t.Errorf("a first start asks the brokers %.1f times about topics and offsets", n)
@@ -123,17 +130,17 @@ func TestFleet_WhatAStartCosts(t *testing.T) {
 		time.Sleep(time.Minute)
 		b := w.start()
 		time.Sleep(10 * time.Second)
-		moving := 0
+		var moving []string
 		for _, p := range b.status().Portals {
 			if p.Instance == a.addr {
-				moving++
+				moving = append(moving, p.Name)
 			}
 		}
-		count.take(1)
+		count.take(nil)
 		a.kill()
 		w.until(time.Minute, b.stream)
 		moved := count.take(moving)
-		t.Logf("%d of %d move: %v", moving, portals, moved)
+		t.Logf("%d of %d move: %v", len(moving), portals, moved)
 		if n := moved.about(); n > 28 {
 			t.Errorf("a portal that moves asks the brokers %.1f times about topics and offsets", n)
 		}
@@ -156,10 +163,10 @@ func TestFleet_WhatAnIdlePortalCosts(t *testing.T) {
 		a := w.start()
 		w.until(2*time.Minute, a.stream)
 		time.Sleep(time.Hour)
-		count.take(portals)
+		count.take(nil)
 		const hours = 2
 		time.Sleep(hours * time.Hour)
-		idle := count.take(portals)
+		idle := count.take(names(0, portals))
 		perSecond := func(n float64) float64 { return n / (hours * time.Hour).Seconds() }
 		for _, name := range slices.Sorted(maps.Keys(idle.brokers)) {
 			t.Logf("%-24s %.4f a second and portal", name, perSecond(idle.brokers[name]))
@@ -207,7 +214,7 @@ func TestFleet_WhatAHardlyUsedPortalCosts(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		const apart, over = 17 * time.Minute, 2 * time.Hour
 		all, began := names(0, *hardlyUsed), time.Now()
-		count.take(1)
+		count.take(nil)
 		made := map[string]time.Time{} // by topic and key
 		for time.Since(began) < over {
 			time.Sleep(time.Duration(rng.ExpFloat64() * float64(apart) / float64(len(all))))
@@ -215,7 +222,7 @@ func TestFleet_WhatAHardlyUsedPortalCosts(t *testing.T) {
 			id := w.portals[name].Create(object, nil)
 			made[fmt.Sprintf("%s.%s.%s/%d", prefix, name, object, id)] = time.Now()
 		}
-		daily := count.take(len(all)).calls * float64(24*time.Hour) / float64(time.Since(began))
+		daily := count.take(all).calls * float64(24*time.Hour) / float64(time.Since(began))
 		time.Sleep(5 * time.Minute)
 		var took []time.Duration
 		for _, name := range all {
