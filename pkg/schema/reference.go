@@ -21,6 +21,13 @@ var lists = map[string]struct {
 	"pipeline_stages": {schemas.PipelineStage, []string{"objectType", "pipelineId", "id"}},
 }
 
+// ReferenceKey names the fields of the keys of a reference list's topic, all strings.
+// ok reports whether there is a list of this name.
+func ReferenceKey(list string) (fields []string, ok bool) {
+	l, ok := lists[list]
+	return l.key, ok
+}
+
 // ReferenceFields names the fields of a reference list's entries, without those
 // of the key.
 func ReferenceFields(list string) (names []string) {

@@ -54,13 +54,17 @@ func isType(name string) bool {
 // isData reports whether the connector may have written events to a topic, going by
 // its name.
 func isData(prefix, topic string) bool {
-	object, ok := strings.CutPrefix(topic, prefix+".")
+	rest, ours := strings.CutPrefix(topic, prefix)
+	object, named := strings.CutPrefix(rest, ".")
+	if !ours || !named { // as of most topics of a cluster with many portals
+		return false
+	}
 	if ends, pair := strings.CutPrefix(object, pairPrefix); pair {
 		from, to, _ := strings.Cut(ends, ".")
-		return ok && isType(from) && isType(to)
+		return isType(from) && isType(to)
 	}
-	_, err := schema.CompileReference(topic, object)
-	return ok && (err == nil || isType(object))
+	_, list := schema.ReferenceKey(object)
+	return list || isType(object)
 }
 
 const pairPrefix = "associations."
@@ -73,8 +77,8 @@ func newHolding(prefix string, portal int64, topic string) *holding {
 	if ends, pair := strings.CutPrefix(h.object, pairPrefix); pair {
 		h.pair.From, h.pair.To, _ = strings.Cut(ends, ".")
 		h.object, h.links = h.pair.String(), map[cdc.LinkKey]struct{}{}
-	} else if list, err := schema.CompileReference(topic, h.object); err == nil {
-		h.list, h.entries = list.Key(), map[string]cdc.EntryKey{}
+	} else if key, list := schema.ReferenceKey(h.object); list {
+		h.list, h.entries = key, map[string]cdc.EntryKey{}
 		h.heads.whole = true
 	} else {
 		h.ids = map[hubspot.ID]struct{}{}

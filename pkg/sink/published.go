@@ -149,7 +149,10 @@ func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look
 	}
 	var names []string
 	for name := range all {
-		if _, known := l.Topics[name]; !known && isData(s.cfg.Prefix, name) {
+		if !isData(s.cfg.Prefix, name) {
+			continue
+		}
+		if _, known := l.Topics[name]; !known {
 			names = append(names, name)
 		}
 	}
