@@ -10,3 +10,16 @@ import "time"
 func UntilBeat(period time.Duration) time.Duration {
 	return period - time.Duration(time.Now().UnixNano()%int64(period))
 }
+
+// onBeat moves what comes round with an interval, and is due at a time, to the nearest
+// beat, so that those of a process that have long intervals send together too. The beats
+// are four seconds apart, or two, or one: at most an eighth of the interval. Where that is
+// shorter than eight seconds, it is due when it is due.
+func onBeat(due time.Time, interval time.Duration) time.Time {
+	for apart := 4 * time.Second; apart >= time.Second; apart /= 2 {
+		if apart <= interval/8 {
+			return due.Add(due.Round(apart).Sub(due)) // Round alone forgets the monotonic clock
+		}
+	}
+	return due
+}

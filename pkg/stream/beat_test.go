@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,4 +37,34 @@ func TestUntilBeat_WhoLooksAtAnyTimeLooksWithTheOthers(t *testing.T) {
 			t.Errorf("60 looks at %d moments, want 3: %v", len(moments), moments)
 		}
 	})
+}
+
+// TestOnBeat_LongIntervalsEndTogetherAndShortOnesWhenTheyEnd: a long interval is no more
+// than a sixteenth longer or shorter for it, nor than two seconds.
+func TestOnBeat_LongIntervalsEndTogetherAndShortOnesWhenTheyEnd(t *testing.T) {
+	for interval, apart := range map[time.Duration]time.Duration{
+		time.Second: 0, 7900 * time.Millisecond: 0, 8 * time.Second: time.Second, 27 * time.Second: 2 * time.Second,
+		32 * time.Second: 4 * time.Second, time.Hour: 4 * time.Second,
+	} {
+		moments := map[time.Time]bool{}
+		began := time.Now()
+		for i := range 1000 {
+			due := began.Add(time.Duration(i) * 8 * time.Millisecond) // eight seconds in all
+			at := onBeat(due, interval)
+			if off := at.Sub(due).Abs(); off > apart/2 || off > interval/16 {
+				t.Fatalf("due %s, on the beat %s", due, at)
+			}
+			moments[at] = true
+		}
+		if apart == 0 && len(moments) != 1000 || apart > 0 && len(moments) > int(8*time.Second/apart)+1 {
+			t.Errorf("every %s: %d moments", interval, len(moments))
+		}
+	}
+}
+
+// TestOnBeat_AClockThatIsSetBackDelaysNothing: what is due keeps the monotonic clock.
+func TestOnBeat_AClockThatIsSetBackDelaysNothing(t *testing.T) {
+	if due := onBeat(time.Now(), time.Minute); !strings.Contains(due.String(), " m=") {
+		t.Errorf("%s goes by the wall clock alone", due)
+	}
 }

@@ -106,7 +106,8 @@ func (t *Tier) due(ctx context.Context) error {
 		}
 		var wait time.Duration
 		if !t.walked.IsZero() {
-			wait = time.Until(t.walked.Add(t.Interval(t.carried)))
+			interval := t.Interval(t.carried)
+			wait = time.Until(onBeat(t.walked.Add(interval), interval))
 		}
 		if wait <= 0 {
 			return nil
