@@ -196,13 +196,14 @@ type linksAnswer struct {
 type linksDecoder struct {
 	odd    bool // something in the set, or the error, being read
 	expect int
-	words  map[string]string // categories and labels, which repeat in every link
+	words  map[string]string // categories and labels
+	types  map[string][]Link // the types of an association by their JSON, which repeats in nearly every one
 	links  []Link            // of the set being read
 	answer linksAnswer
 }
 
 func decodeLinks(body []byte, expect int) (linksAnswer, error) {
-	d := &linksDecoder{expect: expect, words: make(map[string]string)}
+	d := &linksDecoder{expect: expect, words: make(map[string]string), types: make(map[string][]Link)}
 	dec := jx.DecodeBytes(body)
 	results := false
 	err := dec.ObjBytes(func(dec *jx.Decoder, key []byte) error {
@@ -310,7 +311,7 @@ func (d *linksDecoder) to(dec *jx.Decoder) error {
 			if hasTypes = dec.Next() == jx.Array; !hasTypes {
 				return dec.Skip()
 			}
-			return dec.Arr(d.linkType)
+			return d.linkTypes(dec)
 		}
 		return dec.Skip()
 	})
@@ -326,6 +327,28 @@ func (d *linksDecoder) to(dec *jx.Decoder) error {
 	for i := first; i < len(d.links); i++ {
 		d.links[i].To = id
 	}
+	return nil
+}
+
+// linkTypes reads the types of an association, each into a link.
+func (d *linksDecoder) linkTypes(dec *jx.Decoder) error {
+	raw, err := dec.Raw()
+	if err != nil {
+		return err
+	}
+	if known, ok := d.types[string(raw)]; ok {
+		d.links = append(d.links, known...)
+		return nil
+	}
+	first, odd := len(d.links), d.odd
+	d.odd = false
+	if err := jx.DecodeBytes(raw).Arr(d.linkType); err != nil {
+		return err
+	}
+	if d.odd {
+		return nil
+	}
+	d.types[string(raw)], d.odd = slices.Clone(d.links[first:]), odd
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -292,6 +293,35 @@ func FuzzDecodeLinks(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLinks_TypesThatRepeatAreReadAsOften: the types of an association are the same JSON
+// in nearly every one. Odd ones make each set unread in which they are.
+func TestLinks_TypesThatRepeatAreReadAsOften(t *testing.T) {
+	const fine, odd = `[{"category":"HUBSPOT_DEFINED","typeId":1,"label":"Primary"},{"category":"USER_DEFINED","typeId":7,"label":null}]`, `[{"category":"HUBSPOT_DEFINED"}]`
+	set := func(from int, types ...string) string {
+		var to []string
+		for i, text := range types {
+			to = append(to, fmt.Sprintf(`{"toObjectId":%d,"associationTypes":%s}`, 100+i, text))
+		}
+		return fmt.Sprintf(`{"from":{"id":"%d"},"to":[%s]}`, from, strings.Join(to, ","))
+	}
+	answer, err := decodeLinks([]byte(`{"results":[`+strings.Join([]string{
+		set(1, fine), set(2, odd), set(3, fine, fine), set(4, fine, odd), set(5, odd, fine), set(6, fine),
+	}, ",")+`]}`), 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := func(to ID) []Link {
+		return []Link{{to, "HUBSPOT_DEFINED", 1, "Primary"}, {to, "USER_DEFINED", 7, ""}}
+	}
+	want := []LinkSet{{From: 1, Links: both(100)}, {From: 3, Links: append(both(100), both(101)...)}, {From: 6, Links: both(100)}}
+	if !reflect.DeepEqual(answer.sets, want) {
+		t.Errorf("sets %+v\nwant %+v", answer.sets, want)
+	}
+	if !slices.Equal(answer.unread, []ID{2, 4, 5}) {
+		t.Errorf("unread %v", answer.unread)
+	}
 }
 
 // Most answers of a sweep are about records without links.
