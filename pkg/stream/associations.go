@@ -115,9 +115,6 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 	return nil
 }
 
-// sweepLook is how often a sweep that waits asks whether its interval has become shorter.
-const sweepLook = time.Minute
-
 // due waits until the interval is over, or until Pair.SweepNow asks for a sweep. It
 // computes the interval again and again, because the first link of a pair, and a
 // journal that is no longer relied on, shorten it.
@@ -127,7 +124,7 @@ func (s *AssociationSweep) due(ctx context.Context) error {
 		if wait <= 0 {
 			break
 		}
-		t := time.NewTimer(min(wait, UntilBeat(sweepLook)))
+		t := time.NewTimer(min(wait, UntilBeat(shorterLook)))
 		select {
 		case <-t.C:
 		case <-s.Pair.wanted:

@@ -11,6 +11,10 @@ func UntilBeat(period time.Duration) time.Duration {
 	return period - time.Duration(time.Now().UnixNano()%int64(period))
 }
 
+// shorterLook is how often a leading tier, a census or a sweep that waits asks whether its
+// interval has become shorter without anything that tells it.
+const shorterLook = time.Minute
+
 // onBeat moves what comes round with an interval, and is due at a time, to the nearest
 // beat, so that those of a process that have long intervals send together too. The beats
 // are four seconds apart, or two, or one: at most an eighth of the interval. Where that is

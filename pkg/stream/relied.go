@@ -5,8 +5,7 @@ import "time"
 // Where the journal may be relied on (Audit.Relied), polling only checks it, and asks
 // as seldom as this wherever the operator has set no interval. As soon as the journal
 // is no longer relied on, every interval is what it was, and whoever waits notices
-// within tierLook, a sweep of a pair within sweepLook
-// (docs/decisions/0021-how-seldom-a-whole-journal-is-checked.md).
+// within shorterLook (docs/decisions/0021-how-seldom-a-whole-journal-is-checked.md).
 const (
 	// reliedAwake and reliedAsleep are the least leading intervals of a portal that is
 	// awake and of one that sleeps.

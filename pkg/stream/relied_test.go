@@ -68,7 +68,7 @@ func TestR16_RoundsGoBackAtOnce(t *testing.T) {
 			if err := r.Wait(context.Background(), "contacts", began, 1, ReliedCensus); err != nil {
 				t.Fatal(err)
 			}
-			if got := time.Since(began); got < want || got > want+tierLook {
+			if got := time.Since(began); got < want || got > want+shorterLook {
 				t.Errorf("looked after %v, want %v", got, want)
 			}
 			began = time.Now()

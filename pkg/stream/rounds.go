@@ -139,7 +139,7 @@ func (r *Rounds) Wait(ctx context.Context, object string, last time.Time, calls 
 		again := r.Relied != nil && r.Relied(object)
 		if again {
 			wait = max(wait, relied-time.Since(last))
-			look := UntilBeat(tierLook)
+			look := UntilBeat(shorterLook)
 			again = wait > look
 			wait = min(wait, look)
 		}

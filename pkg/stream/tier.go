@@ -71,9 +71,6 @@ func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 }
 
 const (
-	// tierLook is how often a waiting leading tier asks whether its interval has become
-	// shorter without a change that tells it.
-	tierLook = 15 * time.Second
 	// reach is how far the leading tier looks back beyond R3's overlap, because
 	// HubSpot's index shows most changes seconds late. R4 skips what was read, so
 	// this costs nothing while a walk finds no more than fewRows.
@@ -114,7 +111,7 @@ func (t *Tier) due(ctx context.Context) error {
 		}
 		t.done()
 		if t.Lag == 0 {
-			wait = min(wait, UntilBeat(tierLook))
+			wait = min(wait, UntilBeat(shorterLook))
 		}
 		timer := time.NewTimer(wait)
 		select {
