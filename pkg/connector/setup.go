@@ -171,6 +171,7 @@ func (s *Setup) SinkConfig() sink.Config {
 	}
 	return sink.Config{
 		Beside:    beside,
+		Portals:   s.shared.portals,
 		Frontiers: sink.Frontiers{Interval: s.Config.Event.FrontierInterval, Tiers: tiers},
 		Opts:      s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,

@@ -15,14 +15,26 @@ import (
 
 // idleInterval is how long the cursors of idle passes may wait for other records.
 // Each transaction leaves a permanent marker in every compacted topic that it
-// touches (docs/kafka.md C1), so an idle portal must not make many.
-const idleInterval = 10 * time.Second
+// touches (docs/kafka.md C1), so an idle portal must not make many. Where a process has
+// more than idleTogether portals, their transactions are much of what it does: they wait
+// the longer the more there are, up to idleLongest.
+const (
+	idleInterval, idleLongest = 10 * time.Second, 30 * time.Second
+	idleTogether              = 50
+)
+
+// idleWait is that time in a process of so many portals.
+func idleWait(portals int) time.Duration {
+	return min(max(idleInterval, idleInterval*time.Duration(portals)/idleTogether), idleLongest)
+}
 
 // longestRest is for a transaction that took long because the brokers were away.
 const longestRest = 500 * time.Millisecond
 
 // committer holds what waits for the next transaction.
 type committer struct {
+	portals func() int // of the process
+
 	wake  chan struct{} // one slot: tells Run that something waits
 	ended chan struct{} // closed when the run is over
 
@@ -41,9 +53,9 @@ type waiting struct {
 	done  chan struct{} // closed once it is committed
 }
 
-func newCommitter() committer {
+func newCommitter(portals func() int) committer {
 	return committer{
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		portals: portals, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		notes: map[offsets.Key][]byte{},
 	}
 }
@@ -95,7 +107,7 @@ func (c *committer) setDue() {
 	if !c.due.IsZero() || len(c.notes) == 0 && len(c.attached) == 0 {
 		return
 	}
-	c.due = time.Now().Add(idleInterval)
+	c.due = time.Now().Add(idleWait(c.portals()))
 	select {
 	case c.wake <- struct{}{}:
 	default:

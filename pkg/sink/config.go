@@ -49,6 +49,7 @@ type Config struct {
 	Now        func() hubspot.Millis                          // HubSpot's time; nil = this machine's
 	Warned     *Warned                                        // of the process; nil = nothing so far
 	Committed  *Committed                                     // of the process; nil = nobody asks
+	Portals    func() int                                     // how many the process follows; nil = one
 }
 
 // complete fills in the defaults.
@@ -62,6 +63,9 @@ func (cfg Config) complete() (Config, error) {
 	}
 	if cfg.Warned == nil {
 		cfg.Warned = new(Warned)
+	}
+	if cfg.Portals == nil {
+		cfg.Portals = func() int { return 1 }
 	}
 	if cfg.Now == nil {
 		cfg.Now = func() hubspot.Millis { return hubspot.MillisOf(time.Now()) }

@@ -122,7 +122,7 @@ func connect(cfg Config) (*Sink, error) {
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
 		topics: topicStates{byName: map[string]*topicState{}}, learned: learned{},
-		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(),
+		ends: newEnds(), frontiers: newFrontiers(&cfg), committer: newCommitter(cfg.Portals),
 	}
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{
 		freshMetadata(),
