@@ -17,7 +17,8 @@ const (
 	// before that is told. What comes and goes faster is no news to anybody.
 	noticeSettle = 5 * time.Second
 	// runSettle is how long a run may take to meet again the problems of the run
-	// before it. Until then, that one is not there means nothing.
+	// before it. Until then, that one is not there means nothing, unless its stream has
+	// succeeded.
 	runSettle = time.Minute
 )
 
@@ -57,10 +58,11 @@ func (n *notices) lookAtProblems(owner, standby bool) {
 		notice := n.told.open[key]
 		_, still := there[key]
 		ended := !still && notice.Aggregate == stream.NoticeProblem
+		proven := settled || n.health.status.Proven(notice.Data[stream.DataObject], notice.Data[stream.DataStream])
+		unknown := notice.Data[stream.DataArea] == stream.ProblemArea && !proven || !owner && !standby || owner && !n.known
 		switch {
-		case !ended:
+		case !ended || unknown:
 			delete(c.went, key)
-		case notice.Data[stream.DataArea] == stream.ProblemArea && !settled, !owner && !standby, owner && !n.known: // nobody knows
 		case c.lasts(c.went, key, now):
 			n.sayProblem(notice, stream.NoticeCleared, stream.NoticeReleased)
 		}

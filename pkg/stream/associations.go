@@ -28,7 +28,7 @@ type AssociationSweep struct {
 // type, because it asks about that type's records.
 func (s *AssociationSweep) Run(ctx context.Context) error {
 	p := s.Pair
-	p.From.Status.started(p.Name(), offsets.AssociationsStream)
+	p.From.Status.idle(p.Name(), offsets.AssociationsStream) // until the backfill is done
 	p.From.Status.begins(p.Name(), offsets.AssociationsStream, s.Place.Started)
 	if s.Place.Completed != 0 {
 		p.From.Status.backfillDone(p.Name())

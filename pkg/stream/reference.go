@@ -197,7 +197,7 @@ func (r *Reference) told(l *ReferenceList, began hubspot.Millis, problem *refere
 	problem = &referenceError{problem.of, problem.err, r.Pace.Interval()}
 	l.problem = problem.of
 	if before == "" {
-		r.Status.started(name, offsets.ReferenceStream)
+		r.Status.idle(name, offsets.ReferenceStream)
 	}
 	r.Status.Problem(name, offsets.ReferenceStream, problem)
 	if problem.of != before { // the rest of its text differs each time

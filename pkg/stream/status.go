@@ -50,6 +50,7 @@ type streamState struct {
 	problem  error
 	since    time.Time // when the problem began
 	earlier  bool      // known from an earlier run alone
+	proven   bool      // Status.Proven
 }
 
 // Problem is one thing that is wrong, in words for an operator.
@@ -82,7 +83,21 @@ func (s *Status) Expect(object, stream string) {
 
 // started notes that a pass of the stream succeeded, and clears its problem.
 func (s *Status) started(object, stream string) {
+	s.change(object, stream, func(st *streamState) { st.started, st.proven, st.problem = true, true, nil })
+}
+
+// idle notes that the stream has nothing to do now, which keeps nothing from being ready.
+func (s *Status) idle(object, stream string) {
 	s.change(object, stream, func(st *streamState) { st.started, st.problem = true, nil })
+}
+
+// Proven reports whether the stream has succeeded in this run, and has no problem: what an
+// earlier run had is over.
+func (s *Status) Proven(object, stream string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[streamKey{object, stream}]
+	return st != nil && st.proven && st.problem == nil
 }
 
 // Commits begins a run. stalled reports that Kafka takes none of its transactions.

@@ -31,7 +31,7 @@ type subject struct {
 func superviseAs(ctx context.Context, of subject, stream string, interval func() time.Duration, pass func(context.Context) error) error {
 	wait := time.Second
 	pauses := &of.status.pauses
-	ready := func() { of.status.started(of.name, stream) } // what is paused does not keep the rest from being ready
+	ready := func() { of.status.idle(of.name, stream) } // what is paused does not keep the rest from being ready
 	for {
 		if err := pauses.wait(ctx, of.name, false, ready); err != nil {
 			return err
