@@ -110,7 +110,8 @@ func (c *objectCollection) page(ctx context.Context, at place, ids []hubspot.ID)
 		return p, err
 	}
 	p.publish = func(ctx context.Context, stream string, cursor cdc.Cursor) error {
-		return c.publish(ctx, cdc.Page{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}})
+		_, err := c.publishes(ctx, cdc.Page{Stream: stream, Snapshot: true, Readings: readings, Cursors: []cdc.Cursor{cursor}}) // a loss is a problem until its last page
+		return err
 	}
 	return p, nil
 }
