@@ -343,7 +343,7 @@ func (o *Object) Stuck() *Stuck {
 	return &Stuck{o.stuck, subject{o.Type.Name, o.Status, o.Log}, hubspot.MaxBatch, func(ctx context.Context, ids []hubspot.ID) ([]hubspot.ID, error) {
 		readings, err := o.read(ctx, hubspot.Confirm, ids)
 		if err == nil {
-			err = o.publish(ctx, cdc.Page{Stream: offsets.StuckStream, Readings: readings})
+			_, err = o.publishes(ctx, cdc.Page{Stream: offsets.StuckStream, Readings: readings}) // others may be stuck still
 		}
 		if err != nil {
 			return nil, err
