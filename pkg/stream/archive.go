@@ -21,6 +21,7 @@ type Archive struct {
 	Interval time.Duration // between two sweeps; zero: Object.Rounds says
 
 	last      time.Time // when the last pass began that ended a sweep; zero: none has
+	begun     bool      // a sweep is under way: after a refusal or a pause it goes on without a wait
 	began     time.Time // when the sweep began; zero: in an earlier run
 	pages     int       // of the sweep, in this run
 	restarted time.Time // when HubSpot refused to continue the list, so that it is read from the beginning
@@ -35,9 +36,12 @@ func (a *Archive) Run(ctx context.Context) error {
 
 func (a *Archive) pass(ctx context.Context) error {
 	o := a.Object
-	if err := o.due(ctx, a.Interval, a.last, a.pages, ReliedArchive); err != nil {
-		return err
+	if !a.begun {
+		if err := o.due(ctx, a.Interval, a.last, a.pages, ReliedArchive); err != nil {
+			return err
+		}
 	}
+	a.begun = true
 	began, seen := time.Now(), trail{}
 	for {
 		sent := time.Now()
@@ -77,7 +81,7 @@ func (a *Archive) pass(ctx context.Context) error {
 		}
 		a.Place = next
 		if next.After == "" {
-			a.restarted, a.last = time.Time{}, began
+			a.restarted, a.last, a.begun = time.Time{}, began, false
 			if !a.began.IsZero() {
 				o.bin.whole(a.began, a.pages)
 			}
