@@ -76,6 +76,8 @@ const (
 	// this costs nothing while a walk finds no more than fewRows.
 	reach   = 13 * time.Second
 	fewRows = hubspot.MaxSearch / 2
+	// mostAhead is how far the clocks of HubSpot's servers may differ.
+	mostAhead = time.Minute
 )
 
 // Run walks until ctx ends.
@@ -251,13 +253,21 @@ func (t *Tier) ended(t0 hubspot.Millis, carried bool) {
 	t.Object.Status.reached(t.Object.Type.Name, t.Stream, t0)
 }
 
-// saw notes the times of rows, and returns how many lie after a known one.
+// saw notes the times of rows, and returns how many lie after a known one. A time that is
+// yet to come hides no change that comes before it.
 func (t *Tier) saw(rows []hubspot.SearchRow, known hubspot.Millis) (news int) {
+	latest := t.Object.Client.Latest().Add(mostAhead)
 	for _, row := range rows {
-		if row.Updated > known {
+		switch {
+		case row.Updated == hubspot.AnyTime:
+			news++
+			continue
+		case row.Updated > latest:
+			continue
+		case row.Updated > known:
 			news++
 		}
-		if row.Updated > hubspot.Millis(t.newest.Load()) && row.Updated != hubspot.AnyTime {
+		if row.Updated > hubspot.Millis(t.newest.Load()) {
 			t.newest.Store(int64(row.Updated))
 		}
 	}
