@@ -131,9 +131,10 @@ func TestR13_ARemovedPropertysHoldersAreReadAfterACrash(t *testing.T) {
 		p := w.start()
 		w.SleepUntil(time.Hour, func() bool { return p.backfilled(900, []string{"contacts"}) })
 		time.Sleep(time.Minute)
+		w.Portal.Inject(hubspottest.Fault{Kind: hubspottest.FaultSlow, Latency: 5 * time.Second, Endpoint: hubspottest.EndpointList})
 		w.Portal.RemoveProperty("contacts", "points")
 		w.SleepUntil(5*time.Minute, func() bool { return strings.Contains(w.Log.String(), "removed=points") })
-		time.Sleep(15 * time.Second) // a page or two of nine
+		w.ReadUntil(time.Minute, func() bool { return len(w.Events("contacts")) > 900 }) // a page or two of nine
 		w.Brokers.Cut()
 		p.Stop()
 		w.Brokers.Mend()

@@ -73,9 +73,11 @@ type Sweep struct {
 	// It may have lacked others, which were never published: until another sweep has shown
 	// everything, nothing is claimed of the type (R17).
 	Short bool
+	// Asked says that the reconcile under way was asked for, and makes no pauses.
+	Asked bool
 }
 
-// Bytes writes the cursor: waits and short only where they are so.
+// Bytes writes the cursor: waits, short and asked only where they are so.
 func (s Sweep) Bytes() []byte {
 	ranges := s.Ranges
 	if ranges == nil {
@@ -87,6 +89,9 @@ func (s Sweep) Bytes() []byte {
 	}
 	if s.Short {
 		members = append(members, "short", true)
+	}
+	if s.Asked {
+		members = append(members, "asked", true)
 	}
 	return object(members...)
 }
@@ -104,6 +109,9 @@ func ParseSweep(text []byte) (s Sweep, err error) {
 		return Sweep{}, err
 	}
 	if s.Short, err = m.flag("short"); err != nil {
+		return Sweep{}, err
+	}
+	if s.Asked, err = m.flag("asked"); err != nil {
 		return Sweep{}, err
 	}
 	if !s.Done || m.has("ranges") {

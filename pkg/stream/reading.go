@@ -145,7 +145,7 @@ func (r *reading) grow(ctx context.Context) {
 
 // spare is how many more readers the limit can feed.
 func (r *reading) spare() int {
-	return r.Object.Readers.spare(r.Priority, r.Pause) - int(r.dividers.Load())
+	return r.Object.Readers.spare(r.Priority, r.between()) - int(r.dividers.Load())
 }
 
 // start starts a reader of a chain or, without one, of what it divides off another.
@@ -224,12 +224,22 @@ func (r *reading) chain(ctx context.Context, c *cdc.Chain, first *sweepPage) (re
 
 // pause waits between two pages of a chain. A reader that waits needs no call.
 func (r *reading) pause(ctx context.Context) error {
-	if r.Pause <= 0 {
+	pause := r.between()
+	if pause <= 0 {
 		return nil
 	}
 	r.Object.Readers.leave(r)
 	defer r.Object.Readers.join(r)
-	return sleep(ctx, r.Pause)
+	return sleep(ctx, pause)
+}
+
+// between is the pause between two pages: none while another reconcile is asked for, which
+// begins when this one has ended.
+func (r *reading) between() time.Duration {
+	if len(r.Object.wanted) > 0 {
+		return 0
+	}
+	return r.Pause
 }
 
 // next reads the next page of a chain.

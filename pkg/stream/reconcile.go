@@ -21,7 +21,6 @@ type Reconcile struct {
 	// Short says that the backfill ended in an earlier run, and that its list came short.
 	Short bool
 
-	asked bool // the sweep under way was asked for, and does not wait
 	// sweep is the one under way, or one that has ended and nobody was told of, because a
 	// pause came with the commit of its last page; nil: none in this run.
 	sweep *Sweep
@@ -59,12 +58,13 @@ func (r *Reconcile) pass(ctx context.Context) error {
 		if err := r.tell(ctx); err != nil {
 			return err
 		}
-		if err := r.due(ctx); err != nil {
+		asked, err := r.due(ctx)
+		if err != nil {
 			return err
 		}
 		// HubSpot's servers differ (R21): by the latest answer it may be earlier than when the
 		// backfill ended, and what began before that does not show what its list lacked.
-		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: max(o.Client.Now(), r.Since+1)}
+		r.Place = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: max(o.Client.Now(), r.Since+1), Asked: asked}
 	}
 	if r.sweep == nil {
 		if unbegun(r.Place) {
@@ -73,7 +73,7 @@ func (r *Reconcile) pass(ctx context.Context) error {
 			}
 		}
 		r.sweep = &Sweep{Object: o, Stream: offsets.ReconcileStream, Priority: hubspot.Reconcile, Place: r.Place, partly: r.Place.Waits}
-		if !r.asked {
+		if !r.Place.Asked {
 			r.sweep.Pause = reconcilePause(o.Lane.Live(), r.Interval)
 		}
 	}
@@ -107,16 +107,15 @@ func reconcilePause(records int, interval time.Duration) time.Duration {
 
 // due waits until an interval after the last sweep began, or until askReconcile
 // asks for one.
-func (r *Reconcile) due(ctx context.Context) error {
+func (r *Reconcile) due(ctx context.Context) (asked bool, err error) {
 	wait := r.Place.Started.Add(r.Interval) - r.Object.Client.Now()
 	t := time.NewTimer(time.Duration(wait) * time.Millisecond)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		r.asked = false
 	case <-r.Object.wanted:
-		r.asked = true
+		asked = true
 	case <-ctx.Done():
 	}
-	return ctx.Err()
+	return asked, ctx.Err()
 }

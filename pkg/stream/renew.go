@@ -40,7 +40,7 @@ func (p *Places) Renew(object string, c Changed, now hubspot.Millis) {
 	}
 	whole := len(c.Gone) > 0 || len(ask) > refillMost
 	if whole {
-		p.Reconcile = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: now}
+		p.Reconcile = offsets.Sweep{Ranges: []offsets.Range{{From: "0"}}, Started: now, Asked: true}
 		p.First = append(p.First, cdc.Cursor{Object: object, Stream: offsets.ReconcileStream, Value: p.Reconcile.Bytes()})
 	}
 	switch {

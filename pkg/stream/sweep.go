@@ -174,6 +174,7 @@ func (s *Sweep) publish(ctx context.Context, pages []sweepPage, left []cdc.Chain
 			return err
 		}
 		next.Ranges, next.Done, next.Completed = []offsets.Range{rangeOf(end)}, true, pages[len(pages)-1].date
+		next.Asked = false
 		page.Sync = true
 	}
 	cursor := func() []cdc.Cursor {
