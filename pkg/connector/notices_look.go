@@ -37,19 +37,17 @@ func (c *changes) young() bool { return c.run == nil || time.Since(c.since) < ru
 func (n *notices) lookAtProblems(owner, standby bool) {
 	c, now := &n.changes, time.Now()
 	there := map[string]stream.Notice{}
-	if !standby { // the owner sees the same, and more
-		problems := n.health.dependencies()
-		if owner {
-			problems = append(problems, n.health.status.Problems()...)
-		}
-		for _, p := range problems {
-			notice := ofProblem(p)
-			there[about(notice)] = notice
-		}
+	problems := n.health.dependencies()
+	if owner {
+		problems = append(problems, n.health.status.Problems()...)
+	}
+	for _, p := range problems {
+		notice := ofProblem(p)
+		there[about(notice)] = notice
 	}
 	settled := owner && n.known && !c.young()
 	for _, key := range slices.Sorted(maps.Keys(there)) {
-		if _, open := n.told.open[key]; !open && c.lasts(c.came, key, now) {
+		if _, open := n.told.open[key]; !open && !standby && c.lasts(c.came, key, now) { // the owner sees the same, and more
 			n.sayProblem(there[key], stream.NoticeRaised, stream.NoticeHeld)
 		}
 	}

@@ -62,3 +62,42 @@ func TestNotifications_WhatAnEarlierRunHadIsOverOnceItsStreamSucceeds(t *testing
 		}
 	})
 }
+
+// TestNotifications_AnInstanceThatStandsByClearsNothingThatItStillSees: an owner told that
+// the registry is away, and another instance takes over while it still is. Both see it: the
+// end is told when the registry is back.
+func TestNotifications_AnInstanceThatStandsByClearsNothingThatItStillSees(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 74, Types: []string{"contacts"}}, []string{oneType, "HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Portal.Seed("contacts", 5)
+		first, second := w.twoInstances()
+		told := func(what string) (n int) {
+			for _, n2 := range w.notices() {
+				if n2.Aggregate == stream.NoticeProblem && n2.Data["area"] == "registry" && n2.Type == what {
+					n++
+				}
+			}
+			return n
+		}
+		w.Registry.Cut()
+		time.Sleep(2 * time.Minute)
+		if told(stream.NoticeRaised) != 1 {
+			t.Fatalf("%d times told that the registry is away", told(stream.NoticeRaised))
+		}
+		first.Brokers.Cut()
+		time.Sleep(2 * time.Minute)
+		first.Brokers.Mend()
+		w.SleepUntil(5*time.Minute, first.standsBy)
+		time.Sleep(5 * time.Minute)
+		if n := told(stream.NoticeCleared); n != 0 {
+			t.Errorf("%d times told that the registry is back, and it is away", n)
+		}
+		w.Registry.Mend()
+		time.Sleep(5 * time.Minute)
+		if raised, cleared := told(stream.NoticeRaised), told(stream.NoticeCleared); raised != cleared {
+			t.Errorf("raised %d times, cleared %d times", raised, cleared)
+		}
+		first.Stop()
+		second.Stop()
+	})
+}
