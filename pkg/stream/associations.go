@@ -93,6 +93,9 @@ func (s *AssociationSweep) pass(ctx context.Context) error {
 			p.From.Status.end(p.Name(), offsets.AssociationsStream)
 			break
 		}
+		if len(p.wanted) > 0 { // the one that is asked for begins when this one has ended
+			continue
+		}
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
