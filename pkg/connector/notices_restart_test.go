@@ -46,8 +46,11 @@ func TestNotifications_WhatAnEarlierRunHadIsOverOnceItsStreamSucceeds(t *testing
 		began := time.Now()
 		time.Sleep(5 * time.Minute)
 		p.Stop()
-		over := map[string]time.Duration{}
+		over, again := map[string]time.Duration{}, map[string]bool{}
 		for _, n := range w.notices()[len(before):] {
+			if n.Aggregate == stream.NoticeProblem && n.Type == stream.NoticeRaised {
+				again[n.Data["object"]+" "+n.Data["stream"]] = true
+			}
 			if n.Aggregate == stream.NoticeProblem && n.Type == stream.NoticeCleared {
 				over[n.Data["object"]+" "+n.Data["stream"]] = time.UnixMilli(n.Timestamp).Sub(began)
 			}
@@ -58,6 +61,9 @@ func TestNotifications_WhatAnEarlierRunHadIsOverOnceItsStreamSucceeds(t *testing
 		for _, lasts := range []string{"companies leading", "contacts:companies associations"} {
 			if _, told := over[lasts]; told {
 				t.Errorf("the problem of %s lasts, and is told as over", lasts)
+			}
+			if again[lasts] {
+				t.Errorf("the problem of %s lasts, and is told again", lasts)
 			}
 		}
 	})
