@@ -89,7 +89,7 @@ func (c *Census) pass(ctx context.Context) error {
 	if err := c.forget(ctx); err != nil {
 		return err
 	}
-	ranges, err := c.ranges(ctx)
+	ranges, open, err := c.ranges(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,6 +119,10 @@ func (c *Census) pass(ctx context.Context) error {
 	o.Status.started(o.Type.Name, CensusStream)
 	o.Status.reached(o.Type.Name, CensusStream, began)
 	c.began = from
+	if open {
+		c.part++
+		c.since, c.opened = 0, from
+	}
 	return nil
 }
 
@@ -130,22 +134,21 @@ type look struct {
 
 // ranges are what this round counts: everything up to the highest known id. At
 // times it is everything, and one part of it: two differences may cancel each other
-// out in the whole.
-func (c *Census) ranges(ctx context.Context) ([]cdc.Range, error) {
+// out in the whole. open says that the round is such a one: until one has ended, the next
+// one is.
+func (c *Census) ranges(ctx context.Context) (ranges []cdc.Range, open bool, err error) {
 	c.round++
 	c.since++
 	if c.since < openRounds && time.Since(c.opened) < openEvery {
 		known, err := c.Object.Lane.Known(ctx)
-		return []cdc.Range{known}, err
+		return []cdc.Range{known}, false, err
 	}
-	c.since, c.opened = 0, time.Now()
 	whole := cdc.Range{}
 	part, err := c.Object.Lane.Part(ctx, c.part, censusPart)
 	if err != nil || part == whole {
-		return []cdc.Range{whole}, err
+		return []cdc.Range{whole}, true, err
 	}
-	c.part++
-	return []cdc.Range{whole, part}, nil
+	return []cdc.Range{whole, part}, true, nil
 }
 
 // forget drops the doubts that are due to be looked at again, and those that other
