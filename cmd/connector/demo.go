@@ -26,9 +26,10 @@ import (
 var demoObjects = []string{"contacts", "companies", "deals"}
 
 // demoLife is what its users do. They change labels, owners and pipelines a few times in
-// a day, as people do: many at once look like a list that comes short (R19).
+// a day, as people do: many at once look like a list that comes short (R19). They purge
+// less than the brake lets pass (R9).
 var demoLife = hubspottest.Life{
-	Create: 200, Update: 350, Touch: 30, Calculated: 50, Archive: 80, Restore: 40, Merge: 40, Purge: 30,
+	Create: 200, Update: 350, Touch: 30, Calculated: 50, Archive: 80, Restore: 40, Merge: 40, Purge: 10,
 	Associate: 140, Dissociate: 60, Relabel: 1, Owner: 5, Pipeline: 2,
 }
 

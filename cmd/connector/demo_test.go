@@ -13,10 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hubspot-cdc/connector/internal/testkit"
 	"github.com/hubspot-cdc/connector/pkg/connector"
+	"github.com/hubspot-cdc/connector/pkg/hubspot/hubspottest"
 )
 
 // TestDemoPortal_IsAPortalInUse: with --portal, the simulated portal runs alone
@@ -209,4 +211,36 @@ func TestDemo_Teaches(t *testing.T) {
 	if !ended || !strings.Contains(begin, "r was there before the first start") || !strings.Contains(end, brokers) || !strings.Contains(end, "What next:") {
 		t.Errorf("the demo does not explain itself:\n%s", text)
 	}
+}
+
+// TestDemo_ItsUsersDoNotPullTheBrake: in three hours nobody purges so many records of a
+// type within an hour that the connector holds deletes back (R9), which would look like a
+// fault of the demo's.
+func TestDemo_ItsUsersDoNotPullTheBrake(t *testing.T) {
+	const brake = 100
+	synctest.Test(t, func(t *testing.T) {
+		portal := hubspottest.New(hubspottest.Options{Types: demoObjects, Seed: 1}) // the demo's own has no history
+		for _, object := range demoObjects {
+			portal.Seed(object, demoRecords)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+		defer cancel()
+		portal.Live(ctx, demoRate, demoLife)
+		for _, object := range demoObjects {
+			var purges []time.Time
+			for _, c := range portal.History(object) {
+				if c.Op == hubspottest.OpPurge {
+					purges = append(purges, time.UnixMilli(c.At))
+				}
+			}
+			for i := brake; i < len(purges); i++ {
+				if in := purges[i].Sub(purges[i-brake]); in <= time.Hour {
+					t.Fatalf("%s: %d records are purged within %s", object, brake+1, in)
+				}
+			}
+			if len(purges) == 0 {
+				t.Errorf("%s: nothing is purged", object)
+			}
+		}
+	})
 }
