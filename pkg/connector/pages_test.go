@@ -107,7 +107,7 @@ func TestPage_AfterAPauseItCatchesUp(t *testing.T) {
 				why[b.Why[:min(30, len(b.Why))]] = true
 			}
 		}
-		delete(why, "its streams are paused by a si")
+		delete(why, "its streams have been paused b")
 		if !why["the search for changes goes on"] || len(why) != 1 {
 			t.Errorf("reasons to be behind: %v, want that it goes on", why)
 		}

@@ -36,7 +36,7 @@ type pausedError struct {
 }
 
 func (e *pausedError) Error() string {
-	return fmt.Sprintf("%s are paused by a signal since %s", e.what, e.since)
+	return fmt.Sprintf("%s have been paused by a signal since %s", e.what, e.since)
 }
 
 func (e *pausedError) action() string {
