@@ -314,6 +314,8 @@ func TestSignals_ASnapshotIsPaused(t *testing.T) {
 		w.SleepUntil(time.Minute, func() bool { return len(p.paused()) == 0 })
 		w.signal(execute("ask-3", companies[:1], "companies"))
 		w.completed(3)
+		w.signal(signalOf("resume-snapshot"))
+		w.SleepUntil(time.Minute, func() bool { return p.Log.Has("no snapshot is paused") })
 		p.Stop()
 
 		about := func(id, rest string) string {

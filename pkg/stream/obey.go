@@ -66,8 +66,11 @@ func (s *Signals) pauseSnapshots(paused bool, log *slog.Logger) {
 	case paused && w == nil:
 		log.Info("there is no snapshot to pause")
 		return
-	case paused == (since != 0):
-		log.Info("nothing changes: the snapshots are paused, or go on, as the signal asks")
+	case paused && since != 0:
+		log.Info("the snapshots are paused already")
+		return
+	case !paused && since == 0:
+		log.Info("no snapshot is paused")
 		return
 	}
 	what := NoticeResumed
