@@ -218,4 +218,10 @@ func TestText_HasWhatThePageHas(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, b.String())
 		}
 	}
+	idle := busy()
+	idle.Budget.Streams = []Calls{{Stream: "leading"}}
+	b.Reset()
+	if err := idle.Text(&b); err != nil || !strings.Contains(b.String(), "\nCalls: none\n") {
+		t.Errorf("without calls, %v:\n%s", err, b.String())
+	}
 }

@@ -75,6 +75,9 @@ func (s *Status) tables(b *strings.Builder) {
 			calls = append(calls, c.Stream+" "+count(c.Calls))
 		}
 	}
+	if len(calls) == 0 {
+		calls = []string{"none"}
+	}
 	fmt.Fprintf(b, "\n%s\nCalls: %s\nCommits: %s, %s failed\n", throttled(s.Budget.Throttled), strings.Join(calls, ", "), count(s.Commits.OK), count(s.Commits.Failed))
 }
 
