@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func newCursorTool(portal int64, stderr io.Writer) (*cursorTool, error) {
 		return nil, err
 	}
 	log := s.log.logger(stderr)
-	return &cursorTool{prefix: k.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: portal, log: log}, nil
+	return &cursorTool{prefix: k.TopicPrefix, kafka: append(kafka, sink.ClientLog(log)), portal: portal, log: log, brokers: *k}, nil
 }
 
 func readBody(ctx context.Context, files []string, stdin io.Reader) (body []byte, err error) {
@@ -125,6 +126,8 @@ type cursorTool struct {
 	kafka  []kgo.Opt
 	portal int64 // 0: the only one in the topic
 	log    *slog.Logger
+
+	brokers connector.Kafka // what was set for them; a diagnosis needs it
 }
 
 // cursorBody has KIP-875's form of cursors.
@@ -138,9 +141,13 @@ type cursorPair struct {
 }
 
 func (t *cursorTool) read(ctx context.Context, state bool) (*offsets.Listing, error) {
-	l, err := offsets.ReadListing(ctx, offsets.Source{Opts: t.kafka, Prefix: t.prefix, Logger: t.log}, state)
-	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+	reach := new(sink.Reach)
+	l, err := offsets.ReadListing(ctx, offsets.Source{Opts: append(slices.Clone(t.kafka), kgo.WithHooks(reach)), Prefix: t.prefix, Logger: t.log}, state)
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		err = fmt.Errorf("the connector has not run with KAFKA_TOPIC_PREFIX=%s: %w", t.prefix, err)
+	case err != nil:
+		err = unanswered(&t.brokers, reach, err)
 	}
 	return l, err
 }

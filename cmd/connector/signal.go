@@ -131,13 +131,14 @@ func sendSignal(c *cobra.Command, id, kind string, data map[string]any) error {
 	if err != nil {
 		return err
 	}
-	return (&signaller{k.TopicPrefix, kafka}).send(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), id, kind, text)
+	return (&signaller{k.TopicPrefix, kafka, *k}).send(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), id, kind, text)
 }
 
 // signaller writes signals for the connector with a prefix.
 type signaller struct {
-	prefix string
-	kafka  []kgo.Opt
+	prefix  string
+	kafka   []kgo.Opt
+	brokers connector.Kafka // what was set for them; a diagnosis needs it
 }
 
 // signalPatience is how long the brokers may take.
@@ -149,12 +150,13 @@ func (s *signaller) send(ctx context.Context, stdout, stderr io.Writer, id, kind
 	ctx, cancel := context.WithTimeout(ctx, signalPatience)
 	defer cancel()
 	topic := offsets.SignalsTopic(s.prefix)
-	offset, err := sink.SendSignal(ctx, s.kafka, s.prefix, text)
+	reach := new(sink.Reach)
+	offset, err := sink.SendSignal(ctx, append(slices.Clone(s.kafka), kgo.WithHooks(reach)), s.prefix, text)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
 		return fmt.Errorf("the connector has not run with KAFKA_TOPIC_PREFIX=%s: %w", s.prefix, err)
 	}
 	if err != nil {
-		return err
+		return unanswered(&s.brokers, reach, err)
 	}
 	fmt.Fprintf(stdout, "sent to %s, offset %d, key %s:\n%s\n", topic, offset, s.prefix, text)
 	if err := s.sayStrangers(ctx, stderr, text); err != nil {
@@ -173,6 +175,16 @@ func (s *signaller) send(ctx context.Context, stdout, stderr io.Writer, id, kind
 	}
 	fmt.Fprintf(stdout, "watch it:\n%s", watching(kind, id))
 	return nil
+}
+
+// unanswered says why the brokers do not answer, and what to do; err where they do.
+func unanswered(brokers *connector.Kafka, reach *sink.Reach, err error) error {
+	_, latest := reach.Silent()
+	if latest == nil {
+		return err
+	}
+	d := brokers.Diagnose(latest)
+	return fmt.Errorf("Kafka does not answer: %s\n%s", d.Found, d.Cure)
 }
 
 // sayStrangers names what a signal asks about and what has no topic: the connector

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
@@ -17,7 +20,7 @@ import (
 // send sends a signal as the commands do.
 func (w *world) send(kind, text string) (out, errs string, err error) {
 	var stdout, stderr bytes.Buffer
-	s := &signaller{"hubspot", w.Kafka.Options()}
+	s := &signaller{prefix: "hubspot", kafka: w.Kafka.Options()}
 	err = s.send(w.T.Context(), &stdout, &stderr, "ask-1", kind, []byte(text))
 	return stdout.String(), stderr.String(), err
 }
@@ -80,6 +83,28 @@ func TestSignal_IsSentThoughNobodyLooks(t *testing.T) {
 			if !strings.Contains(errs, "the signal is sent; "+want) {
 				t.Errorf("%q is not in\n%s", want, errs)
 			}
+		}
+	})
+}
+
+// TestSignal_SaysThatKafkaDoesNotAnswer, and what to do; connector offsets too.
+func TestSignal_SaysThatKafkaDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, hubspottest.Options{Seed: 63}, nil, func(w *world) {
+		away := append(w.Kafka.Options(), kgo.Dialer(func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("connection refused")
+		}))
+		var out bytes.Buffer
+		signal := (&signaller{prefix: "hubspot", kafka: away}).send(w.T.Context(), &out, &out, "ask-1", "resume", []byte(`{"id":"ask-1","type":"resume"}`))
+		tool := w.cursorTool()
+		tool.kafka = away
+		for command, err := range map[string]error{"signal": signal, "offsets get": tool.get(w.T.Context(), &out, &out), "offsets reset": tool.reset(w.T.Context(), true, &out)} {
+			if text := fmt.Sprint(err); connector.ExitCode(err) != connector.ExitFailed || !strings.Contains(text, "Kafka does not answer: it cannot be reached: ") || !strings.Contains(text, "\ncheck KAFKA_BROKERS") {
+				t.Errorf("%s: %v", command, err)
+			}
+		}
+		if out.Len() > 0 {
+			t.Errorf("printed: %s", out.String())
 		}
 	})
 }
