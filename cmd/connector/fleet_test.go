@@ -77,9 +77,10 @@ func TestFleetCheck_NamesEachPortalsProblem(t *testing.T) {
 	fleetOf(t, map[string]string{
 		"acme.env": at + "one.test\n", "globex.env": at + "two.test\n", "again.env": at + "two.test\nHUBSPOT_RATE_SHARE=\n", "refused.env": at + "three.test",
 		"wrong.env": at + "one.test\nHUBSPOT_RATE_SHARE=2\nHUBSPOT_OBJECT=contacts\nSYNC_LEADING_INTERVAL=soon\nHTTP_ADDR=:80\npat-canary\n", "empty.env": "",
+		"quoted.env": "HUBSPOT_ACCESS_TOKEN=\"pat-canary\"\n",
 	})
 	text, err := h.checked(t, false)
-	if err == nil || connectorCode(err) != connector.ExitConfig || err.Error() != "connector fleet check: something is wrong with 5 of 6 portals" {
+	if err == nil || connectorCode(err) != connector.ExitConfig || err.Error() != "connector fleet check: something is wrong with 6 of 7 portals" {
 		t.Errorf("%v", err)
 	}
 	lines := regexp.MustCompile(` {2,}`).ReplaceAllString(text, "  ")
@@ -89,10 +90,14 @@ func TestFleetCheck_NamesEachPortalsProblem(t *testing.T) {
 		"refused  -  HubSpot refuses the token", "empty  -  empty.env: HUBSPOT_ACCESS_TOKEN",
 		"wrong.env:3: HUBSPOT_RATE_SHARE: ", "wrong.env:4: HUBSPOT_OBJECT: connector run has no such variable; did you mean HUBSPOT_OBJECTS?\n",
 		"wrong.env:5: SYNC_LEADING_INTERVAL: \"soon\" is not a duration", "wrong.env:6: HTTP_ADDR: is one for the whole fleet", "wrong.env:7: is not of the form VARIABLE=value\n",
+		"quoted.env:1: HUBSPOT_ACCESS_TOKEN: is in quotes",
 	} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("no %q in\n%s", want, lines)
 		}
+	}
+	if strings.Contains(lines, "quoted.env: HUBSPOT_ACCESS_TOKEN: is required") {
+		t.Errorf("a line that is there counts as missing in\n%s", lines)
 	}
 	if strings.Contains(text, "canary") {
 		t.Errorf("a token shows:\n%s", text)
@@ -186,7 +191,7 @@ func TestFleetPortal_RunsACommand(t *testing.T) {
 		{"acme signal --help", connector.ExitOK, "connector signal"},
 		{"akme check", connector.ExitConfig, `FLEET_DIR has no portal "akme"; did you mean acme?`},
 		{"wrong check", connector.ExitConfig, "wrong.env:1: HUBSPOT_TOKEN: connector run has no such variable"},
-		{"acme", connector.ExitConfig, "see connector help fleet portal"},
+		{"acme", connector.ExitConfig, "the name of a portal and a command are needed\nsee connector help fleet portal"},
 		{"acme fleet portal other signal resume", connector.ExitConfig, "fleet is about all portals"}, // it would have acme's token
 	} {
 		t.Run(c.args, func(t *testing.T) {

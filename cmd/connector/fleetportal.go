@@ -16,7 +16,7 @@ import (
 // fleetPortalCommand is connector fleet portal.
 func fleetPortalCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "portal NAME COMMAND [ARGUMENT]...", Short: "run another command for one portal of a fleet", Args: cobra.MinimumNArgs(2),
+		Use: "portal NAME COMMAND [ARGUMENT]...", Short: "run another command for one portal of a fleet",
 		Long: `COMMAND is any other command of connector. It gets the variables of the file NAME.env in FLEET_DIR,
 over those of the environment, and the portal's prefix. For example:
 
@@ -27,6 +27,9 @@ over those of the environment, and the portal's prefix. For example:
 Exit code: that of COMMAND; 2 if there is no such file, or it is wrong.
 `,
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return miscalled("the name of a portal and a command are needed")
+			}
 			return runForPortal(c.Context(), args[0], args[1:], c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}

@@ -134,12 +134,16 @@ func (f *File) problem(line int, format string, args ...any) {
 	f.Problems = append(f.Problems, Problem{line, fmt.Sprintf(format, args...)})
 }
 
-// Blame adds a problem about a variable, at the line that sets it, if one does.
+// Blame adds a problem about a variable, at the line that sets it, if one does. Of a
+// variable whose line is wrong, that is enough: it is not missing.
 func (f *File) Blame(variable, text string) {
 	i := slices.IndexFunc(f.Lines, func(l Line) bool { return l.Variable == variable })
 	line := 0
-	if i >= 0 {
+	switch {
+	case i >= 0:
 		line = f.Lines[i].Number
+	case slices.ContainsFunc(f.Problems, func(p Problem) bool { return p.Line > 0 && strings.HasPrefix(p.Text, variable+": ") }):
+		return
 	}
 	f.Problems = append(f.Problems, Problem{line, text})
 }
