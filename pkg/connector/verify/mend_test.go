@@ -67,3 +67,19 @@ func TestVerify_MendsEveryClassOfDifference(t *testing.T) {
 		p.Stop()
 	})
 }
+
+// TestProgress_SaysHowManyKeysDiffer, also of one.
+func TestProgress_SaysHowManyKeysDiffer(t *testing.T) {
+	for _, c := range []struct {
+		suspects int
+		wait     time.Duration
+		want     string
+	}{
+		{1, 10 * time.Minute, "hubspot.owners: 1 key differs; looked at again, usually for up to 10 min"},
+		{2, 2 * time.Second, "hubspot.owners: 2 keys differ; looked at again for some seconds"},
+	} {
+		if got := (verify.Progress{Topic: "hubspot.owners", Suspects: c.suspects, Wait: c.wait}).String(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

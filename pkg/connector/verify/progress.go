@@ -24,10 +24,15 @@ func (p Progress) String() string {
 		return p.Topic + ": " + p.End
 	case p.Suspects == 0:
 		return fmt.Sprintf("%s: %d of about %d compared", p.Topic, p.Done, max(p.Done, p.Of))
-	case p.Wait < time.Minute:
-		return fmt.Sprintf("%s: %d keys differ; looked at again for some seconds", p.Topic, p.Suspects)
 	}
-	return fmt.Sprintf("%s: %d keys differ; looked at again, usually for up to %.0f min", p.Topic, p.Suspects, p.Wait.Minutes())
+	keys := "1 key differs"
+	if p.Suspects > 1 {
+		keys = fmt.Sprintf("%d keys differ", p.Suspects)
+	}
+	if p.Wait < time.Minute {
+		return fmt.Sprintf("%s: %s; looked at again for some seconds", p.Topic, keys)
+	}
+	return fmt.Sprintf("%s: %s; looked at again, usually for up to %.0f min", p.Topic, keys, p.Wait.Minutes())
 }
 
 // sum is what was found of the topic, in a few words.
