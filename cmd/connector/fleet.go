@@ -138,7 +138,7 @@ func reachedAt(addr string, brokers []string) string {
 func fleetStatusCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "status [URL]", Short: "print how all portals of a fleet are, and who runs them", Args: cobra.MaximumNArgs(1),
+		Use: "status [URL]", Short: "show how all portals of a fleet are doing, and who runs them", Args: cobra.MaximumNArgs(1),
 		Long: `URL is that of any instance's page, such as http://10.0.0.7:8080; without it, the one that
 HTTP_ADDR gives on this machine.
 

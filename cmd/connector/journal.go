@@ -33,7 +33,7 @@ one that runs loses the journal until it starts again, and polls.
 	list := &cobra.Command{Use: "subscriptions", Short: "list all of them, those of this portal marked", Long: help, Args: cobra.NoArgs, RunE: do}
 	remove := &cobra.Command{Use: "unsubscribe --yes", Short: "remove the connector's of this portal", Long: help, Args: cobra.NoArgs, RunE: do}
 	remove.Flags().BoolVar(&yes, "yes", false, "really remove them")
-	c := &cobra.Command{Use: "journal", Short: "show what HubSpot writes into the app's webhooks journal, remove it", Long: help}
+	c := &cobra.Command{Use: "journal", Short: "show and remove the app's subscriptions to the webhooks journal", Long: help}
 	c.AddCommand(list, remove)
 	return c
 }

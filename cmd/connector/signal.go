@@ -65,7 +65,7 @@ func snapshotCommand() *cobra.Command {
 	var id string
 	var ids []string
 	c := &cobra.Command{
-		Use: "snapshot NAME ...", Short: "have the running connector publish records again, as op r",
+		Use: "snapshot NAME ...", Short: "ask the running connector to publish records again, as op r",
 		Example: `  connector snapshot contacts --ids 107,144
   connector snapshot contacts deals contacts:companies`,
 		Long: `NAME is an object type, a pair such as contacts:companies, a list such as owners, the topic of one of

@@ -22,7 +22,7 @@ import (
 func statusCommand() *cobra.Command {
 	var watch, asJSON bool
 	c := &cobra.Command{
-		Use: "status [URL]", Short: "print how a running connector is: what is wrong, what is behind, how far it is", Args: cobra.MaximumNArgs(1),
+		Use: "status [URL]", Short: "show how a running connector is doing: what is wrong, what is behind, how far it is", Args: cobra.MaximumNArgs(1),
 		Long: `URL is that of the connector's page, such as http://10.0.0.7:8080; without it, the one that
 HTTP_ADDR gives on this machine.
 
