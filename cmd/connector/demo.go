@@ -26,11 +26,11 @@ import (
 var demoObjects = []string{"contacts", "companies", "deals"}
 
 // demoLife is what its users do. They change labels, owners and pipelines a few times in
-// a day, as people do: many at once look like a list that comes short (R19). They purge
-// less than the brake lets pass (R9).
+// a day, as people do: many at once look like a list that comes short (R19). They purge and
+// unlink less in an hour than the brakes let pass (R9, R19).
 var demoLife = hubspottest.Life{
 	Create: 200, Update: 350, Touch: 30, Calculated: 50, Archive: 80, Restore: 40, Merge: 40, Purge: 10,
-	Associate: 140, Dissociate: 60, Relabel: 1, Owner: 5, Pipeline: 2,
+	Associate: 60, Dissociate: 10, Relabel: 1, Owner: 5, Pipeline: 2,
 }
 
 // demoApp reads the portal's webhooks journal.
