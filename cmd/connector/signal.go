@@ -184,7 +184,7 @@ func unanswered(brokers *connector.Kafka, reach *sink.Reach, err error) error {
 		return err
 	}
 	d := brokers.Diagnose(latest)
-	return fmt.Errorf("Kafka does not answer: %s\n%s", d.Found, d.Cure)
+	return fmt.Errorf("the command failed: Kafka does not answer: %s\n%s", d.Found, d.Cure)
 }
 
 // sayStrangers names what a signal asks about and what has no topic: the connector
