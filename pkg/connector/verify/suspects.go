@@ -49,6 +49,9 @@ type suspect[K any] struct {
 // sides go on changing is not judged. result takes each key that is judged, and at
 // the end those that are not.
 //
+// Some stand before others do. They are looked at once more after the others, with
+// them: so what result is told to differ did so at the last look.
+//
 // What became equal shows how long a change takes now: what counts must have stood for
 // three times that, if that is not too long.
 //
@@ -63,13 +66,15 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 	for i, key := range keys {
 		all[i].key = key
 	}
+	var stood []suspect[K] // at looks before
 	slowest := time.Duration(0)
 	step := standFor
+	pause := step
 	for began := time.Now(); len(all) > 0; {
-		if err := sleep(ctx, step); err != nil {
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		wait := patience(len(all))
+		wait := patience(len(all) + len(stood))
 		now := time.Now()
 		if err := refresh(ctx); err != nil {
 			return err
@@ -77,6 +82,8 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 		last := now.Sub(began) > 4*wait+time.Minute
 		wait = max(wait, min(3*slowest, 2*wait))
 		left := all[:0]
+		var stand []suspect[K] // at this look
+		var found []view       // of them
 		for chunk := range slices.Chunk(all, lookAtOnce) {
 			ask := make([]K, len(chunk))
 			for i := range chunk {
@@ -88,7 +95,7 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 			}
 			for i, v := range views {
 				s := chunk[i]
-				stood := !v.silent && s.since != 0 && s.seen == v.seen
+				same := !v.silent && s.since != 0 && s.seen == v.seen
 				age := time.Duration(now.UnixMilli()-s.since) * time.Millisecond
 				switch {
 				case !v.silent && len(v.found) == 0:
@@ -97,13 +104,13 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 					}
 					result(&v, true)
 					continue
-				case stood && (age >= wait || v.enough > 0 && age >= v.enough):
-					result(&v, true)
+				case same && (age >= wait || v.enough > 0 && age >= v.enough):
+					stand, found = append(stand, s), append(found, v)
 					continue
 				case last:
 					result(&v, false)
 					continue
-				case !stood && !v.silent:
+				case !same && !v.silent:
 					s.since, s.seen = time.Now().UnixMilli(), v.seen
 				}
 				left = append(left, s)
@@ -112,6 +119,17 @@ func settle[K any](ctx context.Context, keys []K, patience func(left int) time.D
 		all = left
 		if step = min(2*step, longestStep); len(all) > many {
 			step = max(step, wait/2) // each look costs many calls
+		}
+		pause = step
+		switch {
+		case len(all) > 0:
+			stood = append(stood, stand...)
+		case len(stood) > 0:
+			all, stood, pause = append(stood, stand...), nil, 0
+		default:
+			for i := range found {
+				result(&found[i], true)
+			}
 		}
 	}
 	return nil

@@ -70,6 +70,55 @@ func TestSettle_WhatDiffersMustStand(t *testing.T) {
 	}
 }
 
+// What stood soon is looked at once more when the others have stood too: it may have come
+// meanwhile.
+func TestSettle_WhatIsToldDiffersAtTheLastLook(t *testing.T) {
+	const wait = 10 * time.Minute
+	for _, c := range []struct {
+		what          string
+		back          bool
+		equal, differ int
+	}{{"it comes back meanwhile", true, 1, 1}, {"it stays away", false, 0, 2}} {
+		equal, differ := 0, 0
+		synctest.Test(t, func(t *testing.T) {
+			began, refreshed := time.Now(), time.Time{}
+			err := settle(t.Context(), []int{0, 1}, func(int) time.Duration { return wait },
+				func(context.Context) error { refreshed = time.Now(); return nil },
+				func(_ context.Context, keys []int) ([]view, error) {
+					views := make([]view, len(keys))
+					for i, k := range keys {
+						views[i] = differs(1)
+						if k == 0 { // nothing under way explains it
+							views[i].enough = standFor
+							if c.back && time.Since(began) > time.Minute {
+								views[i] = view{equal: 1}
+							}
+						}
+					}
+					return views, nil
+				}, func(v *view, judged bool) {
+					switch {
+					case !judged:
+						t.Errorf("%s: a key is not judged", c.what)
+					case len(v.found) > 0:
+						differ++
+						if late := time.Since(refreshed); late > time.Second {
+							t.Errorf("%s: a key is said to differ %v after it was looked at", c.what, late)
+						}
+					default:
+						equal++
+					}
+				})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		if equal != c.equal || differ != c.differ {
+			t.Errorf("%s: %d are equal and %d differ, want %d and %d", c.what, equal, differ, c.equal, c.differ)
+		}
+	}
+}
+
 func TestSettle_WhatGoesOnChangingIsNotJudged(t *testing.T) {
 	n := uint64(0)
 	judged, given := looks(t, time.Minute, func(int, time.Duration) view { n++; return differs(n) })
