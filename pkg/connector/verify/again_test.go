@@ -32,3 +32,37 @@ func TestVerify_WhatCameBackBeforeTheReportIsNotMissing(t *testing.T) {
 		p.Stop()
 	})
 }
+
+// A record that comes and goes is not away all the while, even if it happens to be away
+// at every look.
+func TestVerify_WhatWasThereBetweenTwoLooksIsNotMissing(t *testing.T) {
+	settings := append([]string{"SYNC_LEADING_INTERVAL=1s", "SYNC_ARCHIVE_INTERVAL=5s"}, contactsOnly...)
+	world.In(t, hubspottest.Options{Seed: 27}, settings, func(w *world.World) {
+		ids := w.Portal.Seed("contacts", 50)
+		p := w.Start()
+		w.SleepUntil(time.Hour, func() bool { return p.Backfilled("contacts") })
+		time.Sleep(time.Minute)
+		published := func(n int) {
+			w.ReadUntil(5*time.Minute, func() bool { return len(w.Records("hubspot.contacts")) >= n })
+		}
+		gone := func() (after int) {
+			before := len(w.Records("hubspot.contacts"))
+			w.Portal.Archive("contacts", ids[1])
+			published(before + 2) // the delete and its tombstone
+			w.Portal.Restore("contacts", ids[1], true)
+			return before + 2
+		}
+		after, looks := gone(), 0
+		r := compared(w, verify.Options{Progress: func(is verify.Progress) {
+			if is.Suspects > 0 {
+				looks++
+				published(after + 1)
+				after = gone()
+			}
+		}})
+		if found := only(t, r, "hubspot.contacts"); looks < 10 || len(found.Missing) > 0 {
+			t.Errorf("%d looks; found %s", looks, jsonOf(t, found))
+		}
+		p.Stop()
+	})
+}

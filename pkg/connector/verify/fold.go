@@ -24,6 +24,7 @@ type recordFold struct {
 	// change that is under way explains that.
 	torn map[hubspot.ID]bool
 	strays[hubspot.ID]
+	departures[hubspot.ID]
 	omitted map[hubspot.ID][]string // properties that an event was too large for
 	odd     map[string]bool         // live keys that are no ids
 }
@@ -48,8 +49,9 @@ func (f *recordFold) add(ctx context.Context, r *kgo.Record) error {
 		return nil
 	}
 	if r.Value == nil {
-		if before, _ := f.table.Get(id); before.Live {
+		if f.live(id) {
 			f.torn[id] = true
+			f.leave(id)
 		}
 		f.table.Remove(id)
 		delete(f.omitted, id)
@@ -65,6 +67,9 @@ func (f *recordFold) add(ctx context.Context, r *kgo.Record) error {
 	case err != nil:
 		return fmt.Errorf("read %s partition %d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 	case !event.Live:
+		if f.left != nil && f.live(id) { // before, the table is not looked at for nothing
+			f.leave(id)
+		}
 		f.table.Remove(id)
 	default:
 		s := d.state(&event)
@@ -74,6 +79,11 @@ func (f *recordFold) add(ctx context.Context, r *kgo.Record) error {
 		}
 	}
 	return nil
+}
+
+func (f *recordFold) live(id hubspot.ID) bool {
+	row, _ := f.table.Get(id)
+	return row.Live
 }
 
 func (f *recordFold) recall(r *kgo.Record) {

@@ -34,7 +34,8 @@ type links struct {
 	table  *cdc.LinkTable
 	torn   map[cdc.LinkKey]bool // see recordFold
 	strays[cdc.LinkKey]
-	odd map[string]bool
+	departures[hubspot.ID] // of links, by the records that have them
+	odd                    map[string]bool
 
 	encoder *schema.LinkEncoder
 	own     *digester
@@ -91,6 +92,7 @@ func (l *links) add(ctx context.Context, r *kgo.Record) error {
 	if r.Value == nil {
 		if l.table.IsLive(key) {
 			l.torn[key] = true
+			l.leave(key.From)
 		}
 		l.table.Remove(key)
 		return nil
@@ -104,6 +106,9 @@ func (l *links) add(ctx context.Context, r *kgo.Record) error {
 	case err != nil:
 		return fmt.Errorf("read %s partition %d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 	case !event.Live:
+		if l.left != nil && l.table.IsLive(key) {
+			l.leave(key.From)
+		}
 		l.table.Remove(key)
 	default:
 		l.table.Put(key, cdc.LinkRow{Live: true, Label: d.state(&event).hash})
@@ -268,7 +273,7 @@ func (l *links) view(from hubspot.ID, set []hubspot.Link) (v view) {
 		here[key] = l.label(link.Label)
 		v.seen += sight(key, here[key])
 	}
-	v.seen *= 31 // the other side
+	v.seen = (v.seen + l.left[from]) * 31 // the other side
 	v.hubspot = len(here)
 	differ := func(c class, key cdc.LinkKey) {
 		v.found = append(v.found, difference{c, keyText(key)})

@@ -31,6 +31,7 @@ type list struct {
 	keys map[string]cdc.EntryKey // by the key as it stands there
 	torn map[cdc.EntryKey]bool   // see recordFold
 	strays[cdc.EntryKey]
+	departures[cdc.EntryKey]
 
 	encoder *schema.ReferenceEncoder
 	own     *digester
@@ -129,6 +130,7 @@ func (l *list) add(ctx context.Context, r *kgo.Record) error {
 	if r.Value == nil {
 		if known && live {
 			l.torn[key] = true
+			l.leave(key)
 		}
 		return nil
 	}
@@ -141,7 +143,11 @@ func (l *list) add(ctx context.Context, r *kgo.Record) error {
 		l.keys[raw], l.rows[key], l.torn[key] = key, entry{foreign: true}, true
 	case err != nil:
 		return fmt.Errorf("read %s partition %d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
-	case event.Live: // a part of a key may hold what stands between the parts: the event knows
+	case !event.Live:
+		if live {
+			l.leave(key)
+		}
+	default: // a part of a key may hold what stands between the parts: the event knows
 		parts := make([]string, len(l.encoder.Key()))
 		for i, name := range l.encoder.Key() {
 			parts[i] = schema.Text(event.Values[d.reader.Field(name)])
@@ -252,7 +258,7 @@ func (l *list) view(key cdc.EntryKey, seen listed) (v view) {
 		v.enough = standFor
 	}
 	var b []byte
-	for _, n := range []uint64{uint64(v.hubspot), uint64(v.kafka), uint64(s.version), s.hash, uint64(row.state.version), row.state.hash} {
+	for _, n := range []uint64{uint64(v.hubspot), uint64(v.kafka), uint64(s.version), s.hash, uint64(row.state.version), row.state.hash, l.left[key]} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	v.seen = xxhash.Sum64(b)

@@ -254,9 +254,9 @@ func (r *records) view(id hubspot.ID, record *hubspot.Record, archived hubspot.M
 	default:
 		v.equal = 1
 	}
-	var room [40]byte
+	var room [48]byte
 	b := append(room[:0], byte(v.hubspot), byte(v.kafka))
-	for _, n := range []uint64{uint64(s.version), s.hash, uint64(row.Version), row.Hash} {
+	for _, n := range []uint64{uint64(s.version), s.hash, uint64(row.Version), row.Hash, r.fold.left[id]} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	v.seen = xxhash.Sum64(b)

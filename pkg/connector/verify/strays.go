@@ -70,6 +70,7 @@ type fold interface {
 	// takes its records then.
 	again() bool
 	recall(*kgo.Record)
+	watch() // after the first read: see departures
 }
 
 // reader reads a topic to its end, again and again. A topic that does not exist is
@@ -97,8 +98,12 @@ func (r *reader) toEnd(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := r.client.ToEnd(ctx); err != nil || !r.fold.again() {
+	if err := r.client.ToEnd(ctx); err != nil {
 		return err
+	}
+	r.fold.watch()
+	if !r.fold.again() {
+		return nil
 	}
 	return offsets.ReadToEnd(ctx, r.source(), map[string]func(*kgo.Record) error{
 		r.topic: func(record *kgo.Record) error { r.fold.recall(record); return nil },
