@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestVerify_SaysWhatDiffersAndAsksForIt(t *testing.T) {
 			w.Portal.Update("contacts", id, map[string]string{"firstname": "Changed"})
 		}
 		out, said = w.verified(&verification{fix: true}, connector.ExitFailed)
-		if !strings.Contains(out, "12 stale") || !strings.Contains(out, "and 2 more") || !strings.Contains(out, "not equal") {
+		if !strings.Contains(out, "12 stale") || !strings.Contains(out, "and 2 more") || !strings.Contains(out, "not equal") || !strings.Contains(out, "12 stale at "+time.Now().UTC().Format("2006-01-02T15:04")) {
 			t.Errorf("12 differ, but it says\n%s", out)
 		}
 		if !strings.HasPrefix(said, "hubspot.contacts: 12 keys differ; looked at again for some seconds\nhubspot.contacts: 12 differ, 18 records are equal\n") {
@@ -147,8 +148,14 @@ func TestVerify_GoesOnWhereItWasInterrupted(t *testing.T) {
 			t.Fatalf("the notes are %s: %v", text, err)
 		}
 		w.Portal.ResetStats()
+		time.Sleep(time.Hour)
 		rest, _ := w.verified(&verification{json: true, notes: notes}, connector.ExitFailed)
-		if rest != whole {
+		var resumed verify.Report
+		if err := json.Unmarshal([]byte(rest), &resumed); err != nil || !resumed.Topics[0].At.Equal(r.Topics[0].At) || resumed.Topics[0].At.Equal(resumed.Topics[1].At) {
+			t.Errorf("contacts were compared an hour before companies, at %v: %s", r.Topics[0].At, rest)
+		}
+		at := regexp.MustCompile(`"at":"[^"]+"`)
+		if at.ReplaceAllString(rest, "") != at.ReplaceAllString(whole, "") {
 			t.Errorf("the rest says %s, the whole %s", rest, whole)
 		}
 		if n := w.Portal.Stats().Records["list"]; n >= 17 {

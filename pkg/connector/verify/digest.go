@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -26,6 +27,7 @@ type counts func(schema.ReadField) bool
 type digester struct {
 	reader            *schema.Reader
 	content           *cdc.Content
+	names             []string // of what is compared: a property, or a field that is none; "" for what is not
 	updated, unparsed int
 	teams             int                        // of an owner: HubSpot promises no order of them
 	raw               func(property string) bool // its raw text counts
@@ -37,10 +39,12 @@ func newDigester(text []byte, of counts, raw func(property string) bool) (*diges
 		return nil, err
 	}
 	d := &digester{reader: r, updated: r.Field("updatedAt"), unparsed: r.Field("unparsed"), teams: r.Field("teams"), raw: raw}
+	d.names = make([]string, len(r.Fields))
 	names := make([]string, len(r.Fields))
 	for i, f := range r.Fields {
 		if of(f) || i == d.unparsed {
 			names[i] = f.Property + "\x00" + f.Name // no property is called like a field of ours
+			d.names[i] = cmp.Or(f.Property, f.Name)
 		}
 	}
 	d.content = cdc.NewContent(names)

@@ -1,6 +1,8 @@
 package verify_test
 
 import (
+	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,12 +42,18 @@ func TestVerify_ComparesWhatIsPublished(t *testing.T) {
 		got := only(t, compared(w, verify.Options{Objects: []string{"contacts"}}), "hubspot.contacts")
 		check(t, got, verify.Topic{
 			Topic: "hubspot.contacts", HubSpot: 63, Kafka: 63, Equal: 59,
-			Different: got.Different,
+			Different: got.Different, Properties: got.Properties,
 		})
 		for _, id := range []uint64{odd, precise, long, contacts[3]} {
 			if !strings.Contains(strings.Join(got.Different, " "), text(id)) {
 				t.Errorf("%d changed, and is not among %v", id, got.Different)
 			}
+		}
+		want := differsIn("score", odd, precise)
+		maps.Copy(want, differsIn("firstname", long))
+		maps.Copy(want, differsIn("email", contacts[3]))
+		if !reflect.DeepEqual(got.Properties, want) {
+			t.Errorf("they differ in %v, want %v", got.Properties, want)
 		}
 	})
 }

@@ -73,7 +73,9 @@ func (l *links) compare(ctx context.Context, ids *idSet) (*Topic, error) {
 	for key := range l.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}
-	return t.report(equal), err
+	report := t.report(equal)
+	report.Properties = l.names(report.Different)
+	return report, err
 }
 
 // add folds a record of the topic.

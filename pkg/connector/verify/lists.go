@@ -107,7 +107,11 @@ func (l *list) compare(ctx context.Context) (*Topic, error) {
 		}
 		return views, err
 	}, t.take)
-	return t.report(equal), err
+	report := t.report(equal)
+	if err == nil {
+		report.Properties, err = l.names(ctx, topic, report.Different)
+	}
+	return report, err
 }
 
 // leftOut reports whether an entry that HubSpot does not show is of an object type that
@@ -178,9 +182,24 @@ type listed struct {
 	short   bool            // what it lacks is no evidence
 }
 
-// read asks for the list as a snapshot does: it asks for what the topic has and the
-// list lacks by itself.
+// read is what HubSpot shows of the list now.
 func (l *list) read(ctx context.Context) (listed, error) {
+	readings, err := l.ask(ctx)
+	out := listed{entries: map[cdc.EntryKey]state{}, whole: map[string]bool{}}
+	for i := range readings {
+		r := &readings[i]
+		out.whole[r.Under] = true
+		out.short = out.short || r.Short || r.Unsure
+		for j := range r.Entries {
+			out.entries[r.Entries[j].Key] = l.state(&r.Entries[j])
+		}
+	}
+	return out, err
+}
+
+// ask asks for the list as a snapshot does: it asks for what the topic has and the
+// list lacks by itself.
+func (l *list) ask(ctx context.Context) ([]cdc.ReferenceReading, error) {
 	published := map[cdc.EntryKey]cdc.Row{}
 	for key := range l.rows {
 		published[key] = cdc.UnknownRow(0)
@@ -200,27 +219,23 @@ func (l *list) read(ctx context.Context) (listed, error) {
 	pipelines.Follow(l.types, 0)
 	all := append(pipelines.Collections(l.prefix), owners.Collection(l.prefix))
 	at := slices.IndexFunc(all, func(c stream.ReferenceCollection) bool { return c.Lane.Reference() == l.name })
-	readings, err := all[at].Read(ctx, false)
-	out := listed{entries: map[cdc.EntryKey]state{}, whole: map[string]bool{}}
-	for i := range readings {
-		r := &readings[i]
-		out.whole[r.Under] = true
-		out.short = out.short || r.Short || r.Unsure
-		for j := range r.Entries {
-			out.entries[r.Entries[j].Key] = l.state(&r.Entries[j])
-		}
-	}
-	return out, err
+	return all[at].Read(ctx, false)
 }
 
 // state is what is compared of an entry, if an event were written of it.
 func (l *list) state(e *cdc.Entry) state {
+	fact := l.fact(e)
+	return l.own.state(&fact)
+}
+
+// fact is what such an event would say. The next call overwrites it.
+func (l *list) fact(e *cdc.Entry) schema.Fact {
 	l.room = l.encoder.Append(l.room[:0], &schema.ReferenceEvent{Op: 'r', Key: e.Key.Parts(), Values: e.Values})
 	fact, err := l.own.reader.Read(l.room)
 	if err != nil {
 		panic(fmt.Sprintf("verify: an event that the encoder wrote cannot be read: %v", err))
 	}
-	return l.own.state(&fact)
+	return fact
 }
 
 // view compares an entry on both sides.

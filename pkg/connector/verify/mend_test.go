@@ -45,7 +45,7 @@ func TestVerify_MendsEveryClassOfDifference(t *testing.T) {
 		check(t, only(t, r, "hubspot.contacts"), verify.Topic{
 			Topic: "hubspot.contacts", HubSpot: 59, Kafka: 60, Equal: 56,
 			Missing: []string{text(fresh)}, Extra: []string{text(contacts[2]), text(contacts[3])},
-			Stale: []string{text(contacts[0])}, Different: []string{text(contacts[1])},
+			Stale: []string{text(contacts[0])}, Different: []string{text(contacts[1])}, Properties: differsIn("lastname", contacts[1]),
 		})
 		if pair := only(t, r, "hubspot.associations.contacts.companies"); len(pair.Missing) != 1 || len(pair.Extra) != 3 {
 			t.Errorf("got %s, want a new link, a removed one, and those of two records that are gone", jsonOf(t, pair))

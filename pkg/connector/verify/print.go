@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // WriteJSON writes the report as one JSON object.
@@ -53,10 +54,10 @@ func (r *Report) WriteTable(w io.Writer, fixing bool) error {
 
 // meanings say what each class of difference is.
 var meanings = [classes]string{
-	missing:   "HubSpot has them, a consumer does not",
-	extra:     "a consumer has them, HubSpot does not",
-	stale:     "a consumer has an older version",
-	different: "a consumer has other content under the same version",
+	missing:   "HubSpot had them, a consumer did not",
+	extra:     "a consumer had them, HubSpot did not",
+	stale:     "a consumer had an older version",
+	different: "a consumer had other content, under the same version or a newer one",
 }
 
 func (t *Topic) explain(b *strings.Builder) {
@@ -65,9 +66,22 @@ func (t *Topic) explain(b *strings.Builder) {
 			continue
 		}
 		word := [classes]string{"missing", "extra", "stale", "different"}[c]
-		fmt.Fprintf(b, "\n%s: %d %s (%s)\n  %s", t.Topic, t.counts[c], word, meanings[c], strings.Join(keys, " "))
+		fmt.Fprintf(b, "\n%s: %d %s at %s (%s)\n  ", t.Topic, t.counts[c], word, t.At.Format(time.RFC3339), meanings[c])
+		between := " "
+		if class(c) == different && len(t.Properties) > 0 { // a line for each key, with its names
+			between = "\n  "
+		}
+		for i, key := range keys {
+			if i > 0 {
+				b.WriteString(between)
+			}
+			b.WriteString(key)
+			if n, has := t.Properties[key]; has && class(c) == different {
+				fmt.Fprintf(b, ": %s", n)
+			}
+		}
 		if more := t.counts[c] - len(keys); more > 0 {
-			fmt.Fprintf(b, " and %d more", more)
+			fmt.Fprintf(b, "%sand %d more", between, more)
 		}
 		b.WriteString("\n")
 	}

@@ -91,7 +91,11 @@ func (r *records) compare(ctx context.Context) (*Topic, error) {
 	for key := range r.fold.odd {
 		t.take(&view{kafka: 1, found: []difference{{extra, key}}}, true)
 	}
-	return t.report(equal), err
+	report := t.report(equal)
+	if err == nil {
+		report.Properties, err = r.names(ctx, reader, report.Different)
+	}
+	return report, err
 }
 
 // sweep reads HubSpot's list, and returns the keys that differ from the topic, and
@@ -273,6 +277,12 @@ func (r *records) old(at hubspot.Millis) time.Duration {
 
 // state is what is compared of a record, if an event were written of it.
 func (r *records) state(record *hubspot.Record, omitted []string) state {
+	fact := r.fact(record, omitted)
+	return r.own.state(&fact)
+}
+
+// fact is what such an event would say. The next call overwrites it.
+func (r *records) fact(record *hubspot.Record, omitted []string) schema.Fact {
 	event := schema.Event{Op: 'r', ID: record.ID, Record: record}
 	for slot, f := range r.set.Fields {
 		if slices.Contains(omitted, f.Property) {
@@ -284,7 +294,7 @@ func (r *records) state(record *hubspot.Record, omitted []string) state {
 	if err != nil {
 		panic(fmt.Sprintf("verify: an event that the encoder wrote cannot be read: %v", err))
 	}
-	return r.own.state(&fact)
+	return fact
 }
 
 // read reads records by id, and confirms what HubSpot does not have (R7, R8). What it

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hubspot-cdc/connector/pkg/connector"
 )
@@ -47,16 +48,20 @@ func (r *Report) Failed() bool {
 }
 
 // Topic is what was found of one topic: how many keys HubSpot and the topic have, how
-// many of them are equal, and the first keys that are not.
+// many of them are equal, and the first keys that are not. What it says was so at At: the
+// topics that are compared after it may take hours.
 type Topic struct {
 	Topic     string   `json:"topic"`
 	HubSpot   int      `json:"hubspot"`
 	Kafka     int      `json:"kafka"`
 	Equal     int      `json:"equal"`
-	Missing   []string `json:"missing"`   // HubSpot has them, the topic does not
-	Extra     []string `json:"extra"`     // the topic has them, HubSpot does not
-	Stale     []string `json:"stale"`     // the topic has an older version
-	Different []string `json:"different"` // the topic has other content under the same version
+	Missing   []string `json:"missing"`   // HubSpot had them, the topic did not
+	Extra     []string `json:"extra"`     // the topic had them, HubSpot did not
+	Stale     []string `json:"stale"`     // the topic had an older version
+	Different []string `json:"different"` // the topic had other content, and no older version
+	// Properties are the names of the properties in which Different differ, by key.
+	Properties map[string]Names `json:"properties,omitempty"`
+	At         time.Time        `json:"at"`
 
 	counts [classes]int
 	unjudged
@@ -83,6 +88,7 @@ func (t *Topic) Same() bool { return t.counts == [classes]int{} }
 // tally counts what becomes of the keys of a topic.
 type tally struct {
 	topic, object         string
+	at                    time.Time // when it was compared; zero: now
 	list                  bool
 	hubspot, kafka, equal int
 	all                   []difference
@@ -110,8 +116,11 @@ func (t *tally) take(v *view, judged bool) {
 func (t *tally) report(equal int) *Topic {
 	out := &Topic{
 		Topic: t.topic, HubSpot: t.hubspot + equal, Kafka: t.kafka + equal, Equal: t.equal + equal,
-		Missing: []string{}, Extra: []string{}, Stale: []string{}, Different: []string{},
+		Missing: []string{}, Extra: []string{}, Stale: []string{}, Different: []string{}, At: t.at,
 		unjudged: t.unjudged, all: t.all, object: t.object, list: t.list,
+	}
+	if out.At.IsZero() {
+		out.At = time.Now().UTC().Truncate(time.Second)
 	}
 	slices.SortFunc(out.all, func(a, b difference) int { return byNumber(a.key, b.key) })
 	for _, d := range out.all {

@@ -71,7 +71,7 @@ func OpenNotes(path string) (*Notes, error) {
 			return nil, fmt.Errorf("%s does not hold the notes of a comparison", path)
 		}
 		t := &tally{
-			topic: one.Topic.Topic, object: one.Object, list: one.List,
+			topic: one.Topic.Topic, object: one.Object, list: one.List, at: one.At,
 			hubspot: one.HubSpot, kafka: one.Kafka, equal: one.Equal,
 			unjudged: unjudged{one.Changing, one.Unanswered, one.Hidden, one.LeftOut},
 		}
@@ -80,7 +80,9 @@ func OpenNotes(path string) (*Notes, error) {
 				t.all = append(t.all, difference{class(c), key})
 			}
 		}
-		n.done[t.topic] = t.report(0)
+		done := t.report(0)
+		done.Properties = one.Properties
+		n.done[t.topic] = done
 	}
 	if whole < len(text) { // the next line must not go on with this one
 		if err := os.Truncate(path, int64(whole)); err != nil {

@@ -105,9 +105,7 @@ func (r *reader) toEnd(ctx context.Context) (err error) {
 	if !r.fold.again() {
 		return nil
 	}
-	return offsets.ReadToEnd(ctx, r.source(), map[string]func(*kgo.Record) error{
-		r.topic: func(record *kgo.Record) error { r.fold.recall(record); return nil },
-	})
+	return r.again(ctx, func(record *kgo.Record) error { r.fold.recall(record); return nil })
 }
 
 func (r *reader) close() {
