@@ -126,6 +126,18 @@ func TestVerify_FixSaysWhenItAsksForNothing(t *testing.T) {
 	})
 }
 
+// What somebody else has written into a topic does not command the terminal.
+func TestVerify_TheTableWritesControlCharactersOut(t *testing.T) {
+	inWorld(t, hubspottest.Options{Seed: 5, Types: []string{"contacts"}}, []string{"HUBSPOT_ASSOCIATIONS=none"}, func(w *world) {
+		w.Ran(3)
+		w.Produce("hubspot.contacts", "\x1b[2J\nequal", "no event")
+		out, _ := w.verified(&verification{}, connector.ExitFailed)
+		if strings.ContainsRune(out, 0x1b) || strings.Contains(out, "\nequal") || !strings.Contains(out, `\x1b[2J\nequal`) {
+			t.Errorf("the table is %q", out)
+		}
+	})
+}
+
 func TestVerify_GoesOnWhereItWasInterrupted(t *testing.T) {
 	settings := []string{"HUBSPOT_OBJECTS=contacts,companies", "HUBSPOT_ASSOCIATIONS=none"}
 	inWorld(t, hubspottest.Options{Seed: 2, Types: []string{"contacts", "companies"}}, settings, func(w *world) {

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // WriteJSON writes the report as one JSON object.
@@ -75,7 +78,7 @@ func (t *Topic) explain(b *strings.Builder) {
 			if i > 0 {
 				b.WriteString(between)
 			}
-			b.WriteString(key)
+			b.WriteString(visible(key))
 			if n, has := t.Properties[key]; has && class(c) == different {
 				fmt.Fprintf(b, ": %s", n)
 			}
@@ -85,6 +88,15 @@ func (t *Topic) explain(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// visible quotes a key that holds control characters, or is no text: what somebody else
+// has written into a topic must not command the terminal.
+func visible(key string) string {
+	if utf8.ValidString(key) && !strings.ContainsFunc(key, unicode.IsControl) {
+		return key
+	}
+	return strconv.Quote(key)
 }
 
 // Notes say what the comparison leaves out; "" for nothing.
