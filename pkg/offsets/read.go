@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// No transaction may stay open longer: transaction.max.timeout.ms is 15
-	// minutes unless the brokers allow more.
+	// A read may stand still for so long. No transaction may stay open longer:
+	// transaction.max.timeout.ms is 15 minutes unless the brokers allow more.
 	readDeadline = 15 * time.Minute
 	// A read that takes this long logs what it waits for, and again each minute.
 	readPatience = 10 * time.Second
@@ -116,9 +116,8 @@ func (r *Reader) Close() {
 // (docs/kafka.md C3).
 func (r *Reader) ToEnd(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, readDeadline)
-	defer cancel()
-
 	places, consume, err := r.ends(limited)
+	cancel()
 	if err != nil {
 		return err
 	}
@@ -137,10 +136,10 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 	}
 	r.cl.AddConsumePartitions(consume)
 	began, read := time.Now(), 0
-	report := began.Add(readPatience)
+	report, moved := began.Add(readPatience), began
 	var failed error
 	for len(places) > 0 {
-		tick, stop := context.WithTimeout(limited, readPatience)
+		tick, stop := context.WithTimeout(ctx, readPatience)
 		fetches := r.cl.PollFetches(tick)
 		ticked := tick.Err() != nil
 		stop()
@@ -167,6 +166,7 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 			p := partition{f.Topic, f.Partition}
 			r.next[p] = f.Records[len(f.Records)-1].Offset + 1
 			if at := places[p]; at != nil {
+				moved = time.Now()
 				if at.next = r.next[p]; at.next >= at.target {
 					delete(places, p)
 				}
@@ -181,11 +181,11 @@ func (r *Reader) ToEnd(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		overdue := limited.Err() != nil
+		overdue := time.Since(moved) > readDeadline
 		if len(places) == 0 || !overdue && time.Now().Before(report) {
 			continue
 		}
-		waits, open := waitingFor(limited, r.cl, places)
+		waits, open := waitingFor(ctx, r.cl, places)
 		if overdue {
 			return &OpenTransactionError{Since: began.Add(readPatience), Waits: waits}
 		}
