@@ -28,7 +28,8 @@ func TestSignals_TheSweepOfAResumedPairBeginsAtOnce(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		resumed := hubspot.MillisOf(w.Portal.Now().Add(-10 * time.Second)) // a Date has no milliseconds
 		w.signal(signalOf("resume", "contacts:companies"))
-		if took := w.ReadUntil(time.Hour, func() bool { return swept().Started >= resumed }); took > 20*time.Second {
+		// Ten seconds for a pause that has just begun, and ten for the cursor of an idle pass.
+		if took := w.ReadUntil(time.Hour, func() bool { return swept().Started >= resumed }); took > 30*time.Second {
 			t.Errorf("the sweep begins %v after the resume", took)
 		}
 		p.Stop()

@@ -15,14 +15,18 @@ func UntilBeat(period time.Duration) time.Duration {
 // interval has become shorter without anything that tells it.
 const shorterLook = time.Minute
 
-// onBeat moves what comes round with an interval, and is due at a time, to the nearest
-// beat, so that those of a process that have long intervals send together too. The beats
-// are four seconds apart, or two, or one: at most an eighth of the interval. Where that is
-// shorter than eight seconds, it is due when it is due.
+// onBeat moves what comes round with an interval, and is due at a time, to the next beat,
+// so that those of a process that have long intervals send together too. The beats are four
+// seconds apart, or two, or one: at most a sixteenth of the interval. Where that is shorter
+// than sixteen seconds, it is due when it is due.
 func onBeat(due time.Time, interval time.Duration) time.Time {
 	for apart := 4 * time.Second; apart >= time.Second; apart /= 2 {
-		if apart <= interval/8 {
-			return due.Add(due.Round(apart).Sub(due)) // Round alone forgets the monotonic clock
+		if apart <= interval/16 {
+			late := due.Sub(due.Truncate(apart)) // Truncate alone forgets the monotonic clock
+			if late == 0 {
+				return due
+			}
+			return due.Add(apart - late)
 		}
 	}
 	return due
