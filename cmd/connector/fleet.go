@@ -182,7 +182,7 @@ func printFleet(ctx context.Context, target string, asJSON bool, out io.Writer) 
 		wrong = append(wrong, "the instance has a problem: "+p.Problem)
 	}
 	if n := s.Wrong(); n > 0 {
-		wrong = append(wrong, fmt.Sprintf("portals that do not stream or have problems: %d of %d", n, len(s.Portals)))
+		wrong = append(wrong, fmt.Sprintf("something is wrong with %d of %d portals", n, len(s.Portals)))
 	}
 	if len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "; "))

@@ -301,7 +301,7 @@ func TestFleetStatus_NamesTheInstancesProblem(t *testing.T) {
 	s := fleet.Status{V: fleet.StatusVersion, Group: "hubspot.fleet", Problems: []stream.Problem{{Area: "kafka", Problem: "Kafka cannot be used"}}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s) }))
 	defer server.Close()
-	for _, want := range []string{"the instance has a problem: Kafka cannot be used", "the instance has a problem: Kafka cannot be used; portals that do not stream or have problems: 1 of 1"} {
+	for _, want := range []string{"the instance has a problem: Kafka cannot be used", "the instance has a problem: Kafka cannot be used; something is wrong with 1 of 1 portals"} {
 		if err := printFleet(t.Context(), server.URL, false, io.Discard); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}

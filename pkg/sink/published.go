@@ -149,10 +149,7 @@ func (s *Sink) strange(ctx context.Context, l *offsets.Loaded) (map[string]*look
 	}
 	var names []string
 	for name := range all {
-		if !isData(s.cfg.Prefix, name) {
-			continue
-		}
-		if _, known := l.Topics[name]; !known {
+		if _, known := l.Topics[name]; !known && isData(s.cfg.Prefix, name) {
 			names = append(names, name)
 		}
 	}
