@@ -170,8 +170,9 @@ func (c *Client) Versions() []APIVersion {
 	return all
 }
 
-// NewTransport keeps enough connections for all streams of a portal and
-// notices dead ones. The client decompresses answers itself, so that maxAnswer
+// NewTransport keeps enough connections for all streams of a portal, or for the hundreds
+// of portals of a process that ask at the same moment where a host does not speak HTTP/2,
+// and notices dead ones. The client decompresses answers itself, so that maxAnswer
 // applies to the decompressed text. Clients may share one.
 func NewTransport() *http.Transport {
 	return &http.Transport{
@@ -181,8 +182,7 @@ func NewTransport() *http.Transport {
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
+		MaxIdleConnsPerHost:   512,
 		IdleConnTimeout:       90 * time.Second,
 		DisableCompression:    true,
 	}

@@ -17,15 +17,21 @@ import (
 // Each transaction leaves a permanent marker in every compacted topic that it
 // touches (docs/kafka.md C1), so an idle portal must not make many. Where a process has
 // more than idleTogether portals, their transactions are much of what it does: they wait
-// the longer the more there are, up to idleLongest.
+// the longer the more there are, up to idleLongest, and then for the next idleBeat, so
+// that many begin at the same moment (docs/fleet.md, Sizes).
 const (
 	idleInterval, idleLongest = 10 * time.Second, 30 * time.Second
 	idleTogether              = 50
+	idleBeat                  = 4 * time.Second
 )
 
-// idleWait is that time in a process of so many portals.
-func idleWait(portals int) time.Duration {
-	return min(max(idleInterval, idleInterval*time.Duration(portals)/idleTogether), idleLongest)
+// idleDue is when the cursors go that wait from now on, in a process of so many portals.
+func idleDue(now time.Time, portals int) time.Time {
+	if portals <= idleTogether {
+		return now.Add(idleInterval)
+	}
+	due := now.Add(min(idleInterval*time.Duration(portals)/idleTogether, idleLongest))
+	return due.Add(idleBeat - time.Duration(due.UnixNano()%int64(idleBeat)))
 }
 
 // longestRest is for a transaction that took long because the brokers were away.
@@ -107,7 +113,7 @@ func (c *committer) setDue() {
 	if !c.due.IsZero() || len(c.notes) == 0 && len(c.attached) == 0 {
 		return
 	}
-	c.due = time.Now().Add(idleWait(c.portals()))
+	c.due = idleDue(time.Now(), c.portals())
 	select {
 	case c.wake <- struct{}{}:
 	default:

@@ -184,6 +184,23 @@ func TestCommit_IdleCursorsOfManyPortalsWaitHalfAMinute(t *testing.T) {
 	idleCursors(t, 300, 30*time.Second)
 }
 
+// Those of a process of many portals go together, so that it wakes once for all of them.
+func TestCommit_IdleCursorsOfManyPortalsGoAtTheSameMoments(t *testing.T) {
+	began := time.Date(2026, time.November, 3, 8, 0, 0, 0, time.UTC)
+	at := map[time.Time]int{}
+	for i := range 300 {
+		at[idleDue(began.Add(time.Duration(i)*100*time.Millisecond), 300)]++
+	}
+	if len(at) > 9 { // within half a minute
+		t.Errorf("300 portals commit at %d moments", len(at))
+	}
+	for due := range at {
+		if wait := due.Sub(began); wait < 30*time.Second || wait > 64*time.Second {
+			t.Errorf("one commits after %v", wait)
+		}
+	}
+}
+
 func idleCursors(t *testing.T, portals int, wait time.Duration) {
 	inWorld(t, func(t *testing.T, w *world) {
 		r := w.start(func(cfg *Config) { cfg.Portals = func() int { return portals } })
@@ -204,7 +221,7 @@ func idleCursors(t *testing.T, portals int, wait time.Duration) {
 		if got := w.counter("hubspot_cdc_commits_total", "ok") - transactions; got < most-1 || got > most {
 			t.Errorf("%v transactions in a minute", got)
 		}
-		time.Sleep(wait)
+		time.Sleep(wait + idleBeat)
 		cursors := w.cursors()
 		for _, stream := range []string{"leading", "trailing-5m", "trailing-1h"} {
 			key := offsets.Key{Portal: portal, Object: "contacts", Stream: stream}.String()
