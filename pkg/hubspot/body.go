@@ -22,14 +22,26 @@ type body struct {
 
 var bodies = sync.Pool{New: func() any { return new(body) }}
 
-// keptRoom is how much room an answer may leave behind. An answer of maxAnswer bytes
-// must not keep them.
-const keptRoom = 4 << 20
+// keptRoom is how much room an answer may leave behind: one of maxAnswer bytes must not
+// keep them. And what a large answer left goes with the first that hardly needs it, else
+// the small ones of an idle process would keep it for each other.
+const (
+	keptRoom  = 4 << 20
+	smallRoom = 64 << 10
+	hardly    = 8 // times the room that the answer needed
+)
 
 // free gives the room to the next answer.
 func (b *body) free() {
-	if b.packed.Cap()+b.plain.Cap() <= keptRoom {
-		bodies.Put(b)
+	b.trim()
+	bodies.Put(b)
+}
+
+func (b *body) trim() {
+	room, needed := b.packed.Cap()+b.plain.Cap(), b.packed.Len()+b.plain.Len()
+	if room > keptRoom || room > smallRoom && room > hardly*needed {
+		b.source.Reset(nil)
+		b.packed, b.plain = bytes.Buffer{}, bytes.Buffer{}
 	}
 }
 
@@ -39,6 +51,7 @@ func (b *body) read(res *http.Response) ([]byte, error) {
 	if res.ContentLength > maxAnswer {
 		return nil, errTooLarge
 	}
+	b.plain.Reset()
 	packed, err := fill(&b.packed, res.Body)
 	if err != nil || len(packed) == 0 || !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") && !bytes.HasPrefix(packed, gzipMagic) {
 		return packed, err
