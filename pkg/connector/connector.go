@@ -42,6 +42,7 @@ func New(cfg Config, o Options) (*Connector, error) {
 	}
 	sink.RegisterMetrics(setup.Metrics)
 	counts := stream.NewMetrics(setup.Metrics)
+	counts.Sums = o.Sums
 	c := &Connector{
 		setup: setup, health: newHealth(setup), reporter: &reporter{log: setup.Log, said: map[string]*saying{}},
 		counts: counts, audit: stream.NewAudit(counts, setup.Config.Sync.timings().Missed), pairs: &learntPairs{}, alike: map[string]bool{},

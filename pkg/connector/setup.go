@@ -45,6 +45,9 @@ type Options struct {
 	// List is where the page that lists this portal among others is, as seen from the
 	// portal's page; "": there is none.
 	List string
+	// Sums says that of the metrics only sums over all objects are looked at, as of one
+	// portal among many: what an object has not counted yet takes no room.
+	Sums bool
 	// Loaded, unless nil, is called each time a run has read the state from Kafka.
 	// Nothing that follows needs the processor for as long at a time.
 	Loaded func()
@@ -69,6 +72,7 @@ type Setup struct {
 	kafka    *sharedKafka
 	registry *sharedRegistry
 
+	sums       bool   // Options.Sums
 	splitLeast int    // Options.SplitLeast
 	loaded     func() // Options.Loaded
 	Lags       []stream.Lag
@@ -90,7 +94,7 @@ func Prepare(cfg Config, o Options) (*Setup, error) {
 }
 
 func prepare(cfg Config, o Options) (s *Setup, err error) {
-	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), splitLeast: o.SplitLeast, loaded: o.Loaded}
+	s = &Setup{Config: cfg, Version: o.Version, Log: o.Logger, Metrics: prometheus.NewRegistry(), sums: o.Sums, splitLeast: o.SplitLeast, loaded: o.Loaded}
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
@@ -176,7 +180,7 @@ func (s *Setup) SinkConfig() sink.Config {
 		Opts:      s.Kafka, Tools: k.tools(), Prefix: k.TopicPrefix, Partitions: k.Partitions, Replication: k.Replication,
 		MaxMessageBytes: k.MaxMessageBytes, KeyFormat: k.KeyFormat,
 		Registry: s.Registry, Version: s.Version, Tombstones: s.Config.Event.Tombstones,
-		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics, Now: s.HubSpot.Now,
+		BeforeKey: s.Config.Event.Before == BeforeKey, Logger: s.Log, Registerer: s.Metrics, Sums: s.sums, Now: s.HubSpot.Now,
 	}
 }
 

@@ -1100,7 +1100,7 @@ func TestFleet_Metrics(t *testing.T) {
 		time.Sleep(time.Minute)
 		text := a.get("/metrics").Body.String()
 		for _, want := range []string{
-			`hubspot_cdc_events_total{op="r",portal_name="acme"} 7`, `hubspot_cdc_ready{portal_name="globex"} 1`, `hubspot_cdc_problems{area="kafka",portal_name="acme"} 0`,
+			`hubspot_cdc_events_total{op="r",portal_name="acme"} 7`, `hubspot_cdc_events_total{op="d",portal_name="acme"} 0`, `hubspot_cdc_ready{portal_name="globex"} 1`, `hubspot_cdc_problems{area="kafka",portal_name="acme"} 0`,
 			`hubspot_cdc_fleet_portals{state="streaming"} 2`, `hubspot_cdc_fleet_portals{state="failing"} 0`, "hubspot_cdc_fleet_in_group 1", "hubspot_cdc_fleet_portals_without_metrics 0",
 		} {
 			if !strings.Contains(text, want+"\n") {
@@ -1112,6 +1112,30 @@ func TestFleet_Metrics(t *testing.T) {
 		}
 		a.stop()
 	})
+}
+
+// Where only sums are shown, nothing keeps the zeros of single objects; where all is
+// shown, an alert needs them.
+func TestFleet_ZerosOfSingleObjects(t *testing.T) {
+	t.Parallel()
+	for what, want := range map[string]bool{fleet.MetricsPortal: false, fleet.MetricsFull: true} {
+		inWorld(t, func(w *world) {
+			w.metrics = what
+			w.add(7, "acme")
+			a := w.start()
+			w.until(2*time.Minute, a.stream)
+			text := a.get("/portals/acme/metrics").Body.String()
+			for _, series := range []string{
+				`hubspot_cdc_rereads_total{cause="generation",object="contacts"}`, `hubspot_cdc_found_first_total{finder="census",object="contacts"}`,
+				`hubspot_cdc_journal_missed_total{object="contacts"}`, `hubspot_cdc_polling_missed_total{object="contacts"}`,
+			} {
+				if strings.Contains(text, series+" 0\n") != want {
+					t.Errorf("%s: that %s is there is not %v in\n%s", what, series, want, text)
+				}
+			}
+			a.stop()
+		})
+	}
 }
 
 // TestFleet_MetricsEachTime: Prometheus asks again and again, and two may ask at once.

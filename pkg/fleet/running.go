@@ -45,6 +45,7 @@ func (f *Fleet) start(one *file, term context.Context) {
 func (f *Fleet) follow(ctx context.Context, r *running) {
 	o := f.cfg.Each
 	o.Shared, o.Own, o.Version, o.List = f.shared, f.confirm, f.cfg.Version, "../../"
+	o.Sums = f.cfg.Metrics == MetricsPortal
 	o.Logger = f.cfg.Log.With("portal_name", r.file.Name)
 	for wait := startAgain; ; wait = min(2*wait, startSeldom) {
 		began := time.Now()

@@ -43,6 +43,7 @@ type Config struct {
 
 	Logger     *slog.Logger                                   // nil = slog.Default()
 	Registerer prometheus.Registerer                          // nil = nobody keeps the metrics
+	Sums       bool                                           // nobody looks at the metrics of single objects, but for the events
 	Beside     *Beside                                        // shared with other sinks; nil = this one's own clients do its work
 	Held       func(waits string)                             // of reading what is published: offsets.Source
 	Turn       func(context.Context) (done func(), err error) // of reading what is published: offsets.Source

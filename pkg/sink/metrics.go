@@ -9,6 +9,8 @@ import (
 )
 
 type metrics struct {
+	sums bool // Config.Sums
+
 	events   *prometheus.CounterVec
 	commits  *prometheus.CounterVec
 	seconds  prometheus.Histogram
@@ -19,8 +21,9 @@ type metrics struct {
 
 // newMetrics registers the package's metrics. A process opens a Sink for each of
 // its runs, and the later ones continue the counts of the earlier ones.
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, sums bool) *metrics {
 	m := &metrics{
+		sums: sums,
 		events: register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubspot_cdc_events_total", Help: "Events committed, by object and op (c, u, d, r).",
 		}, []string{"object", "op"})),
@@ -55,6 +58,9 @@ func (m *metrics) follow(object string, dated bool) {
 	for _, op := range []cdc.Op{cdc.Create, cdc.Update, cdc.Delete, cdc.Read} {
 		m.events.WithLabelValues(object, string(rune(op)))
 	}
+	if m.sums {
+		return
+	}
 	m.unparsed.WithLabelValues(object)
 	m.omitted.WithLabelValues(object)
 	if dated {
@@ -70,7 +76,7 @@ func (s *Sink) Follow(object string) { s.metrics.follow(object, true) }
 func (s *Sink) FollowPair(pair string) { s.metrics.follow(pair, false) }
 
 // RegisterMetrics registers what Sinks count before the first one is opened.
-func RegisterMetrics(reg prometheus.Registerer) { newMetrics(reg) }
+func RegisterMetrics(reg prometheus.Registerer) { newMetrics(reg, false) }
 
 func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
 	if reg == nil {

@@ -118,7 +118,7 @@ func connect(cfg Config) (*Sink, error) {
 		return nil, err
 	}
 	s := &Sink{
-		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer),
+		cfg: cfg, log: cfg.Logger.With("portal", cfg.Portal), metrics: newMetrics(cfg.Registerer, cfg.Sums),
 		cursorTopic: offsets.CursorTopic(cfg.Prefix), stateTopic: offsets.StateTopic(cfg.Prefix),
 		db:     strconv.FormatInt(cfg.Portal, 10),
 		topics: topicStates{byName: map[string]*topicState{}}, learned: learned{},

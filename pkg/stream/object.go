@@ -75,12 +75,8 @@ func NewObject(o Object) *Object {
 		ids, err := lane.Waiting(ctx)
 		return append(ids, stuck.all()...), err
 	})
-	o.Metrics.follow(o.Type.Name, cdc.Stale.String(), cdc.Older.String(), cdc.Generation.String(), unordered)
+	o.Metrics.followType(o.Type.Name)
 	o.Audit.follow(o.Type.Name, []string{o.Type.TypeID}, recordFinders...)
-	o.Metrics.pollingMissed.WithLabelValues(o.Type.Name)
-	o.Metrics.unresolved.WithLabelValues(o.Type.Name)
-	o.Metrics.disputed.WithLabelValues(o.Type.Name)
-	o.Metrics.stuck.WithLabelValues(o.Type.Name)
 	return &o
 }
 
