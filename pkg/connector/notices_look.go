@@ -106,7 +106,6 @@ func (n *notices) sayProblem(about stream.Notice, what, ofBrake string) {
 // swept are those that had ended before the run began.
 func (n *notices) lookAtSweeps(swept map[string]bool) {
 	now := n.health.status.Backfills()
-	live := n.health.status.Live()
 	say := func(object, what string, more map[string]string) {
 		notice := stream.Notice{Aggregate: stream.InitialSnapshot, Type: what, Data: map[string]string{stream.DataCollections: object}}
 		maps.Copy(notice.Data, more)
@@ -121,12 +120,12 @@ func (n *notices) lookAtSweeps(swept map[string]bool) {
 		if !swept[object] || !done && !young && !n.health.status.Paused(object) {
 			say(object, stream.NoticeStarted, nil)
 		}
-		begun, open := n.told.open[about(stream.Notice{Aggregate: stream.InitialSnapshot, Data: map[string]string{stream.DataCollections: object}})]
+		begun, open := n.told.backfill(object)
 		paused := n.health.status.Paused(object)
 		switch {
 		case !open:
 		case done:
-			say(object, stream.NoticeCompleted, map[string]string{stream.DataRows: strconv.Itoa(live[object])})
+			say(object, stream.NoticeCompleted, map[string]string{stream.DataRows: strconv.Itoa(n.health.status.Live()[object])})
 			swept[object] = true
 		case paused && begun.Type != stream.NoticePaused:
 			say(object, stream.NoticePaused, nil)

@@ -45,6 +45,15 @@ func (t *told) note(n stream.Notice) bool {
 	return true
 }
 
+// backfill is the notice of an object's backfill, or first sweep, that has begun.
+func (t *told) backfill(object string) (begun stream.Notice, open bool) {
+	if len(t.open) == 0 { // an idle portal is asked every few seconds
+		return stream.Notice{}, false
+	}
+	begun, open = t.open[about(stream.Notice{Aggregate: stream.InitialSnapshot, Data: map[string]string{stream.DataCollections: object}})]
+	return begun, open
+}
+
 // recall takes what is in the topic, in its order. What this process has told
 // itself counts more.
 func (t *told) recall(all []stream.Notice) {

@@ -293,7 +293,7 @@ func (s *Status) backfillDone(object string) {
 func (s *Status) Backfills() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := map[string]string{}
+	out := make(map[string]string, len(s.lanes))
 	for object, lane := range s.lanes {
 		if _, ended := lane.(was); ended {
 			continue
