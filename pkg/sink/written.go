@@ -279,7 +279,7 @@ func (w *written) takesBack(ctx context.Context, subject string) error {
 const importMode = "IMPORT"
 
 // mode asks for the mode of a subject, or sets it. It is not the client library's:
-// that takes an empty answer for IMPORT.
+// that fails at an empty answer, and takes one that names no mode for IMPORT.
 func (w *written) mode(ctx context.Context, method, subject, set string) (mode string, err error) {
 	var body any
 	if method == http.MethodPut {
