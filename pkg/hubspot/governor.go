@@ -369,7 +369,7 @@ func (g *Governor) tenSeconds(now time.Time) (ours, limit float64) {
 	// As few as a hundredth of the limit may be calls of our own, whose ways differ.
 	// Others call unevenly: the more there are, the more may come at once.
 	if n := r.others.most(now, r.interval); n > r.max/100 {
-		limit = max(ours/10, limit-n-1-math.Sqrt(n)/2)
+		limit = max(ours/10, limit-n-1-0.75*math.Sqrt(n))
 	}
 	return min(ours, limit), limit
 }
