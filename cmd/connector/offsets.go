@@ -159,6 +159,9 @@ func (t *cursorTool) get(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if t.portal != 0 && len(l.Portals) > 0 && !slices.Contains(l.Portals, t.portal) {
+		return misused("%s holds cursors of the portals %v, and none of %d", offsets.CursorTopic(t.prefix), l.Portals, t.portal)
+	}
 	var out bytes.Buffer
 	out.WriteString(`{"offsets":[`)
 	first := true

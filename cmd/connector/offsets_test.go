@@ -299,6 +299,10 @@ func TestOffsets_WhereNobodyRan(t *testing.T) {
 		if err := tool.reset(w.T.Context(), true, &bytes.Buffer{}); connector.ExitCode(err) != connector.ExitRefused || !strings.Contains(err.Error(), "portal 777") {
 			t.Errorf("reset of another portal: %v", err)
 		}
+		var out bytes.Buffer
+		if err := tool.get(w.T.Context(), &out, &bytes.Buffer{}); connector.ExitCode(err) != connector.ExitConfig || !strings.Contains(err.Error(), "portals [4242], and none of 777") || out.Len() > 0 {
+			t.Errorf("get of another portal: %v %s", err, &out)
+		}
 	})
 }
 

@@ -61,7 +61,7 @@ func TestVerify_WhatWasThereBetweenTwoLooksIsNotMissing(t *testing.T) {
 					write(nil)
 				}
 			}})
-			if found := only(t, r, topic); looks < 3 || !found.Same() || !strings.Contains(r.Notes(), topic+": 1 keys changed at every look") {
+			if found := only(t, r, topic); looks < 3 || !found.Same() || !strings.Contains(r.Notes(), topic+": 1 key changed at every look") {
 				t.Errorf("%d looks; found %s; it says %q", looks, jsonOf(t, found), r.Notes())
 			}
 		}

@@ -106,6 +106,14 @@ func (r *Report) Notes() string {
 	return strings.TrimLeft(b.String(), "\n")
 }
 
+// keys is so many of them in words.
+func keys(n int) string {
+	if n == 1 {
+		return "1 key"
+	}
+	return fmt.Sprintf("%d keys", n)
+}
+
 func (r *Report) notes(b *strings.Builder) {
 	for i := range r.Topics {
 		t := &r.Topics[i]
@@ -113,17 +121,17 @@ func (r *Report) notes(b *strings.Builder) {
 			fmt.Fprintf(b, "\n%s: the connector has not yet read everything of it once, so some is still to come\n", t.Topic)
 		}
 		if t.changing > 0 {
-			fmt.Fprintf(b, "\n%s: %d keys changed at every look; they are not judged\n", t.Topic, t.changing)
+			fmt.Fprintf(b, "\n%s: %s changed at every look; not judged\n", t.Topic, keys(t.changing))
 		}
 		switch pair := strings.Contains(t.object, ":"); {
 		case t.unanswered == 0:
 		case pair: // most of these have no links, on either side
 			fmt.Fprintf(b, "\n%s: HubSpot says of %d records neither which associations they have nor that they have none; they are not judged (docs/runbook.md#hubspot-does-not-say-whether-records-have-associations)\n", t.Topic, t.unanswered)
 		default:
-			fmt.Fprintf(b, "\n%s: %d keys differed, and HubSpot does not answer about them; they are not judged: compare again later\n", t.Topic, t.unanswered)
+			fmt.Fprintf(b, "\n%s: %s differed, and HubSpot does not answer about that; not judged: compare again later\n", t.Topic, keys(t.unanswered))
 		}
 		if t.leftOut > 0 {
-			fmt.Fprintf(b, "\n%s: %d keys are of types that HUBSPOT_OBJECTS leaves out, or that HubSpot does not have any more; they are not judged\n", t.Topic, t.leftOut)
+			fmt.Fprintf(b, "\n%s: %s of types that HUBSPOT_OBJECTS leaves out, or that HubSpot does not have any more; not judged\n", t.Topic, keys(t.leftOut))
 		}
 		if t.hidden > 0 {
 			fmt.Fprintf(b, "\n%s: %d keys are of a part that HubSpot does not show this token; they are not judged\n", t.Topic, t.hidden)

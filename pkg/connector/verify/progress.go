@@ -25,14 +25,14 @@ func (p Progress) String() string {
 	case p.Suspects == 0:
 		return fmt.Sprintf("%s: %d of about %d compared", p.Topic, p.Done, max(p.Done, p.Of))
 	}
-	keys := "1 key differs"
-	if p.Suspects > 1 {
-		keys = fmt.Sprintf("%d keys differ", p.Suspects)
+	differ := keys(p.Suspects) + " differ"
+	if p.Suspects == 1 {
+		differ += "s"
 	}
 	if p.Wait < time.Minute {
-		return fmt.Sprintf("%s: %s; looked at again for some seconds", p.Topic, keys)
+		return fmt.Sprintf("%s: %s; looked at again for some seconds", p.Topic, differ)
 	}
-	return fmt.Sprintf("%s: %s; looked at again, usually for up to %.0f min", p.Topic, keys, p.Wait.Minutes())
+	return fmt.Sprintf("%s: %s; looked at again, usually for up to %.0f min", p.Topic, differ, p.Wait.Minutes())
 }
 
 // sum is what was found of the topic, in a few words.
