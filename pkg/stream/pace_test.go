@@ -266,6 +266,9 @@ func TestPace_AmongManyPortals(t *testing.T) {
 		{portals: 333, burst: 5, most: 15_000, p50: 2 * time.Second},
 		{portals: 2000, burst: 5, most: 5_000, p50: 10 * time.Second},
 	} {
+		if testing.Short() && c.portals != 333 {
+			continue
+		}
 		synctest.Test(t, func(t *testing.T) {
 			p := NewPace(func() Budget { return Budget{IdleShare: 0.2, Day: 650_000, Left: math.Inf(1), Searches: 2.4} }, 0, func() int { return c.portals })
 			p.Patient("", "sweeps", func() Demand { return Demand{Calls: 5_000, Least: 24 * time.Hour, Fixed: true} })
