@@ -23,7 +23,8 @@ help: ## list the targets
 
 # The tests make many small worlds: collecting less often saves a tenth of the time.
 check race: export GOGC ?= 400
-# Under the race detector those of whole connectors take six times as long: make race.
+# Under the race detector those of whole connectors take seven times the processor time:
+# make race has them.
 check: fmt vet lint ## format, vet, lint, and the tests in their short form, those of parts under the race detector
 	go test -race -short $$(go list ./... | grep -vE $(UNRACED))
 	go test -short $$(go list ./... | grep -E $(UNRACED))

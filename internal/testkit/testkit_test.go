@@ -310,11 +310,11 @@ func TestKarapace_AnswersAsItDid(t *testing.T) {
 // A log counts what is there, however often it is asked and wherever a write ends.
 func TestLog_CountsWhatIsThere(t *testing.T) {
 	log := new(testkit.Log)
-	for written, want := range []int{0, 0, 1, 1, 2, 4} {
+	for written, want := range []int{0, 0, 1, 1, 2, 3, 4} {
 		if n := log.Count("abab"); n != want {
 			t.Errorf("after %d writes it counts %d, not %d", written, n, want)
 		}
-		_, _ = log.Write([]byte([]string{"ab", "abab", "x", "abab", " abab-abab", ""}[written]))
+		_, _ = log.Write([]byte([]string{"ab", "ab", "x", "abab", " abab-ab", "ab", ""}[written]))
 	}
 	if log.Has("ba-b") || !log.Has("b-a") {
 		t.Errorf("%q", log)

@@ -1127,7 +1127,7 @@ func TestFleet_ZerosOfSingleObjects(t *testing.T) {
 			text := a.get("/portals/acme/metrics").Body.String()
 			for _, series := range []string{
 				`hubspot_cdc_rereads_total{cause="generation",object="contacts"}`, `hubspot_cdc_found_first_total{finder="census",object="contacts"}`,
-				`hubspot_cdc_journal_missed_total{object="contacts"}`, `hubspot_cdc_polling_missed_total{object="contacts"}`,
+				`hubspot_cdc_journal_missed_total{object="contacts"}`, `hubspot_cdc_omitted_values_total{object="owners"}`, `hubspot_cdc_polling_missed_total{object="contacts"}`,
 			} {
 				if strings.Contains(text, series+" 0\n") != want {
 					t.Errorf("%s: that %s is there is not %v in\n%s", what, series, want, text)

@@ -109,10 +109,10 @@ func (a *Audit) Begin() {
 // follow makes the counters of an object or a pair, and says which types its changes
 // are of. finders are the streams that may find them.
 func (a *Audit) follow(object string, typeIDs []string, finders ...string) {
-	if !a.metrics.Sums {
-		a.metrics.missed.WithLabelValues(object)
+	a.metrics.zero(a.metrics.missed.MetricVec, object)
+	for _, finder := range finders {
+		a.metrics.zero(a.metrics.found.MetricVec, object, finder)
 	}
-	a.metrics.finders(object, finders...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.types[object] = typeIDs

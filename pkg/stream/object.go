@@ -75,8 +75,12 @@ func NewObject(o Object) *Object {
 		ids, err := lane.Waiting(ctx)
 		return append(ids, stuck.all()...), err
 	})
-	o.Metrics.followType(o.Type.Name)
+	o.Metrics.follow(o.Type.Name, cdc.Stale.String(), cdc.Older.String(), cdc.Generation.String(), unordered)
 	o.Audit.follow(o.Type.Name, []string{o.Type.TypeID}, recordFinders...)
+	o.Metrics.zero(o.Metrics.pollingMissed.MetricVec, o.Type.Name)
+	o.Metrics.zero(o.Metrics.unresolved.MetricVec, o.Type.Name)
+	o.Metrics.zero(o.Metrics.disputed.MetricVec, o.Type.Name)
+	o.Metrics.zero(o.Metrics.stuck.MetricVec, o.Type.Name)
 	return &o
 }
 

@@ -64,7 +64,8 @@ func NewPair(p *Pair, place offsets.Associations) *Pair {
 	p.unfound = &unfound{at: map[hubspot.ID]hubspot.Millis{}}
 	p.looks, p.recheck, p.wanted = newLooks(p.Waits, func() bool { return p.From.Status.Paused(p.Name()) }), newQueue(ownClock), make(chan struct{}, 1)
 	p.begun.Store(place.Started != 0)
-	p.From.Metrics.followPair(p.Name())
+	p.From.Metrics.follow(p.Name(), cdc.Stale.String(), cdc.Paged.String())
+	p.From.Metrics.zero(p.From.Metrics.unresolved.MetricVec, p.Name())
 	p.From.Audit.follow(p.Name(), []string{p.From.Type.TypeID, p.ToTypeID}, linkFinders...)
 	return p
 }

@@ -61,7 +61,7 @@ func NewTiers(o *Object, lags []Lag, windows []cdc.Window) []*Tier {
 		tiers[i] = t
 	}
 	for _, t := range tiers {
-		o.Metrics.finders(o.Type.Name, t.Stream)
+		o.Metrics.zero(o.Metrics.found.MetricVec, o.Type.Name, t.Stream)
 		o.Status.begins(o.Type.Name, t.Stream, min(t.window.Start.Add(t.Lag), latest))
 		if t.Lag == 0 {
 			t.others = tiers

@@ -128,13 +128,13 @@ func (r *Report) notes(b *strings.Builder) {
 		case pair: // most of these have no links, on either side
 			fmt.Fprintf(b, "\n%s: HubSpot says of %d records neither which associations they have nor that they have none; they are not judged (docs/runbook.md#hubspot-does-not-say-whether-records-have-associations)\n", t.Topic, t.unanswered)
 		default:
-			fmt.Fprintf(b, "\n%s: %s differed, and HubSpot does not answer about that; not judged: compare again later\n", t.Topic, keys(t.unanswered))
+			fmt.Fprintf(b, "\n%s: %s differed, and HubSpot does not answer when asked again; not judged: compare again later\n", t.Topic, keys(t.unanswered))
 		}
 		if t.leftOut > 0 {
 			fmt.Fprintf(b, "\n%s: %s of types that HUBSPOT_OBJECTS leaves out, or that HubSpot does not have any more; not judged\n", t.Topic, keys(t.leftOut))
 		}
 		if t.hidden > 0 {
-			fmt.Fprintf(b, "\n%s: %d keys are of a part that HubSpot does not show this token; they are not judged\n", t.Topic, t.hidden)
+			fmt.Fprintf(b, "\n%s: %s of a part that HubSpot does not show this token; not judged\n", t.Topic, keys(t.hidden))
 		}
 	}
 	for _, l := range r.Left {

@@ -37,16 +37,16 @@ func (p Progress) String() string {
 
 // sum is what was found of the topic, in a few words.
 func (t *Topic) sum() string {
-	keys := "records"
+	things := "records"
 	switch {
 	case t.list:
-		keys = "entries"
+		things = "entries"
 	case strings.Contains(t.object, ":"):
-		keys = "associations"
+		things = "associations"
 	}
-	text := fmt.Sprintf("equal, %d %s", t.Equal, keys)
+	text := fmt.Sprintf("equal, %d %s", t.Equal, things)
 	if n := len(t.all); n > 0 {
-		text = fmt.Sprintf("%d differ, %d %s are equal", n, t.Equal, keys)
+		text = fmt.Sprintf("%d differ, %d %s are equal", n, t.Equal, things)
 	}
 	if t.changing > 0 {
 		text += fmt.Sprintf(", %d not judged", t.changing)
